@@ -1,6 +1,6 @@
 """Manifests before and after an edit -> the route tests and promises that the edit breaks, and the new findings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -45,9 +45,14 @@ def find_edit_effects(before: Manifests, after: Manifests, environments: Sequenc
             *(each for each in promises if each.severity != "error"),
             *_new_findings(before, after, pairs),
         ),
-        failed_before=sum(bool(first.failure and changed.failure) for first, changed in results),
-        repaired=sum(bool(first.failure and not changed.failure) for first, changed in results),
+        failed_before=_count_sources(first.failure for first, changed in results if changed.failure),
+        repaired=_count_sources(first.failure for first, changed in results if not changed.failure),
     )
+
+
+def _count_sources(failures: Iterable[Finding | None]) -> int:
+    """Return the number of tests and promises with a failure, which may fail in several environments."""
+    return len({failure.source for failure in failures if failure})
 
 
 def _failures(results: Sequence[CheckResult], *, named: bool) -> tuple[Finding, ...]:

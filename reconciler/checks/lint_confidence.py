@@ -20,6 +20,7 @@ from reconciler.text.phrases import condition_phrase, conversation_phrase, range
 
 _LOWEST_PERCENTAGE: Final = 10
 """A confidence from here up to 100 is meant as a percentage."""
+_NEGATIVE: Final = frozenset({"notEquals", "notIn"})
 _MAX_SEARCHES: Final = 300  # ranges that are searched although further attributes matter; each costs a millisecond
 
 
@@ -168,8 +169,7 @@ def check_confidence_conditions(view: LintView) -> Iterator[Finding]:
                 message = (
                     f"{condition.operator} compares the confidence with single values, which a bot hardly ever sends"
                 )
-                advice = f"greaterThanOrEqual: {_as_share(lowest)}" if _as_share(lowest) else "greaterThanOrEqual"
-                hint = f"write {advice}, or another comparison of numbers"
+                hint = _comparison_instead(condition.operator, lowest)
             elif outside:
                 message = f"{quote(outside[0])} is not a confidence, which is a number from 0 to 1"
                 hint = f"write {_as_share(outside[0]) or 'a number from 0 to 1'}"
@@ -177,6 +177,15 @@ def check_confidence_conditions(view: LintView) -> Iterator[Finding]:
                 continue
             address = addresses.get(source)
             yield loaded.finding("CXR214", message, *path, severity="warning", hint=hint, address=address)
+
+
+def _comparison_instead(operator: str, lowest: float) -> str:
+    """Return the advice to write a comparison: what `notEquals` and `notIn` leave out has no usual one."""
+    if operator in _NEGATIVE:
+        return "remove it, or write a comparison of numbers, such as lessThan"
+    share = _as_share(lowest)
+    comparison = f"greaterThanOrEqual: {share}" if share else "greaterThanOrEqual"
+    return f"write {comparison}, or another comparison of numbers"
 
 
 def _as_share(number: float) -> str:

@@ -39,6 +39,8 @@ _MOST_ITEMS: Final = 50
 
 _CHARACTERS: Final = str.maketrans(
     {
+        "≤": "<=",
+        "≥": ">=",
         **dict.fromkeys("\u00a0\u2007\u2009\u202f\t\r", " "),
         **dict.fromkeys("“”„«»", '"'),
         **dict.fromkeys("\u2018\u2019\u201a", "'"),
@@ -95,10 +97,17 @@ _SCIENTIFIC: Final = re.compile(r"\d[eE][+-]?\d")
 _YES_NO: Final = dict.fromkeys(("true", "yes", "y", "1"), "true") | dict.fromkeys(("false", "no", "n", "0"), "false")
 _WEIGHT_SIGN: Final = re.compile(r" ?[:=(]? ?(?P<weight>\d+(?:[.,]\d+)?) ?%?\)?$")
 _WORDS: Final = re.compile(r"[^\W\d][^=<>+*]*")
+_ONE_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 _SPACES: Final = re.compile(" +")
 
 
 _NOT: Final = re.compile(r"(^|[;,|\n] ?|\b(?:and|or|nor) )not ", re.IGNORECASE)
+_FORMS: Final[Mapping[str, str]] = {
+    "confidence": "write a comparison, such as >= 0.6 or between 0.6 and 0.9",
+    "boolean": "write true or false",
+    "number": "write a number with all its digits and a decimal point, such as >= 10 or between 0.5 and 2",
+}
+"""The form of a cell, by the kind of its column."""
 _LOWEST_PERCENTAGE: Final = 10
 """A confidence from here on is meant as a percentage: 1.7 and 7 can mean several numbers."""
 
@@ -119,6 +128,8 @@ class CellAdvice(NamedTuple):
             quoted = [quote_name(cell) if cell in names else cell for cell in self.cells]
             return f"did you mean {join_all(quoted, 'or')}?"
         choice = ", whichever is meant" if len(self.cells) > 1 else ""
+        if _ONE_QUOTED.fullmatch(self.cells[0]) and not choice:
+            choice = " with its quotes"
         return f"write {join_all(self.cells, 'or')}{choice}"
 
 
@@ -161,6 +172,12 @@ def advise_queues(text: str, known: Sequence[str]) -> CellAdvice:
     return CellAdvice()
 
 
+def lists_queues(text: str, known: Container[str]) -> bool:
+    """Return whether a text lists several known queues without weights: `Cards, General`."""
+    parts = [part.strip("\"' ") for part in _SEPARATOR.split(_normalize(text[:_LONGEST]))]
+    return len(parts) > 1 and all(part in known for part in parts)
+
+
 def _read_weighted(text: str, names: Mapping[str, str]) -> WeightedQueue | None:
     name = names.get(text.strip("\"' ").casefold())
     if name is not None:
@@ -178,10 +195,8 @@ def _general_advice(text: str, column: ColumnValues) -> str:
         return "a cell has no or between comparisons: write two rows"
     if _SCIENTIFIC.search(text) and column.kind != "confidence":
         return "write all digits of a number"
-    if column.kind == "confidence":
-        return "write a comparison, such as >= 0.6 or between 0.6 and 0.9"
-    if column.kind == "number":
-        return "write a number with all its digits and a decimal point, such as >= 10 or between 0.5 and 2"
+    if column.kind in _FORMS:
+        return _FORMS[column.kind]
     if column.offered:
         examples = join_all([write_scalar(column.shown(value), column.spellings) for value in column.offered[:3]], "or")
         return f"write a value of the column, such as {examples}, and several with semicolons"
@@ -286,8 +301,7 @@ class _Interpreter:
         match = _RANGE.fullmatch(text)
         if match and (_RANGE_WORDS.match(text) or not match["list"]):
             for pair in product(self._numbers(match["low"]), self._numbers(match["high"])):
-                if pair[0] <= pair[1]:
-                    yield self._conditions(("between", pair))
+                yield self._conditions(("between", tuple(sorted(pair))))
 
     def _read_chain(self, text: str) -> Iterator[tuple[Condition, ...]]:
         """Yield the readings of `0.6 <= x < 0.9`."""

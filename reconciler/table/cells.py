@@ -69,12 +69,13 @@ _SEVERAL: Final = re.compile(r"[,|\n]|\b(?:and|or)\b| [/&+] ", re.IGNORECASE)
 _ROUNDED: Final = re.compile(r"^-?[1-9][0-9]{0,2}(?:,[0-9]{3}|\.[0-9]{2}0)+$|\dE[+-]?\d", re.ASCII)
 _ITEM: Final = re.compile(r"(?:(?!;| and \S).)*", re.DOTALL)
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_UP_TO_SEMICOLON: Final = re.compile("[^;]*")
+_TRUE_OR_FALSE: Final = re.compile(r"(?:true|false)(?=\s*(?:;|$)|\s+and\s)", re.IGNORECASE)
 _AND: Final = re.compile(r"and(?!\w)")
 _SEMICOLON: Final = re.compile(";")
 _EMPTY_LIST: Final = re.compile(r"\(\)")
 _SPACE: Final = re.compile(r"\s*")
 _NOTHING: Final = re.compile("")
-_NAME_AND_WEIGHT: Final = re.compile(r"[^;]*")
 _WEIGHT: Final = re.compile(r"(?:0|[1-9][0-9]{0,309})(?:\.[0-9]{1,309})?(?:e[+-]?[0-9]{1,3})?", re.ASCII)
 
 
@@ -104,9 +105,11 @@ def read_conditions(text: str, column: ColumnValues) -> tuple[Condition, ...]:
     while not reader.is_at_end:
         word, operator, value = reader.read_test(column)
         words.append(word)
-        conditions.append(_make_condition(text, column, operator, value))
+        conditions.append(_make_condition(text, column.attribute, operator, value))
         if not reader.is_at_end:
             reader.take_and()
+    if reason := column.refuse(conditions):
+        raise CellError(reason if reason.startswith('"') else f"{quote_name(text)} {reason}")
     if PLAIN_EQUALITY in words and column.kind == "confidence":
         raise CellError(f"{quote_name(text)} has no comparison")
     if PLAIN_EQUALITY in words and len(words) > 1:
@@ -183,14 +186,11 @@ def _write_values(condition: Condition, column: ColumnValues) -> str:
     return "; ".join(write_scalar(value, column.spellings) for value in shown)
 
 
-def _make_condition(text: str, column: ColumnValues, operator: str, value: Value) -> Condition:
+def _make_condition(text: str, attribute: str, operator: str, value: Value) -> Condition:
     try:
-        condition = make_condition(column.attribute, operator, value)
+        return make_condition(attribute, operator, value)
     except ValueError as error:
         raise CellError(f"{quote_name(text)} has a value that {error}") from None
-    if reason := column.refuse(condition):
-        raise CellError(reason if reason.startswith('"') else f"{quote_name(text)} {reason}")
-    return condition
 
 
 def _is_clear(text: str) -> bool:
@@ -258,7 +258,8 @@ class _CellReader:
             return word, operator, (low, self.read_scalar())
         if operator not in EQUALITIES | SETS:
             return word, operator, self.read_scalar()
-        values = self.read_list(lambda: self.read_value(column))
+        read_item = self.read_plain_value if word == PLAIN_EQUALITY else self.read_value
+        values = self.read_list(lambda: read_item(column))
         if not values:
             raise CellError(f"{quote_name(self.text)}: there is no value after {quote_name(word)}")
         if operator in EQUALITIES and len(values) == 1:
@@ -276,8 +277,20 @@ class _CellReader:
                 break
         return tuple(items)
 
+    def read_plain_value(self, column: ColumnValues) -> Scalar:
+        """Return a value without a word before it: a known one may have the word `and` in it."""
+        match = _UP_TO_SEMICOLON.match(self.text, self.position)
+        text = match[0].rstrip() if match else ""
+        is_known = text in column.spellings and not _RESERVED.match(text) and _UNQUOTED.fullmatch(text)
+        if not is_known:
+            return self.read_value(column)
+        self.take(_UP_TO_SEMICOLON)
+        return column.value_of(text)
+
     def read_value(self, column: ColumnValues) -> Scalar:
         """Return a value of the column, by its label or its name."""
+        if column.kind == "boolean" and (word := self.take(_TRUE_OR_FALSE)):
+            return word.lower()
         value = self.read_scalar(column.spellings)
         return column.value_of(value) if isinstance(value, str) else value
 
@@ -301,7 +314,7 @@ class _CellReader:
         """Return a queue's name and its weight."""
         is_quoted = self.text.startswith('"', self.position)
         quoted = self._read_quoted() if is_quoted else ""
-        name, weight = _split_weight(self.take(_NAME_AND_WEIGHT))
+        name, weight = _split_weight(self.take(_UP_TO_SEMICOLON))
         if is_quoted:
             name, weight = quoted, name if weight is None else f"{name} {weight}"
         if weight and not _is_weight(weight):

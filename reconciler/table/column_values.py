@@ -13,6 +13,10 @@ ValueKind = Literal["confidence", "number", "text", "boolean", "any"]
 
 _NOT_A_CONFIDENCE: Final = "has a value that is not a confidence, a number from 0 to 1"
 
+_NO_CONFIDENCE: Final = "is met by no confidence, which is a number from 0 to 1"
+_LOWER: Final = frozenset({"greaterThan", "greaterThanOrEqual", "between"})
+_UPPER: Final = frozenset({"lessThan", "lessThanOrEqual", "between"})
+
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnValues:
@@ -23,6 +27,7 @@ class ColumnValues:
     kind: ValueKind = "any"
     offered: Sequence[Scalar] = ()  # the declared values; without one, a cell may have any value
     used: frozenset[Scalar] = frozenset()  # the values of the rules, also undeclared ones
+    stated: frozenset[frozenset[Condition]] = frozenset()  # the conditions of each rule, as one cell states them
     labels: Mapping[str, str] = field(default_factory=dict)  # what people read, by value
 
     @property
@@ -45,8 +50,18 @@ class ColumnValues:
         value = self.spellings.get(text, text)
         return value if isinstance(value, str) else text
 
-    def refuse(self, condition: Condition) -> str:
-        """Return why a cell must not have a condition; empty if it may."""
+    def refuse(self, conditions: Sequence[Condition]) -> str:
+        """Return why a cell must not have the conditions; empty if it may: each cell of a rule may be copied."""
+        if frozenset(conditions) in self.stated:
+            return ""
+        reasons = filter(None, map(self._refuse_condition, conditions))
+        if reason := next(reasons, ""):
+            return reason
+        bounds = [part for part in conditions if part.operator in RANGES]
+        is_possible = self.kind != "confidence" or _meets_all(0, 1, bounds)
+        return "" if is_possible else _NO_CONFIDENCE
+
+    def _refuse_condition(self, condition: Condition) -> str:
         if condition.operator in EQUALITIES | SETS:
             find_problem: Callable[[Scalar], str] = self._refuse_value
         elif condition.operator in RANGES and self.kind == "confidence":
@@ -69,6 +84,22 @@ class ColumnValues:
         if self.kind != "any" and not fits_type(value, self.kind):
             return f"has a value that is not {TYPE_PHRASES[self.kind]}"
         return ""
+
+
+def _meets_all(low: float, high: float, bounds: Sequence[Condition]) -> bool:
+    """Return whether a number from `low` to `high` meets all bounds."""
+    has_low = has_high = True
+    for bound in bounds:
+        first, last = _number(bound.values[0]), _number(bound.values[-1])
+        if bound.operator in _LOWER and (first > low or (first == low and bound.operator == "greaterThan")):
+            low, has_low = first, bound.operator != "greaterThan"
+        if bound.operator in _UPPER and (last < high or (last == high and bound.operator == "lessThan")):
+            high, has_high = last, bound.operator != "lessThan"
+    return low < high or (low == high and has_low and has_high)
+
+
+def _number(value: Scalar) -> float:
+    return float(value)
 
 
 def _refuse_bound(value: Scalar) -> str:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import RefusedError
 from reconciler.model.rule import JSON_NUMBER, Queue, Rule, Target, normalized_conditions, sorted_targets
-from reconciler.table.advice import advise_queues, read_cell
+from reconciler.table.advice import advise_queues, lists_queues, read_cell
 from reconciler.table.cells import MOST_DIGITS, CellError, read_conditions, read_queues, write_conditions, write_quoted
 from reconciler.table.column_values import ColumnValues
 from reconciler.table.rows import NAME, NO, YES, Column, DecisionTable, Row, conditions_by_attribute
@@ -212,12 +212,19 @@ class _RowReader:
             if len(matching) > 1:
                 raise CellError(f"{quote_name(name)} is the name of several queues")
             if not matching:
-                hint = self._queue_advice(text) or _joined("; ", suggest(name, [*known, *aliases]))
+                hint = self._queue_advice(text) or self._name_advice(text, name)
                 raise CellError(f"{quote_name(name)} is not a queue of this Environment{hint}")
             if matching[0] in (target.queue_id for target in targets):
                 raise CellError(f"{quote_name(name)} is there twice: write each queue once, with its whole weight")
             targets.append(Target(matching[0], kept if weight is None else weight))
         return targets
+
+    def _name_advice(self, text: str, name: str) -> str:
+        """Return what to write instead of an unknown name, after a semicolon."""
+        names = [*self.vocabulary.queues, *self.vocabulary.aliases]
+        if lists_queues(text, names):
+            return "; each of several queues needs a weight, such as Cards 80; General 20"
+        return _joined("; ", suggest(name, names))
 
     def _queue_advice(self, text: str) -> str:
         """Return what to write instead of a refused text, after a colon."""
@@ -233,8 +240,8 @@ def _read_priority(text: str) -> int:
     """Return the priority of a cell. Raises CellError."""
     if not _PRIORITY.fullmatch(text):
         whole = _WHOLE_NUMBER.fullmatch(text)
-        remedy = f": write {int(whole['digits'])}" if whole and not text.startswith("-") else ""
-        raise CellError(f"{quote_name(text)} is not a whole number{remedy}")
+        number = str(int(whole["digits"])) if whole and not text.startswith("-") else "one, such as 100"
+        raise CellError(f"{quote_name(text)} is not a whole number: write {number}")
     priority = int(text)
     if not -_LARGEST_PRIORITY - 1 <= priority <= _LARGEST_PRIORITY:
         raise CellError(f"{quote_name(text)} is not a priority: write at most {_LARGEST_PRIORITY}")

@@ -9,7 +9,7 @@ from reconciler.desired.desired import DesiredState, labels_of
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import EQUALITIES, SETS, Scalar, canonical_scalar
+from reconciler.model.rule import EQUALITIES, SETS, Condition, Scalar, canonical_scalar
 from reconciler.plan.routing_table import desired_entries
 from reconciler.table.column_values import ColumnValues, ValueKind
 from reconciler.table.rows import conditions_by_attribute, heading_of
@@ -18,6 +18,7 @@ from reconciler.table.rows import conditions_by_attribute, heading_of
 def column_values(manifests: Manifests, environment: Environment, desired: DesiredState) -> dict[str, ColumnValues]:
     """Return the values by attribute: the bot's attributes, the declared ones, and those of the rules."""
     used = _used_values(desired_entries(desired))
+    stated = _stated_conditions(desired_entries(desired))
     declared, bot = manifests.declared_attributes, environment.attributes
     names = tuple(dict.fromkeys((bot.intent, bot.confidence, *declared, *used)))
     intents = [intent for loaded in manifests.intents for intent in loaded.document.names]
@@ -43,6 +44,7 @@ def column_values(manifests: Manifests, environment: Environment, desired: Desir
             kind=kind,
             offered=tuple(offered),
             used=values,
+            stated=stated.get(name, frozenset()),
             labels={value: label for value, label in shown.items() if label not in taken},
         )
     return columns
@@ -58,3 +60,13 @@ def _used_values(entries: Iterable[RoutingEntry]) -> dict[str, list[Scalar]]:
         for value in part.values
     )
     return {part.attribute: values.get(part.attribute, []) for part in parts}
+
+
+def _stated_conditions(entries: Iterable[RoutingEntry]) -> dict[str, frozenset[frozenset[Condition]]]:
+    """Return the attributes of rules, each with the conditions of every rule."""
+    by_attribute = group_pairs(
+        (attribute, frozenset(parts))
+        for entry in entries
+        for attribute, parts in conditions_by_attribute(entry.rule).items()
+    )
+    return {attribute: frozenset(stated) for attribute, stated in by_attribute.items()}

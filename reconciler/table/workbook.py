@@ -14,6 +14,7 @@ from reconciler.text.files import MIB
 MAX_UNPACKED: Final = 20 * MIB
 """Bytes of all parts of a workbook."""
 _MAX_PARTS: Final = 1_000
+_MAX_DEPTH: Final = 100  # levels of elements in a part: programs write fewer than 20
 _MAX_ROWS: Final = 100_000
 _MAX_COLUMNS: Final = 16_384
 _EXACT: Final = 10**15  # programs for spreadsheets keep 15 digits of a number
@@ -131,15 +132,26 @@ def _parse(data: bytes, handler: HandlerT) -> HandlerT:
     parser = expat.ParserCreate()
     parser.buffer_text = True
 
+    depth = 0
+
     def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise WorkbookError("a part has too many levels of elements")
         handler.start(_local(name), {_local(key): value for key, value in attributes.items()})
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        handler.end(_local(name))
 
     def refuse(*_: object) -> None:
         raise WorkbookError("a part has a document type")
 
     parser.StartDoctypeDeclHandler = refuse  # which can define entities
     parser.StartElementHandler = start
-    parser.EndElementHandler = lambda name: handler.end(_local(name))
+    parser.EndElementHandler = end
     parser.CharacterDataHandler = handler.text
     try:
         parser.Parse(data, True)  # noqa: FBT003 - the only part

@@ -42,9 +42,9 @@ def findings(desk: Program, test: str, attribute: str = "cognigyConfidence", env
     [
         ("equals: 0.6", "equals", "greaterThanOrEqual: 0.6"),
         ("equals: 70", "equals", "greaterThanOrEqual: 0.7"),
-        ("notEquals: 0", "notEquals", "greaterThanOrEqual: 0"),
+        ("notEquals: 0", "notEquals", "a comparison of numbers, such as lessThan"),
         ("in: [0.8, 0.6]", "in", "greaterThanOrEqual: 0.6"),
-        ("notIn: [0.2]", "notIn", "greaterThanOrEqual: 0.2"),
+        ("notIn: [0.2]", "notIn", "a comparison of numbers, such as lessThan"),
         ("contains: '0.6'", "contains", "greaterThanOrEqual,"),
         ("notStartsWith: '0.6'", "notStartsWith", "greaterThanOrEqual,"),
         ("equals: high", "equals", "greaterThanOrEqual,"),

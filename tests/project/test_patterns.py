@@ -47,7 +47,15 @@ def patterns() -> dict[str, tuple[re.Pattern[Any], frozenset[str]]]:
             if isinstance(value, re.Pattern):
                 private = str(loaded.__file__) if name.startswith("_") else ""
                 found[f"{module.name}.{name}"] = value, frozenset(calls.get((private, name), ()))
+            for number, listed in enumerate(listed_patterns(value)):
+                found[f"{module.name}.{name}[{number}]"] = listed, frozenset()
     return found
+
+
+def listed_patterns(value: object) -> list[re.Pattern[Any]]:
+    """Return the patterns in a list, or among the keys and values of a dictionary."""
+    items = [*value, *value.values()] if isinstance(value, dict) else value
+    return [item for item in items if isinstance(item, re.Pattern)] if isinstance(items, list | tuple) else []
 
 
 PATTERNS = patterns()

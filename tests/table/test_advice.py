@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
@@ -63,7 +65,8 @@ def a_condition(column: ColumnValues, operator: str, value: Any) -> Condition:
 def bound_cases() -> Iterator[tuple[str, str, float]]:
     for operator, forms in BOUNDS.items():
         for number, texts in SHARES.items():
-            yield from ((form.format(text), operator, number) for form in forms for text in texts)
+            if (operator, number) != ("greaterThan", 1):  # no confidence is higher
+                yield from ((form.format(text), operator, number) for form in forms for text in texts)
 
 
 @pytest.mark.parametrize(("text", "operator", "number"), list(bound_cases()))
@@ -106,6 +109,76 @@ def test_a_text_that_is_not_a_confidence_gets_the_form_of_a_cell(text: str) -> N
     """No number is invented: 1.7 can be 0.17 or 0.7."""
     with pytest.raises(CellError, match=r"write a comparison, such as >= 0\.6 or between 0\.6 and 0\.9"):
         read_cell(text, CONFIDENCE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["> 1", "> 100%", "< 0", "> 0.9 and < 0.1", ">= 0.9 and < 0.9", "between 0.8 and 0.9 and < 0.7", "above 100"],
+)
+def test_a_condition_that_no_confidence_meets_gets_the_form_of_a_cell(text: str) -> None:
+    with pytest.raises(CellError, match=r"write a comparison, such as >= 0\.6 or between 0\.6 and 0\.9"):
+        read_cell(text, CONFIDENCE)
+
+
+@pytest.mark.parametrize("text", [">= 1", "<= 0", "between 0.5 and 0.5", ">= 0.7 and <= 0.7", "present", "missing"])
+def test_a_condition_that_some_confidence_meets_is_read(text: str) -> None:
+    assert read_cell(text, CONFIDENCE)
+
+
+@pytest.mark.parametrize("text", ["between 0.9 and 0.6", "0.9 - 0.6", "between 90 and 60", "90%-60%"])
+def test_a_reversed_range_of_the_confidence_is_refused_with_the_right_one(text: str) -> None:
+    with pytest.raises(CellError, match=r"write between 0\.6 and 0\.9$"):
+        read_cell(text, CONFIDENCE)
+
+
+@pytest.mark.parametrize("text", ["between 0.9 and 0.6", ">= 70", "< 0", ">= 0.9 and < 0.2"])
+def test_a_cell_that_a_rule_has_already_is_read_in_every_row(text: str) -> None:
+    """A table shows each rule, and validate reports the rule: its cells can be copied."""
+    any_value = ColumnValues(attribute=CONFIDENCE.attribute)
+    own = frozenset(read_conditions(text, any_value))
+    column = replace(CONFIDENCE, stated=frozenset({own}))
+    assert frozenset(read_cell(text, column)) == own
+    with pytest.raises(CellError):
+        read_cell(text, CONFIDENCE)
+
+
+def test_a_label_with_and_in_it_is_read_without_quotes() -> None:
+    assert meaning(INTENT, "Terms and fees") == {a_condition(INTENT, "equals", "terms_and_fees")}
+    both = {a_condition(INTENT, "in", ["terms_and_fees", "pin_blocked"])}
+    for text in ("Terms and fees; pin_blocked", "pin_blocked;Terms and fees"):
+        assert frozenset(read_conditions(text, INTENT)) == both
+
+
+VIP = ColumnValues(attribute="vip", heading="VIP", kind="boolean")
+
+
+@pytest.mark.parametrize(
+    ("text", "operator", "value"),
+    [
+        ("true", "equals", "true"),
+        ("FALSE", "equals", "false"),
+        ("not True", "notEquals", "true"),
+        ("true; false", "in", ["true", "false"]),
+        ('"true"', "equals", "true"),
+    ],
+)
+def test_a_boolean_is_read_without_quotes(text: str, operator: str, value: Any) -> None:
+    """A program writes TRUE for true."""
+    assert frozenset(read_conditions(text, VIP)) == {a_condition(VIP, operator, value)}
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"), [("maybe", "write true or false"), ("trueish", 'did you mean "true"?'), ("true x", "true")]
+)
+def test_another_text_is_not_a_boolean(text: str, advice: str) -> None:
+    with pytest.raises(CellError, match=re.escape(advice)):
+        read_cell(text, VIP)
+
+
+@pytest.mark.parametrize("text", ["and", "true", "@x", "2026-01-01"])
+def test_advice_that_adds_only_quotes_says_so(text: str) -> None:
+    with pytest.raises(CellError, match=f'write "{text}" with its quotes$'):
+        read_cell(text, OPEN)
 
 
 @pytest.mark.parametrize("text", ["60%", "=> 0.6", "0,6", "70", "0.6", "≥ 60 %", "high", "= 0.6", '"0.6"'])

@@ -6,6 +6,7 @@ import csv
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from openpyxl import load_workbook
@@ -24,6 +25,21 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     monkeypatch.chdir(tmp_path)
     shutil.copytree(BANK, "manifests")
     return Program(capsys)
+
+
+@pytest.fixture
+def one_environment(desk: Program) -> Program:
+    """Leave the bank's rules alone: their tests, promises and further environments cost most of the time."""
+    keep_one_environment()
+    return desk
+
+
+def keep_one_environment() -> None:
+    for name in ("sandbox", "staging", "studio"):
+        Path(f"manifests/environments/{name}.yaml").unlink()
+    for name in ("promises", "smoke-tests"):
+        Path(f"manifests/{name}.yaml").unlink()
+    shutil.rmtree("manifests/tests")
 
 
 def texts() -> dict[str, str]:
@@ -94,6 +110,31 @@ def test_the_guard_deletes_counts_rules_that_the_table_switches_off(desk: Progra
     assert 4 == desk("table", "-e", "prod", "--from", "t.csv")
     assert "deletes or switches off 7 of 69 managed rules" in desk.err
     assert texts() == before
+
+
+def test_the_guard_deletes_of_another_environment_counts_too(desk: Program) -> None:
+    """The files are those of both: apply would refuse the edits there."""
+    own_rules()
+    text = Path("manifests/prod.yaml").read_text(encoding="utf-8")
+    wide, narrow = (f"guard: {{deletes: {{count: {count}, percent: 0}}}}\n" for count in (3, 1))
+    Path("manifests/prod.yaml").write_text(text + wide, encoding="utf-8")
+    Path("manifests/other.yaml").write_text(
+        text.replace("prod", "other").replace("tenant: a", "tenant: b") + narrow, encoding="utf-8"
+    )
+    before = texts()
+    edit(desk, remove("own/pin-a", "own/pin-b"))
+    assert 4 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert "the table deletes 2 of 3 managed rules (67 %); the limit for other is 1" in desk.err
+    assert "for prod" not in desk.err
+    assert texts() == before
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "deletes")
+
+
+def test_the_remedy_of_a_short_table_is_there_once(desk: Program) -> None:
+    own_rules()
+    edit(desk, lambda rows: rows.__delitem__(slice(1, None)))
+    assert 4 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert desk.err.count("Copy the whole sheet, with the rows that a filter hides.") == 1
 
 
 def test_new_rows_alone_are_an_empty_table(desk: Program) -> None:
@@ -201,6 +242,19 @@ def test_both_refusals_are_named_and_each_can_be_lifted(desk: Program) -> None:
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--allow", "tests,promises")
 
 
+def test_a_test_that_fails_in_two_environments_counts_once(desk: Program) -> None:
+    checked_rules()
+    other = Path("manifests/prod.yaml").read_text(encoding="utf-8").replace("prod", "other")
+    Path("manifests/other.yaml").write_text(other.replace("tenant: a", "tenant: b"), encoding="utf-8")
+    edit(desk, set_cell("own/pin-c", "Priority", "90"))
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check")
+    assert "\n1 route test or promise fails without these edits, too" in desk.out
+    tests = TESTS.replace("pin_c, confidence: 0.9}, expect: {queue: Card Services", "z}, expect: {queue: Nowhere")
+    Path("manifests/tests.yaml").write_text(tests, encoding="utf-8")
+    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check")
+    assert "\n2 route tests or promises fail without these edits, too" in desk.out
+
+
 def test_an_edit_that_repairs_a_route_test_is_written(desk: Program) -> None:
     checked_rules()
     edit(desk, set_cell("own/pin-b", "Queue", "Nowhere"))
@@ -248,12 +302,14 @@ def test_wrong_names_of_allow_are_a_usage_error(desk: Program, words: list[str],
     assert message in desk.err
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_the_plan_of_an_edited_cell_is_that_of_the_edit_by_hand(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "confidence", ">= 0.8"))
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
     from_table = texts()
     shutil.rmtree("manifests")
     shutil.copytree(BANK, "manifests")
+    keep_one_environment()
     path = Path("manifests/cards.yaml")
     text = path.read_text(encoding="utf-8")
     path.write_text(
@@ -265,6 +321,7 @@ def test_the_plan_of_an_edited_cell_is_that_of_the_edit_by_hand(desk: Program) -
     assert texts() == from_table
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_a_new_row_is_a_new_rule_and_a_removed_row_a_deletion(desk: Program) -> None:
     before = texts()
 
@@ -382,6 +439,7 @@ def test_wrong_options_are_a_usage_error(desk: Program, words: list[str], messag
     assert message in desk.err
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_the_impact_is_that_of_the_manifests_alone(desk: Program) -> None:
     edit(desk, set_cell("general/ask-again", "Priority", "860"))
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv", "--check")
@@ -398,6 +456,7 @@ def test_an_edit_that_another_environment_cannot_have_is_refused(desk: Program) 
     assert texts() == before
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_a_queue_whose_name_ends_in_a_weight_is_not_clear(desk: Program) -> None:
     queues = Path("manifests/queues.yaml")
     text = queues.read_text(encoding="utf-8") + "  team: Team\n  team-two: Team 2\n  same: Team\n"
@@ -410,6 +469,7 @@ def test_a_queue_whose_name_ends_in_a_weight_is_not_clear(desk: Program) -> None
     assert "queue: team-two\n    minConfidence: 0.7\n" in texts()["manifests/cards.yaml"]
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_two_rules_may_exchange_their_intents(desk: Program) -> None:
     def change(rows: Rows) -> None:
         one, two = (next(row for row in rows if row[0] == name) for name in ("cards/change-pin", "cards/pin-blocked"))
@@ -590,6 +650,7 @@ def test_the_new_address_of_an_edited_intent_is_named(desk: Program) -> None:
     assert "    new address: own/change-pin\n" in desk.out
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "Queue", "Fraud Desk"))
     assert 0 == desk("-q", "table", "-e", "prod", "--from", "t.csv", *LIFTED, "--check")
@@ -605,6 +666,10 @@ def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
         ("Queue", "crd-001", '"crd-001" is not a queue of this Environment; did you mean "crd-01"?'),
         ("Queue", "Fraud Desk, crd-01", '"Fraud Desk, crd-01" is not a queue of this Environment'),
         ("Queue", "Fraud Desk 80, crd-01 20", "write Fraud Desk 80; crd-01 20"),
+        ("Queue", "Fraud Desk, Card Services", "each of several queues needs a weight, such as Cards 80; General 20"),
+        ("Queue", "Fraud Desk / Card Services", "each of several queues needs a weight"),
+        ("Priority", "99.5", '"99.5" is not a whole number: write one, such as 100'),
+        ("Priority", "", "is not a whole number: write one, such as 100"),
         ("Queue", "Fraud\u00a0Desk", "has a no-break space"),
         ("customer tier", "1234567890123456", "a number of more than 15 digits"),
     ],
@@ -623,6 +688,25 @@ def test_a_table_of_another_format_is_not_written(desk: Program, name: str) -> N
     assert 64 == desk("table", "-e", "prod", "--out", name)
     assert "the name of a table ends in .csv, .xlsx or .html" in desk.err
     assert not Path(name).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("t.ods", "it is an OpenDocument file (.ods). Save the table as .xlsx"),
+        ("t.xls", "it is an old .xls workbook, or a workbook with a password. Save the table as .xlsx"),
+        ("t.html", "HTML is for reading"),
+    ],
+)
+def test_the_first_bytes_of_a_file_show_another_format(desk: Program, name: str, message: str) -> None:
+    """By its content: a person may rename it."""
+    assert 0 == desk("table", "-e", "prod", "--out", "t.html")
+    with ZipFile("t.ods", "w") as archive:
+        archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+    Path("t.xls").write_bytes(bytes.fromhex("d0cf11e0a1b11ae1") + bytes(504))
+    Path(name).rename("t.csv")
+    assert 64 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert message in desk.err
 
 
 @pytest.mark.parametrize(
@@ -651,6 +735,7 @@ def test_a_workbook_without_a_table_names_the_sheet_that_was_read(desk: Program)
     assert "How to edit!A1: row 1 must contain the headings of the table, such as Rule, Queue and" in desk.err
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_a_read_only_manifest_is_refused_and_nothing_is_written(desk: Program) -> None:
     before = texts()
     edit(desk, set_cell("cards/change-pin", "Queue", "Fraud Desk"))
@@ -660,6 +745,7 @@ def test_a_read_only_manifest_is_refused_and_nothing_is_written(desk: Program) -
     assert texts() == before
 
 
+@pytest.mark.usefixtures("one_environment")
 def test_the_table_shows_labels_and_takes_names_and_labels(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "language", "German; French"))
     rows = list(csv.reader(Path("t.csv").read_text(encoding="utf-8").splitlines()))
@@ -673,6 +759,7 @@ def test_the_table_shows_labels_and_takes_names_and_labels(desk: Program) -> Non
     assert "in: [de, fr]" in by_label["manifests/cards.yaml"]
     shutil.rmtree("manifests")
     shutil.copytree(BANK, "manifests")
+    keep_one_environment()
     edit(desk, set_cell("cards/change-pin", "language", "de; fr"))
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
     assert texts() == by_label

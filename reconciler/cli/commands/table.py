@@ -5,7 +5,6 @@ import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -243,10 +242,15 @@ def _effect_lines(effects: EditEffects, style: Style) -> Iterator[str]:
             yield f"and {len(findings) - _MOST_SHOWN:,} more\n"
     if count := effects.failed_before:
         verb = "fails" if count == 1 else "fail"
-        yield f"{pluralize(count, 'route test or promise')} {verb} without these edits, too: see cxroute test.\n"
+        yield f"{_count_checks(count)} {verb} without these edits, too: see cxroute test.\n"
     if count := effects.repaired:
         verb = "passes" if count == 1 else "pass"
-        yield f"{pluralize(count, 'failing route test or promise')} {verb} with these edits.\n"
+        yield f"{_count_checks(count, 'failing ')} {verb} with these edits.\n"
+
+
+def _count_checks(count: int, adjective: str = "") -> str:
+    noun = "route test or promise" if count == 1 else "route tests or promises"
+    return f"{count:,} {adjective}{noun}"
 
 
 def _count(findings: Sequence[Finding], noun: str) -> str:
@@ -265,28 +269,43 @@ def _broken(effects: EditEffects) -> Iterator[tuple[str, str]]:
 def _removals(session: Session, current: CurrentRules, edits: TableEdits) -> Iterator[tuple[str, str]]:
     """Yield the guards that the removed rows break, each with its name for --allow."""
     environment, managed, removed = session.environment, len(current.table.rows), len(edits.removed)
-    off = sum(row.entry.rule.enabled and not row.rule.enabled for row in edits.edited if row.entry)
-    remedy = ": copy the whole sheet, with the rows that a filter hides" if removed else ""
-    emptied = f"the table has no row of any rule of the manifests{remedy}"
-    deletes = count_deletes(removed, off, managed, environment)
-    results = (
-        GuardResult(name="emptied", value=removed, limit=managed - 1, ok=removed < managed, message=emptied),
-        replace(deletes, message=f"the table {deletes.message}{remedy}"),
-    )
-    for result in results if managed else ():
+    emptied = "the table has no row of any rule of the manifests"
+    is_kept = removed < managed or not managed
+    result = GuardResult(name="emptied", value=removed, limit=managed - 1, ok=is_kept, message=emptied)
+    if not apply_allowance(result, environment, utc_now()).ok:
+        yield result.name, result.message
+    yield from _deletes(environment, current.tenant.desired, edits)
+    for name, loaded in session.manifests.environments.items():
+        if name != environment.name:
+            with suppress(ManifestError):  # it is invalid without the edits, too; `validate` reports it
+                desired, _ = desire_offline(session.manifests, loaded.document)
+                yield from _deletes(loaded.document, desired, edits)
+
+
+def _deletes(environment: Environment, desired: DesiredState, edits: TableEdits) -> Iterator[tuple[str, str]]:
+    """Yield the guard `deletes` of an environment with the rules, if the edits break it."""
+    enabled = {str(address): each.rule.enabled for address, each in desired.rules.items()}
+    removed = sum(entry.name in enabled for entry in edits.removed)
+    off = sum(enabled.get(row.entry.name, False) and not row.rule.enabled for row in edits.edited if row.entry)
+    if removed or off:
+        result = count_deletes(removed, off, len(enabled), environment)
         if not apply_allowance(result, environment, utc_now()).ok:
-            yield result.name, result.message
+            yield result.name, f"the table {result.message}"
 
 
 def _refuse(session: Session, options: argparse.Namespace, problems: Iterable[tuple[str, str]]) -> None:
     """Raise SheetError for a broken route test, and RefusedError for another problem that --allow does not lift."""
     allowed = _read_allowed(options)
-    refused = {name: message for name, message in problems if name not in allowed}
+    refused = [(name, message) for name, message in problems if name not in allowed]
     if not refused:
         return
-    command = _again(session, options, {*allowed, *refused})
-    message = f"nothing was written: {'; '.join(refused.values())}.\nIf this is intended: {command}"
-    raise SheetError(message) if "tests" in refused else RefusedError(message)
+    names = {name for name, _ in refused}
+    command = _again(session, options, {*allowed, *names})
+    reasons = "; ".join(message for _, message in refused)
+    is_short = not names.isdisjoint(("emptied", "deletes"))
+    remedy = " Copy the whole sheet, with the rows that a filter hides." if is_short else ""
+    message = f"nothing was written: {reasons}.{remedy}\nIf this is intended: {command}"
+    raise SheetError(message) if "tests" in names else RefusedError(message)
 
 
 def _read_sheet(path: Path) -> Sheet:
