@@ -20,6 +20,19 @@ _WORDS: Final[dict[str, bool]] = {
     **dict.fromkeys(("yes", "on", "true", "y"), True),
     **dict.fromkeys(("no", "off", "false", "n"), False),
 }
+_TYPES: Final[dict[str, str]] = {
+    **dict.fromkeys(("string", "str"), "text"),
+    **dict.fromkeys(("int", "integer", "float", "double", "numeric"), "number"),
+    "bool": "boolean",
+}
+_SYNONYMS: Final[dict[str, tuple[str, ...]]] = {
+    "disabled": ("enabled",),
+    **dict.fromkeys(("then", "output"), ("expect", "queue")),
+    **dict.fromkeys(("when", "input"), ("given",)),
+    "if": ("given", "for", "when"),
+    **dict.fromkeys(("skill", "to", "destination"), ("queue",)),
+}
+"""A field's name in other programs -> the names of fields that it may mean here."""
 _NUMBER_TEXT: Final = re.compile(
     r"\s*+(?:>=|=>|==|=|<=|<|>|≥|≤)?\s*+([-+]?(?:[0-9]++(?:[.,][0-9]++)?|[.,][0-9]++))\s*+(%?)\s*+", re.ASCII
 )
@@ -52,6 +65,22 @@ def corrected_entry(kind: type[BaseModel], source_map: SourceMap, path: Sequence
 def corrected_name(kind: type[BaseModel], path: Sequence[PathStep], name: str, value: Json) -> str:
     """Return the entry under another name, also where its value needs another form; "" if unknown."""
     return _first_valid(kind, path, _Entry(name, value), _Entry(name, value))
+
+
+def translated_entry(kind: type[BaseModel], parents: Sequence[PathStep], name: str, value: Json) -> str:
+    """Return the entry for a field of another program, such as `disabled: true`; "" if unknown."""
+    for synonym in _SYNONYMS.get(name, ()):
+        negated = not value if name == "disabled" and isinstance(value, bool) else value
+        if text := corrected_name(kind, parents, synonym, negated):
+            return text
+    return ""
+
+
+def extra_attribute(kind: type[BaseModel], parents: Sequence[PathStep], name: str, value: Json) -> str:
+    """Return the condition of an attribute that stands among a promise's fields; "" if there is none."""
+    if [*parents][-1:] != ["for"] or isinstance(value, (dict, list)) or value is None:
+        return ""
+    return corrected_name(kind, parents, "when", [{"attribute": name, "equals": value}])
 
 
 def entry_of_text(kind: type[BaseModel], path: Sequence[PathStep], text: str) -> str:
@@ -102,6 +131,50 @@ def _conversations(name: str, value: Json) -> Iterator[_Entry]:
         yield _Entry(name, {"intent": value})
     if isinstance(value, list):
         yield _Entry(name, {"intents": value})
+
+
+def _given(name: str, value: Json) -> Iterator[_Entry]:
+    if isinstance(value, list) and all(map(_is_equality, value)):
+        yield _Entry(name, {item["attribute"]: item["equals"] for item in value})
+    yield from _conversations(name, value)
+
+
+def _is_equality(value: Json) -> bool:
+    return isinstance(value, dict) and value.keys() == {"attribute", "equals"}
+
+
+def _rules(name: str, value: Json) -> Iterator[_Entry]:
+    """Yield the list of rules for a mapping whose keys are the intents."""
+    if isinstance(value, dict) and "queue" not in value:
+        yield _Entry(name, list(map(_rule, value.items())))
+    if isinstance(value, dict):
+        yield _Entry(name, [value])
+
+
+def _rule(pair: tuple[str, Json]) -> Json:
+    intent, fields = pair
+    return {"intent": intent, **(fields if isinstance(fields, dict) else {"queue": fields})}
+
+
+def _attributes(name: str, value: Json) -> Iterator[_Entry]:
+    if isinstance(value, list):
+        yield _Entry(name, {str(item): {} for item in value})
+
+
+def _aliases(name: str, value: Json) -> Iterator[_Entry]:
+    if isinstance(value, list):
+        yield _Entry(name, {str(item): item for item in value})
+
+
+def _labelled(name: str, value: Json) -> Iterator[_Entry]:
+    """Yield the list of a bot's intents for a mapping of names to labels."""
+    if isinstance(value, dict):
+        yield _Entry(name, [{"name": intent, "label": label} for intent, label in value.items()])
+
+
+def _type(name: str, value: Json) -> Iterator[_Entry]:
+    if isinstance(value, str) and value.lower() in _TYPES:
+        yield _Entry(name, _TYPES[value.lower()])
 
 
 def _shares(name: str, value: Json) -> Iterator[_Entry]:
@@ -193,7 +266,12 @@ _FORMS: Final[Mapping[str, Callable[[str, Json], Iterator[_Entry]]]] = {
     "expect": _destinations,
     "always": _queues,
     "never": _queues,
-    "given": _conversations,
+    "given": _given,
+    "rules": _rules,
+    "attributes": _attributes,
+    "queues": _aliases,
+    "intents": _labelled,
+    "type": _type,
     "for": _conversations,
     "below": _inside("intent", str),
     "hold": _inside("until", str),

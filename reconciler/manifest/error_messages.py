@@ -7,7 +7,13 @@ from typing import Any, Final, NamedTuple
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.manifest.corrections import corrected_entry, corrected_name, entry_of_text
+from reconciler.manifest.corrections import (
+    corrected_entry,
+    corrected_name,
+    entry_of_text,
+    extra_attribute,
+    translated_entry,
+)
 from reconciler.manifest.kinds.condition import (
     EXAMPLE_CONDITION,
     SORTED_OPERATORS,
@@ -104,7 +110,16 @@ class _Report:
         unknown = self._unknown.get(tuple(path), [])
         if unknown and corrected_entry(self.model, self.source_map, path, len(self.start)):
             return True
+        if any(self._translation_of(path, each).startswith(f"{name}:") for each in unknown):
+            return True
         return any(self.collector.suggest(each, [name]) or self._entry_of(path, each) for each in unknown)
+
+    def _translation_of(self, parents: Sequence[PathStep], name: str) -> str:
+        """Return the entry that a field of another program, or an attribute, stands for."""
+        value = self.source_map.value((*parents, name))
+        steps = parents[len(self.start) :]
+        translated = translated_entry(self.model, steps, name, value)
+        return translated or extra_attribute(self.model, steps, name, value)
 
     def _entry_of(self, parents: Sequence[PathStep], text: str) -> str:
         """Return the entry that a field without a value stands for, such as `{queue=cards}`."""
@@ -128,7 +143,7 @@ class _Report:
         """Return the hint for an unknown field: the known name, or the entry where the value changes, too."""
         *parents, _ = path
         value = self.source_map.value(path)
-        if entry := self._entry_of(parents, name):
+        if entry := self._entry_of(parents, name) or self._translation_of(parents, name):
             return f"write {entry}"
         if suggestion := SUGGESTED_NAME.search(hint):
             entry = corrected_name(self.model, parents[len(self.start) :], suggestion[1], value)

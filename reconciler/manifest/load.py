@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest import cross_checks as checks
-from reconciler.manifest.corrections import entry_of_text
+from reconciler.manifest.corrections import entry_of_text, translated_entry
 from reconciler.manifest.documents import (
     ITEM_FIELDS,
     KINDS,
@@ -315,7 +315,9 @@ def _is_misspelt(problem: checks.DocumentProblem, collector: ErrorCollector) -> 
     known = field_names(model, problem.path)
     unknown = [name for name in fields if name not in known]
     return any(
-        collector.suggest(name, problem.missing) or (fields[name] is None and entry_of_text(model, problem.path, name))
+        collector.suggest(name, problem.missing)
+        or translated_entry(model, problem.path, name, fields[name])
+        or (fields[name] is None and entry_of_text(model, problem.path, name))
         for name in unknown
     )
 

@@ -77,6 +77,10 @@ def _add_colon(head: str, name: str, value: str) -> _Correction:
     return _Correction(f'this line has no ": " after {name}', f"{head}{name}: {value}")
 
 
+def _add_blank(head: str, name: str, value: str) -> _Correction:
+    return _Correction("this line has no blank after its -", f"{head}- {name}: {value}")
+
+
 def _add_brackets(head: str, name: str, value: str) -> _Correction:
     message = "a list item cannot begin in the line of the field's name"
     return _Correction(message, f"{head}{name}: [{value}]")
@@ -93,6 +97,7 @@ def _quote_start(head: str, name: str, value: str) -> _Correction:
 
 
 _MISTAKES: Final[dict[re.Pattern[str], Callable[..., _Correction]]] = {
+    re.compile(r"(\s*)-([A-Za-z]+): (\S.*)"): _add_blank,
     re.compile(r"(\s*(?:- +)*)([A-Za-z]+): - (\S.*)"): _add_brackets,
     re.compile(r"(\s*(?:- +)*)([A-Za-z]+): ([^\s\"'\[{#].*: .*)"): _quote_colon,
     re.compile(r"(\s*(?:- +)*)([A-Za-z]+): ([@`%,].*)"): _quote_start,

@@ -265,10 +265,10 @@ class _Patcher:
 
     def _format_like(self, node: Node, value: Json, style: str) -> str:
         """Return a value on one line, a text in the quotes of the previous value."""
-        if isinstance(value, str) and node.style == "'" and value.isprintable():
-            return "'" + value.replace("'", "''") + "'"
-        if isinstance(value, str) and node.style == '"':
-            return yaml_writer.format_quoted(value)
+        if isinstance(value, str) and node.style in ("'", '"'):
+            written = self.text[node.start : node.end]
+            if quoted := yaml_writer.format_like(written, value):
+                return quoted
         return yaml_writer.format_flow(value, "in flow" if node.is_flow else style, self.padding)
 
 

@@ -49,6 +49,18 @@ def format_quoted(text: str) -> str:
     return f'"{"".join(map(_escape, text))}"'
 
 
+def format_like(written: str, text: str) -> str | None:
+    """Return text in the quotes of a scalar as it is written; None if that has none.
+
+    Single quotes around a double one were no choice of style: Prettier would replace them around another text.
+    """
+    if written[:1] not in ("'", '"'):
+        return None
+    if written[0] == "'" and '"' not in written and text.isprintable():
+        return "'" + text.replace("'", "''") + "'"
+    return format_quoted(text)
+
+
 def format_flow(value: Json, style: str = "in flow", padding: str = COMPACT) -> str:
     """Return a value on one line: `[a, b]`, `{queue: a, weight: 80}`; outside brackets, `style` applies."""
     if isinstance(value, dict):

@@ -189,6 +189,8 @@ than text. Other YAML tools read `no`, `on`, `~`, `1:30`, `1_0`, `0o7`, `2026-01
 dates or null, and write them back so: a rule for the language `no` would become a rule for `false`. Put the text in
 quotes; in an editor, `cxroute lsp` offers that as a quick fix. A date in a field that holds a date (`until`, `start`,
 `end`) is not a finding, because its meaning does not change. What cxroute writes is in quotes where that is needed.
+YAML 1.1 also reads the number `1e3` as a text: write 1000. Its tools refuse a plain text with a question mark, such as
+`why?`, inside of brackets: put it in quotes.
 CXR220 route test failed: A conversation of a RouteTests document has another destination than the test expects. The
 message names the rule that takes it and the position of that rule; `cxroute explain` with the same intent, confidence
 and attributes shows why each earlier rule does not match. Correct the rules or the test. `validate`, `test`, `plan` and

@@ -22,6 +22,7 @@ QUEUE: Final = f"{HEAD}  - intent: lost\n    @\n    priority: 10\n"
 WHEN: Final = f"{HEAD}  - intent: lost\n    queue: a\n    when: [{{attribute: language, @}}]\n"
 TEST: Final = f"{TESTS}  - given: {{intent: lost}}\n    @\n"
 PROMISE: Final = f"{PROMISES}  - name: a\n    @\n"
+ATTRIBUTES: Final = "apiVersion: routing/v1\nkind: Attributes\nname: cards\n"
 DOCUMENT: Final = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n"
 
 OR: Final = "{attribute: language, equals: de}, {language: fr}"
@@ -107,6 +108,39 @@ PASTED: Final = [
     (DOCUMENT.replace("name: cards", "@"), "name cards", "name: cards"),
     (DOCUMENT.replace("name: cards", "@"), "name: Cards Desk", "name: cards-desk"),
     (f"{ENVIRONMENT}@\n", "guard: {deletes: 5}", None),
+    (DOCUMENT.replace("rules: []", "@"), "rules: {lost: bags}", "rules: [{intent: lost, queue: bags}]"),
+    (
+        DOCUMENT.replace("rules: []", "@"),
+        "rules: {lost: {queue: bags, priority: 5}}",
+        "rules: [{intent: lost, queue: bags, priority: 5}]",
+    ),
+    (f"{HEAD}  @\n    queue: a\n", "-intent: lost", "- intent: lost"),
+    (RULE, "disabled: true", "enabled: false"),
+    (QUEUE, "skill: bags", "queue: bags"),
+    (WHEN, "between: 1-5", "between: [1, 5]"),
+    (WHEN, "between: 0.5 to 1", "between: [0.5, 1]"),
+    (TEST, "then: {queue: bags}", "expect: {queue: bags}"),
+    (TEST, "output: bags", "expect: {queue: bags}"),
+    (f"{TESTS}  - @\n    expect: {{queue: a}}\n", "when: {intent: lost}", "given: {intent: lost}"),
+    (
+        f"{TESTS}  - @\n    expect: {{queue: a}}\n",
+        "given: [{attribute: intent, equals: lost}]",
+        "given: {intent: lost}",
+    ),
+    (
+        f"{PROMISES}  - name: a\n    always: {{queues: [a]}}\n    for: {{intent: lost, @}}\n",
+        "tier: gold",
+        "when: [{attribute: tier, equals: gold}]",
+    ),
+    (f"{ATTRIBUTES}@\n", "attributes: [tier]", "attributes: {tier: {}}"),
+    (f"{ATTRIBUTES}attributes: {{tier: {{@}}}}\n", "type: string", "type: text"),
+    (f"{ATTRIBUTES}attributes: {{tier: {{@}}}}\n", "type: Integer", "type: number"),
+    (
+        "apiVersion: routing/v1\nkind: Intents\nname: bot\n@\n",
+        "intents: {lost: Lost card}",
+        "intents: [{name: lost, label: Lost card}]",
+    ),
+    ("apiVersion: routing/v1\nkind: Queues\nname: q\n@\n", "queues: [bags, on]", 'queues: {bags: bags, "on": "on"}'),
 ]  # the manifest around an entry, the wrong entry, and the right one; None where only its validity counts
 
 

@@ -26,7 +26,10 @@ from tests.support.grown_tenants import LIKE_YAML, generate_tenant
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.other_tools import LOADERS, differing_loaders, lint_problems, unstable_files
 from tests.support.program import Program, write
+from tests.tiers import FULL
 
+VALUES: Final = 400 if FULL else 30
+FILES: Final = 60 if FULL else 30
 BANK: Final = Path(__file__).parents[2] / "manifests"
 MISREAD: Final = (
     *("no", "No", "on", "OFF", "yes", "y", "N", "~", "Null", "NULL", "True", "FALSE", "=", "<<"),
@@ -60,6 +63,7 @@ def documents(text: str) -> list[Any]:
     return [document.value for document in parsed.documents]
 
 
+@settings(max_examples=VALUES)
 @given(value=VALUE, more=VALUE)
 def test_every_value_is_the_same_to_other_loaders(value: object, more: object) -> None:
     """PyYAML, and ruamel by YAML 1.1 and 1.2, read every written text, number and name as cxroute does."""
@@ -69,6 +73,7 @@ def test_every_value_is_the_same_to_other_loaders(value: object, more: object) -
     assert {} == differing_loaders(text, [fields])
 
 
+@settings(max_examples=VALUES)
 @given(
     value=VALUE, more=TEXT, style=st.sampled_from(["a: x\nb: [x]\nc: {k: v}\n", "a: 'x'\nb:\n- x\nc:\n  k: \"v\"\n"])
 )
@@ -81,15 +86,13 @@ def test_every_edit_is_the_same_to_other_loaders(value: object, more: str, style
     assert {} == differing_loaders(edited, [new])
 
 
-@settings(max_examples=3)
-@given(random=st.randoms(use_true_random=False))
-def test_prettier_and_yamllint_leave_every_file_as_it_is(
-    tmp_path_factory: pytest.TempPathFactory, random: Random
-) -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_prettier_and_yamllint_leave_every_file_as_it_is(tmp_path: Path, seed: int) -> None:
     """With names of people's length. Prettier measures the width of a rare letter in another way."""
-    directory = tmp_path_factory.mktemp("written")
+    random = Random(seed)
+    directory = tmp_path
     letters = string.ascii_letters + string.digits + " _-.:#'\"?[]{}|>&*!%@~=+$/\\(),äß客"
-    for number in range(60):
+    for number in range(FILES):
         names = [random.choice(NAMES)[:30], "".join(random.choices(letters, k=random.randint(0, 30)))]
         item = {"queue": names[0], "weight": random.choice([80, 0.5, 1e22]), names[1]: names}
         fields = {"apiVersion": "routing/v1", "name": names[1], "when": [item] * random.randint(0, 3), "in": names * 4}

@@ -17,6 +17,7 @@ from reconciler.manifest.documents import manifest_schema
 from reconciler.manifest.load import load_contents
 from tests.support.other_tools import MODULES, node_module
 from tests.support.written_manifests import ENVIRONMENT, yaml_of
+from tests.tiers import FULL
 
 VALIDATOR: Final[Any] = jsonschema.Draft202012Validator(manifest_schema())
 COMMITTED: Final = Path(__file__).parents[2] / "schema" / "manifest.v1.json"
@@ -130,19 +131,21 @@ def agree(kind: str, field: str, item: dict[str, Any]) -> None:
     assert is_valid(document) == VALIDATOR.is_valid(document), item
 
 
-@settings(max_examples=400)
+@settings(max_examples=400 if FULL else 100)
 @given(RULE)
 def test_schema_and_validate_agree_on_rules(rule: dict[str, Any]) -> None:
     """Also on a rule without an intent and without a key, for which there is no default key."""
     agree("RuleSet", "rules", rule)
 
 
+@settings(max_examples=100 if FULL else 40)
 @given(TEST)
 def test_schema_and_validate_agree_on_route_tests(test: dict[str, Any]) -> None:
     """Fields, types and exclusive fields."""
     agree("RouteTests", "tests", test)
 
 
+@settings(max_examples=100 if FULL else 40)
 @given(PROMISE)
 def test_schema_and_validate_agree_on_promises(promise: dict[str, Any]) -> None:
     """Fields, types and exclusive fields."""

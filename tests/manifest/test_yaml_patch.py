@@ -44,6 +44,8 @@ def only_document(text: str) -> dict[str, Any]:
         ("a:   1\r\nb: 2\r\n", "a:   10\r\nb: 2\r\n", {"a": 10}),
         ("a: 'it''s'\n", "a: 'isn''t'\n", {"a": "isn't"}),
         ("a: 'x'\n", 'a: "x\\n"\n', {"a": "x\n"}),
+        ("a: '\"x\"'\n", 'a: "y #z"\n', {"a": "y #z"}),
+        ("a: '\"x\"'\n", "a: '\"y\"'\n", {"a": '"y"'}),
         ('a: "x"\n', 'a: "y"\n', {"a": "y"}),
         ("a: x\n", 'a: "y: z"\n', {"a": "y: z"}),
         ("a:\nb: 2", "a: 1\nb: 2", {"a": 1}),

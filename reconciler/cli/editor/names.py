@@ -156,6 +156,11 @@ class Names:
         at = [each for each in self.mentions_in(path) if each.node.start <= offset <= each.node.end]
         return min(at, key=lambda mention: mention.role == "rule" and mention.is_definition, default=None)
 
+    def written(self, mention: Mention) -> str:
+        """Return a name as it stands in its file, with its quotes."""
+        text = self.files[mention.file].text
+        return text[mention.node.start : mention.node.end]
+
     def same_name(self, mention: Mention) -> Sequence[Mention]:
         """Return all mentions of the name; of a value only those of the same attribute."""
         mentions = self._by_name.get((mention.role, mention.name), [])

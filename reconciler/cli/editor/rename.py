@@ -8,9 +8,8 @@ from typing import Final, NamedTuple
 from reconciler.cli.editor.analysis import Analysis
 from reconciler.cli.editor.names import Mention, Names
 from reconciler.desired.desired import DesiredState
-from reconciler.manifest.syntax_tree import SyntaxNode
 from reconciler.manifest.yaml_patch import TextEdit, apply_edits
-from reconciler.manifest.yaml_writer import format_quoted, format_scalar
+from reconciler.manifest.yaml_writer import format_like, format_scalar
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Address, Opaque, Rule, Target
 from reconciler.text.escape import is_visible, quote_name
@@ -46,7 +45,9 @@ def rename_edits(names: Names, mention: Mention, name: str) -> dict[str, list[Te
         raise RenameError(f"The name {quote_name(name)} is already used for a queue: choose another one.")
     edits: dict[str, list[TextEdit]] = {}
     for place in names.same_name(mention):
-        edit = TextEdit(place.node.start, place.node.end, _format_like(place.node, name))
+        node = place.node
+        written = names.written(place)
+        edit = TextEdit(node.start, node.end, format_like(written, name) or format_scalar(name))
         edits.setdefault(place.file, []).append(edit)
     return edits
 
@@ -113,12 +114,3 @@ def _place(finding: Finding) -> tuple[object, ...]:
         source.file if source else "",
         source.line if source else 0,
     )
-
-
-def _format_like(node: SyntaxNode, name: str) -> str:
-    """Return the name in the quotes of the present one."""
-    if node.style == '"':
-        return format_quoted(name)
-    if node.style == "'":
-        return "'" + name.replace("'", "''") + "'"
-    return format_scalar(name)

@@ -155,6 +155,9 @@ def _corrected_operand(operator: str, operand: object) -> str:
         candidates = [(operator, operand[0])]
     elif operator in SETS and isinstance(operand, str):
         candidates = [(operator, list(map(_parse_scalar, operand.strip("()").split(","))))]
+    elif operator == "between" and isinstance(operand, str):
+        limits = _RANGE.fullmatch(operand)
+        candidates = [(operator, list(map(_parse_scalar, limits.groups())))] if limits else []
     elif operator in SETS and type(operand) in _SCALAR_TYPES:
         candidates = [(operator, [operand])]
     elif operator in EXISTENCE:
@@ -194,6 +197,7 @@ def suggest_operator(word: str, operand: object) -> str:
 
 
 SORTED_OPERATORS: Final = tuple(sorted(OPERATORS))
+_RANGE: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(?:-|\.\.|,|and|to)\s*([0-9]+(?:\.[0-9]+)?)\s*", re.ASCII)
 _LIST_OPERATORS: Final = SETS | {"between"}
 _SCALAR_TYPES: Final = frozenset({str, bool, int, float})
 _SCALAR_MESSAGE: Final = "must be text, a number, true or false"
