@@ -85,6 +85,7 @@ PARTS: Final = {
     "endpoint/test_client.py::test_a_thousand_concurrent_writes_request_one_token": 0,
     "endpoint/test_cognigy.py::test_the_code_node_builds_an_event_that_the_endpoint_accepts": 3,
     "endpoint/test_command.py::test_a_killed_tenant_is_reported_and_found_again": 0,
+    "endpoint/test_command.py::test_a_refused_login_is_reported_to_the_caller_and_the_operator": 0,
     "endpoint/test_command.py::test_a_tenant_that_repeats_secrets_does_not_reveal_them": 1,
     "endpoint/test_event_counts.py::test_counts_of_two_instances_add_up_to_the_accepted_events": 0,
     "endpoint/test_load.py::test_a_slow_path_delays_others_only_with_few_allowed_calls": 0,
