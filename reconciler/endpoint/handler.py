@@ -130,4 +130,6 @@ def _failure_response(error: LockUnavailableError | TimeoutError | errors.ApiErr
             return retry_later(429, "rate_limited", "the tenant's rate limit is reached", error.retry_after)
         case errors.RetryLaterError():
             return retry_later(502, "upstream_away", "the tenant is unavailable; nothing was sent", error.retry_after)
+        case errors.CredentialsError() | errors.ScopeError():
+            return retry_later(502, "upstream_refused", "the tenant refuses the endpoint's login; nothing was written")
     return error_response(*next(words for kind, words in _ERROR_RESPONSES.items() if isinstance(error, kind)))

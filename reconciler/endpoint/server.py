@@ -275,6 +275,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._on_refusal(status, reason)
         body = encode_json({"success": False, "error": f"{status.phrase}: {reason}"})
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
+        if status is HTTPStatus.SERVICE_UNAVAILABLE:  # too many connections
+            head += "retry-after: 1\r\n"
         self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode("ascii") + body)
         self.transport.close()
 

@@ -11,10 +11,12 @@ import pytest
 from reconciler.endpoint.handler import EventPolicy
 from reconciler.errors import (
     AmbiguousWriteError,
+    CredentialsError,
     OverloadedError,
     RateLimitedError,
     RetryLaterError,
     RuleNotFoundError,
+    ScopeError,
     UndefinedFieldsError,
 )
 from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Upstream, event, posted
@@ -97,6 +99,8 @@ FAILED = [
     (AmbiguousWriteError(SAID_NOWHERE), 502, None),
     (OverloadedError(SAID_NOWHERE), 502, None),
     (UndefinedFieldsError(SAID_NOWHERE, 422), 502, None),
+    (CredentialsError(SAID_NOWHERE), 502, "1"),
+    (ScopeError(SAID_NOWHERE), 502, "1"),
     (TimeoutError(SAID_NOWHERE), 504, None),
     (RuntimeError(SAID_NOWHERE), 503, "1"),
 ]

@@ -75,6 +75,20 @@ def test_a_killed_tenant_is_reported_and_found_again(tmp_path: Path) -> None:
         assert 200 == found[-1]
 
 
+@pytest.mark.parametrize("fault", ["token:401", "context:401", "context:403"])
+def test_a_refused_login_is_reported_to_the_caller_and_the_operator(tmp_path: Path, fault: str) -> None:
+    """The caller reads that nothing was written; the log names the command that finds the cause, once."""
+    with served(tmp_path, "--faults", fault) as (_, url), caller(url) as http:
+        answers = [http.post("/api/route", json=event()) for _ in range(3)]
+        metrics = http.get("/metrics").text
+    assert [(502, "1")] * 3 == [(one.status_code, one.headers.get("retry-after")) for one in answers]
+    assert {"the tenant refuses the endpoint's login; nothing was written"} == {one.json()["error"] for one in answers}
+    assert 'cxroute_requests_total{status="502",outcome="upstream_refused"} 3' in metrics
+    assert {} == contexts(tmp_path)
+    advice = [line["advice"] for line in log(tmp_path) if line["event"] == "advice"]
+    assert ["the tenant refuses the endpoint's login: run cxroute doctor -e prod"] == advice
+
+
 @pytest.mark.parametrize("fault", ["403", "500", "html"])
 def test_a_tenant_that_repeats_secrets_does_not_reveal_them(tmp_path: Path, fault: str) -> None:
     """Neither responses nor the log contain the client's secret, a token or a key, for any response of the tenant."""

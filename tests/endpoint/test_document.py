@@ -16,7 +16,10 @@ import pytest
 from reconciler.endpoint import event, messages
 from reconciler.endpoint import messages as answer
 from reconciler.endpoint import server as connection
+from reconciler.endpoint.auth import _SIGNATURE_HEADERS
 from reconciler.endpoint.event import InvalidEventError
+from reconciler.endpoint.metrics import _REFUSAL_STATUSES as _EARLY
+from reconciler.text import trace_context
 from tests.endpoint.in_process_endpoint import EVENT
 from tests.endpoint.openapi_document import DOCUMENT, FILE, STATUSES
 from tests.endpoint.process_memory import MIB, resident
@@ -35,6 +38,30 @@ def test_the_document_has_every_status_of_the_code_and_no_other() -> None:
     numbers = set(map(int, re.findall(r'\(\s*(\d{3}),\s*"', source)))
     names = {HTTPStatus[name].value for name in re.findall(r"HTTPStatus\.([A-Z_]+)", source)}
     assert numbers | names == STATUSES
+
+
+EARLY_STATUSES = {"400", "408", "431", "503"}
+"""What the connection answers before it knows the operation."""
+OPERATIONS = [(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods]
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS)
+def test_each_operation_has_the_statuses_of_the_connection(path: str, method: str) -> None:
+    """Unreadable, late or too long headers, and too many connections."""
+    assert {status for status in _EARLY if status != "none"} == EARLY_STATUSES
+    assert EARLY_STATUSES <= set(DOCUMENT["paths"][path][method]["responses"])
+
+
+def test_the_document_names_the_headers_that_the_endpoint_reads() -> None:
+    """The trace as parameters, and each header of a key or a signature in a security scheme of the operation."""
+    route = DOCUMENT["paths"]["/api/route"]["post"]
+    parts = [reference["$ref"].removeprefix("#/components/parameters/") for reference in route["parameters"]]
+    named = [DOCUMENT["components"]["parameters"][part]["name"].encode() for part in parts]
+    assert [trace_context._PARENT_NAME, trace_context._STATE_NAME] == named
+    schemes = DOCUMENT["components"]["securitySchemes"]
+    assert {name for way in route["security"] for name in way} == set(schemes)
+    text = json.dumps(schemes).lower()
+    assert [name for name in (b"x-api-key", *_SIGNATURE_HEADERS) if name.decode() not in text] == []
 
 
 def test_the_document_says_the_limits_of_the_code() -> None:

@@ -90,10 +90,10 @@ def test_a_caller_that_disconnects_in_the_middle_sends_no_event() -> None:
 
 
 def test_a_connection_beyond_the_limit_gets_503(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one beyond the limit gets 503 immediately; earlier ones are served."""
+    """The one beyond the limit gets 503 with Retry-After immediately; earlier ones are served."""
     monkeypatch.setattr(connection, "MAX_CONNECTIONS", 3)
 
-    async def crowd() -> tuple[list[int], list[int]]:
+    async def crowd() -> tuple[list[int], bool, list[int]]:
         async with listening(Endpoint()) as port:
             held = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
             await asyncio.sleep(0.05)
@@ -102,9 +102,9 @@ def test_a_connection_beyond_the_limit_gets_503(monkeypatch: pytest.MonkeyPatch)
             first = await held[0][0].read()
             for _, writer in held:
                 writer.close()
-            return fourth.statuses, [int(first[9:12])]
+            return fourth.statuses, b"\r\nretry-after: 1\r\n" in fourth.raw, [int(first[9:12])]
 
-    assert ([503], [200]) == asyncio.run(crowd())
+    assert ([503], True, [200]) == asyncio.run(crowd())
 
 
 def test_a_signal_makes_ready_answer_503() -> None:

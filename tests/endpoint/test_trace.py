@@ -56,7 +56,7 @@ def asked(one: Fleet) -> dict[str, list[dict[str, str]]]:
 
 
 @pytest.mark.parametrize(
-    "faults", ["", "context:500@#3,context:reset@#20,context:429=1@#40", "token:500@#1", "context:revoke@#20"]
+    "faults", ["context:500@#3,context:reset@#20,context:429=1@#40", "", "token:500@#1", "context:revoke@#20"]
 )
 def test_each_call_has_the_trace_of_its_event(tmp_path: Path, faults: str) -> None:
     """Concurrent ones, and those that are repeated; a call for a token has none."""

@@ -30,7 +30,7 @@ from reconciler.endpoint.app import DEADLINE, ContextApp, EndpointDependencies
 from reconciler.endpoint.auth import SecretError, SignatureVerifier
 from reconciler.endpoint.conversations import ConversationLocks
 from reconciler.endpoint.handler import EventPolicy
-from reconciler.errors import UndefinedFieldsError, UsageError
+from reconciler.errors import CredentialsError, ScopeError, UndefinedFieldsError, UsageError
 from reconciler.render.text.explain import explain_document
 from reconciler.text.hosts import LAST_PORT, is_loopback
 from reconciler.text.prometheus import metric
@@ -100,6 +100,9 @@ def build_endpoint(
             return REDACTOR.redact_json(await client.write(conversation, attributes, seconds))
         except UndefinedFieldsError as error:
             advise(str(error))
+            raise
+        except (CredentialsError, ScopeError):  # their texts quote the tenant
+            advise(f"the tenant refuses the endpoint's login: run cxroute doctor -e {session.environment.name}")
             raise
 
     def metrics() -> Iterator[str]:
