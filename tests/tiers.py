@@ -80,6 +80,7 @@ PARTS: Final = {
     "campaign/test_studio.py::test_outages_and_pairs_of_faults": 0,
     "campaign/test_studio.py::test_single_faults": 0,
     "deploy/test_install.py::test_each_way_installs_the_wheel_and_its_extras": 0,
+    "deploy/test_install.py::test_a_wheel_names_no_page_that_it_does_not_have": 0,
     "endpoint/test_cancelled.py::test_a_repeat_after_any_cancellation_is_written_or_unclear": 2,
     "endpoint/test_client.py::test_a_thousand_concurrent_writes_request_one_token": 0,
     "endpoint/test_cognigy.py::test_the_code_node_builds_an_event_that_the_endpoint_accepts": 3,
