@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.errors import CxrouteError
-from reconciler.text.suggest import suggest
+from reconciler.text.suggest import find_nearest, suggest
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _DELETE: Final = "to delete rules, remove them from the manifests, and run `cxroute plan`"
 _UNDO: Final = "`cxroute history` lists the runs"
 _FORMATTER: Final = "cxroute has no formatter: use any formatter of YAML, then `cxroute validate`"
+_CHOICE: Final = "each command takes the environment as `-e ENV`"
 _WRITE: Final = "write "
 _MANY: Final = 3  # words with advice in one message
 
@@ -28,31 +29,45 @@ class OtherCommand(NamedTuple):
 
 
 _COMMANDS: Final[Mapping[str, OtherCommand]] = {
-    **dict.fromkeys(("undo", "rollback", "revert"), OtherCommand("apply --undo RUN", _UNDO)),
+    **dict.fromkeys(("undo", "rollback", "revert", "reset", "restore"), OtherCommand("apply --undo RUN", _UNDO)),
     **dict.fromkeys(("destroy", "delete", "remove", "rm"), OtherCommand("", _DELETE)),
     **dict.fromkeys(("fmt", "format"), OtherCommand("", _FORMATTER)),
     **dict.fromkeys(("sync", "deploy", "push", "up", "publish", "release"), OtherCommand("apply")),
     **dict.fromkeys(("preview", "dry-run", "dryrun", "what-if"), OtherCommand("plan")),
     **dict.fromkeys(("lint", "check", "verify"), OtherCommand("validate")),
     **dict.fromkeys(("import", "pull", "fetch", "download", "dump"), OtherCommand("export")),
-    **dict.fromkeys(("status", "refresh"), OtherCommand("drift")),
-    **dict.fromkeys(("log", "logs", "runs", "audit"), OtherCommand("history")),
-    **dict.fromkeys(("list", "ls", "rules"), OtherCommand("table")),
+    **dict.fromkeys(("status", "refresh", "state"), OtherCommand("drift")),
+    **dict.fromkeys(("log", "logs", "runs", "audit", "blame"), OtherCommand("history")),
+    **dict.fromkeys(("list", "ls", "rules", "get"), OtherCommand("table")),
     **dict.fromkeys(("new", "create", "scaffold"), OtherCommand("init")),
     **dict.fromkeys(("login", "auth", "ping"), OtherCommand("doctor")),
     **dict.fromkeys(("start", "server"), OtherCommand("serve")),
-    **dict.fromkeys(("why", "trace"), OtherCommand("explain")),
+    **dict.fromkeys(("why", "trace", "describe"), OtherCommand("explain")),
     **dict.fromkeys(("compare",), OtherCommand("diff")),
+    **dict.fromkeys(("graph", "console"), OtherCommand("explore")),
+    **dict.fromkeys(("output", "view"), OtherCommand("show")),
+    **dict.fromkeys(("workspace", "env", "context", "switch"), OtherCommand("", _CHOICE)),
 }
 
 _SECRET_OPTIONS: Final = ("secret", "password", "passwd", "token", "key")
 _FORMAT_OPTIONS: Final = ("--output", "-o", "--output-format", "-f", "--fmt")
 _ENVIRONMENT_OPTIONS: Final = ("--env", "--environ", "--stage", "--workspace")
-_DIRECTORY_OPTIONS: Final = ("--manifest", "--dir", "--directory", "--path", "--config", "--folder", "-d")
+_DIRECTORY_OPTIONS: Final = (
+    "--manifest",
+    "--dir",
+    "--directory",
+    "--path",
+    "--config",
+    "--folder",
+    "-d",
+    "-C",
+    "--chdir",
+)
 _DRY_RUN_OPTIONS: Final = ("--dry-run", "--dryrun", "-n", "--check", "--diff", "--preview", "--what-if", "--noop")
 _CONSENT_OPTIONS: Final = ("-y", "--auto-approve", "--assume-yes", "--confirm", "--force")
 _SELECTION_OPTIONS: Final = ("--target", "--select", "--rule", "--filter")
 _UNDO_OPTIONS: Final = ("--rollback", "--revert")
+_SHORT: Final = 2  # characters of an option of one letter
 
 
 def other_command(name: str, arguments: Sequence[str]) -> str:
@@ -87,6 +102,7 @@ def without_secrets(words: Sequence[str]) -> list[str]:
 
 def common_option(option: str, value: str) -> str:
     """Return what to write for an unknown option before the command; an empty text if nothing is known."""
+    option = _long_form(option)
     if option in _ENVIRONMENT_OPTIONS:
         return f"write `-e {shlex.quote(value)}`"
     if option in _DIRECTORY_OPTIONS:
@@ -102,6 +118,7 @@ class ArgumentAdvice:
         self._command = parser.prog.rpartition(" ")[2]
         self._directory = getattr(options, "manifests", "manifests")
         self._unknown = unknown
+        self._argument = getattr(options, "plan", None) or ""  # of `apply PLAN`: perhaps the value of an unknown option
 
     def text(self) -> str:
         """Return the advice as the end of a message, or an empty text."""
@@ -110,7 +127,7 @@ class ArgumentAdvice:
             remedy = "set the variable CXONE_CLIENT_SECRET, or that of `credentials` in the Environment"
             return f"; a secret must not stand on a command line: treat it as leaked, and {remedy}"
         replacements = list(dict.fromkeys(self._replacements()))[:_MANY]
-        if all(each.startswith(_WRITE) for each in replacements[1:]):
+        if all(each.startswith(_WRITE) for each in replacements):
             replacements[1:] = [each.removeprefix(_WRITE) for each in replacements[1:]]
         if replacements:
             return f"; {' and '.join(replacements)}"
@@ -141,9 +158,12 @@ class ArgumentAdvice:
             yield f"write `-m {shlex.quote(word)}`"
         elif word.endswith(".json") and self._command == "plan":
             yield f"write `cxroute show {shlex.quote(word)}` for a saved plan"
+        elif near := find_nearest(word, environment_names(self._directory)):
+            yield f"did you mean `-e {near}`?"
 
     def _of_option(self, option: str, value: str) -> str:
         """Return what to write for an option that the command does not have; an empty text if nothing is known."""
+        option = _long_form(option)
         for names, advise in self._advisers:
             if option in names:
                 return advise(value)
@@ -164,6 +184,7 @@ class ArgumentAdvice:
             (("--no-color", "--no-colour"), lambda _value: "write `--color never`"),
             (("--debug", "--trace"), lambda _value: "write `-v`"),
             (("--silent",), lambda _value: "write `-q`"),
+            (("--version", "-V"), lambda _value: "write `cxroute version`"),
         )
 
     @property
@@ -174,11 +195,15 @@ class ArgumentAdvice:
     def _of_format(self, value: str) -> str:
         if value in self._formats:
             return f"write `--format {value}`"
+        if directory := _directory_of(value or self._argument):
+            return f"write `-m {shlex.quote(directory)}`"
         if value and "--out" in self._known:
             return f"write `--out {shlex.quote(value)}`"
         return f"write `--format {'|'.join(self._formats)}`" if self._formats else ""
 
-    def _of_dry_run(self, _value: str) -> str:
+    def _of_dry_run(self, value: str) -> str:
+        if value in environment_names(self._directory):  # of `-n`, a namespace elsewhere
+            return f"write `-e {value}`"
         if self._command == "plan":
             return "`cxroute plan` writes nothing, so remove it"
         return "`cxroute plan` is the dry run" if self._command in ("apply", "drift", "watch") else ""
@@ -186,6 +211,20 @@ class ArgumentAdvice:
     def _if_known(self, option: str, value: str) -> str:
         words = shlex.quote(value) if value and not value.isupper() else value
         return f"write `{' '.join(filter(None, (option, words)))}`" if option in self._known else ""
+
+
+def _long_form(option: str) -> str:
+    """Return `--json` for `-json`, as some programs write long options; other options unchanged."""
+    is_long = len(option) > _SHORT and option.startswith("-") and not option.startswith("--")
+    return f"-{option}" if is_long else option
+
+
+def _directory_of(value: str) -> str:
+    """Return a directory, or that of a YAML file; an empty text for another value."""
+    path = Path(value)
+    if value and path.is_dir():
+        return value
+    return str(path.parent) if path.suffix in (".yaml", ".yml") else ""
 
 
 def environment_names(directory: str) -> Sequence[str]:

@@ -23,6 +23,10 @@ _SEVERAL: Final = "validate, test, plan, apply and drift take several, as -e a -
 _ENVIRONMENT: Final = f"the Environment (default: $CXROUTE_ENV, else sandbox); {_SEVERAL}"
 _COLOURS: Final = "colours; auto: on a terminal, $NO_COLOR turns them off and $FORCE_COLOR on (default: auto)"
 _QUIET: Final = "only results and errors; plan and drift print counts, refusals and affected conversations"
+_SWITCH_WITH_VALUE: Final = re.compile(
+    r"argument (?P<option>[^/ ]+)\S*: ignored explicit argument (?P<value>.*)", re.DOTALL
+)
+"""argparse's message for a switch of one letter with more letters behind it."""
 
 
 class CommandModule(Protocol):
@@ -83,6 +87,10 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise the error that argparse found."""
+        with_value = _SWITCH_WITH_VALUE.fullmatch(message)
+        if with_value:
+            option, value = with_value["option"], with_value["value"]
+            message = f"{option} takes no value, but {value} follows it; a long option begins with --"
         raise UsageError(message)
 
     def parse_args(self, args: "Sequence[str]") -> argparse.Namespace:  # type: ignore[override] # callers have no more

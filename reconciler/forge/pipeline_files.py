@@ -8,6 +8,7 @@ from importlib.resources import files
 from typing import Final, NamedTuple
 
 from reconciler.errors import UsageError
+from reconciler.text.pages import page
 
 OWN_ACTION: Final = "./ # zizmor: ignore[self-repository]"  # in our workflows; docs/github.md explains the comment
 UNKNOWN_ACTION: Final = f"OWNER/cxroute@{'0' * 40}"  # placeholder without --action
@@ -88,6 +89,7 @@ def build_pipelines(kind: PipelineKind, settings: PipelineSettings) -> Iterator[
     for name in kind.files:
         text = kind.read_template(name.rpartition("/")[2])
         text = text.replace("@ACTION@", settings.action).replace("@MANIFESTS@", settings.manifests)
+        text = text.replace("@PAGE@", setup_page(kind))
         text = text.replace("@ENVIRONMENTS@", json.dumps(settings.environments))
         text = text.replace("@SECRETS@", " ".join(settings.variables))
         text = _EACH.sub(lambda part: "".join(_fill(part[1], name) for name in settings.environments), text)
@@ -95,6 +97,12 @@ def build_pipelines(kind: PipelineKind, settings: PipelineSettings) -> Iterator[
         text = text.rstrip("\n") + "\n"  # the last of several copies ends with an empty line
         head = f"# Written by `cxroute init --{kind.option}`, which replaces it unless it was edited: "
         yield name, f"{head}{_digest(text)}\n{text}"
+
+
+def setup_page(kind: PipelineKind) -> str:
+    """Return where to read how a forge is set up, for people in another repository."""
+    place = page(f"{kind.option}.md")
+    return f"{place} of cxroute" if place.startswith("docs/") else place
 
 
 def setup_steps(kind: PipelineKind, credentials: Mapping[str, Sequence[str]]) -> list[str]:

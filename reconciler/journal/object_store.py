@@ -11,6 +11,7 @@ from threading import Thread
 from typing import Any, ClassVar, Final, TypeVar
 
 from reconciler.text.escape import sanitize
+from reconciler.text.pages import page
 
 T = TypeVar("T")
 
@@ -51,7 +52,7 @@ class ObjectStore:
         except ImportError:
             raise OSError(
                 errno.ENOPKG,
-                "fsspec is not installed. Install the extra `journal`; see docs/install.md, section Extras",
+                f"fsspec is not installed. Install the extra `journal`; see {page('install.md', 'Extras')}",
             ) from None
         filesystem, path = url_to_fs(self.address)
         return filesystem, str(path).rstrip("/")

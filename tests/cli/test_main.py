@@ -69,6 +69,17 @@ def test_new_manifests_work_in_the_sandbox_until_the_tenant_is_set(cxroute: Prog
     assert 0 == cxroute("validate")
 
 
+def test_init_says_what_must_be_replaced_before_the_hook_passes(cxroute: Program) -> None:
+    """The file and the field; the sandbox alone, and manifests whose tenant is set, need no such note."""
+    assert 0 == cxroute("init")
+    said = "Before `cxroute validate`, and the pre-commit hook that runs it, can pass: "
+    assert f"{said}manifests/environments/prod.yaml: replace the placeholder of `tenant`\n" in cxroute.out
+    assert cxroute.out.index(said) < cxroute.out.index("Next: cxroute plan")
+    name_tenant()
+    assert 0 == cxroute("init", "--gitlab")
+    assert "replace the placeholder" not in cxroute.out
+
+
 def test_git_ignores_the_files_of_this_machine(cxroute: Program, elsewhere: Path) -> None:
     """`git add -A` adds the manifests, but not the sandbox's state and the journal, in each folder of a run."""
     subprocess.run(["git", "init", "-q"], check=True)

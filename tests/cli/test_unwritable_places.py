@@ -119,7 +119,7 @@ def run_without_privileges(folder: Path, *words: str) -> subprocess.CompletedPro
 def readable(tmp_path: Path) -> Iterator[Path]:
     """A folder with manifests that can be read, and not written."""
     folder = tmp_path / "readable"
-    shutil.copytree(ROOT / "manifests", folder / "manifests")
+    assert 0 == main(["init", str(folder / "manifests")])
     folder.chmod(0o555)
     yield folder
     folder.chmod(0o755)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,8 @@ from typing import Final
 import pytest
 import yaml
 
+from reconciler.cli.arguments import COMMANDS as COMMANDS_OF_CXROUTE
+from reconciler.forge.pipeline_files import PIPELINES
 from reconciler.version import __version__
 from tests.support.checkout import commit_checkout
 from tests.support.requirements import skip_or_fail
@@ -127,3 +130,61 @@ def test_the_page_names_every_extra_and_its_ways() -> None:
     assert {name for names in named.values() for name in names} <= inputs.keys()
     assert [name for name, row in rows.items() if row.split(" | ")[1] == "yes"] == ["serve"]
     assert "requirements-serve.txt" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+PAGE_OF_A_CHECKOUT: Final = re.compile(r"(?<!/)\bdocs/\w[^\s)`]*")
+WITHOUT_EXTRAS: Final = """
+import json, sys
+
+sys.modules.update(dict.fromkeys(("fsspec", "openpyxl", "pygls", "uvicorn")))  # an import of these fails
+from reconciler.cli.main import main
+
+for words in json.loads(sys.argv[1]):
+    main(words)
+"""
+MESSAGES: Final = (
+    *((name, "--help") for name in COMMANDS_OF_CXROUTE),
+    ("--help",),
+    ("help", "options"),
+    ("serve",),
+    ("lsp",),
+    ("validate",),
+    ("init",),
+    ("table", "--to", "rules.xlsx"),
+    ("plan", "-e", "prod"),
+    ("validate",),
+    ("plan",),
+    ("history", "--journal", "s3://bucket/runs"),
+    *(("init", f"--{forge}") for forge in PIPELINES),
+    ("demo",),
+)
+
+
+def test_a_wheel_names_no_page_that_it_does_not_have(tmp_path: Path) -> None:
+    """Helps, errors where an extra is missing, what `init` and `demo` print, and the files that `init` writes."""
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
+    clone = commit_checkout(tmp_path / "cxroute")
+    subprocess.run([*build, str(tmp_path), str(clone)], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    shutil.unpack_archive(wheel, tmp_path / "site", "zip")
+    work = tmp_path / "work"
+    work.mkdir()
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_EXTRAS, json.dumps(MESSAGES)],
+        cwd=work,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+    )
+    printed = done.stdout
+    assert "Traceback" not in printed
+    written = [path.read_text("utf-8") for path in work.rglob("*") if path.is_file() and path.suffix != ".json"]
+    for text in (printed, *written):
+        assert [] == PAGE_OF_A_CHECKOUT.findall(text)
+    for page in ("install.md#extras", "guide.md#connect-a-tenant", *(f"{forge}.md" for forge in PIPELINES)):
+        assert f"https://git.example/OWNER/cxroute/blob/v{__version__}/docs/{page}" in printed
+    assert 6 <= sum(f"/blob/v{__version__}/docs/" in text for text in written), "the pipelines name the pages, too"

@@ -5,9 +5,11 @@ import os
 from collections.abc import Sequence
 from functools import partial
 
+from reconciler.cli.advice import environment_hint
 from reconciler.cli.command_line import CommandLine
 from reconciler.cli.journal_place import list_places, remote_advice
 from reconciler.cli.output import Output
+from reconciler.errors import UsageError
 from reconciler.journal.history import RecordedRun
 from reconciler.journal.journal import RUN_NAME, find_run
 from reconciler.journal.places import JournalPlace
@@ -29,6 +31,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     recorded, names = _read(places, output), ", ".join(place.name for place in places)
     advice = remote_advice(places)
     if options.run is not None:
+        if options.run not in {run.id for run in recorded}:
+            _refuse_environment(options)
         recorded_run = find_run(recorded, options.run, names, advice)
         if output.form == "json":
             output.document(run_document(recorded_run))
@@ -49,6 +53,13 @@ def _read(places: Sequence[JournalPlace], output: Output) -> list[RecordedRun]:
     for place in places:
         runs += place.read(partial(_warn_of_lines, output, place.name))
     return runs if len(places) == 1 else sorted(runs, key=lambda run: str(run.start.get("at")))
+
+
+def _refuse_environment(options: argparse.Namespace) -> None:
+    """Raise UsageError for the name of an environment in place of a run."""
+    hint = environment_hint(options.run, options.manifests)
+    if hint:
+        raise UsageError(f"{options.run} is not a run{hint}")
 
 
 def _warn_of_lines(output: Output, name: str, count: int) -> None:

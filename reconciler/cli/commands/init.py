@@ -21,7 +21,6 @@ from reconciler.manifest.documents import manifest_schema_text
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import load_manifests
 from reconciler.text.files import MIB, read_file
-from reconciler.text.pages import page
 
 SCHEMA: Final = ".schema/manifest.v1.json"
 _STARTER: Final = ("environments/sandbox", "environments/prod", "queues", "routing", "intents", "tests")
@@ -119,12 +118,7 @@ def _write_pipelines(kind: PipelineKind, directory: Path, action: str | None, ou
     if kind.option == "github":
         steps = [*_action_steps(kind, directory), *steps]
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
-    output.result("\n".join(["", f"Set up {kind.forge} in this order ({_page_of(kind)}):", *lines, ""]))
-
-
-def _page_of(kind: PipelineKind) -> str:
-    place = page(f"{kind.option}.md")
-    return f"{place} of cxroute" if place.startswith("docs/") else place
+    output.result("\n".join(["", f"Set up {kind.forge} in this order ({pipelines.setup_page(kind)}):", *lines, ""]))
 
 
 def _action_steps(kind: PipelineKind, directory: Path) -> Iterator[str]:

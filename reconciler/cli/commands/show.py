@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from reconciler.cli.advice import environment_hint
 from reconciler.cli.commands.plan import FORMS, github_log, print_omitted_notes
 from reconciler.cli.output import Output
 from reconciler.errors import UsageError
@@ -33,7 +34,11 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the plan. Raises UsageError for another file, and RefusedError for a plan of another version."""
     name = sanitize(Path(options.plan).name)
-    form = _read(Path(options.plan), name, options.environment)
+    try:
+        form = _read(Path(options.plan), name, options.environment)
+    except UsageError as error:
+        hint = environment_hint(options.plan, options.manifests)
+        raise UsageError(f"{error}{hint}") if hint else error from None
     if output.form == "json":
         output.document({field: value for field, value in form.items() if field != VIEW})
         return 0
