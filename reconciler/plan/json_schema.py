@@ -65,7 +65,6 @@ def definitions() -> Schema:
         "behaviour": behaviour_schema(),
         "replay": replay_schema(),
         "destination": {"anyOf": [object_schema({"queues": queues}), object_schema({"default": {"const": True}})]},
-        "finding": finding_schema(),
     }
 
 

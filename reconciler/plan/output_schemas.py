@@ -11,6 +11,7 @@ from reconciler.plan.json_schema import (
     TEXT,
     Schema,
     definitions,
+    finding_schema,
     list_schema,
     object_schema,
     or_null,
@@ -33,7 +34,7 @@ def output_schema(command: str) -> Schema:
         entry = object_schema({"environment": TEXT, "error": {"$ref": "#/$defs/error"}})
         several = {"environments": list_schema({"anyOf": [document, entry]}), "error": {"$ref": "#/$defs/error"}}
         forms.append(_closed(several, optional=("error",)))
-    shared = definitions() | {"error": _error()}
+    shared = definitions() | {"error": _error(), "finding": finding_schema()}
     return {"$schema": DRAFT, "title": f"cxroute {command} --format json", "anyOf": forms, "$defs": shared}
 
 
