@@ -50,9 +50,10 @@ def format_quoted(text: str) -> str:
 
 
 def format_like(written: str, text: str) -> str | None:
-    """Return text in the quotes of a scalar as it is written; None if that has none.
+    """Return text with the quotes of a scalar of a file; None if that has none.
 
-    Single quotes around a double one were no choice of style: Prettier would replace them around another text.
+    Single quotes stay only where the author chose them. A text with a double quote needs them, and
+    Prettier replaces them around every other text.
     """
     if written[:1] not in ("'", '"'):
         return None

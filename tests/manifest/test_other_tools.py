@@ -28,8 +28,8 @@ from tests.support.other_tools import LOADERS, differing_loaders, lint_problems,
 from tests.support.program import Program, write
 from tests.tiers import FULL
 
-VALUES: Final = 400 if FULL else 30
-FILES: Final = 60 if FULL else 30
+VALUES: Final = 400 if FULL else 20
+FILES: Final = 60 if FULL else 15
 BANK: Final = Path(__file__).parents[2] / "manifests"
 MISREAD: Final = (
     *("no", "No", "on", "OFF", "yes", "y", "N", "~", "Null", "NULL", "True", "FALSE", "=", "<<"),

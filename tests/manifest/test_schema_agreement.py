@@ -131,21 +131,21 @@ def agree(kind: str, field: str, item: dict[str, Any]) -> None:
     assert is_valid(document) == VALIDATOR.is_valid(document), item
 
 
-@settings(max_examples=400 if FULL else 100)
+@settings(max_examples=400 if FULL else 50)
 @given(RULE)
 def test_schema_and_validate_agree_on_rules(rule: dict[str, Any]) -> None:
     """Also on a rule without an intent and without a key, for which there is no default key."""
     agree("RuleSet", "rules", rule)
 
 
-@settings(max_examples=100 if FULL else 40)
+@settings(max_examples=100 if FULL else 20)
 @given(TEST)
 def test_schema_and_validate_agree_on_route_tests(test: dict[str, Any]) -> None:
     """Fields, types and exclusive fields."""
     agree("RouteTests", "tests", test)
 
 
-@settings(max_examples=100 if FULL else 40)
+@settings(max_examples=100 if FULL else 20)
 @given(PROMISE)
 def test_schema_and_validate_agree_on_promises(promise: dict[str, Any]) -> None:
     """Fields, types and exclusive fields."""
