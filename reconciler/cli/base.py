@@ -61,7 +61,7 @@ def _is_compared(base: BaseManifests, environment: Environment) -> bool:
         before = _compared_fallback(base, environment)
     except (UsageError, _NotComparedError):  # a warning says so
         return False
-    return environment.context.below is not None or before.below is not None
+    return environment.context.below is not None or before.intent is not None
 
 
 def fallback_before(base: BaseManifests, environment: Environment) -> FallbackPolicy | Finding | None:
