@@ -321,7 +321,7 @@ def test_a_clone_of_one_branch_is_not_compared_with_itself(folder: Program) -> N
 
 
 def test_another_default_branch_needs_its_name(folder: Program) -> None:
-    """Where the only branch has another name than main, it is the default; beside other branches, nobody knows."""
+    """Where the only branch has another name than main, it is the default; beside other branches, it is not clear."""
     git("init", "-q", "-b", "trunk")
     commit("before")
     bound(0.5)
@@ -345,3 +345,11 @@ def test_a_plan_does_not_announce_a_comparison_that_it_does_not_make(repository:
     (warning,) = warnings(found)
     assert NOTE not in repository.err
     assert "the merge base with main, is not shown: the " in warning
+
+
+def test_a_removed_fallback_is_compared(repository: Program) -> None:
+    """The Environment has no fallback any more, and the plan shows that with the line about the comparison."""
+    write("prod.yaml", PROD.replace("context", "# context").format(least=0))
+    code, found = plan(repository)
+    assert (2, 0.35) == (code, before(found))
+    assert f"{NOTE} HEAD" in repository.err
