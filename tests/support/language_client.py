@@ -109,7 +109,7 @@ class Editor:
 
     async def until(self, name: str, *codes: str) -> None:
         """Wait until a document has these diagnostics alone."""
-        end = time.perf_counter() + 30
+        end = time.perf_counter() + 120
         while name not in self.diagnostics or self.codes(name) != sorted(codes):
             assert time.perf_counter() < end, f"{name} has {self.diagnostics.get(name)}"
             self._arrived.clear()
