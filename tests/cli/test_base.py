@@ -10,33 +10,12 @@ from typing import Any
 
 import pytest
 
+from tests.support.fallback_project import PROD, RULES, git
 from tests.support.live_file import live_file
 from tests.support.program import Program, write
 
 ROOT = Path(__file__).parents[2]
-PROD = """\
-apiVersion: routing/v1
-kind: Environment
-name: prod
-owner: acme
-tenant: acme
-context: {{minConfidence: {least}, below: {{intent: none}}}}
-guard: {{protected: [cards/lost]}}
-"""
-RULES = """\
-apiVersion: routing/v1
-kind: RuleSet
-name: cards
-rules:
-  - {key: lost, intent: lost, queue: Fraud, priority: 1}
-  - {key: rest, when: [{attribute: cognigyDetectedIntent, exists: true}], queue: General, priority: 900}
-"""
 INTENTS = "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [{names}]\n"
-
-
-def git(*words: str) -> None:
-    identity = ["-c", "user.name=n", "-c", "user.email=n@example.com", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", *identity, *words], check=True, capture_output=True)
 
 
 @pytest.fixture

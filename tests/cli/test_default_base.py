@@ -4,41 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from reconciler.manifest.load import Manifests, load_manifests
+from tests.support.fallback_project import PROD, RULES, git
 from tests.support.live_file import live_file
 from tests.support.program import Program, write
 
-PROD = """\
-apiVersion: routing/v1
-kind: Environment
-name: prod
-owner: acme
-tenant: acme
-context: {{minConfidence: {least}, below: {{intent: none}}}}
-guard: {{protected: [cards/lost]}}
-"""
-RULES = """\
-apiVersion: routing/v1
-kind: RuleSet
-name: cards
-rules:
-  - {key: lost, intent: lost, queue: Fraud, priority: 1}
-  - {key: rest, when: [{attribute: cognigyDetectedIntent, exists: true}], queue: General, priority: 900}
-"""
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
 NOTE = "The endpoint's fallback is compared with"
-
-
-def git(*words: str, at: str = ".") -> str:
-    identity = ["-c", "user.name=n", "-c", "user.email=n@example.com", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", at, *identity, *words], check=True, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 def commit(text: str, at: str = ".") -> str:
