@@ -22,7 +22,7 @@ VALIDATOR: Any = jsonschema.Draft202012Validator(SCHEMA)
 OURS = sorted([*(ROOT / "manifests").rglob("*.y*ml"), *(ROOT / "reconciler" / "starter").rglob("*.yaml")])
 VALID = sorted((MANIFESTS / "valid").rglob("*.yaml"))
 INVALID = sorted(path for path in (MANIFESTS / "invalid").rglob("*.y*ml") if "/." not in path.as_posix())
-CODES_OF_TYPES = re.compile(r"error\[(?:CXR013|CXR101|CXR102|CXR103|CXR104|CXR108|CXR112)\]")
+CODES_OF_TYPES = re.compile(r"error\[(?:CXR013|CXR101|CXR102|CXR103|CXR104|CXR108|CXR112|CXR140)\]")
 """Codes of errors at one position. The other codes compare documents with each other."""
 
 
