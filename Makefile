@@ -30,7 +30,7 @@ demo: $(BIN)/cxroute ## Install the command, and show the main job on a bank's t
 # Many processes are started, and where nothing compiled may be kept each would compile the program anew.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python $(if $(COVER),-m coverage run) -m pytest -q -n $(WORKERS) --dist worksteal
 
-test: $(VENV)/.project ## The fast tests, on all cores: about three minutes, for every change
+test: $(VENV)/.project ## The fast tests, on all cores: about four minutes, for every change
 	@$(if $(COVER),rm -rf .coverage)
 	@$(PYTEST) -m 'not slow and not root' $(ARGS)
 

@@ -1,6 +1,6 @@
 """The two tiers of the tests: `make test` runs those that are not `slow`, `make test-all` runs all.
 
-The fast tier takes at most 120 s on two quiet cores, runs in process mostly, and touches every package and promise.
+The fast tier takes about four minutes on two quiet cores, runs in process mostly, and touches every package and promise.
 The tables say what is slow. The matrix of faults marks its own cases: the first one of each fault is fast.
 """
 
