@@ -28,7 +28,7 @@ class Lane(NamedTuple):
     before: tuple[str, ...]
     after: tuple[str, ...]
     state: LaneState
-    priority: float
+    priority: int | float  # an integer of any size stays one in JSON
 
     @property
     def queues(self) -> tuple[str, ...]:

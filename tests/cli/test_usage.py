@@ -59,7 +59,6 @@ from tests.support.program import Program
         ("watch --listen nowhere", "--listen nowhere"),
         ("watch --listen 127.0.0.1:70000", "--listen 127.0.0.1:70000"),
         ("history run", "has no run 'run'. Set --journal FILE to read another journal."),
-        ("history --journal manifests", "cannot read the journal manifests: "),
         ("nothing", "unknown command 'nothing'; `cxroute --help` lists all"),
         ("--loud plan", "unrecognized arguments: --loud"),
         ("--versions", 'missing command; did you mean "--version"?'),
