@@ -107,8 +107,8 @@ def test_a_run_without_further_writes_succeeds(
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
 
 
-SWAPPED = """- {{key: a, intent: {}, queue: Billing, priority: 10}}
-- {{key: b, intent: {}, queue: Support, priority: 20}}
+SWAPPED = """- {{key: a, intent: {0}, name: Rule of {0}, queue: Billing, priority: 10}}
+- {{key: b, intent: {1}, name: Rule of {1}, queue: Support, priority: 20}}
 - {{key: all, when: [], queue: Support, priority: 900}}
 """
 

