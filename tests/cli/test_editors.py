@@ -10,6 +10,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -105,10 +106,15 @@ def test_helix_has_both_servers(tmp_path: Path) -> None:
 
 
 def finish(process: int, terminal: int) -> None:
-    """Wait until the editor ends; read what it draws, or it would wait for a reader."""
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and os.waitpid(process, os.WNOHANG) == (0, 0):
+    """Wait until the editor ends, and end it if it asks; read what it draws, or it would wait for a reader."""
+    end = time.monotonic() + 5
+    while has_not_ended := os.waitpid(process, os.WNOHANG) == (0, 0):
+        if time.monotonic() >= end:
+            break
         if select.select([terminal], [], [], 0.2)[0]:
             with contextlib.suppress(OSError):
                 os.read(terminal, 65536)
+    if has_not_ended:
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
     os.close(terminal)
