@@ -46,6 +46,15 @@ async def claim(ids: RedisMessageIds, digest: bytes) -> EndpointResponse | None:
     return await ids.claim("m-1", digest, asyncio.get_running_loop().time() + 5)
 
 
+async def complete_and_lose(ids: RedisMessageIds, clock: FakeClock, age: float, server: RedisServer) -> None:
+    """Complete a message; after some seconds Redis loses it."""
+    assert await claim(ids, b"first") is None
+    await ids.complete("m-1", OLD)
+    clock.wait(age)
+    with server.client() as client:
+        client.delete("cxroute:prod:m:m-1")
+
+
 @pytest.mark.parametrize(
     ("age", "repeated"), [(MESSAGE_ID_SECONDS - 1, True), (MESSAGE_ID_SECONDS, False), (MESSAGE_ID_SECONDS + 60, False)]
 )
@@ -57,11 +66,7 @@ def test_only_an_id_that_is_valid_is_restored_after_a_loss(tmp_path: Path, age: 
         async with AsyncExitStack() as stack:
             ids = await stack.enter_async_context(instance(server, clock))
             other = await stack.enter_async_context(instance(server, clock))
-            assert await claim(ids, b"first") is None
-            await ids.complete("m-1", OLD)
-            clock.wait(age)
-            with server.client() as client:
-                client.delete("cxroute:prod:m:m-1")
+            await complete_and_lose(ids, clock, age, server)
             await ids.publish_all()
             return await claim(other, b"first")
 
@@ -79,11 +84,7 @@ def test_an_expired_id_does_not_end_the_claim_of_a_newer_message(tmp_path: Path,
         async with AsyncExitStack() as stack:
             ids = await stack.enter_async_context(instance(server, clock))
             other = await stack.enter_async_context(instance(server, clock))
-            assert await claim(ids, b"first") is None
-            await ids.complete("m-1", OLD)
-            clock.wait(age)
-            with server.client() as client:
-                client.delete("cxroute:prod:m:m-1")
+            await complete_and_lose(ids, clock, age, server)
             assert await claim(other, b"second") is None
             await ids.publish_all()
             await other.complete("m-1", NEW)
