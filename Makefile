@@ -14,7 +14,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --only-binary=:all: --requir
 # The pinned uv; `make lock` writes the pin, too.
 UV = $(shell grep -o '^uv==[^ ]*' requirements-dev.txt || echo 'uv>=0.13.9')
 AUDIT := pip-audit==2.10.1
-COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+COMPILE := $(VENV)-lock/bin/uv pip compile --cache-dir $(VENV)-lock/cache --quiet --universal --python-version 3.11 --generate-hashes --no-header
 # Package indexes and their options; spelt so that this line does not match itself.
 INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
 

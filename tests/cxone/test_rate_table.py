@@ -101,7 +101,23 @@ def test_random_429s_with_a_bucket_of_one_permit() -> None:
     """A slow window by chance does not reduce the rate for ever, and bursts end: both cost four times the time."""
     for random_share in (0.05, 0.25):
         workload = Workload(told=50.0, limit=25.0, bucket=1, calls=1000, random_share=random_share)
-        check(workload, 3.0, range(2))
+        check(workload, 2.5, range(2))
+
+
+@pytest.mark.parametrize(
+    ("told", "limit", "bucket", "late", "most"),
+    [
+        (50.0, 40.0, 1, 0.003, 2.5),
+        (50.0, 40.0, 1, 0.05, 15.0),
+        (200.0, 20.0, 5, 0.05, 1.5),
+        (200.0, 40.0, 5, 0.05, 3.0),
+        (100.0, 20.0, 10, 0.15, 1.5),
+    ],
+)
+def test_late_timers_cause_few_429s(told: float, limit: float, bucket: int, late: float, most: float) -> None:
+    """On a loaded machine calls come late and then close together: that is no reason for bursts or a faster rate."""
+    workload = Workload(told=told, limit=limit, bucket=bucket, calls=300, latency=0.02, jitter=late / 2, late=late)
+    check(workload, most, range(8))
 
 
 @pytest.mark.parametrize("retry_after", ["seconds", "0", "none"])

@@ -37,6 +37,8 @@ class Workload:
     latency: float = 0.05
     jitter: float = 0.002
     """The mean of the varying part of the latency."""
+    late: float = 0.0
+    """The mean time by which the client's timers fire late, as on a loaded machine."""
     limit_at: Callable[[int], float] | None = None
     """The limit after so many accepted calls; None: always `limit`."""
 
@@ -187,7 +189,18 @@ def multiple(workload: Workload, seeds: range) -> tuple[float, float]:
 
 
 def _real_limiter(workload: Workload, time: TimeSource) -> Limiter:
+    if workload.late:
+        time = _with_late_timers(time, workload.late)
     return RateLimiter(workload.told, workload.concurrency, time, math.inf, math.inf)
+
+
+def _with_late_timers(usual: TimeSource, mean: float) -> TimeSource:
+    chance = Random(7)
+
+    async def sleep(seconds: float) -> None:
+        await usual.sleep(seconds + chance.expovariate(1 / mean))
+
+    return replace(usual, sleep=sleep)
 
 
 def _run(workload: Workload, seed: int, limiter_of: Callable[[Workload, TimeSource], Limiter]) -> Outcome:

@@ -15,7 +15,7 @@ A window is the time from the first call after a pause to the 429 that begins th
   a second, pauses included, the rate is not the cause of the 429s, and the client returns to the faster rate (the undo
   of a needless decrease: RFC 4015).
 - Burst: random 429s leave permits in the bucket. So some calls follow a pause at once: as many as the tenant accepted
-  of a recorded burst.
+  of a recorded burst. If the windows with a burst accepted fewer calls a second, the bucket is too small for bursts.
 
 The comment of a constant names the part of the table in `tests/cxone/test_rate_table.py` that fails without it.
 """
@@ -53,6 +53,10 @@ _USUAL_PAUSE: Final = 1.0  # seconds
 
 # Without bursts, 25 % random 429s with limits of 10 a second and more take more than twice the time.
 _FIRST_BURST: Final = 8  # calls after the first one, until the record has a burst
+
+# Without the end of bursts, late timers keep 40 % 429s: 40 of 50 a second, bucket of 1. A smaller factor ends useful
+# bursts by chance: 25 % random 429s.
+_BURST_NOISE: Final = 2.0  # standard deviations of the accepted calls
 
 
 class _Window(NamedTuple):
@@ -103,6 +107,7 @@ class RateControl:
         self._recent: deque[_Window] = deque(maxlen=_WINDOWS)
         self._emptied_at: float | None = None  # last 429 of the window before; None if the bucket was full
         self._pause_before: float | None = None
+        self._bursts_hurt = False
         self.burst = 0  # calls that may be sent at once after a pause
         self.empty_windows = 0  # windows in a row without an accepted call
 
@@ -129,9 +134,12 @@ class RateControl:
 
     @property
     def late_calls(self) -> int:
-        """Return how many late calls the tenant's bucket likely accepts at once."""
+        """Return how many late calls the tenant's bucket likely accepts at once.
+
+        The shortest window accepted the bucket, and likely one permit that arrived meanwhile.
+        """
         accepted, _ = self._shortest
-        return max(accepted - 1, self.burst)
+        return max(accepted - 2, self.burst)
 
     def on_idle(self, seconds: float, now: float) -> None:
         """Record a time without calls; if it filled the tenant's bucket, a new window begins."""
@@ -194,10 +202,7 @@ class RateControl:
         calls = self._calls
         pause = now - calls.paused_at
         self._recent.append(self._measured(used, pause))
-        better = self._better_rate(used)
-        rate = self._decreased(used) if better is None else better
-        is_by_chance = better is not None or calls.burst > 0
-        self.burst = self._accepted_burst() if is_by_chance else 0
+        rate = self._next_rate(used)
         self._shortest = min(self._shortest, (calls.accepted, calls.seconds))
         self._emptied_at = calls.last_refused
         self._pause_before = pause
@@ -212,7 +217,8 @@ class RateControl:
             accepted = min(accepted, _COMPARABLE)
             before = max(pause, _USUAL_PAUSE)
         burst_accepted = calls.burst_accepted if calls.burst else None
-        return _Window(used, accepted, accepted / used + before, burst_accepted)
+        seconds = max(accepted / used, calls.last_refused - calls.start)
+        return _Window(used, accepted, seconds + before, burst_accepted)
 
     def _better_rate(self, used: float) -> float | None:
         """Return the fastest rate whose windows accepted clearly more calls a second than those of this rate."""
@@ -237,6 +243,35 @@ class RateControl:
     def _windows_like(self, rate: float) -> list[_Window]:
         """Return the recorded windows of about this rate."""
         return [one for one in self._recent if rate / _SAME_RATE < one.rate < rate * _SAME_RATE]
+
+    def _next_rate(self, used: float) -> float:
+        """Return the rate that follows the recorded windows, and choose the burst after the pause."""
+        had_burst = self._calls.burst > 0
+        if had_burst and not self._bursts_help():
+            self._forget_bursts()
+            return used  # the burst was refused, which says nothing about the rate
+
+        better = self._better_rate(used)
+        is_by_chance = had_burst or better is not None
+        self.burst = self._accepted_burst() if is_by_chance and not self._bursts_hurt else 0
+        return self._decreased(used) if better is None else better
+
+    def _bursts_help(self) -> bool:
+        """Return whether the windows with a burst accepted about as many calls a second as the others, or more."""
+        bursts = [one for one in self._recent if one.burst_accepted is not None]
+        others = [one for one in self._recent if one.burst_accepted is None]
+        if not others:
+            return True
+        accepted = sum(one.accepted for one in bursts)
+        noise = 1 + _BURST_NOISE / math.sqrt(max(accepted, 1))
+        return _per_second(bursts) * noise >= _per_second(others)
+
+    def _forget_bursts(self) -> None:
+        """Send no bursts any more: the tenant's bucket is too small."""
+        self._bursts_hurt = True
+        self.burst = 0
+        others = [one for one in self._recent if one.burst_accepted is None]
+        self._recent = deque(others, maxlen=_WINDOWS)
 
     def _accepted_burst(self) -> int:
         """Return how many calls may follow the first one at once: a bucket of one permit accepts none of them."""
