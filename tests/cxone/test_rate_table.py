@@ -115,7 +115,7 @@ def test_random_429s_with_a_bucket_of_one_permit() -> None:
     ],
 )
 def test_late_timers_cause_few_429s(told: float, limit: float, bucket: int, late: float, most: float) -> None:
-    """On a loaded machine calls come late and then close together: that is no reason for bursts or a faster rate."""
+    """On a loaded machine some calls are late, and then close together: the bursts end."""
     workload = Workload(told=told, limit=limit, bucket=bucket, calls=300, latency=0.02, jitter=late / 2, late=late)
     check(workload, most, range(8))
 
