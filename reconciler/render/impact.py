@@ -14,7 +14,7 @@ from reconciler.behaviour.routing_entry import Destination
 from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import entry_name, types_phrase
 from reconciler.plan.traffic_shares import ShareRange, TrafficImpact
-from reconciler.render.clauses import FEW_VALUES, clauses_phrase, exception_phrase
+from reconciler.plan.clauses import FEW_VALUES, clauses_phrase, exception_phrase
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase, queue_phrase, split_phrase
 

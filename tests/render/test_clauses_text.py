@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.rule import make_condition, make_opaque
-from reconciler.render.clauses import clauses_phrase, exception_phrase
+from reconciler.plan.clauses import clauses_phrase, exception_phrase
 from tests.support.builders import LABELS
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 

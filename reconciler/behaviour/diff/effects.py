@@ -1,0 +1,518 @@
+"""Effects: which edit moves which conversations. A row names the rules that come earlier instead of unfolding them.
+
+A row of an effect is a set of conversations: all that satisfy its conditions, except those that one of its earlier rules
+matches. Each pair of winners is a row at first: the common box of both rules, and the rules before them. Its cause is the
+edited rule of the pair. Rows of one effect that differ in one attribute become one row where that stays exact.
+"""
+
+from bisect import bisect_left
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, Literal, NamedTuple
+
+from reconciler.behaviour.budget import UndecidedError
+from reconciler.behaviour.diff.regions import RegionFormatter
+from reconciler.behaviour.diff.usual_examples import UsualExamples
+from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry
+from reconciler.behaviour.space.boxes import Box, intersect_box
+from reconciler.behaviour.space.clauses import Clause, is_expressible
+from reconciler.behaviour.space.domain import REST, ValueSet, covers, intersect, subtract
+from reconciler.behaviour.space.patterns import bits
+from reconciler.behaviour.space.slices import PivotSlices
+from reconciler.behaviour.space.space import MAX_NARROW_VALUES, Example
+from reconciler.model.grouping import group_pairs
+
+Kind = Literal["redirects", "takes", "releases", "fallback"]
+When = Literal["before", "after", "both"]
+
+FALLBACK: Final = -1
+"""The number of the edit of the endpoint's fallback."""
+_MAX_COMPARED: Final = 60  # rules or rows that are compared with each other, one by one
+_MAX_CHECKS: Final = 200_000  # rows times earlier rules of one merge
+
+
+class Edit(NamedTuple):
+    """An edited rule as it is before and after; None: it is not there. Equal edits have one `group`."""
+
+    before: RoutingEntry | None
+    after: RoutingEntry | None
+    group: Hashable
+
+    @property
+    def changes_matching(self) -> bool:
+        """Return whether the edit changes what the rule takes: its conditions, its place, or its state."""
+        return _matching(self.before) != _matching(self.after)
+
+
+def _matching(entry: RoutingEntry | None) -> Hashable:
+    if entry is None or not entry.rule.enabled:
+        return None
+    return entry.rule.conditions, entry.rule.priority, entry.rule.name
+
+
+class NamedRule(NamedTuple):
+    """A rule that a row names, and the list that has it; `both`: with equal conditions and priority."""
+
+    entry: RoutingEntry
+    when: When
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectRow:
+    """Conversations with all of `where` that no rule of `earlier` matches: each goes from `before` to `after`."""
+
+    kind: Kind
+    where: tuple[Clause, ...]
+    earlier: tuple[NamedRule, ...]
+    counterpart: tuple[NamedRule | None, ...]  # None: the default routing
+    before: Destination
+    after: Destination
+    example: Example
+    other_type: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What some equal edits move. `edits` are the numbers of those that move a conversation."""
+
+    edits: tuple[int, ...]
+    rows: tuple[EffectRow, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Draft:
+    """A row before it is formatted. Rules are numbers of `_RuleBook`."""
+
+    edits: frozenset[int]
+    kind: Kind
+    before: Destination
+    after: Destination
+    box: Box
+    earlier: frozenset[int]
+    counterparts: frozenset[int]
+    takers: frozenset[int]  # the rules that take the conversations before or afterwards
+    rank: int  # in the order of evaluation: of the rule that takes them afterwards, or for `takes` today
+    example: Box
+
+
+class _Cause(NamedTuple):
+    edit: int
+    kind: Kind
+
+
+_NO_RULE: Final = -1
+
+
+class _Ruled(NamedTuple):
+    """A rule with its box; `edit` is the number of its edit, if it is edited."""
+
+    entry: RoutingEntry
+    box: Box
+    edit: int | None
+
+
+class _RuleBook:
+    """The rules that rows name, by number: a rule with equal conditions and priority in both lists is one."""
+
+    def __init__(self, pairs: WinnerPairs, edits: Sequence[Edit], middle: PivotSlices | None) -> None:
+        self.rules: list[_Ruled] = []
+        self._space = pairs.space
+        self._lists = (pairs.old, pairs.new, *([middle] if middle else []))
+        self._edit_of: dict[int, int] = {}
+        for number, edit in enumerate(edits):
+            for entry in (edit.before, edit.after):
+                if entry is not None:
+                    self._edit_of[id(entry)] = number
+        self._number_of: dict[Hashable, int] = {}
+        self._numbers: dict[tuple[int, int], int] = {}
+
+    def edit_of(self, entry: RoutingEntry | None) -> int | None:
+        """Return the number of a rule's edit; None if it is not edited."""
+        return None if entry is None else self._edit_of.get(id(entry.whole))
+
+    def number(self, side: int, rank: int) -> int:
+        """Return the number of a rule of a list."""
+        place = side, rank
+        if place not in self._numbers:
+            slices = self._lists[side]
+            entry = slices.entries[rank]
+            key = self._key(entry)
+            if key not in self._number_of:
+                self._number_of[key] = len(self.rules)
+                self.rules.append(_Ruled(entry, self._space.box(slices.boxes[rank]), self.edit_of(entry)))
+            self._numbers[place] = self._number_of[key]
+        return self._numbers[place]
+
+    def name(self, number: int) -> NamedRule:
+        """Return a rule, and the lists that have it."""
+        entry = self.rules[number].entry
+        key = self._key(entry)
+        old, new = (key in keys for keys in self._keys)
+        when: When = "both" if old and new else "after" if new else "before"
+        return NamedRule(entry, when)
+
+    def _key(self, entry: RoutingEntry) -> Hashable:
+        edit = self.edit_of(entry)
+        return entry.whole.name if edit is None else edit, entry.rule.conditions, entry.rule.priority
+
+    @cached_property
+    def _keys(self) -> tuple[set[Hashable], set[Hashable]]:
+        old, new = ({self._key(entry) for entry in slices.entries} for slices in self._lists[:2])
+        return old, new
+
+    def overlapping_before(self, side: int, rank: int, box: Box) -> Iterator[int]:
+        """Yield the numbers of the rules of a list before a rank that match a conversation of a box."""
+        slices = self._lists[side]
+        for earlier in self._candidates(slices, rank, box):
+            number = self.number(side, earlier)
+            if overlaps(box, self.rules[number].box):
+                yield number
+
+    def _candidates(self, slices: PivotSlices, rank: int, box: Box) -> Iterable[int]:
+        values = box.get(self._space.pivot)
+        if values is None or values[0] & REST or values[0].bit_count() > MAX_NARROW_VALUES:
+            return range(min(rank, len(slices.entries)))
+        general = slices.general_ranks
+        ranks = set(general[: bisect_left(general, rank)])
+        for atom in bits(values[0]):
+            about = slices.ranks_by_atom.get(atom, ())
+            ranks.update(about[: bisect_left(about, rank)])
+        return sorted(ranks)
+
+
+def overlaps(box: Box, other: Box) -> bool:
+    """Return whether two boxes have a conversation in common."""
+    for attribute, part in other.items():
+        here = box.get(attribute)
+        if here is not None and not intersect(here, part)[0]:
+            return False
+    return True
+
+
+def _is_inside(inner: Box, outer: Box) -> bool:
+    for attribute, part in outer.items():
+        here = inner.get(attribute)
+        if here is None or not covers(part, here):
+            return False
+    return True
+
+
+class EffectBuilder:
+    """Builds the effects of the edits between two lists; `middle` is the old list behind a changed fallback."""
+
+    def __init__(
+        self,
+        pairs: WinnerPairs,
+        formatter: RegionFormatter,
+        edits: Sequence[Edit],
+        middle: PivotSlices | None,
+    ) -> None:
+        self._pairs, self._space, self._formatter = pairs, pairs.space, formatter
+        self._edits = edits
+        self._middle = middle
+        self._book = _RuleBook(pairs, edits, middle)
+        self._usual_examples = UsualExamples(pairs)
+
+    def build(self) -> list[Effect]:
+        """Return the effects, each with disjoint rows in the order of evaluation."""
+        drafts: dict[Hashable, list[_Draft]] = {}
+        for pair in sorted({*self._pairs.narrow, *self._pairs.wide}):
+            for draft in self._drafts_of(pair):
+                (edit,) = draft.edits
+                group = FALLBACK if edit == FALLBACK else (self._edits[edit].group,)
+                drafts.setdefault(group, []).append(draft)
+        return [self._effect(group) for group in drafts.values()]
+
+    def _effect(self, drafts: Sequence[_Draft]) -> Effect:
+        alike = group_pairs(((draft.kind, draft.before, draft.after), draft) for draft in drafts)
+        merged = [row for group in alike.values() for row in self._merge(group)]
+        merged.sort(key=lambda draft: draft.rank)
+        edits = sorted({edit for draft in drafts for edit in draft.edits})
+        return Effect(edits=tuple(edits), rows=tuple(map(self._format, merged)))
+
+    def _format(self, draft: _Draft) -> EffectRow:
+        earlier = sorted(self._without_contained(draft))
+        return EffectRow(
+            kind=draft.kind,
+            where=self._formatter.format_box(tuple(draft.box.items())),
+            earlier=tuple(map(self._book.name, earlier)),
+            counterpart=tuple(
+                None if number == _NO_RULE else self._book.name(number) for number in sorted(draft.counterparts)
+            ),
+            before=draft.before,
+            after=draft.after,
+            example=self._space.example(draft.example),
+            other_type=self._space.unlikely_attributes(draft.box),
+        )
+
+    # Drafts
+
+    def _drafts_of(self, pair: RankPair) -> Iterator[_Draft]:
+        """Yield the rows of a pair: one, unless the cause depends on the rule behind the new fallback."""
+        ranks = None if self._middle is None else self._middle_ranks(pair)
+        if ranks is None:
+            yield self._draft(pair, self._cause(pair, None), None)
+            return
+        causes = {rank: self._cause(pair, rank) for rank in ranks}
+        if len(set(causes.values())) == 1:
+            yield self._draft(pair, next(iter(causes.values())), None)
+            return
+        for rank, cause in causes.items():
+            yield self._draft(pair, cause, (rank, ranks[rank]))
+
+    def _middle_ranks(self, pair: RankPair) -> dict[int, Box] | None:
+        """Return the rules that take conversations of a pair behind the new fallback, each with a box of them.
+
+        None: that is not decided, or nothing is edited.
+        """
+        middle = self._middle
+        if middle is None or not self._edits:
+            return None
+        found: dict[int, Box] = {}
+        try:
+            for atom in self._atoms_of(pair):
+                heads, before = self._pairs.shapes_of(pair, atom), self._pairs.mask_before(pair, atom)
+                ranks = (*middle.ranks_in(atom), DEFAULT_RANK)
+                for rank in ranks:
+                    mask = before | middle.mask_before(atom, rank)
+                    if rank not in found:
+                        box = middle.find_free_box(atom, (*heads, middle.shape(atom, rank)), mask)
+                        if box is not None:
+                            found[rank] = box
+        except UndecidedError:
+            return None
+        return found or None
+
+    def _atoms_of(self, pair: RankPair) -> Iterable[int]:
+        narrow = self._pairs.narrow.get(pair)
+        if narrow is not None:
+            return narrow.masks_by_atom
+        old, new = self._pairs.old, self._pairs.new
+        every = self._space.pivot_domain.all[0] if self._space.pivot >= 0 else REST
+        return [atom for atom in bits(every) if old.holds(atom, pair[0]) and new.holds(atom, pair[1])]
+
+    def _cause(self, pair: RankPair, middle_rank: int | None) -> _Cause:
+        """Return the edit that moves a pair; `middle_rank` is the rule that takes it behind the new fallback."""
+        first, second = self._pairs.old.entry_of_rank(pair[0]), self._pairs.new.entry_of_rank(pair[1])
+        if self._middle is not None:
+            if not self._edits:
+                return _Cause(FALLBACK, "fallback")
+            if middle_rank is not None:
+                if self._middle.destination_of_rank(middle_rank) == self._pairs.new.destination_of_rank(pair[1]):
+                    return _Cause(FALLBACK, "fallback")
+                first = self._middle.entry_of_rank(middle_rank)
+        old, new = self._book.edit_of(first), self._book.edit_of(second)
+        if old is not None and old == new:
+            return _Cause(old, "redirects")
+        if new is not None and (old is None or self._edits[new].changes_matching):
+            return _Cause(new, "takes")
+        if old is not None:
+            return _Cause(old, "releases")
+        return _Cause(FALLBACK, "fallback")
+
+    def _draft(self, pair: RankPair, cause: _Cause, middle: tuple[int, Box] | None) -> _Draft:
+        box, example = self._box_of(pair), self._example_of(pair, middle)
+        places = list(zip((0, 1), pair, strict=True))
+        if middle is not None and self._middle is not None:
+            places.append((2, middle[0]))
+            if middle[0] < len(self._middle.boxes):
+                extent = self._space.box(self._middle.boxes[middle[0]])
+                box = intersect_box(box, tuple(extent.items())) or {}
+        earlier = {number for place in places for number in self._book.overlapping_before(*place, box)}
+        box, earlier = self._fold_own_version(box, earlier, cause.edit)
+        old, new = (self._number(side, rank) for side, rank in zip((0, 1), pair, strict=True))
+        counterpart, rank = (old, pair[0]) if cause.kind == "takes" else (new, pair[1])
+        before, after = self._pairs.destinations_of(pair)
+        return _Draft(
+            edits=frozenset((cause.edit,)),
+            kind=cause.kind,
+            before=before,
+            after=after,
+            box=box,
+            earlier=frozenset(earlier),
+            counterparts=frozenset(() if cause.kind == "redirects" else (counterpart,)),
+            takers=frozenset((old, new)),
+            rank=rank,
+            example=example,
+        )
+
+    def _number(self, side: int, rank: int) -> int:
+        return self._book.number(side, rank) if rank < DEFAULT_RANK else _NO_RULE
+
+    def _example_of(self, pair: RankPair, middle: tuple[int, Box] | None) -> Box:
+        if middle is not None:
+            return middle[1]
+        narrow = self._pairs.narrow.get(pair)
+        box = self._pairs.wide[pair] if narrow is None else narrow.box
+        return self._usual_examples.improve([pair], box).box
+
+    def _box_of(self, pair: RankPair) -> Box:
+        """Return the common box of both rules, with the values of the pivot that the pair really has."""
+        box = self._pairs.common_box(pair) or {}
+        narrow = self._pairs.narrow.get(pair)
+        if narrow is not None and self._space.pivot >= 0:
+            values: ValueSet = (sum(1 << atom for atom in narrow.masks_by_atom), 0, 0)
+            if is_expressible(self._space.pivot_domain, values):
+                box[self._space.pivot] = values
+        return box
+
+    def _fold_own_version(self, box: Box, earlier: set[int], edit: int) -> tuple[Box, set[int]]:
+        """Return the box without what the edited rule takes both before and after, where one attribute says that."""
+        for number in sorted(earlier):
+            rule = self._book.rules[number]
+            if rule.edit != edit:
+                continue
+            beyond = [(at, part) for at, part in rule.box.items() if not covers(part, self._part(box, at))]
+            if len(beyond) != 1:
+                continue
+            attribute, part = beyond[0]
+            domain = self._space.domains[attribute]
+            rest = subtract(domain, self._part(box, attribute), part)
+            if len(rest) == 1 and is_expressible(domain, rest[0]):
+                box = {**box, attribute: rest[0]}
+                earlier = earlier - {number}
+        return box, {number for number in earlier if overlaps(box, self._book.rules[number].box)}
+
+    def _part(self, box: Box, attribute: int) -> ValueSet:
+        return box.get(attribute, self._space.domains[attribute].all)
+
+    def _without_contained(self, draft: _Draft) -> AbstractSet[int]:
+        """Return the earlier rules of a row, without those that match nothing but what another one matches."""
+        if len(draft.earlier) > _MAX_COMPARED:
+            return draft.earlier
+        inside = {number: self._inside(draft.box, number) for number in draft.earlier}
+        kept: dict[int, Box] = {}
+        for number in sorted(inside, key=lambda number: (len(inside[number]), number)):
+            if not any(_is_inside(inside[number], outer) for outer in kept.values()):
+                kept = {other: box for other, box in kept.items() if not _is_inside(box, inside[number])}
+                kept[number] = inside[number]
+        return kept.keys()
+
+    def _inside(self, box: Box, number: int) -> Box:
+        """Return the values of a rule in a box, where they are fewer than those of the box."""
+        result: Box = {}
+        for attribute, part in self._book.rules[number].box.items():
+            here = self._part(box, attribute)
+            if not covers(part, here):
+                result[attribute] = intersect(here, part)
+        return result
+
+    # Merging
+
+    def _merge(self, drafts: Sequence[_Draft]) -> list[_Draft]:
+        """Return rows of one kind and equal destinations, merged as far as that stays exact."""
+        rows = list(drafts)
+        count = len(rows) + 1
+        while len(rows) < count:
+            count = len(rows)
+            attributes = sorted({at for row in rows for at in row.box}, key=lambda at: (at != self._space.pivot, at))
+            for attribute in attributes:
+                rest_of = ((frozenset(item for item in row.box.items() if item[0] != attribute), row) for row in rows)
+                rows = [one for group in group_pairs(rest_of).values() for one in self._join(group, attribute)]
+            if len(rows) <= _MAX_COMPARED:
+                rows = self._absorb(rows)
+        return rows
+
+    def _join(self, rows: Sequence[_Draft], attribute: int) -> Iterable[_Draft]:
+        """Return rows that differ in one attribute as one row, or as few ones."""
+        if len(rows) == 1:
+            return rows
+        whole = self._union(rows, attribute)
+        if whole is not None:
+            return [whole]
+        joined: list[_Draft] = []
+        by_earlier = group_pairs((row.earlier, row) for row in rows)
+        for alike in by_earlier.values():
+            one = self._union(alike, attribute) if len(alike) > 1 else alike[0]
+            joined += alike if one is None else [one]
+        if len(joined) > _MAX_COMPARED:
+            return joined
+        result: list[_Draft] = []
+        for row in joined:
+            for place, other in enumerate(result):
+                both = self._union((other, row), attribute)
+                if both is not None:
+                    result[place] = both
+                    break
+            else:
+                result.append(row)
+        return result
+
+    def _union(self, rows: Sequence[_Draft], attribute: int) -> _Draft | None:
+        domain = self._space.domains[attribute]
+        atoms, patterns = 0, set[tuple[int, int]]()
+        for row in rows:
+            part = self._part(row.box, attribute)
+            atoms |= part[0]
+            if part[0] & REST:
+                patterns.add(part[1:])
+        if len(patterns) > 1:
+            return None
+        yes, no = next(iter(patterns), (0, 0))
+        values: ValueSet = (atoms, yes, no)
+        if not is_expressible(domain, values):
+            return None
+        box = {**rows[0].box, attribute: values}
+        if values == domain.all:
+            del box[attribute]
+        return self._as_one(rows, box)
+
+    def _absorb(self, rows: Sequence[_Draft]) -> list[_Draft]:
+        """Return the rows without those that a wider row can hold as well."""
+        result = sorted(rows, key=lambda row: len(row.box))
+        for row in list(result):
+            for place, wider in enumerate(result):
+                if wider is not row and _is_inside(row.box, wider.box):
+                    both = self._as_one((wider, row), wider.box)
+                    if both is not None:
+                        result[place] = both
+                        result = [one for one in result if one is not row]
+                        break
+        return result
+
+    def _as_one(self, rows: Sequence[_Draft], box: Box) -> _Draft | None:
+        """Return rows as one row with this box, which holds all of their boxes; None where that is not exact."""
+        every = frozenset[int]().union(*(row.earlier for row in rows))
+        takers = frozenset[int]().union(*(row.takers for row in rows))
+        if len(rows) * len(every) > _MAX_CHECKS:
+            return None
+        for earlier in dict.fromkeys((every - takers, every)):
+            is_exact = all(self._keeps(row, earlier) for row in rows)
+            if is_exact and all(self._adds_nothing(row, earlier, rows) for row in rows):
+                return replace(
+                    rows[0],
+                    edits=rows[0].edits.union(*(row.edits for row in rows)),
+                    box=box,
+                    earlier=earlier,
+                    counterparts=rows[0].counterparts.union(*(row.counterparts for row in rows)),
+                    takers=takers,
+                    rank=max(row.rank for row in rows),
+                )
+        return None
+
+    def _keeps(self, row: _Draft, earlier: AbstractSet[int]) -> bool:
+        """Return whether a row loses no conversation if these rules come before it."""
+        return all(self._is_taken(row.box, number, row.earlier) for number in earlier - row.earlier)
+
+    def _is_taken(self, box: Box, number: int, earlier: Iterable[int]) -> bool:
+        """Return whether the earlier rules match all that a rule matches in a box; False where it may be so."""
+        rule = self._book.rules[number].box
+        common = intersect_box(box, tuple(rule.items()))
+        if common is None:
+            return True
+        return any(_is_inside(common, self._book.rules[other].box) for other in earlier)
+
+    def _adds_nothing(self, row: _Draft, earlier: AbstractSet[int], rows: Sequence[_Draft]) -> bool:
+        """Return whether all conversations of a row's box outside the rules `earlier` are in one of the rows."""
+        for number in row.earlier - earlier:
+            common = intersect_box(row.box, tuple(self._book.rules[number].box.items()))
+            if common is not None and not any(self._holds(other, common, earlier) for other in rows if other is not row):
+                return False
+        return True
+
+    def _holds(self, row: _Draft, box: Box, earlier: AbstractSet[int]) -> bool:
+        """Return whether a row has all conversations of a box outside the rules `earlier`."""
+        return _is_inside(box, row.box) and all(self._is_taken(box, number, earlier) for number in row.earlier)
