@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reconciler.behaviour.diff.containment import RegionClaim
-from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow, NamedRule
 from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.routing_entry import Destination
@@ -16,27 +15,23 @@ from reconciler.cxone.rule_json import parse_condition
 from reconciler.model.finding import Document
 from reconciler.model.rule import CANONICAL_JSON, to_api_json
 from reconciler.plan.edits import EditedRule
+from reconciler.plan.impact import Impact
 
 if TYPE_CHECKING:
-    from reconciler.plan.traffic_shares import EffectShare, QueueShare, ShareRange, TrafficImpact
+    from reconciler.plan.traffic_shares import EffectShare, QueueShare, ShareRange
 
 
-def behaviour_to_json(
-    behaviour: BehaviourChange,
-    queue_names: Mapping[str, str],
-    impact: "TrafficImpact | None" = None,
-    edits: Sequence[EditedRule] = (),
-    headline: str = "",
-) -> Document:
+def impact_to_json(impact: Impact, queue_names: Mapping[str, str], headline: str = "") -> Document:
     """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id.
 
     `effects` hold the conversations of `regions` by the edit that moves them, and `rules` what their rows name.
     """
-    regions = zip(behaviour.regions, impact.regions if impact else (None,) * len(behaviour.regions), strict=True)
+    behaviour, traffic = impact.behaviour, impact.traffic
+    regions = zip(behaviour.regions, traffic.regions if traffic else (None,) * len(behaviour.regions), strict=True)
     rules = _NamedRules()
-    shares = impact.effects if impact else (None,) * len(behaviour.effects)
+    shares = traffic.effects if traffic else (None,) * len(behaviour.effects)
     effects = [
-        _effect(effect, share, edits, rules, queue_names)
+        _effect(effect, share, impact.edits, rules, queue_names)
         for effect, share in zip(behaviour.effects, shares, strict=True)
     ]
     document: Document = {
@@ -45,7 +40,7 @@ def behaviour_to_json(
         "headline": headline,
         "effects": effects,
         "rules": rules.document,
-        "balance": [_balance(share, queue_names) for share in (impact.balance if impact else ())],
+        "balance": [_balance(share, queue_names) for share in (traffic.balance if traffic else ())],
         "regions": [_region(region, queue_names, share) for region, share in regions],
     }
     if behaviour.rests_on:
@@ -109,9 +104,7 @@ def cause_to_json(edits: Sequence[EditedRule], number: int) -> Document:
     }
 
 
-def _row(
-    row: EffectRow, share: "ShareRange | None", rules: _NamedRules, queue_names: Mapping[str, str]
-) -> Document:
+def _row(row: EffectRow, share: "ShareRange | None", rules: _NamedRules, queue_names: Mapping[str, str]) -> Document:
     return {
         "kind": row.kind,
         "where": _clauses(row.where),

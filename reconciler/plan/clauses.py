@@ -16,6 +16,7 @@ _SignedCondition = tuple[Condition, bool]  # a condition, and whether its comple
 _Conditions = Sequence[_SignedCondition]
 _Listed = Callable[..., str]  # a condition, and a noun for a list that is cut -> its values in words
 
+EVERY_CONVERSATION: Final = "every conversation"
 FEW_VALUES: Final = 6  # values of a list that is cut
 _LOWS: Final = {"greaterThanOrEqual": ">=", "greaterThan": ">"}
 _HIGHS: Final = {"lessThanOrEqual": "<=", "lessThan": "<"}
@@ -30,7 +31,12 @@ _PATTERNS: Final = {"contains": "containing", "startsWith": "starting with", "en
 
 def clauses_phrase(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> str:
     """Return the conversations in words, up to `values` of a list; or `every conversation`."""
-    return ", ".join(_phrases(clauses, labels, values, shorten_intents=True)) or "every conversation"
+    return ", ".join(condition_phrases(clauses, labels, values)) or EVERY_CONVERSATION
+
+
+def condition_phrases(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> tuple[str, ...]:
+    """Return the conditions in words, one text for each attribute, the intent first."""
+    return tuple(_phrases(clauses, labels, values, shorten_intents=True))
 
 
 def exception_phrase(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> str:

@@ -98,7 +98,9 @@ def edits_of_changes(
         # One description of many may differ by its own words: such edits are not equal.
         values = _values(fields) if isinstance(change, Update) else () if isinstance(change, Delete) else id(change)
         group = change.action, change.address.ruleset, values
-        edits.append(EditedRule(edit=Edit(before, after, group), action=change.action, fields=fields, source=change.source))
+        edits.append(
+            EditedRule(edit=Edit(before, after, group), action=change.action, fields=fields, source=change.source)
+        )
     return edits
 
 
@@ -117,7 +119,9 @@ def edits_of_lists(
         source = entry.source
         place = entry.address.ruleset if entry.address else source.file if source else ""
         values: Hashable = () if new is None else id(new) if old is None else _values(fields)
-        edits.append(EditedRule(edit=Edit(old, new, (action, place, values)), action=action, fields=fields, source=source))
+        edits.append(
+            EditedRule(edit=Edit(old, new, (action, place, values)), action=action, fields=fields, source=source)
+        )
     return edits
 
 
@@ -128,18 +132,30 @@ def match_rules(
     old, new = list(before), list(after)
     partner: dict[int, RoutingEntry] = {}
     taken: set[int] = set()
-    for key_of in (lambda entry: entry.address, lambda entry: entry.id, lambda entry: entry.name):
+    for key_of in (_address, _id, _name):
         free_old = [entry for entry in old if id(entry) not in partner]
         free_new = [entry for entry in new if id(entry) not in taken]
         counts = Counter(key_of(entry) for entry in free_old), Counter(key_of(entry) for entry in free_new)
         other = {key_of(entry): entry for entry in free_new}
         for entry in free_old:
             key = key_of(entry)
-            if key and counts[0][key] == counts[1][key] == 1:
+            if key not in (None, "") and counts[0][key] == counts[1][key] == 1:
                 partner[id(entry)] = other[key]
                 taken.add(id(other[key]))
     pairs: list[tuple[RoutingEntry | None, RoutingEntry | None]] = [(entry, partner.get(id(entry))) for entry in old]
     return [*pairs, *((None, entry) for entry in new if id(entry) not in taken)]
+
+
+def _address(entry: RoutingEntry) -> Hashable:
+    return entry.address
+
+
+def _id(entry: RoutingEntry) -> Hashable:
+    return entry.id
+
+
+def _name(entry: RoutingEntry) -> Hashable:
+    return entry.name
 
 
 def _fields(before: RoutingEntry | None, after: RoutingEntry | None, labels: Labels) -> tuple[FieldEdit, ...]:
@@ -166,5 +182,3 @@ def _text(value: object) -> str:
     if isinstance(value, tuple):
         return "\n".join(canonical_text(part) for part in value)
     return repr(value)
-
-

@@ -22,6 +22,7 @@ from reconciler.plan.stored_texts import attach_read_rules, restore_texts
 from reconciler.text.phrases import Labels
 
 if TYPE_CHECKING:  # the one needs this module, the other loads the traffic sample, which `validate` does not need
+    from reconciler.plan.edits import EditedRule
     from reconciler.plan.promises import PromiseResult
     from reconciler.plan.replay import ReplayResult
     from reconciler.plan.traffic_shares import TrafficImpact
@@ -102,6 +103,7 @@ class Plan:
     # Changes during which some conversation may have neither its old nor its new destination:
     unproven: tuple[Address, ...] = ()
     behaviour: BehaviourChange | None = None  # the impact on conversations, from `predict_impact`
+    edits: "tuple[EditedRule, ...]" = ()  # of the rules, from `predict_impact`; `behaviour` numbers them
     traffic_impact: "TrafficImpact | None" = None  # the share of the traffic sample that moves; None without a sample
     replay: "ReplayResult | None" = None  # the recorded conversations of `plan --replay` that go elsewhere
     consent: tuple[Consent, ...] | None = None  # whose consent it needs; None if no queue has owners

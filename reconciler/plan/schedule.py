@@ -4,16 +4,18 @@ Held, conflicting and unselected changes are excluded: the proof covers the tran
 after this plan.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.behaviour.diff.effects import EditSet
 from reconciler.behaviour.ordering.constraints import Move
 from reconciler.behaviour.ordering.graph import MoveStep
 from reconciler.behaviour.ordering.order import order_moves
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.change import Change, Create, Delete, PlanStep, is_copy_removal, is_unadoption
 from reconciler.model.live import copy_name
+from reconciler.plan.edits import EditedRule, edits_of_changes
 from reconciler.plan.plan import Plan
 from reconciler.plan.replay import ReplayResult, ReplaySide, replay
 from reconciler.plan.routing_table import live_entries
@@ -116,14 +118,33 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
         return replace(plan, behaviour=behaviour)
     now = build_transition(plan)
     before, after = base.pull_back(now.before), endpoint.pull_back(now.after)
+    edits: tuple[EditedRule, ...] = ()
     if plan.changes or plan.changes_endpoint:
-        behaviour = compare_behaviour(before, after, evaluation, types=endpoint.types)
+        edits = tuple(edits_of_changes(_edited_rules(plan, now), plan.labels))
+        middle = endpoint.pull_back(now.before) if plan.changes_endpoint else None
+        behaviour = compare_behaviour(
+            before,
+            after,
+            evaluation,
+            types=endpoint.types,
+            edited=EditSet([edited.edit for edited in edits], middle),
+        )
+    plan = replace(plan, edits=edits)
     if sample is None:
         return replace(plan, behaviour=behaviour)
     before, after = order_entries(before, evaluation), order_entries(after, evaluation)
     impact = measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample))
     findings = (*plan.findings, *sample.warnings, *sample.age_findings(plan.generated_at))
     return replace(plan, behaviour=behaviour, traffic_impact=impact, findings=findings)
+
+
+def _edited_rules(
+    plan: Plan, transition: Transition
+) -> Iterator[tuple[Change, RoutingEntry | None, RoutingEntry | None]]:
+    """Yield each change of a rule with the rule before and after it."""
+    for change, move in zip(plan.changes, transition.moves, strict=True):
+        if not is_copy_removal(change):
+            yield change, move.before, move.after
 
 
 def replay_plan(plan: Plan, reader: RecordReader) -> ReplayResult:

@@ -110,7 +110,9 @@ def measure_traffic(
 class _TrafficCounter:
     def __init__(self, behaviour: BehaviourChange) -> None:
         self.regions = behaviour.regions
-        self._rows = [_EffectPart(number, row) for number, effect in enumerate(behaviour.effects) for row in effect.rows]
+        self._rows = [
+            _EffectPart(number, row) for number, effect in enumerate(behaviour.effects) for row in effect.rows
+        ]
         self.distances = [float(split_distance(region.before, region.after)) for region in self.regions]
         self.region_sums = [_Sum() for _ in self.regions]
         self._row_sums = [_Sum() for _ in self._rows]
@@ -153,7 +155,9 @@ class _TrafficCounter:
 
     def effect_shares(self, total: float) -> Iterator[EffectShare]:
         """Yield the shares of each effect and of its rows."""
-        rows = group_pairs((part.effect, row.as_share(total)) for part, row in zip(self._rows, self._row_sums, strict=True))
+        rows = group_pairs(
+            (part.effect, row.as_share(total)) for part, row in zip(self._rows, self._row_sums, strict=True)
+        )
         for effect, effect_sum in enumerate(self._effect_sums):
             yield EffectShare(effect_sum.as_share(total), tuple(rows.get(effect, ())))
 

@@ -9,8 +9,8 @@ from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import Source
 from reconciler.plan.drift import Drift, edited_changes, missing_rules, unapplied_changes
+from reconciler.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
 from reconciler.render.change_summary import FieldRow, group_equal, sort_for_reading, summarize_change
-from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT
 from reconciler.render.summary import failed_tests_title
 from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
 from reconciler.text.phrases import failing_tests_phrase, rule_phrase

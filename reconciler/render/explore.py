@@ -23,9 +23,9 @@ from reconciler.plan.promises import PromiseResult, run_promises
 from reconciler.plan.routing_table import RuleList, entry_name, route_phrase
 from reconciler.plan.schedule import build_transition
 from reconciler.plan.traffic_shares import RuleShares, rule_shares
+from reconciler.plan.words import destination_phrase
 from reconciler.render.finding_subject import source_location
 from reconciler.render.html import render_page
-from reconciler.render.impact import destination_phrase
 from reconciler.render.provenance import SourceLinks
 from reconciler.render.text.explain import rule_destination
 from reconciler.table.rows import DecisionTable, attributes_in_use, conditions_by_attribute

@@ -19,9 +19,9 @@ from markupsafe import Markup
 from reconciler.model.finding import Document
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ACTION_ORDER, common_rows, group_equal_edits, sentences
+from reconciler.render.effects import UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
 from reconciler.render.finding_subject import finding_subject, source_location
-from reconciler.render.impact import MAX_SHOWN, OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.provenance import Provenance
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import escape_invisible, pluralize, sanitize
@@ -53,9 +53,8 @@ def render_html(summary: PlanSummary, provenance: Provenance) -> str:
         (("report.css",), ("report.js",)),
         summary=summary,
         provenance=provenance,
-        shown=MAX_SHOWN,
         actions=[(kind, actions[kind]) for kind in ACTION_ORDER if actions[kind]],
-        phrases={"not_known": UNKNOWN_NOTE, "others": OTHERS_UNCHANGED, "waiting": WAITING_NOTE},
+        phrases={"not_known": UNKNOWN_NOTE, "waiting": WAITING_NOTE},
         near=near,
         notes=notes,
         tests_title=texts.failed_tests_title(summary.failed_tests),

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from reconciler.model.finding import Finding
+from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.consent import CONSENT_PLACE, Consent, describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
+from reconciler.plan.impact import impact_of
 from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.render.change_summary import ChangeSummary, sort_for_reading, summarize_change
-from reconciler.render.impact import MAX_SHOWN, ImpactSummary, summarize_impact
+from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.replay import ReplaySummary, summarize_replay
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
@@ -40,7 +42,7 @@ class PlanSummary:
     lifted_guards: tuple[GuardSummary, ...]
     refusals: tuple[GuardSummary, ...]
     conflicts: tuple[Finding, ...]
-    impact: ImpactSummary | None  # None if nothing changes
+    effects: EffectsSummary | None  # None if nothing changes
     replay: ReplaySummary | None  # of `plan --replay`
     endpoint_text: str  # the changes of the endpoint's fallback; empty if it is unchanged
     changes: tuple[ChangeSummary, ...]
@@ -59,17 +61,17 @@ class PlanSummary:
         return f"Consent needed: {describe_consent(self.consent)}. {CONSENT_PLACE}" if self.consent else ""
 
 
-def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSummary:
-    """Return the plan in words, with up to `limit` cases of its impact."""
+def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES) -> PlanSummary:
+    """Return the plan in words, with up to `values` of each list."""
     steps = (step for wave in plan.steps for step in wave)
     detours = {id(step.change): _STEP_NOTES[step.kind] for step in steps if step.kind in _STEP_NOTES}
-    impact, counts = None, count_changes(plan)
+    effects, counts = None, count_changes(plan)
     if plan.behaviour is not None and (plan.changes or plan.changes_endpoint):
-        impact = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
+        effects = summarize_effects(impact_of(plan), plan.queue_names, plan.labels, plan.promises, values)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
     rules = f"live rules: {len(plan.managed):,} managed, {plan.unmanaged:,} unmanaged"
-    schedule = f"Apply takes {pluralize(len(plan.steps), 'step')}; after every single write,"
-    schedule += " each conversation goes to its old or its new queue (proven)."
+    steps_text = pluralize(len(plan.steps), "step")
+    schedule = f"Safe order: {steps_text}; at any time each conversation goes to its old or new queue (proven)."
     allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
     held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]
     noted = [(change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)]
@@ -82,8 +84,8 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
             GuardSummary(item.name, sanitize(item.message, _MAX_MESSAGE)) for item in plan.guards if not item.ok
         ),
         conflicts=plan.conflicts,
-        impact=impact,
-        replay=summarize_replay(plan.replay, plan.queue_names, plan.labels, limit) if plan.replay else None,
+        effects=effects,
+        replay=summarize_replay(plan.replay, plan.queue_names, plan.labels, values) if plan.replay else None,
         endpoint_text=_endpoint_text(plan) if plan.changes_endpoint else "",
         changes=tuple(summarize_change(plan, change, note) for change, note in noted),
         held_changes=tuple(summarize_change(plan, change, note) for change, note in held),

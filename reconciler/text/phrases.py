@@ -146,14 +146,15 @@ def conversation_phrase(attributes: Mapping[str, object], labels: Labels, absent
 
 
 def range_phrase(low: float | None, over: str, high: float | None, under: str) -> str:
-    """Return `below 0.7`, `from 0.6 to below 0.7`; `over` is `>=` or `>`, `under` is `<` or `<=`."""
-    first = "" if low is None else f"{'at least' if over == '>=' else 'above'} {quote(low)}"
-    last = "" if high is None else f"{'at most' if under == '<=' else 'below'} {quote(high)}"
-    if low is None or high is None:
-        return first or last or "of any value"
-    if over == ">=":
-        return f"from {quote(low)} to {quote(high) if under == '<=' else last}"
-    return f"{first} and {last}"
+    """Return `below 0.7`, `0.7 or more`, `0.6 to 0.7` (without 0.7); `over` is `>=` or `>`, `under` is `<` or `<=`."""
+    if low is None and high is None:
+        return "of any value"
+    if high is None:
+        return f"{quote(low)} or more" if over == ">=" else f"above {quote(low)}"
+    if low is None:
+        return f"{quote(high)} or less" if under == "<=" else f"below {quote(high)}"
+    last = f"{quote(high)} included" if under == "<=" else quote(high)
+    return f"{quote(low)} to {last}" if over == ">=" else f"above {quote(low)} to {last}"
 
 
 def acknowledged_phrase(count: int) -> str:

@@ -7,8 +7,10 @@ from random import Random
 import pytest
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
-from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.behaviour.diff.effects import EditSet
+from reconciler.plan.behaviour_json import impact_to_json
 from reconciler.plan.edits import EditedRule, edits_of_lists
+from reconciler.plan.impact import Impact
 from reconciler.text.phrases import Labels
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import (
@@ -33,14 +35,14 @@ SIZE = 200 if FULL else 50
 def compared(pair: RulePair, work: int | None = None) -> tuple[BehaviourChange, list[EditedRule]]:
     old, new = entries(pair.old), entries(pair.new)
     edits = edits_of_lists(old, new, LABELS, words="plan")
-    change = compare_behaviour(old, new, pair.evaluation, work, edits=[edited.edit for edited in edits])
+    change = compare_behaviour(old, new, pair.evaluation, work, edited=EditSet([edited.edit for edited in edits]))
     return change, edits
 
 
 def check(pair: RulePair, work: int | None = None) -> Json:
     """Assert that the effects are exact; return the document."""
     change, edits = compared(pair, work)
-    document = behaviour_to_json(change, QUEUES, edits=edits)
+    document = impact_to_json(Impact(change, edits), QUEUES)
     moved = RoutingDifference(pair.old, pair.new, pair.evaluation)
     seen = 0
     for effect in document["effects"]:
@@ -73,9 +75,7 @@ def check_row(moved: RoutingDifference, row: Json, effect: Json, document: Json)
     wrong = inside & ~(moved.to["before"].get(before, 0) & moved.to["after"].get(after, 0))
     assert not wrong, report + str(moved.universe.example(wrong))
     causes = {cause["address"] for cause in effect["causes"]}
-    winners = {
-        side: {entry_name(rule) for rule, bits in wins if bits & inside} for side, wins in moved.wins.items()
-    }
+    winners = {side: {entry_name(rule) for rule, bits in wins if bits & inside} for side, wins in moved.wins.items()}
     counterparts = {name and rules[name]["name"] for name in row["counterpart"]}
     counterparts = {name and f"set/{name}" if name else None for name in counterparts}
     match row["kind"]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE
-from reconciler.behaviour.diff.effects import Edit, Effect, EffectBuilder
+from reconciler.behaviour.diff.effects import EditSet, Effect, EffectBuilder
 from reconciler.behaviour.diff.regions import DraftRegionBuilder, Region, RegionFormatter
 from reconciler.behaviour.diff.winners import WinnerPairs
 from reconciler.behaviour.evaluate import RuleIndex
@@ -46,17 +46,17 @@ def compare_behaviour(
     evaluation: Evaluation = "lowest-first",
     work: int | None = None,
     types: Types | None = None,
-    edits: Sequence[Edit] | None = None,
-    middle: Iterable[RoutingEntry] | None = None,
+    edited: EditSet | None = None,
 ) -> BehaviourChange:
     """Return the regions whose destination differs, each with an example that both lists confirm.
 
-    `work` limits the search, in comparisons; `types` are the known types of attributes. With `edits`, all rules that
-    differ between the lists, the result has effects; `middle` are the old rules behind a changed fallback.
+    `work` limits the search, in comparisons; `types` are the known types of attributes. With `edited`, the result has
+    effects.
     """
     before, after = order_entries(old, evaluation), order_entries(new, evaluation)
-    between = None if middle is None else order_entries(middle, evaluation)
-    space = Space((before, after, *([between] if between is not None else [])), types=types)
+    has_middle = edited is not None and edited.middle is not None
+    between = order_entries(edited.middle, evaluation) if edited and edited.middle is not None else ()
+    space = Space((before, after, between), types=types)
     work = DEFAULT_WORK + WORK_PER_RULE * (len(before) + len(after)) if work is None else work
     space.budget.remaining = work
     pairs = WinnerPairs(PivotSlices(space, before), PivotSlices(space, after))
@@ -66,9 +66,9 @@ def compare_behaviour(
     boxes = [pairs.common_box(pair) for pair in pairs.unknown]
     undecided = dict.fromkeys(formatter.format_box(tuple(box.items())) for box in boxes if box is not None)
     effects: Sequence[Effect] = ()
-    if edits is not None:
-        slices = None if between is None else PivotSlices(space, between)
-        effects = EffectBuilder(pairs, formatter, edits, slices).build()
+    if edited is not None:
+        slices = PivotSlices(space, between) if has_middle else None
+        effects = EffectBuilder(pairs, formatter, edited.edits, slices).build()
     for index, is_new in ((RuleIndex(before), False), (RuleIndex(after), True)) if regions else ():
         for region in regions:  # verify each example rule by rule, independently of the analysis
             example, expected = region.example, region.after_rule if is_new else region.before_rule

@@ -1,8 +1,8 @@
-"""Effects: which edit moves which conversations. A row names the rules that come earlier instead of unfolding them.
+"""Effects: which edit moves which conversations. A row names the rules that come earlier, and does not unfold them.
 
-A row of an effect is a set of conversations: all that satisfy its conditions, except those that one of its earlier rules
-matches. Each pair of winners is a row at first: the common box of both rules, and the rules before them. Its cause is the
-edited rule of the pair. Rows of one effect that differ in one attribute become one row where that stays exact.
+A row of an effect is a set of conversations: all that satisfy its conditions, without those that earlier rules match.
+Each pair of winners is a row at first: the common box of both rules, and the rules before them. Its cause is the edited
+rule of the pair. Rows of one effect that differ in one attribute become one row where that stays exact.
 """
 
 from bisect import bisect_left
@@ -53,6 +53,13 @@ def _matching(entry: RoutingEntry | None) -> Hashable:
     return entry.rule.conditions, entry.rule.priority, entry.rule.name
 
 
+class EditSet(NamedTuple):
+    """All rules that differ between two lists; `middle` are the old rules behind a changed fallback of the endpoint."""
+
+    edits: Sequence[Edit]
+    middle: Iterable[RoutingEntry] | None = None
+
+
 class NamedRule(NamedTuple):
     """A rule that a row names, and the list that has it; `both`: with equal conditions and priority."""
 
@@ -71,6 +78,7 @@ class EffectRow:
     before: Destination
     after: Destination
     example: Example
+    winners: tuple[RoutingEntry | None, ...]  # the rules that take the conversations before or afterwards
     other_type: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
 
 
@@ -245,6 +253,9 @@ class EffectBuilder:
             before=draft.before,
             after=draft.after,
             example=self._space.example(draft.example),
+            winners=tuple(
+                None if number == _NO_RULE else self._book.rules[number].entry.whole for number in sorted(draft.takers)
+            ),
             other_type=self._space.unlikely_attributes(draft.box),
         )
 
@@ -509,7 +520,9 @@ class EffectBuilder:
         """Return whether all conversations of a row's box outside the rules `earlier` are in one of the rows."""
         for number in row.earlier - earlier:
             common = intersect_box(row.box, tuple(self._book.rules[number].box.items()))
-            if common is not None and not any(self._holds(other, common, earlier) for other in rows if other is not row):
+            if common is not None and not any(
+                self._holds(other, common, earlier) for other in rows if other is not row
+            ):
                 return False
         return True
 

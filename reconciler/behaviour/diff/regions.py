@@ -40,6 +40,7 @@ class Region:
     after_rule: RoutingEntry | None
     before_rules: tuple[RoutingEntry | None, ...]  # take the conversations before the change
     after_rules: tuple[RoutingEntry | None, ...]
+    other_type: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,6 +145,7 @@ class RegionFormatter:
             after_rule=draft.rules[0][1],
             before_rules=before_rules,
             after_rules=tuple(dict.fromkeys(after for _, after in draft.rules)),
+            other_type=self.space.unlikely_attributes(draft.box),
         )
 
     def _format_exception(self, shape: Shape) -> tuple[Clause, ...]:

@@ -26,10 +26,10 @@ from reconciler.plan.schedule import replay_plan
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, quote_for_runner
 from reconciler.render.markdown.plan import render_markdown
-from reconciler.render.plan_view import MAX_CASES, VIEW, build_view, view_to_json
+from reconciler.render.plan_view import VIEW, build_view, view_to_json
 from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import build_routing_map
-from reconciler.render.summary import summarize_plan
+from reconciler.render.summary import PlanSummary, summarize_plan
 from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import brief_summary_text, plan_text, summary_text
 from reconciler.text.escape import pluralize
@@ -184,15 +184,15 @@ def print_plan(session: Session, plan: Plan) -> None:
     if output.form == "json":
         output.document(plan_to_json(plan))
     elif output.form == "markdown":
-        output.result(_markdown(session, plan))
+        output.result(_markdown(session, plan, summarize_plan(plan, session.tenant)))
     elif output.form == "html":
-        output.result(_html(session, plan))
+        output.result(_html(session, plan, summarize_plan(plan, session.tenant)))
     elif output.form == "github":
         output.result(as_github(session, plan))
     else:
         session.print_banner()
         shape = brief_summary_text if output.loudness == "quiet" else summary_text
-        summary = summarize_plan(plan, session.tenant, session.limits.cases)
+        summary = summarize_plan(plan, session.tenant, session.limits.values)
         output.result(shape(summary, output.paint, session.limits))
 
 
@@ -237,15 +237,14 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
     return PENDING if options.detailed_exitcode and (plan.changes or plan.changes_endpoint or plan.conflicts) else 0
 
 
-def _markdown(session: Session, plan: Plan, explore: str = "") -> str:
+def _markdown(session: Session, plan: Plan, summary: PlanSummary, explore: str = "") -> str:
     facts = plan_provenance(plan, session.banner, explore)
-    return render_markdown(summarize_plan(plan, session.tenant), build_routing_map(plan), facts)
+    return render_markdown(summary, build_routing_map(plan), facts)
 
 
-def _html(session: Session, plan: Plan, explore: str = "") -> str:
+def _html(session: Session, plan: Plan, summary: PlanSummary, explore: str = "") -> str:
     from reconciler.render.html import render_html  # noqa: PLC0415 - needed for a page alone
 
-    summary = summarize_plan(plan, session.tenant, MAX_CASES)
     return render_html(summary, plan_provenance(plan, session.banner, explore))
 
 
@@ -266,8 +265,9 @@ def write_report(session: Session, plan: Plan, folder: Path) -> None:
     (new_folder(folder) / ERROR_FILE).unlink(missing_ok=True)  # of an earlier run
     write_text(folder / "plan.json", f"{plan_file_text(session, plan, 'plan.json', None)}\n")
     explore = "explore.html"
-    write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, explore)))
-    write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, explore)))
+    summary = summarize_plan(plan, session.tenant)
+    write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, summary, explore)))
+    write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, summary, explore)))
     from reconciler.cli.commands.explore import plan_page  # noqa: PLC0415 - a plan without a report needs no pages
 
     write_text(folder / explore, REDACTOR.redact(plan_page(session, plan)))

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -44,8 +43,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return 0
     view = read_view(form, name)
     if output.form == "html":
-        page = replace(view.summary, impact=view.page_impact, replay=view.page_replay)
-        output.result(render_html(page, view.provenance))
+        output.result(render_html(view.summary, view.provenance))
     elif output.form == "markdown":
         output.result(render_markdown(view.summary, view.lanes, view.provenance))
     else:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.diff.effects import Edit, EditSet
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, destination_of
 from reconciler.behaviour.space.value_type import Types
 from reconciler.checks.route_tests import Checked
@@ -16,9 +17,13 @@ from reconciler.manifest.kinds.ruleset import RuleEntry
 from reconciler.manifest.load import Manifests, load_contents
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source, Target
+from reconciler.plan.edits import EditedRule
+from reconciler.plan.impact import Impact
 from reconciler.plan.routing_table import desired_entries, destination_phrase
+from reconciler.render.effects import summarize_effects
 from reconciler.render.escape_markdown import escape_markdown
-from reconciler.render.impact import summarize_impact
+from reconciler.render.limits import MAX_SHOWN
+from reconciler.text.escape import pluralize
 
 RuleKey = tuple[str, str]
 """A rule's `key`, or without one its only intent: the field, and its text."""
@@ -76,13 +81,16 @@ def analyze(contents: Mapping[str, bytes | Finding], only: str | None) -> Analys
     return Analysis(sort_findings([*manifests.warnings, *errors]), manifests, checked)
 
 
-def find_reach(entries: Sequence[RoutingEntry], name: str, evaluation: Evaluation, types: Types) -> BehaviourChange:
+def find_reach(entries: Sequence[RoutingEntry], name: str, evaluation: Evaluation, types: Types) -> Impact:
     """Return the conversations that a rule takes: exactly those that would go elsewhere if its queue changed."""
     marked = [
         replace(entry, rule=replace(entry.rule, targets=(Target(_REACHED, 1),))) if entry.whole.name == name else entry
         for entry in entries
     ]
-    return compare_behaviour(entries, marked, evaluation, types=types)
+    changed = [(old, new) for old, new in zip(entries, marked, strict=True) if old is not new]
+    edits = [EditedRule(edit=Edit(old.whole, new.whole, 0), action="update") for old, new in changed]
+    edited = EditSet([edited.edit for edited in edits])
+    return Impact(compare_behaviour(entries, marked, evaluation, types=types, edited=edited), edits)
 
 
 def suggested_name(finding: Finding) -> str:
@@ -107,12 +115,16 @@ def _describe(desired: DesiredState, rule: DesiredRule, queues: Mapping[str, str
     if not rule.rule.enabled:
         yield "The rule is switched off: it takes no conversation."
         return
-    behaviour = find_reach(entries, str(rule.address), desired.evaluation, desired.endpoint.types)
-    summary = summarize_impact(behaviour, {}, desired.labels)
-    if not summary.cases:
+    impact = find_reach(entries, str(rule.address), desired.evaluation, desired.endpoint.types)
+    summary = summarize_effects(impact, {}, desired.labels)
+    if not summary.rows:
         yield (_UNDECIDED if summary.unknown else "No conversation reaches this rule: earlier rules take all of them.")
         return
-    yield "Reached by" if behaviour.complete else f"{_UNDECIDED} Reached by, among others"
-    yield "\n".join(f"- {escape_markdown(f'{case.callers}; example: {case.example}')}" for case in summary.cases)
-    if rest := summary.rest_text():
-        yield escape_markdown(rest)
+    yield "Reached by" if impact.behaviour.complete else f"{_UNDECIDED} Reached by, among others"
+    shown = summary.rows[:MAX_SHOWN]
+    yield "\n".join(f"- {escape_markdown(f'{row.callers}; example: {row.example}')}" for row in shown)
+    hidden = len(summary.rows) - len(shown)
+    if hidden:
+        yield f"and {pluralize(hidden, 'more row')}"
+    for effect in summary.effects:
+        yield from map(escape_markdown, effect.notes)

@@ -8,10 +8,10 @@ from reconciler.plan.drift import Drift
 from reconciler.render import drift_summary as words
 from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftRule, DriftSection
 from reconciler.render.escape_markdown import code_block, code_span, escape_markdown, table_cell
-from reconciler.render.impact import summarize_impact
-from reconciler.render.markdown.plan import address_prefix, finding_text, names_details, source_link
+from reconciler.render.markdown.effects import DRIFT_COLUMNS, effects_blocks, source_link
+from reconciler.render.markdown.plan import address_prefix, finding_text, names_details
 from reconciler.render.provenance import Provenance, SourceLinks
-from reconciler.render.text.drift import IMPACT_TITLE
+from reconciler.render.text.drift import effects_of
 from reconciler.text.escape import pluralize, sanitize
 
 _MAX_ITEMS: Final = 100  # rules of a section, and findings: GitHub limits the length of an issue
@@ -25,7 +25,7 @@ def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_comm
     blocks = [f"**{code_span(plan.environment)} differs from the manifests: {words.counts_phrase(drift)}.**"]
     for section in words.drift_sections(drift):
         blocks += _section(section, provenance.links)
-    blocks += [*_findings(drift), *_impact_table(drift)]
+    blocks += [*_findings(drift), *_effects(drift, provenance.links)]
     if drift.in_the_way and plan.desired.layout is None:  # for a script, the conflicts say what to do
         blocks.append(escape_markdown(" ".join(words.blocking_advice(drift))))
         blocks.append(code_block("\n".join(words.acceptance_lines(drift)), "yaml").rstrip())
@@ -38,22 +38,13 @@ def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_comm
     return "\n\n".join([*blocks, f"<sub>{' · '.join(foot)}</sub>"]) + "\n"
 
 
-def _impact_table(drift: Drift) -> Iterator[str]:
-    impact, plan = drift.unaccepted_impact, drift.plan
-    summary = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact)
-    if not summary.cases:
-        if not summary.unknown and not plan.options.only:
-            yield escape_markdown(f"{words.unaffected_text(drift)} {summary.premise}".rstrip())
-        return
-    lines = [f"| {IMPACT_TITLE} | {MANIFESTS} | {LIVE} | |", "|---|---|---|---|"]
-    for case in summary.cases:
-        callers = "<br>".join(map(escape_markdown, (case.callers, *case.exceptions)))
-        lines.append(f"| {table_cell(callers)} | {_cell(case.origin)} | {_cell(case.destination)} | {case.share} |")
-    yield "\n".join(lines)
-    if summary.hidden_cases:
-        yield f"{escape_markdown(summary.rest_text())}: see drift.json."
-    if summary.premise:
-        yield escape_markdown(summary.premise)
+def _effects(drift: Drift, links: SourceLinks) -> list[str]:
+    summary = effects_of(drift)
+    if summary.effects:
+        return effects_blocks(summary, links, DRIFT_COLUMNS)
+    if summary.unknown or drift.plan.options.only:
+        return []
+    return [escape_markdown(words.unaffected_text(drift))]
 
 
 def _section(section: DriftSection, links: SourceLinks) -> Iterator[str]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
 from reconciler.plan.consent import CONSENT_PLACE
 from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.render import summary as texts
@@ -22,9 +21,8 @@ from reconciler.render.change_summary import (
 )
 from reconciler.render.escape_markdown import alert, code_block, code_span, details, escape_markdown, table_cell
 from reconciler.render.finding_subject import finding_members, finding_subject, source_location
-from reconciler.render.impact import OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE, ImpactCase, ImpactSummary
+from reconciler.render.markdown.effects import effects_blocks, queues_part, replay_blocks, source_link
 from reconciler.render.provenance import Provenance, SourceLinks
-from reconciler.render.replay import ReplaySummary
 from reconciler.render.routing_map import Lane, drawn_lanes, render_mermaid
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import join_first, pluralize, sanitize
@@ -35,6 +33,7 @@ SIGNS: Final = {
     "adopt": "**\\>**\u00a0adopt",
     "delete": "**−**\u00a0delete",  # noqa: RUF001 - a minus
 }
+_MAX_TESTS: Final = 3
 _DIFF: Final = {"create": "+", "update": "!", "adopt": "!", "delete": "-"}
 
 
@@ -69,21 +68,17 @@ def _rule(group: Sequence[ChangeSummary], links: SourceLinks, sign: str, limit: 
     return f"| {sign or SIGNS[change.action]} | {rule} | {cell} | {change.cause_text} | {table_cell(where)} |"
 
 
-def source_link(source: Source, links: SourceLinks) -> str:
-    """Return the file and line as a code span, with a link if the URL is known."""
-    link, label = links.link(source), code_span(source_location(source).rpartition("/")[2])
-    return f"[{label}]({link})" if link else label
-
-
 def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
-    """Return the warnings about changed rules, then the other warnings and the notes, collapsed."""
+    """Return the warnings about changed rules, the other warnings and the notes, each collapsed."""
     near, others = texts.split_notes(summary)
-    blocks = [alert("WARNING", [*finding_items(near[:limit], links, limit)])] if near and limit else []
-    hidden = len(near) - limit if limit else 0
-    if hidden > 0:
-        blocks.append(f"and {pluralize(hidden, 'further warning')}: see the report.")
-    for title, findings in others.items() if limit else ():
-        blocks.append(details(title, "\n".join(finding_items(findings[:limit], links, limit)) + "\n"))
+    near_title = f"{pluralize(len(near), 'warning')} about changed rules"
+    parts = {near_title: near, **others} if near else others
+    blocks = []
+    for title, findings in parts.items() if limit else ():
+        items = [*finding_items(findings[:limit], links, limit)]
+        hidden = len(findings) - limit
+        items += [f"- and {pluralize(hidden, 'further one')}: see the report."] if hidden > 0 else []
+        blocks.append(details(title, "\n".join(items) + "\n"))
     return [*blocks, summary.acknowledged] if summary.acknowledged else blocks
 
 
@@ -133,24 +128,21 @@ MAX_BYTES: Final = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetailLevel:
-    """The limits of cases, rules and findings, and the collapsed parts."""
+    """The limits of effect rows, rules and findings, and the collapsed parts."""
 
-    cases: int
-    rules: int
+    rows: int
     findings: int
     parts: frozenset[str]
-    max_row: int = 10_000  # characters of an impact row; a longer row is counted, not cut: no condition is omitted
+    max_row: int = 10_000  # characters of a row; a longer row is counted, not cut: no condition is omitted
 
 
 DETAIL_LEVELS: Final = (
-    DetailLevel(cases=20, rules=10_000, findings=50, parts=frozenset({"map", "diff", "examples"})),
-    DetailLevel(cases=20, rules=10_000, findings=20, parts=frozenset({"map", "examples"})),
-    DetailLevel(cases=20, rules=200, findings=10, parts=frozenset({"map"})),
-    DetailLevel(cases=20, rules=50, findings=5, parts=frozenset({"map"})),
-    DetailLevel(cases=20, rules=50, findings=5, parts=frozenset()),
-    DetailLevel(cases=10, rules=0, findings=5, parts=frozenset()),
-    DetailLevel(cases=3, rules=0, findings=0, parts=frozenset(), max_row=2_000),
-)  # duplicated or rarely read parts are dropped first: the diff, then further rules, the map, all rules
+    DetailLevel(rows=40, findings=50, parts=frozenset({"map", "diff", "queues"})),
+    DetailLevel(rows=40, findings=20, parts=frozenset({"map", "queues"})),
+    DetailLevel(rows=40, findings=10, parts=frozenset({"queues"})),
+    DetailLevel(rows=20, findings=5, parts=frozenset()),
+    DetailLevel(rows=5, findings=0, parts=frozenset(), max_row=2_000),
+)  # duplicated or rarely read parts are dropped first: the diff, then the map, the queues
 
 
 def comment_marker(environment: str) -> str:
@@ -176,46 +168,48 @@ def render_markdown(
 def _comment(summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, level: DetailLevel) -> str:
     blocks = [f"{comment_marker(summary.environment)}\n### Routing plan for {code_span(summary.environment)}"]
     blocks += [alert("NOTE", [escape_markdown(facts.banner)])] if facts.banner else []
-    if failed := summary.failed_tests:
-        limit = max(level.findings, 5)
-        lines = [f"**{texts.failed_tests_title(failed)}.**", *finding_items(failed[:limit], facts.links, limit)]
-        hidden = len(failed) - limit
-        lines += [f"- and {pluralize(hidden, 'further test')}"] if hidden > 0 else []
-        blocks.append(alert("CAUTION", lines))
-    blocks += [escape_markdown(summary.endpoint_text)] if summary.endpoint_text else []
-    blocks += _impact_blocks(summary.impact, level) if summary.impact else []
-    blocks += _replay_blocks(summary.replay, level) if summary.replay else []
-    blocks += _consent(summary, level)
-    guards = ((escape_markdown(guard.message), code_span(guard.name), guard.reason) for guard in summary.lifted_guards)
-    lifted = [f"- {message} ({name}). Because: {code_span(reason)}" for message, name, reason in guards]
+    blocks += [f"**{escape_markdown(summary.effects.headline)}**"] if summary.effects else []
+    blocks += _failed_tests(summary, facts.links)
     blocks += _refusals(summary, level)
-    blocks += [alert("NOTE", ["**Allowed despite a guard:**", *lifted])] if lifted else []
-    blocks += [_totals_text(summary), *_deletes(summary)]
-    blocks += rules_table(summary.changes, summary.held_changes, facts.links, level.rules)
+    blocks += (
+        effects_blocks(summary.effects, facts.links, rows=level.rows, longest=level.max_row) if summary.effects else []
+    )
+    blocks += [escape_markdown(summary.endpoint_text)] if summary.endpoint_text else []
+    blocks += replay_blocks(summary.replay, level.rows, level.max_row) if summary.replay else []
+    blocks += _consent(summary, level)
+    blocks += _lifted_guards(summary)
+    blocks += _held(summary, facts.links, level)
+    blocks += [_totals_text(summary)]
     blocks += findings_list(summary, facts.links, level.findings)
-    blocks += _examples(summary.impact.cases, level) if summary.impact else []
+    blocks += queues_part(summary.effects) if summary.effects and "queues" in level.parts else []
     if "diff" in level.parts and summary.changes:
-        blocks.append(details("Full diff", code_block("\n".join(diff_lines(summary)), "diff")))
+        blocks.append(details("All changed fields", code_block("\n".join(diff_lines(summary)), "diff")))
     if "map" in level.parts and summary.changes and (lanes := drawn_lanes(routing)):
         title = "Routing map" + (": changed rules" if len(lanes) < len(routing) else "")
         blocks.append(details(title, code_block(render_mermaid(lanes), "mermaid")))
     return "\n\n".join([*blocks, _foot(summary, facts)]) + "\n"
 
 
-def _impact_blocks(impact: ImpactSummary, level: DetailLevel) -> list[str]:
-    if not impact.cases:
-        basis = [escape_markdown(impact.premise)] if impact.premise else []
-        return [f"**{escape_markdown(impact.title)}**", *basis, *_unknown(impact, level)]
-    table, visible = _case_table(impact.cases, level)
-    rest = impact.rest_text(len(impact.cases) - visible)
-    after = [f"{escape_markdown(rest)}; see plan.html."] if rest else []
-    after += [] if impact.unknown else [OTHERS_UNCHANGED]
-    after += [escape_markdown(impact.premise)] if impact.premise else []
-    balance = [f"| {' | '.join(table_cell(escape_markdown(text)) for text in item)} |" for item in impact.balance]
-    balance_head = ("| Queue | Today | After this change | Change |", "|---|---:|---:|---:|")
-    blocks = [f"**{impact.title}** ({escape_markdown(impact.share)})"]
-    blocks += ["\n".join([*balance_head, *balance])] if balance else []
-    return [*blocks, *table, " ".join([*after, WAITING_NOTE]), *_unknown(impact, level)]
+def _failed_tests(summary: PlanSummary, links: SourceLinks) -> list[str]:
+    failed = summary.failed_tests
+    if not failed:
+        return []
+    lines = [f"**{texts.failed_tests_title(failed)}.**", *finding_items(failed[:_MAX_TESTS], links, _MAX_TESTS)]
+    hidden = len(failed) - _MAX_TESTS
+    lines += [f"- and {pluralize(hidden, 'further test')}"] if hidden > 0 else []
+    return [alert("CAUTION", lines)]
+
+
+def _lifted_guards(summary: PlanSummary) -> list[str]:
+    guards = ((escape_markdown(guard.message), code_span(guard.name), guard.reason) for guard in summary.lifted_guards)
+    lifted = [f"- {message} ({name}). Because: {code_span(reason)}" for message, name, reason in guards]
+    return [alert("NOTE", ["**Allowed despite a guard:**", *lifted])] if lifted else []
+
+
+def _held(summary: PlanSummary, links: SourceLinks, level: DetailLevel) -> list[str]:
+    """Return the changes that are held, and those with a note of their own."""
+    noted = [change for change in summary.changes if change.note]
+    return rules_table(noted, summary.held_changes, links, level.findings)
 
 
 def _consent(summary: PlanSummary, level: DetailLevel) -> list[str]:
@@ -225,29 +219,6 @@ def _consent(summary: PlanSummary, level: DetailLevel) -> list[str]:
     hidden = len(summary.consent) - limit
     lines += [f"- and {pluralize(hidden, 'further queue')}: see plan.json."] if hidden > 0 else []
     return [alert("NOTE", ["**Consent needed:**", *lines, "", CONSENT_PLACE])] if lines else []
-
-
-def _case_table(cases: Sequence[ImpactCase], level: DetailLevel) -> tuple[list[str], int]:
-    """Return the table of the cases that fit, and their number."""
-    shares = any(case.share for case in cases)
-    rows = [_case(case, shares) for case in cases[: level.cases]]
-    visible = [row for row in rows if len(row) <= level.max_row]
-    head = "| Callers | Today | After this change |" + (" Share |" if shares else "")
-    rule = "|---|---|---|" + ("---:|" if shares else "")
-    return ["\n".join([head, rule, *visible])] if visible else [], len(visible)
-
-
-def _case(case: ImpactCase, shares: bool) -> str:  # noqa: FBT001 - the table has one column more
-    callers = "<br>".join(map(escape_markdown, (case.callers, *case.exceptions)))
-    origins = "<br>or ".join(map(escape_markdown, case.origins))
-    share = [escape_markdown(case.share).replace(" ", "\u00a0")] if shares else []
-    return f"| {' | '.join(map(table_cell, [callers, origins, escape_markdown(case.destination), *share]))} |"
-
-
-def _unknown(impact: ImpactSummary, level: DetailLevel) -> list[str]:
-    lines = [f"- {escape_markdown(phrase)}" for phrase in impact.unknown if len(phrase) <= level.max_row]
-    lines += [f"- and {pluralize(hidden, 'further case')}"] if (hidden := len(impact.unknown) - len(lines)) else []
-    return [alert("WARNING", [UNKNOWN_NOTE, *lines])] if lines else []
 
 
 def _refusals(summary: PlanSummary, level: DetailLevel) -> list[str]:
@@ -274,37 +245,6 @@ def _totals_text(summary: PlanSummary) -> str:
     rest = f"{counts['unchanged']:,} unchanged{suffix}. Nothing has been changed yet."
     further = " ".join(filter(None, (summary.watch_text, summary.schedule_text)))
     return f"**{changed}**, {rest} {escape_markdown(further)}".rstrip()
-
-
-def _deletes(summary: PlanSummary) -> list[str]:
-    deletes = [change for change in summary.changes if change.action == "delete" and change.cause != "duplicate"]
-    if not deletes:
-        return []
-    names = join_first(deletes, 10, lambda change: code_span(str(change.address)))
-    will = "rule will be deleted" if len(deletes) == 1 else "rules will be deleted"
-    copies = summary.counts["delete"] - len(deletes)
-    note = " Another delete only removes a second copy of a rule that stays." if copies == 1 else ""
-    note = f" {copies:,} others only remove second copies of rules that stay." if copies > 1 else note
-    return [alert("CAUTION", [f"**{len(deletes):,} {will}:** {names}.{note}"])]
-
-
-def _examples(cases: Sequence[ImpactCase], level: DetailLevel) -> list[str]:
-    if "examples" not in level.parts or not cases:
-        return []
-    lines = []
-    for case in cases:
-        fields = (case.callers, case.origin, case.destination, case.example, case.rules)
-        callers, origin, destination, example, rules = map(escape_markdown, fields)
-        lines += [f"- {callers}: {origin} → {destination}", f"  - example: {example} ({rules})"]
-    return [details("An example of each", "\n".join(lines) + "\n")]
-
-
-def _replay_blocks(replay: ReplaySummary, level: DetailLevel) -> list[str]:
-    table, visible = _case_table(replay.cases, level)
-    hidden = len(replay.cases) - visible
-    rest = [f"and {pluralize(hidden, 'more pair')} of destinations: see plan.html."] if hidden else []
-    notes = map(escape_markdown, replay.notes)
-    return [f"**{escape_markdown(replay.title)}**", *table, *rest, *notes, *_examples(replay.cases, level)]
 
 
 def _foot(summary: PlanSummary, facts: Provenance) -> str:

@@ -4,19 +4,22 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from reconciler.model.change import Update
+from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.drift import Drift, edited_changes, unapplied_changes
+from reconciler.plan.words import ALL_VALUES
 from reconciler.render import drift_summary as words
 from reconciler.render.colour import Style
 from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftField, DriftRule, DriftSection
+from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.finding_subject import MAX_NAMED, source_location
-from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, UNKNOWN_NOTE, summarize_impact
+from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.render.summary import match_phrase
+from reconciler.render.text.effects import effects_lines
 from reconciler.render.text.plan import finding_lines
 from reconciler.text.escape import join_first, pluralize
 
 BuildCommand = Callable[[Sequence[str]], str]
 
-IMPACT_TITLE: Final = "Conversations that do not go where the manifests say"
 _MAX_NAMED: Final = 5
 _MAX_BRIEF_ROWS: Final = 5  # impact rows of the brief form, and failing tests of the usual form
 _MAX_WIDTH: Final = 80
@@ -39,7 +42,7 @@ def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int =
     lines = [*_head(drift), "", *rules]
     for conflict in plan.conflicts:
         lines += [*finding_lines(conflict, style), ""]
-    lines += [*_failures(drift, style, limit), *_impact_lines(drift, style, limit), *_notes(drift, style)]
+    lines += [*_failures(drift, style, limit), *_effects_lines(drift, style, limit), *_notes(drift, style)]
     if drift.in_the_way and plan.desired.layout is None:  # for a script, the conflicts say what to do
         lines += [*words.blocking_advice(drift), "", *words.acceptance_lines(drift), ""]
     lines += [style("red", f"{refusal}."), ""] if (refusal := words.refusal_text(drift)) else []
@@ -60,7 +63,7 @@ def drift_brief(drift: Drift, style: Style) -> str:
     lines += [f"  {style('bold', title)}: {names}" for title, names in named]
     for finding in (*drift.plan.conflicts, *drift.failed_checks)[:_MAX_NAMED]:
         lines += finding_lines(finding, style)
-    return "\n".join([*lines, *_impact_lines(drift, style, _MAX_BRIEF_ROWS)]).rstrip() + "\n"
+    return "\n".join([*lines, *_effects_lines(drift, style, _MAX_BRIEF_ROWS)]).rstrip() + "\n"
 
 
 def _head(drift: Drift) -> Iterator[str]:
@@ -81,25 +84,21 @@ def _no_drift(drift: Drift) -> str:
     return f"No drift. {match_phrase(drift.plan)}" + "".join(f"\n{phrase}." for phrase in phrases if phrase)
 
 
-def _impact_lines(drift: Drift, style: Style, limit: int) -> list[str]:
-    impact, plan = drift.unaccepted_impact, drift.plan
-    summary = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact, limit)
-    if not summary.cases:
-        # Nothing is proven about rules that are not selected; a finding reports an analysis that stopped.
-        basis = [f"  {summary.premise}"] if summary.premise else []
-        return [] if summary.unknown or plan.options.only else [style("bold", words.unaffected_text(drift)), *basis, ""]
-    lines = [f"{style('bold', IMPACT_TITLE)}   ({summary.share})"]
-    for case in summary.cases:
-        lines.append(f"  {case.callers}{f'   {case.share}' if case.share else ''}")
-        lines += (f"      {exception}" for exception in case.exceptions)
-        for label, destination in ((MANIFESTS, case.origin), (LIVE, case.destination)):
-            lines.append(f"      {label:<{len(LIVE)}}   {style('yellow', destination)}")
-        lines.append(style("dim", f"      example: {case.example}"))
-    lines += [f"  {summary.rest_text()}; -v shows all of them."] if summary.hidden_cases else []
-    lines += [f"  {summary.premise}"] if summary.premise else []
-    if summary.unknown:
-        lines += [style("yellow", UNKNOWN_NOTE), *(f"  {phrase}" for phrase in summary.unknown)]
-    return [*lines, ""]
+def effects_of(drift: Drift, values: int = FEW_VALUES) -> EffectsSummary:
+    """Return the conversations that do not go where the manifests say, without accepted rules, in words."""
+    plan = drift.plan
+    return summarize_effects(drift.unaccepted_impact, plan.queue_names, plan.labels, values=values)
+
+
+def _effects_lines(drift: Drift, style: Style, limit: int) -> list[str]:
+    is_verbose = limit == ALL_ROWS
+    summary = effects_of(drift, ALL_VALUES if is_verbose else FEW_VALUES)
+    if summary.effects:
+        return [*effects_lines(summary, style, verbose=is_verbose), ""]
+    # Nothing is proven about rules that are not selected; a finding reports an analysis that stopped.
+    if summary.unknown or drift.plan.options.only:
+        return []
+    return [style("bold", words.unaffected_text(drift)), ""]
 
 
 def _section(section: DriftSection, style: Style, limit: int) -> Iterator[str]:

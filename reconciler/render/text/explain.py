@@ -10,9 +10,10 @@ from reconciler.model.finding import Document
 from reconciler.model.rule import Condition, to_api_json
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.plan.routing_table import entry_name
+from reconciler.plan.words import DEFAULT_ROUTING
 from reconciler.render.colour import Style
 from reconciler.render.finding_subject import source_location
-from reconciler.render.impact import ALL_ROWS, DEFAULT_ROUTING, MAX_SHOWN
+from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import Labels, condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
 

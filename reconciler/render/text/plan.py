@@ -5,50 +5,73 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconciler.model.finding import Finding, Severity
+from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.plan import Plan
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow, common_rows, group_equal_edits, row_phrase
 from reconciler.render.colour import SEVERITY_COLOURS, Style
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, source_location, subject_prefix
-from reconciler.render.impact import MAX_SHOWN, WAITING_NOTE
+from reconciler.render.limits import MAX_SHOWN
 from reconciler.render.summary import PlanSummary
-from reconciler.render.text.behaviour import impact_lines, replay_lines
+from reconciler.render.text.effects import SYMBOLS, effects_lines, headline_lines, replay_lines
 from reconciler.text.escape import join_first, pluralize, sanitize
 
-SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
+_MAX_TESTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class TextLimits:
-    """The limits of impact rows and rule names, and the severities of notes."""
+    """How much is shown: values of a list, rule names of a group, every field, and the severities of notes."""
 
-    cases: int = MAX_SHOWN
-    names: int = MAX_NAMED  # rules of a group
+    values: int = FEW_VALUES
+    rows: int = MAX_SHOWN
+    names: int = MAX_NAMED
+    verbose: bool = False
     severities: tuple[Severity, ...] = ("warning", "info")
 
 
 def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan for a terminal, without the next step."""
-    return summary_text(texts.summarize_plan(plan, tenant, limits.cases), style, limits)
+    return summary_text(texts.summarize_plan(plan, tenant, limits.values), style, limits)
 
 
 def summary_text(summary: PlanSummary, style: Style, limits: TextLimits) -> str:
-    """Return a summarized plan for a terminal."""
-    names = limits.names
+    """Return a summarized plan for a terminal: the verdict, the effects, what else changes, and the totals."""
     lines = _head(summary, style)
-    for group in (*group_equal_edits(summary.changes), *group_equal_edits(summary.held_changes)):
-        lines += [*(change_lines(group[0], style) if len(group) == 1 else _group_lines(group, style, names)), ""]
-    notes = [note for note in summary.notes if note.severity in limits.severities]
-    text = [line for note in notes for line in finding_lines(note, style, names)]
-    text += [f"  {summary.acknowledged}"] if summary.acknowledged else []
-    lines += [*text, ""] if text else []
+    for part in (_effects(summary, style, limits), _changes(summary, style, limits), _notes(summary, style, limits)):
+        lines += [*part, ""] if part else []
     lines += filter(None, (summary.totals_text, summary.watch_text, summary.schedule_text))
     return "\n".join(lines) + "\n"
 
 
+def _effects(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
+    lines = list(effects_lines(summary.effects, style, verbose=limits.verbose)) if summary.effects else []
+    lines += replay_lines(summary.replay, style) if summary.replay else []
+    if summary.effects and summary.effects.flows and not limits.verbose:
+        count = pluralize(len(summary.effects.effects), "effect")
+        lines.append(style("dim", f"Each edit with its consequence ({count}): -v, or the page of --report."))
+    return lines
+
+
+def _changes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
+    """Return the changes that effects do not tell: held ones, and with `verbose` every field of all."""
+    shown = summary.changes if limits.verbose else [change for change in summary.changes if change.note]
+    groups = (*group_equal_edits(shown), *group_equal_edits(summary.held_changes))
+    lines: list[str] = []
+    for group in groups:
+        lines += change_lines(group[0], style) if len(group) == 1 else _group_lines(group, style, limits.names)
+    return lines
+
+
+def _notes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
+    notes = [note for note in summary.notes if note.severity in limits.severities]
+    lines = [line for note in notes for line in finding_lines(note, style, limits.names)]
+    return [*lines, f"  {summary.acknowledged}"] if summary.acknowledged else lines
+
+
 def brief_plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan in brief: refusals, impact and counts, without the list of rules and the warnings."""
-    return brief_summary_text(texts.summarize_plan(plan, tenant, limits.cases), style)
+    return brief_summary_text(texts.summarize_plan(plan, tenant, limits.values), style)
 
 
 def brief_summary_text(summary: PlanSummary, style: Style, _limits: TextLimits = TextLimits()) -> str:
@@ -91,20 +114,34 @@ def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Ite
 
 
 def _head(summary: PlanSummary, style: Style) -> list[str]:
-    tests = [line for finding in summary.failed_tests for line in finding_lines(finding, style)]
-    label = style("yellow", "allowed")
-    allowed = [f"  {label} {item.name}: {item.message}\n      because: {item.reason}" for item in summary.lifted_guards]
-    refused = [f"  {style('red', 'apply will refuse this:')} {guard.message}" for guard in summary.refusals]
-    refused += [line for conflict in summary.conflicts for line in finding_lines(conflict, style)]
-    impact = list(impact_lines(summary.impact, style)) if summary.impact else []
-    impact += [style("dim", f"  {WAITING_NOTE}")] if summary.impact and summary.impact.cases else []
+    """Return the environment, the headline, and what apply will refuse."""
     lines = [f"{style('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}", ""]
-    lines += [style("red", texts.failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
+    headline = list(headline_lines(summary.effects, style)) if summary.effects else []
     endpoint = [f"  {summary.endpoint_text}"] if summary.endpoint_text else []
-    replayed = [*replay_lines(summary.replay, style)] if summary.replay else []
     consent = [f"  {summary.consent_text}"] if summary.consent else []
-    for part in (allowed, refused, endpoint, impact, replayed, consent):
+    parts = (headline, _failed_tests(summary, style), _guards(summary, style), endpoint, consent)
+    for part in parts:
         lines += [*part, ""] if part else []
+    return lines
+
+
+def _failed_tests(summary: PlanSummary, style: Style) -> list[str]:
+    failed = summary.failed_tests
+    if not failed:
+        return []
+    lines = [style("red", texts.failed_tests_title(failed))]
+    for finding in failed[:_MAX_TESTS]:
+        lines += finding_lines(finding, style)
+    hidden = len(failed) - _MAX_TESTS
+    return [*lines, f"  and {pluralize(hidden, 'more test')}: cxroute test"] if hidden > 0 else lines
+
+
+def _guards(summary: PlanSummary, style: Style) -> list[str]:
+    label = style("yellow", "allowed")
+    lines = [f"  {label} {item.name}: {item.message}\n      because: {item.reason}" for item in summary.lifted_guards]
+    lines += [f"  {style('red', 'apply will refuse this:')} {guard.message}" for guard in summary.refusals]
+    for conflict in summary.conflicts:
+        lines += finding_lines(conflict, style)
     return lines
 
 

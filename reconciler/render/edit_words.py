@@ -1,0 +1,111 @@
+"""An edit of a rule in words: `queue "Card Services" -> "Fraud Desk"`, `confidence 0.7 -> 0.75`, `switched off`."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from reconciler.model.rule import Condition, Opaque, Rule
+from reconciler.plan.edits import BOUNDS, EditedRule, FieldEdit
+from reconciler.text.escape import join_first, quote, sanitize
+from reconciler.text.phrases import Labels, condition_phrase, queues_phrase
+
+_SIGNS: Final = {
+    "create": "create",
+    "added": "create",
+    "unmanaged": "create",
+    "delete": "delete",
+    "deleted": "delete",
+    "adopt": "adopt",
+}
+_DRIFT: Final = {
+    "changed": "in CXone, somebody changed",
+    "disabled": "in CXone, somebody switched it off",
+    "deleted": "in CXone, somebody deleted it",
+    "added": "in CXone, somebody added it",
+    "unmanaged": "in CXone, somebody added it; it is not managed",
+}
+_LISTS: Final = frozenset({"equals", "in"})
+_MAX_VALUES: Final = 3
+_Conditions = Sequence[Condition | Opaque]
+
+
+def edit_sign(edited: EditedRule | None) -> str:
+    """Return the action whose symbol stands before an edit."""
+    return "update" if edited is None else _SIGNS.get(edited.action, "update")
+
+
+def edit_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
+    """Yield the parts of an edit in words."""
+    before, after = edited.edit.before, edited.edit.after
+    drift = _DRIFT.get(edited.action)
+    fields = [field for field in edited.fields if drift is None or field.name != "enabled"]
+    texts = [text for field in fields for text in _field_texts(field, names, labels)]
+    if drift is not None:
+        head = f"{drift} {texts[0]}" if edited.action == "changed" and texts else drift
+        yield head
+        yield from texts[1:] if edited.action == "changed" else texts
+        return
+    if edited.action == "create" and after is not None:
+        yield _new_rule(after.rule, names)
+    elif edited.action == "adopt" and before is not None:
+        yield f"adopts {quote(before.rule.name)}"
+    elif edited.action == "delete":
+        yield "deleted"
+    yield from texts
+
+
+def _new_rule(rule: Rule, names: Mapping[str, str]) -> str:
+    state = "" if rule.enabled else ", switched off"
+    return f"new: to {queues_phrase(rule.targets, names)}, priority {quote(rule.priority)}{state}"
+
+
+def _field_texts(field: FieldEdit, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
+    if field.attribute:
+        yield from _condition_texts(field, labels)
+    elif field.name in ("queue", "targets"):
+        before, after = (queues_phrase(targets, names) for targets in (field.before, field.after))  # type: ignore[arg-type]
+        yield f"queue {before} -> {after}"
+    elif field.name == "enabled":
+        yield "switched on" if field.after else "switched off"
+    elif field.name == "description":
+        yield "description"
+    else:
+        yield f"{sanitize(field.name)} {quote(field.before)} -> {quote(field.after)}"
+
+
+def _condition_texts(field: FieldEdit, labels: Labels) -> Iterator[str]:
+    removed: _Conditions = field.before  # type: ignore[assignment]
+    added: _Conditions = field.after  # type: ignore[assignment]
+    if len(removed) == len(added) == 1:
+        old, new = removed[0], added[0]
+        if isinstance(old, Condition) and isinstance(new, Condition):
+            yield _changed_condition(old, new, labels)
+            return
+    for part in removed:
+        yield f"removes {condition_phrase(part, labels)}"
+    for part in added:
+        yield f"adds {condition_phrase(part, labels)}"
+
+
+def _changed_condition(old: Condition, new: Condition, labels: Labels) -> str:
+    name = labels.name(new.attribute)
+    if old.operator == new.operator and new.operator in BOUNDS:
+        return f"{name} {quote(old.value)} -> {quote(new.value)}"
+    if {old.operator, new.operator} <= _LISTS:
+        return _changed_list(old, new, labels)
+    return f"{condition_phrase(old, labels)} -> {condition_phrase(new, labels)}"
+
+
+def _changed_list(old: Condition, new: Condition, labels: Labels) -> str:
+    name = labels.name(new.attribute)
+    removed = [value for value in old.values if value not in new.values]
+    added = [value for value in new.values if value not in old.values]
+    write = partial(labels.value, new.attribute)
+    if len(old.values) == len(new.values) == 1:
+        return f"{name} {write(old.values[0])} -> {write(new.values[0])}"
+    parts = []
+    if added:
+        parts.append(f"adds {name} {join_first(added, _MAX_VALUES, write)}")
+    if removed:
+        parts.append(f"removes {name} {join_first(removed, _MAX_VALUES, write)}")
+    return ", ".join(parts) or f"{name}: the order of the list"
