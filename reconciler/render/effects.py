@@ -214,16 +214,17 @@ def _unknown_texts(impact: Impact, labels: Labels) -> tuple[str, ...]:
 
 
 def _quiet_text(impact: Impact) -> str:
-    """Return the edits that move nobody in one line."""
+    """Return the edits that move nobody in one line; the headline says it if no edit moves anyone."""
     moving = {number for effect in impact.behaviour.effects for number in effect.edits}
     quiet = [edited for number, edited in enumerate(impact.edits) if number not in moving]
     if not quiet or not impact.behaviour.complete:
         return ""
     shown = [_quiet_edit(edited) for edited in quiet[:_MAX_QUIET]]
     rest = f" and {len(quiet) - len(shown)} more" if len(quiet) > len(shown) else ""
-    count = pluralize(len(quiet), "further edit" if moving else "edit")
+    if not moving:
+        return f"Edited: {', '.join(shown)}{rest}."
     verb = "moves" if len(quiet) == 1 else "move"
-    return f"{count} {verb} nobody (proven): {', '.join(shown)}{rest}."
+    return f"{pluralize(len(quiet), 'further edit')} {verb} nobody (proven): {', '.join(shown)}{rest}."
 
 
 def _quiet_edit(edited: EditedRule) -> str:
