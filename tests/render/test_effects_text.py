@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain
 from random import Random
 from typing import Any
 
@@ -17,7 +16,7 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.effects import EditSet
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.rule import Address
-from reconciler.plan.edits import EditedRule, edits_of_lists
+from reconciler.plan.edits import edits_of_lists
 from reconciler.plan.headline import MAX_WORDS
 from reconciler.plan.impact import Impact
 from reconciler.plan.traffic_shares import measure_traffic
@@ -27,7 +26,7 @@ from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.text.effects import effects_lines
 from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample
-from tests.support.brute_force import Destination, Json, destination
+from tests.support.brute_force import Destination, Json
 from tests.support.brute_force_checks import QUEUES, RoutingDifference
 from tests.support.grown_pairs import generate_pair, generate_tangled_pair
 from tests.support.random_rules import RulePair, a_pair, entries
@@ -64,10 +63,12 @@ class Told:
 
     @property
     def text(self) -> str:
+        """Return the text for a terminal, with all values."""
         return "\n".join(effects_lines(self.summary, no_style, verbose=True))
 
     @property
     def report(self) -> str:
+        """Return the lists and the text, for the message of a failed check."""
         return f"{self.moved.report}\n{self.summary.headline}\n{self.text}\n"
 
 
@@ -122,9 +123,7 @@ def reader_of(told: Told) -> TextReader:
         assert len(found) <= 1, f"{told.report}{name} has two versions"
         return found.pop() if found else 0
 
-    opaque = {
-        _opaque_words(part): key for part in UNKNOWN for key in told.moved.universe.axes if _is_text_of(key, part)
-    }
+    opaque = {_opaque_words(json.loads(key)): key for key in told.moved.universe.axes if key.startswith("{")}
     names = {SHORT.get(name, name): name for name in told.moved.universe.axes if not name.startswith("{")}
     names = {"intent": "intent", "confidence": "conf"} | names
     values: dict[tuple[str, str], Any] = {(key[0], label): key[1] for key, label in TEXTS.items()}
