@@ -1,7 +1,7 @@
 """Sources of rules: the tenant, a file in its place, and live:ENV, manifests:ENV or a file for `cxroute diff`."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple

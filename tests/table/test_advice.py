@@ -198,7 +198,7 @@ LISTS = (
 @pytest.mark.parametrize("form", LISTS)
 @pytest.mark.parametrize("names", [INTENTS[:2], ("Change of PIN", "pin_blocked"), ("Terms and fees", "Stop, cancel")])
 def test_a_list_of_values_in_other_words(form: str, names: tuple[str, str]) -> None:
-    values = [INTENT.value_of(name) for name in names]
+    values = [value for name in names for value in INTENT.values_of(name)]
     assert meaning(INTENT, form.format(*names)) == {a_condition(INTENT, "in", values)}
 
 
