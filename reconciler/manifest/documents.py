@@ -143,8 +143,8 @@ class AttributeEntry(f.StrictModel):
             f.of_shape("must be a list of values, or a mapping of texts to their labels"),
         ]
     ] = f.omittable(
-        "All values that it can have: a list, or for texts a mapping to what people read: the label, or a mapping with"
-        " label and group. Default: any.",
+        "All values that it can have: a list, or for texts a mapping to the labels that people read, or to a label and"
+        " a group each. Default: any.",
         ["gold", "platinum", "standard"],
     )
     written_by: f.Omittable[f.NonEmptyText] = f.omittable(
@@ -433,6 +433,7 @@ _EXTRA_CONSTRAINTS = {
     "Expect": _require("oneOf", "queue", "split", "default"),
     "Conversations": {"not": _has("intent", "intents")},
     "Never": _require("anyOf", "queues", "default"),
+    "ValueEntry": _require("anyOf", "label", "group"),
     "PromiseEntry": _require("oneOf", "always", "never", "decidedBy", "split"),
     "Environment": {
         "if": {"properties": {"name": {"const": "sandbox"}}, "required": ["name"]},
