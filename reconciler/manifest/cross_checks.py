@@ -240,7 +240,8 @@ def _ambiguous_groups(values: Sequence[_DescribedValue]) -> Iterator[DocumentPro
             continue
         checked.add(text)
         homonyms = [*named.get(text, []), *labelled.get(text, [])]
-        if not homonyms or {*homonyms} == {*members[text]}:  # both mean the same: the group has one value
+        is_same_value = len({*homonyms, *members[text]}) == 1
+        if not homonyms or is_same_value:
             continue
         what = f"the label of {quote_name(homonyms[0])}: rename one of them"
         if text in named:
