@@ -454,11 +454,11 @@ def test_groups_help_to_search(browser: Browser, tmp_path: Path) -> None:
     with seen(browser) as sight:
         page = sight.page
         page.goto(path.as_uri() + "#view=rules")
-        found = {"best of": "abd", "platinum": "abd", "gold": "ad", "zinc": "d", "x8": "d", "best zinc": "d", "tin": ""}
-        for words, names in found.items():
+        expected = {"best of": "abd", "platinum": "abd", "gold": "ad", "zinc": "d", "x8": "d", "best zinc": "d", "lead": ""}
+        for words, names in expected.items():
             page.fill("#find", words)
             shown = page.locator("#rows tr:visible th").all_inner_texts()
-            assert [f"rule {name}" for name in names] == [re.sub(r" \(.*", "", text) for text in shown], words
+            assert [*names] == [found[1] for text in shown if (found := re.match(r'"rule (.)"', text))], words
         page.goto(path.as_uri() + "#view=try")
         field = page.locator(".field")
         field.fill("best")
