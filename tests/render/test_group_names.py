@@ -54,6 +54,6 @@ def test_json_has_the_values() -> None:
     plain = plan_of_group("Billing")
     without = replace(plain, labels=LABELS)
     assert as_json(without) == as_json(plain)
-    for name in ("text", "markdown", "html"):
+    for name in ("txt", "md", "html"):
         assert "Billing" in FORMS[name](plain), name
         assert "Billing" not in FORMS[name](without), name
