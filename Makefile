@@ -25,7 +25,6 @@ help: ## This list
 
 demo: $(BIN)/cxroute ## Install the command, and show the main job on a bank's tenant, in process: plan, apply, drift, restore
 	@$(BIN)/cxroute demo
-	@$(BIN)/cxroute demo --studio
 
 # Many processes are started, and where nothing compiled may be kept each would compile the program anew.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python $(if $(COVER),-m coverage run) -m pytest -q -n $(WORKERS) --dist worksteal
