@@ -34,8 +34,8 @@ _DRIFT, _REFUSED = 2, 4  # exit codes
 
 
 @dataclass(frozen=True, slots=True)
-class _Edit:
-    """An edit in the copy of the bank's manifests: a text that a file has once, and its replacement."""
+class Edit:
+    """An edit in a copy of the bank's manifests: a text that a file has once, and its replacement."""
 
     file: str
     before: str
@@ -51,29 +51,29 @@ class _Edit:
         path.write_text(text.replace(self.before, self.after), encoding="utf-8")
 
 
-_PIN_BLOCKED: Final = (
-    _Edit(
+SMALL_CHANGE: Final = (  # one rule, and the route tests that expect its old queue
+    Edit(
         "cards.yaml",
         "- intent: pin_blocked\n    queue: card-services\n    minConfidence: 0.7 ",
         "- intent: pin_blocked\n    queue: fraud\n    minConfidence: 0.75 ",
     ),
-    _Edit(
+    Edit(
         "tests/intents.yaml",
         "{intent: pin_blocked, confidence: 0.9}, expect: {queue: card-services}",
         "{intent: pin_blocked, confidence: 0.9}, expect: {queue: fraud}",
     ),
-    _Edit(
+    Edit(
         "tests/people.yaml",
         "{intent: pin_blocked, confidence: 0.9, attributes: {customerTier: standard}}, expect: {queue: card-services}",
         "{intent: pin_blocked, confidence: 0.9, attributes: {customerTier: standard}}, expect: {queue: fraud}",
     ),
-    _Edit(
+    Edit(
         "tests/teams.yaml",
         "{intent: pin_blocked, confidence: 0.7}, expect: {queue: card-services}",
         "{intent: pin_blocked, confidence: 0.75}, expect: {queue: fraud}",
     ),
 )
-_LOST_PHONE: Final = _Edit(
+_LOST_PHONE: Final = Edit(
     "fraud.yaml",
     "# the phone is the banking app and the second factor\n    queue: fraud\n    minConfidence: 0.4\n",
     "# the phone is the banking app and the second factor\n    queue: fraud\n    minConfidence: 0.45\n",
@@ -139,7 +139,7 @@ class _Tour:
             "1. Edit one rule, and the three tests that expect its old queue. What would change?",
             "the line with ~ is the edit; the lines below it say who moves, from which queue to which.",
         )
-        for edit in _PIN_BLOCKED:
+        for edit in SMALL_CHANGE:
             edit.make()
         self.command("plan")
 
