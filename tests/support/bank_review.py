@@ -39,7 +39,7 @@ EDITS: Final = (
         "{intent: failed_transfer, confidence: 0.9}, expect: {queue: disputes}",
     ),
     Edit("tests/generated.yaml", GENERATED, GENERATED.replace("payments", "disputes")),
-    # It moves nobody.
+    # No conversation moves.
     Edit(
         "cards.yaml",
         "  - intent: card_linking\n    queue: card-services\n",

@@ -189,7 +189,7 @@ class _Tour:
         return "CXone" if self.environment == SANDBOX else "Studio"
 
     def edit_by_hand(self) -> None:
-        """Change the confidence of the edited rule as somebody without the manifests would."""
+        """Change the confidence of the edited rule as a person in CXone or Studio would."""
         with open_state(STATE) as state:
             if self.environment == SANDBOX:
                 _edit_rule(state)
