@@ -73,10 +73,10 @@ SMALL_CHANGE: Final = (  # one rule, and the route tests that expect its old que
         "{intent: pin_blocked, confidence: 0.75}, expect: {queue: fraud}",
     ),
 )
-_LOST_PHONE: Final = Edit(
+_CASH_WITHDRAWAL: Final = Edit(
     "fraud.yaml",
-    "# the phone is the banking app and the second factor\n    queue: fraud\n    minConfidence: 0.4\n",
-    "# the phone is the banking app and the second factor\n    queue: fraud\n    minConfidence: 0.45\n",
+    "  - intent: cash_withdrawal_not_recognised\n    queue: fraud\n",
+    "  - intent: cash_withdrawal_not_recognised\n    queue: fraud\n    minConfidence: 0.55\n",
 )
 
 
@@ -163,10 +163,10 @@ class _Tour:
         self.command("apply", "--only", "cards/pin-blocked", "--yes", "-q")
 
         self.step(
-            "5. Edit a rule of the fraud team: lost phones, confidence 0.4 -> 0.45. No route test fails.",
+            "5. Edit a rule of the fraud team: disputed cash withdrawals, confidence 0.5 -> 0.55. No route test fails.",
             "a promise is about every conversation: one that breaks it is found, and nothing is written.",
         )
-        _LOST_PHONE.make()
+        _CASH_WITHDRAWAL.make()
         self.command("apply", "--yes", "-q", expected=_REFUSED)
 
     def set_up(self) -> None:
