@@ -238,7 +238,7 @@ CXR309 possibly managed by another tool: The description of a rule to adopt ends
 rules that they manage. Two tools that write one rule undo each other's changes. First remove it from the other tool, or
 do not adopt it.
 CXR310 manifests contradict the undo: The next apply makes the undone changes again, because the manifests still require
-them. Revert the commit that changed the manifests, or until then add the `hold:` of the message to each rule. A rule
+them. Revert the commit that changed the manifests, or until then add a `hold:` to each rule. A rule
 that is in no manifest is deleted again: until the commit is reverted, `--no-prune` or `prune: false` keeps it.
 CXR311 undo blocked: A rule had cxroute's marker at the end of the run to undo, and has lost it or was deleted;
 or an unmanaged rule now has its name. cxroute never writes unmanaged rules, so it restores nothing there.
