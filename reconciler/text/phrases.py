@@ -83,7 +83,9 @@ class Labels:
         words = self._list_words(attribute, values, MAX_ITEMS, MAX_ITEMS)
         return f"{', '.join(words.items)}{words.rest}"
 
-    def _list_words(self, attribute: str, values: Iterable[object], most: int, shown: int, noun: str = "") -> _ListWords:
+    def _list_words(
+        self, attribute: str, values: Iterable[object], most: int, shown: int, noun: str = ""
+    ) -> _ListWords:
         """Return all items of a list, or the first `shown` ones if there are more than `most`."""
         listed = list(values)
         groups, others = list[str](), listed

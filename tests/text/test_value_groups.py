@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from reconciler.model.rule import Condition, make_condition
+from reconciler.model.rule import Condition, Value, make_condition
 from reconciler.text.phrases import ALL_VALUES, Labels, condition_phrase
 from reconciler.text.value_groups import ValueGroups
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES, MARKDOWN_NAMES
@@ -76,7 +76,7 @@ def test_the_groups_of_another_attribute_do_not_count() -> None:
 
 def test_a_condition_names_whole_groups() -> None:
     """In a list alone: a single value, and a part of a text, are not groups."""
-    phrases = {
+    phrases: dict[tuple[str, Value], str] = {
         ("in", ("de", "de-AT", "en")): 'language is one of "German", "English"',
         ("notIn", ("de", "de-AT")): 'language is none of "German"',
         ("in", ("de",)): 'language is one of "de"',
@@ -112,7 +112,7 @@ def parsed(phrase: str, labels: Labels, attribute: str) -> set[str]:
 
 
 def random_labels(random: Random, values: Sequence[str], names: Sequence[str]) -> Labels:
-    """Return labels of some values, and groups of others; all these names are different."""
+    """Return labels and groups of some values; all these names are different."""
     rest = random.sample(values, len(values))
     unused = random.sample(names, len(names))
     groups = dict[str, frozenset[str]]()
