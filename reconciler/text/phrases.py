@@ -114,6 +114,22 @@ class Labels:
         return frozenset([*labels, *groups])
 
 
+def merge_labels(sides: Sequence[Labels]) -> Labels:
+    """Return the labels of several sides: of two labels the last one, and the groups that all sides have alike."""
+    first, *others = sides
+    short = {name: label for side in sides for name, label in side.short.items()}
+    texts = {name: label for side in sides for name, label in side.texts.items()}
+    groups = {
+        attribute: {
+            group: values
+            for group, values in by_name.items()
+            if all(side.groups.get(attribute, {}).get(group) == values for side in others)
+        }
+        for attribute, by_name in first.groups.items()
+    }
+    return Labels(short, texts, groups)
+
+
 def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:
     """Return the condition in words: `intent is "card_acceptance"`, `confidence >= 0.7`."""
     if not isinstance(condition, Condition):

@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from reconciler.model.rule import Condition, Value, make_condition
-from reconciler.text.phrases import ALL_VALUES, Labels, condition_phrase
+from reconciler.text.phrases import ALL_VALUES, Labels, condition_phrase, merge_labels
 from reconciler.text.value_groups import ValueGroups
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.tiers import FULL
@@ -155,6 +155,16 @@ def test_a_phrase_read_back_has_exactly_the_values(block: int) -> None:
             grouped += any(f'"{name}"' in phrase for name in labels.groups["x"])
     assert grouped
     assert cut
+
+
+def test_two_sides_have_the_groups_that_mean_the_same_on_both() -> None:
+    """A name that means other values on one side would be wrong for the rules of the other side."""
+    other = Labels({"i": "intent"}, {("language", "en"): "Anglais"}, {"language": {"German": GERMAN, "French": GERMAN}})
+    merged = merge_labels([LABELS, other])
+    assert {"language": {"German": GERMAN}} == merged.groups
+    assert {"i": "intent"} == merged.short
+    assert '"German" or "Anglais"' == merged.values_phrase("language", ["en", *GERMAN], 3)
+    assert LABELS == merge_labels([LABELS])
 
 
 @pytest.mark.parametrize("name", list(filter(None, (HOSTILE_NAMES | MARKDOWN_NAMES).values())), ids=repr)
