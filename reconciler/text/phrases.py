@@ -83,7 +83,9 @@ class Labels:
         words = self._list_words(attribute, values, MAX_ITEMS, MAX_ITEMS)
         return f"{', '.join(words.items)}{words.rest}"
 
-    def _list_words(self, attribute: str, values: Iterable[object], most: int, shown: int, noun: str = "") -> _ListWords:
+    def _list_words(
+        self, attribute: str, values: Iterable[object], most: int, shown: int, noun: str = ""
+    ) -> _ListWords:
         """Return all items of a list, or the first `shown` ones if there are more than `most`."""
         listed = list(values)
         groups, others = list[str](), listed
@@ -110,6 +112,22 @@ class Labels:
         labels = ((*name[:-1], label) for name, label in self.texts.items())
         groups = ((attribute, group) for attribute, by_name in self.groups.items() for group in by_name)
         return frozenset([*labels, *groups])
+
+
+def merge_labels(sides: Sequence[Labels]) -> Labels:
+    """Return the labels of several sides: of two labels the last one, and the groups that all sides have alike."""
+    first, *others = sides
+    short = {name: label for side in sides for name, label in side.short.items()}
+    texts = {name: label for side in sides for name, label in side.texts.items()}
+    groups = {
+        attribute: {
+            group: values
+            for group, values in by_name.items()
+            if all(side.groups.get(attribute, {}).get(group) == values for side in others)
+        }
+        for attribute, by_name in first.groups.items()
+    }
+    return Labels(short, texts, groups)
 
 
 def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:

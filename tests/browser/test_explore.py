@@ -447,14 +447,22 @@ def test_groups_help_to_search(browser: Browser, tmp_path: Path) -> None:
         RoutingEntry(name=f"rule {name}", rule=rule(name, conditions=[make_condition("tier", "in", values)]))
         for name, values in tiers.items()
     ]
-    texts = {("tier", "g"): "Gold", ("tier", "p"): "Platinum", ("tier", "z"): "Zinc"}
+    texts: dict[tuple[str, ...], str] = {("tier", "g"): "Gold", ("tier", "p"): "Platinum", ("tier", "z"): "Zinc"}
     labels = Labels({INTENT: "intent"}, texts, {"tier": {"Best of all": frozenset({"g", "p"})}})
     path = tmp_path / "explore.html"
     path.write_text(html_of(page_of(listed, labels=labels)), encoding="utf-8")
     with seen(browser) as sight:
         page = sight.page
         page.goto(path.as_uri() + "#view=rules")
-        expected = {"best of": "abd", "platinum": "abd", "gold": "ad", "zinc": "d", "x8": "d", "best zinc": "d", "lead": ""}
+        expected = {
+            "best of": "abd",
+            "platinum": "abd",
+            "gold": "ad",
+            "zinc": "d",
+            "x8": "d",
+            "best zinc": "d",
+            "lead": "",
+        }
         for words, names in expected.items():
             page.fill("#find", words)
             shown = page.locator("#rows tr:visible th").all_inner_texts()
