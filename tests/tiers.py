@@ -132,6 +132,7 @@ PARTS: Final = {
     "cxone/test_access_hosts.py::test_secrets_that_a_login_step_repeats_are_not_shown": 8,
     "checks/test_adequacy.py::test_exactly_the_edits_that_move_callers_are_counted": 4,
     "checks/test_adequacy_command.py::test_written_tests_pass_and_none_is_redundant": 20,
+    "plan/test_bank_shares.py::test_random_edits_move_known_shares": 3,
     "checks/test_acknowledgements.py::test_a_hostile_reason_is_text": 6,
     "apply/test_loop.py::test_with_one_fault_of_any_kind_the_run_converges": 15,
     "apply/test_steps.py::test_a_crash_anywhere_is_completed_by_the_next_run": 3,
