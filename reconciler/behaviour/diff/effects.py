@@ -14,7 +14,7 @@ from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.diff.regions import RegionFormatter
-from reconciler.behaviour.diff.usual_examples import UsualExamples
+from reconciler.behaviour.diff.usual_examples import FurtherRule, UsualExamples
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
 from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, evaluation_key
 from reconciler.behaviour.space.boxes import Box, intersect_box
@@ -408,8 +408,10 @@ class EffectBuilder:
         return self._book.number(side, rank) if rank < DEFAULT_RANK else _NO_RULE
 
     def _example_of(self, pair: RankPair, middle: tuple[int, Box] | None) -> Box:
-        if middle is not None:
-            return middle[1]
+        if middle is not None and self._middle is not None:
+            rank, free_box = middle
+            examples = UsualExamples(self._pairs, FurtherRule(self._middle, rank))
+            return examples.improve([pair], free_box).box
         narrow = self._pairs.narrow.get(pair)
         box = self._pairs.wide[pair] if narrow is None else narrow.box
         return self._usual_examples.improve([pair], box).box
@@ -455,7 +457,7 @@ class EffectBuilder:
         return self._outermost[key]
 
     def _inside(self, box: Box, number: int) -> Box:
-        """Return the values of a rule in a box, where they are fewer than those of the box; equal ones are one object."""
+        """Return a rule's values in a box, where they are fewer than those of the box; equal ones are one object."""
         rule = self._book.rules[number].box
         key = number, tuple(map(box.get, rule))
         result = self._insides.get(key)
@@ -546,6 +548,7 @@ class EffectBuilder:
         takers = frozenset[int]().union(*(row.takers for row in rows))
         if len(rows) * len(every) > _MAX_CHECKS:
             return None
+        example = next((row.example for row in rows if not self._space.lacks_usual_value(row.example)), None)
         for earlier in dict.fromkeys((every - takers, every)):
             is_exact = all(self._keeps(row, earlier) for row in rows)
             if is_exact and all(self._adds_nothing(row, earlier, rows) for row in rows):
@@ -557,6 +560,7 @@ class EffectBuilder:
                     counterparts=rows[0].counterparts.union(*(row.counterparts for row in rows)),
                     takers=takers,
                     place=max(row.place for row in rows),
+                    example=example or rows[0].example,
                 )
         return None
 
