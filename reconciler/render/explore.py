@@ -136,6 +136,11 @@ def explore_data(page: ExplorePage) -> Document:
         "confidence": endpoint.confidence,
         "attributes": [[name, labels.name(name)] for name in page.attributes],
         "labels": [[*name, label] for name, label in labels.texts.items() if len(name) > 1],
+        "groups": [
+            [name, group, sorted(values)]
+            for name, by_group in labels.groups.items()
+            for group, values in by_group.items()
+        ],
         "values": {name: _encode(values) for name, values in page.values.items()},
         **{name: list(map(json.loads, table)) for name, table in tables.items()},
         "rules": rules,
