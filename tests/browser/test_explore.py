@@ -19,8 +19,8 @@ from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.evaluate import canonical_attributes
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.model.rule import Target, make_condition
+from reconciler.plan.words import destination_phrase
 from reconciler.render.explore import ExplorePage, explore_data, fragment_of
-from reconciler.render.impact import destination_phrase
 from reconciler.text.escape import quote
 from reconciler.text.phrases import condition_phrase
 from reconciler.traffic.sample import SampleRow, TrafficSample
