@@ -47,6 +47,7 @@ _MAX_QUIET: Final = 5
 _MAX_UNKNOWN: Final = 5
 _FLOW_INTENTS: Final = 2
 _SAME: Final = "..."
+EARLIER_KEEP: Final = "Earlier rules keep theirs:"
 OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
 """The end of the note about rows that a text without details leaves out."""
 
@@ -332,7 +333,7 @@ class _EffectWriter:
                     continue
                 target = changing if id(whole) in self._takers else keeping
                 target[entry_name(whole)] = whole
-        notes = [f"Earlier rules keep theirs: {_folded(keeping)}"] if keeping else []
+        notes = [f"{EARLIER_KEEP} {_folded(keeping)}"] if keeping else []
         if changing:
             notes.append(f"Without conversations that these rules match: {_folded(changing)}")
         return notes
