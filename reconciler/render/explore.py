@@ -7,9 +7,10 @@ and the phrases of conditions from the cells of the decision table.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import isinf
 from typing import Any, Final
 from urllib.parse import quote as quote_url
 from urllib.parse import urlencode
@@ -106,7 +107,7 @@ def build_plan_sides(plan: Plan) -> tuple[ExploreSide, ...]:
     before, after = impact.shares if impact else (None, None)
     base = replace(plan.desired, endpoint=plan.endpoints[0])
     today = build_side("today", RuleList(transition.before, plan.queue_names), base, None)
-    later = replace(today, name="after this change", entries=transition.after, endpoint=plan.desired.endpoint)
+    later = replace(today, name="after this change", entries=transition.after, endpoint=plan.endpoints[1])
     return replace(today, shares=before), replace(later, promises=plan.promises, shares=after)
 
 
@@ -141,7 +142,7 @@ def explore_data(page: ExplorePage) -> Document:
     change: Document = {}
     if page.change is not None and page.impact is not None:
         change = effects_data(page.change, page.impact, tables, page.desired.evaluation)
-        change["eventTexts"] = _text_attributes(page.sides[-1].endpoint.types)
+        change["types"] = list(_type_forms(page.sides[-1].endpoint))
     return {
         "intent": endpoint.intent,
         "confidence": endpoint.confidence,
@@ -164,6 +165,17 @@ def _rule_form(entry: RoutingEntry, numbers: Sequence[int], tables: PageTables) 
     place = [tables.file(source), source.line, source.column] if source else [None]
     name = None if is_as_shown else entry.name
     return [name, encode(rule.priority), conditions, destination, numbers, int(rule.enabled), *place]
+
+
+def _type_forms(endpoint: EndpointStage) -> Iterator[list[Any]]:
+    """Yield what the analysis knows about the values of events.
+
+    For each attribute: whether it may be a text, whether a number is stored as a text, and the bounds of a number.
+    """
+    for name, kind in endpoint.types.items():
+        bounds = kind.numbers and [None if isinf(bound) else bound for bound in kind.numbers]
+        is_stored = kind == ANY_TEXT and endpoint.context_types.get(name) == ANY_TEXT
+        yield [name, kind.texts, is_stored, bounds]
 
 
 def _text_attributes(types: Types) -> list[str]:

@@ -226,13 +226,22 @@ const evaluator = (() => {
       }
       return isKnown || null;
     }
+    // Returns an event as the analysis sees it; null if a value has another type than the analysis knows.
+    function analysed(event) {
+      const stored = new Map(event);
+      for (const [name, mayBeText, isStored, bounds] of data.types || []) {
+        const value = stored.get(name), [least, most] = bounds || [];
+        if (value === undefined) { continue; }
+        if (isStored && isNumber(value)) { stored.set(name, decimal(value)); continue; }
+        const isInBounds = bounds && value >= (least ?? -Infinity) && value <= (most ?? Infinity);
+        if (!(isText(value) ? mayBeText : isInBounds)) { return null; }
+      }
+      return stored;
+    }
     // Returns the row that has an event and the number of its effect; null without one.
     function effectOf(event) {
-      const stored = new Map(event);
-      for (const name of data.eventTexts || []) {
-        if (isNumber(stored.get(name))) { stored.set(name, decimal(stored.get(name))); }
-      }
-      for (const [number, {rows, unwritten}] of effects.entries()) {
+      const stored = analysed(event);
+      for (const [number, {rows, unwritten}] of stored ? effects.entries() : []) {
         const row = [...rows, ...unwritten].find(each => isInside(each, stored));
         if (row) { return {effect: number, row}; }
       }
@@ -256,7 +265,7 @@ const evaluator = (() => {
       return isPossible && !takenBefore(row).has(value);
     }
 
-    return {rules, conditions, sides, effects, explain, route, confidenceRanges, effectOf, mayHaveIntent};
+    return {intent, rules, conditions, sides, effects, explain, route, confidenceRanges, effectOf, mayHaveIntent};
   }
 
   return {create, decode, eventOf, isText, isNumeral, parseNumber};
