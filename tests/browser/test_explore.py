@@ -662,6 +662,8 @@ def test_answers_today_and_afterwards_stand_side_by_side(browser: Browser, addre
         cells = page.locator("#ranges tr").last.locator("td").all_inner_texts()
         assert ["without a confidence", "the same"] == [cells[0], cells[2]]
 
+        reasons = page.locator("#details h3").all_inner_texts()
+        assert ["By confidence", "Why earlier rules do not take it"] == reasons
         page.fill("#intent", "card_arrival")
         assert "It goes to the same place today and after this change." == page.locator(".verdict").inner_text()
         page.fill("#intent", "card_swallowed")
@@ -703,8 +705,10 @@ def test_effects_are_filtered_without_a_mouse(browser: Browser, address: Callabl
         page.select_option("#change-file", label=option_of(page, "#change-file", "cash.yaml"))
         assert 1 == shown.count()
         assert "cash/card-swallowed" in shown.inner_text()
+        assert not page.get_by_text("Everyone else: no change").is_visible()
         page.select_option("#change-file", "")
         assert before == counted.inner_text()
+        assert page.get_by_text("Everyone else: no change").is_visible()
     assert [] == sight.noise
 
 

@@ -170,25 +170,41 @@
 
   // The reasons of each side, or once where they are equal.
   function* allReasons(results) {
-    const keys = results.map(({passed}) => passed.map(({rule, condition}) => `${nameOf(rule)} ${condition.index}`).join("\n"));
-    const isOnce = new Set(keys).size === 1;
-    for (const [at, result] of isOnce ? [[0, results[0]]] : results.entries()) {
-      yield* reasons(result, isOnce ? "" : `, ${router.sides[at].name}`);
-    }
+    const split = results.map(({passed, values}) => ({
+      near: reasonsOf(passed.filter(each => !each.otherIntent), values),
+      far: reasonsOf(passed.filter(each => each.otherIntent), values),
+      hasIntent: values.has(data.intent),
+    }));
+    for (const [suffix, {near}] of eachOrOnce(split, ({near}) => near)) { yield* nearReasons(near, suffix); }
+    for (const [suffix, {far, hasIntent}] of eachOrOnce(split, ({far}) => far)) { yield* farReasons(far, hasIntent, suffix); }
   }
-  function* reasons({passed, values}, suffix) {
-    const near = passed.filter(each => !each.otherIntent), far = passed.filter(each => each.otherIntent);
+  function reasonsOf(passed, values) {
     const why = ({rule, condition}) => {
       const value = values.get(condition.attribute), actual = value === undefined ? "missing" : valueText(condition.attribute, value);
       return `${conditionText(rule, condition)}${condition.holds === null ? "" : `, but it is ${actual}`}`;
     };
-    const list = part => table(["Earlier rule", "Why it does not take the conversation", "File"],
-      part.map(each => [ruleLink(each.rule), why(each), place(each.rule)]));
-    const rest = near.slice(MOST_REASONS), ask = far.length === 1 ? "asks" : "ask", are = far.length === 1 ? "is" : "are";
-    if (near.length) { yield element("h3", `Why earlier rules do not take it${suffix}`); yield list(near.slice(0, MOST_REASONS)); }
-    if (rest.length) { yield fold(`${count(rest.length, "further earlier rule")} that do not take it${suffix}`, () => [list(rest)]); }
-    const kind = values.has(data.intent) ? `${are} for other intents` : `${ask} for an intent, and this conversation has none`;
-    if (far.length) { yield fold(`${count(far.length, "earlier rule")} ${kind}${suffix}`, () => [list(far)]); }
+    const keyOf = ({rule, condition}) => [nameOf(rule), condition.index, values.get(condition.attribute)].join(" ");
+    return passed.map(each => ({rule: each.rule, why: () => why(each), key: keyOf(each)}));
+  }
+  function eachOrOnce(split, listOf) {
+    const keys = split.map(each => listOf(each).map(({key}) => key).join("\n"));
+    return new Set(keys).size === 1 ? [["", split[0]]] : split.map((each, at) => [`, ${router.sides[at].name}`, each]);
+  }
+  const reasonTable = list => table(["Earlier rule", "Why it does not take the conversation", "File"],
+    list.map(({rule, why}) => [ruleLink(rule), why(), place(rule)]));
+  function* nearReasons(near, suffix) {
+    const rest = near.slice(MOST_REASONS);
+    if (!near.length) { return; }
+    yield element("h3", `Why earlier rules do not take it${suffix}`);
+    yield reasonTable(near.slice(0, MOST_REASONS));
+    if (rest.length) {
+      yield fold(`${count(rest.length, "further earlier rule")} that do not take it${suffix}`, () => [reasonTable(rest)]);
+    }
+  }
+  function* farReasons(far, hasIntent, suffix) {
+    const ask = far.length === 1 ? "asks" : "ask", are = far.length === 1 ? "is" : "are";
+    const kind = hasIntent ? `${are} for other intents` : `${ask} for an intent, and this conversation has none`;
+    if (far.length) { yield fold(`${count(far.length, "earlier rule")} ${kind}${suffix}`, () => [reasonTable(far)]); }
   }
   function* confidences(event) {
     const rest = new Map([...event].filter(([name]) => name !== data.confidence));
@@ -303,6 +319,7 @@
       effects += isFound;
       moves += shown;
     });
+    all(".closing").forEach(part => { part.hidden = chosen.length > 0; });  // it is about everyone who is in no effect
     byId("all-changes").hidden = state.all || effects <= MOST_ROWS;
     byId("change-count").textContent =
       `${effects.toLocaleString("en")} of ${count(articles.length, "effect")}, ${moves.toLocaleString("en")} of ${count(total, "move")}`;
