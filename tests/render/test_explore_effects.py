@@ -150,7 +150,7 @@ def test_the_number_of_rules_is_one_number() -> None:
     assert "By the manifests of prod · 69 rules" in html_of(bank_page())
 
 
-def test_a_change_that_moves_nobody_says_so() -> None:
+def test_a_change_without_moves_says_so() -> None:
     """And its list of effects is empty."""
     page = bank_page()
     entries = page.sides[0].entries

@@ -264,8 +264,15 @@ const evaluator = (() => {
         condition.attribute !== intent || condition.holds(value) !== isNegative);
       return isPossible && !takenBefore(row).has(value);
     }
+    // Returns those of some intents that a row may have: where it lists intents, no others are tried.
+    function intentsOf(row, intents) {
+      const list = row.where.find(({condition, isNegative}) =>
+        condition.attribute === intent && !isNegative && /^(equals|in)$/.test(condition.operator));
+      const tried = list ? [list.condition.operand].flat() : intents;
+      return tried.filter(value => isText(value) && mayHaveIntent(row, value));
+    }
 
-    return {intent, rules, conditions, sides, effects, explain, route, confidenceRanges, effectOf, mayHaveIntent};
+    return {intent, rules, conditions, sides, effects, explain, route, confidenceRanges, effectOf, mayHaveIntent, intentsOf};
   }
 
   return {create, decode, eventOf, isText, isNumeral, parseNumber};

@@ -170,41 +170,45 @@
 
   // The reasons of each side, or once where they are equal.
   function* allReasons(results) {
-    const split = results.map(({passed, values}) => ({
-      near: reasonsOf(passed.filter(each => !each.otherIntent), values),
-      far: reasonsOf(passed.filter(each => each.otherIntent), values),
-      hasIntent: values.has(data.intent),
-    }));
-    for (const [suffix, {near}] of eachOrOnce(split, ({near}) => near)) { yield* nearReasons(near, suffix); }
-    for (const [suffix, {far, hasIntent}] of eachOrOnce(split, ({far}) => far)) { yield* farReasons(far, hasIntent, suffix); }
+    const split = results.map(({passed, values}) => {
+      const near = passed.filter(each => !each.otherIntent), far = passed.filter(each => each.otherIntent);
+      return {near, far, values};
+    });
+    for (const [suffix, {near, values}] of eachOrOnce(split, "near")) { yield* nearReasons(near, values, suffix); }
+    for (const [suffix, {far, values}] of eachOrOnce(split, "far")) { yield* farReasons(far, values, suffix); }
   }
-  function reasonsOf(passed, values) {
+  function eachOrOnce(split, list) {
+    const isAlike = split.length === 1 || areAlike(...split.map(each => each[list]), ...split.map(each => each.values));
+    return isAlike ? [["", split[0]]] : split.map((each, at) => [`, ${router.sides[at].name}`, each]);
+  }
+  function areAlike(first, second, values, otherValues) {
+    return first.length === second.length && first.every(({rule, condition}, at) => {
+      const other = second[at], isSameRule = rule === other.rule || nameOf(rule) === nameOf(other.rule);
+      const name = condition.attribute;
+      return isSameRule && condition === other.condition && values.get(name) === otherValues.get(name);
+    });
+  }
+  function reasonTable(list, values) {
     const why = ({rule, condition}) => {
       const value = values.get(condition.attribute), actual = value === undefined ? "missing" : valueText(condition.attribute, value);
       return `${conditionText(rule, condition)}${condition.holds === null ? "" : `, but it is ${actual}`}`;
     };
-    const keyOf = ({rule, condition}) => [nameOf(rule), condition.index, values.get(condition.attribute)].join(" ");
-    return passed.map(each => ({rule: each.rule, why: () => why(each), key: keyOf(each)}));
+    return table(["Earlier rule", "Why it does not take the conversation", "File"],
+      list.map(each => [ruleLink(each.rule), why(each), place(each.rule)]));
   }
-  function eachOrOnce(split, listOf) {
-    const keys = split.map(each => listOf(each).map(({key}) => key).join("\n"));
-    return new Set(keys).size === 1 ? [["", split[0]]] : split.map((each, at) => [`, ${router.sides[at].name}`, each]);
-  }
-  const reasonTable = list => table(["Earlier rule", "Why it does not take the conversation", "File"],
-    list.map(({rule, why}) => [ruleLink(rule), why(), place(rule)]));
-  function* nearReasons(near, suffix) {
+  function* nearReasons(near, values, suffix) {
     const rest = near.slice(MOST_REASONS);
     if (!near.length) { return; }
     yield element("h3", `Why earlier rules do not take it${suffix}`);
-    yield reasonTable(near.slice(0, MOST_REASONS));
+    yield reasonTable(near.slice(0, MOST_REASONS), values);
     if (rest.length) {
-      yield fold(`${count(rest.length, "further earlier rule")} that do not take it${suffix}`, () => [reasonTable(rest)]);
+      yield fold(`${count(rest.length, "further earlier rule")} that do not take it${suffix}`, () => [reasonTable(rest, values)]);
     }
   }
-  function* farReasons(far, hasIntent, suffix) {
+  function* farReasons(far, values, suffix) {
     const ask = far.length === 1 ? "asks" : "ask", are = far.length === 1 ? "is" : "are";
-    const kind = hasIntent ? `${are} for other intents` : `${ask} for an intent, and this conversation has none`;
-    if (far.length) { yield fold(`${count(far.length, "earlier rule")} ${kind}${suffix}`, () => [reasonTable(far)]); }
+    const kind = values.has(data.intent) ? `${are} for other intents` : `${ask} for an intent, and this conversation has none`;
+    if (far.length) { yield fold(`${count(far.length, "earlier rule")} ${kind}${suffix}`, () => [reasonTable(far, values)]); }
   }
   function* confidences(event) {
     const rest = new Map([...event].filter(([name]) => name !== data.confidence));
@@ -301,16 +305,18 @@
   // The effects of a change: a row is shown if it may have the queue, the intent and the file that a person chose.
   const articles = all("#effects > article"), lines = articles.map(article => [...article.querySelectorAll("tbody tr")]);
   const total = router.effects.reduce((sum, effect) => sum + effect.rows.length, 0);
-  const isChosen = {
-    "change-queue": (effect, row, key) => [row.before, row.after].some(at => queuesAt(at).some(([one]) => one === key)),
-    "change-intent": (effect, row, intent) => router.mayHaveIntent(row, intent),
-    "change-file": (effect, row, file) => effect.files.some(at => data.files[at][0] === file),
+  const keysOf = {
+    "change-queue": (effect, row) => [row.before, row.after].flatMap(queuesAt).map(([key]) => key),
+    "change-intent": (effect, row) => router.intentsOf(row, [...known.get(data.intent) || []]),
+    "change-file": effect => effect.files.map(at => data.files[at][0]),
   };
+  const isChosen = (name, effect, row) => name === "change-intent"
+    ? router.mayHaveIntent(row, state[name]) : keysOf[name](effect, row).includes(state[name]);
   function showChanges() {
     const chosen = FILTERS.filter(name => state[name]);
     let effects = 0, moves = 0;
     router.effects.forEach((effect, at) => {
-      const rows = effect.rows.map(row => chosen.every(name => isChosen[name](effect, row, state[name])));
+      const rows = effect.rows.map(row => chosen.every(name => isChosen(name, effect, row)));
       const shown = rows.filter(Boolean).length;
       const isFound = shown > 0 || !chosen.length;
       articles[at].hidden = !isFound || (!state.all && effects >= MOST_ROWS);
@@ -327,16 +333,23 @@
   const subjectOf = at => articles[at].querySelector("code").textContent;
   // Each choice has the number of its rows.
   function fillFilters() {
-    const every = router.effects.flatMap(effect => effect.rows.map(row => ({effect, row})));
-    const choose = (id, values) => {
-      const counted = values.map(([value, text]) => [value, text, every.filter(({effect, row}) => isChosen[id](effect, row, value)).length]);
-      const offered = counted.filter(([, , number]) => number).sort(([, one], [, two]) => one.localeCompare(two));
-      byId(id).append(...offered.map(([value, text, number]) => element("option", `${text} (${number.toLocaleString("en")})`, {value})));
+    const titlesOf = {
+      "change-queue": new Map(data.destinations.flatMap((_, at) => queuesAt(at))),
+      "change-intent": new Map([...labels.get(data.intent) || []]),
+      "change-file": new Map(),
     };
-    choose("change-queue", [...new Map(every.flatMap(({row}) => [row.before, row.after].flatMap(queuesAt)))]);
-    const intents = [...known.get(data.intent) || []].filter(isText);
-    choose("change-intent", intents.map(value => [value, visible(labelOf(data.intent, value) || value)]));
-    choose("change-file", data.files.map(([file]) => [file, visible(file)]));
+    for (const name of FILTERS) {
+      const numbers = new Map();
+      for (const effect of router.effects) {
+        for (const key of effect.rows.flatMap(row => [...new Set(keysOf[name](effect, row))])) {
+          numbers.set(key, (numbers.get(key) || 0) + 1);
+        }
+      }
+      const choices = [...numbers].map(([key, number]) => [key, titlesOf[name].get(key) || visible(key), number]);
+      choices.sort(([, one], [, two]) => one.localeCompare(two));
+      byId(name).append(...choices.map(([key, title, number]) =>
+        element("option", `${title} (${number.toLocaleString("en")})`, {value: key})));
+    }
   }
 
   // The queues, each with its rules.
