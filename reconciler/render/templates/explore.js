@@ -345,7 +345,7 @@
           numbers.set(key, (numbers.get(key) || 0) + 1);
         }
       }
-      const choices = [...numbers].map(([key, number]) => [key, titlesOf[name].get(key) || visible(key), number]);
+      const choices = [...numbers].map(([key, number]) => [key, visible(titlesOf[name].get(key) || key), number]);
       choices.sort(([, one], [, two]) => one.localeCompare(two));
       byId(name).append(...choices.map(([key, title, number]) =>
         element("option", `${title} (${number.toLocaleString("en")})`, {value: key})));
