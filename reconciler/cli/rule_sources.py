@@ -1,7 +1,7 @@
 """Sources of rules: the tenant, a file in its place, and live:ENV, manifests:ENV or a file for `cxroute diff`."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -115,7 +115,21 @@ def labels(first: DiffSide, second: DiffSide) -> Labels:
     sessions = [source.session for source in (first, second) if source.session]
     sides = [labels_of(each.manifests, each.environment) for each in sessions] or [short_labels(BotAttributes())]
     short = {name: label for side in sides for name, label in side.short.items()}
-    return Labels(short, {name: label for side in sides for name, label in side.texts.items()})
+    texts = {name: label for side in sides for name, label in side.texts.items()}
+    return Labels(short, texts, _common_groups(sides))
+
+
+def _common_groups(sides: Sequence[Labels]) -> dict[str, dict[str, frozenset[str]]]:
+    """Return the groups of values that all sides have, with the same values."""
+    first, *others = sides
+    return {
+        attribute: {
+            group: values
+            for group, values in by_name.items()
+            if all(side.groups.get(attribute, {}).get(group) == values for side in others)
+        }
+        for attribute, by_name in first.groups.items()
+    }
 
 
 def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, EndpointStage]:

@@ -149,6 +149,11 @@ def explore_data(page: ExplorePage) -> Document:
         "attributes": [[name, labels.name(name)] for name in tables.attributes],
         "columns": len(page.attributes),
         "labels": [[*name, label] for name, label in labels.texts.items() if len(name) > 1],
+        "groups": [
+            [name, group, sorted(values)]
+            for name, by_group in labels.groups.items()
+            for group, values in by_group.items()
+        ],
         "values": {name: encode(values) for name, values in page.values.items()},
         **tables.to_json(),
         "rules": rules,

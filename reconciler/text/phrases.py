@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
-from typing import Final
+from typing import Final, NamedTuple
 
-from reconciler.model.rule import EQUALITIES, SETS, Condition, Opaque, Rule, Target, canonical_scalar
-from reconciler.text.escape import MAX_ITEMS, join_first, pluralize, quote, sanitize
+from reconciler.model.rule import EQUALITIES, SETS, Condition, Opaque, Rule, Target
+from reconciler.text.escape import MAX_ITEMS, join_all, join_first, pluralize, quote, sanitize
+from reconciler.text.value_groups import ValueGroups, text_of
 
 VERBS: Final = {
     "equals": "is",
@@ -29,14 +30,25 @@ VERBS: Final = {
     "between": "is between",
 }
 """The words before a condition's value, by operator."""
+ALL_VALUES: Final = 10**9
+"""The limit of a list that has all its values, each by its own name."""
+
+
+class _ListWords(NamedTuple):
+    """The items of a list in words, and what follows them in a list that is cut."""
+
+    items: Sequence[str]
+    rest: str = ""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What people read instead of names. A text means one name: a name that is the label of another one is marked."""
+    """What people read instead of names. A text means one name: a name that is another's label is marked."""
 
     short: Mapping[str, str] = field(default_factory=dict)  # of the bot's attributes, which phrases begin with
     texts: Mapping[tuple[str, ...], str] = field(default_factory=dict)  # by attribute, or by attribute and value
+    groups: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    """The groups of values: by attribute and the group's name, the values as rules have them."""
 
     def is_intent(self, attribute: str) -> bool:
         """Return whether an attribute holds the bot's intent."""
@@ -51,16 +63,53 @@ class Labels:
         """Return a value of an attribute, or a list of them, in quotes."""
         if isinstance(value, list | tuple):
             return f"[{join_first(value, MAX_ITEMS, partial(self.value, attribute))}]"
-        text = str(canonical_scalar(value)) if isinstance(value, str | bool) else ""
+        text = text_of(value)
         label = self.texts.get((attribute, text))
         return quote(label or value) + self._mark(label, attribute, text)
+
+    def values_phrase(self, attribute: str, values: Iterable[object], limit: int, noun: str = "") -> str:
+        """Return the values of an attribute as a list: `"a", "b" or "c"`.
+
+        Whole groups are written by their names. A list of more than `limit` items is cut: one item fewer, and the
+        number of the others, as in `"a", "b" and 15 more intents`, where `noun` is "intents".
+        """
+        words = self._list_words(attribute, values, limit, max(limit - 1, 1), noun)
+        if words.rest:
+            return f"{', '.join(words.items)}{words.rest}"
+        return join_all(words.items or ["nothing"], "or")
+
+    def listed_values(self, attribute: str, values: Iterable[object]) -> str:
+        """Return the values of an attribute after the words `is one of`; whole groups are written by their names."""
+        words = self._list_words(attribute, values, MAX_ITEMS, MAX_ITEMS)
+        return f"{', '.join(words.items)}{words.rest}"
+
+    def _list_words(self, attribute: str, values: Iterable[object], most: int, shown: int, noun: str = "") -> _ListWords:
+        """Return all items of a list, or the first `shown` ones if there are more than `most`."""
+        listed = list(values)
+        groups, others = list[str](), listed
+        if most < ALL_VALUES and attribute in self._value_groups:
+            groups, others = self._value_groups[attribute].split(listed)
+        if groups and others and len(groups) + len(others) > most:
+            # The reader of a list that is cut could not know which of the texts are groups.
+            groups, others = [], listed
+        items = [*map(quote, groups), *map(partial(self.value, attribute), others)]
+        if len(items) <= most:
+            return _ListWords(items)
+        counted = "groups" if groups else noun
+        return _ListWords(items[:shown], f" and {len(items) - shown:,} more {counted}".rstrip())
 
     def _mark(self, label: str | None, *name: str) -> str:
         return "" if label or name not in self._labels else " (undeclared)"
 
     @cached_property
+    def _value_groups(self) -> dict[str, ValueGroups]:
+        return {attribute: ValueGroups(members) for attribute, members in self.groups.items()}
+
+    @cached_property
     def _labels(self) -> frozenset[tuple[str, ...]]:
-        return frozenset((*name[:-1], label) for name, label in self.texts.items())
+        labels = ((*name[:-1], label) for name, label in self.texts.items())
+        groups = ((attribute, group) for attribute, by_name in self.groups.items() for group in by_name)
+        return frozenset([*labels, *groups])
 
 
 def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:
@@ -75,6 +124,8 @@ def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:
         return f"{subject} {quote_value(value)}"
     if condition.operator == "between":
         return f"{subject} {quote(value[0])} and {quote(value[1])}"
+    if condition.operator in SETS:
+        return f"{subject} {labels.listed_values(condition.attribute, value)}"
     return f"{subject} {join_first(value, MAX_ITEMS, quote_value)}"
 
 

@@ -25,7 +25,7 @@ from reconciler.render.explore import ExplorePage, explore_data, fragment_of
 from reconciler.render.explore_tables import encode
 from reconciler.render.text.explain import rule_destination
 from reconciler.text.escape import quote
-from reconciler.text.phrases import condition_phrase
+from reconciler.text.phrases import Labels, condition_phrase
 from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.browser.machine import PHONE, Sight, seen, thread_clock, violations
 from tests.support.builders import rule
@@ -542,6 +542,36 @@ def test_an_odd_address_gets_an_answer(name: str, browser: Browser, address: Cal
             page.goto("about:blank")
             page.goto(written_address)
             assert said == page.locator("#answer").inner_text(), case
+    assert [] == sight.noise
+
+
+def test_groups_help_to_search(browser: Browser, tmp_path: Path) -> None:
+    """The name of a group finds rules that name one of its values, also those that a cell does not show, and values."""
+    tiers = {"a": ["g", "p"], "b": ["p"], "c": ["s"], "d": ["g", "p", *(f"x{number}" for number in range(9)), "z"]}
+    listed = [
+        RoutingEntry(name=f"rule {name}", rule=rule(name, conditions=[make_condition("tier", "in", values)]))
+        for name, values in tiers.items()
+    ]
+    texts = {("tier", "g"): "Gold", ("tier", "p"): "Platinum", ("tier", "z"): "Zinc"}
+    labels = Labels({INTENT: "intent"}, texts, {"tier": {"Best of all": frozenset({"g", "p"})}})
+    path = tmp_path / "explore.html"
+    path.write_text(html_of(page_of(listed, labels=labels)), encoding="utf-8")
+    with seen(browser) as sight:
+        page = sight.page
+        page.goto(path.as_uri() + "#view=rules")
+        expected = {"best of": "abd", "platinum": "abd", "gold": "ad", "zinc": "d", "x8": "d", "best zinc": "d", "lead": ""}
+        for words, names in expected.items():
+            page.fill("#find", words)
+            shown = page.locator("#rows tr:visible th").all_inner_texts()
+            assert [*names] == [found[1] for text in shown if (found := re.match(r'"rule (.)"', text))], words
+        page.goto(path.as_uri() + "#view=try")
+        field = page.locator(".field")
+        field.fill("best")
+        options = page.locator(f"#{field.get_attribute('list')} option")
+        assert ["Gold", "Platinum"] == options.evaluate_all("all => all.map(one => one.value)")
+        field.fill("Best of all")
+        said = squeezed(page.locator("#answer").inner_text())
+        assert 'tier "Best of all" is not in the list of values. Did you mean: Gold | Platinum' in said
     assert [] == sight.noise
 
 

@@ -119,12 +119,12 @@ def test_a_good_tenant_has_only_ok_lines(start: Start, cxroute: Program) -> None
     assert {"ok"} == {state for state, _, _ in found.values()} - {"warn"}
     assert ["clock"] == [name for name, (state, _, _) in found.items() if state == "warn"], "the tenant says no time"
     expected = ["credentials", "etags", "host", "names", "network", "operators", "owners", "queues", "rules", "token"]
-    assert [*expected, "untried"] == sorted(name for name in found if name != "clock")
+    assert [*expected, "writing"] == sorted(name for name in found if name != "clock")
     assert "issued: Bearer, for 3,600 seconds" == found["token"][1]
     assert "2 rules in 1 page" == found["rules"][1]
     assert "0 managed by acme, 2 without an owner" == found["owners"][1]
     assert "live rules use equals 2" == found["operators"][1]
-    assert "routing:write" in found["untried"][1]
+    assert "routing:write" in found["writing"][1]
     assert ["token", "list", "queues", "one"] == [request.kind for request in tenant.asked]
 
 

@@ -13,6 +13,8 @@
   const titles = new Map([...data.attributes, [data.intent, "intent"], [data.confidence, "confidence"]]);
   const labels = new Map(data.labels.map(([name]) => [name, new Map()]));
   data.labels.forEach(([name, value, label]) => labels.get(name).set(value, label));
+  const groupNames = new Map(data.groups.map(([name]) => [name, new Map()]));  // by attribute and value
+  data.groups.forEach(([name, group, values]) => values.forEach(value => groupNames.get(name).set(value, group)));
   const others = columns.filter(name => name !== data.intent && name !== data.confidence);
   const fields = all(".field").map((input, at) => ({input, name: others[at]}));
   const FILTERS = data.effects ? ["change-queue", "change-intent", "change-file"] : [];
@@ -40,6 +42,7 @@
   const count = (number, noun) => `${number.toLocaleString("en")} ${noun}${number === 1 ? "" : "s"}`;
   const visible = text => text.replace(INVISIBLE, sign => `\\u{${sign.codePointAt(0).toString(16)}}`);
   const labelOf = (name, value) => isText(value) ? labels.get(name)?.get(value) : undefined;
+  const groupOf = (name, value) => isText(value) ? groupNames.get(name)?.get(value) : undefined;
   const valueText = (name, value) => visible(isText(value) ? JSON.stringify(labelOf(name, value) || value) : String(value));
   const wordsOf = text => text.toLowerCase().split(/\s+/).filter(Boolean);
   const titleOf = name => visible(titles.get(name) || name);
@@ -277,17 +280,23 @@
     for (const value of known.get(name) || []) {
       const label = labelOf(name, value), needsQuotes = isText(value) && (isNumeral(value) || /^"|^$/.test(value));
       const text = label || (needsQuotes && name !== data.intent ? JSON.stringify(value) : String(value));
-      if (!words.every(word => `${text} ${value}`.toLowerCase().includes(word))) { continue; }
+      const searched = `${text} ${value} ${groupOf(name, value) || ""}`.toLowerCase();
+      if (!words.every(word => searched.includes(word))) { continue; }
       if (options.push(element("option", [], {value: text, ...label && {label: value}})) === MOST_VALUES) { break; }
     }
     return options;
   }
 
   // The table of rules: a row gets its link, and the labels for a narrow screen, when it is shown first.
+  // Its text for a search has all values of its lists, by name, label and group: a cell may show fewer.
   const texts = [], heads = all("#table thead th").map(head => head.textContent);
+  const listTexts = new Map(listing.map(part => [part, [part.json.value].flat().flatMap(value =>
+    [value, labelOf(part.attribute, value) ?? "", groupOf(part.attribute, value) ?? ""]).join("\n")]));
+  const searchText = rule =>
+    [rows[rule.index].textContent, ...rule.conditions.map(part => listTexts.get(part) ?? "")].join("\n").toLowerCase();
   function showRules() {
     const words = wordsOf(state.find), side = router.sides[state.side];
-    if (!texts.length) { texts.push(...rows.map(row => row.textContent.toLowerCase())); }
+    if (!texts.length) { texts.push(...router.rules.map(searchText)); }
     const shown = side.rules.filter(rule => words.every(word => texts[rule.index].includes(word))
       && (!state.queue || queuesOf(rule).some(([key]) => key === state.queue)));
     const first = new Set((state.all ? shown : shown.slice(0, MOST_ROWS)).map(rule => rows[rule.index]));
