@@ -47,6 +47,9 @@ _MAX_QUIET: Final = 5
 _MAX_UNKNOWN: Final = 5
 _FLOW_INTENTS: Final = 2
 _SAME: Final = "..."
+EARLIER_KEEP: Final = "Earlier rules keep theirs:"
+OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
+"""The end of the note about rows that a text without details leaves out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,6 +216,29 @@ def _quiet_edit(edited: EditedRule) -> str:
     return f"{entry_name(edited.entry)} ({fields})"
 
 
+def order_effects(impact: Impact, labels: Labels) -> list[tuple[Effect, EffectShare | None]]:
+    """Return the effects in reading order, those of most callers first, each with its share of a sample."""
+    effects, traffic = impact.behaviour.effects, impact.traffic
+    shares: Sequence[EffectShare | None] = traffic.effects if traffic else (None,) * len(effects)
+
+    def rank(pair: tuple[Effect, EffectShare | None]) -> tuple[float, int]:
+        effect, share = pair
+        intents = {intent for row in effect.rows for intent in listed_intents(row, labels)}
+        return -(share.total.most if share else 0.0), -len(intents)
+
+    return sorted(zip(effects, shares, strict=True), key=rank)
+
+
+def listed_intents(row: EffectRow, labels: Labels) -> list[str]:
+    """Return the intents that a row lists."""
+    values: list[str] = []
+    for part, negate in row.where:
+        is_intent = isinstance(part, Condition) and labels.is_intent(part.attribute)
+        if isinstance(part, Condition) and is_intent and not negate and part.operator in ("equals", "in"):
+            values += map(str, part.values)
+    return values
+
+
 class _EffectWriter:
     def __init__(self, impact: Impact, names: Names, labels: Labels, values: int) -> None:
         self._impact = impact
@@ -229,16 +255,7 @@ class _EffectWriter:
 
     def write_all(self) -> tuple[EffectText, ...]:
         """Return the effects, those of most callers first."""
-        effects = self._impact.behaviour.effects
-        traffic = self._impact.traffic
-        shares: Sequence[EffectShare | None] = traffic.effects if traffic else (None,) * len(effects)
-        pairs = sorted(zip(effects, shares, strict=True), key=self._rank)
-        return tuple(self._write(effect, share) for effect, share in pairs)
-
-    def _rank(self, pair: tuple[Effect, EffectShare | None]) -> tuple[float, int]:
-        effect, share = pair
-        intents = {intent for row in effect.rows for intent in self._intents(row)}
-        return -(share.total.most if share else 0.0), -len(intents)
+        return tuple(self._write(effect, share) for effect, share in order_effects(self._impact, self._labels))
 
     def _write(self, effect: Effect, share: EffectShare | None) -> EffectText:
         edits = [self._impact.edits[number] for number in effect.edits if number != FALLBACK]
@@ -316,7 +333,7 @@ class _EffectWriter:
                     continue
                 target = changing if id(whole) in self._takers else keeping
                 target[entry_name(whole)] = whole
-        notes = [f"Earlier rules keep theirs: {_folded(keeping)}"] if keeping else []
+        notes = [f"{EARLIER_KEEP} {_folded(keeping)}"] if keeping else []
         if changing:
             notes.append(f"Without conversations that these rules match: {_folded(changing)}")
         return notes
@@ -325,7 +342,7 @@ class _EffectWriter:
         attributes = dict.fromkeys(self._labels.name(name) for row in rows for name in row.other_type)
         return (
             f"Also some conversations in which {join_all(attributes, 'or')} is of another type, text or number,"
-            f" than the rules compare it with: {pluralize(len(rows), 'row')}, which -v and JSON list"
+            f" than the rules compare it with: {pluralize(len(rows), 'row')}{OTHER_TYPES_PLACE}"
         )
 
     # Flows
@@ -338,7 +355,7 @@ class _EffectWriter:
             shares = traffic.effects[number].rows if traffic else (None,) * len(effect.rows)
             for row, share in zip(effect.rows, shares, strict=True):
                 flow = found.setdefault((row.before, row.after), _Flow())
-                flow.add(effect, share, self._intents(row))
+                flow.add(effect, share, listed_intents(row, self._labels))
         limit = traffic.total.most if traffic else 0.0
         ordered = sorted(found.items(), key=lambda item: (-item[1].most, -len(item[1].intents)))
         return tuple(self._flow(pair, flow, limit) for pair, flow in ordered)
@@ -359,15 +376,6 @@ class _EffectWriter:
             intents=intents,
             rules=pluralize(rules, "rule") if rules else "the endpoint's fallback",
         )
-
-    def _intents(self, row: EffectRow) -> list[str]:
-        """Return the intents that a row lists."""
-        values: list[str] = []
-        for part, negate in row.where:
-            is_intent = isinstance(part, Condition) and self._labels.is_intent(part.attribute)
-            if isinstance(part, Condition) and is_intent and not negate and part.operator in ("equals", "in"):
-                values += map(str, part.values)
-        return values
 
 
 class _Flow:
