@@ -243,7 +243,8 @@ def _totals_text(summary: PlanSummary) -> str:
     suffix = f", {counts['held']:,} held" if counts["held"] else ""
     changed = ", ".join(words) or "Only a clean-up after an earlier run"
     rest = f"{counts['unchanged']:,} unchanged{suffix}. Nothing has been changed yet."
-    further = " ".join(filter(None, (summary.watch_text, summary.schedule_text)))
+    order = f"{summary.schedule_text} {texts.SAFE_ORDER_NOTE}" if summary.schedule_text else ""
+    further = " ".join(filter(None, (summary.watch_text, order)))
     return f"**{changed}**, {rest} {escape_markdown(further)}".rstrip()
 
 
