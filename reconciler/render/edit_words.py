@@ -38,7 +38,7 @@ def edit_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> 
     """Yield the parts of an edit in words."""
     before, after = edited.edit.before, edited.edit.after
     drift = _DRIFT.get(edited.action)
-    fields = [field for field in edited.fields if drift is None or field.name != "enabled"]
+    fields = [field for field in _told(edited.fields) if drift is None or field.name != "enabled"]
     texts = [text for field in fields for text in _field_texts(field, names, labels)]
     if drift is not None:
         head = f"{drift} {texts[0]}" if edited.action == "changed" and texts else drift
@@ -52,6 +52,11 @@ def edit_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> 
     elif edited.action == "delete":
         yield "deleted"
     yield from texts
+
+
+def _told(fields: Sequence[FieldEdit]) -> Sequence[FieldEdit]:
+    """Return the fields without the description, which is told only if nothing else differs."""
+    return [field for field in fields if field.name != "description"] or fields
 
 
 def _new_rule(rule: Rule, names: Mapping[str, str]) -> str:

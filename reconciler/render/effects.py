@@ -39,7 +39,7 @@ UNKNOWN_NOTE: Final = "Not known: the rules overlap in too many ways, and the an
 WAITING_NOTE: Final = "The tenant's settings decide whether conversations that already wait are routed again."
 MANY_ROWS: Final = 12
 """With more rows, a report begins with the flows from queue to queue."""
-_MAX_FLOWS: Final = 12
+_MAX_FLOWS: Final = 8
 _MAX_NAMED: Final = 6
 """With more earlier rules, they are written by RuleSet."""
 _MAX_COUNTERPARTS: Final = 2
@@ -61,6 +61,7 @@ class RowText:
     share: str  # `1.9 %`; empty without a sample
     by: str  # who takes them instead: `by general/catch-all`; empty if the same rule does
     example: str
+    all_callers: str = ""  # with every value of each list; empty if `callers` has them
 
     @property
     def short_callers(self) -> str:
@@ -109,6 +110,7 @@ class FlowText:
     after: str
     share: str
     intents: str  # `12 intents: "a", "b", ...`
+    few_intents: str  # `12 intents`; up to two by name
     rules: str  # `3 rules`
 
 
@@ -265,11 +267,14 @@ class _EffectWriter:
     def _rows(self, effect: Effect, pairs: Sequence[tuple[EffectRow, ShareRange | None]]) -> list[RowText]:
         texts: list[RowText] = []
         for row, share in pairs:
-            phrases = (*row_phrases(row, self._labels, self._values), *self._own_phrases(effect, row))
+            own = tuple(self._own_phrases(effect, row))
+            phrases = (*row_phrases(row, self._labels, self._values), *own)
+            callers = ", ".join(phrases)
+            all_callers = ", ".join((*row_phrases(row, self._labels, ALL_VALUES), *own))
             before, after = two_destinations(row.before, row.after, self._names)
             texts.append(
                 RowText(
-                    callers=", ".join(phrases),
+                    callers=callers,
                     phrases=phrases,
                     repeated=_common(texts[-1].phrases, phrases) if texts else 0,
                     before=before,
@@ -277,6 +282,7 @@ class _EffectWriter:
                     share=share_phrase(share) if share else "",
                     by=self._by(row),
                     example=conversation_phrase(row.example.attributes, self._labels, row.example.absent),
+                    all_callers="" if all_callers == callers else all_callers,
                 )
             )
         return texts
@@ -350,13 +356,15 @@ class _EffectWriter:
         attribute = next((name for name, short in self._labels.short.items() if short == "intent"), "")
         names = ", ".join(map(partial(self._labels.value, attribute), largest))
         count = len(flow.intents)
-        intents = "any intent" if flow.is_open else names if count <= len(largest) else f"{count} intents: {names}, ..."
+        is_short = count <= len(largest)
+        few = "any intent" if flow.is_open else names if is_short else f"{count} intents"
         rules = len(flow.edits)
         return FlowText(
             before=before,
             after=after,
             share=share_phrase(ShareRange(min(flow.least, most), most)) if self._impact.traffic else "",
-            intents=intents,
+            intents=few if flow.is_open or is_short else f"{few}: {names}, ...",
+            few_intents=few,
             rules=pluralize(rules, "rule") if rules else "the endpoint's fallback",
         )
 
