@@ -33,7 +33,7 @@ from reconciler.render.markdown.effects import (
 from reconciler.render.markdown.findings import finding_items, names_details
 from reconciler.render.markdown.refusals import refusal_blocks
 from reconciler.render.provenance import Provenance, SourceLinks
-from reconciler.render.refusals import MAX_GROUPS, next_step
+from reconciler.render.refusals import next_step
 from reconciler.render.routing_map import Lane, drawn_lanes, render_mermaid
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import pluralize
@@ -158,7 +158,7 @@ def _comment(summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, l
     """Return the verdict, the refusals, the effects, what else changes, how to go on, and the closed parts."""
     parts = (
         _verdict(summary, facts),
-        refusal_blocks(summary, facts.links, max(level.findings, MAX_GROUPS)),
+        refusal_blocks(summary, facts.links),
         _effects(summary, facts, level),
         _others(summary, facts, level),
         _ways_on(summary, level),

@@ -1,6 +1,7 @@
 """What apply will refuse, as one box: failed tests by the rule, broken promises, guards and conflicts."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from reconciler.model.finding import Finding
 from reconciler.render.escape_markdown import alert, escape_markdown
@@ -17,15 +18,20 @@ from reconciler.render.refusals import (
 from reconciler.render.summary import PlanSummary, failed_tests_title
 from reconciler.text.escape import join_first, pluralize, sanitize
 
+_MAX_SHOWN: Final = 5
+_MAX_MESSAGE: Final = 1_000
 
-def refusal_blocks(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
-    """Return the box, with up to `limit` promises and conflicts; empty if apply refuses nothing."""
+
+def refusal_blocks(summary: PlanSummary, links: SourceLinks) -> list[str]:
+    """Return the box, with some promises and conflicts of many; empty if apply refuses nothing."""
     if not is_refused(summary):
         return []
     lines = [*_failed_tests(summary.failed_tests, links)]
-    lines += _findings(summary.broken_promises, limit, "further promise")
+    promises = [f"- {_promise(promise, links)}" for promise in summary.broken_promises]
+    lines += _first(promises, "further promise")
     lines += [f"- {escape_markdown(guard.message)}" for guard in refused_guards(summary)]
-    lines += _findings(summary.conflicts, limit, "further rule")
+    conflicts = [f"- {address_prefix(finding)}{finding_text(finding)}" for finding in summary.conflicts]
+    lines += _first(conflicts, "further rule")
     return [alert("CAUTION", ["**Apply will refuse this plan:**", *lines])]
 
 
@@ -50,7 +56,12 @@ def _group(group: FailedTests, links: SourceLinks) -> str:
     return f"**{group.tests[0].code}** {escape_markdown(sanitize(group.message))}{hint}{where}"
 
 
-def _findings(findings: Sequence[Finding], limit: int, noun: str) -> list[str]:
-    lines = [f"- {address_prefix(finding)}{finding_text(finding)}" for finding in findings[:limit]]
-    hidden = len(findings) - limit
-    return [*lines, f"- and {pluralize(hidden, noun)}"] if hidden > 0 else lines
+def _promise(promise: Finding, links: SourceLinks) -> str:
+    """Return a broken promise with its example. It is not cut where a finding is: the example is the reason."""
+    where = f" ({source_link(promise.source, links)})" if promise.source else ""
+    return f"{escape_markdown(sanitize(promise.message, _MAX_MESSAGE))}{where}"
+
+
+def _first(lines: Sequence[str], noun: str) -> list[str]:
+    hidden = len(lines) - _MAX_SHOWN
+    return [*lines[:_MAX_SHOWN], f"- and {pluralize(hidden, noun)}"] if hidden > 0 else [*lines]
