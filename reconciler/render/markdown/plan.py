@@ -79,17 +79,19 @@ def _rule(group: Sequence[ChangeSummary], links: SourceLinks, sign: str, limit: 
 
 
 def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
-    """Return the warnings about changed rules, the other warnings and the notes, each collapsed."""
+    """Return the warnings about changed rules, the other warnings and the notes, in one closed part."""
     near, others = texts.split_notes(summary)
     near_title = f"{pluralize(len(near), 'warning')} about changed rules"
-    parts = {near_title: near, **others} if near else others
-    blocks = []
-    for title, findings in parts.items() if limit else ():
-        items = [*finding_items(findings[:limit], links, limit)]
+    groups = {near_title: near, **others} if near else others
+    if not groups or not limit:
+        return []
+    lines: list[str] = []
+    for title, findings in groups.items():
+        lines += [f"**{title}**", "", *finding_items(findings[:limit], links, limit)]
         hidden = len(findings) - limit
-        items += [f"- and {pluralize(hidden, 'further one')}: see the report."] if hidden > 0 else []
-        blocks.append(details(title, "\n".join(items) + "\n"))
-    return blocks
+        lines += [f"- and {pluralize(hidden, 'further one')}: see the report."] if hidden > 0 else []
+        lines.append("")
+    return [details(", ".join(groups), "\n".join(lines))]
 
 
 def diff_lines(summary: PlanSummary) -> Iterator[str]:
