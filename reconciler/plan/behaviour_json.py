@@ -40,7 +40,7 @@ def impact_to_json(impact: Impact, queue_names: Mapping[str, str], headline: str
         "headline": headline,
         "effects": effects,
         "rules": rules.document,
-        "balance": [_balance(share, queue_names) for share in (traffic.balance if traffic else ())],
+        "summary": {"balance": [_balance(share, queue_names) for share in (traffic.balance if traffic else ())]},
         "regions": [_region(region, queue_names, share) for region, share in regions],
     }
     if behaviour.rests_on:

@@ -70,7 +70,7 @@ def render_html(summary: PlanSummary, provenance: Provenance) -> str:
         guards=refused_guards(summary),
         next_step=next_step(summary),
         actions=[(kind, actions[kind]) for kind in ACTION_ORDER if actions[kind]],
-        phrases={"not_known": UNKNOWN_NOTE, "waiting": WAITING_NOTE},
+        phrases={"not_known": UNKNOWN_NOTE, "waiting": WAITING_NOTE, "safe_order": texts.SAFE_ORDER_NOTE},
         near=near,
         notes=notes,
         tests_title=f"{failing_tests_phrase(len(summary.failed_tests))}:",

@@ -1,5 +1,6 @@
 """Conditions, queues, rules and conversations as phrases. Text from outside is safe for a terminal."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -7,7 +8,7 @@ from functools import cached_property, partial
 from typing import Final
 
 from reconciler.model.rule import EQUALITIES, SETS, Condition, Opaque, Rule, Target, canonical_scalar
-from reconciler.text.escape import MAX_ITEMS, join_first, pluralize, quote, sanitize
+from reconciler.text.escape import MAX_ITEMS, is_visible, join_first, pluralize, quote, sanitize
 
 VERBS: Final = {
     "equals": "is",
@@ -29,6 +30,14 @@ VERBS: Final = {
     "between": "is between",
 }
 """The words before a condition's value, by operator."""
+
+_PLAIN: Final = re.compile(r"[^\W\d_](?:[^\W_]|[-'()&/ ]){0,39}")
+_GRAMMAR: Final = re.compile(
+    r"\b(or|and|to|more|less|below|above|others?|any|known|not|no|except|included|matched|all"
+    r"|if|unless|their|every|containing|starting|ending|nothing|undeclared|true|false|null)\b",
+    re.IGNORECASE,
+)
+"""The words of sentences about conversations; a value with one of them is in quotes."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +64,38 @@ class Labels:
         label = self.texts.get((attribute, text))
         return quote(label or value) + self._mark(label, attribute, text)
 
+    def plain_value(self, attribute: str, value: object) -> str:
+        """Return a value as `value` does, without quotes where no reader can take it for other words of a sentence."""
+        text = str(canonical_scalar(value)) if isinstance(value, str) else ""
+        label = self.texts.get((attribute, text))
+        shown = label or text
+        is_one_text = label is not None or " " not in text
+        is_own_name = label is not None or (attribute, text) not in self._labels
+        if is_one_text and is_own_name and _is_plain(shown) and not self._begins_with_attribute(shown):
+            return shown
+        return self.value(attribute, value)
+
+    def _begins_with_attribute(self, text: str) -> bool:
+        words = f"{text.casefold()} "
+        return any(words.startswith(f"{name} ") for name in self._attribute_names)
+
+    @cached_property
+    def _attribute_names(self) -> frozenset[str]:
+        labels = (label for name, label in self.texts.items() if len(name) == 1)
+        names = (*self.short, *self.short.values(), *(name[0] for name in self.texts), *labels)
+        return frozenset(name.casefold() for name in names)
+
     def _mark(self, label: str | None, *name: str) -> str:
         return "" if label or name not in self._labels else " (undeclared)"
 
     @cached_property
     def _labels(self) -> frozenset[tuple[str, ...]]:
         return frozenset((*name[:-1], label) for name, label in self.texts.items())
+
+
+def _is_plain(text: str) -> bool:
+    is_tidy = is_visible(text) and text == " ".join(text.split())
+    return bool(_PLAIN.fullmatch(text)) and is_tidy and not _GRAMMAR.search(text)
 
 
 def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:

@@ -6,18 +6,19 @@ rule of the pair. Rows of one effect that differ in one attribute become one row
 """
 
 from bisect import bisect_left
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
+from reconciler.behaviour.diff.reading import RowBox, RowReader, RuleBox, Side, is_taken
 from reconciler.behaviour.diff.regions import RegionFormatter
 from reconciler.behaviour.diff.usual_examples import UsualExamples
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry
-from reconciler.behaviour.space.boxes import Box, intersect_box
+from reconciler.behaviour.space.boxes import Box, intersect_box, is_inside, overlaps
 from reconciler.behaviour.space.clauses import Clause, is_expressible
 from reconciler.behaviour.space.domain import REST, ValueSet, covers, intersect, subtract
 from reconciler.behaviour.space.patterns import bits
@@ -80,14 +81,22 @@ class EffectRow:
     example: Example
     winners: tuple[RoutingEntry | None, ...]  # the rules that take the conversations before or afterwards
     other_type: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
+    besides: tuple[NamedRule, ...] = ()  # of `earlier`, what a reader of the rows must know of this row alone
+    own_version: bool = False  # without what the edited rules match in the list that has the counterpart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """What some equal edits move. `edits` are the numbers of those that move a conversation."""
+    """What some equal edits move. `edits` are the numbers of those that move a conversation.
+
+    Rows can be read from the top, like rules: a conversation that a rule of `leading` matches is in no row. Any other
+    one is in the first row whose `where` holds, if no rule of `besides` matches it, and with `own_version` no edited
+    rule.
+    """
 
     edits: tuple[int, ...]
     rows: tuple[EffectRow, ...]
+    leading: tuple[NamedRule, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -114,19 +123,11 @@ class _Cause(NamedTuple):
 _NO_RULE: Final = -1
 
 
-class _Ruled(NamedTuple):
-    """A rule with its box; `edit` is the number of its edit, if it is edited."""
-
-    entry: RoutingEntry
-    box: Box
-    edit: int | None
-
-
 class _RuleBook:
     """The rules that rows name, by number: a rule with equal conditions and priority in both lists is one."""
 
     def __init__(self, pairs: WinnerPairs, edits: Sequence[Edit], middle: PivotSlices | None) -> None:
-        self.rules: list[_Ruled] = []
+        self.rules: list[RuleBox] = []
         self._space = pairs.space
         self._lists = (pairs.old, pairs.new, *([middle] if middle else []))
         self._edit_of: dict[int, int] = {}
@@ -150,7 +151,7 @@ class _RuleBook:
             key = self._key(entry)
             if key not in self._number_of:
                 self._number_of[key] = len(self.rules)
-                self.rules.append(_Ruled(entry, self._space.box(slices.boxes[rank]), self.edit_of(entry)))
+                self.rules.append(RuleBox(entry, self._space.box(slices.boxes[rank]), self.edit_of(entry)))
             self._numbers[place] = self._number_of[key]
         return self._numbers[place]
 
@@ -161,6 +162,32 @@ class _RuleBook:
         old, new = (key in keys for keys in self._keys)
         when: When = "both" if old and new else "after" if new else "before"
         return NamedRule(entry, when)
+
+    def parts(self, number: int) -> Iterable[int]:
+        """Return the numbers of all boxes of a rule with these conditions, in both lists."""
+        return [self.number(*place) for place in self._places[self._whole_key(self.rules[number].entry)]]
+
+    def versions(self, edit: int, side: Side) -> Iterable[int]:
+        """Return the numbers of all boxes of an edited rule in a list."""
+        wanted = 0 if side == "before" else 1
+        places = self._places_of_edit.get(edit, ())
+        return [self.number(*place) for place in places if place[0] == wanted]
+
+    @cached_property
+    def _places(self) -> Mapping[Hashable, Sequence[tuple[int, int]]]:
+        return group_pairs((self._whole_key(entry), place) for entry, place in self._all_places())
+
+    @cached_property
+    def _places_of_edit(self) -> Mapping[int | None, Sequence[tuple[int, int]]]:
+        return group_pairs((self.edit_of(entry), place) for entry, place in self._all_places())
+
+    def _all_places(self) -> Iterator[tuple[RoutingEntry, tuple[int, int]]]:
+        for side, slices in enumerate(self._lists):
+            for rank, entry in enumerate(slices.entries):
+                yield entry, (side, rank)
+
+    def _whole_key(self, entry: RoutingEntry) -> Hashable:
+        return self._key(entry.whole)
 
     def _key(self, entry: RoutingEntry) -> Hashable:
         edit = self.edit_of(entry)
@@ -189,23 +216,6 @@ class _RuleBook:
             about = slices.ranks_by_atom.get(atom, ())
             ranks.update(about[: bisect_left(about, rank)])
         return sorted(ranks)
-
-
-def overlaps(box: Box, other: Box) -> bool:
-    """Return whether two boxes have a conversation in common."""
-    for attribute, part in other.items():
-        here = box.get(attribute)
-        if here is not None and not intersect(here, part)[0]:
-            return False
-    return True
-
-
-def _is_inside(inner: Box, outer: Box) -> bool:
-    for attribute, part in outer.items():
-        here = inner.get(attribute)
-        if here is None or not covers(part, here):
-            return False
-    return True
 
 
 class EffectBuilder:
@@ -237,16 +247,42 @@ class EffectBuilder:
     def _effect(self, drafts: Sequence[_Draft]) -> Effect:
         alike = group_pairs(((draft.kind, draft.before, draft.after), draft) for draft in drafts)
         merged = [row for group in alike.values() for row in self._merge(group)]
-        merged.sort(key=lambda draft: draft.rank)
+        # Rows of unusual values are read last: most readers need none of them.
+        merged.sort(key=lambda draft: (bool(self._space.unlikely_attributes(draft.box)), draft.rank))
         edits = sorted({edit for draft in drafts for edit in draft.edits})
-        return Effect(edits=tuple(edits), rows=tuple(map(self._format, merged)))
+        earlier = [self._without_contained(draft) for draft in merged]
+        reader = self._reader(merged, earlier, edits)
+        rows = zip(merged, earlier, reader.besides, reader.own_versions, strict=True)
+        return Effect(
+            edits=tuple(edits),
+            rows=tuple(self._format(*row) for row in rows),
+            leading=self._names(reader.leading),
+        )
 
-    def _format(self, draft: _Draft) -> EffectRow:
-        earlier = sorted(self._without_contained(draft))
+    def _reader(self, drafts: Sequence[_Draft], earlier: Sequence[AbstractSet[int]], edits: Sequence[int]) -> RowReader:
+        rows = [
+            RowBox(draft.box, draft.earlier, named, "before" if draft.kind == "takes" else "after")
+            for draft, named in zip(drafts, earlier, strict=True)
+        ]
+        return RowReader(rows, self._book, frozenset(edits))
+
+    def _names(self, numbers: Iterable[int]) -> tuple[NamedRule, ...]:
+        """Return rules, each part of a rule as the whole."""
+        names = (self._book.name(number) for number in sorted(numbers))
+        wholes = (NamedRule(entry.whole, when) for entry, when in names)
+        return tuple(dict.fromkeys(wholes))
+
+    def _format(
+        self,
+        draft: _Draft,
+        earlier: AbstractSet[int],
+        besides: AbstractSet[int],
+        own_version: bool,  # noqa: FBT001 - of `map`
+    ) -> EffectRow:
         return EffectRow(
             kind=draft.kind,
             where=self._formatter.format_box(tuple(draft.box.items())),
-            earlier=tuple(map(self._book.name, earlier)),
+            earlier=tuple(map(self._book.name, sorted(earlier))),
             counterpart=tuple(
                 None if number == _NO_RULE else self._book.name(number) for number in sorted(draft.counterparts)
             ),
@@ -257,6 +293,8 @@ class EffectBuilder:
                 None if number == _NO_RULE else self._book.rules[number].entry.whole for number in sorted(draft.takers)
             ),
             other_type=self._space.unlikely_attributes(draft.box),
+            besides=self._names(besides),
+            own_version=own_version,
         )
 
     # Drafts
@@ -397,8 +435,8 @@ class EffectBuilder:
         inside = {number: self._inside(draft.box, number) for number in draft.earlier}
         kept: dict[int, Box] = {}
         for number in sorted(inside, key=lambda number: (len(inside[number]), number)):
-            if not any(_is_inside(inside[number], outer) for outer in kept.values()):
-                kept = {other: box for other, box in kept.items() if not _is_inside(box, inside[number])}
+            if not any(is_inside(inside[number], outer) for outer in kept.values()):
+                kept = {other: box for other, box in kept.items() if not is_inside(box, inside[number])}
                 kept[number] = inside[number]
         return kept.keys()
 
@@ -476,7 +514,7 @@ class EffectBuilder:
         result = sorted(rows, key=lambda row: len(row.box))
         for row in list(result):
             for place, wider in enumerate(result):
-                if wider is not row and _is_inside(row.box, wider.box):
+                if wider is not row and is_inside(row.box, wider.box):
                     both = self._as_one((wider, row), wider.box)
                     if both is not None:
                         result[place] = both
@@ -506,15 +544,7 @@ class EffectBuilder:
 
     def _keeps(self, row: _Draft, earlier: AbstractSet[int]) -> bool:
         """Return whether a row loses no conversation if these rules come before it."""
-        return all(self._is_taken(row.box, number, row.earlier) for number in earlier - row.earlier)
-
-    def _is_taken(self, box: Box, number: int, earlier: Iterable[int]) -> bool:
-        """Return whether the earlier rules match all that a rule matches in a box; False where it may be so."""
-        rule = self._book.rules[number].box
-        common = intersect_box(box, tuple(rule.items()))
-        if common is None:
-            return True
-        return any(_is_inside(common, self._book.rules[other].box) for other in earlier)
+        return all(is_taken(self._book.rules, row.box, number, row.earlier) for number in earlier - row.earlier)
 
     def _adds_nothing(self, row: _Draft, earlier: AbstractSet[int], rows: Sequence[_Draft]) -> bool:
         """Return whether all conversations of a row's box outside the rules `earlier` are in one of the rows."""
@@ -528,4 +558,6 @@ class EffectBuilder:
 
     def _holds(self, row: _Draft, box: Box, earlier: AbstractSet[int]) -> bool:
         """Return whether a row has all conversations of a box outside the rules `earlier`."""
-        return _is_inside(box, row.box) and all(self._is_taken(box, number, earlier) for number in row.earlier)
+        return is_inside(box, row.box) and all(
+            is_taken(self._book.rules, box, number, earlier) for number in row.earlier
+        )

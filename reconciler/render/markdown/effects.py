@@ -9,7 +9,7 @@ from reconciler.render.escape_markdown import alert, code_span, details, escape_
 from reconciler.render.finding_subject import source_location
 from reconciler.render.provenance import SourceLinks
 from reconciler.render.replay import ReplaySummary
-from reconciler.text.escape import join_first, pluralize
+from reconciler.text.escape import pluralize
 
 
 class Columns(NamedTuple):
@@ -22,7 +22,8 @@ class Columns(NamedTuple):
 PLAN_COLUMNS: Final = Columns("Today", "Afterwards")
 DRIFT_COLUMNS: Final = Columns("Manifests", "In CXone now")
 _SIGNS: Final = {"create": "\\+", "update": "~", "adopt": "\\>", "delete": "−"}  # noqa: RUF001 - a minus
-_MAX_MEMBERS: Final = 3
+MAX_MEMBERS: Final = 3
+"""More rules of one edit are counted; the closed part names them."""
 _MAX_NAMED_EDITS: Final = 3
 """With more edits, a table of flows stands without them: they are in the closed part."""
 
@@ -138,24 +139,25 @@ def _effect_table(summary: EffectsSummary, table: _Table, limits: _Limits) -> tu
 
 
 def _cause(effect: EffectText, table: _Table, longest: int) -> str:
-    """Return the row of an edit: what was edited, its rules if there are several, and the earlier rules."""
-    names = [linked_code(member.name, member.source, table.links) for member in effect.members]
-    small = [join_first(names, _MAX_MEMBERS)] if len(names) > 1 else []
-    small += [escape_markdown(note) for note in effect.notes]
-    lines = [_edit(effect, table.links), *(f"<sub>{text}</sub>" for text in small)]
+    """Return the row of an edit: what was edited, and its notes about earlier rules."""
+    small = [f"<sub>{escape_markdown(note)}</sub>" for note in effect.notes]
     empty = " |" * (3 if table.has_share else 2)
-    line = f"| {table_cell('<br>'.join(lines))} |{empty}"
+    line = f"| {table_cell('<br>'.join([_edit(effect, table.links), *small]))} |{empty}"
     if len(line) <= longest:
         return line
-    return f"| **{_SIGNS[effect.sign]}** an edit with a text that is too long for this table |{empty}"
+    return f"| **{_SIGNS[effect.sign]}** an edit whose text is too long for this table |{empty}"
 
 
 def _edit(effect: EffectText, links: SourceLinks) -> str:
-    """Return an edit on one line. The rule's name is the link to the line of its file."""
-    if len(effect.members) == 1:
-        subject = linked_code(effect.subject, effect.source, links)
+    """Return an edit on one line. The name of a rule is the link to its line; that of many leads to the first."""
+    members = [linked_code(member.name, member.source, links) for member in effect.members]
+    first = effect.members[0].source if effect.members else None
+    link = links.link(first) if first else ""
+    if 0 < len(members) <= MAX_MEMBERS:
+        subject = ", ".join(members)
     else:
         subject = f"**{escape_markdown(effect.subject)}**"
+        subject = f"[{subject}]({link})" if link else subject
     edits = f" {escape_markdown(', '.join(effect.edits))}" if effect.edits else ""
     return f"**{_SIGNS[effect.sign]}** {subject}{edits}"
 
@@ -169,22 +171,20 @@ def linked_code(name: str, source: Source | None, links: SourceLinks) -> str:
 
 
 def _rows(effect: EffectText, table: _Table, longest: int) -> Iterator[str]:
-    """Yield the rows that are not too long. After one that is left out, a row repeats all of its conditions."""
-    follows = False
+    """Yield the rows up to the first one that is too long: rows are read from the top."""
     for row in effect.rows:
-        callers = row.short_callers if follows else row.callers
-        line = _row(row, callers, has_share=table.has_share)
-        follows = len(line) <= longest
-        if follows:
-            yield line
+        line = _row(row, has_share=table.has_share)
+        if len(line) > longest:
+            return
+        yield line
 
 
-def _row(row: RowText, callers: str, *, has_share: bool) -> str:
+def _row(row: RowText, *, has_share: bool) -> str:
     by = f"<br><sub>{escape_markdown(row.by)}</sub>" if row.by else ""
     is_takeover = row.by.startswith("from ")
-    before = f"{escape_markdown(row.before)}{by if is_takeover else ''}"
-    after = f"{escape_markdown(row.after)}{'' if is_takeover else by}"
-    cells = [escape_markdown(callers), before, after]
+    before = f"{escape_markdown(row.short_before or row.before)}{by if is_takeover else ''}"
+    after = f"{escape_markdown(row.short_after or row.after)}{'' if is_takeover else by}"
+    cells = [escape_markdown(row.short_callers), before, after]
     if has_share:
         cells.append(_share(row.share))
     return f"| {' | '.join(map(table_cell, cells))} |"
@@ -202,12 +202,16 @@ def _unknown(summary: EffectsSummary, longest: int) -> list[str]:
 
 
 def examples_part(summary: EffectsSummary, limit: int) -> list[str]:
-    """Return an example of each row, and the lists that the rows shorten, in a closed part."""
+    """Return the rules of each edit of many, an example of each row, and the lists that it shortens, closed."""
     lines = []
-    for row in summary.rows[:limit]:
-        callers = row.all_callers or row.callers
-        lines.append(f"- {escape_markdown(callers)}: for example {escape_markdown(row.example)}")
-    return [details("Examples, and all values", "\n".join(lines) + "\n")] if lines else []
+    for effect in summary.effects:
+        if len(effect.members) > MAX_MEMBERS:
+            names = ", ".join(code_span(member.name) for member in effect.members)
+            lines.append(f"- {escape_markdown(effect.subject)}: {names}")
+        for row in effect.rows:
+            callers = row.all_callers or row.callers
+            lines.append(f"- {escape_markdown(callers)}: for example {escape_markdown(row.example)}")
+    return [details("Examples, and full lists", "\n".join(lines[:limit]) + "\n")] if lines else []
 
 
 def queues_part(summary: EffectsSummary) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from reconciler.plan.consent import CONSENT_PLACE
 from reconciler.plan.document import COUNTED_ACTIONS
+from reconciler.plan.words import MANY_ROWS
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import (
     ChangeSummary,
@@ -18,7 +19,6 @@ from reconciler.render.change_summary import (
     sentences,
     visible_rows,
 )
-from reconciler.render.effects import MANY_ROWS
 from reconciler.render.escape_markdown import alert, code_block, code_span, details, escape_markdown, table_cell
 from reconciler.render.finding_subject import source_location
 from reconciler.render.markdown.effects import (
@@ -250,8 +250,9 @@ def _closed_parts(
 def _notes(summary: PlanSummary) -> list[str]:
     """Return what the analysis rests on, who watches the rules, and the order of the steps, in a closed part."""
     premise = summary.effects.premise if summary.effects else ""
-    texts = [premise, summary.schedule_text, summary.watch_text, summary.acknowledged]
-    lines = [f"- {escape_markdown(text)}" for text in texts if text]
+    order = f"{summary.schedule_text} {texts.SAFE_ORDER_NOTE}" if summary.schedule_text else ""
+    sentences = [premise, order, summary.watch_text, summary.acknowledged]
+    lines = [f"- {escape_markdown(text)}" for text in sentences if text]
     return [details("Premises, order and tests", "\n".join(lines) + "\n")] if lines else []
 
 
