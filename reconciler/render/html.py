@@ -22,6 +22,7 @@ from reconciler.render.change_summary import ACTION_ORDER, common_rows, group_eq
 from reconciler.render.effects import UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
 from reconciler.render.finding_subject import finding_subject, source_location
+from reconciler.render.limits import MAX_MEMBERS
 from reconciler.render.provenance import Provenance
 from reconciler.render.refusals import count_refusals, group_failed_tests, is_refused, next_step, refused_guards
 from reconciler.render.summary import PlanSummary
@@ -71,6 +72,7 @@ def render_html(summary: PlanSummary, provenance: Provenance) -> str:
         next_step=next_step(summary),
         actions=[(kind, actions[kind]) for kind in ACTION_ORDER if actions[kind]],
         phrases={"not_known": UNKNOWN_NOTE, "waiting": WAITING_NOTE, "safe_order": texts.SAFE_ORDER_NOTE},
+        few_rules=MAX_MEMBERS,
         near=near,
         notes=notes,
         tests_title=f"{failing_tests_phrase(len(summary.failed_tests))}:",

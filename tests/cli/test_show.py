@@ -143,7 +143,7 @@ def test_a_file_without_texts_says_how_to_make_one(saved: Program) -> None:
     assert 0 == saved("show", "saved.json", "--format", "json")
 
 
-FINDING = {"code": "CXR221", "severity": "error", "message": "promise \"x\" is broken"}
+FINDING = {"code": "CXR221", "severity": "error", "message": 'promise "x" is broken'}
 HOSTILE = "\x1b[2J<script>alert(1)</script> ](http://evil) --> `x` ::error::y\n::set-output"
 
 

@@ -7,6 +7,7 @@ from reconciler.model.rule import Source
 from reconciler.render.effects import UNKNOWN_NOTE, EffectsSummary, EffectText, FlowText, RowText
 from reconciler.render.escape_markdown import alert, code_span, details, escape_markdown, table_cell
 from reconciler.render.finding_subject import source_location
+from reconciler.render.limits import MAX_MEMBERS
 from reconciler.render.provenance import SourceLinks
 from reconciler.render.replay import ReplaySummary
 from reconciler.text.escape import pluralize
@@ -22,8 +23,6 @@ class Columns(NamedTuple):
 PLAN_COLUMNS: Final = Columns("Today", "Afterwards")
 DRIFT_COLUMNS: Final = Columns("Manifests", "In CXone now")
 _SIGNS: Final = {"create": "\\+", "update": "~", "adopt": "\\>", "delete": "−"}  # noqa: RUF001 - a minus
-MAX_MEMBERS: Final = 3
-"""More rules of one edit are counted; the closed part names them."""
 _MAX_NAMED_EDITS: Final = 3
 """With more edits, a table of flows stands without them: they are in the closed part."""
 
