@@ -77,6 +77,7 @@ class RowText:
     example: str
     short_before: str = ""  # `...` for a split that the row above has, too
     short_after: str = ""
+    all_callers: str = ""  # with every value of each list; empty if `callers` has them
 
     @property
     def short_callers(self) -> str:
@@ -130,6 +131,7 @@ class FlowText:
     after: str
     share: str
     intents: str  # `12 intents: "a", "b", ...`
+    few_intents: str  # `12 intents`; up to two by name
     rules: str  # `3 rules`
 
 
@@ -291,7 +293,9 @@ class _EffectWriter:
         for (row, share), phrases in zip(pairs, conditions, strict=True):
             repeated = _repeated(head, phrases)
             head = head if repeated else phrases
-            every = (*phrases, *self._exclusions(row))
+            exclusions = tuple(self._exclusions(row))
+            every = (*phrases, *exclusions)
+            whole = (*row_phrases(row, self._labels, ALL_VALUES), *exclusions)
             routes = two_destinations(row.before, row.after, self._names)
             short = [
                 _SAME if _is_split(text) and text == last else text for text, last in zip(routes, above, strict=True)
@@ -308,6 +312,7 @@ class _EffectWriter:
                 share=share_phrase(share) if share else "",
                 by=self._by(row),
                 example=conversation_phrase(row.example.attributes, self._labels, row.example.absent),
+                all_callers="" if sorted(whole) == sorted(every) else ", ".join(whole),
             )
 
     def _conditions(self, rows: Sequence[EffectRow], edits: Sequence[EditedRule]) -> Sequence[tuple[str, ...]]:
@@ -374,22 +379,25 @@ class _EffectWriter:
     def _flow(self, flow: Flow) -> FlowText:
         before, after = two_destinations(flow.before, flow.after, self._names)
         rules = len(flow.edits)
+        names, few = self._flow_intents(flow)
         return FlowText(
             before=before,
             after=after,
             share=share_phrase(flow.share) if flow.share else "",
-            intents=self._flow_intents(flow),
+            intents=few if names in ("", few) else f"{few}: {names}, ...",
+            few_intents=few,
             rules=pluralize(rules, "rule") if rules else "the endpoint's fallback",
         )
 
-    def _flow_intents(self, flow: Flow) -> str:
+    def _flow_intents(self, flow: Flow) -> tuple[str, str]:
+        """Return the names of the largest intents, and the number of all, or the names again if there are few."""
         if flow.is_open:
-            return "any intent"
+            return "", "any intent"
         attribute = next((name for name, short in self._labels.short.items() if short == "intent"), "")
         largest = [intent for intent, _ in flow.intents.most_common(_FLOW_INTENTS)]
         names = ", ".join(map(partial(self._labels.plain_value, attribute), largest))
         count = len(flow.intents)
-        return names if count <= len(largest) else f"{count} intents: {names}, ..."
+        return names, names if count <= len(largest) else pluralize(count, "intent")
 
 
 def _repeated(head: Sequence[str], phrases: Sequence[str]) -> int:
