@@ -221,7 +221,12 @@ def _unknown_texts(impact: Impact, labels: Labels) -> tuple[str, ...]:
 def _quiet_text(impact: Impact) -> str:
     """Return the edits that move nobody in one line; the headline says it if no edit moves anyone."""
     moving = {number for effect in impact.behaviour.effects for number in effect.edits}
-    quiet = [edited for number, edited in enumerate(impact.edits) if number not in moving]
+    rules = RuleNames(impact)
+    quiet = [
+        edited
+        for number, edited in enumerate(impact.edits)
+        if number not in moving and not rules.takes_part(edited.entry)
+    ]
     if not quiet or not impact.behaviour.complete:
         return ""
     shown = [_quiet_edit(edited) for edited in quiet[:_MAX_QUIET]]
@@ -256,7 +261,7 @@ class _EffectWriter:
         self._names = names
         self._labels = labels
         self._values = values
-        self._rules = RuleNames(impact)
+        self._rules = RuleNames(impact, every=values >= ALL_VALUES)
 
     def write_all(self) -> tuple[EffectText, ...]:
         """Return the effects, those of most callers first."""
@@ -360,7 +365,8 @@ class _EffectWriter:
         named = list(dict.fromkeys(entry_name(entry) for entry in rules))
         if named == [entry_name(None)]:
             return ""  # the destination says it: the default routing
-        shown = named if len(named) <= _MAX_COUNTERPARTS else named[: _MAX_COUNTERPARTS - 1]
+        is_short = len(named) <= _MAX_COUNTERPARTS or self._values >= ALL_VALUES
+        shown = named if is_short else named[: _MAX_COUNTERPARTS - 1]
         rest = f" and {len(named) - len(shown)} more" if len(named) > len(shown) else ""
         word = "from" if row.kind == "takes" else "by"
         return f"{word} {', '.join(shown)}{rest}"
