@@ -63,15 +63,15 @@ def _new_rule(rule: Rule, names: Mapping[str, str]) -> str:
 
 
 def _field_texts(field: FieldEdit, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
-    if field.attribute:
-        yield from _condition_texts(field, labels)
-    elif field.name in ("queue", "targets"):
+    if field.name in ("queue", "targets"):
         before, after = (queues_phrase(targets, names) for targets in (field.before, field.after))  # type: ignore[arg-type]
         yield f"queue {before} -> {after}"
     elif field.name == "enabled":
         yield "switched on" if field.after else "switched off"
     elif field.name == DESCRIPTION:
         yield DESCRIPTION
+    elif isinstance(field.before, tuple):
+        yield from _condition_texts(field, labels)
     else:
         yield f"{sanitize(field.name)} {quote(field.before)} -> {quote(field.after)}"
 

@@ -51,6 +51,9 @@ ALL_OTHERS: Final = "all others"
 NO_LONGER_MATCHED: Final = "no longer matched"
 NEWLY_MATCHED: Final = "newly matched"
 _SAME: Final = "..."
+EARLIER_KEEP: Final = "Earlier rules keep theirs:"
+OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
+"""The end of the note about rows that a text without details leaves out."""
 _FEW_REPEATED: Final = 2
 """So many equal conditions are written once; fewer ones if they have many words."""
 _MANY_WORDS: Final = 4
@@ -74,6 +77,7 @@ class RowText:
     example: str
     short_before: str = ""  # `...` for a split that the row above has, too
     short_after: str = ""
+    all_callers: str = ""  # with every value of each list; empty if `callers` has them
 
     @property
     def short_callers(self) -> str:
@@ -127,6 +131,7 @@ class FlowText:
     after: str
     share: str
     intents: str  # `12 intents: "a", "b", ...`
+    few_intents: str  # `12 intents`; up to two by name
     rules: str  # `3 rules`
 
 
@@ -237,6 +242,19 @@ def _quiet_edit(edited: EditedRule) -> str:
     return f"{entry_name(edited.entry)} ({fields})"
 
 
+def order_effects(impact: Impact, labels: Labels) -> list[tuple[Effect, EffectShare | None]]:
+    """Return the effects in reading order, those of most callers first, each with its share of a sample."""
+    effects, traffic = impact.behaviour.effects, impact.traffic
+    shares: Sequence[EffectShare | None] = traffic.effects if traffic else (None,) * len(effects)
+
+    def rank(pair: tuple[Effect, EffectShare | None]) -> tuple[float, int]:
+        effect, share = pair
+        intents = {intent for row in effect.rows for intent in listed_intents(row, labels)}
+        return -(share.total.most if share else 0.0), -len(intents)
+
+    return sorted(zip(effects, shares, strict=True), key=rank)
+
+
 class _EffectWriter:
     def __init__(self, impact: Impact, names: Names, labels: Labels, values: int) -> None:
         self._impact = impact
@@ -247,16 +265,7 @@ class _EffectWriter:
 
     def write_all(self) -> tuple[EffectText, ...]:
         """Return the effects, those of most callers first."""
-        effects = self._impact.behaviour.effects
-        traffic = self._impact.traffic
-        shares: Sequence[EffectShare | None] = traffic.effects if traffic else (None,) * len(effects)
-        pairs = sorted(zip(effects, shares, strict=True), key=self._rank)
-        return tuple(self._write(effect, share) for effect, share in pairs)
-
-    def _rank(self, pair: tuple[Effect, EffectShare | None]) -> tuple[float, int]:
-        effect, share = pair
-        intents = {intent for row in effect.rows for intent in listed_intents(row, self._labels)}
-        return -(share.total.most if share else 0.0), -len(intents)
+        return tuple(self._write(effect, share) for effect, share in order_effects(self._impact, self._labels))
 
     def _write(self, effect: Effect, share: EffectShare | None) -> EffectText:
         edits = [self._impact.edits[number] for number in effect.edits if number != FALLBACK]
@@ -289,7 +298,9 @@ class _EffectWriter:
         for (row, share), phrases in zip(pairs, conditions, strict=True):
             repeated = _repeated(head, phrases)
             head = head if repeated else phrases
-            every = (*phrases, *self._exclusions(row))
+            exclusions = tuple(self._exclusions(row))
+            every = (*phrases, *exclusions)
+            whole = (*row_phrases(row, self._labels, ALL_VALUES), *exclusions)
             routes = two_destinations(row.before, row.after, self._names)
             short = [
                 _SAME if _is_split(text) and text == last else text for text, last in zip(routes, above, strict=True)
@@ -306,6 +317,7 @@ class _EffectWriter:
                 share=share_phrase(share) if share else "",
                 by=self._by(row),
                 example=conversation_phrase(row.example.attributes, self._labels, row.example.absent),
+                all_callers="" if sorted(whole) == sorted(every) else ", ".join(whole),
             )
 
     def _conditions(self, rows: Sequence[EffectRow], edits: Sequence[EditedRule]) -> Sequence[tuple[str, ...]]:
@@ -363,7 +375,7 @@ class _EffectWriter:
         attributes = dict.fromkeys(self._labels.name(name) for row in rows for name in row.other_type)
         return (
             f"Also some conversations in which {join_all(attributes, 'or')} is of another type, text or number,"
-            f" than the rules compare it with: {pluralize(len(rows), 'row')}, which -v and JSON list"
+            f" than the rules compare it with: {pluralize(len(rows), 'row')}{OTHER_TYPES_PLACE}"
         )
 
     def flows(self) -> tuple[FlowText, ...]:
@@ -373,22 +385,25 @@ class _EffectWriter:
     def _flow(self, flow: Flow) -> FlowText:
         before, after = two_destinations(flow.before, flow.after, self._names)
         rules = len(flow.edits)
+        names, few = self._flow_intents(flow)
         return FlowText(
             before=before,
             after=after,
             share=share_phrase(flow.share) if flow.share else "",
-            intents=self._flow_intents(flow),
+            intents=few if names in ("", few) else f"{few}: {names}, ...",
+            few_intents=few,
             rules=pluralize(rules, "rule") if rules else "the endpoint's fallback",
         )
 
-    def _flow_intents(self, flow: Flow) -> str:
+    def _flow_intents(self, flow: Flow) -> tuple[str, str]:
+        """Return the names of the largest intents, and the number of all, or the names again if there are few."""
         if flow.is_open:
-            return "any intent"
+            return "", "any intent"
         attribute = next((name for name, short in self._labels.short.items() if short == "intent"), "")
         largest = [intent for intent, _ in flow.intents.most_common(_FLOW_INTENTS)]
         names = ", ".join(map(partial(self._labels.plain_value, attribute), largest))
         count = len(flow.intents)
-        return names if count <= len(largest) else f"{count} intents: {names}, ..."
+        return names, names if count <= len(largest) else pluralize(count, "intent")
 
 
 def _repeated(head: Sequence[str], phrases: Sequence[str]) -> int:

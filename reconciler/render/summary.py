@@ -55,6 +55,7 @@ class PlanSummary:
     watch_text: str  # how many changed rules no test watches; empty without tests and promises
     schedule_text: str  # the number of steps, and what is proven about them; empty if nothing is proven
     consent: tuple[Consent, ...] = ()
+    broken_promises: tuple[Finding, ...] = ()  # each with an example, if the guard of promises refuses
 
     @property
     def consent_text(self) -> str:
@@ -96,7 +97,16 @@ def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES) -> PlanSum
         watch_text=_watch_text(plan.watch, sum(map(counts.__getitem__, COUNTED_ACTIONS))) if plan.watch else "",
         schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
         consent=plan.consent or (),
+        broken_promises=_broken_promises(plan),
     )
+
+
+def _broken_promises(plan: Plan) -> tuple[Finding, ...]:
+    """Return the promises that make apply refuse."""
+    if not any(guard.name == "promises" and not guard.ok for guard in plan.guards):
+        return ()
+    failures = (promise.failure for promise in plan.promises)
+    return tuple(failure for failure in failures if failure is not None and failure.severity == "error")
 
 
 def _watch_text(watch: WatchCounts, changed: int) -> str:

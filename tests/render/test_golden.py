@@ -10,10 +10,10 @@ from typing import Final
 from unittest.mock import patch
 
 import pytest
+from reconciler.render.impact import OTHERS_UNCHANGED
 
 from reconciler.plan import document as saved_plan
 from reconciler.plan.plan import Plan
-from reconciler.render.impact import OTHERS_UNCHANGED
 from tests.support.parsed_html import Page, parse_as_github, parse_html
 from tests.support.plan_formats import FORMS, as_html, as_json, as_markdown, as_text
 from tests.support.plans import empty_plan, plan_of_everything, plan_of_many, summary_of
