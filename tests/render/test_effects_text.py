@@ -34,7 +34,7 @@ from tests.support.read_back import ParsedEffect, ParsedRow, RuleReader, TextRea
 from tests.tiers import FULL
 
 SHORT = {"intent": "intent", "conf": "confidence"}
-TEXTS = {
+TEXTS: dict[tuple[str, ...], str] = {
     ("intent", "intent_0"): "Lost or stolen card",
     ("intent", "intent_1"): "PIN blocked",
     ("intent", "intent_2"): "confidence",
@@ -45,8 +45,8 @@ TEXTS = {
     ("a2", "q"): "not known",
 }
 LABELS = Labels(SHORT, TEXTS)
-BLOCKS = 20
-SIZE = 100 if FULL else 8
+BLOCKS = 10
+SIZE = 200 if FULL else 3
 """Pairs of each kind in each block."""
 CALLERS = 12
 
@@ -89,8 +89,8 @@ def tell(pair: RulePair, random: Random, values: int = ALL_VALUES) -> Told:
         sample = TrafficSample(
             name="t.csv", digest="", period="June", rows=tuple(rows), total=sum(count for _, count in chosen)
         )
-        ordered = (order_entries(each, pair.evaluation) for each in (old, new))
-        traffic = measure_traffic(behaviour, *ordered, sample)
+        before, after = order_entries(old, pair.evaluation), order_entries(new, pair.evaluation)
+        traffic = measure_traffic(behaviour, before, after, sample)
     impact = Impact(behaviour, edits, traffic)
     summary = summarize_effects(impact, QUEUES, LABELS, values=values)
     return Told(pair, impact, summary, moved, chosen)
@@ -192,10 +192,15 @@ def _rounded(place: Destination) -> Any:
 
 
 def distance(before: Destination, after: Destination) -> float:
-    first, second = (
-        {None: Fraction(1)} if place is None else dict(place) or {"": Fraction(1)} for place in (before, after)
-    )
-    return float(sum(abs(first.get(queue, 0) - second.get(queue, 0)) for queue in {**first, **second})) / 2
+    first, second = _parts(before), _parts(after)
+    nothing = Fraction(0)
+    changes = (abs(first.get(queue, nothing) - second.get(queue, nothing)) for queue in {**first, **second})
+    return float(sum(changes, nothing)) / 2
+
+
+def _parts(place: Destination) -> dict[str | None, Fraction]:
+    whole = Fraction(1)
+    return {None: whole} if place is None else dict(place) or {"": whole}
 
 
 def share_text(callers: float, told: Told) -> str:
