@@ -17,6 +17,7 @@ from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 from reconciler.behaviour.space.value_type import Types
+from reconciler.model.rule import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class BehaviourChange:
     regions: tuple[Region, ...]
     undecided: tuple[tuple[Clause, ...], ...] = ()
     effects: tuple[Effect, ...] = ()
+    addresses: frozenset[Address] = frozenset()  # of all managed rules of both lists, if there are effects
     rests_on: Types = field(default_factory=dict)  # the known types, by attribute, on which the result depends
     work: int = field(default=0, compare=False, repr=False)  # the work done, in comparisons
 
@@ -54,8 +56,8 @@ def compare_behaviour(
     effects.
     """
     before, after = order_entries(old, evaluation), order_entries(new, evaluation)
-    has_middle = edited is not None and edited.middle is not None
-    between = order_entries(edited.middle, evaluation) if edited and edited.middle is not None else ()
+    has_middle = edited is not None and edited.middle is not None and bool(edited.edits)
+    between = order_entries(edited.middle, evaluation) if edited and edited.middle is not None and edited.edits else ()
     space = Space((before, after, between), types=types)
     work = DEFAULT_WORK + WORK_PER_RULE * (len(before) + len(after)) if work is None else work
     space.budget.remaining = work
@@ -68,7 +70,7 @@ def compare_behaviour(
     effects: Sequence[Effect] = ()
     if edited is not None:
         slices = PivotSlices(space, between) if has_middle else None
-        effects = EffectBuilder(pairs, formatter, edited.edits, slices).build()
+        effects = EffectBuilder(pairs, formatter, edited.edits, slices, evaluation).build()
     for index, is_new in ((RuleIndex(before), False), (RuleIndex(after), True)) if regions else ():
         for region in regions:  # verify each example rule by rule, independently of the analysis
             example, expected = region.example, region.after_rule if is_new else region.before_rule
@@ -79,6 +81,11 @@ def compare_behaviour(
         regions=tuple(regions),
         undecided=tuple(undecided),
         effects=tuple(effects),
+        addresses=_addresses(before, after) if edited is not None else frozenset(),
         rests_on={name: types[name] for name in formatter.rests_on} if types else {},
         work=work - space.budget.remaining,
     )
+
+
+def _addresses(*lists: Iterable[RoutingEntry]) -> frozenset[Address]:
+    return frozenset(entry.address for entries in lists for entry in entries if entry.address is not None)
