@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain
 from random import Random
 from typing import Any
 
@@ -17,7 +16,7 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.effects import EditSet
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.rule import Address
-from reconciler.plan.edits import EditedRule, edits_of_lists
+from reconciler.plan.edits import edits_of_lists
 from reconciler.plan.headline import MAX_WORDS
 from reconciler.plan.impact import Impact
 from reconciler.plan.traffic_shares import measure_traffic
@@ -27,7 +26,7 @@ from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.text.effects import effects_lines
 from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample
-from tests.support.brute_force import Destination, Json, destination
+from tests.support.brute_force import Destination, Json
 from tests.support.brute_force_checks import QUEUES, RoutingDifference
 from tests.support.grown_pairs import generate_pair, generate_tangled_pair
 from tests.support.random_rules import RulePair, a_pair, entries
@@ -35,7 +34,7 @@ from tests.support.read_back import ParsedEffect, ParsedRow, RuleReader, TextRea
 from tests.tiers import FULL
 
 SHORT = {"intent": "intent", "conf": "confidence"}
-TEXTS = {
+TEXTS: dict[tuple[str, ...], str] = {
     ("intent", "intent_0"): "Lost or stolen card",
     ("intent", "intent_1"): "PIN blocked",
     ("intent", "intent_2"): "confidence",
@@ -46,8 +45,8 @@ TEXTS = {
     ("a2", "q"): "not known",
 }
 LABELS = Labels(SHORT, TEXTS)
-BLOCKS = 20
-SIZE = 100 if FULL else 8
+BLOCKS = 10
+SIZE = 200 if FULL else 3
 """Pairs of each kind in each block."""
 CALLERS = 12
 
@@ -64,10 +63,12 @@ class Told:
 
     @property
     def text(self) -> str:
+        """Return the text for a terminal, with all values."""
         return "\n".join(effects_lines(self.summary, no_style, verbose=True))
 
     @property
     def report(self) -> str:
+        """Return the lists and the text, for the message of a failed check."""
         return f"{self.moved.report}\n{self.summary.headline}\n{self.text}\n"
 
 
@@ -88,8 +89,8 @@ def tell(pair: RulePair, random: Random, values: int = ALL_VALUES) -> Told:
         sample = TrafficSample(
             name="t.csv", digest="", period="June", rows=tuple(rows), total=sum(count for _, count in chosen)
         )
-        ordered = (order_entries(each, pair.evaluation) for each in (old, new))
-        traffic = measure_traffic(behaviour, *ordered, sample)
+        before, after = order_entries(old, pair.evaluation), order_entries(new, pair.evaluation)
+        traffic = measure_traffic(behaviour, before, after, sample)
     impact = Impact(behaviour, edits, traffic)
     summary = summarize_effects(impact, QUEUES, LABELS, values=values)
     return Told(pair, impact, summary, moved, chosen)
@@ -122,9 +123,7 @@ def reader_of(told: Told) -> TextReader:
         assert len(found) <= 1, f"{told.report}{name} has two versions"
         return found.pop() if found else 0
 
-    opaque = {
-        _opaque_words(part): key for part in UNKNOWN for key in told.moved.universe.axes if _is_text_of(key, part)
-    }
+    opaque = {_opaque_words(json.loads(key)): key for key in told.moved.universe.axes if key.startswith("{")}
     names = {SHORT.get(name, name): name for name in told.moved.universe.axes if not name.startswith("{")}
     names = {"intent": "intent", "confidence": "conf"} | names
     values: dict[tuple[str, str], Any] = {(key[0], label): key[1] for key, label in TEXTS.items()}
@@ -193,10 +192,15 @@ def _rounded(place: Destination) -> Any:
 
 
 def distance(before: Destination, after: Destination) -> float:
-    first, second = (
-        {None: Fraction(1)} if place is None else dict(place) or {"": Fraction(1)} for place in (before, after)
-    )
-    return float(sum(abs(first.get(queue, 0) - second.get(queue, 0)) for queue in {**first, **second})) / 2
+    first, second = _parts(before), _parts(after)
+    nothing = Fraction(0)
+    changes = (abs(first.get(queue, nothing) - second.get(queue, nothing)) for queue in {**first, **second})
+    return float(sum(changes, nothing)) / 2
+
+
+def _parts(place: Destination) -> dict[str | None, Fraction]:
+    whole = Fraction(1)
+    return {None: whole} if place is None else dict(place) or {"": whole}
 
 
 def share_text(callers: float, told: Told) -> str:
