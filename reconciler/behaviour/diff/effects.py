@@ -277,10 +277,11 @@ class EffectBuilder:
         return Effect(edits=tuple(edits), rows=tuple(map(self._format, merged)))
 
     def _format(self, draft: _Draft) -> EffectRow:
-        earlier = sorted(self._without_contained(draft), key=self._book.place)
+        box, numbers = self._fold_other_types(draft.box, self._without_contained(draft))
+        earlier = sorted(numbers, key=self._book.place)
         return EffectRow(
             kind=draft.kind,
-            where=self._formatter.format_box(tuple(draft.box.items())),
+            where=self._formatter.format_box(tuple(box.items())),
             earlier=tuple(map(self._book.name, earlier)),
             counterpart=tuple(
                 None if number == _NO_RULE else self._book.name(number)
@@ -292,7 +293,7 @@ class EffectBuilder:
             winners=tuple(
                 None if number == _NO_RULE else self._book.rules[number].entry.whole for number in sorted(draft.takers)
             ),
-            other_type=self._space.unlikely_attributes(draft.box),
+            other_type=self._space.unlikely_attributes(box),
         )
 
     # Drafts
@@ -455,6 +456,22 @@ class EffectBuilder:
         if key not in self._outermost:
             self._outermost[key] = _outermost(inside)
         return self._outermost[key]
+
+    def _fold_other_types(self, box: Box, earlier: AbstractSet[int]) -> tuple[Box, AbstractSet[int]]:
+        """Return a box whose earlier rules leave nothing but values of another type of an attribute without them."""
+        for attribute, domain in enumerate(self._space.domains):
+            here = self._part(box, attribute)
+            if not domain.unlikely & here[0] or len(earlier) > _MAX_COMPARED:
+                continue
+            alone = {number for number in earlier if self._inside(box, number).keys() == {attribute}}
+            rest = [here]
+            for number in alone:
+                part = self._book.rules[number].box[attribute]
+                rest = [piece for values in rest for piece in subtract(domain, values, part)]
+            if len(rest) == 1 and not rest[0][0] & ~domain.unlikely and is_expressible(domain, rest[0]):
+                box = {**box, attribute: rest[0]}
+                earlier = {number for number in earlier - alone if overlaps(box, self._book.rules[number].box)}
+        return box, earlier
 
     def _inside(self, box: Box, number: int) -> Box:
         """Return a rule's values in a box, where they are fewer than those of the box; equal ones are one object."""
