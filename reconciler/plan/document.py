@@ -270,7 +270,7 @@ def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]
     """Return the regions of a fresh plan with conversations that the reviewed plan does not move in the same way."""
     if fresh.behaviour is None:
         return ()
-    claims = region_claims(impact_to_json(Impact(fresh.behaviour), fresh.queue_names))
+    claims = region_claims(impact_to_json(Impact(fresh.behaviour, fresh.edits), fresh.queue_names))
     return tuple(fresh.behaviour.regions[index] for index in find_uncovered(claims, reviewed.claims))
 
 

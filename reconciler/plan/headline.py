@@ -110,6 +110,8 @@ def _row_subjects(row: EffectRow, labels: Labels) -> Iterator[_Subject]:
         words = f"{first}{conditions}"
         yield _Subject(words, is_one=len(intents) == 1) if intents else _Subject(f"Callers with {words}", is_one=False)
     yield _Subject(f"Some callers with {first}", is_one=False)
+    if len(intents) > 1:
+        yield _Subject(f"Some callers of {len(intents):,} intents", is_one=False)
 
 
 def _flow_moves(impact: Impact, labels: Labels) -> Iterator[_Move]:

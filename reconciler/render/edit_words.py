@@ -7,7 +7,7 @@ from typing import Final
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.rule import Condition, Opaque, Rule
 from reconciler.plan.clauses import clauses_phrase
-from reconciler.plan.edits import BOUNDS, EditedRule, FieldEdit
+from reconciler.plan.edits import BOUNDS, DESCRIPTION, EditedRule, FieldEdit
 from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import Labels, queues_phrase
 
@@ -26,7 +26,6 @@ _DRIFT: Final = {
     "added": "in CXone, somebody added it",
     "unmanaged": "in CXone, somebody added it; it is not managed",
 }
-_TEXT_FIELDS: Final = frozenset({"name", "description"})
 _LISTS: Final = frozenset({"equals", "in"})
 _MAX_VALUES: Final = 3
 _Conditions = Sequence[Condition | Opaque]
@@ -42,7 +41,7 @@ def edit_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> 
     before, after = edited.edit.before, edited.edit.after
     drift = _DRIFT.get(edited.action)
     fields = [field for field in edited.fields if drift is None or field.name != "enabled"]
-    routing = [field for field in fields if field.name not in _TEXT_FIELDS]
+    routing = [field for field in fields if field.name != DESCRIPTION]
     texts = [text for field in routing or fields for text in _field_texts(field, names, labels)]
     if drift is not None:
         head = f"{drift} {texts[0]}" if edited.action == "changed" and texts else drift
@@ -69,8 +68,8 @@ def _field_texts(field: FieldEdit, names: Mapping[str, str], labels: Labels) -> 
         yield f"queue {before} -> {after}"
     elif field.name == "enabled":
         yield "switched on" if field.after else "switched off"
-    elif field.name == "description":
-        yield "description"
+    elif field.name == DESCRIPTION:
+        yield DESCRIPTION
     elif isinstance(field.before, tuple):
         yield from _condition_texts(field, labels)
     else:

@@ -51,6 +51,9 @@ ALL_OTHERS: Final = "all others"
 NO_LONGER_MATCHED: Final = "no longer matched"
 NEWLY_MATCHED: Final = "newly matched"
 _SAME: Final = "..."
+EARLIER_KEEP: Final = "Earlier rules keep theirs:"
+OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
+"""The end of the note about rows that a text without details leaves out."""
 _FEW_REPEATED: Final = 2
 """So many equal conditions are written once; fewer ones if they have many words."""
 _MANY_WORDS: Final = 4
@@ -216,21 +219,40 @@ def _unknown_texts(impact: Impact, labels: Labels) -> tuple[str, ...]:
 
 
 def _quiet_text(impact: Impact) -> str:
-    """Return the edits that move nobody in one line."""
+    """Return the edits that move nobody in one line; the headline says it if no edit moves anyone."""
     moving = {number for effect in impact.behaviour.effects for number in effect.edits}
-    quiet = [edited for number, edited in enumerate(impact.edits) if number not in moving]
+    rules = RuleNames(impact)
+    quiet = [
+        edited
+        for number, edited in enumerate(impact.edits)
+        if number not in moving and not rules.takes_part(edited.entry)
+    ]
     if not quiet or not impact.behaviour.complete:
         return ""
     shown = [_quiet_edit(edited) for edited in quiet[:_MAX_QUIET]]
     rest = f" and {len(quiet) - len(shown)} more" if len(quiet) > len(shown) else ""
-    count = pluralize(len(quiet), "further edit" if moving else "edit")
+    if not moving:
+        return f"Edited: {', '.join(shown)}{rest}."
     verb = "moves" if len(quiet) == 1 else "move"
-    return f"{count} {verb} nobody (proven): {', '.join(shown)}{rest}."
+    return f"{pluralize(len(quiet), 'further edit')} {verb} nobody (proven): {', '.join(shown)}{rest}."
 
 
 def _quiet_edit(edited: EditedRule) -> str:
     fields = ", ".join(dict.fromkeys(sanitize(field.name) for field in edited.fields)) or edited.action
     return f"{entry_name(edited.entry)} ({fields})"
+
+
+def order_effects(impact: Impact, labels: Labels) -> list[tuple[Effect, EffectShare | None]]:
+    """Return the effects in reading order, those of most callers first, each with its share of a sample."""
+    effects, traffic = impact.behaviour.effects, impact.traffic
+    shares: Sequence[EffectShare | None] = traffic.effects if traffic else (None,) * len(effects)
+
+    def rank(pair: tuple[Effect, EffectShare | None]) -> tuple[float, int]:
+        effect, share = pair
+        intents = {intent for row in effect.rows for intent in listed_intents(row, labels)}
+        return -(share.total.most if share else 0.0), -len(intents)
+
+    return sorted(zip(effects, shares, strict=True), key=rank)
 
 
 class _EffectWriter:
@@ -239,20 +261,11 @@ class _EffectWriter:
         self._names = names
         self._labels = labels
         self._values = values
-        self._rules = RuleNames(impact)
+        self._rules = RuleNames(impact, every=values >= ALL_VALUES)
 
     def write_all(self) -> tuple[EffectText, ...]:
         """Return the effects, those of most callers first."""
-        effects = self._impact.behaviour.effects
-        traffic = self._impact.traffic
-        shares: Sequence[EffectShare | None] = traffic.effects if traffic else (None,) * len(effects)
-        pairs = sorted(zip(effects, shares, strict=True), key=self._rank)
-        return tuple(self._write(effect, share) for effect, share in pairs)
-
-    def _rank(self, pair: tuple[Effect, EffectShare | None]) -> tuple[float, int]:
-        effect, share = pair
-        intents = {intent for row in effect.rows for intent in listed_intents(row, self._labels)}
-        return -(share.total.most if share else 0.0), -len(intents)
+        return tuple(self._write(effect, share) for effect, share in order_effects(self._impact, self._labels))
 
     def _write(self, effect: Effect, share: EffectShare | None) -> EffectText:
         edits = [self._impact.edits[number] for number in effect.edits if number != FALLBACK]
@@ -352,7 +365,8 @@ class _EffectWriter:
         named = list(dict.fromkeys(entry_name(entry) for entry in rules))
         if named == [entry_name(None)]:
             return ""  # the destination says it: the default routing
-        shown = named if len(named) <= _MAX_COUNTERPARTS else named[: _MAX_COUNTERPARTS - 1]
+        is_short = len(named) <= _MAX_COUNTERPARTS or self._values >= ALL_VALUES
+        shown = named if is_short else named[: _MAX_COUNTERPARTS - 1]
         rest = f" and {len(named) - len(shown)} more" if len(named) > len(shown) else ""
         word = "from" if row.kind == "takes" else "by"
         return f"{word} {', '.join(shown)}{rest}"
@@ -361,7 +375,7 @@ class _EffectWriter:
         attributes = dict.fromkeys(self._labels.name(name) for row in rows for name in row.other_type)
         return (
             f"Also some conversations in which {join_all(attributes, 'or')} is of another type, text or number,"
-            f" than the rules compare it with: {pluralize(len(rows), 'row')}, which -v and JSON list"
+            f" than the rules compare it with: {pluralize(len(rows), 'row')}{OTHER_TYPES_PLACE}"
         )
 
     def flows(self) -> tuple[FlowText, ...]:

@@ -18,29 +18,35 @@ _VERSIONS: Final = {"before": " (today)", "after": " (afterwards)", "both": ""}
 
 
 class RuleNames:
-    """Names the rules of an impact."""
+    """Names the rules of an impact; with `every`, each one."""
 
-    def __init__(self, impact: Impact) -> None:
+    def __init__(self, impact: Impact, *, every: bool = False) -> None:
+        self._every = every
         self._is_complete = impact.behaviour.complete
         self._editions: dict[int, tuple[RoutingEntry | None, RoutingEntry | None]] = {}
         for edited in impact.edits:
             pair = edited.edit.before, edited.edit.after
             self._editions |= {id(entry): pair for entry in pair if entry is not None}
 
+        # By name: a rule that is not edited may be two objects, and of two rules with one name each may move.
         self._moving = {
-            id(edition)
+            edition.name
             for region in impact.behaviour.regions
             for entry in (*region.before_rules, *region.after_rules)
             for edition in self._both(entry)
         }
         self._sizes = Counter(filter(None, map(_beginning, impact.behaviour.addresses)))
 
+    def takes_part(self, entry: RoutingEntry) -> bool:
+        """Return whether a rule, as it is before or after, takes a conversation that moves."""
+        return any(edition.name in self._moving for edition in self._both(entry))
+
     def leading_notes(self, effect: Effect) -> list[str]:
         """Return sentences about the earlier rules of all rows: those that lose and win no conversation, and others."""
         keeping: list[NamedRule] = []
         others: list[NamedRule] = []
         for rule in effect.leading:
-            keeps = self._is_complete and not any(id(entry) in self._moving for entry in self._both(rule.entry))
+            keeps = self._is_complete and not self.takes_part(rule.entry)
             (keeping if keeps else others).append(rule)
 
         notes = [f"Earlier rules keep theirs: {self.folded(keeping)}"] if keeping else []
@@ -51,6 +57,8 @@ class RuleNames:
     def folded(self, rules: Sequence[NamedRule], conjunction: str = "") -> str:
         """Return the names of some rules: many by RuleSet, very many counted."""
         named = {self._name(rule): rule.entry for rule in rules}
+        if self._every:
+            return join_all(named, conjunction) if conjunction else ", ".join(named)
         texts = _by_set(named) if len(named) > _MAX_NAMED else [*self._by_beginning(named)]
         shown = [text for text, _ in texts[:_MAX_NAMED]]
         hidden = sum(count for _, count in texts[_MAX_NAMED:])
@@ -67,7 +75,7 @@ class RuleNames:
 
     def _name(self, rule: NamedRule) -> str:
         editions = self._both(rule.entry)
-        is_ambiguous = len({edition.rule.conditions for edition in editions}) > 1
+        is_ambiguous = len({(edition.rule.conditions, edition.rule.enabled) for edition in editions}) > 1
         version = _VERSIONS[rule.when] if is_ambiguous else ""
         return f"{entry_name(rule.entry)}{version}"
 

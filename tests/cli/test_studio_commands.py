@@ -517,7 +517,7 @@ def test_doctor_reports_on_a_good_script(desk: Desk) -> None:
     assert "3 managed rules" in lines["block"][1]
     assert re.search(r"v34\.0 of the API answers; .+ saved the script last, 20\d\d-", lines["version"][1])
     assert {"rules", "owners", "operators", "etags", "names"}.isdisjoint(lines)
-    assert "api.evaluation" not in lines["untried"][1]
+    assert "api.evaluation" not in lines["writing"][1]
     assert 2 == desk.saves
 
 

@@ -29,6 +29,7 @@ from tests.tiers import PARTS, SHARES
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 REQUIREMENT_FILES = ("requirements.txt", "requirements-serve.txt", "requirements-dev.txt")
+MOST_LINES_OF_THE_DEMO = 70
 HEAVY = {"pydantic", "httpx", "deepdiff", "jinja2", "starlette", "uvicorn", "rich", "aiohttp", "asyncio"}
 
 
@@ -447,6 +448,7 @@ def test_make_demo_leaves_the_command_and_prints_the_next_step(tmp_path: Path) -
     (here / ".venv/.run").touch()
     result = run("make", "demo", cwd=here)
     assert (0, "") == (result.returncode, result.stderr)
+    assert len(result.stdout.splitlines()) <= MOST_LINES_OF_THE_DEMO
     command = here / ".venv/bin/cxroute"
     installed = command.stat().st_mtime_ns
     step = re.search(r"Next: (.+)", result.stdout)

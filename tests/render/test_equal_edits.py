@@ -53,7 +53,7 @@ def grouped(made: Plan) -> list[list[str]]:
 
 
 def test_many_equal_edits_are_one_line() -> None:
-    """In the words of semantics "Rows"; -v names every rule; JSON and totals are per rule."""
+    """In the words of semantics "Effects"; -v names every rule; JSON and totals are per rule."""
     made = edited(*raised(22))
     assert (
         "\n  ~ 22 rules: confidence >= 0.6 -> >= 0.7\n      cards/r0, cards/r1, cards/r10 and 19 more\n\n"

@@ -56,8 +56,8 @@ def compare_behaviour(
     effects.
     """
     before, after = order_entries(old, evaluation), order_entries(new, evaluation)
-    has_middle = edited is not None and edited.middle is not None
-    between = order_entries(edited.middle, evaluation) if edited and edited.middle is not None else ()
+    has_middle = edited is not None and edited.middle is not None and bool(edited.edits)
+    between = order_entries(edited.middle, evaluation) if edited and edited.middle is not None and edited.edits else ()
     space = Space((before, after, between), types=types)
     work = DEFAULT_WORK + WORK_PER_RULE * (len(before) + len(after)) if work is None else work
     space.budget.remaining = work
@@ -70,7 +70,7 @@ def compare_behaviour(
     effects: Sequence[Effect] = ()
     if edited is not None:
         slices = PivotSlices(space, between) if has_middle else None
-        effects = EffectBuilder(pairs, formatter, edited.edits, slices).build()
+        effects = EffectBuilder(pairs, formatter, edited.edits, slices, evaluation).build()
     for index, is_new in ((RuleIndex(before), False), (RuleIndex(after), True)) if regions else ():
         for region in regions:  # verify each example rule by rule, independently of the analysis
             example, expected = region.example, region.after_rule if is_new else region.before_rule

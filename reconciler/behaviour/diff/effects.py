@@ -5,7 +5,7 @@ Each pair of winners is a row at first: the common box of both rules, and the ru
 rule of the pair. Rows of one effect that differ in one attribute become one row where that stays exact.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -15,9 +15,9 @@ from typing import Final, Literal, NamedTuple
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.diff.reading import RowBox, RowReader, RuleBox, Side, is_taken
 from reconciler.behaviour.diff.regions import RegionFormatter
-from reconciler.behaviour.diff.usual_examples import UsualExamples
+from reconciler.behaviour.diff.usual_examples import FurtherRule, UsualExamples
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry
+from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, evaluation_key
 from reconciler.behaviour.space.boxes import Box, intersect_box, is_inside, overlaps
 from reconciler.behaviour.space.clauses import Clause, is_expressible
 from reconciler.behaviour.space.domain import REST, ValueSet, covers, intersect, subtract
@@ -31,6 +31,9 @@ When = Literal["before", "after", "both"]
 
 FALLBACK: Final = -1
 """The number of the edit of the endpoint's fallback."""
+_Place = tuple[bool, float, str, str]
+"""The place of a rule in the order of evaluation, in either list; that of the default routing is the last."""
+_LAST: Final[_Place] = (True, 0.0, "", "")
 _MAX_COMPARED: Final = 60  # rules or rows that are compared with each other, one by one
 _MAX_CHECKS: Final = 200_000  # rows times earlier rules of one merge
 
@@ -42,16 +45,12 @@ class Edit(NamedTuple):
     after: RoutingEntry | None
     group: Hashable
 
-    @property
-    def changes_matching(self) -> bool:
-        """Return whether the edit changes what the rule takes: its conditions, its place, or its state."""
-        return _matching(self.before) != _matching(self.after)
-
 
 def _matching(entry: RoutingEntry | None) -> Hashable:
+    """Return what decides which conversations a rule takes, except its name, which decides between equal priorities."""
     if entry is None or not entry.rule.enabled:
         return None
-    return entry.rule.conditions, entry.rule.priority, entry.rule.name
+    return entry.rule.conditions, entry.rule.priority
 
 
 class EditSet(NamedTuple):
@@ -111,7 +110,7 @@ class _Draft:
     earlier: frozenset[int]
     counterparts: frozenset[int]
     takers: frozenset[int]  # the rules that take the conversations before or afterwards
-    rank: int  # in the order of evaluation: of the rule that takes them afterwards, or for `takes` today
+    place: _Place  # of the rule that takes them afterwards, or for `takes` today
     example: Box
 
 
@@ -126,8 +125,13 @@ _NO_RULE: Final = -1
 class _RuleBook:
     """The rules that rows name, by number: a rule with equal conditions and priority in both lists is one."""
 
-    def __init__(self, pairs: WinnerPairs, edits: Sequence[Edit], middle: PivotSlices | None) -> None:
+    def __init__(
+        self, pairs: WinnerPairs, edits: Sequence[Edit], middle: PivotSlices | None, evaluation: Evaluation
+    ) -> None:
         self.rules: list[RuleBox] = []
+        self._evaluation: Evaluation = evaluation
+        self._named: dict[int, NamedRule] = {}
+        self._places: dict[int, _Place] = {_NO_RULE: _LAST}
         self._space = pairs.space
         self._lists = (pairs.old, pairs.new, *([middle] if middle else []))
         self._edit_of: dict[int, int] = {}
@@ -148,24 +152,42 @@ class _RuleBook:
         if place not in self._numbers:
             slices = self._lists[side]
             entry = slices.entries[rank]
-            key = self._key(entry)
+            key = self._identity(entry), entry.rule.conditions
             if key not in self._number_of:
                 self._number_of[key] = len(self.rules)
                 self.rules.append(RuleBox(entry, self._space.box(slices.boxes[rank]), self.edit_of(entry)))
             self._numbers[place] = self._number_of[key]
         return self._numbers[place]
 
+    def place_of_rank(self, side: int, rank: int) -> _Place:
+        """Return the place of a rule of a list in the order of evaluation."""
+        entries = self._lists[side].entries
+        return (False, *evaluation_key(entries[rank], self._evaluation)) if rank < len(entries) else _LAST
+
+    def place(self, number: int) -> _Place:
+        """Return the place of a rule in the order of evaluation."""
+        place = self._places.get(number)
+        if place is None:
+            key = evaluation_key(self.rules[number].entry, self._evaluation)
+            place = self._places[number] = (False, *key)
+        return place
+
     def name(self, number: int) -> NamedRule:
         """Return a rule, and the lists that have it."""
-        entry = self.rules[number].entry
-        key = self._key(entry)
-        old, new = (key in keys for keys in self._keys)
-        when: When = "both" if old and new else "after" if new else "before"
-        return NamedRule(entry, when)
+        if number not in self._named:
+            entry = self.rules[number].entry
+            old, new = (self._has(entries, entry) for entries in self._entries_by_identity)
+            when: When = "both" if old and new else "after" if new else "before"
+            self._named[number] = NamedRule(entry, when)
+        return self._named[number]
+
+    def _has(self, entries: Mapping[Hashable, Sequence[RoutingEntry]], entry: RoutingEntry) -> bool:
+        same = entries.get(self._identity(entry), ())
+        return any(other.rule.conditions == entry.rule.conditions for other in same)
 
     def parts(self, number: int) -> Iterable[int]:
         """Return the numbers of all boxes of a rule with these conditions, in both lists."""
-        return [self.number(*place) for place in self._places[self._whole_key(self.rules[number].entry)]]
+        return [self.number(*place) for place in self._places_of_rule[self._whole_key(self.rules[number].entry)]]
 
     def versions(self, edit: int, side: Side) -> Iterable[int]:
         """Return the numbers of all boxes of an edited rule in a list."""
@@ -174,7 +196,7 @@ class _RuleBook:
         return [self.number(*place) for place in places if place[0] == wanted]
 
     @cached_property
-    def _places(self) -> Mapping[Hashable, Sequence[tuple[int, int]]]:
+    def _places_of_rule(self) -> Mapping[Hashable, Sequence[tuple[int, int]]]:
         return group_pairs((self._whole_key(entry), place) for entry, place in self._all_places())
 
     @cached_property
@@ -187,16 +209,17 @@ class _RuleBook:
                 yield entry, (side, rank)
 
     def _whole_key(self, entry: RoutingEntry) -> Hashable:
-        return self._key(entry.whole)
+        whole = entry.whole
+        return self._identity(whole), whole.rule.conditions
 
-    def _key(self, entry: RoutingEntry) -> Hashable:
+    def _identity(self, entry: RoutingEntry) -> Hashable:
+        """Return what is equal for a rule of both lists; the conditions may still differ, or be those of a part."""
         edit = self.edit_of(entry)
-        return entry.whole.name if edit is None else edit, entry.rule.conditions, entry.rule.priority
+        return entry.whole.name if edit is None else edit, entry.rule.priority
 
     @cached_property
-    def _keys(self) -> tuple[set[Hashable], set[Hashable]]:
-        old, new = ({self._key(entry) for entry in slices.entries} for slices in self._lists[:2])
-        return old, new
+    def _entries_by_identity(self) -> Sequence[Mapping[Hashable, Sequence[RoutingEntry]]]:
+        return [group_pairs((self._identity(entry), entry) for entry in slices.entries) for slices in self._lists[:2]]
 
     def overlapping_before(self, side: int, rank: int, box: Box) -> Iterator[int]:
         """Yield the numbers of the rules of a list before a rank that match a conversation of a box."""
@@ -218,6 +241,16 @@ class _RuleBook:
         return sorted(ranks)
 
 
+def _outermost(boxes: Mapping[int, Box]) -> AbstractSet[int]:
+    """Return the numbers of the boxes that are not inside of another one; of equal boxes, one."""
+    kept: dict[int, Box] = {}
+    for number in sorted(boxes, key=lambda number: (len(boxes[number]), number)):
+        if not any(is_inside(boxes[number], outer) for outer in kept.values()):
+            kept = {other: box for other, box in kept.items() if not is_inside(box, boxes[number])}
+            kept[number] = boxes[number]
+    return kept.keys()
+
+
 class EffectBuilder:
     """Builds the effects of the edits between two lists; `middle` is the old list behind a changed fallback."""
 
@@ -227,12 +260,15 @@ class EffectBuilder:
         formatter: RegionFormatter,
         edits: Sequence[Edit],
         middle: PivotSlices | None,
+        evaluation: Evaluation,
     ) -> None:
         self._pairs, self._space, self._formatter = pairs, pairs.space, formatter
         self._edits = edits
         self._middle = middle
-        self._book = _RuleBook(pairs, edits, middle)
+        self._book = _RuleBook(pairs, edits, middle, evaluation)
         self._usual_examples = UsualExamples(pairs)
+        self._insides: dict[tuple[int, tuple[ValueSet | None, ...]], Box] = {}
+        self._outermost: dict[frozenset[tuple[int, int]], AbstractSet[int]] = {}
 
     def build(self) -> list[Effect]:
         """Return the effects, each with disjoint rows in the order of evaluation."""
@@ -248,7 +284,7 @@ class EffectBuilder:
         alike = group_pairs(((draft.kind, draft.before, draft.after), draft) for draft in drafts)
         merged = [row for group in alike.values() for row in self._merge(group)]
         # Rows of unusual values are read last: most readers need none of them.
-        merged.sort(key=lambda draft: (bool(self._space.unlikely_attributes(draft.box)), draft.rank))
+        merged.sort(key=lambda draft: (bool(self._space.unlikely_attributes(draft.box)), draft.place))
         edits = sorted({edit for draft in drafts for edit in draft.edits})
         earlier = [self._without_contained(draft) for draft in merged]
         reader = self._reader(merged, earlier, edits)
@@ -282,9 +318,10 @@ class EffectBuilder:
         return EffectRow(
             kind=draft.kind,
             where=self._formatter.format_box(tuple(draft.box.items())),
-            earlier=tuple(map(self._book.name, sorted(earlier))),
+            earlier=tuple(map(self._book.name, sorted(earlier, key=self._book.place))),
             counterpart=tuple(
-                None if number == _NO_RULE else self._book.name(number) for number in sorted(draft.counterparts)
+                None if number == _NO_RULE else self._book.name(number)
+                for number in sorted(draft.counterparts, key=self._book.place)
             ),
             before=draft.before,
             after=draft.after,
@@ -345,22 +382,39 @@ class EffectBuilder:
 
     def _cause(self, pair: RankPair, middle_rank: int | None) -> _Cause:
         """Return the edit that moves a pair; `middle_rank` is the rule that takes it behind the new fallback."""
-        first, second = self._pairs.old.entry_of_rank(pair[0]), self._pairs.new.entry_of_rank(pair[1])
-        if self._middle is not None:
-            if not self._edits:
+        taker, later_taker = self._pairs.old.entry_of_rank(pair[0]), self._pairs.new.entry_of_rank(pair[1])
+        first = taker
+        if self._middle is not None and middle_rank is not None:
+            if self._middle.destination_of_rank(middle_rank) == self._pairs.new.destination_of_rank(pair[1]):
                 return _Cause(FALLBACK, "fallback")
-            if middle_rank is not None:
-                if self._middle.destination_of_rank(middle_rank) == self._pairs.new.destination_of_rank(pair[1]):
-                    return _Cause(FALLBACK, "fallback")
-                first = self._middle.entry_of_rank(middle_rank)
-        old, new = self._book.edit_of(first), self._book.edit_of(second)
-        if old is not None and old == new:
-            return _Cause(old, "redirects")
-        if new is not None and (old is None or self._edits[new].changes_matching):
-            return _Cause(new, "takes")
-        if old is not None:
-            return _Cause(old, "releases")
-        return _Cause(FALLBACK, "fallback")
+            first = self._middle.entry_of_rank(middle_rank)
+
+        old, new = self._book.edit_of(first), self._book.edit_of(later_taker)
+        edit = old if new is None or (old is not None and not self._changes_matching(new)) else new
+        if edit is None:
+            return _Cause(FALLBACK, "fallback")
+        if new != edit:
+            return _Cause(edit, "releases")
+        return _Cause(edit, "redirects" if self._book.edit_of(taker) == edit else "takes")
+
+    def _changes_matching(self, number: int) -> bool:
+        """Return whether an edit changes what the rule takes: its conditions, its place, or its state."""
+        before, after, _ = self._edits[number]
+        if before is None or after is None or _matching(before) != _matching(after):
+            return True
+        return before.rule.name != after.rule.name and self._passes_another(before, after)
+
+    def _passes_another(self, before: RoutingEntry, after: RoutingEntry) -> bool:
+        """Return whether a rule with another name is tried in another order among those of its priority."""
+        first, last = sorted((entry.rule.name, entry.id) for entry in (before, after))
+        names = self._names_by_priority[after.rule.priority]
+        return bisect_right(names, first) < bisect_left(names, last)
+
+    @cached_property
+    def _names_by_priority(self) -> Mapping[float, list[tuple[str, str]]]:
+        entries = self._pairs.new.entries
+        names = group_pairs((entry.rule.priority, (entry.rule.name, entry.id)) for entry in entries)
+        return {priority: sorted(group) for priority, group in names.items()}
 
     def _draft(self, pair: RankPair, cause: _Cause, middle: tuple[int, Box] | None) -> _Draft:
         box, example = self._box_of(pair), self._example_of(pair, middle)
@@ -373,7 +427,8 @@ class EffectBuilder:
         earlier = {number for place in places for number in self._book.overlapping_before(*place, box)}
         box, earlier = self._fold_own_version(box, earlier, cause.edit)
         old, new = (self._number(side, rank) for side, rank in zip((0, 1), pair, strict=True))
-        counterpart, rank = (old, pair[0]) if cause.kind == "takes" else (new, pair[1])
+        takes = cause.kind == "takes"
+        counterpart = old if takes else new
         before, after = self._pairs.destinations_of(pair)
         return _Draft(
             edits=frozenset((cause.edit,)),
@@ -384,7 +439,7 @@ class EffectBuilder:
             earlier=frozenset(earlier),
             counterparts=frozenset(() if cause.kind == "redirects" else (counterpart,)),
             takers=frozenset((old, new)),
-            rank=rank,
+            place=self._book.place_of_rank(0, pair[0]) if takes else self._book.place_of_rank(1, pair[1]),
             example=example,
         )
 
@@ -392,8 +447,10 @@ class EffectBuilder:
         return self._book.number(side, rank) if rank < DEFAULT_RANK else _NO_RULE
 
     def _example_of(self, pair: RankPair, middle: tuple[int, Box] | None) -> Box:
-        if middle is not None:
-            return middle[1]
+        if middle is not None and self._middle is not None:
+            rank, free_box = middle
+            examples = UsualExamples(self._pairs, FurtherRule(self._middle, rank))
+            return examples.improve([pair], free_box).box
         narrow = self._pairs.narrow.get(pair)
         box = self._pairs.wide[pair] if narrow is None else narrow.box
         return self._usual_examples.improve([pair], box).box
@@ -433,20 +490,22 @@ class EffectBuilder:
         if len(draft.earlier) > _MAX_COMPARED:
             return draft.earlier
         inside = {number: self._inside(draft.box, number) for number in draft.earlier}
-        kept: dict[int, Box] = {}
-        for number in sorted(inside, key=lambda number: (len(inside[number]), number)):
-            if not any(is_inside(inside[number], outer) for outer in kept.values()):
-                kept = {other: box for other, box in kept.items() if not is_inside(box, inside[number])}
-                kept[number] = inside[number]
-        return kept.keys()
+        key = frozenset((number, id(box)) for number, box in inside.items())
+        if key not in self._outermost:
+            self._outermost[key] = _outermost(inside)
+        return self._outermost[key]
 
     def _inside(self, box: Box, number: int) -> Box:
-        """Return the values of a rule in a box, where they are fewer than those of the box."""
-        result: Box = {}
-        for attribute, part in self._book.rules[number].box.items():
-            here = self._part(box, attribute)
-            if not covers(part, here):
-                result[attribute] = intersect(here, part)
+        """Return a rule's values in a box, where they are fewer than those of the box; equal ones are one object."""
+        rule = self._book.rules[number].box
+        key = number, tuple(map(box.get, rule))
+        result = self._insides.get(key)
+        if result is None:
+            result = self._insides[key] = {}
+            for attribute, part in rule.items():
+                here = self._part(box, attribute)
+                if not covers(part, here):
+                    result[attribute] = intersect(here, part)
         return result
 
     # Merging
@@ -528,6 +587,7 @@ class EffectBuilder:
         takers = frozenset[int]().union(*(row.takers for row in rows))
         if len(rows) * len(every) > _MAX_CHECKS:
             return None
+        example = next((row.example for row in rows if not self._space.lacks_usual_value(row.example)), None)
         for earlier in dict.fromkeys((every - takers, every)):
             is_exact = all(self._keeps(row, earlier) for row in rows)
             if is_exact and all(self._adds_nothing(row, earlier, rows) for row in rows):
@@ -538,7 +598,8 @@ class EffectBuilder:
                     earlier=earlier,
                     counterparts=rows[0].counterparts.union(*(row.counterparts for row in rows)),
                     takers=takers,
-                    rank=max(row.rank for row in rows),
+                    place=max(row.place for row in rows),
+                    example=example or rows[0].example,
                 )
         return None
 

@@ -60,6 +60,7 @@ class RowReader:
         self._rows = rows
         self._rules = rules
         self._edits = edits
+        self._versions_by_side: dict[Side, frozenset[int]] = {}
         self.own_versions = [self._leaves_out_own_version(row) for row in rows]
         self.besides: list[frozenset[int]] = [frozenset() for _ in rows]
         self.leading: frozenset[int] = frozenset()
@@ -77,18 +78,21 @@ class RowReader:
 
     def _own_rules(self, place: int) -> frozenset[int]:
         """Return the edited rules that the words about the own version stand for."""
-        if not self.own_versions[place]:
-            return frozenset()
-        return frozenset(number for number in self._rows[place].named if self._rules.rules[number].edit in self._edits)
+        row = self._rows[place]
+        return self._versions(row.counterpart_side) & row.named if self.own_versions[place] else frozenset()
 
     def _leaves_out_own_version(self, row: RowBox) -> bool:
         """Return whether a row is without everything that the edited rules match in the list of the counterpart."""
-        if not any(self._rules.rules[number].edit in self._edits for number in row.named):
-            return False
-        versions = (
-            number for edit in self._edits if edit >= 0 for number in self._rules.versions(edit, row.counterpart_side)
-        )
-        return all(self._is_left_out(row, number) for number in versions)
+        versions = self._versions(row.counterpart_side)
+        return bool(versions & row.named) and all(self._is_left_out(row, number) for number in versions)
+
+    def _versions(self, side: Side) -> frozenset[int]:
+        """Return the edited rules as they are in a list."""
+        if side not in self._versions_by_side:
+            edits = (edit for edit in self._edits if edit >= 0)
+            versions = (number for edit in edits for number in self._rules.versions(edit, side))
+            self._versions_by_side[side] = frozenset(versions)
+        return self._versions_by_side[side]
 
     def _is_left_out(self, row: RowBox, number: int) -> bool:
         """Return whether a row certainly has no conversation that a rule matches."""

@@ -42,6 +42,7 @@ from reconciler.render.finding_subject import source_location
 from reconciler.render.text.effects import effects_lines, headline_lines
 from reconciler.render.text.findings import findings_text
 from reconciler.table.cells import SYNTAX, write_name, write_scalar
+from reconciler.table.column_values import ColumnValues
 from reconciler.table.compare_sheet import TableEdits, Vocabulary, compare_sheet
 from reconciler.table.manifest_edits import ManifestWriter, find_difference
 from reconciler.table.rows import NO, YES, DecisionTable, build_table
@@ -148,10 +149,16 @@ def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
     offered: dict[int, Sequence[str]] = {}
     for at, column in enumerate(current.table.columns):
         values = current.table.values.get(column.attribute)
-        shown = [write_scalar(values.shown(each), values.spellings) for each in values.offered] if values else []
+        shown = _choices(values) if values else []
         if choices := fixed.get(column.heading) or shown:
             offered[at] = choices
     return write_xlsx(current.table.environment, rows, offered, _guide(current))
+
+
+def _choices(values: ColumnValues) -> list[str]:
+    """Return the cells that a column offers: each of its values, then each of its groups."""
+    texts = [*map(values.shown, values.offered), *sorted(values.groups)]
+    return [write_scalar(text, values.spellings) for text in texts]
 
 
 def _guide(current: CurrentRules) -> list[tuple[str, str]]:
@@ -166,7 +173,16 @@ def _guide(current: CurrentRules) -> list[tuple[str, str]]:
     lines += [("Order of rows", "has no effect: the priority decides, then the rule's name in CXone")]
     lines += [("A removed row", "deletes the rule")]
     lines += [("Share of callers, File", "are for reading, edits have no effect"), ("", ""), ("Column", "Attribute")]
-    return lines + [(each.heading, write_scalar(name)) for name, each in current.table.values.items()]
+    lines += [(each.heading, write_scalar(name)) for name, each in current.table.values.items()]
+    groups = [line for each in current.table.values.values() for line in _group_lines(each)]
+    return [*lines, ("", ""), ("Group", "Its values"), *groups] if groups else lines
+
+
+def _group_lines(values: ColumnValues) -> Iterator[tuple[str, str]]:
+    """Yield the groups of a column, each with its values."""
+    for group, members in sorted(values.groups.items()):
+        texts = [write_scalar(values.shown(value), values.spellings) for value in sorted(members)]
+        yield f"{values.heading}: {write_scalar(group, values.spellings)}", "; ".join(texts)
 
 
 def _read_allowed(options: argparse.Namespace) -> frozenset[str]:
