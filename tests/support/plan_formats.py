@@ -31,6 +31,11 @@ def as_text(made: Plan) -> str:
     return plan_text(made, no_style, TENANT)
 
 
+def as_details(made: Plan) -> str:
+    """The plan for a terminal with every changed field, as -v prints it."""
+    return plan_text(made, no_style, TENANT, TextLimits(verbose=True))
+
+
 def as_github(made: Plan) -> str:
     """The plan for a workflow's log."""
     session = SimpleNamespace(limits=TextLimits(), tenant=TENANT, banner="")
