@@ -6,36 +6,24 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
-from reconciler.behaviour.diff.effects import EditSet
 from reconciler.plan.behaviour_json import impact_to_json
-from reconciler.plan.edits import EditedRule, edits_of_lists
-from reconciler.plan.impact import Impact
-from reconciler.text.phrases import Labels
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES, RoutingDifference
 from tests.support.effect_oracle import oracle_of
 from tests.support.grown_pairs import generate_pair, generate_tangled_pair
+from tests.support.impacts import compare_lists
 from tests.support.random_rules import RulePair, a_pair, entries
 from tests.tiers import FULL
 
-LABELS = Labels({"intent": "intent", "conf": "confidence"})
 BLOCKS = 20
 SIZE = 200 if FULL else 50
 """Pairs of each kind in each block."""
 
 
-def compared(pair: RulePair, work: int | None = None) -> tuple[BehaviourChange, list[EditedRule]]:
-    old, new = entries(pair.old), entries(pair.new)
-    edits = edits_of_lists(old, new, LABELS, words="plan")
-    change = compare_behaviour(old, new, pair.evaluation, work, edited=EditSet([edited.edit for edited in edits]))
-    return change, edits
-
-
 def check(pair: RulePair, work: int | None = None) -> Json:
     """Assert that the effects are exact; return the document."""
-    change, edits = compared(pair, work)
-    document = impact_to_json(Impact(change, edits), QUEUES)
+    impact = compare_lists(entries(pair.old), entries(pair.new), pair.evaluation, work)
+    document = impact_to_json(impact, QUEUES)
     oracle_of(RoutingDifference(pair.old, pair.new, pair.evaluation)).check(document)
     return document
 

@@ -9,16 +9,12 @@ from random import Random
 import pytest
 
 from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.diff.effects import EditSet
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.routing_entry import Evaluation, destination_of_rule, order_entries
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, ValueType
 from reconciler.model.rule import Opaque
 from reconciler.plan.behaviour_json import impact_to_json
-from reconciler.plan.edits import edits_of_lists
-from reconciler.plan.impact import Impact
-from reconciler.text.phrases import Labels
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES
 from tests.support.endpoint_oracle import (
@@ -31,13 +27,13 @@ from tests.support.endpoint_oracle import (
     events_for,
     stage,
 )
+from tests.support.impacts import compare_behind
 from tests.support.random_rules import a_pair, a_rule, attribute, edited, entries, rule
 from tests.tiers import FULL
 
 BLOCKS = 20
 SIZE = 200 if FULL else 25
 NAMES = (INTENT, CONFIDENCE)
-LABELS = Labels({INTENT: "intent", CONFIDENCE: "confidence"})
 
 
 def a_list(random: Random) -> list[Json]:
@@ -46,18 +42,8 @@ def a_list(random: Random) -> list[Json]:
 
 def document(before: Behind, after: Behind, evaluation: Evaluation = "lowest-first") -> Json:
     first, second = stage(before.fallback, after.fallback), stage(after.fallback, before.fallback)
-    old, new = entries(before.rules), entries(after.rules)
-    edits = edits_of_lists(old, new, LABELS, words="plan")
-    has_other_fallback = before.fallback.settings != after.fallback.settings
-    middle = second.pull_back(old) if has_other_fallback else None
-    change = compare_behaviour(
-        first.pull_back(old),
-        second.pull_back(new),
-        evaluation,
-        types=second.types,
-        edited=EditSet([edited.edit for edited in edits], middle),
-    )
-    return impact_to_json(Impact(change, edits), QUEUES)
+    impact = compare_behind(entries(before.rules), entries(after.rules), (first, second), evaluation)
+    return impact_to_json(impact, QUEUES)
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))

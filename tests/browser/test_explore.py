@@ -232,7 +232,7 @@ def squeezed(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-PAGES: Final = {
+PAGES: Final[dict[str, Callable[[], ExplorePage]]] = {
     "bank": bank_page,
     "odd": lambda: a_page(Random(7), 40),
     "empty": lambda: page_of([]),
@@ -579,7 +579,7 @@ def test_groups_help_to_search(browser: Browser, tmp_path: Path) -> None:
         assert ["Gold", "Platinum"] == options.evaluate_all("all => all.map(one => one.value)")
         field.fill("Best of all")
         said = squeezed(page.locator("#answer").inner_text())
-        assert 'tier "Best of all" is not in the list of values. Did you mean: Gold | Platinum' in said
+        assert 'No rule names the tier "Best of all". Did you mean: Gold | Platinum' in said
     assert [] == sight.noise
 
 
@@ -833,7 +833,7 @@ def test_a_script_that_does_not_run_hides_nothing(browser: Browser, tmp_path: Pa
         assert not page.evaluate("document.body.classList.contains('ready')")
 
 
-LARGE: Final = {
+LARGE: Final[dict[str, Callable[[], ExplorePage]]] = {
     "rules": lambda: large_page(10_000),
     "change": lambda: large_change_page(10_000, 100),
 }
@@ -841,9 +841,10 @@ LARGE: Final = {
 
 @pytest.mark.parametrize("name", LARGE)
 def test_ten_thousand_rules_are_fast(name: str, browser: Browser, tmp_path: Path) -> None:
-    """The page's thread opens it in 1.5 s of its processor, and answers in 50 ms; it has at most 3 MB."""
+    """The page's thread opens it in 1.5 s of its processor, and answers in 50 ms for each side; it has at most 3 MB."""
     path = tmp_path / "explore.html"
-    text = html_of(LARGE[name]())
+    made = LARGE[name]()
+    text = html_of(made)
     assert len(text.encode()) <= 3_000_000
     path.write_text(text, encoding="utf-8")
     with seen(browser) as sight:
@@ -863,5 +864,5 @@ def test_ten_thousand_rules_are_fast(name: str, browser: Browser, tmp_path: Path
         })""",
             texts,
         )
-        assert 0 < (worked() - opened) / len(texts) < 0.05
+        assert 0 < (worked() - opened) / len(texts) < 0.05 * len(made.sides)
     assert [] == sight.noise

@@ -16,14 +16,12 @@ from reconciler.model.rule import Queue, Rule, Target, make_condition
 from reconciler.plan.document import plan_to_json
 from reconciler.plan.plan import Plan
 from reconciler.render.change_summary import MIN_GROUP, group_equal_edits
-from reconciler.render.colour import no_style
 from reconciler.render.summary import summarize_plan
-from reconciler.render.text.plan import TextLimits, plan_text
 from tests.support.builders import address, at_least, intent_is, managed, rule, wanted
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES
 from tests.support.parsed_html import parse_as_github, parse_html
-from tests.support.plan_formats import as_drift_markdown, as_html, as_markdown, as_whole_markdown
-from tests.support.plans import TENANT, assessed_plan
+from tests.support.plan_formats import as_details, as_drift_markdown, as_html, as_markdown, as_whole_markdown
+from tests.support.plans import assessed_plan
 
 LONG = [f"value {n}" for n in range(12)]
 
@@ -52,11 +50,6 @@ def grouped(made: Plan) -> list[list[str]]:
         for group in group_equal_edits(summarize_plan(made, "t").changes)
         if len(group) > 1
     ]
-
-
-def as_details(made: Plan) -> str:
-    """The plan for a terminal with every changed field."""
-    return plan_text(made, no_style, TENANT, TextLimits(verbose=True))
 
 
 def test_many_equal_edits_are_one_line() -> None:

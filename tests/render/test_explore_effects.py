@@ -133,7 +133,7 @@ def test_equal_edits_list_their_rules() -> None:
     text = html_of(changed_bank_page())
     assert "<code>6 rules of transfers/</code> confidence 0.6 → 0.8" in text
     assert "<summary>which rules</summary><ul><li><code>transfers/declined-transfer</code>" in text
-    assert f'/blob/{ORIGIN.commit}/manifests/set-0.yaml#L8"' in html_of(large_change_page(40, 2))
+    assert f'/blob/{ORIGIN.commit}/manifests/set-0.yaml#L13"' in html_of(large_change_page(40, 2))
 
 
 def test_the_number_of_rules_is_one_number() -> None:

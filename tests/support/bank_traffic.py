@@ -110,7 +110,8 @@ def records_text() -> str:
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow((*COLUMNS.values(), "count"))
-    for record, number in {**model.records(), **_TEST_CALLS}.items():
+    records: dict[tuple[str, ...], int] = {**model.records(), **_TEST_CALLS}
+    for record, number in records.items():
         writer.writerow((*record, number))
     return out.getvalue()
 

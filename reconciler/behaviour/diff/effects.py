@@ -114,6 +114,13 @@ class _Draft:
     example: Box
 
 
+class _NamedDraft(NamedTuple):
+    """A draft, and the earlier rules that its row names."""
+
+    draft: _Draft
+    earlier: AbstractSet[int]
+
+
 class _Cause(NamedTuple):
     edit: int
     kind: Kind
@@ -283,22 +290,26 @@ class EffectBuilder:
     def _effect(self, drafts: Sequence[_Draft]) -> Effect:
         alike = group_pairs(((draft.kind, draft.before, draft.after), draft) for draft in drafts)
         merged = [row for group in alike.values() for row in self._merge(group)]
-        # Rows of unusual values are read last: most readers need none of them.
-        merged.sort(key=lambda draft: (bool(self._space.unlikely_attributes(draft.box)), draft.place))
         edits = sorted({edit for draft in drafts for edit in draft.edits})
-        earlier = [self._without_contained(draft) for draft in merged]
-        reader = self._reader(merged, earlier, edits)
-        rows = zip(merged, earlier, reader.besides, reader.own_versions, strict=True)
+        named = list(map(self._named, merged))
+        # Rows of unusual values are read last: most readers need none of them.
+        named.sort(key=lambda row: (bool(self._space.unlikely_attributes(row.draft.box)), row.draft.place))
+        reader = self._reader(named, edits)
+        rows = zip(named, reader.besides, reader.own_versions, strict=True)
         return Effect(
             edits=tuple(edits),
             rows=tuple(self._format(*row) for row in rows),
             leading=self._names(reader.leading),
         )
 
-    def _reader(self, drafts: Sequence[_Draft], earlier: Sequence[AbstractSet[int]], edits: Sequence[int]) -> RowReader:
+    def _named(self, draft: _Draft) -> _NamedDraft:
+        box, earlier = self._fold_other_types(draft.box, self._without_contained(draft))
+        return _NamedDraft(replace(draft, box=box), earlier)
+
+    def _reader(self, named: Sequence[_NamedDraft], edits: Sequence[int]) -> RowReader:
         rows = [
-            RowBox(draft.box, draft.earlier, named, "before" if draft.kind == "takes" else "after")
-            for draft, named in zip(drafts, earlier, strict=True)
+            RowBox(draft.box, draft.earlier, earlier, "before" if draft.kind == "takes" else "after")
+            for draft, earlier in named
         ]
         return RowReader(rows, self._book, frozenset(edits))
 
@@ -310,11 +321,11 @@ class EffectBuilder:
 
     def _format(
         self,
-        draft: _Draft,
-        earlier: AbstractSet[int],
+        named: _NamedDraft,
         besides: AbstractSet[int],
         own_version: bool,  # noqa: FBT001 - of `map`
     ) -> EffectRow:
+        draft, earlier = named
         return EffectRow(
             kind=draft.kind,
             where=self._formatter.format_box(tuple(draft.box.items())),
@@ -494,6 +505,22 @@ class EffectBuilder:
         if key not in self._outermost:
             self._outermost[key] = _outermost(inside)
         return self._outermost[key]
+
+    def _fold_other_types(self, box: Box, earlier: AbstractSet[int]) -> tuple[Box, AbstractSet[int]]:
+        """Return a box whose earlier rules leave nothing but values of another type of an attribute without them."""
+        for attribute, domain in enumerate(self._space.domains):
+            here = self._part(box, attribute)
+            if not domain.unlikely & here[0] or len(earlier) > _MAX_COMPARED:
+                continue
+            alone = {number for number in earlier if self._inside(box, number).keys() == {attribute}}
+            rest = [here]
+            for number in alone:
+                part = self._book.rules[number].box[attribute]
+                rest = [piece for values in rest for piece in subtract(domain, values, part)]
+            if len(rest) == 1 and not rest[0][0] & ~domain.unlikely and is_expressible(domain, rest[0]):
+                box = {**box, attribute: rest[0]}
+                earlier = {number for number in earlier - alone if overlaps(box, self._book.rules[number].box)}
+        return box, earlier
 
     def _inside(self, box: Box, number: int) -> Box:
         """Return a rule's values in a box, where they are fewer than those of the box; equal ones are one object."""
