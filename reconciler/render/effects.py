@@ -278,7 +278,8 @@ class _EffectWriter:
             pairs = [(row, part) for row, part in pairs if not row.other_type]
             notes.append(self._other_type_note(others))
 
-        first = edits[0] if edits else None
+        # Words about a rule that perhaps never was in CXone are true for one that was deleted there, too.
+        first = next((edited for edited in edits if edited.is_missing), edits[0] if edits else None)
         return EffectText(
             sign=edit_sign(first),
             subject=_subject(edits),

@@ -23,12 +23,14 @@ from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, format_description, marker_digest
 from reconciler.model.rule import Target, make_condition
 from reconciler.plan.document import read_saved_plan as read_plan
-from reconciler.plan.drift import Acceptance, Drift, Impact, drift_to_json, find_drift
+from reconciler.plan.drift import Acceptance, Drift, drift_to_json, find_drift
+from reconciler.plan.impact import Impact
 from reconciler.plan.plan import PlanOptions, add_findings, draft_plan
+from reconciler.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
 from reconciler.render.drift_summary import acceptance_lines, unaffected_text
+from reconciler.render.effects import OTHERS_UNCHANGED, UNKNOWN_NOTE
 from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.slack import slack_message
-from reconciler.render.text.drift import IMPACT_TITLE
 from reconciler.render.text.environments import drift_row
 from reconciler.watch.cycle import CycleResult, count_drifted
 from tests.support.brute_force import Json
@@ -105,7 +107,7 @@ def test_drift_against_a_plain_evaluator(block: int) -> None:
         assert expected == {live.id for live in drift.in_the_way}, (seed, moved.report)
         assert bool(moved.all) is drift.unaccepted_impact.behaviour.changed, (seed, moved.report)
         text = drift_as_text(drift)
-        assert bool(moved.all) is (IMPACT_TITLE in text), (seed, text)
+        assert bool(moved.all) is (OTHERS_UNCHANGED in text), (seed, text)
         assert text.startswith("No drift.") is not drift.has_drift
         alone = RoutingDifference(tenant.wanted, [*tenant.managed, *tenant.others], tenant.evaluation)
         assert bool(alone.all) is drift_to_json(drift)["behaviour"]["changed"], (seed, alone.report)
@@ -346,7 +348,7 @@ def test_conversations_of_selected_rules_may_go_to_another_rule() -> None:
     assert "pending" == CycleResult(started_at=NOW, plan=drift.plan, drift=drift).status
     text = drift_as_text(drift)
     assert "No drift" not in text
-    assert f'{IMPACT_TITLE}   (share of callers unknown)\n  "gold" or "vip"\n' in text
+    assert f'{OTHERS_UNCHANGED}   (share of callers unknown)\n  "gold" or "vip"\n' in text
     assert "prod: conversations go elsewhere by other rules." in drift_as_text(drift, brief=True)
 
 
@@ -412,7 +414,7 @@ def test_the_brief_form_counts_and_names() -> None:
         "Changed in CXone: cards/vip",
         "Missing in CXone: cards/gold",
         'In the way: "everybody"',
-        IMPACT_TITLE,
+        OTHERS_UNCHANGED,
     ):
         assert line in text
     assert "unmanaged:" not in text
