@@ -34,6 +34,8 @@ _Place = tuple[bool, float, str, str]
 """The place of a rule in the order of evaluation, in either list; that of the default routing is the last."""
 _LAST: Final[_Place] = (True, 0.0, "", "")
 _MAX_COMPARED: Final = 60  # rules or rows that are compared with each other, one by one
+_MAX_COVERING: Final = 12  # earlier rules that together may match all that another one matches
+_MAX_PIECES: Final = 100  # of a box, to find that out
 _MAX_CHECKS: Final = 200_000  # rows times earlier rules of one merge
 
 
@@ -277,7 +279,7 @@ class EffectBuilder:
         return Effect(edits=tuple(edits), rows=tuple(map(self._format, merged)))
 
     def _format(self, draft: _Draft) -> EffectRow:
-        box, numbers = self._fold_other_types(draft.box, self._without_contained(draft))
+        box, numbers = self._fold_other_types(draft.box, draft.earlier)
         earlier = sorted(numbers, key=self._book.place)
         return EffectRow(
             kind=draft.kind,
@@ -398,7 +400,7 @@ class EffectBuilder:
             before=before,
             after=after,
             box=box,
-            earlier=frozenset(earlier),
+            earlier=frozenset(self._without_contained(box, earlier)),
             counterparts=frozenset(() if cause.kind == "redirects" else (counterpart,)),
             takers=frozenset((old, new)),
             place=self._book.place_of_rank(0, pair[0]) if takes else self._book.place_of_rank(1, pair[1]),
@@ -447,12 +449,12 @@ class EffectBuilder:
     def _part(self, box: Box, attribute: int) -> ValueSet:
         return box.get(attribute, self._space.domains[attribute].all)
 
-    def _without_contained(self, draft: _Draft) -> AbstractSet[int]:
-        """Return the earlier rules of a row, without those that match nothing but what another one matches."""
-        if len(draft.earlier) > _MAX_COMPARED:
-            return draft.earlier
-        inside = {number: self._inside(draft.box, number) for number in draft.earlier}
-        key = frozenset((number, id(box)) for number, box in inside.items())
+    def _without_contained(self, box: Box, earlier: AbstractSet[int]) -> AbstractSet[int]:
+        """Return earlier rules without those that match nothing in a box but what another one matches."""
+        if len(earlier) > _MAX_COMPARED:
+            return earlier
+        inside = {number: self._inside(box, number) for number in earlier}
+        key = frozenset((number, id(part)) for number, part in inside.items())
         if key not in self._outermost:
             self._outermost[key] = _outermost(inside)
         return self._outermost[key]
@@ -573,7 +575,7 @@ class EffectBuilder:
                     rows[0],
                     edits=rows[0].edits.union(*(row.edits for row in rows)),
                     box=box,
-                    earlier=earlier,
+                    earlier=frozenset(self._without_contained(box, earlier)),
                     counterparts=rows[0].counterparts.union(*(row.counterparts for row in rows)),
                     takers=takers,
                     place=max(row.place for row in rows),
@@ -591,7 +593,26 @@ class EffectBuilder:
         common = intersect_box(box, tuple(rule.items()))
         if common is None:
             return True
-        return any(_is_inside(common, self._book.rules[other].box) for other in earlier)
+        boxes = [self._book.rules[other].box for other in earlier]
+        if any(_is_inside(common, outer) for outer in boxes):
+            return True
+        touching = [outer for outer in boxes if overlaps(common, outer)]
+        return len(touching) <= _MAX_COVERING and self._is_covered(common, touching, [_MAX_PIECES])
+
+    def _is_covered(self, box: Box, boxes: Sequence[Box], pieces: list[int]) -> bool:
+        """Return whether boxes together hold all of a box; `pieces` counts down the work, and ends it undecided."""
+        touching = [outer for outer in boxes if overlaps(box, outer)]
+        if not touching or pieces[0] <= 0:
+            return False
+        first, *others = touching
+        for attribute, part in first.items():
+            here = self._part(box, attribute)
+            for piece in subtract(self._space.domains[attribute], here, part):
+                pieces[0] -= 1
+                if not self._is_covered({**box, attribute: piece}, others, pieces):
+                    return False
+            box = {**box, attribute: intersect(here, part)}
+        return True
 
     def _adds_nothing(self, row: _Draft, earlier: AbstractSet[int], rows: Sequence[_Draft]) -> bool:
         """Return whether all conversations of a row's box outside the rules `earlier` are in one of the rows."""
