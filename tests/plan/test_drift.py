@@ -9,7 +9,6 @@ from random import Random
 from typing import Any
 
 import pytest
-from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT, UNKNOWN_NOTE
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause

@@ -150,7 +150,7 @@ def _rules(group: Sequence[DriftRule], style: Style) -> Iterator[str]:
     if len(group) > 1:
         names = ", ".join(item.name for item in group)
         yield f"  {style('yellow', pluralize(len(group), 'rule'))}"
-        yield f"      {style('dim', ', '.join(item.name for item in group))}"
+        yield f"      {style('dim', names)}"
     else:
         where = f"   {style('dim', source_location(rule.source))}" if rule.source else ""
         yield f"  {style('yellow', rule.name)}{where}"
