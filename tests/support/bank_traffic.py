@@ -93,7 +93,7 @@ _CONFIDENCES: Final = {
     "": NO_SCORE,
     "none": NO_SCORE,
 }
-_TEST_CALLS: Final = {("", "", "", "", "", "phone", "", "routing"): 31}
+_TEST_CALLS: Final[dict[tuple[str, ...], int]] = {("", "", "", "", "", "phone", "", "routing"): 31}
 """One each night."""
 
 

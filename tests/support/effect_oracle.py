@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import combinations
 from typing import Final
 
 from tests.support.brute_force import Destination, Json, Universe, destination, holds, in_routing_order
@@ -45,10 +46,11 @@ class EffectOracle:
         seen = 0
         for effect in document["effects"]:
             for row in effect["rows"]:
-                inside = self._check_row(row, effect, document["rules"])
+                inside = self._check_row(row, document["rules"])
                 assert not inside & seen, f"{self.report}{row}\nin two rows: {self.universe.example(inside & seen)}"
                 seen |= inside
             self._check_causes(effect, document["rules"])
+            self._check_merged(effect, document["rules"])
             self._check_order(effect, document["rules"])
         for where in document.get("unknown", []):
             seen |= self.universe.all_of(where["where"])
@@ -76,7 +78,7 @@ class EffectOracle:
             found &= ~self.universe.all_of(rules[name]["conditions"])
         return found
 
-    def _check_row(self, row: Json, effect: Json, rules: Json) -> int:
+    def _check_row(self, row: Json, rules: Json) -> int:
         inside = self.inputs_of(row, rules)
         report = f"{self.report}row: {row}\nrules: { {name: rules[name] for name in row['earlier']} }\n"
         assert inside, f"{report}no input"
@@ -203,6 +205,23 @@ class EffectOracle:
                 values += [str(one[key]) for one in versions]
         return tuple(values)
 
+    # Merging
+
+    def _check_merged(self, effect: Json, rules: Json) -> None:
+        """Assert that no two rows are alike but for the listed texts of one attribute, and could be one row."""
+        for first, second in combinations(effect["rows"], 2):
+            if any(first[name] != second[name] for name in ("kind", "before", "after")):
+                continue
+            attribute = _differing_list(first["where"], second["where"])
+            if attribute is None:
+                continue
+            rest = [part for part in first["where"] if part.get("attributeName") != attribute]
+            wheres = [self.universe.all_of(row["where"]) for row in (first, second)]
+            both = self.inputs_of(first, rules) | self.inputs_of(second, rules)
+            one = {"where": rest, "earlier": [*dict.fromkeys((*first["earlier"], *second["earlier"]))]}
+            joined = self.inputs_of(one, rules) & (wheres[0] | wheres[1])
+            assert joined != both, f"{self.report}could be one row:\n{first}\n{second}"
+
     # Order and names
 
     def _check_order(self, effect: Json, rules: Json) -> None:
@@ -249,3 +268,22 @@ def oracle_of(moved: RoutingDifference) -> EffectOracle:
         wins=moved.wins,
         report=f"{moved.evaluation}\nold:\n{rules_text(moved.old)}\nnew:\n{rules_text(moved.new)}\n",
     )
+
+
+def _differing_list(first: list[Json], second: list[Json]) -> str | None:
+    """Return the attribute of the only condition that differs, if both list texts."""
+    one, other = (
+        [part for part in where if part not in beside] for where, beside in ((first, second), (second, first))
+    )
+    if len(one) != 1 or len(other) != 1 or not all(map(_lists_texts, (*one, *other))):
+        return None
+    names = {part["attributeName"] for part in (*one, *other)}
+    attribute = next(iter(names))
+    is_alone = [part.get("attributeName") for part in first].count(attribute) == 1
+    return attribute if len(names) == 1 and is_alone else None
+
+
+def _lists_texts(part: Json) -> bool:
+    values = part["value"] if isinstance(part.get("value"), list) else [part.get("value")]
+    is_list = part.get("operator") in ("equals", "in") and "negate" not in part
+    return is_list and all(isinstance(value, str) for value in values)

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.diff.reading import RowBox, RowReader, RuleBox, Side, is_taken
+from reconciler.behaviour.diff.reading import RowBox, RowReader, RuleBox, Side
 from reconciler.behaviour.diff.regions import RegionFormatter
 from reconciler.behaviour.diff.usual_examples import FurtherRule, UsualExamples
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
@@ -35,6 +35,8 @@ _Place = tuple[bool, float, str, str]
 """The place of a rule in the order of evaluation, in either list; that of the default routing is the last."""
 _LAST: Final[_Place] = (True, 0.0, "", "")
 _MAX_COMPARED: Final = 60  # rules or rows that are compared with each other, one by one
+_MAX_COVERING: Final = 12  # earlier rules that together may match all that another one matches
+_MAX_PIECES: Final = 100  # of a box, to find that out
 _MAX_CHECKS: Final = 200_000  # rows times earlier rules of one merge
 
 
@@ -303,7 +305,7 @@ class EffectBuilder:
         )
 
     def _named(self, draft: _Draft) -> _NamedDraft:
-        box, earlier = self._fold_other_types(draft.box, self._without_contained(draft))
+        box, earlier = self._fold_other_types(draft.box, draft.earlier)
         return _NamedDraft(replace(draft, box=box), earlier)
 
     def _reader(self, named: Sequence[_NamedDraft], edits: Sequence[int]) -> RowReader:
@@ -447,7 +449,7 @@ class EffectBuilder:
             before=before,
             after=after,
             box=box,
-            earlier=frozenset(earlier),
+            earlier=frozenset(self._without_contained(box, earlier)),
             counterparts=frozenset(() if cause.kind == "redirects" else (counterpart,)),
             takers=frozenset((old, new)),
             place=self._book.place_of_rank(0, pair[0]) if takes else self._book.place_of_rank(1, pair[1]),
@@ -496,12 +498,12 @@ class EffectBuilder:
     def _part(self, box: Box, attribute: int) -> ValueSet:
         return box.get(attribute, self._space.domains[attribute].all)
 
-    def _without_contained(self, draft: _Draft) -> AbstractSet[int]:
-        """Return the earlier rules of a row, without those that match nothing but what another one matches."""
-        if len(draft.earlier) > _MAX_COMPARED:
-            return draft.earlier
-        inside = {number: self._inside(draft.box, number) for number in draft.earlier}
-        key = frozenset((number, id(box)) for number, box in inside.items())
+    def _without_contained(self, box: Box, earlier: AbstractSet[int]) -> AbstractSet[int]:
+        """Return earlier rules without those that match nothing in a box but what another one matches."""
+        if len(earlier) > _MAX_COMPARED:
+            return earlier
+        inside = {number: self._inside(box, number) for number in earlier}
+        key = frozenset((number, id(part)) for number, part in inside.items())
         if key not in self._outermost:
             self._outermost[key] = _outermost(inside)
         return self._outermost[key]
@@ -622,7 +624,7 @@ class EffectBuilder:
                     rows[0],
                     edits=rows[0].edits.union(*(row.edits for row in rows)),
                     box=box,
-                    earlier=earlier,
+                    earlier=frozenset(self._without_contained(box, earlier)),
                     counterparts=rows[0].counterparts.union(*(row.counterparts for row in rows)),
                     takers=takers,
                     place=max(row.place for row in rows),
@@ -632,7 +634,34 @@ class EffectBuilder:
 
     def _keeps(self, row: _Draft, earlier: AbstractSet[int]) -> bool:
         """Return whether a row loses no conversation if these rules come before it."""
-        return all(is_taken(self._book.rules, row.box, number, row.earlier) for number in earlier - row.earlier)
+        return all(self._is_taken(row.box, number, row.earlier) for number in earlier - row.earlier)
+
+    def _is_taken(self, box: Box, number: int, earlier: Iterable[int]) -> bool:
+        """Return whether the earlier rules match all that a rule matches in a box; False where it may be so."""
+        rule = self._book.rules[number].box
+        common = intersect_box(box, tuple(rule.items()))
+        if common is None:
+            return True
+        boxes = [self._book.rules[other].box for other in earlier]
+        if any(is_inside(common, outer) for outer in boxes):
+            return True
+        touching = [outer for outer in boxes if overlaps(common, outer)]
+        return len(touching) <= _MAX_COVERING and self._is_covered(common, touching, [_MAX_PIECES])
+
+    def _is_covered(self, box: Box, boxes: Sequence[Box], pieces: list[int]) -> bool:
+        """Return whether boxes together hold all of a box; `pieces` counts down the work, and ends it undecided."""
+        touching = [outer for outer in boxes if overlaps(box, outer)]
+        if not touching or pieces[0] <= 0:
+            return False
+        first, *others = touching
+        for attribute, part in first.items():
+            here = self._part(box, attribute)
+            for piece in subtract(self._space.domains[attribute], here, part):
+                pieces[0] -= 1
+                if not self._is_covered({**box, attribute: piece}, others, pieces):
+                    return False
+            box = {**box, attribute: intersect(here, part)}
+        return True
 
     def _adds_nothing(self, row: _Draft, earlier: AbstractSet[int], rows: Sequence[_Draft]) -> bool:
         """Return whether all conversations of a row's box outside the rules `earlier` are in one of the rows."""
@@ -646,6 +675,4 @@ class EffectBuilder:
 
     def _holds(self, row: _Draft, box: Box, earlier: AbstractSet[int]) -> bool:
         """Return whether a row has all conversations of a box outside the rules `earlier`."""
-        return is_inside(box, row.box) and all(
-            is_taken(self._book.rules, box, number, earlier) for number in row.earlier
-        )
+        return is_inside(box, row.box) and all(self._is_taken(box, number, earlier) for number in row.earlier)
