@@ -7,6 +7,7 @@ from reconciler.behaviour.diff.effects import EffectRow
 from reconciler.behaviour.routing_entry import Destination
 from reconciler.model.rule import Condition, Opaque, Rule
 from reconciler.plan.clauses import EVERY_CONVERSATION, FEW_VALUES, condition_phrases
+from reconciler.plan.impact import Impact
 from reconciler.plan.traffic_shares import ShareRange
 from reconciler.text.escape import sanitize
 from reconciler.text.phrases import Labels, queue_phrase, split_phrase
@@ -77,6 +78,14 @@ def share_phrase(share: ShareRange) -> str:
 def row_phrases(row: EffectRow, labels: Labels, values: int = FEW_VALUES) -> tuple[str, ...]:
     """Return the conditions of a row in words, one text for each attribute."""
     return condition_phrases(row.where, labels, values) or (EVERY_CONVERSATION,)
+
+
+def total_share_phrase(impact: Impact) -> str:
+    """Return the share of all callers that move; with unknown conversations, which may move, too, only its minimum."""
+    if impact.traffic is None:
+        return ""
+    total = impact.traffic.total
+    return share_phrase(total) if impact.behaviour.complete else f"at least {total.least:.1f} %"
 
 
 def listed_intents(row: EffectRow, labels: Labels) -> list[str]:

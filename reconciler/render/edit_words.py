@@ -54,7 +54,7 @@ def edit_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> 
 
 
 def _drift_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
-    """Yield what differs between the manifests and CXone: what somebody did, or what is not applied yet."""
+    """Yield what differs between the manifests and CXone: an edit in CXone, or a change that is not applied yet."""
     if edited.is_missing:
         yield _MISSING
         return

@@ -20,7 +20,7 @@ from reconciler.plan.headline import headline
 from reconciler.plan.impact import Impact
 from reconciler.plan.promises import PromiseResult
 from reconciler.plan.routing_table import entry_name, types_phrase
-from reconciler.plan.traffic_shares import EffectShare, QueueShare, ShareRange, TrafficImpact
+from reconciler.plan.traffic_shares import EffectShare, QueueShare, ShareRange
 from reconciler.plan.words import (
     ALL_VALUES,
     DEFAULT_ROUTING,
@@ -31,6 +31,7 @@ from reconciler.plan.words import (
     row_phrases,
     share_phrase,
     target_name,
+    total_share_phrase,
     two_destinations,
 )
 from reconciler.render.edit_words import edit_sign, edit_texts
@@ -175,7 +176,7 @@ def summarize_effects(
     values: int = FEW_VALUES,
 ) -> EffectsSummary:
     """Return the effects in words; `values` of each list are written, with `ALL_VALUES` every one."""
-    behaviour, traffic = impact.behaviour, impact.traffic
+    behaviour = impact.behaviour
     writer = _EffectWriter(impact, names, labels, values)
     effects = writer.write_all()
     flows = writer.flows() if has_flows(impact) else ()
@@ -183,7 +184,7 @@ def summarize_effects(
     balance, balance_note = _balance(impact, names)
     return EffectsSummary(
         headline=headline(impact, names, labels, promises),
-        share=_total_text(traffic) if behaviour.effects else "",
+        share=_total_text(impact) if behaviour.effects else "",
         effects=effects,
         flows=flows[:_MAX_FLOWS],
         more_flows=f"and {pluralize(len(hidden), 'more flow')}" if hidden else "",
@@ -202,11 +203,11 @@ def premise(impact: Impact, labels: Labels) -> str:
     return f"This holds where {types_phrase(types, labels)}." if types else ""
 
 
-def _total_text(traffic: TrafficImpact | None) -> str:
-    if traffic is None:
+def _total_text(impact: Impact) -> str:
+    if impact.traffic is None:
         return ""
-    sample = sanitize(traffic.sample.period or traffic.sample.name)
-    return f"{share_phrase(traffic.total)} of {sample}"
+    sample = impact.traffic.sample
+    return f"{total_share_phrase(impact)} of {sanitize(sample.period or sample.name)}"
 
 
 def _unknown_texts(impact: Impact, labels: Labels) -> tuple[str, ...]:

@@ -112,10 +112,10 @@ def _broken_promises(plan: Plan) -> tuple[Finding, ...]:
 
 
 def _watch_text(watch: WatchCounts, changed: int) -> str:
-    """Return how many of the changed rules no test and no promise watches; empty if no rule changes."""
+    """Return how many of the changed rules no test and no promise watches; empty if none is so."""
     rest = f"; not decided: {watch.undecided}" if watch.undecided else ""
     text = f"Not tested: {watch.unwatched} of {changed}{rest}."
-    return text if changed else ""
+    return text if changed and (watch.unwatched or watch.undecided) else ""
 
 
 def _endpoint_text(plan: Plan) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -50,10 +51,15 @@ def test_a_hostile_group_is_only_text(name: str) -> None:
 
 
 def test_json_has_the_values() -> None:
-    """A program reads the values; people read the group, in text, comment and page."""
+    """A program reads the values; people read the group, in text, comment, page and the headline."""
     plain = plan_of_group("Billing")
     without = replace(plain, labels=LABELS)
-    assert as_json(without) == as_json(plain)
+    documents = [json.loads(as_json(plan)) for plan in (without, plain)]
+    assert "Billing" in documents[1]["behaviour"].pop("headline")
+    assert "Billing" not in documents[0]["behaviour"].pop("headline")
+    for document in documents:
+        del document["planId"]
+    assert documents[0] == documents[1]
     for name in ("txt", "md", "html"):
         assert "Billing" in FORMS[name](plain), name
         assert "Billing" not in FORMS[name](without), name

@@ -9,7 +9,7 @@ from reconciler.render.finding_subject import source_location
 from reconciler.render.replay import ReplayCase, ReplaySummary
 
 SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
-_MAX_CALLERS: Final = 60
+_MAX_CALLERS: Final = 70
 """Characters of callers in the first column; longer ones stand on a line of their own."""
 _MAX_ROUTE: Final = 60
 _MAX_MEMBERS: Final = 3

@@ -12,7 +12,7 @@ from reconciler.plan.drift import Drift, count_sections
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.impact import Impact, impact_of
 from reconciler.plan.plan import Plan
-from reconciler.plan.words import share_phrase
+from reconciler.plan.words import total_share_phrase
 from reconciler.render.colour import Style
 from reconciler.render.escape_markdown import code_span, escape_markdown, table_cell
 from reconciler.render.summary import failed_tests_title
@@ -88,7 +88,7 @@ def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> Environment
     words = words or ["clean-up"] * bool(plan.changes)
     words += ["endpoint"] * plan.changes_endpoint
     words += [f"{counts['held']:,} held"] if counts["held"] else []
-    impact = _impact_phrase(impact_of(plan)) if moves else "none"
+    impact = "none" if not moves else "not known" if plan.behaviour is None else _impact_phrase(impact_of(plan))
     return EnvironmentRow(
         environment=plan.environment, changes=", ".join(words) or "none", impact=impact, status=status, detail=detail
     )
@@ -98,7 +98,7 @@ def _impact_phrase(impact: Impact) -> str:
     effects = impact.behaviour.effects
     if not effects:
         return "none" if impact.behaviour.complete else "not known"
-    share = f", {share_phrase(impact.traffic.total)} of callers" if impact.traffic else ""
+    share = f", {total_share_phrase(impact)} of callers" if impact.traffic else ""
     return f"{pluralize(len(effects), 'effect')}{share}"
 
 

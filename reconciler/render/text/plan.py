@@ -75,18 +75,21 @@ def _notes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
     """Return the first warnings about changed rules, and the number of all other notes."""
     near, _ = texts.split_notes(summary)
     warnings = [note for note in summary.notes if note.severity == "warning"]
-    shown = list(summary.notes) if limits.verbose else warnings if limits.has_all_warnings else near[: limits.warnings]
-    lines = [line for note in shown for line in _note_lines(note, style, limits)]
+    has_changes = bool(summary.changes or summary.held_changes)
+    is_full = limits.verbose or limits.has_all_warnings or not has_changes
+    listed = warnings if limits.has_all_warnings or not has_changes else near
+    shown = list(summary.notes) if limits.verbose else listed[: limits.warnings]
+    lines = [line for note in shown for line in _note_lines(note, style, limits.names, is_full=is_full)]
     visible = set(map(id, shown))
     hidden = [note for note in summary.notes if id(note) not in visible]
     lines += [f"  {_hidden_notes(hidden, is_rest=bool(shown))}"] if hidden else []
     return [*lines, f"  {summary.acknowledged}"] if summary.acknowledged else lines
 
 
-def _note_lines(note: Finding, style: Style, limits: TextLimits) -> list[str]:
-    """Return a warning: with its hint and its places if all are shown, otherwise its message."""
-    lines = list(finding_lines(note, style, limits.names))
-    return lines if limits.verbose or limits.has_all_warnings else lines[:1]
+def _note_lines(note: Finding, style: Style, names: int, *, is_full: bool) -> list[str]:
+    """Return a warning: its message, and with `is_full` its hint and its places."""
+    lines = list(finding_lines(note, style, names))
+    return lines if is_full else lines[:1]
 
 
 def _hidden_notes(notes: Sequence[Finding], *, is_rest: bool) -> str:
