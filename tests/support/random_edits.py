@@ -376,15 +376,15 @@ def _write_if_valid(folder: Path, replacements: Sequence[Replacement]) -> bool:
 
 
 def _checked(folder: Path) -> Checked | None:
-    """Return the results of the route tests; None for manifests with an error or a broken promise."""
+    """Return the results of the route tests; None for manifests with an error or a promise that is not kept."""
     try:
         manifests = load_manifests(folder)
     except ManifestError:
         return None
     checked = with_promises(check(manifests, manifests.environments[ENVIRONMENT].document))
-    promises = (result.failure for result in checked.tried if isinstance(result, PromiseResult))
-    findings = (*checked.findings, *filter(None, promises))
-    return None if any(finding.severity == "error" for finding in findings) else checked
+    errors = [finding for finding in checked.findings if finding.severity == "error"]
+    promises = [result for result in checked.tried if isinstance(result, PromiseResult)]
+    return None if errors or any(result.failure for result in promises) else checked
 
 
 def _remove_failing_tests(folder: Path, checked: Checked) -> None:
