@@ -23,6 +23,7 @@ from tests.support.rule_texts import (
     Replacement,
     RuleText,
     fields_of,
+    is_inline,
     last_place,
     read_documents,
     read_texts,
@@ -163,7 +164,7 @@ def _add_intent(rule: RuleText, texts: ManifestTexts, random: Random) -> _Draft 
     node = rule.fields["intents"]
     intent = random.choice([one for one in texts.intents if one not in rule.intents])
     last = node.value[-1]
-    separator = ", " if node.flow_style else "\n" + " " * node.start_mark.column + "- "
+    separator = ", " if is_inline(node) else "\n" + " " * node.start_mark.column + "- "
     place = last.end_mark.index
     return _Draft(f"intents + {intent}", [Replacement(rule.path, place, place, separator + _quoted(intent))])
 
@@ -285,7 +286,7 @@ def _add_condition(rule: RuleText, texts: ManifestTexts, random: Random) -> _Dra
     if "when" not in rule.fields:
         return _Draft(detail, [rule.add_lines(["when:", f"  - {condition.text}"])])
     node = rule.fields["when"]
-    if node.flow_style:
+    if is_inline(node):
         return None
     place = last_place(node)
     line = "\n" + " " * node.start_mark.column + f"- {condition.text}"
