@@ -178,10 +178,9 @@ def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
         run = drift.last_runs.get(change.address)
         reasons = ["never applied, or deleted in CXone" if run is None else f"deleted in CXone since {sanitize(run)}"]
     rows = [(row, _columns(row)) for row in summary.rows]
-    remarks = (*reasons, *summary.all_sentences)
-    lines = (*remarks, *(row.before for row, field in rows if field is None))
+    lines = (*reasons, *summary.all_sentences, *(row.before for row, field in rows if field is None))
     fields = tuple(field for _, field in rows if field is not None)
-    return DriftRule(str(change.address), change.source, lines, fields, remarks)
+    return DriftRule(str(change.address), change.source, lines, fields, (*reasons, *filter(None, [note])))
 
 
 def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:

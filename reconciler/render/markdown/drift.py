@@ -27,8 +27,9 @@ def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_comm
     blocks = [f"**{escape_markdown(verdict)}**"] if verdict else []
     blocks.append(f"{code_span(plan.environment)} differs from the manifests: {words.counts_phrase(drift)}.")
     blocks += [*_findings(drift)]
-    blocks += effects_blocks(summary, provenance.links, DRIFT_COLUMNS) if summary.effects else []
-    sections = [block for section in words.drift_sections(drift) for block in _section(section, provenance.links)]
+    blocks += effects_blocks(summary, provenance.links, DRIFT_COLUMNS)
+    sections = [escape_markdown(summary.premise)] if summary.premise else []
+    sections += [block for section in words.drift_sections(drift) for block in _section(section, provenance.links)]
     if sections:
         blocks.append(details("Every field that differs", "\n\n".join(sections) + "\n"))
     blocks += _acceptance(drift)

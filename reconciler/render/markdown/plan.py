@@ -269,7 +269,10 @@ def _foot(summary: PlanSummary, facts: Provenance) -> str:
     parts = [escape_markdown(facts.banner)] if facts.banner else []
     parts.append(f"Plan {code_span(facts.plan_id)}")
     parts += [f"commit {code_span(links.commit[:8])}"] if links.commit else []
-    parts += [f"live rules read {escape_markdown(facts.read_at)}", escape_markdown(summary.tenant_text)]
+    parts += [
+        f"live rules read {escape_markdown(facts.read_at)}",
+        escape_markdown(f"{summary.tenant_text}, {summary.rules_text}"),
+    ]
     parts += [f"{summary.counts['unchanged']:,} unchanged"] if summary.changes else []
     report = f", report and {facts.explore}" if facts.explore else " and report"
     parts += [f"[run log{report}]({links.run})"] if links.run else []

@@ -43,7 +43,7 @@ def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int =
         return "\n".join(lines).rstrip() + "\n"
 
     summary = words.effects_of(drift, ALL_VALUES if is_verbose else FEW_VALUES)
-    effects = list(effects_lines(summary, style, verbose=is_verbose)) if summary.effects or summary.unknown else []
+    effects = list(effects_lines(summary, style, verbose=is_verbose))
     parts = [
         [*_head(drift, summary, style)],
         [line for conflict in plan.conflicts for line in finding_lines(conflict, style)],
