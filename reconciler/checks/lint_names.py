@@ -250,9 +250,9 @@ def _find_problem(condition: Condition, value: Json, known: Mapping[str, Attribu
         return "CXR213", f"{subject} has the type {type_}, and {describe_value(value)} is not of it", hint, "", ()
     if values and canonical_scalar(value) not in entry.canonical_values:
         members = [each for each, group in entry.value_groups.items() if group == value]
-        if members:
-            return "CXR213", f"{quote(value)} is not a declared value of {subject}", _group_hint(members), "", ()
-        return "CXR213", f"{quote(value)} is not a declared value of {subject}", hint, str(value)[:100], values
+        candidates = () if members else values
+        message = f"{quote(value)} is not a declared value of {subject}"
+        return "CXR213", message, _group_hint(members) or hint, str(value)[:100], candidates
     return None
 
 

@@ -1,7 +1,7 @@
 """Sources of rules: the tenant, a file in its place, and live:ENV, manifests:ENV or a file for `cxroute diff`."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +25,7 @@ from reconciler.plan.routing_table import RuleList, desired_entries, live_entrie
 from reconciler.render.text.explain import DisplayNames
 from reconciler.studio.layout import BlockLayout
 from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.phrases import Labels
+from reconciler.text.phrases import Labels, merge_labels
 
 
 def add_live_file_option(parser: argparse.ArgumentParser) -> None:
@@ -114,22 +114,7 @@ def labels(first: DiffSide, second: DiffSide) -> Labels:
     """Return what people read instead of names: the labels of both sides; for two files, the defaults."""
     sessions = [source.session for source in (first, second) if source.session]
     sides = [labels_of(each.manifests, each.environment) for each in sessions] or [short_labels(BotAttributes())]
-    short = {name: label for side in sides for name, label in side.short.items()}
-    texts = {name: label for side in sides for name, label in side.texts.items()}
-    return Labels(short, texts, _common_groups(sides))
-
-
-def _common_groups(sides: Sequence[Labels]) -> dict[str, dict[str, frozenset[str]]]:
-    """Return the groups of values that all sides have, with the same values."""
-    first, *others = sides
-    return {
-        attribute: {
-            group: values
-            for group, values in by_name.items()
-            if all(side.groups.get(attribute, {}).get(group) == values for side in others)
-        }
-        for attribute, by_name in first.groups.items()
-    }
+    return merge_labels(sides)
 
 
 def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, EndpointStage]:

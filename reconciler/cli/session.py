@@ -146,12 +146,9 @@ class Session:
     @property
     def limits(self) -> TextLimits:
         """Return the limits for the text of a plan; -v has none."""
-        verbose = self.output.loudness == "verbose"
-        return (
-            TextLimits(values=ALL_ROWS, rows=ALL_ROWS, names=ALL_ROWS, verbose=True)
-            if verbose
-            else TextLimits(severities=("warning",))
-        )
+        if self.output.loudness == "verbose":
+            return TextLimits(values=ALL_ROWS, rows=ALL_ROWS, names=ALL_ROWS, verbose=True)
+        return TextLimits()
 
     @property
     def command_line(self) -> CommandLine:

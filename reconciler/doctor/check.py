@@ -21,6 +21,7 @@ class CheckResult:
     status: CheckStatus
     message: str
     advice: str = ""
+    is_checked: bool = True  # False: a check would write; in text, the line has no status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

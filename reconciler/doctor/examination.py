@@ -199,7 +199,7 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
         writes = "the scopes routing:write and interaction:write"
         last = f", and which of two priorities comes first (api.evaluation: {environment.api.evaluation})"
     untried = f"{writes}, the path of conversations' contexts ({path}){last}"
-    yield CheckResult("writing", "ok", f"not checked (a check would write): {untried}")
+    yield CheckResult("writing", "ok", f"not checked (a check would write): {untried}", is_checked=False)
 
 
 def lacking(reason: str) -> CheckResult:

@@ -114,7 +114,8 @@ class ValueEntry(f.StrictModel):
         "The group of the value. Where a list has all values of a group, people read the name of the group.", "German"
     )
     _at_least_one = f.require(
-        lambda entry: entry.label is not None or entry.group is not None, "a value with fields needs label, group, or both"
+        lambda entry: entry.label is not None or entry.group is not None,
+        "a value with fields needs label, group, or both",
     )
 
 

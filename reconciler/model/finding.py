@@ -122,8 +122,8 @@ or a value such as `none` instead of the empty text.
 CXR130 split by contact: The last two digits of ContactID choose one of the rule's queues. This is not a random draw.
 CXR131 large block: The block has more than 40,000 bytes, the size of the largest SNIPPET that is known to work. Try the
 text of `cxroute studio build` in Studio's Snippet editor first, use lists (`in`) for intents, or fewer rules.
-CXR132 ambiguous group: A `group` of values has the name or the label of a value of the same attribute, so a text such as
-`language "German"` could mean both. Give the group or the value another name, for example the label `German (Germany)`.
+CXR132 ambiguous group: A `group` of values has the name or the label of a value of the same attribute, so a text such
+as `language "German"` could mean both. Rename the group, or give the value another label, such as `German (Germany)`.
 CXR140 secret in a manifest: A field has the name of a secret, such as `clientSecret`, `password` or `token`. A manifest
 has many readers: everybody who can read the repository, its history and its pipelines. So treat the secret as leaked:
 create a new one in CXone, and switch the old one off; deleting the line is not enough, because the history keeps it.

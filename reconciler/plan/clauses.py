@@ -36,21 +36,16 @@ def clauses_phrase(clauses: Iterable[Clause], labels: Labels, values: int = FEW_
 
 def condition_phrases(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> tuple[str, ...]:
     """Return the conditions in words, one text for each attribute, the intent first."""
-    return tuple(_phrases(clauses, labels, values, shorten_intents=True))
+    return tuple(_phrases(clauses, labels, values))
 
 
-def exception_phrase(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> str:
-    """Return an exception in words. In it the intent is written like any other attribute."""
-    return ", ".join(_phrases(clauses, labels, values, shorten_intents=False))
-
-
-def _phrases(clauses: Iterable[Clause], labels: Labels, values: int, *, shorten_intents: bool) -> Iterator[str]:
+def _phrases(clauses: Iterable[Clause], labels: Labels, values: int) -> Iterator[str]:
     listed = partial(_values, labels, values)
     conditions = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
     order = {name: rank for rank, name in enumerate(labels.short)}
     conditions.sort(key=lambda pair: order.get(pair[0].attribute, len(order)))
     for name, about in group_pairs((pair[0].attribute, pair) for pair in conditions).items():
-        short = _intents(listed, about) if shorten_intents and labels.is_intent(name) else ""
+        short = _intents(listed, about) if labels.is_intent(name) else ""
         yield short or f"{labels.name(name)} {_attribute_phrase(listed, about)}"
     for condition, negate in clauses:
         if isinstance(condition, Opaque):

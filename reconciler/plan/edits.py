@@ -17,6 +17,9 @@ EditAction = Literal[
 ]
 BOUNDS: Final = {"greaterThan": ">", "greaterThanOrEqual": ">=", "lessThan": "<", "lessThanOrEqual": "<="}
 
+DESCRIPTION: Final = "description"
+"""The field that moves no conversation."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldEdit:
@@ -43,13 +46,6 @@ class EditedRule:
         entry = self.edit.after or self.edit.before
         assert entry is not None  # noqa: S101 - an edit has one of them
         return entry
-
-    @property
-    def moves_anybody(self) -> bool:
-        """Return whether the edit may move conversations: not if only texts differ."""
-        return any(field.name not in ("name", "description", "marker", "address") for field in self.fields) or (
-            self.edit.before is None or self.edit.after is None
-        )
 
 
 def compare_fields(before: Rule, after: Rule, labels: Labels) -> Iterator[FieldEdit]:
@@ -95,7 +91,6 @@ def edits_of_changes(
     edits = []
     for change, before, after in moves:
         fields = () if isinstance(change, Create | Delete) else _fields(before, after, labels)
-        # One description of many may differ by its own words: such edits are not equal.
         values = _values(fields) if isinstance(change, Update) else () if isinstance(change, Delete) else id(change)
         group = change.action, change.address.ruleset, values
         edits.append(
@@ -175,7 +170,11 @@ def _action(before: RoutingEntry | None, after: RoutingEntry | None, words: Lite
 
 
 def _values(fields: Iterable[FieldEdit]) -> Hashable:
-    return tuple((field.name, _text(field.before), _text(field.after)) for field in fields)
+    """Return what equal edits have in common: descriptions may differ, because they move no conversation."""
+    return tuple(
+        (field.name,) if field.name == DESCRIPTION else (field.name, _text(field.before), _text(field.after))
+        for field in fields
+    )
 
 
 def _text(value: object) -> str:

@@ -1,9 +1,12 @@
 """The first sentence about a change: its most important move, in at most 30 words."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.diff.effects import EffectRow
+from reconciler.behaviour.routing_entry import Destination
+from reconciler.plan.clauses import EVERY_CONVERSATION
+from reconciler.plan.flows import Flow, flows_of, has_flows
 from reconciler.plan.impact import Impact
 from reconciler.plan.promises import PromiseResult
 from reconciler.plan.traffic_shares import ShareRange
@@ -12,20 +15,35 @@ from reconciler.plan.words import (
     NO_KNOWN_IMPACT,
     Names,
     destination_phrase,
+    listed_intents,
+    names_intent,
     row_phrases,
     share_phrase,
     two_destinations,
 )
-from reconciler.text.escape import pluralize, quote
+from reconciler.text.escape import join_all, pluralize, quote
 from reconciler.text.phrases import Labels
 
 MAX_WORDS: Final = 30
 _FEW: Final = 3  # values of a list in a headline
 
 
+class _Subject(NamedTuple):
+    """Conversations in words; `is_one` for a verb in the singular."""
+
+    words: str
+    is_one: bool
+
+
 class _Move(NamedTuple):
-    row: EffectRow
+    """Conversations with equal destinations: the subjects say the same with less and less detail."""
+
+    before: Destination
+    after: Destination
     share: ShareRange | None
+    intents: int
+    is_usual: bool
+    subjects: Sequence[_Subject]
 
 
 def headline(impact: Impact, names: Names, labels: Labels, promises: Iterable[PromiseResult] = ()) -> str:
@@ -35,15 +53,16 @@ def headline(impact: Impact, names: Names, labels: Labels, promises: Iterable[Pr
         return _broken_text(broken, names)
 
     behaviour = impact.behaviour
-    moves = sorted(_moves(impact), key=_rank)
-    if not moves:
+    moves = _flow_moves(impact, labels) if has_flows(impact) else _row_moves(impact, labels)
+    ordered = sorted(moves, key=_rank)
+    if not ordered:
         sentence = NO_IMPACT if behaviour.complete else NO_KNOWN_IMPACT
         count = len(impact.edits)
         return f"{sentence} {pluralize(count, 'edit')}." if count else sentence
 
-    first, *further = moves
-    rest = f", and {pluralize(len(further), 'more move')}" if further else ""
-    sentences = (f"{text}{rest}." for text in _move_texts(first, names, labels))
+    further = len(ordered) - 1
+    rest = f", and {pluralize(further, 'more move')}" if further else ""
+    sentences = (f"{text}{rest}." for text in _move_texts(ordered[0], names))
     return next(text for text in sentences if len(text.split()) <= MAX_WORDS)
 
 
@@ -54,50 +73,87 @@ def _is_broken(promise: PromiseResult) -> bool:
 def _broken_text(promise: PromiseResult, names: Names) -> str:
     name = quote(promise.name)
     violations = promise.facts.violations
+    short = f"The promise {name} is broken."
     if not violations:
-        return f"The promise {name} is broken."
+        return short if len(short.split()) <= MAX_WORDS else "A promise is broken."
     destination = destination_phrase(violations[0].after, names)
-    return f"The promise {name} breaks: some of its conversations would go to {destination}."
+    long = f"The promise {name} breaks: some of its conversations would go to {destination}."
+    return next(text for text in (long, short, "A promise is broken.") if len(text.split()) <= MAX_WORDS)
 
 
-def _moves(impact: Impact) -> Iterator[_Move]:
+def _row_moves(impact: Impact, labels: Labels) -> Iterator[_Move]:
     behaviour, traffic = impact.behaviour, impact.traffic
     for number, effect in enumerate(behaviour.effects):
         shares = traffic.effects[number].rows if traffic else (None,) * len(effect.rows)
         for row, share in zip(effect.rows, shares, strict=True):
-            yield _Move(row, share)
+            yield _Move(
+                before=row.before,
+                after=row.after,
+                share=share,
+                intents=len(listed_intents(row, labels)),
+                is_usual=not row.other_type,
+                subjects=tuple(_row_subjects(row, labels)),
+            )
 
 
-def _rank(move: _Move) -> tuple[int, bool, float]:
+def _row_subjects(row: EffectRow, labels: Labels) -> Iterator[_Subject]:
+    """Yield the conversations of a row: with all conditions, and with the first one alone."""
+    first, *others = row_phrases(row, labels, _FEW)
+    intents = listed_intents(row, labels) if names_intent(row, labels) else []
+    is_whole = not row.own_version and not any(text.startswith(("if ", "unless ")) for text in (first, *others))
+    if first == EVERY_CONVERSATION:
+        every = "Conversations that earlier rules do not take" if row.earlier else "Every conversation"
+        yield _Subject(every, is_one=not row.earlier) if is_whole else _Subject("Some conversations", is_one=False)
+        return
+    if is_whole:
+        conditions = f" with {', '.join(others)}" if others and intents else "".join(f", {text}" for text in others)
+        words = f"{first}{conditions}"
+        yield _Subject(words, is_one=len(intents) == 1) if intents else _Subject(f"Callers with {words}", is_one=False)
+    yield _Subject(f"Some callers with {first}", is_one=False)
+    if len(intents) > 1:
+        yield _Subject(f"Some callers of {len(intents):,} intents", is_one=False)
+
+
+def _flow_moves(impact: Impact, labels: Labels) -> Iterator[_Move]:
+    attribute = next((name for name, short in labels.short.items() if short == "intent"), "")
+    for flow in flows_of(impact, labels):
+        yield _Move(
+            before=flow.before,
+            after=flow.after,
+            share=flow.share,
+            intents=len(flow.intents),
+            is_usual=True,
+            subjects=tuple(_flow_subjects(flow, labels, attribute)),
+        )
+
+
+def _flow_subjects(flow: Flow, labels: Labels, attribute: str) -> Iterator[_Subject]:
+    count = len(flow.intents)
+    if flow.is_open:
+        yield _Subject("Conversations", is_one=False)
+        return
+    if count <= _FEW:
+        names = [labels.plain_value(attribute, intent) for intent in flow.intents]
+        yield _Subject(join_all(names, "and"), is_one=count == 1)
+    yield _Subject(pluralize(count, "intent"), is_one=count == 1)
+
+
+def _rank(move: _Move) -> tuple[int, bool, float, int]:
     """Return the key by which moves are told: no queue, the default routing, then most callers."""
-    after = move.row.after
-    urgency = 0 if after == () else 1 if after is None else 2
+    urgency = 0 if move.after == () else 1 if move.after is None else 2
     most = move.share.most if move.share else 0.0
-    return urgency, bool(move.row.other_type), -most
+    return urgency, not move.is_usual, -most, -move.intents
 
 
-def _move_texts(move: _Move, names: Names, labels: Labels) -> Iterator[str]:
+def _move_texts(move: _Move, names: Names) -> Iterator[str]:
     """Yield the move in words, with less and less detail."""
-    row = move.row
-    before, after = two_destinations(row.before, row.after, names)
+    before, after = two_destinations(move.before, move.after, names)
     share = f" ({share_phrase(move.share)} of callers)" if move.share else ""
-    for callers in _callers(row, labels):
-        yield f"{callers} {_verb(row, callers)} from {before} to {after}{share}"
-    yield f"Some conversations go elsewhere{share}"
+    is_loss = move.after is None or move.after == ()
+    for subject in move.subjects:
+        verb = "go" if is_loss else "move"
+        ending = ("es" if is_loss else "s") if subject.is_one else ""
+        yield f"{subject.words} {verb}{ending} from {before} to {after}{share}"
 
-
-def _verb(row: EffectRow, callers: str) -> str:
-    """Return the verb: one intent moves, several move."""
-    is_one = '" or "' not in callers and " more" not in callers and not callers.startswith("Some ")
-    if row.after is None or row.after == ():
-        return "goes" if is_one else "go"
-    return "moves" if is_one else "move"
-
-
-def _callers(row: EffectRow, labels: Labels) -> Iterator[str]:
-    """Yield the conversations: with all conditions, and by the first one alone."""
-    phrases = row_phrases(row, labels, _FEW)
-    text = ", ".join(phrases)
-    yield text[:1].upper() + text[1:]
-    if len(phrases) > 1:
-        yield f"Some conversations of {phrases[0]}"
+    place = "another queue" if not is_loss else "no queue" if move.after == () else "the default routing"
+    yield f"Some callers go to {place}{share}"

@@ -1,10 +1,11 @@
 """Destinations, shares and rows of effects in words. Text from outside is safe for a terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from reconciler.behaviour.diff.effects import EffectRow
 from reconciler.behaviour.routing_entry import Destination
+from reconciler.model.rule import Condition, Opaque, Rule
 from reconciler.plan.clauses import EVERY_CONVERSATION, FEW_VALUES, condition_phrases
 from reconciler.plan.traffic_shares import ShareRange
 from reconciler.text.escape import sanitize
@@ -18,6 +19,9 @@ NO_IMPACT: Final = "No conversation goes elsewhere (proven)."
 NO_KNOWN_IMPACT: Final = "No conversation is known to go elsewhere."
 ALL_VALUES: Final = 10**9
 """The limit that shows all values of a list."""
+
+MANY_ROWS: Final = 12
+"""With more rows, a report begins with the flows from queue to queue."""
 
 _SMALLEST: Final = 0.1  # percent: the smallest share with one decimal
 
@@ -73,3 +77,27 @@ def share_phrase(share: ShareRange) -> str:
 def row_phrases(row: EffectRow, labels: Labels, values: int = FEW_VALUES) -> tuple[str, ...]:
     """Return the conditions of a row in words, one text for each attribute."""
     return condition_phrases(row.where, labels, values) or (EVERY_CONVERSATION,)
+
+
+def names_intent(row: EffectRow, labels: Labels) -> bool:
+    """Return whether a row has a condition on the intent."""
+    return any(isinstance(part, Condition) and labels.is_intent(part.attribute) for part, _ in row.where)
+
+
+def listed_intents(row: EffectRow, labels: Labels) -> list[str]:
+    """Return the intents that a row lists."""
+    return _intents((part for part, negate in row.where if not negate), labels)
+
+
+def intents_of_rule(rule: Rule, labels: Labels) -> list[str]:
+    """Return the intents that a rule lists."""
+    return _intents(rule.conditions, labels)
+
+
+def _intents(parts: Iterable[Condition | Opaque], labels: Labels) -> list[str]:
+    lists = (
+        part
+        for part in parts
+        if isinstance(part, Condition) and part.operator in ("equals", "in") and labels.is_intent(part.attribute)
+    )
+    return [str(value) for part in lists for value in part.values]

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.rule import Condition, Opaque, Rule
-from reconciler.plan.edits import BOUNDS, EditedRule, FieldEdit
+from reconciler.plan.clauses import clauses_phrase
+from reconciler.plan.edits import BOUNDS, DESCRIPTION, EditedRule, FieldEdit
 from reconciler.text.escape import join_first, quote, sanitize
-from reconciler.text.phrases import Labels, condition_phrase, queues_phrase
+from reconciler.text.phrases import Labels, queues_phrase
 
 _SIGNS: Final = {
     "create": "create",
@@ -39,7 +41,8 @@ def edit_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> 
     before, after = edited.edit.before, edited.edit.after
     drift = _DRIFT.get(edited.action)
     fields = [field for field in edited.fields if drift is None or field.name != "enabled"]
-    texts = [text for field in fields for text in _field_texts(field, names, labels)]
+    routing = [field for field in fields if field.name != DESCRIPTION]
+    texts = [text for field in routing or fields for text in _field_texts(field, names, labels)]
     if drift is not None:
         head = f"{drift} {texts[0]}" if edited.action == "changed" and texts else drift
         yield head
@@ -60,15 +63,15 @@ def _new_rule(rule: Rule, names: Mapping[str, str]) -> str:
 
 
 def _field_texts(field: FieldEdit, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
-    if field.attribute:
-        yield from _condition_texts(field, labels)
-    elif field.name in ("queue", "targets"):
+    if field.name in ("queue", "targets"):
         before, after = (queues_phrase(targets, names) for targets in (field.before, field.after))  # type: ignore[arg-type]
         yield f"queue {before} -> {after}"
     elif field.name == "enabled":
         yield "switched on" if field.after else "switched off"
-    elif field.name == "description":
-        yield "description"
+    elif field.name == DESCRIPTION:
+        yield DESCRIPTION
+    elif isinstance(field.before, tuple):
+        yield from _condition_texts(field, labels)
     else:
         yield f"{sanitize(field.name)} {quote(field.before)} -> {quote(field.after)}"
 
@@ -82,9 +85,16 @@ def _condition_texts(field: FieldEdit, labels: Labels) -> Iterator[str]:
             yield _changed_condition(old, new, labels)
             return
     for part in removed:
-        yield f"removes {condition_phrase(part, labels)}"
+        yield f"removes {_condition(part, labels)}"
     for part in added:
-        yield f"adds {condition_phrase(part, labels)}"
+        yield f"adds {_condition(part, labels)}"
+
+
+def _condition(part: Condition | Opaque, labels: Labels) -> str:
+    """Return `customer tier Gold or Platinum`."""
+    phrase = clauses_phrase([Clause(part)], labels)
+    is_short = isinstance(part, Condition) and labels.is_intent(part.attribute) and part.operator in _LISTS
+    return f"intent {phrase}" if is_short else phrase
 
 
 def _changed_condition(old: Condition, new: Condition, labels: Labels) -> str:
@@ -93,14 +103,14 @@ def _changed_condition(old: Condition, new: Condition, labels: Labels) -> str:
         return f"{name} {quote(old.value)} -> {quote(new.value)}"
     if {old.operator, new.operator} <= _LISTS:
         return _changed_list(old, new, labels)
-    return f"{condition_phrase(old, labels)} -> {condition_phrase(new, labels)}"
+    return f"{_condition(old, labels)} -> {_condition(new, labels)}"
 
 
 def _changed_list(old: Condition, new: Condition, labels: Labels) -> str:
     name = labels.name(new.attribute)
     removed = [value for value in old.values if value not in new.values]
     added = [value for value in new.values if value not in old.values]
-    write = partial(labels.value, new.attribute)
+    write = partial(labels.plain_value, new.attribute)
     if len(old.values) == len(new.values) == 1:
         return f"{name} {write(old.values[0])} -> {write(new.values[0])}"
     parts = []

@@ -5,16 +5,16 @@ number, but it never omits a condition.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow, NamedRule
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry
-from reconciler.model.rule import Condition, Source
+from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
+from reconciler.model.rule import Source
 from reconciler.plan.clauses import FEW_VALUES, clauses_phrase
 from reconciler.plan.edits import EditedRule
+from reconciler.plan.flows import Flow, flows_of, has_flows
 from reconciler.plan.headline import headline
 from reconciler.plan.impact import Impact
 from reconciler.plan.promises import PromiseResult
@@ -24,55 +24,77 @@ from reconciler.plan.words import (
     ALL_VALUES,
     DEFAULT_ROUTING,
     Names,
+    intents_of_rule,
+    listed_intents,
     name_with_id,
+    names_intent,
     row_phrases,
     share_phrase,
     target_name,
     two_destinations,
 )
 from reconciler.render.edit_words import edit_sign, edit_texts
+from reconciler.render.rule_names import RuleNames
 from reconciler.text.escape import join_all, pluralize, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase
 
 OTHERS_UNCHANGED: Final = "Everyone else: no change (proven)."
 UNKNOWN_NOTE: Final = "Not known: the rules overlap in too many ways, and the analysis stopped at its bound for"
 WAITING_NOTE: Final = "The tenant's settings decide whether conversations that already wait are routed again."
-MANY_ROWS: Final = 12
-"""With more rows, a report begins with the flows from queue to queue."""
-_MAX_FLOWS: Final = 12
-_MAX_NAMED: Final = 6
-"""With more earlier rules, they are written by RuleSet."""
+_MAX_FLOWS: Final = 8
 _MAX_COUNTERPARTS: Final = 2
 _MAX_QUIET: Final = 5
 _MAX_UNKNOWN: Final = 5
 _FLOW_INTENTS: Final = 2
+_FEW_INTENTS: Final = 3
+ALL_OTHERS: Final = "all others"
+NO_LONGER_MATCHED: Final = "no longer matched"
+NEWLY_MATCHED: Final = "newly matched"
 _SAME: Final = "..."
+EARLIER_KEEP: Final = "Earlier rules keep theirs:"
+OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
+"""The end of the note about rows that a text without details leaves out."""
+_FEW_REPEATED: Final = 2
+"""So many equal conditions are written once; fewer ones if they have many words."""
+_MANY_WORDS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowText:
-    """Conversations that go to another queue, in words. `lead` has the conditions that the row before has, too."""
+    """Conversations that go to another queue, in words.
+
+    Rows are read from the top. `...` stands for all conditions but the last one of the nearest row above that is
+    written in full; of a destination, for that of the row above.
+    """
 
     callers: str
     phrases: tuple[str, ...]
-    repeated: int  # number of the first phrases that are those of the row before
+    repeated: int  # number of the first phrases for which `...` stands
     before: str
     after: str
     share: str  # `1.9 %`; empty without a sample
     by: str  # who takes them instead: `by general/catch-all`; empty if the same rule does
     example: str
+    short_before: str = ""  # `...` for a split that the row above has, too
+    short_after: str = ""
+    all_callers: str = ""  # with every value of each list; empty if `callers` has them
 
     @property
     def short_callers(self) -> str:
-        """Return the conversations, with `...` for the conditions that the row before has, too."""
+        """Return the conversations, with `...` for the conditions that rows above have, too."""
         if not self.repeated:
             return self.callers
-        return ", ".join([_SAME, *(self.phrases[self.repeated :] or ("all others",))])
+        return ", ".join([_SAME, *(self.phrases[self.repeated :] or (ALL_OTHERS,))])
 
     @property
     def route(self) -> str:
         """Return `"Card Services" -> "General"`."""
         return f"{self.before} -> {self.after}"
+
+    @property
+    def short_route(self) -> str:
+        """Return the route, with `...` for a split that the row above has, too."""
+        return f"{self.short_before or self.before} -> {self.short_after or self.after}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +131,7 @@ class FlowText:
     after: str
     share: str
     intents: str  # `12 intents: "a", "b", ...`
+    few_intents: str  # `12 intents`; up to two by name
     rules: str  # `3 rules`
 
 
@@ -155,8 +178,7 @@ def summarize_effects(
     behaviour, traffic = impact.behaviour, impact.traffic
     writer = _EffectWriter(impact, names, labels, values)
     effects = writer.write_all()
-    rows = sum(len(effect.rows) for effect in behaviour.effects)
-    flows = writer.flows() if rows > MANY_ROWS else ()
+    flows = writer.flows() if has_flows(impact) else ()
     hidden = flows[_MAX_FLOWS:]
     balance, balance_note = _balance(impact, names)
     return EffectsSummary(
@@ -197,13 +219,20 @@ def _unknown_texts(impact: Impact, labels: Labels) -> tuple[str, ...]:
 
 
 def _quiet_text(impact: Impact) -> str:
-    """Return the edits that move nobody in one line."""
+    """Return the edits that move nobody in one line; the headline says it if no edit moves anyone."""
     moving = {number for effect in impact.behaviour.effects for number in effect.edits}
-    quiet = [edited for number, edited in enumerate(impact.edits) if number not in moving]
-    if not quiet or not impact.behaviour.complete or not moving:
+    rules = RuleNames(impact)
+    quiet = [
+        edited
+        for number, edited in enumerate(impact.edits)
+        if number not in moving and not rules.takes_part(edited.entry)
+    ]
+    if not quiet or not impact.behaviour.complete:
         return ""
     shown = [_quiet_edit(edited) for edited in quiet[:_MAX_QUIET]]
     rest = f" and {len(quiet) - len(shown)} more" if len(quiet) > len(shown) else ""
+    if not moving:
+        return f"Edited: {', '.join(shown)}{rest}."
     verb = "moves" if len(quiet) == 1 else "move"
     return f"{pluralize(len(quiet), 'further edit')} {verb} nobody (proven): {', '.join(shown)}{rest}."
 
@@ -213,44 +242,42 @@ def _quiet_edit(edited: EditedRule) -> str:
     return f"{entry_name(edited.entry)} ({fields})"
 
 
+def order_effects(impact: Impact, labels: Labels) -> list[tuple[Effect, EffectShare | None]]:
+    """Return the effects in reading order, those of most callers first, each with its share of a sample."""
+    effects, traffic = impact.behaviour.effects, impact.traffic
+    shares: Sequence[EffectShare | None] = traffic.effects if traffic else (None,) * len(effects)
+
+    def rank(pair: tuple[Effect, EffectShare | None]) -> tuple[float, int]:
+        effect, share = pair
+        intents = {intent for row in effect.rows for intent in listed_intents(row, labels)}
+        return -(share.total.most if share else 0.0), -len(intents)
+
+    return sorted(zip(effects, shares, strict=True), key=rank)
+
+
 class _EffectWriter:
     def __init__(self, impact: Impact, names: Names, labels: Labels, values: int) -> None:
         self._impact = impact
         self._names = names
         self._labels = labels
         self._values = values
-        regions = impact.behaviour.regions
-        self._takers = {
-            id(entry.whole)
-            for region in regions
-            for entry in (*region.before_rules, *region.after_rules)
-            if entry is not None
-        }
+        self._rules = RuleNames(impact, every=values >= ALL_VALUES)
 
     def write_all(self) -> tuple[EffectText, ...]:
         """Return the effects, those of most callers first."""
-        effects = self._impact.behaviour.effects
-        traffic = self._impact.traffic
-        shares: Sequence[EffectShare | None] = traffic.effects if traffic else (None,) * len(effects)
-        pairs = sorted(zip(effects, shares, strict=True), key=self._rank)
-        return tuple(self._write(effect, share) for effect, share in pairs)
-
-    def _rank(self, pair: tuple[Effect, EffectShare | None]) -> tuple[float, int]:
-        effect, share = pair
-        intents = {intent for row in effect.rows for intent in self._intents(row)}
-        return -(share.total.most if share else 0.0), -len(intents)
+        return tuple(self._write(effect, share) for effect, share in order_effects(self._impact, self._labels))
 
     def _write(self, effect: Effect, share: EffectShare | None) -> EffectText:
         edits = [self._impact.edits[number] for number in effect.edits if number != FALLBACK]
         shares = share.rows if share else (None,) * len(effect.rows)
-        usual = [(row, part) for row, part in zip(effect.rows, shares, strict=True) if not row.other_type]
-        others = [(row, part) for row, part in zip(effect.rows, shares, strict=True) if row.other_type]
-        rows = self._rows(effect, usual)
-        notes = self._notes(effect)
+        pairs = list(zip(effect.rows, shares, strict=True))
+        notes = self._rules.leading_notes(effect)
+
+        others = [row for row in effect.rows if row.other_type]
         if others and self._values < ALL_VALUES:
-            notes.append(self._other_type_note([row for row, _ in others]))
-        else:
-            rows += self._rows(effect, others)
+            pairs = [(row, part) for row, part in pairs if not row.other_type]
+            notes.append(self._other_type_note(others))
+
         first = edits[0] if edits else None
         return EffectText(
             sign=edit_sign(first),
@@ -258,39 +285,78 @@ class _EffectWriter:
             edits=tuple(edit_texts(first, self._names, self._labels)) if first else (),
             members=tuple(MemberText(name=entry_name(edited.entry), source=edited.source) for edited in edits),
             share=share_phrase(share.total) if share else "",
-            rows=tuple(rows),
+            rows=tuple(self._rows(pairs, edits)),
             notes=tuple(notes),
         )
 
-    def _rows(self, effect: Effect, pairs: Sequence[tuple[EffectRow, ShareRange | None]]) -> list[RowText]:
-        texts: list[RowText] = []
-        for row, share in pairs:
-            phrases = (*row_phrases(row, self._labels, self._values), *self._own_phrases(effect, row))
-            before, after = two_destinations(row.before, row.after, self._names)
-            texts.append(
-                RowText(
-                    callers=", ".join(phrases),
-                    phrases=phrases,
-                    repeated=_common(texts[-1].phrases, phrases) if texts else 0,
-                    before=before,
-                    after=after,
-                    share=share_phrase(share) if share else "",
-                    by=self._by(row),
-                    example=conversation_phrase(row.example.attributes, self._labels, row.example.absent),
-                )
+    def _rows(
+        self, pairs: Sequence[tuple[EffectRow, ShareRange | None]], edits: Sequence[EditedRule]
+    ) -> Iterator[RowText]:
+        conditions = self._conditions([row for row, _ in pairs], edits)
+        head: tuple[str, ...] = ()
+        above = ("", "")
+        for (row, share), phrases in zip(pairs, conditions, strict=True):
+            repeated = _repeated(head, phrases)
+            head = head if repeated else phrases
+            exclusions = tuple(self._exclusions(row))
+            every = (*phrases, *exclusions)
+            whole = (*row_phrases(row, self._labels, ALL_VALUES), *exclusions)
+            routes = two_destinations(row.before, row.after, self._names)
+            short = [
+                _SAME if _is_split(text) and text == last else text for text, last in zip(routes, above, strict=True)
+            ]
+            above = routes
+            yield RowText(
+                callers=", ".join(every),
+                phrases=every,
+                repeated=repeated,
+                before=routes[0],
+                after=routes[1],
+                short_before=short[0],
+                short_after=short[1],
+                share=share_phrase(share) if share else "",
+                by=self._by(row),
+                example=conversation_phrase(row.example.attributes, self._labels, row.example.absent),
+                all_callers="" if sorted(whole) == sorted(every) else ", ".join(whole),
             )
-        return texts
 
-    def _own_phrases(self, effect: Effect, row: EffectRow) -> Iterator[str]:
-        """Yield what an edited rule still matches, where its conditions before and after differ in several ways."""
-        own = [rule for rule in row.earlier if self._is_cause(effect, rule)]
-        if own:
-            yield "no longer matched" if row.kind == "releases" else "newly matched"
+    def _conditions(self, rows: Sequence[EffectRow], edits: Sequence[EditedRule]) -> Sequence[tuple[str, ...]]:
+        """Return the conditions of each row in words: the intent first, then those that most rows have."""
+        own = self._own_intents(edits)
+        phrases = [row_phrases(row, self._labels, self._values) for row in rows]
+        counts = Counter(phrase for each in phrases for phrase in each)
+        ordered: list[tuple[str, ...]] = []
+        for row, each in zip(rows, phrases, strict=True):
+            intents = listed_intents(row, self._labels)
+            first = [phrase for phrase in each[:1] if names_intent(row, self._labels)]
+            rest = sorted(each[len(first) :], key=lambda phrase: -counts[phrase])
+            if own and own == set(intents):
+                first = [f"their {len(own)} intents"]
+            ordered.append((*first, *rest))
+        return ordered
 
-    def _is_cause(self, effect: Effect, rule: NamedRule) -> bool:
-        edits = (self._impact.edits[number].edit for number in effect.edits if number != FALLBACK)
-        whole = rule.entry.whole
-        return any(whole is entry for edit in edits for entry in (edit.before, edit.after))
+    def _own_intents(self, edits: Sequence[EditedRule]) -> set[str]:
+        """Return the intents of several rules, if they are too many to list; an empty set if the edit changes them."""
+        if len(edits) == 1 or self._values >= ALL_VALUES:
+            return set()
+        before, after = (
+            {
+                intent
+                for edited in edits
+                if (entry := getattr(edited.edit, side)) is not None
+                for intent in intents_of_rule(entry.rule, self._labels)
+            }
+            for side in ("before", "after")
+        )
+        same = before if not after else after if not before or before == after else set[str]()
+        return same if len(same) > _FEW_INTENTS else set()
+
+    def _exclusions(self, row: EffectRow) -> Iterator[str]:
+        """Yield what a row excludes, besides the rows above and the rules of the note."""
+        if row.own_version:
+            yield NEWLY_MATCHED if row.kind == "takes" else NO_LONGER_MATCHED
+        if row.besides:
+            yield f"except those of {self._rules.folded(row.besides, 'and')}"
 
     def _by(self, row: EffectRow) -> str:
         if row.kind == "redirects":
@@ -299,106 +365,58 @@ class _EffectWriter:
         named = list(dict.fromkeys(entry_name(entry) for entry in rules))
         if named == [entry_name(None)]:
             return ""  # the destination says it: the default routing
-        shown = named[:_MAX_COUNTERPARTS]
+        is_short = len(named) <= _MAX_COUNTERPARTS or self._values >= ALL_VALUES
+        shown = named if is_short else named[: _MAX_COUNTERPARTS - 1]
         rest = f" and {len(named) - len(shown)} more" if len(named) > len(shown) else ""
         word = "from" if row.kind == "takes" else "by"
         return f"{word} {', '.join(shown)}{rest}"
-
-    def _notes(self, effect: Effect) -> list[str]:
-        """Return sentences about the earlier rules of an effect."""
-        own = {id(rule.entry.whole) for row in effect.rows for rule in row.counterpart if rule is not None}
-        keeping: dict[str, RoutingEntry] = {}
-        changing: dict[str, RoutingEntry] = {}
-        for row in effect.rows:
-            for rule in row.earlier:
-                whole = rule.entry.whole
-                if self._is_cause(effect, rule) or id(whole) in own:
-                    continue
-                target = changing if id(whole) in self._takers else keeping
-                target[entry_name(whole)] = whole
-        notes = [f"Earlier rules keep theirs: {_folded(keeping)}"] if keeping else []
-        if changing:
-            notes.append(f"Without conversations that these rules match: {_folded(changing)}")
-        return notes
 
     def _other_type_note(self, rows: Sequence[EffectRow]) -> str:
         attributes = dict.fromkeys(self._labels.name(name) for row in rows for name in row.other_type)
         return (
             f"Also some conversations in which {join_all(attributes, 'or')} is of another type, text or number,"
-            f" than the rules compare it with: {pluralize(len(rows), 'row')}, which -v and JSON list"
+            f" than the rules compare it with: {pluralize(len(rows), 'row')}{OTHER_TYPES_PLACE}"
         )
-
-    # Flows
 
     def flows(self) -> tuple[FlowText, ...]:
         """Return the flows from queue to queue, those of most callers first."""
-        effects, traffic = self._impact.behaviour.effects, self._impact.traffic
-        found: dict[tuple[Destination, Destination], _Flow] = {}
-        for number, effect in enumerate(effects):
-            shares = traffic.effects[number].rows if traffic else (None,) * len(effect.rows)
-            for row, share in zip(effect.rows, shares, strict=True):
-                flow = found.setdefault((row.before, row.after), _Flow())
-                flow.add(effect, share, self._intents(row))
-        limit = traffic.total.most if traffic else 0.0
-        ordered = sorted(found.items(), key=lambda item: (-item[1].most, -len(item[1].intents)))
-        return tuple(self._flow(pair, flow, limit) for pair, flow in ordered)
+        return tuple(map(self._flow, flows_of(self._impact, self._labels)))
 
-    def _flow(self, pair: tuple[Destination, Destination], flow: "_Flow", limit: float) -> FlowText:
-        before, after = two_destinations(*pair, self._names)
-        most = min(flow.most, limit)
-        largest = [intent for intent, _ in flow.intents.most_common(_FLOW_INTENTS)]
-        attribute = next((name for name, short in self._labels.short.items() if short == "intent"), "")
-        names = ", ".join(map(partial(self._labels.value, attribute), largest))
-        count = len(flow.intents)
-        intents = "any intent" if flow.is_open else names if count <= len(largest) else f"{count} intents: {names}, ..."
+    def _flow(self, flow: Flow) -> FlowText:
+        before, after = two_destinations(flow.before, flow.after, self._names)
         rules = len(flow.edits)
+        names, few = self._flow_intents(flow)
         return FlowText(
             before=before,
             after=after,
-            share=share_phrase(ShareRange(min(flow.least, most), most)) if self._impact.traffic else "",
-            intents=intents,
+            share=share_phrase(flow.share) if flow.share else "",
+            intents=few if names in ("", few) else f"{few}: {names}, ...",
+            few_intents=few,
             rules=pluralize(rules, "rule") if rules else "the endpoint's fallback",
         )
 
-    def _intents(self, row: EffectRow) -> list[str]:
-        """Return the intents that a row lists."""
-        values: list[str] = []
-        for part, negate in row.where:
-            is_intent = isinstance(part, Condition) and self._labels.is_intent(part.attribute)
-            if isinstance(part, Condition) and is_intent and not negate and part.operator in ("equals", "in"):
-                values += map(str, part.values)
-        return values
+    def _flow_intents(self, flow: Flow) -> tuple[str, str]:
+        """Return the names of the largest intents, and the number of all, or the names again if there are few."""
+        if flow.is_open:
+            return "", "any intent"
+        attribute = next((name for name, short in self._labels.short.items() if short == "intent"), "")
+        largest = [intent for intent, _ in flow.intents.most_common(_FLOW_INTENTS)]
+        names = ", ".join(map(partial(self._labels.plain_value, attribute), largest))
+        count = len(flow.intents)
+        return names, names if count <= len(largest) else pluralize(count, "intent")
 
 
-class _Flow:
-    """The rows from one destination to another one."""
-
-    def __init__(self) -> None:
-        self.least = 0.0
-        self.most = 0.0
-        self.intents: Counter[str] = Counter()
-        self.edits: set[int] = set()
-        self.is_open = False  # a row lists no intents
-
-    def add(self, effect: Effect, share: ShareRange | None, intents: Sequence[str]) -> None:
-        """Add a row of an effect."""
-        self.edits.update(number for number in effect.edits if number != FALLBACK)
-        self.is_open = self.is_open or not intents
-        for intent in intents:
-            self.intents[intent] += 1
-        if share is not None:
-            self.least += share.least
-            self.most += share.most
+def _repeated(head: Sequence[str], phrases: Sequence[str]) -> int:
+    """Return how many first conditions `...` can stand for: all but the last one of the row written in full."""
+    count = len(head) - 1
+    if count < 1 or tuple(phrases[:count]) != tuple(head[:count]):
+        return 0
+    is_long = len(" ".join(head[:count]).split()) >= _MANY_WORDS
+    return count if count >= _FEW_REPEATED or is_long else 0
 
 
-def _common(first: Sequence[str], second: Sequence[str]) -> int:
-    """Return how many leading phrases are equal, if they are worth an ellipsis."""
-    count = 0
-    for one, other in zip(first, second, strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
+def _is_split(destination: str) -> bool:
+    return " % " in destination
 
 
 def _subject(edits: Sequence[EditedRule]) -> str:
@@ -409,21 +427,6 @@ def _subject(edits: Sequence[EditedRule]) -> str:
     address = edits[0].entry.address
     place = f" of {sanitize(address.ruleset)}/" if address else ""
     return f"{len(edits)} rules{place}"
-
-
-def _folded(rules: Mapping[str, RoutingEntry]) -> str:
-    """Return names of rules: many by RuleSet, very many counted."""
-    if len(rules) <= _MAX_NAMED:
-        return ", ".join(rules)
-    sets: dict[str, list[str]] = {}
-    for name, entry in rules.items():
-        place = f"{sanitize(entry.address.ruleset)}/*" if entry.address else "rules that are not managed"
-        sets.setdefault(place, []).append(name)
-    texts = [names[0] if len(names) == 1 else f"{place} ({len(names)})" for place, names in sets.items()]
-    shown = texts[:_MAX_NAMED]
-    hidden = sum(len(names) for names in list(sets.values())[_MAX_NAMED:])
-    rest = f" and {hidden} more" if hidden else ""
-    return f"{', '.join(shown)}{rest}"
 
 
 def _balance(impact: Impact, names: Names) -> tuple[tuple[QueueText, ...], str]:

@@ -97,7 +97,8 @@ def _check_words(view: PlanView, name: str) -> None:
 
 def _findings(view: PlanView) -> Iterator[Finding]:
     summary = view.summary
-    for finding in (*view.findings, *summary.failed_tests, *summary.conflicts, *summary.notes):
+    refused = (*summary.failed_tests, *summary.broken_promises, *summary.conflicts)
+    for finding in (*view.findings, *refused, *summary.notes):
         yield from finding.occurrences
 
 

@@ -18,6 +18,7 @@ from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
 
 _MAX_INTENTS: Final = 5
 _MAX_MESSAGE: Final = 2_000
+SAFE_ORDER_NOTE: Final = "After every single write, each conversation goes to its old or its new queue."
 _STEP_NOTES: Final = {
     "copy": "in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed",
     "aside": "in two steps: another rule still has its new name, so it gets the name last",
@@ -37,7 +38,7 @@ class PlanSummary:
     """A plan in words, in reading order. All text is safe for a terminal."""
 
     environment: str
-    tenant_text: str  # `tenant acme, live rules: 40 managed, 4 unmanaged`
+    tenant_text: str  # `tenant acme, 40 managed, 4 unmanaged`
     failed_tests: tuple[Finding, ...]
     lifted_guards: tuple[GuardSummary, ...]
     refusals: tuple[GuardSummary, ...]
@@ -54,6 +55,7 @@ class PlanSummary:
     watch_text: str  # how many changed rules no test watches; empty without tests and promises
     schedule_text: str  # the number of steps, and what is proven about them; empty if nothing is proven
     consent: tuple[Consent, ...] = ()
+    broken_promises: tuple[Finding, ...] = ()  # each with an example, if the guard of promises refuses
 
     @property
     def consent_text(self) -> str:
@@ -69,9 +71,8 @@ def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES) -> PlanSum
     if plan.behaviour is not None and (plan.changes or plan.changes_endpoint):
         effects = summarize_effects(impact_of(plan), plan.queue_names, plan.labels, plan.promises, values)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
-    rules = f"live rules: {len(plan.managed):,} managed, {plan.unmanaged:,} unmanaged"
-    steps_text = pluralize(len(plan.steps), "step")
-    schedule = f"Safe order: {steps_text}; at any time each conversation goes to its old or new queue (proven)."
+    rules = f"{len(plan.managed):,} managed, {plan.unmanaged:,} unmanaged"
+    schedule = f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."
     allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
     held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]
     noted = [(change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)]
@@ -96,13 +97,22 @@ def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES) -> PlanSum
         watch_text=_watch_text(plan.watch, sum(map(counts.__getitem__, COUNTED_ACTIONS))) if plan.watch else "",
         schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
         consent=plan.consent or (),
+        broken_promises=_broken_promises(plan),
     )
+
+
+def _broken_promises(plan: Plan) -> tuple[Finding, ...]:
+    """Return the promises that make apply refuse."""
+    if not any(guard.name == "promises" and not guard.ok for guard in plan.guards):
+        return ()
+    failures = (promise.failure for promise in plan.promises)
+    return tuple(failure for failure in failures if failure is not None and failure.severity == "error")
 
 
 def _watch_text(watch: WatchCounts, changed: int) -> str:
     """Return how many of the changed rules nothing watches as a sentence; empty if no rule changes."""
     rest = f"; not decided: {watch.undecided}" if watch.undecided else ""
-    text = f"Changed rules that no route test and no promise watches: {watch.unwatched} of {changed}{rest}."
+    text = f"Not watched by a test or promise: {watch.unwatched} of {changed}{rest}."
     return text if changed else ""
 
 

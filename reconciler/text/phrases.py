@@ -1,13 +1,14 @@
 """Conditions, queues, rules and conversations as phrases. Text from outside is safe for a terminal."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
 from typing import Final, NamedTuple
 
-from reconciler.model.rule import EQUALITIES, SETS, Condition, Opaque, Rule, Target
-from reconciler.text.escape import MAX_ITEMS, join_all, join_first, pluralize, quote, sanitize
+from reconciler.model.rule import EQUALITIES, SETS, Condition, Opaque, Rule, Target, canonical_scalar
+from reconciler.text.escape import MAX_ITEMS, is_visible, join_all, join_first, pluralize, quote, sanitize
 from reconciler.text.value_groups import ValueGroups, text_of
 
 VERBS: Final = {
@@ -34,11 +35,28 @@ ALL_VALUES: Final = 10**9
 """The limit of a list that has all its values, each by its own name."""
 
 
+class _ListLimits(NamedTuple):
+    """The longest list that is not cut, the items of one that is, and the noun of the others."""
+
+    most: int
+    shown: int
+    noun: str = ""
+
+
 class _ListWords(NamedTuple):
     """The items of a list in words, and what follows them in a list that is cut."""
 
     items: Sequence[str]
     rest: str = ""
+
+
+_PLAIN: Final = re.compile(r"[^\W\d_](?:[^\W_]|[-'()&/ ]){0,39}")
+_GRAMMAR: Final = re.compile(
+    r"\b(or|and|to|more|less|below|above|others?|any|known|not|no|except|included|matched|all"
+    r"|if|unless|their|every|containing|starting|ending|nothing|undeclared|true|false|null)\b",
+    re.IGNORECASE,
+)
+"""The words of sentences about conversations; a value with one of them is in quotes."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +91,25 @@ class Labels:
         Whole groups are written by their names. A list of more than `limit` items is cut: one item fewer, and the
         number of the others, as in `"a", "b" and 15 more intents`, where `noun` is "intents".
         """
-        words = self._list_words(attribute, values, limit, max(limit - 1, 1), noun)
+        words = self._list_words(attribute, values, _ListLimits(limit, max(limit - 1, 1), noun), self.plain_value)
         if words.rest:
             return f"{', '.join(words.items)}{words.rest}"
         return join_all(words.items or ["nothing"], "or")
 
     def listed_values(self, attribute: str, values: Iterable[object]) -> str:
         """Return the values of an attribute after the words `is one of`; whole groups are written by their names."""
-        words = self._list_words(attribute, values, MAX_ITEMS, MAX_ITEMS)
+        words = self._list_words(attribute, values, _ListLimits(MAX_ITEMS, MAX_ITEMS), self.value)
         return f"{', '.join(words.items)}{words.rest}"
 
-    def _list_words(self, attribute: str, values: Iterable[object], most: int, shown: int, noun: str = "") -> _ListWords:
-        """Return all items of a list, or the first `shown` ones if there are more than `most`."""
+    def _list_words(
+        self,
+        attribute: str,
+        values: Iterable[object],
+        limits: _ListLimits,
+        write: Callable[[str, object], str],
+    ) -> _ListWords:
+        """Return all items of a list, or the first ones if there are too many."""
+        most, shown, noun = limits
         listed = list(values)
         groups, others = list[str](), listed
         if most < ALL_VALUES and attribute in self._value_groups:
@@ -92,11 +117,38 @@ class Labels:
         if groups and others and len(groups) + len(others) > most:
             # The reader of a list that is cut could not know which of the texts are groups.
             groups, others = [], listed
-        items = [*map(quote, groups), *map(partial(self.value, attribute), others)]
+        names = (
+            group if write == self.plain_value and self._is_plain_name(group) else quote(group) for group in groups
+        )
+        items = [*names, *map(partial(write, attribute), others)]
         if len(items) <= most:
             return _ListWords(items)
         counted = "groups" if groups else noun
         return _ListWords(items[:shown], f" and {len(items) - shown:,} more {counted}".rstrip())
+
+    def plain_value(self, attribute: str, value: object) -> str:
+        """Return a value as `value` does, without quotes where no reader can take it for other words of a sentence."""
+        text = str(canonical_scalar(value)) if isinstance(value, str) else ""
+        label = self.texts.get((attribute, text))
+        shown = label or text
+        is_one_text = label is not None or " " not in text
+        is_own_name = label is not None or (attribute, text) not in self._labels
+        if is_one_text and is_own_name and self._is_plain_name(shown):
+            return shown
+        return self.value(attribute, value)
+
+    def _is_plain_name(self, text: str) -> bool:
+        return _is_plain(text) and not self._begins_with_attribute(text)
+
+    def _begins_with_attribute(self, text: str) -> bool:
+        words = f"{text.casefold()} "
+        return any(words.startswith(f"{name} ") for name in self._attribute_names)
+
+    @cached_property
+    def _attribute_names(self) -> frozenset[str]:
+        labels = (label for name, label in self.texts.items() if len(name) == 1)
+        names = (*self.short, *self.short.values(), *(name[0] for name in self.texts), *labels)
+        return frozenset(name.casefold() for name in names)
 
     def _mark(self, label: str | None, *name: str) -> str:
         return "" if label or name not in self._labels else " (undeclared)"
@@ -110,6 +162,27 @@ class Labels:
         labels = ((*name[:-1], label) for name, label in self.texts.items())
         groups = ((attribute, group) for attribute, by_name in self.groups.items() for group in by_name)
         return frozenset([*labels, *groups])
+
+
+def merge_labels(sides: Sequence[Labels]) -> Labels:
+    """Return the labels of several sides: of two labels the last one, and the groups that all sides have alike."""
+    first, *others = sides
+    short = {name: label for side in sides for name, label in side.short.items()}
+    texts = {name: label for side in sides for name, label in side.texts.items()}
+    groups = {
+        attribute: {
+            group: values
+            for group, values in by_name.items()
+            if all(side.groups.get(attribute, {}).get(group) == values for side in others)
+        }
+        for attribute, by_name in first.groups.items()
+    }
+    return Labels(short, texts, groups)
+
+
+def _is_plain(text: str) -> bool:
+    is_tidy = is_visible(text) and text == " ".join(text.split())
+    return bool(_PLAIN.fullmatch(text)) and is_tidy and not _GRAMMAR.search(text)
 
 
 def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:

@@ -58,7 +58,7 @@ def linted(room: Path) -> Lint:
     return run
 
 
-def test_the_name_of_a_group_is_no_value(linted: Lint) -> None:
+def test_the_name_of_a_group_is_not_a_value(linted: Lint) -> None:
     """Rules name the values: the hint lists them, though a similar value exists."""
     attributes = ATTRIBUTES.replace(
         "[gold, platinum, standard]", "{gold: {group: premium}, platinum: {group: premium}, premiun: Typed}"

@@ -477,3 +477,15 @@ def test_a_refused_connection_is_tried_twice() -> None:
         asyncio.run(probe.request_token())
     assert [("unreachable", 2)] == [(reply.kind, reply.attempts) for reply in probe.replies]
     assert (2, [1.0]) == (len(calls), time.slept)
+
+
+def test_what_only_a_write_can_check_is_not_ok_in_text(start: Start, cxroute: Program) -> None:
+    """The line has no status and is in no count; JSON keeps the status of before."""
+    start(live(1), live(2))
+    checks = lines(cxroute, 0)
+    assert 0 == cxroute("doctor", "-e", "prod")
+    (line,) = (line for line in cxroute.out.splitlines() if " writing " in line)
+    assert line.split()[:4] == ["writing", "not", "checked", "(a"]
+    assert "ok" == checks["writing"][0]
+    shown = [line for line in cxroute.out.splitlines() if line.startswith("  ok ")]
+    assert f"\n{len(shown)} ok, " in cxroute.out

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT, UNKNOWN_NOTE
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
@@ -25,7 +26,6 @@ from reconciler.plan.document import read_saved_plan as read_plan
 from reconciler.plan.drift import Acceptance, Drift, Impact, drift_to_json, find_drift
 from reconciler.plan.plan import PlanOptions, add_findings, draft_plan
 from reconciler.render.drift_summary import acceptance_lines, unaffected_text
-from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT, UNKNOWN_NOTE
 from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.slack import slack_message
 from reconciler.render.text.drift import IMPACT_TITLE

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.impact import NO_IMPACT, OTHERS_UNCHANGED, TITLE, ImpactCase, ImpactSummary, QueueBalance
 from reconciler.render.text.behaviour import impact_lines
+
+from reconciler.render.colour import ansi_style, no_style
 from tests.support.sentences import missing_sentences
 
 CASE = ImpactCase(

@@ -7,11 +7,11 @@ from random import Random
 from typing import Any
 
 import pytest
+from reconciler.render.impact import ALL_ROWS, NO_KNOWN_IMPACT, OTHERS_UNCHANGED, summarize_impact
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.plan.traffic_shares import measure_traffic
-from reconciler.render.impact import ALL_ROWS, NO_KNOWN_IMPACT, OTHERS_UNCHANGED, summarize_impact
 from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.support.brute_force_checks import QUEUES

@@ -10,14 +10,14 @@ from random import Random
 from typing import Any
 
 import pytest
+from reconciler.render.impact import ALL_ROWS, summarize_impact
+from reconciler.render.text.behaviour import impact_lines
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.desired.desired import labels_of
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Condition, Rule
 from reconciler.render.colour import no_style
-from reconciler.render.impact import ALL_ROWS, summarize_impact
-from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import quote
 from reconciler.text.phrases import Labels, condition_phrase, conversation_phrase, rule_phrase
 from tests.support.brute_force_checks import QUEUES

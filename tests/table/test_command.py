@@ -759,7 +759,7 @@ def test_a_read_only_manifest_is_refused_and_nothing_is_written(desk: Program) -
 
 
 @pytest.mark.usefixtures("one_environment")
-def test_the_table_shows_labels_and_groups_and_takes_names_labels_and_groups(desk: Program) -> None:
+def test_the_table_takes_names_labels_and_groups(desk: Program) -> None:
     edit(desk, set_cell("cards/change-pin", "language", "German; en"))
     rows = list(csv.reader(Path("t.csv").read_text(encoding="utf-8").splitlines()))
     cells = {cell for row in rows for cell in row}

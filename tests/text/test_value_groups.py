@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from reconciler.model.rule import Condition, make_condition
-from reconciler.text.phrases import ALL_VALUES, Labels, condition_phrase
+from reconciler.model.rule import Condition, Value, make_condition
+from reconciler.text.phrases import ALL_VALUES, Labels, condition_phrase, merge_labels
 from reconciler.text.value_groups import ValueGroups
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.tiers import FULL
@@ -76,7 +76,7 @@ def test_the_groups_of_another_attribute_do_not_count() -> None:
 
 def test_a_condition_names_whole_groups() -> None:
     """In a list alone: a single value, and a part of a text, are not groups."""
-    phrases = {
+    phrases: dict[tuple[str, Value], str] = {
         ("in", ("de", "de-AT", "en")): 'language is one of "German", "English"',
         ("notIn", ("de", "de-AT")): 'language is none of "German"',
         ("in", ("de",)): 'language is one of "de"',
@@ -112,7 +112,7 @@ def parsed(phrase: str, labels: Labels, attribute: str) -> set[str]:
 
 
 def random_labels(random: Random, values: Sequence[str], names: Sequence[str]) -> Labels:
-    """Return labels of some values, and groups of others; all these names are different."""
+    """Return labels and groups of some values; all these names are different."""
     rest = random.sample(values, len(values))
     unused = random.sample(names, len(names))
     groups = dict[str, frozenset[str]]()
@@ -155,6 +155,16 @@ def test_a_phrase_read_back_has_exactly_the_values(block: int) -> None:
             grouped += any(f'"{name}"' in phrase for name in labels.groups["x"])
     assert grouped
     assert cut
+
+
+def test_two_sides_have_the_groups_that_mean_the_same_on_both() -> None:
+    """A name that means other values on one side would be wrong for the rules of the other side."""
+    other = Labels({"i": "intent"}, {("language", "en"): "Anglais"}, {"language": {"German": GERMAN, "French": GERMAN}})
+    merged = merge_labels([LABELS, other])
+    assert {"language": {"German": GERMAN}} == merged.groups
+    assert {"i": "intent"} == merged.short
+    assert '"German" or "Anglais"' == merged.values_phrase("language", ["en", *GERMAN], 3)
+    assert LABELS == merge_labels([LABELS])
 
 
 @pytest.mark.parametrize("name", list(filter(None, (HOSTILE_NAMES | MARKDOWN_NAMES).values())), ids=repr)

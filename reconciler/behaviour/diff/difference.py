@@ -17,6 +17,7 @@ from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 from reconciler.behaviour.space.value_type import Types
+from reconciler.model.rule import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class BehaviourChange:
     regions: tuple[Region, ...]
     undecided: tuple[tuple[Clause, ...], ...] = ()
     effects: tuple[Effect, ...] = ()
+    addresses: frozenset[Address] = frozenset()  # of all managed rules of both lists, if there are effects
     rests_on: Types = field(default_factory=dict)  # the known types, by attribute, on which the result depends
     work: int = field(default=0, compare=False, repr=False)  # the work done, in comparisons
 
@@ -79,6 +81,11 @@ def compare_behaviour(
         regions=tuple(regions),
         undecided=tuple(undecided),
         effects=tuple(effects),
+        addresses=_addresses(before, after) if edited is not None else frozenset(),
         rests_on={name: types[name] for name in formatter.rests_on} if types else {},
         work=work - space.budget.remaining,
     )
+
+
+def _addresses(*lists: Iterable[RoutingEntry]) -> frozenset[Address]:
+    return frozenset(entry.address for entries in lists for entry in entries if entry.address is not None)

@@ -13,11 +13,12 @@ from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
+from reconciler.behaviour.diff.reading import RowBox, RowReader, RuleBox, Side
 from reconciler.behaviour.diff.regions import RegionFormatter
 from reconciler.behaviour.diff.usual_examples import FurtherRule, UsualExamples
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
 from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, evaluation_key
-from reconciler.behaviour.space.boxes import Box, intersect_box
+from reconciler.behaviour.space.boxes import Box, intersect_box, is_inside, overlaps
 from reconciler.behaviour.space.clauses import Clause, is_expressible
 from reconciler.behaviour.space.domain import REST, ValueSet, covers, intersect, subtract
 from reconciler.behaviour.space.patterns import bits
@@ -81,14 +82,22 @@ class EffectRow:
     example: Example
     winners: tuple[RoutingEntry | None, ...]  # the rules that take the conversations before or afterwards
     other_type: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
+    besides: tuple[NamedRule, ...] = ()  # of `earlier`, what a reader of the rows must know of this row alone
+    own_version: bool = False  # without what the edited rules match in the list that has the counterpart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
-    """What some equal edits move. `edits` are the numbers of those that move a conversation."""
+    """What some equal edits move. `edits` are the numbers of those that move a conversation.
+
+    Rows can be read from the top, like rules: a conversation that a rule of `leading` matches is in no row. Any other
+    one is in the first row whose `where` holds, if no rule of `besides` matches it, and with `own_version` no edited
+    rule.
+    """
 
     edits: tuple[int, ...]
     rows: tuple[EffectRow, ...]
+    leading: tuple[NamedRule, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,6 +116,13 @@ class _Draft:
     example: Box
 
 
+class _NamedDraft(NamedTuple):
+    """A draft, and the earlier rules that its row names."""
+
+    draft: _Draft
+    earlier: AbstractSet[int]
+
+
 class _Cause(NamedTuple):
     edit: int
     kind: Kind
@@ -115,21 +131,13 @@ class _Cause(NamedTuple):
 _NO_RULE: Final = -1
 
 
-class _Ruled(NamedTuple):
-    """A rule with its box; `edit` is the number of its edit, if it is edited."""
-
-    entry: RoutingEntry
-    box: Box
-    edit: int | None
-
-
 class _RuleBook:
     """The rules that rows name, by number: a rule with equal conditions and priority in both lists is one."""
 
     def __init__(
         self, pairs: WinnerPairs, edits: Sequence[Edit], middle: PivotSlices | None, evaluation: Evaluation
     ) -> None:
-        self.rules: list[_Ruled] = []
+        self.rules: list[RuleBox] = []
         self._evaluation: Evaluation = evaluation
         self._named: dict[int, NamedRule] = {}
         self._places: dict[int, _Place] = {_NO_RULE: _LAST}
@@ -156,7 +164,7 @@ class _RuleBook:
             key = self._identity(entry), entry.rule.conditions
             if key not in self._number_of:
                 self._number_of[key] = len(self.rules)
-                self.rules.append(_Ruled(entry, self._space.box(slices.boxes[rank]), self.edit_of(entry)))
+                self.rules.append(RuleBox(entry, self._space.box(slices.boxes[rank]), self.edit_of(entry)))
             self._numbers[place] = self._number_of[key]
         return self._numbers[place]
 
@@ -185,6 +193,33 @@ class _RuleBook:
     def _has(self, entries: Mapping[Hashable, Sequence[RoutingEntry]], entry: RoutingEntry) -> bool:
         same = entries.get(self._identity(entry), ())
         return any(other.rule.conditions == entry.rule.conditions for other in same)
+
+    def parts(self, number: int) -> Iterable[int]:
+        """Return the numbers of all boxes of a rule with these conditions, in both lists."""
+        return [self.number(*place) for place in self._places_of_rule[self._whole_key(self.rules[number].entry)]]
+
+    def versions(self, edit: int, side: Side) -> Iterable[int]:
+        """Return the numbers of all boxes of an edited rule in a list."""
+        wanted = 0 if side == "before" else 1
+        places = self._places_of_edit.get(edit, ())
+        return [self.number(*place) for place in places if place[0] == wanted]
+
+    @cached_property
+    def _places_of_rule(self) -> Mapping[Hashable, Sequence[tuple[int, int]]]:
+        return group_pairs((self._whole_key(entry), place) for entry, place in self._all_places())
+
+    @cached_property
+    def _places_of_edit(self) -> Mapping[int | None, Sequence[tuple[int, int]]]:
+        return group_pairs((self.edit_of(entry), place) for entry, place in self._all_places())
+
+    def _all_places(self) -> Iterator[tuple[RoutingEntry, tuple[int, int]]]:
+        for side, slices in enumerate(self._lists):
+            for rank, entry in enumerate(slices.entries):
+                yield entry, (side, rank)
+
+    def _whole_key(self, entry: RoutingEntry) -> Hashable:
+        whole = entry.whole
+        return self._identity(whole), whole.rule.conditions
 
     def _identity(self, entry: RoutingEntry) -> Hashable:
         """Return what is equal for a rule of both lists; the conditions may still differ, or be those of a part."""
@@ -215,31 +250,14 @@ class _RuleBook:
         return sorted(ranks)
 
 
-def overlaps(box: Box, other: Box) -> bool:
-    """Return whether two boxes have a conversation in common."""
-    for attribute, part in other.items():
-        here = box.get(attribute)
-        if here is not None and not intersect(here, part)[0]:
-            return False
-    return True
-
-
 def _outermost(boxes: Mapping[int, Box]) -> AbstractSet[int]:
     """Return the numbers of the boxes that are not inside of another one; of equal boxes, one."""
     kept: dict[int, Box] = {}
     for number in sorted(boxes, key=lambda number: (len(boxes[number]), number)):
-        if not any(_is_inside(boxes[number], outer) for outer in kept.values()):
-            kept = {other: box for other, box in kept.items() if not _is_inside(box, boxes[number])}
+        if not any(is_inside(boxes[number], outer) for outer in kept.values()):
+            kept = {other: box for other, box in kept.items() if not is_inside(box, boxes[number])}
             kept[number] = boxes[number]
     return kept.keys()
-
-
-def _is_inside(inner: Box, outer: Box) -> bool:
-    for attribute, part in outer.items():
-        here = inner.get(attribute)
-        if here is None or not covers(part, here):
-            return False
-    return True
 
 
 class EffectBuilder:
@@ -274,17 +292,46 @@ class EffectBuilder:
     def _effect(self, drafts: Sequence[_Draft]) -> Effect:
         alike = group_pairs(((draft.kind, draft.before, draft.after), draft) for draft in drafts)
         merged = [row for group in alike.values() for row in self._merge(group)]
-        merged.sort(key=lambda draft: draft.place)
         edits = sorted({edit for draft in drafts for edit in draft.edits})
-        return Effect(edits=tuple(edits), rows=tuple(map(self._format, merged)))
+        named = list(map(self._named, merged))
+        # Rows of unusual values are read last: most readers need none of them.
+        named.sort(key=lambda row: (bool(self._space.unlikely_attributes(row.draft.box)), row.draft.place))
+        reader = self._reader(named, edits)
+        rows = zip(named, reader.besides, reader.own_versions, strict=True)
+        return Effect(
+            edits=tuple(edits),
+            rows=tuple(self._format(*row) for row in rows),
+            leading=self._names(reader.leading),
+        )
 
-    def _format(self, draft: _Draft) -> EffectRow:
-        box, numbers = self._fold_other_types(draft.box, draft.earlier)
-        earlier = sorted(numbers, key=self._book.place)
+    def _named(self, draft: _Draft) -> _NamedDraft:
+        box, earlier = self._fold_other_types(draft.box, draft.earlier)
+        return _NamedDraft(replace(draft, box=box), earlier)
+
+    def _reader(self, named: Sequence[_NamedDraft], edits: Sequence[int]) -> RowReader:
+        rows = [
+            RowBox(draft.box, draft.earlier, earlier, "before" if draft.kind == "takes" else "after")
+            for draft, earlier in named
+        ]
+        return RowReader(rows, self._book, frozenset(edits))
+
+    def _names(self, numbers: Iterable[int]) -> tuple[NamedRule, ...]:
+        """Return rules, each part of a rule as the whole."""
+        names = (self._book.name(number) for number in sorted(numbers))
+        wholes = (NamedRule(entry.whole, when) for entry, when in names)
+        return tuple(dict.fromkeys(wholes))
+
+    def _format(
+        self,
+        named: _NamedDraft,
+        besides: AbstractSet[int],
+        own_version: bool,  # noqa: FBT001 - of `map`
+    ) -> EffectRow:
+        draft, earlier = named
         return EffectRow(
             kind=draft.kind,
-            where=self._formatter.format_box(tuple(box.items())),
-            earlier=tuple(map(self._book.name, earlier)),
+            where=self._formatter.format_box(tuple(draft.box.items())),
+            earlier=tuple(map(self._book.name, sorted(earlier, key=self._book.place))),
             counterpart=tuple(
                 None if number == _NO_RULE else self._book.name(number)
                 for number in sorted(draft.counterparts, key=self._book.place)
@@ -295,7 +342,9 @@ class EffectBuilder:
             winners=tuple(
                 None if number == _NO_RULE else self._book.rules[number].entry.whole for number in sorted(draft.takers)
             ),
-            other_type=self._space.unlikely_attributes(box),
+            other_type=self._space.unlikely_attributes(draft.box),
+            besides=self._names(besides),
+            own_version=own_version,
         )
 
     # Drafts
@@ -553,7 +602,7 @@ class EffectBuilder:
         result = sorted(rows, key=lambda row: len(row.box))
         for row in list(result):
             for place, wider in enumerate(result):
-                if wider is not row and _is_inside(row.box, wider.box):
+                if wider is not row and is_inside(row.box, wider.box):
                     both = self._as_one((wider, row), wider.box)
                     if both is not None:
                         result[place] = both
@@ -594,7 +643,7 @@ class EffectBuilder:
         if common is None:
             return True
         boxes = [self._book.rules[other].box for other in earlier]
-        if any(_is_inside(common, outer) for outer in boxes):
+        if any(is_inside(common, outer) for outer in boxes):
             return True
         touching = [outer for outer in boxes if overlaps(common, outer)]
         return len(touching) <= _MAX_COVERING and self._is_covered(common, touching, [_MAX_PIECES])
@@ -626,4 +675,4 @@ class EffectBuilder:
 
     def _holds(self, row: _Draft, box: Box, earlier: AbstractSet[int]) -> bool:
         """Return whether a row has all conversations of a box outside the rules `earlier`."""
-        return _is_inside(box, row.box) and all(self._is_taken(box, number, earlier) for number in row.earlier)
+        return is_inside(box, row.box) and all(self._is_taken(box, number, earlier) for number in row.earlier)

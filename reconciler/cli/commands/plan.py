@@ -24,15 +24,15 @@ from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import Plan
 from reconciler.plan.schedule import replay_plan
 from reconciler.render.colour import no_style
-from reconciler.render.github_annotations import annotate_findings, quote_for_runner
+from reconciler.render.github_annotations import annotate_findings, annotate_headline, quote_for_runner
+from reconciler.render.limits import ALL_ROWS
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.plan_view import VIEW, build_view, view_to_json
 from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import build_routing_map
 from reconciler.render.summary import PlanSummary, summarize_plan
 from reconciler.render.text.environments import planned_row
-from reconciler.render.text.plan import brief_summary_text, plan_text, summary_text
-from reconciler.text.escape import pluralize
+from reconciler.render.text.plan import TextLimits, brief_summary_text, summary_text
 from reconciler.text.redact import REDACTOR, dump_indented
 from reconciler.traffic.records import RecordReader
 
@@ -197,20 +197,12 @@ def print_plan(session: Session, plan: Plan) -> None:
 
 
 def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
-    """Print the number of notes that need -v, and the next command, below a plan in text."""
+    """Print the next command below a plan in text."""
     output = session.output
     if output.form != "text":
         return
-    print_omitted_notes(plan.findings, output)
     if plan.changes or plan.conflicts or plan.failed_tests:
-        output.result(f"Nothing was changed. {next_command(session, plan, saved)}\n")
-
-
-def print_omitted_notes(findings: Sequence[Finding], output: Output) -> None:
-    """Print the number of notes that need -v."""
-    infos = len(findings) - len(output.without_infos(findings))
-    if infos and output.loudness != "quiet":
-        output.result(f"{pluralize(infos, 'note')} omitted; -v shows {'it' if infos == 1 else 'them'}.\n")
+        output.result(f"{next_command(session, plan, saved)}\n")
 
 
 def next_command(session: Session, plan: Plan, saved: str | None, lifted: tuple[str, ...] = ()) -> str:
@@ -250,14 +242,17 @@ def _html(session: Session, plan: Plan, summary: PlanSummary, explore: str = "")
 
 def as_github(session: Session, plan: Plan) -> str:
     """Return the plan for a workflow's log, without workflow commands in names, and its findings as annotations."""
-    text = plan_text(plan, no_style, session.tenant, session.limits)
-    return github_log(session.banner, text, (*plan.failed_tests, *plan.findings))
+    summary = summarize_plan(plan, session.tenant, session.limits.values)
+    return github_log(session.banner, summary, session.limits, (*plan.failed_tests, *plan.findings))
 
 
-def github_log(banner: str, text: str, findings: Sequence[Finding]) -> str:
-    """Return the text of a plan for a workflow's log, without workflow commands in it, and the findings."""
+def github_log(banner: str, summary: PlanSummary, limits: TextLimits, findings: Sequence[Finding]) -> str:
+    """Return a plan for a workflow's log, without workflow commands in it, its headline, and the findings."""
+    text = summary_text(summary, no_style, replace(limits, warnings=ALL_ROWS))
     quoted = quote_for_runner(text, token_hex(16))
-    return f"{banner}{quoted}{annotate_findings(relative_to_root(findings), 'listed above')}"
+    headline = summary.effects.headline if summary.effects else ""
+    notice = annotate_headline(f"Plan for {summary.environment}", headline) if headline else ""
+    return f"{banner}{quoted}{notice}{annotate_findings(relative_to_root(findings), 'listed above')}"
 
 
 def write_report(session: Session, plan: Plan, folder: Path) -> None:

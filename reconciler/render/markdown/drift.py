@@ -9,7 +9,7 @@ from reconciler.render import drift_summary as words
 from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftRule, DriftSection
 from reconciler.render.escape_markdown import code_block, code_span, escape_markdown, table_cell
 from reconciler.render.markdown.effects import DRIFT_COLUMNS, effects_blocks, source_link
-from reconciler.render.markdown.plan import address_prefix, finding_text, names_details
+from reconciler.render.markdown.findings import address_prefix, finding_text, names_details
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.text.drift import effects_of
 from reconciler.text.escape import pluralize, sanitize

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.model.finding import Finding
 from reconciler.plan.consent import CONSENT_PLACE
 from reconciler.plan.document import COUNTED_ACTIONS
+from reconciler.plan.words import MANY_ROWS
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import (
     ChangeSummary,
@@ -20,12 +20,23 @@ from reconciler.render.change_summary import (
     visible_rows,
 )
 from reconciler.render.escape_markdown import alert, code_block, code_span, details, escape_markdown, table_cell
-from reconciler.render.finding_subject import finding_members, finding_subject, source_location
-from reconciler.render.markdown.effects import effects_blocks, queues_part, replay_blocks, source_link
+from reconciler.render.finding_subject import source_location
+from reconciler.render.markdown.effects import (
+    examples_part,
+    moves_blocks,
+    queues_part,
+    quiet_blocks,
+    replay_blocks,
+    replay_examples,
+    source_link,
+)
+from reconciler.render.markdown.findings import finding_items, names_details
+from reconciler.render.markdown.refusals import refusal_blocks
 from reconciler.render.provenance import Provenance, SourceLinks
+from reconciler.render.refusals import next_step
 from reconciler.render.routing_map import Lane, drawn_lanes, render_mermaid
 from reconciler.render.summary import PlanSummary
-from reconciler.text.escape import join_first, pluralize, sanitize
+from reconciler.text.escape import pluralize
 
 SIGNS: Final = {
     "create": "**\\+**\u00a0create",
@@ -33,7 +44,6 @@ SIGNS: Final = {
     "adopt": "**\\>**\u00a0adopt",
     "delete": "**−**\u00a0delete",  # noqa: RUF001 - a minus
 }
-_MAX_TESTS: Final = 3
 _DIFF: Final = {"create": "+", "update": "!", "adopt": "!", "delete": "-"}
 
 
@@ -69,44 +79,19 @@ def _rule(group: Sequence[ChangeSummary], links: SourceLinks, sign: str, limit: 
 
 
 def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
-    """Return the warnings about changed rules, the other warnings and the notes, each collapsed."""
+    """Return the warnings about changed rules, the other warnings and the notes, in one closed part."""
     near, others = texts.split_notes(summary)
     near_title = f"{pluralize(len(near), 'warning')} about changed rules"
-    parts = {near_title: near, **others} if near else others
-    blocks = []
-    for title, findings in parts.items() if limit else ():
-        items = [*finding_items(findings[:limit], links, limit)]
+    groups = {near_title: near, **others} if near else others
+    if not groups or not limit:
+        return []
+    lines: list[str] = []
+    for title, findings in groups.items():
+        lines += [f"**{title}**", "", *finding_items(findings[:limit], links, limit)]
         hidden = len(findings) - limit
-        items += [f"- and {pluralize(hidden, 'further one')}: see the report."] if hidden > 0 else []
-        blocks.append(details(title, "\n".join(items) + "\n"))
-    return [*blocks, summary.acknowledged] if summary.acknowledged else blocks
-
-
-def finding_items(findings: Sequence[Finding], links: SourceLinks, limit: int) -> Iterator[str]:
-    """Yield findings as items of a list, each with its location, or with up to `limit` names of its rules."""
-    for finding in findings:
-        if finding.repeats:
-            names = names_details("which", finding_members(finding), limit)
-            yield f"- **{finding.code}** {finding_subject(finding)}: {finding_text(finding)} {names}"
-        else:
-            where = f" ({source_link(finding.source, links)})" if finding.source else ""
-            yield f"- **{finding.code}** {address_prefix(finding)}{finding_text(finding)}{where}"
-
-
-def finding_text(finding: Finding) -> str:
-    """Return the message with the hint."""
-    hint = f"; {escape_markdown(sanitize(finding.hint))}" if finding.hint else ""
-    return f"{escape_markdown(sanitize(finding.message))}{hint}"
-
-
-def address_prefix(finding: Finding) -> str:
-    """Return the address as the start of a sentence, or an empty text."""
-    return f"{code_span(str(finding.address))}: " if finding.address else ""
-
-
-def names_details(title: str, names: Sequence[str], limit: int) -> str:
-    """Return up to `limit` names, collapsed, for a table cell or an item of a list."""
-    return f"<details><summary>{title}</summary>{join_first([code_span(name) for name in names], limit)}</details>"
+        lines += [f"- and {pluralize(hidden, 'further one')}: see the report."] if hidden > 0 else []
+        lines.append("")
+    return [details(", ".join(groups), "\n".join(lines))]
 
 
 def diff_lines(summary: PlanSummary) -> Iterator[str]:
@@ -124,6 +109,7 @@ def diff_lines(summary: PlanSummary) -> Iterator[str]:
 
 MAX_CHARACTERS: Final = 60_000  # GitHub accepts 65,536; the head of a comment may grow after the plan
 MAX_BYTES: Final = 200_000
+WANTED_BYTES: Final = 12_000  # of a comment that is read, and not scrolled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,15 +120,19 @@ class DetailLevel:
     findings: int
     parts: frozenset[str]
     max_row: int = 10_000  # characters of a row; a longer row is counted, not cut: no condition is omitted
+    wanted: int = WANTED_BYTES  # a longer comment has the next level
 
 
 DETAIL_LEVELS: Final = (
-    DetailLevel(rows=40, findings=50, parts=frozenset({"map", "diff", "queues"})),
-    DetailLevel(rows=40, findings=20, parts=frozenset({"map", "queues"})),
-    DetailLevel(rows=40, findings=10, parts=frozenset({"queues"})),
-    DetailLevel(rows=20, findings=5, parts=frozenset()),
+    DetailLevel(rows=40, findings=50, parts=frozenset({"map", "diff", "examples", "queues"})),
+    DetailLevel(rows=40, findings=20, parts=frozenset({"diff", "examples", "queues"})),
+    DetailLevel(rows=40, findings=10, parts=frozenset({"examples", "queues"})),
+    DetailLevel(rows=40, findings=5, parts=frozenset({"queues"})),
+    DetailLevel(rows=20, findings=5, parts=frozenset({"queues"})),
+    DetailLevel(rows=MANY_ROWS, findings=5, parts=frozenset()),
+    DetailLevel(rows=MANY_ROWS, findings=3, parts=frozenset(), max_row=3_000, wanted=MAX_CHARACTERS // 2),
     DetailLevel(rows=5, findings=0, parts=frozenset(), max_row=2_000),
-)  # duplicated or rarely read parts are dropped first: the diff, then the map, the queues
+)  # duplicated or rarely read parts are dropped first: the map, the diff, the examples, the queues
 
 
 def comment_marker(environment: str) -> str:
@@ -157,47 +147,55 @@ def render_markdown(
     characters: int = MAX_CHARACTERS,
     size: int = MAX_BYTES,
 ) -> str:
-    """Return the comment with as much detail as fits into `characters` and `size` bytes."""
+    """Return the comment with as much detail as each level wants, and as fits into `characters` and `size` bytes."""
     for level in DETAIL_LEVELS:
         text = _comment(summary, routing, facts, level)
-        if len(text) <= characters and len(text.encode()) <= size:
+        length = len(text.encode())
+        if len(text) <= characters and length <= min(size, level.wanted):
             return text
     return text
 
 
 def _comment(summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, level: DetailLevel) -> str:
-    blocks = [f"{comment_marker(summary.environment)}\n### Routing plan for {code_span(summary.environment)}"]
-    blocks += [alert("NOTE", [escape_markdown(facts.banner)])] if facts.banner else []
-    blocks += [f"**{escape_markdown(summary.effects.headline)}**"] if summary.effects else []
-    blocks += _failed_tests(summary, facts.links)
-    blocks += _refusals(summary, level)
-    blocks += (
-        effects_blocks(summary.effects, facts.links, rows=level.rows, longest=level.max_row) if summary.effects else []
+    """Return the verdict, the refusals, the effects, what else changes, how to go on, and the closed parts."""
+    parts = (
+        _verdict(summary, facts),
+        refusal_blocks(summary, facts.links),
+        _effects(summary, facts, level),
+        _others(summary, facts, level),
+        _ways_on(summary, level),
+        _closed_parts(summary, routing, facts, level),
+        [_foot(summary, facts)],
     )
-    blocks += [escape_markdown(summary.endpoint_text)] if summary.endpoint_text else []
-    blocks += replay_blocks(summary.replay, level.rows, level.max_row) if summary.replay else []
-    blocks += _consent(summary, level)
+    return "\n\n".join(block for blocks in parts for block in blocks) + "\n"
+
+
+def _verdict(summary: PlanSummary, facts: Provenance) -> list[str]:
+    blocks = [f"{comment_marker(summary.environment)}\n### Routing plan for {code_span(summary.environment)}"]
+    if facts.banner:
+        blocks.append(alert("NOTE", [escape_markdown(facts.banner)]))
+    if summary.effects:
+        blocks.append(f"**{escape_markdown(summary.effects.headline)}**")
+    return blocks
+
+
+def _effects(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> list[str]:
+    blocks = []
+    if summary.effects:
+        blocks += moves_blocks(summary.effects, facts.links, rows=level.rows, longest=level.max_row)
+    if summary.replay:
+        blocks += replay_blocks(summary.replay, level.rows, level.max_row)
+    return blocks
+
+
+def _others(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> list[str]:
+    """Return what changes besides the effects: quiet edits, the fallback, lifted guards, held changes."""
+    blocks = quiet_blocks(summary.effects) if summary.effects else []
+    if summary.endpoint_text:
+        blocks.append(escape_markdown(summary.endpoint_text))
+    noted = [change for change in summary.changes if change.note]
     blocks += _lifted_guards(summary)
-    blocks += _held(summary, facts.links, level)
-    blocks += [_totals_text(summary)]
-    blocks += findings_list(summary, facts.links, level.findings)
-    blocks += queues_part(summary.effects) if summary.effects and "queues" in level.parts else []
-    if "diff" in level.parts and summary.changes:
-        blocks.append(details("All changed fields", code_block("\n".join(diff_lines(summary)), "diff")))
-    if "map" in level.parts and summary.changes and (lanes := drawn_lanes(routing)):
-        title = "Routing map" + (": changed rules" if len(lanes) < len(routing) else "")
-        blocks.append(details(title, code_block(render_mermaid(lanes), "mermaid")))
-    return "\n\n".join([*blocks, _foot(summary, facts)]) + "\n"
-
-
-def _failed_tests(summary: PlanSummary, links: SourceLinks) -> list[str]:
-    failed = summary.failed_tests
-    if not failed:
-        return []
-    lines = [f"**{texts.failed_tests_title(failed)}.**", *finding_items(failed[:_MAX_TESTS], links, _MAX_TESTS)]
-    hidden = len(failed) - _MAX_TESTS
-    lines += [f"- and {pluralize(hidden, 'further test')}"] if hidden > 0 else []
-    return [alert("CAUTION", lines)]
+    return [*blocks, *rules_table(noted, summary.held_changes, facts.links, level.findings)]
 
 
 def _lifted_guards(summary: PlanSummary) -> list[str]:
@@ -206,10 +204,10 @@ def _lifted_guards(summary: PlanSummary) -> list[str]:
     return [alert("NOTE", ["**Allowed despite a guard:**", *lifted])] if lifted else []
 
 
-def _held(summary: PlanSummary, links: SourceLinks, level: DetailLevel) -> list[str]:
-    """Return the changes that are held, and those with a note of their own."""
-    noted = [change for change in summary.changes if change.note]
-    return rules_table(noted, summary.held_changes, links, level.findings)
+def _ways_on(summary: PlanSummary, level: DetailLevel) -> list[str]:
+    """Return whose consent is needed, and one line with the totals and the next step."""
+    step = escape_markdown(next_step(summary))
+    return [*_consent(summary, level), f"{_totals_text(summary)} {step}".rstrip()]
 
 
 def _consent(summary: PlanSummary, level: DetailLevel) -> list[str]:
@@ -221,20 +219,6 @@ def _consent(summary: PlanSummary, level: DetailLevel) -> list[str]:
     return [alert("NOTE", ["**Consent needed:**", *lines, "", CONSENT_PLACE])] if lines else []
 
 
-def _refusals(summary: PlanSummary, level: DetailLevel) -> list[str]:
-    if not summary.refusals and not summary.conflicts:
-        return []
-    lines = ["**Apply will refuse this plan:**", *(f"- {escape_markdown(item.message)}" for item in summary.refusals)]
-    limit = max(level.findings, 5)
-    lines += [f"- {address_prefix(item)}{finding_text(item)}" for item in summary.conflicts[:limit]]
-    hidden = len(summary.conflicts) - limit
-    lines += [f"- and {pluralize(hidden, 'further rule')}"] if hidden > 0 else []
-    if summary.refusals:
-        allow = f"`guard.allow` of the Environment ({' '.join(code_span(item.name) for item in summary.refusals)})"
-        lines += ["", f"If this is intended, allow it where it is reviewed: {allow}."]
-    return [alert("CAUTION", lines)]
-
-
 def _totals_text(summary: PlanSummary) -> str:
     counts = summary.counts
     if not summary.changes:
@@ -242,9 +226,42 @@ def _totals_text(summary: PlanSummary) -> str:
     words = [f"{counts[kind]:,} to {kind}" for kind in COUNTED_ACTIONS if counts[kind]]
     suffix = f", {counts['held']:,} held" if counts["held"] else ""
     changed = ", ".join(words) or "Only a clean-up after an earlier run"
-    rest = f"{counts['unchanged']:,} unchanged{suffix}. Nothing has been changed yet."
-    further = " ".join(filter(None, (summary.watch_text, summary.schedule_text)))
-    return f"**{changed}**, {rest} {escape_markdown(further)}".rstrip()
+    return f"**{changed}**, {counts['unchanged']:,} unchanged{suffix}."
+
+
+def _closed_parts(
+    summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, level: DetailLevel
+) -> Iterator[str]:
+    effects = summary.effects
+    if effects and "examples" in level.parts:
+        yield from examples_part(effects, level.rows)
+    if summary.replay and "examples" in level.parts:
+        yield from replay_examples(summary.replay, level.rows)
+    if effects and "queues" in level.parts:
+        yield from queues_part(effects)
+    yield from findings_list(summary, facts.links, level.findings)
+    yield from _notes(summary)
+    if summary.changes and "diff" in level.parts:
+        yield details("All changed fields", code_block("\n".join(diff_lines(summary)), "diff"))
+    if summary.changes and "map" in level.parts:
+        yield from _map(routing)
+
+
+def _notes(summary: PlanSummary) -> list[str]:
+    """Return what the analysis rests on, who watches the rules, and the order of the steps, in a closed part."""
+    premise = summary.effects.premise if summary.effects else ""
+    order = f"{summary.schedule_text} {texts.SAFE_ORDER_NOTE}" if summary.schedule_text else ""
+    sentences = [premise, order, summary.watch_text, summary.acknowledged]
+    lines = [f"- {escape_markdown(text)}" for text in sentences if text]
+    return [details("Premises, order and tests", "\n".join(lines) + "\n")] if lines else []
+
+
+def _map(routing: Sequence[Lane]) -> list[str]:
+    lanes = drawn_lanes(routing)
+    if not lanes:
+        return []
+    title = "Routing map" + (": changed rules" if len(lanes) < len(routing) else "")
+    return [details(title, code_block(render_mermaid(lanes), "mermaid"))]
 
 
 def _foot(summary: PlanSummary, facts: Provenance) -> str:

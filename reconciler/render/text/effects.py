@@ -7,7 +7,6 @@ from reconciler.render.colour import Style
 from reconciler.render.effects import UNKNOWN_NOTE, EffectsSummary, EffectText, FlowText, RowText
 from reconciler.render.finding_subject import source_location
 from reconciler.render.replay import ReplayCase, ReplaySummary
-from reconciler.text.escape import join_first
 
 SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
 _MAX_CALLERS: Final = 60
@@ -53,31 +52,31 @@ def _verbose_lines(summary: EffectsSummary) -> Iterator[str]:
 def effect_lines(effect: EffectText, style: Style, *, verbose: bool = False) -> Iterator[str]:
     """Yield an edit and its rows."""
     symbol, colour = SYMBOLS[effect.sign]
+    members = [member.name for member in effect.members]
+    is_listed = 1 < len(members) <= _MAX_MEMBERS
+    subject = ", ".join(members) if is_listed else effect.subject
     edits = f"   {', '.join(effect.edits)}" if effect.edits else ""
     place = f"   {style('dim', source_location(effect.source))}" if effect.source else ""
-    yield f"{style(colour, f'{symbol} {effect.subject}')}{edits}{place}"
-    if len(effect.members) > 1:
-        limit = len(effect.members) if verbose else _MAX_MEMBERS
-        names = join_first([member.name for member in effect.members], limit)
-        yield style("dim", f"    {names}")
+    yield f"{style(colour, f'{symbol} {subject}')}{edits}{place}"
+    if verbose and len(members) > _MAX_MEMBERS:
+        yield style("dim", f"    {', '.join(members)}")
     yield from _row_lines(effect.rows, style, verbose=verbose)
     yield from (f"    {note}" for note in effect.notes)
 
 
 def _row_lines(rows: Sequence[RowText], style: Style, *, verbose: bool) -> Iterator[str]:
-    callers_width = max((len(row.short_callers) for row in rows if _fits(row)), default=0)
-    route_width = max((len(row.route) for row in rows if len(row.route) <= _MAX_ROUTE), default=0)
+    short = [row for row in rows if _fits(row)]
+    callers_width = max((len(row.short_callers) for row in short), default=0)
+    route_width = max((len(row.short_route) for row in rows if len(row.short_route) <= _MAX_ROUTE), default=0)
     for row in rows:
-        callers = row.short_callers
         tail = "   ".join(part for part in (row.share, row.by) if part)
-        route = f"{row.route:<{route_width}}" if tail else row.route
-        coloured = route.replace(row.route, style("yellow", row.route), 1)
-        end = f"   {tail}" if tail else ""
+        padding = " " * (route_width - len(row.short_route)) if tail else ""
+        route = f"{style('yellow', row.short_route)}{padding}{'   ' if tail else ''}{tail}"
         if _fits(row):
-            yield f"    {callers:<{callers_width}}   {coloured}{end}"
+            yield f"    {row.short_callers:<{callers_width}}   {route}"
         else:
-            yield f"    {callers}"
-            yield f"        {coloured}{end}"
+            yield f"    {row.short_callers}"
+            yield f"        {route}"
         if verbose:
             yield style("dim", f"        example: {row.example}")
 

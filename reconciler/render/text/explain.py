@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
 from reconciler.checks.explain import Explanation, NonMatch
 from reconciler.model.finding import Document
 from reconciler.model.rule import Condition, to_api_json
@@ -139,7 +139,12 @@ def _non_match_document(non_match: NonMatch) -> Document:
 
 def rule_destination(entry: RoutingEntry | None, queues: Mapping[str, str]) -> Document:
     """Return the destination of a rule, or of no rule, as JSON; `queues` are names by id."""
-    form = destination_to_json(destination_of_rule(entry), queues)
+    return destination_form(destination_of_rule(entry), queues)
+
+
+def destination_form(destination: Destination, queues: Mapping[str, str]) -> Document:
+    """Return a destination as JSON; `queues` are names by id."""
+    form = destination_to_json(destination, queues)
     for queue in form.get("queues", ()):
         # Offline the id of a queue is unknown, and its name is used instead.
         queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]

@@ -1,17 +1,18 @@
 """A plan as text for a terminal: refusals, changes, held changes, notes and totals."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.model.finding import Finding, Severity
+from reconciler.model.finding import Finding
 from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.plan import Plan
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow, common_rows, group_equal_edits, row_phrase
 from reconciler.render.colour import SEVERITY_COLOURS, Style
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, source_location, subject_prefix
-from reconciler.render.limits import MAX_SHOWN
+from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.render.summary import PlanSummary
 from reconciler.render.text.effects import SYMBOLS, effects_lines, headline_lines, replay_lines
 from reconciler.text.escape import join_first, pluralize, sanitize
@@ -21,13 +22,18 @@ _MAX_TESTS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class TextLimits:
-    """How much is shown: values of a list, rule names of a group, every field, and the severities of notes."""
+    """How much is shown: values of a list, rule names of a group, warnings in full, and with `verbose` all."""
 
     values: int = FEW_VALUES
     rows: int = MAX_SHOWN
     names: int = MAX_NAMED
+    warnings: int = 3
     verbose: bool = False
-    severities: tuple[Severity, ...] = ("warning", "info")
+
+    @property
+    def has_all_warnings(self) -> bool:
+        """Return whether every warning is shown."""
+        return self.warnings >= ALL_ROWS
 
 
 def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
@@ -41,6 +47,8 @@ def summary_text(summary: PlanSummary, style: Style, limits: TextLimits) -> str:
     for part in (_effects(summary, style, limits), _changes(summary, style, limits), _notes(summary, style, limits)):
         lines += [*part, ""] if part else []
     lines += filter(None, (summary.totals_text, summary.watch_text, summary.schedule_text))
+    if limits.verbose and summary.schedule_text:
+        lines.append(texts.SAFE_ORDER_NOTE)
     return "\n".join(lines) + "\n"
 
 
@@ -49,13 +57,14 @@ def _effects(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str
     lines += replay_lines(summary.replay, style) if summary.replay else []
     if summary.effects and summary.effects.flows and not limits.verbose:
         count = pluralize(len(summary.effects.effects), "effect")
-        lines.append(style("dim", f"Each edit with its consequence ({count}): -v, or the page of --report."))
+        lines.append(style("dim", f"All edits and their consequences ({count}): -v, or the page of --report."))
     return lines
 
 
 def _changes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
-    """Return the changes that effects do not tell: held ones, and with `verbose` every field of all."""
-    shown = summary.changes if limits.verbose else [change for change in summary.changes if change.note]
+    """Return the changes that effects do not tell: held ones, and all fields with `verbose` or without an analysis."""
+    is_complete = limits.verbose or summary.effects is None
+    shown = summary.changes if is_complete else [change for change in summary.changes if change.note]
     groups = (*group_equal_edits(shown), *group_equal_edits(summary.held_changes))
     lines: list[str] = []
     for group in groups:
@@ -64,9 +73,33 @@ def _changes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str
 
 
 def _notes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
-    notes = [note for note in summary.notes if note.severity in limits.severities]
-    lines = [line for note in notes for line in finding_lines(note, style, limits.names)]
+    """Return the first warnings about changed rules, and the number of all other notes."""
+    near, _ = texts.split_notes(summary)
+    warnings = [note for note in summary.notes if note.severity == "warning"]
+    shown = list(summary.notes) if limits.verbose else warnings if limits.has_all_warnings else near[: limits.warnings]
+    lines = [line for note in shown for line in _note_lines(note, style, limits)]
+    visible = set(map(id, shown))
+    hidden = [note for note in summary.notes if id(note) not in visible]
+    lines += [f"  {_hidden_notes(hidden, is_rest=bool(shown))}"] if hidden else []
     return [*lines, f"  {summary.acknowledged}"] if summary.acknowledged else lines
+
+
+def _note_lines(note: Finding, style: Style, limits: TextLimits) -> list[str]:
+    """Return a warning: with its hint and its places if all are shown, otherwise its message."""
+    lines = list(finding_lines(note, style, limits.names))
+    return lines if limits.verbose or limits.has_all_warnings else lines[:1]
+
+
+def _hidden_notes(notes: Sequence[Finding], *, is_rest: bool) -> str:
+    """Return `2 further warnings (CXR202, 3 of CXR203), 1 note: see -v`."""
+    parts: list[str] = []
+    for severity, noun in (("warning", "warning"), ("info", "note")):
+        codes = Counter(note.code for note in notes if note.severity == severity)
+        if codes:
+            counts = [code if count == 1 else f"{count} of {code}" for code, count in codes.items()]
+            total = pluralize(codes.total(), f"further {noun}" if is_rest and not parts else noun)
+            parts.append(f"{total} ({', '.join(counts)})")
+    return f"{', '.join(parts)}: see -v"
 
 
 def brief_plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
