@@ -51,6 +51,7 @@ _FEW_INTENTS: Final = 3
 ALL_OTHERS: Final = "all others"
 NO_LONGER_MATCHED: Final = "no longer matched"
 NEWLY_MATCHED: Final = "newly matched"
+ANOTHER_QUEUE: Final = "another queue"
 _SAME: Final = "..."
 EARLIER_KEEP: Final = "Earlier rules keep theirs:"
 OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
@@ -117,6 +118,12 @@ class EffectText:
     share: str
     rows: tuple[RowText, ...]
     notes: tuple[str, ...]  # sentences about earlier rules
+
+    @property
+    def short_edits(self) -> tuple[str, ...]:
+        """Return what was edited, without queues that a row below says in full."""
+        routes = {f"queue {row.route}" for row in self.rows if not row.by}
+        return tuple(ANOTHER_QUEUE if edit in routes else edit for edit in self.edits)
 
     @property
     def source(self) -> Source | None:
