@@ -159,7 +159,7 @@ def effects_of(drift: Drift, values: int = FEW_VALUES) -> EffectsSummary:
     missing = {change.address for change in missing_rules(plan)} - drift.last_runs.keys()
     edits = [replace(edited, is_missing=edited.entry.address in missing) for edited in impact.edits]
     summary = summarize_effects(replace(impact, edits=edits), plan.queue_names, plan.labels, values=values)
-    # Edits of rules that are not selected are no part of the report.
+    # The report does not name edits of rules that are not selected.
     return replace(summary, quiet="") if plan.options.only else summary
 
 
