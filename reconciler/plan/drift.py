@@ -19,7 +19,7 @@ from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import Address, Source
 from reconciler.plan.behaviour_json import impact_to_json
 from reconciler.plan.document import DRIFT_REPORT, digest_document, live_rule_to_json, plan_to_json
-from reconciler.plan.edits import edits_of_lists
+from reconciler.plan.edits import EditedRule, edits_of_lists
 from reconciler.plan.headline import headline
 from reconciler.plan.impact import NO_IMPACT, Impact
 from reconciler.plan.plan import Plan, is_selected
@@ -157,7 +157,8 @@ def _measure_impact(
     """Return the conversations that selected rules route, or routed, differently from the reference."""
     evaluation, endpoint = plan.desired.evaluation, plan.desired.endpoint
     live = live_entries(plan.live.rules, plan.desired)
-    edits = edits_of_lists(reference, live, plan.labels, words="drift")
+    causes = {change.address: change.cause for change in plan.changes}
+    edits = [_with_cause(edited, causes) for edited in edits_of_lists(reference, live, plan.labels, words="drift")]
     before = order_entries(endpoint.pull_back(reference), evaluation)
     after = order_entries(endpoint.pull_back(live), evaluation)
     behaviour = compare_behaviour(
@@ -173,6 +174,14 @@ def _measure_impact(
         return Impact(behaviour, edits)
     traffic = measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample))
     return Impact(behaviour, edits, traffic)
+
+
+def _with_cause(edited: EditedRule, causes: Mapping[Address, str]) -> EditedRule:
+    """Return an edit, and whether the manifests changed and not the rule in CXone: such edits are not equal."""
+    address = edited.entry.address
+    is_unapplied = address is not None and causes.get(address) in ("manifest", "duplicate")
+    edit = edited.edit._replace(group=(edited.edit.group, is_unapplied))
+    return replace(edited, edit=edit, is_unapplied=is_unapplied)
 
 
 def _about(behaviour: BehaviourChange, only: Sequence[str]) -> BehaviourChange:

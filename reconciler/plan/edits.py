@@ -39,6 +39,8 @@ class EditedRule:
     action: EditAction
     fields: tuple[FieldEdit, ...] = ()
     source: Source | None = None
+    is_unapplied: bool = False  # in drift: the manifests changed, not the rule in CXone
+    is_missing: bool = False  # in drift: nothing says that the rule ever was in CXone
 
     @property
     def entry(self) -> RoutingEntry:

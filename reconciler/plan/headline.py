@@ -5,7 +5,9 @@ from typing import Final, NamedTuple
 
 from reconciler.behaviour.diff.effects import EffectRow
 from reconciler.behaviour.routing_entry import Destination
-from reconciler.plan.clauses import EVERY_CONVERSATION
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.model.rule import Condition
+from reconciler.plan.clauses import EVERY_CONVERSATION, condition_phrases
 from reconciler.plan.flows import Flow, flows_of, has_flows
 from reconciler.plan.impact import Impact
 from reconciler.plan.promises import PromiseResult
@@ -16,8 +18,6 @@ from reconciler.plan.words import (
     Names,
     destination_phrase,
     listed_intents,
-    names_intent,
-    row_phrases,
     share_phrase,
     two_destinations,
 )
@@ -92,26 +92,38 @@ def _row_moves(impact: Impact, labels: Labels) -> Iterator[_Move]:
                 share=share,
                 intents=len(listed_intents(row, labels)),
                 is_usual=not row.other_type,
-                subjects=tuple(_row_subjects(row, labels)),
+                subjects=tuple(_row_subjects(row, share, labels)),
             )
 
 
-def _row_subjects(row: EffectRow, labels: Labels) -> Iterator[_Subject]:
-    """Yield the conversations of a row: with all conditions, and with the first one alone."""
-    first, *others = row_phrases(row, labels, _FEW)
-    intents = listed_intents(row, labels) if names_intent(row, labels) else []
+def _row_subjects(row: EffectRow, share: ShareRange | None, labels: Labels) -> Iterator[_Subject]:
+    """Yield the conversations of a row: with all conditions, and with the first one alone.
+
+    A share says how many of an intent's callers move, so the confidence that they need is left to the row.
+    """
+    intents = listed_intents(row, labels)
+    is_short = bool(intents) and share is not None
+    where = [clause for clause in row.where if not (is_short and _is_about_confidence(clause, labels))]
+    first, *others = condition_phrases(where, labels, _FEW) or (EVERY_CONVERSATION,)
     is_whole = not row.own_version and not any(text.startswith(("if ", "unless ")) for text in (first, *others))
+
     if first == EVERY_CONVERSATION:
         every = "Conversations that earlier rules do not take" if row.earlier else "Every conversation"
         yield _Subject(every, is_one=not row.earlier) if is_whole else _Subject("Some conversations", is_one=False)
         return
-    if is_whole:
-        conditions = f" with {', '.join(others)}" if others and intents else "".join(f", {text}" for text in others)
-        words = f"{first}{conditions}"
-        yield _Subject(words, is_one=len(intents) == 1) if intents else _Subject(f"Callers with {words}", is_one=False)
+    if is_whole and intents:
+        conditions = f" with {', '.join(others)}" if others else ""
+        yield _Subject(f"{first}{conditions}", is_one=len(intents) == 1)
+    elif is_whole:
+        yield _Subject(f"Callers with {', '.join((first, *others))}", is_one=False)
     yield _Subject(f"Some callers with {first}", is_one=False)
     if len(intents) > 1:
         yield _Subject(f"Some callers of {len(intents):,} intents", is_one=False)
+
+
+def _is_about_confidence(clause: Clause, labels: Labels) -> bool:
+    part = clause.condition
+    return isinstance(part, Condition) and labels.short.get(part.attribute) == "confidence"
 
 
 def _flow_moves(impact: Impact, labels: Labels) -> Iterator[_Move]:

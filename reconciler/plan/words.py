@@ -79,11 +79,6 @@ def row_phrases(row: EffectRow, labels: Labels, values: int = FEW_VALUES) -> tup
     return condition_phrases(row.where, labels, values) or (EVERY_CONVERSATION,)
 
 
-def names_intent(row: EffectRow, labels: Labels) -> bool:
-    """Return whether a row has a condition on the intent."""
-    return any(isinstance(part, Condition) and labels.is_intent(part.attribute) for part, _ in row.where)
-
-
 def listed_intents(row: EffectRow, labels: Labels) -> list[str]:
     """Return the intents that a row lists."""
     return _intents((part for part, negate in row.where if not negate), labels)

@@ -24,8 +24,10 @@ _DRIFT: Final = {
     "disabled": "in CXone, somebody switched it off",
     "deleted": "in CXone, somebody deleted it",
     "added": "in CXone, somebody added it",
-    "unmanaged": "in CXone, somebody added it; it is not managed",
+    "unmanaged": "not managed here",
 }
+_UNAPPLIED: Final = {"deleted": "not applied yet: new", "added": "not applied yet: deleted"}
+_MISSING: Final = "never applied, or deleted in CXone"
 _LISTS: Final = frozenset({"equals", "in"})
 _MAX_VALUES: Final = 3
 _Conditions = Sequence[Condition | Opaque]
@@ -39,14 +41,8 @@ def edit_sign(edited: EditedRule | None) -> str:
 def edit_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
     """Yield the parts of an edit in words."""
     before, after = edited.edit.before, edited.edit.after
-    drift = _DRIFT.get(edited.action)
-    fields = [field for field in edited.fields if drift is None or field.name != "enabled"]
-    routing = [field for field in fields if field.name != DESCRIPTION]
-    texts = [text for field in routing or fields for text in _field_texts(field, names, labels)]
-    if drift is not None:
-        head = f"{drift} {texts[0]}" if edited.action == "changed" and texts else drift
-        yield head
-        yield from texts[1:] if edited.action == "changed" else texts
+    if edited.action in _DRIFT:
+        yield from _drift_texts(edited, names, labels)
         return
     if edited.action == "create" and after is not None:
         yield _new_rule(after.rule, names)
@@ -54,7 +50,42 @@ def edit_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> 
         yield f"adopts {quote(before.rule.name)}"
     elif edited.action == "delete":
         yield "deleted"
+    yield from _all_field_texts(edited, names, labels)
+
+
+def _drift_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
+    """Yield what differs between the manifests and CXone: what somebody did, or what is not applied yet."""
+    if edited.is_missing:
+        yield _MISSING
+        return
+    if edited.is_unapplied and edited.action in _UNAPPLIED:
+        yield _UNAPPLIED[edited.action]
+        return
+    texts = list(_all_field_texts(edited, names, labels))
+    if edited.is_unapplied:
+        texts = texts or ["switched off"] * (edited.action == "disabled")
+        yield " ".join(["not applied yet:", *texts[:1]])
+        yield from texts[1:]
+        return
+    head = _DRIFT[edited.action]
+    if edited.action == "changed":
+        yield f"{head} {texts[0]}" if texts else head
+        yield from texts[1:]
+        return
+    yield head
+    after = edited.edit.after
+    if edited.action == "unmanaged" and after is not None:
+        yield f"to {queues_phrase(after.rule.targets, names)}"
     yield from texts
+
+
+def _all_field_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
+    """Yield every field that differs; the description only if there is no other one."""
+    is_said = edited.action == "disabled" and not edited.is_unapplied
+    fields = [field for field in edited.fields if not (is_said and field.name == "enabled")]
+    routing = [field for field in fields if field.name != DESCRIPTION]
+    for field in routing or fields:
+        yield from _field_texts(field, names, labels)
 
 
 def _new_rule(rule: Rule, names: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ number, but it never omits a condition.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -27,7 +28,6 @@ from reconciler.plan.words import (
     intents_of_rule,
     listed_intents,
     name_with_id,
-    names_intent,
     row_phrases,
     share_phrase,
     target_name,
@@ -50,13 +50,14 @@ _FEW_INTENTS: Final = 3
 ALL_OTHERS: Final = "all others"
 NO_LONGER_MATCHED: Final = "no longer matched"
 NEWLY_MATCHED: Final = "newly matched"
+ANOTHER_QUEUE: Final = "another queue"
 _SAME: Final = "..."
 EARLIER_KEEP: Final = "Earlier rules keep theirs:"
 OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
 """The end of the note about rows that a text without details leaves out."""
 _FEW_REPEATED: Final = 2
 """So many equal conditions are written once; fewer ones if they have many words."""
-_MANY_WORDS: Final = 4
+_MANY_WORDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,7 @@ class RowText:
     share: str  # `1.9 %`; empty without a sample
     by: str  # who takes them instead: `by general/catch-all`; empty if the same rule does
     example: str
-    short_before: str = ""  # `...` for a split that the row above has, too
+    short_before: str = ""  # `...` for a long name or a split that the row above has, too
     short_after: str = ""
     all_callers: str = ""  # with every value of each list; empty if `callers` has them
 
@@ -116,6 +117,12 @@ class EffectText:
     share: str
     rows: tuple[RowText, ...]
     notes: tuple[str, ...]  # sentences about earlier rules
+
+    @property
+    def short_edits(self) -> tuple[str, ...]:
+        """Return what was edited, without queues that a row below says in full."""
+        routes = {f"queue {row.route}" for row in self.rows if not row.by}
+        return tuple(ANOTHER_QUEUE if edit in routes else edit for edit in self.edits)
 
     @property
     def source(self) -> Source | None:
@@ -278,7 +285,8 @@ class _EffectWriter:
             pairs = [(row, part) for row, part in pairs if not row.other_type]
             notes.append(self._other_type_note(others))
 
-        first = edits[0] if edits else None
+        # Words about a rule that perhaps never was in CXone are true for one that was deleted there, too.
+        first = next((edited for edited in edits if edited.is_missing), edits[0] if edits else None)
         return EffectText(
             sign=edit_sign(first),
             subject=_subject(edits),
@@ -303,7 +311,7 @@ class _EffectWriter:
             whole = (*row_phrases(row, self._labels, ALL_VALUES), *exclusions)
             routes = two_destinations(row.before, row.after, self._names)
             short = [
-                _SAME if _is_split(text) and text == last else text for text, last in zip(routes, above, strict=True)
+                _SAME if text == last and _is_long(text) else text for text, last in zip(routes, above, strict=True)
             ]
             above = routes
             yield RowText(
@@ -321,19 +329,25 @@ class _EffectWriter:
             )
 
     def _conditions(self, rows: Sequence[EffectRow], edits: Sequence[EditedRule]) -> Sequence[tuple[str, ...]]:
-        """Return the conditions of each row in words: the intent first, then those that most rows have."""
+        """Return the conditions of each row in words, those that most rows have first."""
         own = self._own_intents(edits)
-        phrases = [row_phrases(row, self._labels, self._values) for row in rows]
+        phrases = [self._phrases(row, own) for row in rows]
         counts = Counter(phrase for each in phrases for phrase in each)
         ordered: list[tuple[str, ...]] = []
         for row, each in zip(rows, phrases, strict=True):
-            intents = listed_intents(row, self._labels)
-            first = [phrase for phrase in each[:1] if names_intent(row, self._labels)]
-            rest = sorted(each[len(first) :], key=lambda phrase: -counts[phrase])
-            if own and own == set(intents):
-                first = [f"their {len(own)} intents"]
-            ordered.append((*first, *rest))
+            first, *others = sorted(each, key=lambda phrase: -counts[phrase])
+            is_list = bool(listed_intents(row, self._labels))
+            # Only at the beginning of a row is a list of intents clear without a name.
+            others = [f"intent {phrase}" if is_list and phrase == each[0] else phrase for phrase in others]
+            ordered.append((first, *others))
         return ordered
+
+    def _phrases(self, row: EffectRow, own: AbstractSet[str]) -> tuple[str, ...]:
+        """Return the conditions of a row in words: the intent first."""
+        phrases = row_phrases(row, self._labels, self._values)
+        intents = listed_intents(row, self._labels)
+        is_own = bool(own) and own == set(intents)
+        return (f"their {len(own)} intents", *phrases[1:]) if is_own else phrases
 
     def _own_intents(self, edits: Sequence[EditedRule]) -> set[str]:
         """Return the intents of several rules, if they are too many to list; an empty set if the edit changes them."""
@@ -415,8 +429,8 @@ def _repeated(head: Sequence[str], phrases: Sequence[str]) -> int:
     return count if count >= _FEW_REPEATED or is_long else 0
 
 
-def _is_split(destination: str) -> bool:
-    return " % " in destination
+def _is_long(text: str) -> bool:
+    return len(text.split()) >= _MANY_WORDS
 
 
 def _subject(edits: Sequence[EditedRule]) -> str:

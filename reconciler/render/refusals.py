@@ -84,5 +84,5 @@ def next_step(summary: PlanSummary) -> str:
         )
     changes_something = bool(summary.changes or summary.endpoint_text)
     if changes_something and not sentences:
-        return "Nothing has been changed yet; apply does it after the merge."
+        return "Apply after the merge."
     return " ".join(sentences)

@@ -39,8 +39,14 @@ def _drift(result: CycleResult, name: str) -> list[str]:
     if result.plan is None:
         return []
     drift = result.drift or Drift(plan=result.plan)
-    lines = [*_blocking_rule_lines(drift), *_changes(result.plan, drift), *_conflicts(result.plan)]
-    return [f"*{counts_phrase(drift)} in {name}*", *lines, *_failures(drift), _impact_sentence(result)]
+    head = [f"*{counts_phrase(drift)} in {name}*", _impact_sentence(result)]
+    return [
+        *head,
+        *_blocking_rule_lines(drift),
+        *_changes(result.plan, drift),
+        *_conflicts(result.plan),
+        *_failures(drift),
+    ]
 
 
 def _refused(result: CycleResult, name: str) -> list[str]:
@@ -51,8 +57,8 @@ def _refused(result: CycleResult, name: str) -> list[str]:
     reasons += [f"• refused: {slack_code(guard.message)}" for guard in result.failed_guards]
     reasons += [f"• refused: {slack_code(result.error_text)}"] if result.error_text else []
     head = f"*{counts_phrase(drift)} in {name}; not fixed: nothing was written*"
-    rest = [*_blocking_rule_lines(drift), *_changes(result.plan, drift), *_failures(drift), _impact_sentence(result)]
-    return [head, *reasons, *_conflicts(result.plan), *rest]
+    rest = [*_blocking_rule_lines(drift), *_changes(result.plan, drift), *_failures(drift)]
+    return [head, _impact_sentence(result), *reasons, *_conflicts(result.plan), *rest]
 
 
 def _applied(result: CycleResult, name: str) -> list[str]:

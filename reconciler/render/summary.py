@@ -38,7 +38,8 @@ class PlanSummary:
     """A plan in words, in reading order. All text is safe for a terminal."""
 
     environment: str
-    tenant_text: str  # `tenant acme, 40 managed, 4 unmanaged`
+    tenant_text: str  # `tenant acme`
+    rules_text: str  # `40 rules managed, 4 unmanaged`
     failed_tests: tuple[Finding, ...]
     lifted_guards: tuple[GuardSummary, ...]
     refusals: tuple[GuardSummary, ...]
@@ -71,14 +72,15 @@ def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES) -> PlanSum
     if plan.behaviour is not None and (plan.changes or plan.changes_endpoint):
         effects = summarize_effects(impact_of(plan), plan.queue_names, plan.labels, plan.promises, values)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
-    rules = f"{len(plan.managed):,} managed, {plan.unmanaged:,} unmanaged"
+    rules = f"{pluralize(len(plan.managed), 'rule')} managed, {plan.unmanaged:,} unmanaged"
     schedule = f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."
     allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
     held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]
     noted = [(change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)]
     return PlanSummary(
         environment=plan.environment,
-        tenant_text=f"{undone}{sanitize(tenant)}, {rules}",
+        tenant_text=f"{undone}{sanitize(tenant)}",
+        rules_text=rules,
         failed_tests=plan.failed_tests,
         lifted_guards=tuple(GuardSummary(item.name, sanitize(item.message), sanitize(why)) for item, why in allowed),
         refusals=tuple(
@@ -110,9 +112,9 @@ def _broken_promises(plan: Plan) -> tuple[Finding, ...]:
 
 
 def _watch_text(watch: WatchCounts, changed: int) -> str:
-    """Return how many of the changed rules nothing watches as a sentence; empty if no rule changes."""
+    """Return how many of the changed rules no test and no promise watches; empty if no rule changes."""
     rest = f"; not decided: {watch.undecided}" if watch.undecided else ""
-    text = f"Not watched by a test or promise: {watch.unwatched} of {changed}{rest}."
+    text = f"Not tested: {watch.unwatched} of {changed}{rest}."
     return text if changed else ""
 
 

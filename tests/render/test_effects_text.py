@@ -30,7 +30,7 @@ from tests.support.brute_force import Destination, Json
 from tests.support.brute_force_checks import QUEUES, RoutingDifference
 from tests.support.grown_pairs import generate_pair, generate_tangled_pair
 from tests.support.random_rules import RulePair, a_pair, entries
-from tests.support.read_back import ParsedEffect, ParsedRow, RuleReader, TextReader
+from tests.support.read_back import ParsedEffect, ParsedRow, RuleReader, TextReader, read_destination
 from tests.tiers import FULL
 
 SHORT = {"intent": "intent", "conf": "confidence"}
@@ -254,6 +254,12 @@ def check_headline(told: Told, effects: list[ParsedEffect]) -> None:
     is_large = len(rows) > 12
     moves = {(row.before, row.after) for row in rows} if is_large else rows
     assert len(moves) - 1 == int(found["more"] or 0), told.report
+
+    if found["before"]:
+        ends = [_rounded(read_destination(found[side])) for side in ("before", "after")]
+        same = [row for row in rows if [_rounded(row.before), _rounded(row.after)] == ends]
+        assert same, told.report
+        assert is_large or not told.sample or found["share"] in {row.share for row in same}, told.report
 
     lost = [row for row in rows if row.after is None or not row.after]
     if lost:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.cli.main import main
-from tests.support.traffic_records import MISTAKEN, NO_SCORE, SOME_WITHOUT_SCORE, TrafficModel, weights_of
+from tests.support.traffic_records import MISTAKEN, NO_SCORE, SOME_WITHOUT_SCORE, Record, TrafficModel, weights_of
 
 TRAFFIC: Final = Path(__file__).parents[2] / "manifests" / "traffic"
 RECORDS: Final = TRAFFIC / "conversations.csv"
@@ -93,7 +93,7 @@ _CONFIDENCES: Final = {
     "": NO_SCORE,
     "none": NO_SCORE,
 }
-_TEST_CALLS: Final = {("", "", "", "", "", "phone", "", "routing"): 31}
+_TEST_CALLS: Final[dict[Record, int]] = {("", "", "", "", "", "phone", "", "routing"): 31}
 """One each night."""
 
 

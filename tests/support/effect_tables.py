@@ -12,21 +12,22 @@ _MAX_MEMBERS = 3
 _PLACE = re.compile(r" \S+\.yaml:\d+")
 
 
-def told_tables(summary: EffectsSummary | None) -> list[list[str]]:
-    """Return the text of each row of the table, cells joined: each edit with its notes, then its rows."""
+def told_tables(summary: EffectsSummary | None, *, short: bool) -> list[list[str]]:
+    """Return the cells of each row: each edit with its notes, then its rows. A comment has `short` edits."""
     if summary is None:
         return []
-    return [line for effect in summary.effects for line in _lines(effect)]
+    return [line for effect in summary.effects for line in _lines(effect, short=short)]
 
 
-def _lines(effect: EffectText) -> list[list[str]]:
-    return [[_edit(effect)], *(_row(row) for row in effect.rows)]
+def _lines(effect: EffectText, *, short: bool) -> list[list[str]]:
+    return [[_edit(effect, short=short)], *(_row(row) for row in effect.rows)]
 
 
-def _edit(effect: EffectText) -> str:
+def _edit(effect: EffectText, *, short: bool) -> str:
     names = [member.name for member in effect.members]
     subject = ", ".join(names) if 0 < len(names) <= _MAX_MEMBERS else effect.subject
-    return plain(" ".join([SIGNS[effect.sign], subject, ", ".join(effect.edits), *effect.notes]))
+    edits = effect.short_edits if short else effect.edits
+    return plain(" ".join([SIGNS[effect.sign], subject, ", ".join(edits), *effect.notes]))
 
 
 def _row(row: RowText) -> list[str]:

@@ -16,6 +16,7 @@ from reconciler.plan.drift import Drift, find_drift
 from reconciler.plan.plan import Plan
 from reconciler.render.colour import no_style
 from reconciler.render.html import render_html
+from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.render.markdown import plan as comment
 from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.markdown.plan import render_markdown
@@ -71,9 +72,12 @@ def as_drift(made: Plan) -> str:
     return drift_as_text(find_drift(made))
 
 
-def drift_as_text(drift: Drift, *, brief: bool = False) -> str:
-    """Drift for a terminal, without colours; brief, as `-q` prints it."""
-    return drift_brief(drift, no_style) if brief else drift_text(drift, no_style, DriftCommands(heal, keep))
+def drift_as_text(drift: Drift, *, brief: bool = False, verbose: bool = False) -> str:
+    """Drift for a terminal, without colours; brief, as `-q` prints it, or with all fields, as `-v` does."""
+    if brief:
+        return drift_brief(drift, no_style)
+    limit = ALL_ROWS if verbose else MAX_SHOWN
+    return drift_text(drift, no_style, DriftCommands(heal, keep), limit)
 
 
 def as_drift_markdown(made: Plan) -> str:

@@ -23,6 +23,7 @@ from tests.support.rule_texts import (
     Replacement,
     RuleText,
     fields_of,
+    is_inline,
     last_place,
     read_documents,
     read_texts,
@@ -163,7 +164,7 @@ def _add_intent(rule: RuleText, texts: ManifestTexts, random: Random) -> _Draft 
     node = rule.fields["intents"]
     intent = random.choice([one for one in texts.intents if one not in rule.intents])
     last = node.value[-1]
-    separator = ", " if node.flow_style else "\n" + " " * node.start_mark.column + "- "
+    separator = ", " if is_inline(node) else "\n" + " " * node.start_mark.column + "- "
     place = last.end_mark.index
     return _Draft(f"intents + {intent}", [Replacement(rule.path, place, place, separator + _quoted(intent))])
 
@@ -285,7 +286,7 @@ def _add_condition(rule: RuleText, texts: ManifestTexts, random: Random) -> _Dra
     if "when" not in rule.fields:
         return _Draft(detail, [rule.add_lines(["when:", f"  - {condition.text}"])])
     node = rule.fields["when"]
-    if node.flow_style:
+    if is_inline(node):
         return None
     place = last_place(node)
     line = "\n" + " " * node.start_mark.column + f"- {condition.text}"
@@ -376,15 +377,15 @@ def _write_if_valid(folder: Path, replacements: Sequence[Replacement]) -> bool:
 
 
 def _checked(folder: Path) -> Checked | None:
-    """Return the results of the route tests; None for manifests with an error or a broken promise."""
+    """Return the results of the route tests; None for manifests with an error or a promise that is not kept."""
     try:
         manifests = load_manifests(folder)
     except ManifestError:
         return None
     checked = with_promises(check(manifests, manifests.environments[ENVIRONMENT].document))
-    promises = (result.failure for result in checked.tried if isinstance(result, PromiseResult))
-    findings = (*checked.findings, *filter(None, promises))
-    return None if any(finding.severity == "error" for finding in findings) else checked
+    errors = [finding for finding in checked.findings if finding.severity == "error"]
+    promises = [result for result in checked.tried if isinstance(result, PromiseResult)]
+    return None if errors or any(result.failure for result in promises) else checked
 
 
 def _remove_failing_tests(folder: Path, checked: Checked) -> None:

@@ -103,8 +103,8 @@ class TextReader:
             effect.rows.append(
                 ParsedRow(
                     inputs=where & ~lead & ~above,
-                    before=_destination(places[0]),
-                    after=_destination(places[1]),
+                    before=read_destination(places[0]),
+                    after=read_destination(places[1]),
                     share=found[3] or "",
                     way=found[4] or "",
                     counterparts=tuple(_rule_names(found[5])) if found[5] else (),
@@ -353,7 +353,7 @@ _PHRASES: Final[list[tuple[str, Callable[[re.Match[str]], tuple[Test, bool]]]]] 
 ]
 
 
-def _destination(text: str) -> Destination:
+def read_destination(text: str) -> Destination:
     """Read a destination; of a split its percents, to eight digits."""
     if text == DEFAULT:
         return None

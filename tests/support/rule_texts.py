@@ -142,9 +142,14 @@ def fields_of(node: yaml.Node) -> dict[str, yaml.Node]:
     return {str(key.value): value for key, value in node.value}
 
 
+def is_inline(node: yaml.Node) -> bool:
+    """Return whether a list or mapping is written in brackets."""
+    return isinstance(node, yaml.CollectionNode) and bool(node.flow_style)
+
+
 def last_place(node: yaml.Node) -> int:
     """Return where a node's text ends: a block collection's own mark is after the comments that follow it."""
-    if isinstance(node, yaml.ScalarNode) or node.flow_style:
+    if isinstance(node, yaml.ScalarNode) or is_inline(node):
         return int(node.end_mark.index)
     parts = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
     return max(map(last_place, parts))
@@ -217,4 +222,4 @@ def _default_nodes(document: DocumentText) -> dict[str, yaml.Node]:
 
 
 def _construct(node: yaml.Node) -> Any:
-    return yaml.SafeLoader("").construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+    return yaml.SafeLoader("").construct_object(node, deep=True)

@@ -96,4 +96,4 @@ def _value_at(weights: Weights, position: float) -> str:
         rest -= weight
         if rest < 0:
             return value
-    return next(reversed(weights))
+    return [*weights][-1]

@@ -325,8 +325,7 @@ class EffectBuilder:
         merged = [row for group in alike.values() for row in self._merge(group)]
         edits = sorted({edit for draft in drafts for edit in draft.edits})
         named = list(map(self._named, merged))
-        # Rows of unusual values are read last: most readers need none of them.
-        named.sort(key=lambda row: (bool(self._space.unlikely_attributes(row.draft.box)), row.draft.place))
+        named.sort(key=lambda row: row.draft.place)
         reader = self._reader(named, edits)
         rows = zip(named, reader.besides, reader.own_versions, strict=True)
         return Effect(

@@ -157,7 +157,7 @@ def _edit(effect: EffectText, links: SourceLinks) -> str:
     else:
         subject = f"**{escape_markdown(effect.subject)}**"
         subject = f"[{subject}]({link})" if link else subject
-    edits = f" {escape_markdown(', '.join(effect.edits))}" if effect.edits else ""
+    edits = f" {escape_markdown(', '.join(effect.short_edits))}" if effect.edits else ""
     return f"**{_SIGNS[effect.sign]}** {subject}{edits}"
 
 

@@ -171,9 +171,9 @@ def _comment(summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, l
 
 
 def _verdict(summary: PlanSummary, facts: Provenance) -> list[str]:
-    blocks = [f"{comment_marker(summary.environment)}\n### Routing plan for {code_span(summary.environment)}"]
-    if facts.banner:
-        blocks.append(alert("NOTE", [escape_markdown(facts.banner)]))
+    simulated = " (simulated)" if facts.banner else ""
+    title = f"### Routing plan for {code_span(summary.environment)}{simulated}"
+    blocks = [f"{comment_marker(summary.environment)}\n{title}"]
     if summary.effects:
         blocks.append(f"**{escape_markdown(summary.effects.headline)}**")
     return blocks
@@ -224,9 +224,9 @@ def _totals_text(summary: PlanSummary) -> str:
     if not summary.changes:
         return escape_markdown(summary.totals_text)
     words = [f"{counts[kind]:,} to {kind}" for kind in COUNTED_ACTIONS if counts[kind]]
-    suffix = f", {counts['held']:,} held" if counts["held"] else ""
-    changed = ", ".join(words) or "Only a clean-up after an earlier run"
-    return f"**{changed}**, {counts['unchanged']:,} unchanged{suffix}."
+    if counts["held"]:
+        words.append(f"{counts['held']:,} held")
+    return f"**{', '.join(words) or 'Only a clean-up after an earlier run'}.**"
 
 
 def _closed_parts(
@@ -266,9 +266,14 @@ def _map(routing: Sequence[Lane]) -> list[str]:
 
 def _foot(summary: PlanSummary, facts: Provenance) -> str:
     links = facts.links
-    parts = [f"Plan {code_span(facts.plan_id)}"]
+    parts = [escape_markdown(facts.banner)] if facts.banner else []
+    parts.append(f"Plan {code_span(facts.plan_id)}")
     parts += [f"commit {code_span(links.commit[:8])}"] if links.commit else []
-    parts += [f"live rules read {escape_markdown(facts.read_at)}", escape_markdown(summary.tenant_text)]
+    parts += [
+        f"live rules read {escape_markdown(facts.read_at)}",
+        escape_markdown(f"{summary.tenant_text}, {summary.rules_text}"),
+    ]
+    parts += [f"{summary.counts['unchanged']:,} unchanged"] if summary.changes else []
     report = f", report and {facts.explore}" if facts.explore else " and report"
     parts += [f"[run log{report}]({links.run})"] if links.run else []
     return f"<sub>{' · '.join(parts)}</sub>"

@@ -43,12 +43,11 @@ def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLi
 
 def summary_text(summary: PlanSummary, style: Style, limits: TextLimits) -> str:
     """Return a summarized plan for a terminal: the verdict, the effects, what else changes, and the totals."""
-    lines = _head(summary, style)
+    lines = _head(summary, style, is_verbose=limits.verbose)
     for part in (_effects(summary, style, limits), _changes(summary, style, limits), _notes(summary, style, limits)):
         lines += [*part, ""] if part else []
-    lines += filter(None, (summary.totals_text, summary.watch_text, summary.schedule_text))
-    if limits.verbose and summary.schedule_text:
-        lines.append(texts.SAFE_ORDER_NOTE)
+    order = f"{summary.schedule_text} {texts.SAFE_ORDER_NOTE}" if summary.schedule_text else ""
+    lines += filter(None, (summary.totals_text, summary.watch_text, order if limits.verbose else ""))
     return "\n".join(lines) + "\n"
 
 
@@ -146,9 +145,10 @@ def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Ite
         yield f"      {style('dim', source_location(finding.source))}"
 
 
-def _head(summary: PlanSummary, style: Style) -> list[str]:
+def _head(summary: PlanSummary, style: Style, *, is_verbose: bool = False) -> list[str]:
     """Return the environment, the headline, and what apply will refuse."""
-    lines = [f"{style('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}", ""]
+    rules = f", {summary.rules_text}" if is_verbose else ""
+    lines = [f"{style('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}{rules}", ""]
     headline = list(headline_lines(summary.effects, style)) if summary.effects else []
     endpoint = [f"  {summary.endpoint_text}"] if summary.endpoint_text else []
     consent = [f"  {summary.consent_text}"] if summary.consent else []

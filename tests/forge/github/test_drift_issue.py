@@ -25,6 +25,7 @@ BODY = '<!-- cxroute:drift env=prod -->\n<!-- cxroute:state {{"difference":"{}"}
 SEEN = DriftObservation(
     environment="prod",
     author=BOT,
+    headline="",
     difference="0" * 16,
     text="`cards/a` differs",
     when="2026-11-24 at 10:31 UTC ([run](x))",
@@ -130,7 +131,10 @@ def test_of_several_issues_the_oldest_is_edited_and_all_are_closed() -> None:
     assert [4, 9] == [
         one.id
         for one in decide_issues(
-            issues, DriftObservation(environment="prod", author=BOT, difference="", text="", when="now", limit=65_536)
+            issues,
+            DriftObservation(
+                environment="prod", author=BOT, headline="", difference="", text="", when="now", limit=65_536
+            ),
         )
         if isinstance(one, ChangeIssue) and one.body is None
     ]
