@@ -5,10 +5,10 @@ number, but it never omits a condition.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Final
 
 from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
@@ -153,13 +153,14 @@ class QueueText:
     change: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class EffectsSummary:
     """What a change does to conversations, in words, in reading order."""
 
     headline: str
     share: str = ""  # `3.1 % of callers of "sample.csv"`
-    effects: tuple[EffectText, ...] = ()
+    count: int = 0  # of the effects
+    write: Callable[[], tuple[EffectText, ...]] = tuple  # writes the effects
     flows: tuple[FlowText, ...] = ()  # with more than `MANY_ROWS` rows
     more_flows: str = ""
     quiet: str = ""  # the edits that move nobody
@@ -168,6 +169,11 @@ class EffectsSummary:
     unknown: tuple[str, ...] = ()
     premise: str = ""
     closing: str = ""  # that everyone else is unchanged
+
+    @cached_property
+    def effects(self) -> tuple[EffectText, ...]:
+        """The effects, written at their first use: a page of flows shows none of thousands."""
+        return self.write()
 
     @property
     def rows(self) -> tuple[RowText, ...]:
@@ -185,14 +191,14 @@ def summarize_effects(
     """Return the effects in words; `values` of each list are written, with `ALL_VALUES` every one."""
     behaviour = impact.behaviour
     writer = _EffectWriter(impact, names, labels, values)
-    effects = writer.write_all()
     flows = writer.flows() if has_flows(impact) else ()
     hidden = flows[_MAX_FLOWS:]
     balance, balance_note = _balance(impact, names)
     return EffectsSummary(
         headline=headline(impact, names, labels, promises),
         share=_total_text(impact) if behaviour.effects else "",
-        effects=effects,
+        count=len(behaviour.effects),
+        write=writer.write_all,
         flows=flows[:_MAX_FLOWS],
         more_flows=f"and {pluralize(len(hidden), 'more flow')}" if hidden else "",
         quiet=_quiet_text(impact),

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.diff.reading import RowBox, RowReader, RuleBox, Side
+from reconciler.behaviour.diff.reading import MAX_CHECKS, RowBox, RowReader, RuleBox, Side
 from reconciler.behaviour.diff.regions import RegionFormatter
 from reconciler.behaviour.diff.usual_examples import FurtherRule, UsualExamples
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
@@ -131,6 +131,13 @@ class _Cause(NamedTuple):
 _NO_RULE: Final = -1
 
 
+class _RankedRules(NamedTuple):
+    """Rules of a list by rank, with their numbers."""
+
+    ranks: list[int]
+    numbers: list[int]
+
+
 class _RuleBook:
     """The rules that rows name, by number: a rule with equal conditions and priority in both lists is one."""
 
@@ -140,6 +147,7 @@ class _RuleBook:
         self.rules: list[RuleBox] = []
         self._evaluation: Evaluation = evaluation
         self._named: dict[int, NamedRule] = {}
+        self._general: dict[Hashable, tuple[_RankedRules, _RankedRules]] = {}
         self._places: dict[int, _Place] = {_NO_RULE: _LAST}
         self._space = pairs.space
         self._lists = (pairs.old, pairs.new, *([middle] if middle else []))
@@ -230,34 +238,55 @@ class _RuleBook:
     def _entries_by_identity(self) -> Sequence[Mapping[Hashable, Sequence[RoutingEntry]]]:
         return [group_pairs((self._identity(entry), entry) for entry in slices.entries) for slices in self._lists[:2]]
 
-    def overlapping_before(self, side: int, rank: int, box: Box) -> Iterator[int]:
-        """Yield the numbers of the rules of a list before a rank that match a conversation of a box."""
+    def overlapping_before(self, side: int, rank: int, box: Box) -> set[int]:
+        """Return the numbers of the rules of a list before a rank that match a conversation of a box."""
         slices = self._lists[side]
-        for earlier in self._candidates(slices, rank, box):
-            number = self.number(side, earlier)
-            if overlaps(box, self.rules[number].box):
-                yield number
-
-    def _candidates(self, slices: PivotSlices, rank: int, box: Box) -> Iterable[int]:
         values = box.get(self._space.pivot)
         if values is None or values[0] & REST or values[0].bit_count() > MAX_NARROW_VALUES:
-            return range(min(rank, len(slices.entries)))
-        general = slices.general_ranks
-        ranks = set(general[: bisect_left(general, rank)])
-        for atom in bits(values[0]):
-            about = slices.ranks_by_atom.get(atom, ())
-            ranks.update(about[: bisect_left(about, rank)])
-        return sorted(ranks)
+            return self._overlapping(side, range(min(rank, len(slices.entries))), box)
+
+        atoms = list(bits(values[0]))
+        about = (slices.ranks_by_atom.get(atom, ()) for atom in atoms)
+        found = self._overlapping(side, {each for ranks in about for each in ranks[: bisect_left(ranks, rank)]}, box)
+        always, sometimes = self._general_rules(side, box)
+        found.update(always.numbers[: bisect_left(always.ranks, rank)])
+        for earlier, number in zip(*sometimes, strict=True):
+            if earlier < rank and any(slices.holds(atom, earlier) for atom in atoms):
+                found.add(number)
+        return found
+
+    def _overlapping(self, side: int, ranks: Iterable[int], box: Box) -> set[int]:
+        numbers = (self.number(side, rank) for rank in ranks)
+        return {number for number in numbers if overlaps(box, self.rules[number].box)}
+
+    def _general_rules(self, side: int, box: Box) -> tuple["_RankedRules", "_RankedRules"]:
+        """Return the rules with most values of the pivot that match a part of a box, apart from the pivot.
+
+        First those with every value of it, then the others.
+        """
+        rest = {attribute: part for attribute, part in box.items() if attribute != self._space.pivot}
+        key = side, frozenset(rest.items())
+        if key not in self._general:
+            always, sometimes = _RankedRules([], []), _RankedRules([], [])
+            for rank in self._lists[side].general_ranks:
+                number = self.number(side, rank)
+                rule = self.rules[number].box
+                if overlaps(rest, rule):
+                    kind = sometimes if self._space.pivot in rule else always
+                    kind.ranks.append(rank)
+                    kind.numbers.append(number)
+            self._general[key] = always, sometimes
+        return self._general[key]
 
 
-def _outermost(boxes: Mapping[int, Box]) -> AbstractSet[int]:
+def _outermost(boxes: Mapping[int, Box]) -> frozenset[int]:
     """Return the numbers of the boxes that are not inside of another one; of equal boxes, one."""
     kept: dict[int, Box] = {}
     for number in sorted(boxes, key=lambda number: (len(boxes[number]), number)):
         if not any(is_inside(boxes[number], outer) for outer in kept.values()):
             kept = {other: box for other, box in kept.items() if not is_inside(box, boxes[number])}
             kept[number] = boxes[number]
-    return kept.keys()
+    return frozenset(kept)
 
 
 class EffectBuilder:
@@ -276,8 +305,10 @@ class EffectBuilder:
         self._middle = middle
         self._book = _RuleBook(pairs, edits, middle, evaluation)
         self._usual_examples = UsualExamples(pairs)
+        self._checks_left = MAX_CHECKS
+        self._named_rules: dict[frozenset[int], tuple[NamedRule, ...]] = {}
         self._insides: dict[tuple[int, tuple[ValueSet | None, ...]], Box] = {}
-        self._outermost: dict[frozenset[tuple[int, int]], AbstractSet[int]] = {}
+        self._outermost: dict[frozenset[tuple[int, int]], frozenset[int]] = {}
 
     def build(self) -> list[Effect]:
         """Return the effects, each with disjoint rows in the order of evaluation."""
@@ -300,7 +331,7 @@ class EffectBuilder:
         return Effect(
             edits=tuple(edits),
             rows=tuple(self._format(*row) for row in rows),
-            leading=self._names(reader.leading),
+            leading=self._wholes(reader.leading),
         )
 
     def _named(self, draft: _Draft) -> _NamedDraft:
@@ -312,25 +343,35 @@ class EffectBuilder:
             RowBox(draft.box, draft.earlier, earlier, "before" if draft.kind == "takes" else "after")
             for draft, earlier in named
         ]
-        return RowReader(rows, self._book, frozenset(edits))
+        reader = RowReader(rows, self._book, frozenset(edits), self._checks_left)
+        self._checks_left -= reader.checks
+        return reader
 
-    def _names(self, numbers: Iterable[int]) -> tuple[NamedRule, ...]:
+    def _names(self, numbers: frozenset[int]) -> tuple[NamedRule, ...]:
+        """Return rules in the order of evaluation; the same rules are one object, as many rows have them."""
+        if numbers not in self._named_rules:
+            ordered = sorted(numbers, key=self._book.place)
+            self._named_rules[numbers] = tuple(map(self._book.name, ordered))
+        return self._named_rules[numbers]
+
+    def _wholes(self, numbers: frozenset[int]) -> tuple[NamedRule, ...]:
         """Return rules, each part of a rule as the whole."""
-        names = (self._book.name(number) for number in sorted(numbers))
-        wholes = (NamedRule(entry.whole, when) for entry, when in names)
-        return tuple(dict.fromkeys(wholes))
+        names = self._names(numbers)
+        if all(entry.part_of is None for entry, _ in names):
+            return names
+        return tuple(dict.fromkeys(NamedRule(entry.whole, when) for entry, when in names))
 
     def _format(
         self,
         named: _NamedDraft,
-        besides: AbstractSet[int],
+        besides: frozenset[int],
         own_version: bool,  # noqa: FBT001 - of `map`
     ) -> EffectRow:
         draft, earlier = named
         return EffectRow(
             kind=draft.kind,
             where=self._formatter.format_box(tuple(draft.box.items())),
-            earlier=tuple(map(self._book.name, sorted(earlier, key=self._book.place))),
+            earlier=self._names(frozenset(earlier)),
             counterpart=tuple(
                 None if number == _NO_RULE else self._book.name(number)
                 for number in sorted(draft.counterparts, key=self._book.place)
@@ -342,7 +383,7 @@ class EffectBuilder:
                 None if number == _NO_RULE else self._book.rules[number].entry.whole for number in sorted(draft.takers)
             ),
             other_type=self._space.unlikely_attributes(draft.box),
-            besides=self._names(besides),
+            besides=self._wholes(besides),
             own_version=own_version,
         )
 
@@ -436,7 +477,7 @@ class EffectBuilder:
             if middle[0] < len(self._middle.boxes):
                 extent = self._space.box(self._middle.boxes[middle[0]])
                 box = intersect_box(box, tuple(extent.items())) or {}
-        earlier = {number for place in places for number in self._book.overlapping_before(*place, box)}
+        earlier = set[int]().union(*(self._book.overlapping_before(*place, box) for place in places))
         box, earlier = self._fold_own_version(box, earlier, cause.edit)
         old, new = (self._number(side, rank) for side, rank in zip((0, 1), pair, strict=True))
         takes = cause.kind == "takes"
@@ -479,10 +520,9 @@ class EffectBuilder:
 
     def _fold_own_version(self, box: Box, earlier: set[int], edit: int) -> tuple[Box, set[int]]:
         """Return the box without what the edited rule takes both before and after, where one attribute says that."""
-        for number in sorted(earlier):
+        whole = box
+        for number in sorted(number for number in earlier if self._book.rules[number].edit == edit):
             rule = self._book.rules[number]
-            if rule.edit != edit:
-                continue
             beyond = [(at, part) for at, part in rule.box.items() if not covers(part, self._part(box, at))]
             if len(beyond) != 1:
                 continue
@@ -492,6 +532,8 @@ class EffectBuilder:
             if len(rest) == 1 and is_expressible(domain, rest[0]):
                 box = {**box, attribute: rest[0]}
                 earlier = earlier - {number}
+        if box is whole:
+            return box, earlier
         return box, {number for number in earlier if overlaps(box, self._book.rules[number].box)}
 
     def _part(self, box: Box, attribute: int) -> ValueSet:
@@ -635,8 +677,10 @@ class EffectBuilder:
         """Return whether a row loses no conversation if these rules come before it."""
         return all(self._is_taken(row.box, number, row.earlier) for number in earlier - row.earlier)
 
-    def _is_taken(self, box: Box, number: int, earlier: Iterable[int]) -> bool:
+    def _is_taken(self, box: Box, number: int, earlier: AbstractSet[int]) -> bool:
         """Return whether the earlier rules match all that a rule matches in a box; False where it may be so."""
+        if number in earlier:
+            return True
         rule = self._book.rules[number].box
         common = intersect_box(box, tuple(rule.items()))
         if common is None:

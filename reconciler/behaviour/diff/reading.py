@@ -13,7 +13,7 @@ from reconciler.behaviour.space.boxes import Box, intersect_box, is_inside, over
 
 Side = Literal["before", "after"]
 
-_MAX_CHECKS: Final = 200_000  # earlier rules times rows
+MAX_CHECKS: Final = 200_000  # earlier rules times rows, of all effects together
 
 
 class RuleBox(NamedTuple):
@@ -53,10 +53,11 @@ class Rules(Protocol):
 class RowReader:
     """Finds the rules that rows leave out together (`leading`), and one by one (`besides`).
 
-    `own_versions` says which rows leave out what the edited rules match in the list of the counterpart.
+    `own_versions` says which rows leave out what the edited rules match in the list of the counterpart. With more than
+    `limit` checks each row leaves out all of its rules, which is as exact. `checks` says how many were made.
     """
 
-    def __init__(self, rows: Sequence[RowBox], rules: Rules, edits: AbstractSet[int]) -> None:
+    def __init__(self, rows: Sequence[RowBox], rules: Rules, edits: AbstractSet[int], limit: int = MAX_CHECKS) -> None:
         self._rows = rows
         self._rules = rules
         self._edits = edits
@@ -66,7 +67,9 @@ class RowReader:
         self.leading: frozenset[int] = frozenset()
 
         others = [row.named - self._own_rules(place) for place, row in enumerate(rows)]
-        if len(rows) * sum(map(len, others)) > _MAX_CHECKS:
+        self.checks = len(rows) * sum(map(len, others))
+        if self.checks > limit:
+            self.checks = 0
             self.besides = [frozenset(numbers) for numbers in others]
             return
 
@@ -120,8 +123,10 @@ class RowReader:
         return not any(overlaps(box, self._rules.rules[number].box) for number in left_out)
 
 
-def is_taken(rules: Sequence[RuleBox], box: Box, number: int, earlier: Iterable[int]) -> bool:
-    """Return whether some earlier rules match all that a rule matches in a box; False where it may be so."""
+def is_taken(rules: Sequence[RuleBox], box: Box, number: int, earlier: AbstractSet[int]) -> bool:
+    """Return whether one of the earlier rules matches all that a rule matches in a box."""
+    if number in earlier:
+        return True
     common = intersect_box(box, tuple(rules[number].box.items()))
     if common is None:
         return True

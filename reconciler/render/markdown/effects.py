@@ -69,7 +69,7 @@ def moves_blocks(
     if summary.flows:
         blocks += [*_named_edits(summary, links), _flow_table(summary, table, longest)]
     if summary.flows and effects:
-        title = f"Each edit with its consequence: {pluralize(len(summary.effects), 'effect')}"
+        title = f"Each edit with its consequence: {pluralize(summary.count, 'effect')}"
         blocks.append(details(title, f"{effects}\n\n{_hidden_text(hidden)}".rstrip() + "\n"))
     elif effects:
         blocks += [effects, *filter(None, [_hidden_text(hidden)])]
@@ -89,14 +89,14 @@ def _hidden_text(hidden: int) -> str:
 
 def _named_edits(summary: EffectsSummary, links: SourceLinks) -> list[str]:
     """Return a few edits, each on a line; their consequences are in the closed part."""
-    if len(summary.effects) > _MAX_NAMED_EDITS:
+    if summary.count > _MAX_NAMED_EDITS:
         return []
     return ["\n".join(f"- {_edit(effect, links)}" for effect in summary.effects)]
 
 
 def _flow_table(summary: EffectsSummary, table: _Table, longest: int) -> str:
     has_share = any(flow.share for flow in summary.flows)
-    has_rules = len(summary.effects) > 1
+    has_rules = summary.count > 1
     titles = [*table.columns, *["Share"] * has_share, "Intents", *["Rules"] * has_rules]
     rules = ["---", "---", *["---:"] * has_share, "---", *["---:"] * has_rules]
     lines = [f"| {' | '.join(titles)} |", f"|{'|'.join(rules)}|"]

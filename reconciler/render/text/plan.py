@@ -55,7 +55,7 @@ def _effects(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str
     lines = list(effects_lines(summary.effects, style, verbose=limits.verbose)) if summary.effects else []
     lines += replay_lines(summary.replay, style) if summary.replay else []
     if summary.effects and summary.effects.flows and not limits.verbose:
-        count = pluralize(len(summary.effects.effects), "effect")
+        count = pluralize(summary.effects.count, "effect")
         lines.append(style("dim", f"All edits and their consequences ({count}): -v, or the page of --report."))
     return lines
 
