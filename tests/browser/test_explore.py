@@ -645,6 +645,16 @@ def test_the_back_button_and_a_pasted_link_change_the_page(browser: Browser, add
     assert [] == sight.noise
 
 
+def test_a_new_address_is_read_before_the_state_is_kept(browser: Browser, address: Callable[[str], str]) -> None:
+    """A click between a step back and its event does not write the old state over the address."""
+    with seen(browser) as sight:
+        page = sight.page
+        page.goto(address("bank"))
+        page.evaluate("() => { location.hash = '#view=rules'; document.body.click(); }")
+        page.wait_for_selector("#view-rules:not([hidden])")
+    assert [] == sight.noise
+
+
 def test_a_field_replaces_its_attribute_in_the_address(browser: Browser, address: Callable[[str], str]) -> None:
     """An address may name the attribute of the intent, for example if its value is a number."""
     with seen(browser) as sight:

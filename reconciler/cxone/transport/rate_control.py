@@ -56,7 +56,7 @@ _FIRST_BURST: Final = 8  # calls after the first one, until the record has a bur
 
 # Without the end of bursts, late timers keep 40 % 429s: 40 of 50 a second, bucket of 1. A smaller factor ends useful
 # bursts by chance: 25 % random 429s.
-_BURST_NOISE: Final = 2.0  # standard deviations of the accepted calls
+_BURST_NOISE: Final = 3.0  # standard deviations of the accepted calls
 
 
 class _Window(NamedTuple):

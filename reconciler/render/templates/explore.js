@@ -402,7 +402,9 @@
     now.extra.forEach((text, name) => query.append("attr", `${name.replace(/[%=]/g, encodeURIComponent)}=${text}`));
     return `#${query}`;
   }
+  let readHash = "";  // the part of the address that the state was read from, or written to
   function readAddress() {
+    readHash = location.hash;
     const query = new URLSearchParams(location.hash.slice(1)), last = router.sides.length - 1;
     const isConversation = ["intent", "confidence", "attr"].some(name => query.has(name));
     state.view = VIEWS.includes(query.get("view")) ? query.get("view") : isConversation ? "try" : VIEWS[0];
@@ -431,7 +433,12 @@
     clearTimeout(timer);  // browsers limit how often an address changes
     timer = setTimeout(keepAddress, 200);
   }
-  const keepAddress = () => history.replaceState(null, "", address());
+  // Between a step back and its event, the address is newer than the state: it must not be written over.
+  const keepAddress = () => {
+    if (location.hash !== readHash) { return; }
+    history.replaceState(null, "", address());
+    readHash = location.hash;
+  };
   // The fields of intent and confidence replace what the address has for their attributes in `attr`.
   function set(name, value) {
     state[name] = value;
