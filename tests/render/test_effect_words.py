@@ -45,7 +45,7 @@ def addressed(forms: Sequence[Json]) -> list[RoutingEntry]:
     return made
 
 
-def compared(old: Sequence[Json], new: Sequence[Json], sample: TrafficSample | None = None) -> Impact:
+def compared(old: Sequence[Json], new: Sequence[Json], *, sample: TrafficSample | None = None) -> Impact:
     before, after = addressed(old), addressed(new)
     impact = compare_lists(before, after)
     if sample is None:
@@ -55,12 +55,12 @@ def compared(old: Sequence[Json], new: Sequence[Json], sample: TrafficSample | N
     )
 
 
-def summarized(old: Sequence[Json], new: Sequence[Json], sample: TrafficSample | None = None) -> EffectsSummary:
-    return summarize_effects(compared(old, new, sample), NAMES, LABELS)
+def summarized(old: Sequence[Json], new: Sequence[Json], *, sample: TrafficSample | None = None) -> EffectsSummary:
+    return summarize_effects(compared(old, new, sample=sample), NAMES, LABELS)
 
 
-def told(old: Sequence[Json], new: Sequence[Json], sample: TrafficSample | None = None) -> str:
-    return "\n".join(effects_lines(summarized(old, new, sample), no_style)) + "\n"
+def told(old: Sequence[Json], new: Sequence[Json], *, sample: TrafficSample | None = None) -> str:
+    return "\n".join(effects_lines(summarized(old, new, sample=sample), no_style)) + "\n"
 
 
 def sample_of(*rows: tuple[dict[str, Any], float]) -> TrafficSample:
@@ -102,9 +102,9 @@ def test_one_edit_reads_like_this() -> None:
     Earlier rules keep theirs: languages/german, languages/french-* (2)
 Everyone else: no change (proven).
 """
-    assert expected == told(before, after, sample_of(*CALLERS))
+    assert expected == told(before, after, sample=sample_of(*CALLERS))
     assert 'PIN blocked moves from "Card Services" to "Fraud Desk" (1.9 % of callers), and 1 more move.' == (
-        summarized(before, after, sample_of(*CALLERS)).headline
+        summarized(before, after, sample=sample_of(*CALLERS)).headline
     )
 
 
@@ -287,7 +287,7 @@ def test_no_row_has_equal_texts_for_origin_and_destination(old: Any, new: Any, w
 
 def test_two_queues_of_one_name_are_two_in_the_balance() -> None:
     """Otherwise one name would have two different shares."""
-    impact = compared(*([rule("a/a", 1, [], place)] for place in "AB"), sample_of(({}, 1)))
+    impact = compared(*([rule("a/a", 1, [], place)] for place in "AB"), sample=sample_of(({}, 1)))
     balance = summarize_effects(impact, {"A": "General", "B": "General"}, LABELS).balance
     assert {'"General" (A)', '"General" (B)'} == {one.queue for one in balance}
 
@@ -299,7 +299,7 @@ def test_a_queue_whose_change_is_not_known_is_counted() -> None:
         rule("a/b", 2, [attribute("tier", "equals", "y")], "B"),
     ]
     new = [{**old[0], "targets": old[1]["targets"]}, {**old[1], "targets": old[0]["targets"]}]
-    summary = summarize_effects(compared(old, new, sample_of(({"intent": "p"}, 1))), NAMES, LABELS)
+    summary = summarize_effects(compared(old, new, sample=sample_of(({"intent": "p"}, 1))), NAMES, LABELS)
     assert ((), "2 queues: the sample does not say") == (summary.balance, summary.balance_note)
 
 
@@ -340,9 +340,9 @@ def test_callers_that_lose_their_queue_come_first() -> None:
     moved = {**rules[0], "targets": [queue("B")]}
     nowhere = {**rules[2], "targets": [queue("A", 0)]}
     assert 'Callers with menu m2 go from "Card Services" to no queue (4.0 % of callers), and 2 more moves.' == (
-        summarized(rules, [moved, nowhere], sample).headline
+        summarized(rules, [moved, nowhere], sample=sample).headline
     )
-    assert summarized(rules, [moved, rules[2]], sample).headline.startswith(
+    assert summarized(rules, [moved, rules[2]], sample=sample).headline.startswith(
         'Callers with menu m1 go from "Card Services" to the tenant\'s default routing (6.0 % of callers), and 1 more'
     )
 
@@ -353,7 +353,7 @@ def test_a_headline_has_at_most_30_words(words: int) -> None:
     name = " ".join(["long"] * words)
     asked = [attribute("intent", "in", [f"{name} {n}" for n in range(3)]), attribute("tier", "equals", name)]
     lists = [[rule("a/x", 1, asked, place)] for place in "AB"]
-    impact = compared(*lists, sample_of(({"intent": f"{name} 1", "tier": name}, 1)))
+    impact = compared(*lists, sample=sample_of(({"intent": f"{name} 1", "tier": name}, 1)))
     sentence = headline(impact, {"A": f"{name} a", "B": f"{name} b"}, LABELS)
     assert len(sentence.split()) <= MAX_WORDS
     assert sentence.endswith("(100.0 % of callers).")

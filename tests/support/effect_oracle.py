@@ -208,7 +208,7 @@ class EffectOracle:
     # Merging
 
     def _check_merged(self, effect: Json, rules: Json) -> None:
-        """Assert that no two rows are alike but for the listed texts of one attribute, and could be one row."""
+        """Assert that no two rows differ in the listed texts of one attribute alone, and could be one row."""
         for first, second in combinations(effect["rows"], 2):
             if any(first[name] != second[name] for name in ("kind", "before", "after")):
                 continue
