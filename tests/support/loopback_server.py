@@ -50,6 +50,14 @@ class LoopbackServer:
             await asyncio.sleep(0.001)
 
 
+async def _close_late_connections(server: uvicorn.Server) -> None:
+    """Close connections that were accepted while the server ended: asyncio warns of open ones in a later test."""
+    await asyncio.sleep(0.01)
+    for connection in list(server.server_state.connections):
+        connection.transport.close()
+    await asyncio.sleep(0.01)
+
+
 @contextmanager
 def loopback_server() -> Iterator[LoopbackServer]:
     """Serve until the end of the block."""
@@ -61,6 +69,7 @@ def loopback_server() -> Iterator[LoopbackServer]:
             here.loop = asyncio.get_running_loop()
             here.loop.call_soon(ready.set)
             await here.server.serve(sockets=[listener])
+            await _close_late_connections(here.server)
 
         thread = threading.Thread(target=asyncio.run, args=(serve(),), daemon=True)
         thread.start()
