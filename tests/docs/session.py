@@ -130,8 +130,8 @@ def _normal(text: str) -> str:
 
 
 def _exchanged(text: str, names: dict[str, str]) -> str:
-    """Return the text with one name replaced by another, where it is a separate word."""
-    return re.sub(r"\b(?:" + "|".join(map(re.escape, names)) + r")\b", lambda found: names[found[0]], text)
+    """Return the text with one name replaced by another, where it is a separate word, or the day of a time."""
+    return re.sub(r"\b(?:" + "|".join(map(re.escape, names)) + r")(?=\b|T\d)", lambda found: names[found[0]], text)
 
 
 def _here(command: str) -> tuple[int, str]:

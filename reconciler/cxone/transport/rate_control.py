@@ -217,7 +217,7 @@ class RateControl:
             accepted = min(accepted, _COMPARABLE)
             before = max(pause, _USUAL_PAUSE)
         burst_accepted = calls.burst_accepted if calls.burst else None
-        seconds = max(accepted / used, calls.last_refused - calls.start)
+        seconds = max(accepted / used, calls.seconds)
         return _Window(used, accepted, seconds + before, burst_accepted)
 
     def _better_rate(self, used: float) -> float | None:
@@ -259,7 +259,7 @@ class RateControl:
     def _bursts_help(self) -> bool:
         """Return whether the windows with a burst accepted about as many calls a second as the others, or more."""
         bursts = [one for one in self._recent if one.burst_accepted is not None]
-        others = [one for one in self._recent if one.burst_accepted is None]
+        others = self._windows_without_burst()
         if not others:
             return True
         accepted = sum(one.accepted for one in bursts)
@@ -270,8 +270,10 @@ class RateControl:
         """Send no bursts any more: the tenant's bucket is too small."""
         self._bursts_hurt = True
         self.burst = 0
-        others = [one for one in self._recent if one.burst_accepted is None]
-        self._recent = deque(others, maxlen=_WINDOWS)
+        self._recent = deque(self._windows_without_burst(), maxlen=_WINDOWS)
+
+    def _windows_without_burst(self) -> list[_Window]:
+        return [one for one in self._recent if one.burst_accepted is None]
 
     def _accepted_burst(self) -> int:
         """Return how many calls may follow the first one at once: a bucket of one permit accepts none of them."""
