@@ -20,7 +20,7 @@ from reconciler.model.rule import CANONICAL_JSON, Rule, Target
 from reconciler.plan.behaviour_json import impact_to_json, region_claims
 from reconciler.plan.consent import consent_to_json, parse_consent
 from reconciler.plan.headline import headline
-from reconciler.plan.impact import Impact, impact_of
+from reconciler.plan.impact import NO_IMPACT
 from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.plan.replay import replay_to_json
 from reconciler.plan.routing_table import live_entries
@@ -55,7 +55,7 @@ class ReviewedPlan:
 def plan_to_json(plan: Plan) -> Document:
     """Return the plan as a JSON document (plan-json); the same plan gives the same document."""
     steps, options = _steps(plan), plan.options
-    sample = plan.traffic_impact and plan.traffic_impact.sample
+    sample = plan.impact.traffic.sample if plan.impact and plan.impact.traffic else None
     form = {
         "formatVersion": FORMAT_VERSION,
         "tool": {"name": "cxroute", "version": __version__},
@@ -78,7 +78,7 @@ def plan_to_json(plan: Plan) -> Document:
         "summary": count_changes(plan),
         "changes": [change_to_json(plan, change, steps[id(change)]) for change in plan.changes if id(change) in steps],
         "held": [{**change_to_json(plan, held.change), "reason": held.reason} for held in plan.held],
-        "behaviour": plan.behaviour and impact_to_json(impact_of(plan), plan.queue_names, _headline(plan)),
+        "behaviour": plan.impact and impact_to_json(plan.impact, plan.queue_names, _headline(plan)),
         "findings": [finding_to_json(finding) for finding in (*plan.failed_tests, *plan.findings)],
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
         "guards": [asdict(result) for result in plan.guards],
@@ -89,7 +89,7 @@ def plan_to_json(plan: Plan) -> Document:
 
 
 def _headline(plan: Plan) -> str:
-    return headline(impact_of(plan), plan.queue_names, plan.labels, plan.promises)
+    return headline(plan.impact or NO_IMPACT, plan.queue_names, plan.labels, plan.promises)
 
 
 def plan_id(plan: Plan) -> str:
@@ -268,10 +268,11 @@ def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
 
 def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:
     """Return the regions of a fresh plan with conversations that the reviewed plan does not move in the same way."""
-    if fresh.behaviour is None:
+    if fresh.impact is None:
         return ()
-    claims = region_claims(impact_to_json(Impact(fresh.behaviour, fresh.edits), fresh.queue_names))
-    return tuple(fresh.behaviour.regions[index] for index in find_uncovered(claims, reviewed.claims))
+    without_shares = replace(fresh.impact, traffic=None)
+    claims = region_claims(impact_to_json(without_shares, fresh.queue_names))
+    return tuple(fresh.impact.behaviour.regions[index] for index in find_uncovered(claims, reviewed.claims))
 
 
 def _change_identity(change: Mapping[str, Any]) -> str:

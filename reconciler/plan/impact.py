@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.plan.edits import EditedRule
 from reconciler.plan.traffic_shares import TrafficImpact
-
-if TYPE_CHECKING:
-    from reconciler.plan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +20,3 @@ class Impact:
 
 NO_IMPACT: Final = Impact(BehaviourChange(regions=()))
 """The impact of no change."""
-
-
-def impact_of(plan: "Plan") -> Impact:
-    """Return what a plan does to conversations. Its impact is predicted before (`predict_impact`)."""
-    behaviour = plan.behaviour or BehaviourChange(regions=())
-    return Impact(behaviour, plan.edits, plan.traffic_impact)

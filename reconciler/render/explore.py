@@ -103,8 +103,8 @@ def build_side(name: str, rules: RuleList, desired: DesiredState, sample: Traffi
 
 def build_plan_sides(plan: Plan) -> tuple[ExploreSide, ...]:
     """Return the rules today, and after the plan, with the shares and promises that the plan has."""
-    transition, impact = build_transition(plan), plan.traffic_impact
-    before, after = impact.shares if impact else (None, None)
+    transition = build_transition(plan)
+    before, after = plan.impact.traffic.shares if plan.impact and plan.impact.traffic else (None, None)
     base = replace(plan.desired, endpoint=plan.endpoints[0])
     today = build_side("today", RuleList(transition.before, plan.queue_names), base, None)
     later = replace(today, name="after this change", entries=transition.after, endpoint=plan.endpoints[1])

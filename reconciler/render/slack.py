@@ -11,7 +11,6 @@ from reconciler.apply.progress import ApplyReport
 from reconciler.model.change import Applied, Create, Outcome
 from reconciler.plan.drift import Drift, edited_changes
 from reconciler.plan.headline import headline
-from reconciler.plan.impact import impact_of
 from reconciler.plan.plan import Plan
 from reconciler.plan.words import NO_IMPACT
 from reconciler.render.change_summary import ACTION_PAST, CAUSE_TEXTS, sort_for_reading
@@ -84,8 +83,9 @@ def _author(report: ApplyReport) -> str:
 
 def _headline(plan: Plan) -> str:
     """Return what the change did to conversations, as the plan's first sentence says it."""
-    sentence = headline(impact_of(plan), plan.queue_names, plan.labels)
-    return slack_code(sentence) if plan.behaviour and plan.behaviour.regions else NO_IMPACT
+    if not plan.impact or not plan.impact.behaviour.regions:
+        return NO_IMPACT
+    return slack_code(headline(plan.impact, plan.queue_names, plan.labels))
 
 
 def _failed(result: CycleResult, name: str) -> list[str]:

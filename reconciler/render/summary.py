@@ -8,7 +8,6 @@ from reconciler.model.finding import Finding
 from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.consent import CONSENT_PLACE, Consent, describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
-from reconciler.plan.impact import impact_of
 from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.render.change_summary import ChangeSummary, sort_for_reading, summarize_change
 from reconciler.render.effects import EffectsSummary, summarize_effects
@@ -69,8 +68,8 @@ def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES) -> PlanSum
     steps = (step for wave in plan.steps for step in wave)
     detours = {id(step.change): _STEP_NOTES[step.kind] for step in steps if step.kind in _STEP_NOTES}
     effects, counts = None, count_changes(plan)
-    if plan.behaviour is not None and (plan.changes or plan.changes_endpoint):
-        effects = summarize_effects(impact_of(plan), plan.queue_names, plan.labels, plan.promises, values)
+    if plan.impact and (plan.changes or plan.changes_endpoint):
+        effects = summarize_effects(plan.impact, plan.queue_names, plan.labels, plan.promises, values)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
     rules = f"{pluralize(len(plan.managed), 'rule')} managed, {plan.unmanaged:,} unmanaged"
     schedule = f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."

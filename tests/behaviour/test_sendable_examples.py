@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from reconciler.behaviour.routing_entry import RoutingEntry
+    from reconciler.behaviour.space.space import Example
     from reconciler.plan.impact import Impact
 
 
@@ -69,11 +70,11 @@ def test_every_example_of_the_bank_has_an_intent(part: int) -> None:
     examined = 0
     for edited in islice(single_edits(rules), part, None, PARTS):
         impact = impact_of(rules, edited, stage)
-        for row, written in zip((*effect_rows(impact), *impact.behaviour.regions), _written(impact), strict=True):
+        for example, written in zip(_examples(impact), _written(impact), strict=True):
             examined += 1
-            assert row.example.attributes[INTENT] in stage.fallback.known_intents, row
-            truths = dict(row.example.assumed)
-            assert holds_where(written["where"], written["except"], (row.example.attributes, truths)), row
+            assert example.attributes[INTENT] in stage.fallback.known_intents, written
+            truths = dict(example.assumed)
+            assert holds_where(written["where"], written["except"], (example.attributes, truths)), written
     assert examined > 60
 
 
@@ -94,6 +95,13 @@ def test_an_intent_is_put_in_where_it_is_not_the_attribute_of_most_values(part: 
             with_intent += INTENT in example
             without += INTENT not in example
     assert min(with_intent, without) > 4
+
+
+def _examples(impact: Impact) -> list[Example]:
+    """Return the examples of all rows, then those of all regions, in the order of `_written`."""
+    rows = [row.example for row in effect_rows(impact)]
+    regions = [region.example for region in impact.behaviour.regions]
+    return [*rows, *regions]
 
 
 def _written(impact: Impact) -> list[Json]:
@@ -179,7 +187,7 @@ def test_an_example_has_a_number_as_confidence_where_one_fits(
     stage = EndpointStage()
     first = [rule("first", 1, earlier, "C")] if earlier else []
     impact = impact_of(entries(first), entries([*first, rule("x", 2, [attribute(CONFIDENCE, *condition)], "B")]), stage)
-    shown = [row.example.attributes[CONFIDENCE] for row in (*effect_rows(impact), *impact.behaviour.regions)]
+    shown = [example.attributes[CONFIDENCE] for example in _examples(impact)]
     assert shown
     assert all(isinstance(value, int | float) and 0 <= value <= 1 for value in shown), shown
 

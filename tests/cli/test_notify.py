@@ -22,7 +22,7 @@ from reconciler.errors import CxrouteError, RefusedError, UsageError
 from reconciler.model.change import Applied, Failed, UnknownOutcome
 from reconciler.model.finding import Finding
 from reconciler.plan.drift import find_drift
-from reconciler.plan.impact import Impact
+from reconciler.plan.impact import NO_IMPACT, Impact
 from reconciler.plan.plan import GuardResult, Plan
 from reconciler.render.slack import slack_code, slack_message
 from reconciler.watch.cycle import CycleResult, NotificationKind, Outbox
@@ -159,9 +159,9 @@ def test_the_effect_on_conversations_is_given_only_if_it_is_known() -> None:
     plan = plan_of_everything()
     done = [Applied(change, 1, "7") for change in plan.changes]
     assert "more moves." in text("applied", reported(plan, *done, converged=True))
-    still = replace(plan, behaviour=BehaviourChange(regions=()))
+    still = replace(plan, impact=NO_IMPACT)
     assert "No conversation goes elsewhere (proven)." in text("applied", reported(still, *done, converged=True))
-    unknown = replace(plan, behaviour=BehaviourChange(regions=(), undecided=((Clause(intent_is("x")),),)))
+    unknown = replace(plan, impact=Impact(BehaviourChange(regions=(), undecided=((Clause(intent_is("x")),),))))
     assert "onversation" not in text("applied", reported(unknown, *done, converged=True))
     drift = find_drift(empty_plan())
     proven = "Conversations go where the manifests say (proven)."

@@ -321,7 +321,7 @@ def test_a_stopped_analysis_is_never_called_proven() -> None:
     assert summary.headline.startswith(NO_KNOWN_IMPACT)
     assert summary.unknown
     assert "" == summary.quiet
-    plan = replace(large_plan(1), behaviour=impact.behaviour)
+    plan = replace(large_plan(1), impact=impact)
     for render in (as_text, as_github, as_markdown, as_html):
         page = render(plan)
         assert NO_KNOWN_IMPACT.removesuffix(".") in page, page

@@ -72,8 +72,8 @@ def test_the_impact_is_a_count_or_not_known() -> None:
     effects, _, share = planned_row(differing()).impact.partition(", ")
     assert effects.endswith(" effects")
     assert share.endswith(" % of callers")
-    assert "not known" == planned_row(differing(behaviour=None)).impact
-    assert "not known" == planned_row(with_unproven_regions(differing(behaviour=None, traffic_impact=None), ())).impact
+    assert "not known" == planned_row(differing(impact=None)).impact
+    assert "not known" == planned_row(with_unproven_regions(differing(impact=None), ())).impact
 
 
 def test_a_plan_with_only_a_clean_up() -> None:

@@ -267,10 +267,11 @@ def test_the_sides_of_a_plan_have_its_shares_and_promises() -> None:
     )
     made = plan_of_everything()
     made = check_guards(replace(made, desired=replace(made.desired, promises=(stated,))), environment())
-    assert made.traffic_impact
+    assert made.impact
+    assert made.impact.traffic
     today, after = build_plan_sides(made)
     for side in (today, after):
-        assert rule_shares(side.entries, made.desired, made.traffic_impact.sample) == side.shares
+        assert rule_shares(side.entries, made.desired, made.impact.traffic.sample) == side.shares
         assert run_promises(made.desired, side.entries, made.queue_names) == side.promises
     assert today.shares != after.shares
     assert today.promises != after.promises

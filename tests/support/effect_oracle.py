@@ -88,10 +88,10 @@ class EffectOracle:
             wrong = inside & ~self._to[side].get(place, 0)
             assert not wrong, report + side + str(self.universe.example(wrong))
 
-        counterparts = [name and rules[name]["id"] for name in row["counterpart"]]
+        counterparts: list[str | None] = [name and rules[name]["id"] for name in row["counterpart"]]
         assert len(set(counterparts)) == len(counterparts) or self.is_endpoint, report
-        side = {"takes": "before", "releases": "after", "fallback": "after"}.get(row["kind"])
-        expected = self._takers(side, inside) if side else set()
+        side_of_taker = {"takes": "before", "releases": "after", "fallback": "after"}.get(row["kind"])
+        expected = self._takers(side_of_taker, inside) if side_of_taker else set()
         assert set(counterparts) == expected, f"{report}{expected}"
 
         self._check_earlier(row, rules, inside)
@@ -104,7 +104,7 @@ class EffectOracle:
 
     def _takers(self, side: str, inside: int) -> set[str | None]:
         """Return the ids of the rules that take some of these inputs; None is the default routing."""
-        return {rule and rule["id"] for rule, bits in self.wins[side] if bits & inside}
+        return _ids(self.wins[side], inside)
 
     def _check_earlier(self, row: Json, rules: Json, inside: int) -> None:
         """Assert that each earlier rule comes before a rule that takes some of the row, and matches some of `where`."""
@@ -119,7 +119,7 @@ class EffectOracle:
         ordered = [one["id"] for one in in_routing_order(self._list(side), self.evaluation)]
         takers = self._takers(side, inside)
         if side == "before" and self.middle is not None:
-            takers |= {rule and rule["id"] for rule, bits in self.middle if bits & inside}
+            takers |= _ids(self.middle, inside)
         last = max(len(ordered) if taker is None else ordered.index(taker) for taker in takers)
         place = ordered.index(named["id"])
         return place < last or (self.is_endpoint and place == last)
@@ -291,3 +291,8 @@ def _lists_texts(part: Json) -> bool:
     values = part["value"] if isinstance(part.get("value"), list) else [part.get("value")]
     is_list = part.get("operator") in ("equals", "in") and "negate" not in part
     return is_list and all(isinstance(value, str) for value in values)
+
+
+def _ids(wins: Wins, inside: int) -> set[str | None]:
+    """Return the ids of the rules that take some of these inputs."""
+    return {rule["id"] if rule else None for rule, bits in wins if bits & inside}

@@ -32,7 +32,7 @@ from reconciler.model.rule import (
     normalized_conditions,
 )
 from reconciler.plan.edits import edits_of_lists
-from reconciler.plan.impact import Impact, impact_of
+from reconciler.plan.impact import Impact
 from reconciler.plan.routing_table import RuleList, desired_entries
 from reconciler.plan.traffic_shares import convert_sample, measure_traffic
 from reconciler.render.explore import ExplorePage, build_plan_sides, build_side, render_explore
@@ -309,7 +309,7 @@ def two_sides_page() -> ExplorePage:
         [managed("1", "cards/moved", moved), managed("2", "cards/old", old), unmanaged("3", rule("by hand"))],
     )
     sides = build_plan_sides(made)
-    return ExplorePage(desired=made.desired, queues=made.queue_names, sides=sides, impact=impact_of(made))
+    return ExplorePage(desired=made.desired, queues=made.queue_names, sides=sides, impact=made.impact)
 
 
 def large_change_page(count: int, edits: int) -> ExplorePage:

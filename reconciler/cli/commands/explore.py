@@ -10,7 +10,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import Session, open_session
 from reconciler.desired.desired import DesiredState, desire_offline
-from reconciler.plan.impact import Impact, impact_of
+from reconciler.plan.impact import Impact
 from reconciler.plan.plan import Plan
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
 from reconciler.render.explore import ExplorePage, ExploreSide, build_plan_sides, build_side, render_explore
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def plan_page(session: Session, plan: Plan) -> str:
     """Return the page with the rules today and after a plan."""
-    return _render(session, plan.desired, plan.queue_names, *build_plan_sides(plan), impact=impact_of(plan))
+    return _render(session, plan.desired, plan.queue_names, *build_plan_sides(plan), impact=plan.impact)
 
 
 def _render(

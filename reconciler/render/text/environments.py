@@ -10,7 +10,7 @@ from reconciler.model.change import Applied
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.plan.drift import Drift, count_sections
 from reconciler.plan.guards import guard_refusals
-from reconciler.plan.impact import Impact, impact_of
+from reconciler.plan.impact import Impact
 from reconciler.plan.plan import Plan
 from reconciler.plan.words import total_share_phrase
 from reconciler.render.colour import Style
@@ -88,7 +88,7 @@ def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> Environment
     words = words or ["clean-up"] * bool(plan.changes)
     words += ["endpoint"] * plan.changes_endpoint
     words += [f"{counts['held']:,} held"] if counts["held"] else []
-    impact = "none" if not moves else "not known" if plan.behaviour is None else _impact_phrase(impact_of(plan))
+    impact = "none" if not moves else "not known" if plan.impact is None else _impact_phrase(plan.impact)
     return EnvironmentRow(
         environment=plan.environment, changes=", ".join(words) or "none", impact=impact, status=status, detail=detail
     )
