@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from reconciler.behaviour.diff.effects import Edit
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
-from reconciler.model.change import Change, Create, Delete, Update
+from reconciler.model.change import Change, Create, Delete, Update, is_copy_removal
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition, Opaque, Rule, Source, canonical_text
 from reconciler.text.phrases import Labels
@@ -41,6 +41,7 @@ class EditedRule:
     source: Source | None = None
     is_unapplied: bool = False  # in drift: the manifests changed, not the rule in CXone
     is_missing: bool = False  # in drift: nothing says that the rule ever was in CXone
+    is_copy: bool = False  # the temporary copy of a rule, which an earlier run left
 
     @property
     def entry(self) -> RoutingEntry:
@@ -94,9 +95,15 @@ def edits_of_changes(
     for change, before, after in moves:
         fields = () if isinstance(change, Create | Delete) else _fields(before, after, labels)
         values = _values(fields) if isinstance(change, Update) else () if isinstance(change, Delete) else id(change)
-        group = change.action, change.address.ruleset, values
+        group = change.action, change.address.ruleset, values, is_copy_removal(change)
         edits.append(
-            EditedRule(edit=Edit(before, after, group), action=change.action, fields=fields, source=change.source)
+            EditedRule(
+                edit=Edit(before, after, group),
+                action=change.action,
+                fields=fields,
+                source=change.source,
+                is_copy=is_copy_removal(change),
+            )
         )
     return edits
 

@@ -57,7 +57,7 @@ def headline(impact: Impact, names: Names, labels: Labels, promises: Iterable[Pr
     ordered = sorted(moves, key=_rank)
     if not ordered:
         sentence = NO_IMPACT if behaviour.complete else NO_KNOWN_IMPACT
-        count = len(impact.edits)
+        count = sum(not edited.is_copy for edited in impact.edits)
         return f"{sentence} {pluralize(count, 'edit')}." if count else sentence
 
     further = len(ordered) - 1

@@ -143,8 +143,7 @@ def _edited_rules(
 ) -> Iterator[tuple[Change, RoutingEntry | None, RoutingEntry | None]]:
     """Yield each change of a rule with the rule before and after it."""
     for change, move in zip(plan.changes, transition.moves, strict=True):
-        if not is_copy_removal(change):
-            yield change, move.before, move.after
+        yield change, move.before, move.after
 
 
 def replay_plan(plan: Plan, reader: RecordReader) -> ReplayResult:

@@ -49,7 +49,7 @@ def edit_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> 
     elif edited.action == "adopt" and before is not None:
         yield f"adopts {quote(before.rule.name)}"
     elif edited.action == "delete":
-        yield "deleted"
+        yield "a temporary copy that an earlier run left, deleted" if edited.is_copy else "deleted"
     yield from _all_field_texts(edited, names, labels)
 
 

@@ -239,7 +239,7 @@ def _quiet_text(impact: Impact) -> str:
     quiet = [
         edited
         for number, edited in enumerate(impact.edits)
-        if number not in moving and not rules.takes_part(edited.entry)
+        if number not in moving and not edited.is_copy and not rules.takes_part(edited.entry)
     ]
     if not quiet or not impact.behaviour.complete:
         return ""
