@@ -65,4 +65,4 @@ def test_a_leftover_copy_that_takes_conversations_is_the_cause_of_their_move() -
     assert made.impact
     (effect,) = made.impact.behaviour.effects
     (edited,) = (made.impact.edits[number] for number in effect.edits)
-    assert ("delete", "(next) a", True) == (edited.action, edited.entry.name, edited.is_copy)
+    assert ("delete", f"(next) {OWNER}/cards/a", True) == (edited.action, edited.entry.name, edited.is_copy)
