@@ -19,6 +19,7 @@ from reconciler.plan.words import (
     destination_phrase,
     listed_intents,
     share_phrase,
+    target_name,
     two_destinations,
 )
 from reconciler.text.escape import join_all, pluralize, quote
@@ -159,13 +160,46 @@ def _rank(move: _Move) -> tuple[int, bool, float, int]:
 
 def _move_texts(move: _Move, names: Names) -> Iterator[str]:
     """Yield the move in words, with less and less detail."""
-    before, after = two_destinations(move.before, move.after, names)
     share = f" ({share_phrase(move.share)} of callers)" if move.share else ""
-    is_loss = move.after is None or move.after == ()
-    for subject in move.subjects:
-        verb = "go" if is_loss else "move"
-        ending = ("es" if is_loss else "s") if subject.is_one else ""
-        yield f"{subject.words} {verb}{ending} from {before} to {after}{share}"
+    for words in _moves_in_words(move, names):
+        yield f"{words}{share}"
 
-    place = "another queue" if not is_loss else "no queue" if move.after == () else "the default routing"
-    yield f"Some callers go to {place}{share}"
+
+def _moves_in_words(move: _Move, names: Names) -> Iterator[str]:
+    if move.before and move.after and _queues(move.before) == _queues(move.after):
+        yield from _splits_in_words(move, names)
+        return
+
+    before, after = _two_ends(move, names)
+    is_loss = not move.after
+    verb = "go" if is_loss else "move"
+    for subject in move.subjects:
+        ending = ("es" if is_loss else "s") if subject.is_one else ""
+        yield f"{subject.words} {verb}{ending} from {before} to {after}"
+
+    place = "the default routing" if move.after is None else "another queue" if move.after else "no queue"
+    yield f"Some callers go to {place}"
+
+
+def _splits_in_words(move: _Move, names: Names) -> Iterator[str]:
+    """Yield a move between the same queues: only their shares differ."""
+    queues = join_all(sorted(target_name(queue, names) for queue in _queues(move.after)), "and")
+    for subject in move.subjects:
+        yield f"{subject.words} {'is' if subject.is_one else 'are'} split differently between {queues}"
+    yield "Some callers are split differently between the same queues"
+
+
+def _two_ends(move: _Move, names: Names) -> tuple[str, str]:
+    """Return both destinations: a split without its shares, which its row has, unless nothing else differs."""
+    before, after = (_queue_list(end, names) for end in (move.before, move.after))
+    return two_destinations(move.before, move.after, names) if before == after else (before, after)
+
+
+def _queue_list(destination: Destination, names: Names) -> str:
+    if not destination or len(destination) == 1:
+        return destination_phrase(destination, names)
+    return join_all([target_name(queue, names) for queue, _ in destination], "and")
+
+
+def _queues(destination: Destination) -> set[str]:
+    return {queue for queue, _ in destination or ()}

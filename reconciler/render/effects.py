@@ -52,6 +52,8 @@ ALL_OTHERS: Final = "all others"
 NO_LONGER_MATCHED: Final = "no longer matched"
 NEWLY_MATCHED: Final = "newly matched"
 ANOTHER_QUEUE: Final = "another queue"
+OTHER_QUEUES: Final = "other queues"
+ANOTHER_SPLIT: Final = "another split"
 _SAME: Final = "..."
 EARLIER_KEEP: Final = "Earlier rules keep theirs:"
 OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
@@ -74,6 +76,7 @@ class RowText:
     repeated: int  # number of the first phrases for which `...` stands
     before: str
     after: str
+    redirect: str  # the route as an edit that leaves its names to this row: `another queue`, `another split`
     share: str  # `1.9 %`; empty without a sample
     by: str  # who takes them instead: `by general/catch-all`; empty if the same rule does
     example: str
@@ -122,8 +125,14 @@ class EffectText:
     @property
     def short_edits(self) -> tuple[str, ...]:
         """Return what was edited, without queues that a row below says in full."""
-        routes = {f"queue {row.route}" for row in self.rows if not row.by}
-        return tuple(ANOTHER_QUEUE if edit in routes else edit for edit in self.edits)
+        routes = {f"queue {row.route}": row.redirect for row in self.rows if not row.by}
+        return tuple(routes.get(edit, edit) for edit in self.edits)
+
+    @property
+    def line_edits(self) -> tuple[str, ...]:
+        """Return what was edited, without splits that a row below says in full."""
+        pairs = zip(self.edits, self.short_edits, strict=True)
+        return tuple(edit if short == ANOTHER_QUEUE else short for edit, short in pairs)
 
     @property
     def source(self) -> Source | None:
@@ -329,6 +338,7 @@ class _EffectWriter:
                 after=routes[1],
                 short_before=short[0],
                 short_after=short[1],
+                redirect=_redirect(row),
                 share=share_phrase(share) if share else "",
                 by=self._by(row),
                 example=conversation_phrase(row.example.attributes, self._labels, row.example.absent),
@@ -438,6 +448,14 @@ def _repeated(head: Sequence[str], phrases: Sequence[str]) -> int:
 
 def _is_long(text: str) -> bool:
     return len(text.split()) >= _MANY_WORDS
+
+
+def _redirect(row: EffectRow) -> str:
+    """Return what the route of a row is, without the names of its queues."""
+    before, after = ({queue for queue, _ in place or ()} for place in (row.before, row.after))
+    if len(before) == len(after) == 1:
+        return ANOTHER_QUEUE
+    return ANOTHER_SPLIT if before == after else OTHER_QUEUES
 
 
 def _subject(edits: Sequence[EditedRule]) -> str:

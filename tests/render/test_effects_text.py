@@ -49,6 +49,11 @@ BLOCKS = 10
 SIZE = 200 if FULL else 3
 """Pairs of each kind in each block."""
 CALLERS = 12
+HEADLINE = re.compile(
+    r"(?P<who>.*?) (?:"
+    r"(?:moves?|go|goes) (?:from (?P<before>.*) )?to (?P<after>.*?)|(?:is|are) split differently between (?P<split>.*?)"
+    r")(?: \((?P<share>[^()]*) of callers\))?(?:, and (?P<more>[\d,]+) more moves?)?\."
+)
 
 
 @dataclass
@@ -245,20 +250,17 @@ def check_headline(told: Told, effects: list[ParsedEffect]) -> None:
         assert f"No conversation goes elsewhere (proven).{edits}" == sentence, told.report
         return
 
-    found = re.fullmatch(
-        r"(?P<who>.*?) (?:moves?|go|goes) (?:from (?P<before>.*) )?to (?P<after>.*?)"
-        r"(?: \((?P<share>[^()]*) of callers\))?(?:, and (?P<more>[\d,]+) more moves?)?\.",
-        sentence,
-    )
+    found = HEADLINE.fullmatch(sentence)
     assert found, told.report
     is_large = len(rows) > 12
     moves = {(row.before, row.after) for row in rows} if is_large else rows
     assert len(moves) - 1 == int(found["more"] or 0), told.report
 
-    if found["before"]:
-        ends = [_rounded(read_destination(found[side])) for side in ("before", "after")]
-        same = [row for row in rows if [_rounded(row.before), _rounded(row.after)] == ends]
+    if found["before"] or found["split"]:
+        ends = [found["split"] or found[side] for side in ("before", "after")]
+        same = [row for row in rows if _is_named(row.before, ends[0]) and _is_named(row.after, ends[1])]
         assert same, told.report
+        assert bool(found["split"]) is (_queues(same[0].before) == _queues(same[0].after)), told.report
         assert is_large or not told.sample or found["share"] in {row.share for row in same}, told.report
 
     lost = [row for row in rows if row.after is None or not row.after]
@@ -270,6 +272,18 @@ def check_headline(told: Told, effects: list[ParsedEffect]) -> None:
     if told.sample and not lost and not is_large and not has_unusual:
         largest = max((row.share for row in rows), key=_percent)
         assert _percent(found["share"]) == _percent(largest), told.report
+
+
+def _is_named(place: Destination, named: str) -> bool:
+    """Return whether a headline names a destination; a split may be without its shares."""
+    told = read_destination(named)
+    if "%" in named or not place:
+        return bool(_rounded(told) == _rounded(place))
+    return _queues(told) == _queues(place)
+
+
+def _queues(place: Destination) -> set[str]:
+    return {queue for queue, _ in place or ()}
 
 
 def _percent(text: str) -> float:

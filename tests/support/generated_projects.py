@@ -13,7 +13,7 @@ from random import Random
 from typing import Final
 
 from reconciler.traffic.cells import CellCounts, format_sample, merge_small
-from tests.support.trades import TRADES, Topic, Trade
+from tests.support.trades import TRADES, Desk, Topic, Trade
 from tests.support.traffic_records import MISTAKEN, NO_SCORE, TrafficModel, Weights, weights_of
 
 FALLBACK: Final = 0.35
@@ -320,18 +320,29 @@ def _intents(trade: Trade) -> str:
 
 
 def _attributes(trade: Trade) -> str:
+    tiers = _values(trade.tiers, [])
+    languages = _values(trade.languages, trade.language_desks)
+    channels = _values(trade.channels, [])
     return f"{_HEAD.format(kind='Attributes', name=trade.name)}attributes:\n" + "".join(
         (
-            f"  {trade.tier}:\n    label: {trade.tier_label}\n{_values(trade.tiers)}    writtenBy: the CRM look-up\n",
-            f"  language:\n{_values(trade.languages)}    writtenBy: the bot, after the caller's first sentence\n",
+            f"  {trade.tier}:\n    label: {trade.tier_label}\n{tiers}    writtenBy: the CRM look-up\n",
+            f"  language:\n{languages}    writtenBy: the bot, after the caller's first sentence\n",
             f"  {trade.number.attribute}:\n    label: {trade.number.label}\n    type: number\n    writtenBy: the bot\n",
-            f"  channel:\n{_values(trade.channels)}    writtenBy: CXone, when the conversation arrives\n",
+            f"  channel:\n{channels}    writtenBy: CXone, when the conversation arrives\n",
         )
     )
 
 
-def _values(values: Mapping[str, tuple[str, float]]) -> str:
-    lines = (f'      {value}: "{label}"\n' for value, (label, _) in values.items() if value != "-")
+def _values(values: Mapping[str, tuple[str, float]], groups: Sequence[Desk]) -> str:
+    """Return the values of an attribute, those that one team serves as a group."""
+    group_of = {value: desk.label for desk in groups for value in desk.values}
+    lines = []
+    for value, (label, _) in values.items():
+        if value == "-":
+            continue
+        group = group_of.get(value)
+        text = f'{{label: "{label}", group: {group}}}' if group else f'"{label}"'
+        lines.append(f"      {value}: {text}\n")
     return f"    values:\n{''.join(lines)}"
 
 

@@ -55,7 +55,7 @@ def effect_lines(effect: EffectText, style: Style, *, verbose: bool = False) -> 
     members = [member.name for member in effect.members]
     is_listed = 1 < len(members) <= _MAX_MEMBERS
     subject = ", ".join(members) if is_listed else effect.subject
-    edits = f"   {', '.join(effect.edits)}" if effect.edits else ""
+    edits = f"   {', '.join(effect.line_edits)}" if effect.edits else ""
     place = f"   {style('dim', source_location(effect.source))}" if effect.source else ""
     yield f"{style(colour, f'{symbol} {subject}')}{edits}{place}"
     if verbose and len(members) > _MAX_MEMBERS:
