@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Final
+from typing import Final, overload
 
 from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
 from reconciler.model.rule import Source
@@ -162,14 +162,14 @@ class QueueText:
     change: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EffectsSummary:
     """What a change does to conversations, in words, in reading order."""
 
     headline: str
     share: str = ""  # `3.1 % of callers of "sample.csv"`
     count: int = 0  # of the effects
-    write: Callable[[], tuple[EffectText, ...]] = tuple  # writes the effects
+    effects: Sequence[EffectText] = ()
     flows: tuple[FlowText, ...] = ()  # with more than `MANY_ROWS` rows
     more_flows: str = ""
     quiet: str = ""  # the edits that move nobody
@@ -179,15 +179,33 @@ class EffectsSummary:
     premise: str = ""
     closing: str = ""  # that everyone else is unchanged
 
-    @cached_property
-    def effects(self) -> tuple[EffectText, ...]:
-        """The effects, written at their first use: a page of flows shows none of thousands."""
-        return self.write()
-
     @property
     def rows(self) -> tuple[RowText, ...]:
         """Return the rows of all effects."""
         return tuple(row for effect in self.effects for row in effect.rows)
+
+
+class _WrittenAtFirstUse(Sequence[EffectText]):
+    """The effects in words: a report of flows shows none of thousands."""
+
+    def __init__(self, write: Callable[[], Sequence[EffectText]]) -> None:
+        self._write = write
+
+    @cached_property
+    def _texts(self) -> Sequence[EffectText]:
+        return self._write()
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, index: int) -> EffectText: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[EffectText]: ...
+
+    def __getitem__(self, index: int | slice) -> EffectText | Sequence[EffectText]:
+        return self._texts[index]
 
 
 def summarize_effects(
@@ -207,7 +225,7 @@ def summarize_effects(
         headline=headline(impact, names, labels, promises),
         share=_total_text(impact) if behaviour.effects else "",
         count=len(behaviour.effects),
-        write=writer.write_all,
+        effects=_WrittenAtFirstUse(writer.write_all),
         flows=flows[:_MAX_FLOWS],
         more_flows=f"and {pluralize(len(hidden), 'more flow')}" if hidden else "",
         quiet=_quiet_text(impact),
