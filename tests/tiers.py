@@ -265,7 +265,7 @@ PARTS: Final = {
     "behaviour/test_sendable_examples.py::test_an_intent_is_put_in_where_it_is_not_the_attribute_of_most_values": 1,
     "behaviour/test_sendable_examples.py::test_every_example_of_the_bank_has_an_intent": 1,
     "behaviour/test_value_types.py::test_a_difference_among_known_types_is_exact": 3,
-    "behaviour/test_value_types.py::test_rows_of_other_types_are_named_and_come_last": 3,
+    "behaviour/test_value_types.py::test_rows_of_other_types_are_named": 3,
     "cxone/test_waits.py::test_a_slow_token_is_reported": 2,
     "cxone/test_waits.py::test_quiet_reports_no_wait_and_a_json_log_has_an_event": 0,
     "watch/test_watch.py::test_a_signal_between_two_writes_ends_the_loop_as_in_apply": 0,

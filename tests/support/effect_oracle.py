@@ -225,7 +225,7 @@ class EffectOracle:
     # Order and names
 
     def _check_order(self, effect: Json, rules: Json) -> None:
-        """Assert that rows are in the order of evaluation, those of unusual values last.
+        """Assert that rows are in the order of evaluation.
 
         A row that several rules take comes where the last of them does.
         """
@@ -233,7 +233,7 @@ class EffectOracle:
         for row in effect["rows"]:
             side, inside = "before" if row["kind"] == "takes" else "after", self.inputs_of(row, rules)
             place = max(self._place(rule) for rule, bits in self.wins[side] if bits & inside)
-            places.append(("otherType" in row, place))
+            places.append(place)
         assert sorted(places) == places, f"{self.report}{effect}"
 
     def _place(self, rule: Json | None) -> tuple[bool, float, str, str]:

@@ -280,9 +280,9 @@ class _RuleBook:
 
 
 def _outermost(boxes: Mapping[int, Box]) -> frozenset[int]:
-    """Return the numbers of the boxes that are not inside of another one; of equal boxes, one."""
+    """Return the numbers of the boxes that are not inside of another one; of equal boxes, that of the first one."""
     kept: dict[int, Box] = {}
-    for number in sorted(boxes, key=lambda number: (len(boxes[number]), number)):
+    for number in sorted(boxes, key=lambda number: len(boxes[number])):
         if not any(is_inside(boxes[number], outer) for outer in kept.values()):
             kept = {other: box for other, box in kept.items() if not is_inside(box, boxes[number])}
             kept[number] = boxes[number]
@@ -543,7 +543,7 @@ class EffectBuilder:
         """Return earlier rules without those that match nothing in a box but what another one matches."""
         if len(earlier) > _MAX_COMPARED:
             return earlier
-        inside = {number: self._inside(box, number) for number in earlier}
+        inside = {number: self._inside(box, number) for number in sorted(earlier, key=self._book.place)}
         key = frozenset((number, id(part)) for number, part in inside.items())
         if key not in self._outermost:
             self._outermost[key] = _outermost(inside)
