@@ -66,7 +66,7 @@ def test_a_changed_fallback_is_compared_with_the_last_commit(repository: Program
     bound(0.5)
     code, found = plan(repository)
     assert (2, 0.35, head) == (code, before(found), found["options"]["base"])
-    assert ["cards/lost"] == found["behaviour"]["summary"]["rows"][0]["beforeRules"]
+    assert [{"action": "fallback"}] == found["behaviour"]["effects"][0]["causes"]
     assert "protected" in [guard["name"] for guard in found["guards"] if not guard["ok"]]
     assert [f"{NOTE} HEAD (--base none: with nothing)."] == repository.err.splitlines()
     assert 0 == repository("plan", "-e", "prod", "--live", "live.json")

@@ -69,7 +69,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     splits = (split for region in difference.regions for split in (region.before, region.after))
     names = queue_names(splits, queues)
     summary = summarize_effects(impact, names, labels(first, second), values=ALL_VALUES if is_verbose else FEW_VALUES)
-    lines = [*headline_lines(summary, output.paint), *effects_lines(summary, output.paint, verbose=is_verbose)]
+    effects = list(effects_lines(summary, output.paint, verbose=is_verbose))
+    lines = [*headline_lines(summary, output.paint), *([""] if effects else []), *effects]
     output.result("".join(f"{line}\n" for line in lines))
     return code
 
