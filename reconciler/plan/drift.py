@@ -3,7 +3,7 @@
 These are unmanaged live rules that take conversations which the manifests route elsewhere, and failed route tests.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -157,8 +157,8 @@ def _measure_impact(
     """Return the conversations that selected rules route, or routed, differently from the reference."""
     evaluation, endpoint = plan.desired.evaluation, plan.desired.endpoint
     live = live_entries(plan.live.rules, plan.desired)
-    causes = {change.address: change.cause for change in plan.changes}
-    edits = [_with_cause(edited, causes) for edited in edits_of_lists(reference, live, plan.labels, words="drift")]
+    unapplied = {change.address for change in unapplied_changes(plan)}
+    edits = [_with_cause(edited, unapplied) for edited in edits_of_lists(reference, live, plan.labels, words="drift")]
     before = order_entries(endpoint.pull_back(reference), evaluation)
     after = order_entries(endpoint.pull_back(live), evaluation)
     behaviour = compare_behaviour(
@@ -176,10 +176,9 @@ def _measure_impact(
     return Impact(behaviour, edits, traffic)
 
 
-def _with_cause(edited: EditedRule, causes: Mapping[Address, str]) -> EditedRule:
+def _with_cause(edited: EditedRule, unapplied: Collection[Address]) -> EditedRule:
     """Return an edit, and whether the manifests changed and not the rule in CXone: such edits are not equal."""
-    address = edited.entry.address
-    is_unapplied = address is not None and causes.get(address) in ("manifest", "duplicate")
+    is_unapplied = edited.entry.address in unapplied
     edit = edited.edit._replace(group=(edited.edit.group, is_unapplied))
     return replace(edited, edit=edit, is_unapplied=is_unapplied)
 

@@ -26,7 +26,7 @@ _DRIFT: Final = {
     "added": "in CXone, somebody added it",
     "unmanaged": "not managed here",
 }
-_UNAPPLIED: Final = {"deleted": "not applied yet: new", "added": "not applied yet: deleted"}
+_UNAPPLIED: Final = "not applied yet: deleted"
 _MISSING: Final = "never applied, or deleted in CXone"
 _LISTS: Final = frozenset({"equals", "in"})
 _MAX_VALUES: Final = 3
@@ -58,8 +58,8 @@ def _drift_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -
     if edited.is_missing:
         yield _MISSING
         return
-    if edited.is_unapplied and edited.action in _UNAPPLIED:
-        yield _UNAPPLIED[edited.action]
+    if edited.is_unapplied and edited.action == "added":
+        yield _UNAPPLIED
         return
     texts = list(_all_field_texts(edited, names, labels))
     if edited.is_unapplied:

@@ -17,6 +17,8 @@ from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
 
 _MAX_INTENTS: Final = 5
 _MAX_MESSAGE: Final = 2_000
+_ABOUT_UNDO: Final = frozenset({"CXR310", "CXR311"})
+"""Codes of findings about what an undo leaves undone."""
 SAFE_ORDER_NOTE: Final = "After every single write, each conversation goes to its old or its new queue."
 _STEP_NOTES: Final = {
     "copy": "in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed",
@@ -138,11 +140,11 @@ def failed_tests_title(failed: Sequence[Finding]) -> str:
 
 
 def split_notes(summary: PlanSummary) -> tuple[list[Finding], dict[str, list[Finding]]]:
-    """Return the warnings about changed rules or without an address, and the other notes by their title."""
+    """Return the warnings about changed rules, an undo or no rule, and the other notes by their title."""
     changed = {change.address for change in (*summary.changes, *summary.held_changes)}
     near, far, infos = list[Finding](), list[Finding](), list[Finding]()
     for finding in summary.notes:
-        is_near = finding.address is None or changed.intersection(finding.addresses)
+        is_near = finding.address is None or changed.intersection(finding.addresses) or finding.code in _ABOUT_UNDO
         (infos if finding.severity == "info" else near if is_near else far).append(finding)
     far_title = f"{pluralize(len(far), 'warning')} about unchanged rules"
     others = ((far_title, far), (pluralize(len(infos), "further note"), infos))

@@ -487,10 +487,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_markdown_of_the_sandbox_says_that_it_is_simulated(cxroute: Program) -> None:
-    """The sentence is a note of its own, and its line end is not written as an escape."""
+    """In the title, and as a sentence in the foot."""
     assert 0 == cxroute("init")
     assert 0 == cxroute("plan", "--format", "markdown")
-    note = "> [!NOTE]\n> Sandbox: everything below is simulated; no tenant was contacted.\n\n"
-    assert f"### Routing plan for `sandbox`\n\n{note}" in cxroute.out
+    assert "### Routing plan for `sandbox` (simulated)\n\n" in cxroute.out
+    assert "\n<sub>Sandbox: everything below is simulated; no tenant was contacted." in cxroute.out
     assert "\\n" not in cxroute.out
     assert "u000a" not in cxroute.out

@@ -669,7 +669,7 @@ def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
     assert 0 == desk("-q", "table", "-e", "prod", "--from", "t.csv", *LIFTED, "--check")
     assert "~ cards/change-pin" not in desk.out
     assert "1 changed.\n" in desk.out
-    assert '"Card Services" -> "Fraud Desk"' in desk.out
+    assert 'moves from "Card Services" to "Fraud Desk"' in desk.out
 
 
 @pytest.mark.parametrize(

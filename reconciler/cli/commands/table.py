@@ -409,6 +409,8 @@ def _print_impact(session: Session, current: CurrentRules, after: DesiredState) 
     impact = Impact(difference, edits, traffic)
     summary = summarize_effects(impact, queues, before.labels, values=session.limits.values)
     style = session.output.paint
-    lines = [*headline_lines(summary, style), *effects_lines(summary, style, verbose=session.limits.verbose)]
+    lines = list(headline_lines(summary, style))
+    if session.output.loudness != "quiet":
+        lines += ["", *effects_lines(summary, style, verbose=session.limits.verbose)]
     scope = f"Without the tenant's own rules (run `{session.command_line.command('plan')}` to include them):"
     session.output.result("".join(f"{line}\n" for line in [scope, *lines]))

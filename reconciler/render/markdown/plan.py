@@ -171,8 +171,8 @@ def _comment(summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, l
 
 
 def _verdict(summary: PlanSummary, facts: Provenance) -> list[str]:
-    simulated = " (simulated)" if facts.banner else ""
-    title = f"### Routing plan for {code_span(summary.environment)}{simulated}"
+    origin = f" ({escape_markdown(summary.tenant_text)})" if facts.banner else ""
+    title = f"### Routing plan for {code_span(summary.environment)}{origin}"
     blocks = [f"{comment_marker(summary.environment)}\n{title}"]
     if summary.effects:
         blocks.append(f"**{escape_markdown(summary.effects.headline)}**")
