@@ -35,7 +35,7 @@ from reconciler.plan.words import (
     two_destinations,
 )
 from reconciler.render.edit_words import edit_sign, edit_texts
-from reconciler.render.rule_names import RuleNames
+from reconciler.render.rule_names import RuleNamer
 from reconciler.text.escape import join_all, pluralize, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase
 
@@ -262,7 +262,7 @@ def _unknown_texts(impact: Impact, labels: Labels) -> tuple[str, ...]:
 def _quiet_text(impact: Impact) -> str:
     """Return the edits that move nobody in one line; the headline says it if no edit moves anyone."""
     moving = {number for effect in impact.behaviour.effects for number in effect.edits}
-    rules = RuleNames(impact)
+    rules = RuleNamer(impact)
     quiet = [
         edited
         for number, edited in enumerate(impact.edits)
@@ -302,7 +302,7 @@ class _EffectWriter:
         self._names = names
         self._labels = labels
         self._values = values
-        self._rules = RuleNames(impact, every=values >= ALL_VALUES)
+        self._rules = RuleNamer(impact, every=values >= ALL_VALUES)
 
     def write_all(self) -> tuple[EffectText, ...]:
         """Return the effects, those of most callers first."""

@@ -17,7 +17,7 @@ _MAX_NAMED: Final = 6
 _VERSIONS: Final = {"before": " (today)", "after": " (afterwards)", "both": ""}
 
 
-class RuleNames:
+class RuleNamer:
     """Names the rules of an impact; with `every`, each one."""
 
     def __init__(self, impact: Impact, *, every: bool = False) -> None:

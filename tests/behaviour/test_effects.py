@@ -164,7 +164,7 @@ def test_a_rule_whose_name_decides_a_tie_takes_conversations() -> None:
     assert ("takes", ["r1"]) == (row["kind"], row["counterpart"])
 
 
-def test_a_rename_without_a_tie_is_not_the_cause_of_what_a_deleted_rule_releases() -> None:
+def test_a_rename_without_a_tie_is_not_a_cause_beside_a_deleted_rule() -> None:
     """The rule afterwards is only renamed: the conversations belong to the deleted one."""
     old = [rule("k", 1, [X], "A"), rule("l", 2, [X], "B", name="b")]
     (effect,) = effects_of(old, [{**old[1], "name": "a"}])

@@ -72,7 +72,7 @@ def test_every_report_shows_a_rule_before_all_others(stage: WatchSetup, cxroute:
     )
     assert ["*1 rule in the way, 1 route test failed on the live rules in `prod`*"] == stage.hook.wait_for(1)
     assert f"• `{HAND}`: not managed, and in the way" in stage.hook.texts[0]
-    assert "Conversations do not go where the manifests say." in stage.hook.texts[0]
+    assert "Conversations do not go where the manifests say: `" in stage.hook.texts[0]
 
 
 def form_of(cxroute: Program) -> str:
@@ -151,7 +151,7 @@ def test_a_disabled_rule_is_shown_as_an_edit_in_cxone(stage: WatchSetup, cxroute
     assert 2 == cxroute("drift", "-e", "prod", "-v")
     assert "               manifests  in CXone now\n      enabled  true       false\n" in cxroute.out
     assert 2 == cxroute("drift", "-e", "prod", "--format", "markdown")
-    assert "| **~** `cards/billing` `cards.yaml:6` in CXone, somebody switched it off | | | |" in cxroute.out
+    assert "| **~** `cards/billing` `cards.yaml:6` in CXone, somebody switched it off | | |" in cxroute.out
     assert 2 == cxroute("drift", "-e", "prod", "-q")
     lines = cxroute.out.splitlines()
     assert "prod: 1 rule changed in CXone, 1 route test failed on the live rules." == lines[0]

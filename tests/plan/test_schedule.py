@@ -52,7 +52,7 @@ def test_a_leftover_copy_is_deleted_first_only_with_a_complete_proof(monkeypatch
     assert "delete" not in calls[:1]
 
 
-def test_a_leftover_copy_that_takes_conversations_is_the_cause_of_their_move() -> None:
+def test_a_leftover_copy_is_the_cause_of_what_it_moves() -> None:
     """The rule itself does not change, and neither does the endpoint's fallback."""
     everything = rule("a", conditions=[], priority=20, targets=FRAUD)
     temporary = replace(rule("x", conditions=[intent_is("y")], priority=10, targets=GENERAL), name="(next) a")

@@ -20,7 +20,6 @@ from packaging.utils import canonicalize_name
 
 from tests.campaign.cases import Case
 from tests.release.packages import unpack
-from tests.support import plan_way
 from tests.support.house import measures
 from tests.support.imports import import_cycles, imported
 from tests.support.measure import IMPURE, PURE, entry_of, pure_modules
@@ -127,7 +126,7 @@ def test_every_module_is_either_pure_or_not() -> None:
 
 
 def test_every_measure_of_the_house_is_within_its_limit() -> None:
-    """Layers, cycles, names, the size of functions, and the calls from a plan to the terminal (`make house`)."""
+    """Layers, cycles, names, and the size of functions (`make house`)."""
     assert [] == [str(measure) for measure in measures() if not measure.holds]
 
 
@@ -301,14 +300,6 @@ def test_no_modules_import_each_other(tmp_path: Path) -> None:
         (tmp_path / f"{name}.py").write_text(f"def f():\n    import {tmp_path.name}.{imports}\n", "utf-8")
     cycle = [f"{tmp_path.name}.a", f"{tmp_path.name}.b"]
     assert [cycle, cycle] == import_cycles(tmp_path)
-
-
-def test_a_plan_reaches_the_terminal_in_few_calls() -> None:
-    """`python -m tests.support.plan_way` lists the functions that get the plan, its summary or its text."""
-    functions = plan_way.way()
-    assert len(functions) <= plan_way.CALLS, functions
-    assert len(plan_way.packages(functions)) <= plan_way.PACKAGES, plan_way.packages(functions)
-    assert "reconciler.render.text.plan:summary_text" in functions
 
 
 @pytest.mark.parametrize("flag", ["--version", "--help"])

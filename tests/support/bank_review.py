@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
-from reconciler.cli.commands.demo import SMALL_CHANGE, Edit, bank_manifests
+from reconciler.cli.commands.demo import SMALL_CHANGE, FileEdit, bank_manifests
 from reconciler.cli.main import main
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES
@@ -28,19 +28,19 @@ GENERATED: Final = """\
 """
 EDITS: Final = (
     *SMALL_CHANGE,
-    Edit(
+    FileEdit(
         "transfers.yaml",
         "  - intent: failed_transfer\n    queue: payments\n",
         "  - intent: failed_transfer\n    queue: disputes\n",
     ),
-    Edit(
+    FileEdit(
         "tests/intents.yaml",
         "{intent: failed_transfer, confidence: 0.9}, expect: {queue: payments}",
         "{intent: failed_transfer, confidence: 0.9}, expect: {queue: disputes}",
     ),
-    Edit("tests/generated.yaml", GENERATED, GENERATED.replace("payments", "disputes")),
+    FileEdit("tests/generated.yaml", GENERATED, GENERATED.replace("payments", "disputes")),
     # No conversation moves.
-    Edit(
+    FileEdit(
         "cards.yaml",
         "  - intent: card_linking\n    queue: card-services\n",
         "  - intent: card_linking\n    queue: card-services\n    description: Link a card to a phone or a watch\n",

@@ -34,7 +34,7 @@ _DRIFT, _REFUSED = 2, 4  # exit codes
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class FileEdit:
     """An edit in a copy of the bank's manifests: a text that a file has once, and its replacement."""
 
     file: str
@@ -52,28 +52,28 @@ class Edit:
 
 
 SMALL_CHANGE: Final = (  # one rule, and the route tests that expect its old queue
-    Edit(
+    FileEdit(
         "cards.yaml",
         "- intent: pin_blocked\n    queue: card-services\n    minConfidence: 0.7 ",
         "- intent: pin_blocked\n    queue: fraud\n    minConfidence: 0.75 ",
     ),
-    Edit(
+    FileEdit(
         "tests/intents.yaml",
         "{intent: pin_blocked, confidence: 0.9}, expect: {queue: card-services}",
         "{intent: pin_blocked, confidence: 0.9}, expect: {queue: fraud}",
     ),
-    Edit(
+    FileEdit(
         "tests/people.yaml",
         "{intent: pin_blocked, confidence: 0.9, attributes: {customerTier: standard}}, expect: {queue: card-services}",
         "{intent: pin_blocked, confidence: 0.9, attributes: {customerTier: standard}}, expect: {queue: fraud}",
     ),
-    Edit(
+    FileEdit(
         "tests/teams.yaml",
         "{intent: pin_blocked, confidence: 0.7}, expect: {queue: card-services}",
         "{intent: pin_blocked, confidence: 0.75}, expect: {queue: fraud}",
     ),
 )
-_CASH_WITHDRAWAL: Final = Edit(
+_CASH_WITHDRAWAL: Final = FileEdit(
     "fraud.yaml",
     "  - intent: cash_withdrawal_not_recognised\n    queue: fraud\n",
     "  - intent: cash_withdrawal_not_recognised\n    queue: fraud\n    minConfidence: 0.55\n",

@@ -20,7 +20,7 @@ from reconciler.text.escape import join_first, pluralize, sanitize
 _MAX_TESTS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextLimits:
     """How much is shown: values of a list, rule names of a group, warnings in full, and with `verbose` all."""
 
