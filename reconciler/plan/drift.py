@@ -26,6 +26,7 @@ from reconciler.plan.plan import Plan, is_selected
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.plan.traffic_shares import convert_sample, measure_traffic
+from reconciler.plan.words import order_effects
 from reconciler.traffic.sample import TrafficSample
 
 FAILED_TEST: Final = "CXR220"
@@ -171,9 +172,9 @@ def _measure_impact(
     if only:
         behaviour = _about(behaviour, only)
     if sample is None:
-        return Impact(behaviour, edits)
+        return order_effects(Impact(behaviour, edits), plan.labels)
     traffic = measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample))
-    return Impact(behaviour, edits, traffic)
+    return order_effects(Impact(behaviour, edits, traffic), plan.labels)
 
 
 def _with_cause(edited: EditedRule, unapplied: Collection[Address]) -> EditedRule:

@@ -21,6 +21,7 @@ from reconciler.plan.plan import Plan
 from reconciler.plan.replay import ReplayResult, ReplaySide, replay
 from reconciler.plan.routing_table import live_entries
 from reconciler.plan.traffic_shares import convert_sample, measure_traffic
+from reconciler.plan.words import order_effects
 from reconciler.traffic.records import RecordReader
 from reconciler.traffic.sample import TrafficSample
 
@@ -130,12 +131,13 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
         impact = Impact(behaviour, edits)
 
     if sample is None:
-        return replace(plan, impact=impact)
+        return replace(plan, impact=order_effects(impact, plan.labels))
 
     before, after = order_entries(before, evaluation), order_entries(after, evaluation)
     traffic = measure_traffic(impact.behaviour, before, after, convert_sample(endpoint.types, sample))
     findings = (*plan.findings, *sample.warnings, *sample.age_findings(plan.generated_at))
-    return replace(plan, impact=replace(impact, traffic=traffic), findings=findings)
+    impact = order_effects(replace(impact, traffic=traffic), plan.labels)
+    return replace(plan, impact=impact, findings=findings)
 
 
 def _edited_rules(

@@ -1,6 +1,7 @@
 """Destinations, shares and rows of effects in words. Text from outside is safe for a terminal."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from reconciler.behaviour.diff.effects import EffectRow
@@ -86,6 +87,22 @@ def total_share_phrase(impact: Impact) -> str:
         return ""
     total = impact.traffic.total
     return share_phrase(total) if impact.behaviour.complete else f"at least {total.least:.1f} %"
+
+
+def order_effects(impact: Impact, labels: Labels) -> Impact:
+    """Return an impact with its effects in reading order: those of most callers, or else of most intents, first."""
+    effects, traffic = impact.behaviour.effects, impact.traffic
+
+    def rank(number: int) -> tuple[float, int]:
+        intents = {intent for row in effects[number].rows for intent in listed_intents(row, labels)}
+        most = traffic.effects[number].total.most if traffic else 0.0
+        return -most, -len(intents)
+
+    order = sorted(range(len(effects)), key=rank)
+    behaviour = replace(impact.behaviour, effects=tuple(effects[number] for number in order))
+    if traffic is not None:
+        traffic = replace(traffic, effects=tuple(traffic.effects[number] for number in order))
+    return replace(impact, behaviour=behaviour, traffic=traffic)
 
 
 def listed_intents(row: EffectRow, labels: Labels) -> list[str]:

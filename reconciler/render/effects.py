@@ -283,19 +283,6 @@ def _quiet_edit(edited: EditedRule) -> str:
     return f"{entry_name(edited.entry)} ({fields})"
 
 
-def order_effects(impact: Impact, labels: Labels) -> list[tuple[Effect, EffectShare | None]]:
-    """Return the effects in reading order, those of most callers first, each with its share of a sample."""
-    effects, traffic = impact.behaviour.effects, impact.traffic
-    shares: Sequence[EffectShare | None] = traffic.effects if traffic else (None,) * len(effects)
-
-    def rank(pair: tuple[Effect, EffectShare | None]) -> tuple[float, int]:
-        effect, share = pair
-        intents = {intent for row in effect.rows for intent in listed_intents(row, labels)}
-        return -(share.total.most if share else 0.0), -len(intents)
-
-    return sorted(zip(effects, shares, strict=True), key=rank)
-
-
 class _EffectWriter:
     def __init__(self, impact: Impact, names: Names, labels: Labels, values: int) -> None:
         self._impact = impact
@@ -305,8 +292,11 @@ class _EffectWriter:
         self._rules = RuleNamer(impact, every=values >= ALL_VALUES)
 
     def write_all(self) -> tuple[EffectText, ...]:
-        """Return the effects, those of most callers first."""
-        return tuple(self._write(effect, share) for effect, share in order_effects(self._impact, self._labels))
+        """Return all effects in words."""
+        traffic = self._impact.traffic
+        effects = self._impact.behaviour.effects
+        shares: Sequence[EffectShare | None] = traffic.effects if traffic else (None,) * len(effects)
+        return tuple(self._write(effect, share) for effect, share in zip(effects, shares, strict=True))
 
     def _write(self, effect: Effect, share: EffectShare | None) -> EffectText:
         edits = [self._impact.edits[number] for number in effect.edits if number != FALLBACK]

@@ -20,7 +20,6 @@ from reconciler.render.effects import (
     EffectText,
     MemberText,
     RowText,
-    order_effects,
     summarize_effects,
 )
 from reconciler.render.explore_tables import PageTables
@@ -68,10 +67,9 @@ class ShownChange:
 def show_change(impact: Impact, names: Names, labels: Labels, promises: Iterable[PromiseResult]) -> ShownChange:
     """Return the effects in reading order, as far as they fit on a page."""
     summary = summarize_effects(impact, names, labels, promises)
-    ordered = (effect for effect, _ in order_effects(impact, labels))
     shown = []
     left = MAX_ROWS
-    for effect, text in zip(ordered, summary.effects, strict=True):
+    for effect, text in zip(impact.behaviour.effects, summary.effects, strict=True):
         usual = [row for row in effect.rows if not row.other_type]
         rows = tuple(zip(text.rows, usual, strict=True))[:left]
         unwritten = tuple(row for row in effect.rows if row.other_type)

@@ -35,6 +35,7 @@ from reconciler.plan.edits import edits_of_lists
 from reconciler.plan.impact import Impact
 from reconciler.plan.routing_table import RuleList, desired_entries
 from reconciler.plan.traffic_shares import convert_sample, measure_traffic
+from reconciler.plan.words import order_effects
 from reconciler.render.explore import ExplorePage, build_plan_sides, build_side, render_explore
 from reconciler.render.text.explain import DisplayNames, explain_document
 from reconciler.text.escape import quote
@@ -234,7 +235,12 @@ def compared_page(
     lists = (("today", before), ("after this change", after))
     sides = [build_side(name, RuleList(tuple(rules), queues), desired, sample) for name, rules in lists]
     sides = [replace(side, endpoint=stage) for side, stage in zip(sides, endpoints, strict=True)]
-    return ExplorePage(desired=desired, queues=queues, sides=sides, impact=Impact(behaviour, edits, traffic))
+    return ExplorePage(
+        desired=desired,
+        queues=queues,
+        sides=sides,
+        impact=order_effects(Impact(behaviour, edits, traffic), desired.labels),
+    )
 
 
 def a_compared_page(random: Random, *, direct: bool = False) -> ExplorePage:

@@ -17,7 +17,7 @@ from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.edits import edits_of_lists
 from reconciler.plan.headline import headline
 from reconciler.plan.impact import Impact
-from reconciler.plan.words import ALL_VALUES
+from reconciler.plan.words import ALL_VALUES, order_effects
 from reconciler.render.effects import summarize_effects
 from reconciler.render.text.effects import effects_lines, headline_lines
 from reconciler.text.escape import pluralize, sanitize
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         types=types,
         edited=EditSet([edited.edit for edited in edits], middle),
     )
-    impact = Impact(difference, edits)
+    impact = order_effects(Impact(difference, edits), labels(first, second))
     queues = {**before.queues, **after.queues}
     code = PENDING if options.detailed_exitcode and (difference.changed or not difference.complete) else 0
     if output.form == "json":

@@ -35,6 +35,7 @@ from reconciler.plan.impact import Impact
 from reconciler.plan.plan import GuardResult
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import convert_sample, measure_traffic, rule_shares
+from reconciler.plan.words import order_effects
 from reconciler.render.colour import Style
 from reconciler.render.effects import summarize_effects
 from reconciler.render.explore import render_table
@@ -406,7 +407,7 @@ def _print_impact(session: Session, current: CurrentRules, after: DesiredState) 
     sample = session.sample and convert_sample(stage.types, session.sample)
     traffic = measure_traffic(difference, old, new, sample) if sample else None
     queues = current.tenant.resolver.names
-    impact = Impact(difference, edits, traffic)
+    impact = order_effects(Impact(difference, edits, traffic), before.labels)
     summary = summarize_effects(impact, queues, before.labels, values=session.limits.values)
     style = session.output.paint
     lines = list(headline_lines(summary, style))
