@@ -190,9 +190,11 @@ def _splits_in_words(move: _Move, names: Names) -> Iterator[str]:
 
 
 def _two_ends(move: _Move, names: Names) -> tuple[str, str]:
-    """Return both destinations: a split without its shares, which its row has, unless nothing else differs."""
+    """Return both destinations: splits without their shares, which the row has, unless they have a queue in common."""
     before, after = (_queue_list(end, names) for end in (move.before, move.after))
-    return two_destinations(move.before, move.after, names) if before == after else (before, after)
+    if before == after or _queues(move.before) & _queues(move.after):
+        return two_destinations(move.before, move.after, names)
+    return before, after
 
 
 def _queue_list(destination: Destination, names: Names) -> str:

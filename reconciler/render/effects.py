@@ -49,6 +49,8 @@ _MAX_UNKNOWN: Final = 5
 _FLOW_INTENTS: Final = 2
 _FEW_INTENTS: Final = 3
 ALL_OTHERS: Final = "all others"
+MARKER: Final = "its marker alone"
+"""What an update without a field that differs writes."""
 NO_LONGER_MATCHED: Final = "no longer matched"
 NEWLY_MATCHED: Final = "newly matched"
 ANOTHER_QUEUE: Final = "another queue"
@@ -279,7 +281,8 @@ def _quiet_text(impact: Impact) -> str:
 
 
 def _quiet_edit(edited: EditedRule) -> str:
-    fields = ", ".join(dict.fromkeys(sanitize(field.name) for field in edited.fields)) or edited.action
+    action = MARKER if edited.action == "update" else edited.action
+    fields = ", ".join(dict.fromkeys(sanitize(field.name) for field in edited.fields)) or action
     return f"{entry_name(edited.entry)} ({fields})"
 
 
