@@ -144,7 +144,7 @@ def test_a_deleted_rule_is_missing_and_restored(stage: WatchSetup, cxroute: Prog
 
 
 def test_a_disabled_rule_is_shown_as_an_edit_in_cxone(stage: WatchSetup, cxroute: Program) -> None:
-    """Point A4: text and issue say what somebody did; with -v, the field in both places."""
+    """Point A4: text and issue name the edit in CXone; with -v, the field as it is there and in the manifests."""
     stage.somebody().edit("billing", enabled=False)
     assert 2 == cxroute("drift", "-e", "prod")
     assert "\n~ cards/billing   in CXone, somebody switched it off   manifests/cards.yaml:6\n" in cxroute.out
