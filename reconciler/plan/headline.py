@@ -112,6 +112,10 @@ def _row_subjects(row: EffectRow, share: ShareRange | None, labels: Labels) -> I
         every = "Conversations that earlier rules do not take" if row.earlier else "Every conversation"
         yield _Subject(every, is_one=not row.earlier) if is_whole else _Subject("Some conversations", is_one=False)
         return
+    if first.startswith(("if ", "unless ")):
+        yield _Subject("Some conversations", is_one=False)
+        return
+
     if is_whole and intents:
         conditions = f" with {', '.join(others)}" if others else ""
         yield _Subject(f"{first}{conditions}", is_one=len(intents) == 1)

@@ -1,6 +1,6 @@
 """An edit of a rule in words: `queue "Card Services" -> "Fraud Desk"`, `confidence 0.7 -> 0.75`, `switched off`."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -28,6 +28,7 @@ _DRIFT: Final = {
 }
 _UNAPPLIED: Final = "not applied yet: deleted"
 _MISSING: Final = "never applied, or deleted in CXone"
+_NEW_TO: Final = "new: to "
 _LISTS: Final = frozenset({"equals", "in"})
 _MAX_VALUES: Final = 3
 _Conditions = Sequence[Condition | Opaque]
@@ -90,7 +91,16 @@ def _all_field_texts(edited: EditedRule, names: Mapping[str, str], labels: Label
 
 def _new_rule(rule: Rule, names: Mapping[str, str]) -> str:
     state = "" if rule.enabled else ", switched off"
-    return f"new: to {queues_phrase(rule.targets, names)}, priority {quote(rule.priority)}{state}"
+    return f"{_NEW_TO}{queues_phrase(rule.targets, names)}, priority {quote(rule.priority)}{state}"
+
+
+def shorten_new_rule(text: str, said: Collection[str]) -> str:
+    """Return the text of a new rule without its destination, if that is one of those that its rows say."""
+    for destination in said:
+        head = f"{_NEW_TO}{destination}, "
+        if text.startswith(head):
+            return f"new, {text.removeprefix(head)}"
+    return text
 
 
 def _field_texts(field: FieldEdit, names: Mapping[str, str], labels: Labels) -> Iterator[str]:

@@ -5,7 +5,7 @@ number, but it never omits a condition.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -34,7 +34,7 @@ from reconciler.plan.words import (
     total_share_phrase,
     two_destinations,
 )
-from reconciler.render.edit_words import edit_sign, edit_texts
+from reconciler.render.edit_words import edit_sign, edit_texts, shorten_new_rule
 from reconciler.render.rule_names import RuleNamer
 from reconciler.text.escape import join_all, pluralize, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase
@@ -57,6 +57,10 @@ ANOTHER_QUEUE: Final = "another queue"
 OTHER_QUEUES: Final = "other queues"
 ANOTHER_SPLIT: Final = "another split"
 _SAME: Final = "..."
+_THEIR: Final = "their"
+"""Before the number of intents of a row that has all intents of the edited rules."""
+_THE_SAME: Final = "the same"
+"""Before the number of intents of a row whose list a row above has; no other list is as long."""
 EARLIER_KEEP: Final = "Earlier rules keep theirs:"
 OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
 """The end of the note about rows that a text without details leaves out."""
@@ -128,7 +132,8 @@ class EffectText:
     def short_edits(self) -> tuple[str, ...]:
         """Return what was edited, without queues that a row below says in full."""
         routes = {f"queue {row.route}": row.redirect for row in self.rows if not row.by}
-        return tuple(routes.get(edit, edit) for edit in self.edits)
+        destinations = {row.after for row in self.rows}
+        return tuple(routes.get(edit) or shorten_new_rule(edit, destinations) for edit in self.edits)
 
     @property
     def line_edits(self) -> tuple[str, ...]:
@@ -359,23 +364,40 @@ class _EffectWriter:
     def _conditions(self, rows: Sequence[EffectRow], edits: Sequence[EditedRule]) -> Sequence[tuple[str, ...]]:
         """Return the conditions of each row in words, those that most rows have first."""
         own = self._own_intents(edits)
-        phrases = [self._phrases(row, own) for row in rows]
+        lists = [tuple(listed_intents(row, self._labels)) for row in rows]
+        sizes = Counter(len(intents) for intents in {*lists})
+        seen: set[tuple[str, ...]] = set()
+        phrases = []
+        for row, intents in zip(rows, lists, strict=True):
+            phrases.append(self._phrases(row, own, seen, sizes))
+            seen.add(intents)
         counts = Counter(phrase for each in phrases for phrase in each)
         ordered: list[tuple[str, ...]] = []
         for row, each in zip(rows, phrases, strict=True):
             first, *others = sorted(each, key=lambda phrase: -counts[phrase])
             is_list = bool(listed_intents(row, self._labels))
             # Only at the beginning of a row is a list of intents clear without a name.
-            others = [f"intent {phrase}" if is_list and phrase == each[0] else phrase for phrase in others]
+            is_named = each[0].startswith((_THEIR, _THE_SAME))
+            others = [
+                f"intent {phrase}" if is_list and phrase == each[0] and not is_named else phrase for phrase in others
+            ]
             ordered.append((first, *others))
         return ordered
 
-    def _phrases(self, row: EffectRow, own: AbstractSet[str]) -> tuple[str, ...]:
-        """Return the conditions of a row in words: the intent first."""
+    def _phrases(
+        self, row: EffectRow, own: AbstractSet[str], seen: AbstractSet[tuple[str, ...]], sizes: Mapping[int, int]
+    ) -> tuple[str, ...]:
+        """Return the conditions of a row in words: the intent first. A long list that was seen is not written again."""
         phrases = row_phrases(row, self._labels, self._values)
-        intents = listed_intents(row, self._labels)
-        is_own = bool(own) and own == set(intents)
-        return (f"their {len(own)} intents", *phrases[1:]) if is_own else phrases
+        intents = tuple(listed_intents(row, self._labels))
+        count = len(intents)
+        if own and own == set(intents):
+            return f"{_THEIR} {count} intents", *phrases[1:]
+
+        is_long = count > _FEW_INTENTS and self._values < ALL_VALUES
+        if is_long and intents in seen and sizes[count] == 1:
+            return f"{_THE_SAME} {count} intents", *phrases[1:]
+        return phrases
 
     def _own_intents(self, edits: Sequence[EditedRule]) -> set[str]:
         """Return the intents of several rules, if they are too many to list; an empty set if the edit changes them."""

@@ -53,7 +53,7 @@ class _ListWords(NamedTuple):
 _PLAIN: Final = re.compile(r"[^\W\d_](?:[^\W_]|[-'()&/ ]){0,39}")
 _GRAMMAR: Final = re.compile(
     r"\b(or|and|to|more|less|below|above|others?|any|known|not|no|except|included|matched|all"
-    r"|if|unless|their|every|containing|starting|ending|nothing|undeclared|true|false|null)\b",
+    r"|if|unless|their|same|every|containing|starting|ending|nothing|undeclared|true|false|null)\b",
     re.IGNORECASE,
 )
 """The words of sentences about conversations; a value with one of them is in quotes."""

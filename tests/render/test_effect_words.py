@@ -385,3 +385,40 @@ def test_a_value_is_in_quotes_only_where_it_could_be_read_as_other_words() -> No
     assert ["word", "true", '"true"', "0.5", '"0.5"'] == [
         labels.plain_value("tier", value) for value in ("word", True, "true", 0.5, "0.5")
     ]
+
+
+def test_a_long_list_that_a_row_above_has_is_not_written_again() -> None:
+    """Only if no other list of the effect is as long; the reader then knows which intents are meant."""
+    many = [f"i{number}" for number in range(5)]
+    gold = rule("tiers/gold", 1, [attribute("tier", "equals", "gold")], "B", enabled=False)
+    taken = rule("cards/many", 2, [attribute("intent", "in", many)], "A")
+    rest = rule("rest/all", 9, [], "C")
+    before, after = [gold, taken, rest], [gold, {**taken, "enabled": False}, rest]
+    vip = rule("tiers/vip", 3, [attribute("tier", "equals", "vip")], "B")
+    rows = summarized([*before, vip], [*after, vip]).effects[0].rows
+    assert ["i0, i1 and 3 more intents, tier vip", "the same 5 intents"] == [row.callers for row in rows]
+
+    other = rule("cards/other", 2.5, [attribute("intent", "in", [f"j{number}" for number in range(5)])], "A")
+    edited = [{**each, "enabled": False} for each in (taken, other)]
+    texts = [row.callers for row in summarized([gold, taken, other, vip, rest], [gold, *edited, vip, rest]).rows]
+    assert not any(text.startswith("the same") for text in texts), texts
+
+
+def test_a_move_between_the_same_queues_names_them_once() -> None:
+    """A headline leaves the shares of splits to the row, unless the same queue is on both sides."""
+    split = [queue("A", 3), queue("B", 1)]
+    listed = {**rule("a/x", 1, [attribute("intent", "equals", "pin")], "A"), "targets": split}
+    for targets, headline_text in (
+        ([queue("A", 1), queue("B", 1)], 'PIN blocked is split differently between "Card Services" and "Fraud Desk".'),
+        ([queue("C")], 'PIN blocked moves from "Card Services" and "Fraud Desk" to "General Service".'),
+        ([queue("A")], 'PIN blocked moves from 75 % "Card Services", 25 % "Fraud Desk" to "Card Services".'),
+    ):
+        summary = summarized([listed], [{**listed, "targets": targets}])
+        assert headline_text == summary.headline
+    assert ("other queues",) == summary.effects[0].line_edits
+
+
+def test_a_new_rule_leaves_its_queue_to_its_row() -> None:
+    """The row says it; a new rule that moves nobody has no row, and is named in one line."""
+    (effect,) = summarized([], [rule("a/x", 1, [attribute("intent", "equals", "pin")], "A")]).effects
+    assert (('new: to "Card Services", priority 1',), ("new, priority 1",)) == (effect.edits, effect.short_edits)
