@@ -74,7 +74,7 @@ class RowText:
     """Conversations that go to another queue, in words.
 
     Rows are read from the top. `...` stands for all conditions but the last one of the nearest row above that is
-    written in full; of a destination, for that of the row above.
+    written in full; of a route, for the split of the row above.
     """
 
     callers: str
@@ -86,7 +86,7 @@ class RowText:
     share: str  # `1.9 %`; empty without a sample
     by: str  # who takes them instead: `by general/catch-all`; empty if the same rule does
     example: str
-    short_before: str = ""  # `...` for a long name or a split that the row above has, too
+    short_before: str = ""  # `...` for a split that the row above has, too
     short_after: str = ""
     all_callers: str = ""  # with every value of each list; empty if `callers` has them
 
@@ -342,9 +342,7 @@ class _EffectWriter:
             every = (*phrases, *exclusions)
             whole = (*row_phrases(row, self._labels, ALL_VALUES), *exclusions)
             routes = two_destinations(row.before, row.after, self._names)
-            short = [
-                _SAME if text == last and _is_long(text) else text for text, last in zip(routes, above, strict=True)
-            ]
+            short_before, short_after = _short_route(row, routes, above)
             above = routes
             yield RowText(
                 callers=", ".join(every),
@@ -352,8 +350,8 @@ class _EffectWriter:
                 repeated=repeated,
                 before=routes[0],
                 after=routes[1],
-                short_before=short[0],
-                short_after=short[1],
+                short_before=short_before,
+                short_after=short_after,
                 redirect=_redirect(row),
                 share=share_phrase(share) if share else "",
                 by=self._by(row),
@@ -479,8 +477,13 @@ def _repeated(head: Sequence[str], phrases: Sequence[str]) -> int:
     return count if count >= _FEW_REPEATED or is_long else 0
 
 
-def _is_long(text: str) -> bool:
-    return len(text.split()) >= _MANY_WORDS
+def _short_route(row: EffectRow, route: tuple[str, str], above: tuple[str, str]) -> tuple[str, str]:
+    """Return a route with `...` for a split that the row above has, too, but not for both ends."""
+    before, after = (
+        _SAME if text == last and place and len(place) > 1 else text
+        for text, last, place in zip(route, above, (row.before, row.after), strict=True)
+    )
+    return (route[0], after) if before == after == _SAME else (before, after)
 
 
 def _redirect(row: EffectRow) -> str:
