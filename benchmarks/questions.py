@@ -86,7 +86,9 @@ def choose(
     return chosen
 
 
-def write(folder: Path, number: int, output: Output, chosen: list[tuple[Conversation, str, str]], labels: Labels) -> None:
+def write(
+    folder: Path, number: int, output: Output, chosen: list[tuple[Conversation, str, str]], labels: Labels
+) -> None:
     """Write what a reader sees of a plan, the questions, and the answers."""
     asked = [conversation_phrase(conversation, labels) for conversation, _, _ in chosen]
     questions = "".join(f"{number}.{place} {text}\n" for place, text in enumerate(asked, 1))
@@ -111,7 +113,9 @@ def main(folder: Path, seed: int) -> None:
             for place in range(count):
                 number += 1
                 kinds = (*KINDS[: count - 1], 0)
-                edits = edit_rules(MANIFESTS, random, kinds[place]) if kinds[place] else [edit_rule_set(MANIFESTS, random)]
+                edits = (
+                    edit_rules(MANIFESTS, random, kinds[place]) if kinds[place] else [edit_rule_set(MANIFESTS, random)]
+                )
                 title = "; ".join(map(str, edits))
                 write(folder, number, plan(title), choose(every, before, Routing(), random), before.labels)
                 restore(original)

@@ -126,9 +126,9 @@ def _condition_texts(field: FieldEdit, labels: Labels) -> Iterator[str]:
             yield _changed_condition(old, new, labels)
             return
     for part in removed:
-        yield f"removes {_condition(part, labels)}"
+        yield f"no longer only {_condition(part, labels)}"
     for part in added:
-        yield f"adds {_condition(part, labels)}"
+        yield f"now only {_condition(part, labels)}"
 
 
 def _condition(part: Condition | Opaque, labels: Labels) -> str:

@@ -35,11 +35,13 @@ from reconciler.plan.words import (
     two_destinations,
 )
 from reconciler.render.edit_words import edit_sign, edit_texts, shorten_new_rule
+from reconciler.render.row_order import depends_on_order
 from reconciler.render.rule_names import RuleNamer
 from reconciler.text.escape import join_all, pluralize, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase
 
 OTHERS_UNCHANGED: Final = "Everyone else: no change (proven)."
+FIRST_FITS: Final = "Of several lines, the first that fits counts."
 UNKNOWN_NOTE: Final = "Not known: the rules overlap in too many ways, and the analysis stopped at its bound for"
 WAITING_NOTE: Final = "The tenant's settings decide whether conversations that already wait are routed again."
 _MAX_FLOWS: Final = 8
@@ -240,8 +242,16 @@ def summarize_effects(
         balance_note=balance_note,
         unknown=_unknown_texts(impact, labels),
         premise=premise(impact, labels),
-        closing=OTHERS_UNCHANGED if behaviour.effects and behaviour.complete else "",
+        closing=_closing(impact),
     )
+
+
+def _closing(impact: Impact) -> str:
+    """Return how rows are read, where that matters, and that everyone else is unchanged."""
+    effects = impact.behaviour.effects
+    is_ordered = any(depends_on_order(effect.rows) for effect in effects)
+    sentences = [FIRST_FITS] * is_ordered + [OTHERS_UNCHANGED] * bool(effects and impact.behaviour.complete)
+    return " ".join(sentences)
 
 
 def premise(impact: Impact, labels: Labels) -> str:

@@ -17,7 +17,7 @@ from reconciler.plan.impact import Impact
 from reconciler.plan.traffic_shares import ShareRange, measure_traffic
 from reconciler.plan.words import NO_IMPACT, NO_KNOWN_IMPACT, share_phrase
 from reconciler.render.colour import ansi_style, no_style
-from reconciler.render.effects import OTHERS_UNCHANGED, EffectsSummary, summarize_effects
+from reconciler.render.effects import FIRST_FITS, OTHERS_UNCHANGED, EffectsSummary, summarize_effects
 from reconciler.render.text.effects import effects_lines
 from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample
@@ -124,7 +124,7 @@ def test_equal_edits_read_like_this() -> None:
         ["their 5 intents, confidence 0.6 to 0.7, tier gold or platinum", fraud, "by priority/gold-unsure"],
         ["..., language fr", fraud, "by languages/french-everything-else"],
         ["..., all others", general, "by general/catch-all"],
-        [OTHERS_UNCHANGED],
+        [f"{FIRST_FITS} {OTHERS_UNCHANGED}"],
     ] == cells
     full = summarize_effects(compared(lists["before"], lists["after"]), NAMES, LABELS, values=10**9)
     assert '"intent 0", "intent 1", "intent 2", "intent 3" or "intent 4", ' in full.rows[0].callers

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain, combinations
 from random import Random
 from typing import Any
 
@@ -16,13 +17,14 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.effects import EditSet
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.rule import Address
+from reconciler.plan.behaviour_json import impact_to_json
 from reconciler.plan.edits import edits_of_lists
 from reconciler.plan.headline import MAX_WORDS
 from reconciler.plan.impact import Impact
 from reconciler.plan.traffic_shares import measure_traffic
 from reconciler.plan.words import ALL_VALUES
 from reconciler.render.colour import no_style
-from reconciler.render.effects import EffectsSummary, summarize_effects
+from reconciler.render.effects import FIRST_FITS, EffectsSummary, summarize_effects
 from reconciler.render.text.effects import effects_lines
 from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample
@@ -306,3 +308,22 @@ def test_every_sentence_is_true(kind: str, block: int) -> None:
     for pair, random in pairs_of(kind, block):
         told = tell(pair, random)
         check_headline(told, check(told))
+
+
+def test_a_conversation_that_fits_two_lines_has_the_rule_for_it() -> None:
+    """Without the sentence about the first line, no conversation fits the conditions of two lines of an edit."""
+    with_sentence = without = 0
+    for pair, random in chain.from_iterable(pairs_of("small", block) for block in range(BLOCKS)):
+        told = tell(pair, random)
+        universe = told.moved.universe
+        document = impact_to_json(told.impact, QUEUES)
+        for effect in document["effects"]:
+            wheres = [universe.all_of(row["where"]) for row in effect["rows"]]
+            *others, _ = wheres  # the last one may have all other conversations
+            is_shared = any(first & second for first, second in combinations(others, 2))
+            if FIRST_FITS not in told.summary.closing:
+                assert not is_shared, told.report
+                without += 1
+            else:
+                with_sentence += 1
+    assert min(with_sentence, without) > 0

@@ -69,7 +69,8 @@ class TextReader:
         return [self._effect(block) for block in blocks]
 
     def _effect(self, block: str) -> ParsedEffect:
-        lines = [line for line in block.splitlines() if not line.startswith(("        example: ", "Everyone"))]
+        besides = ("        example: ", "Everyone", "Of several")
+        lines = [line for line in block.splitlines() if not line.startswith(besides)]
         head, *body = lines
         body = [line for line in body if line.startswith("    ")]
         effect = ParsedEffect(_members(head, body))
