@@ -29,6 +29,8 @@ _DRIFT: Final = {
 _UNAPPLIED: Final = "not applied yet: deleted"
 _MISSING: Final = "never applied, or deleted in CXone"
 _NEW_TO: Final = "new: to "
+_PHRASES: Final = ("now only", "no longer only", "adds", "removes", "switched")
+"""What a text begins with that is not the name of a field."""
 _LISTS: Final = frozenset({"equals", "in"})
 _MAX_VALUES: Final = 3
 _Conditions = Sequence[Condition | Opaque]
@@ -70,7 +72,8 @@ def _drift_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -
         return
     head = _DRIFT[edited.action]
     if edited.action == "changed":
-        yield f"{head} {texts[0]}" if texts else head
+        is_phrase = bool(texts) and texts[0].startswith(_PHRASES)
+        yield f"{head}{' it:' * is_phrase} {texts[0]}" if texts else head
         yield from texts[1:]
         return
     yield head
