@@ -108,7 +108,7 @@ def main(folder: Path, seed: int) -> None:
         with project_folder(project, seed) as original:
             run_command("apply", "--yes", "-q")
             before = Routing()
-            random = Random(f"questions {seed} {project}")
+            random = Random(f"questions {seed} {project}")  # noqa: S311 - a seed
             every = conversations()
             for place in range(count):
                 number += 1

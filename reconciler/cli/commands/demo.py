@@ -22,6 +22,7 @@ from reconciler.errors import CxrouteError
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.render.colour import ansi_style
 from reconciler.simulator.state import TenantState
+from reconciler.text.files import KIB, read_text
 from reconciler.text.pages import page
 
 _SCRIPT: Final = "Bot\\Hand-over"
@@ -31,6 +32,7 @@ _EDITED_CASE: Final = '>= %s ) ) & ( cxr_text_intent$ = "pin_blocked" )'
 _WRITTEN, _BY_HAND = 0.75, 0.7  # the rule's least confidence in the manifests, and as a colleague sets it in CXone
 
 _DRIFT, _REFUSED = 2, 4  # exit codes
+_MAX_MANIFEST: Final = 256 * KIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class FileEdit:
     def make(self) -> None:
         """Replace the text. Raises CxrouteError if the file does not have it once."""
         path = Path("manifests", self.file)
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, _MAX_MANIFEST)
 
         if text.count(self.before) != 1:
             raise CxrouteError(f"{path} does not contain this text exactly once: {self.before}")
