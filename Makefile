@@ -23,9 +23,8 @@ INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|d
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
 
-demo: $(BIN)/cxroute ## Install the command, and show the main job on a bank's tenant, in process: plan, apply, drift, restore
+demo: $(BIN)/cxroute ## Install the command, and show the main job on a bank's tenant, in process: plan, apply, drift, a broken promise
 	@$(BIN)/cxroute demo
-	@$(BIN)/cxroute demo --studio
 
 # Many processes are started, and where nothing compiled may be kept each would compile the program anew.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python $(if $(COVER),-m coverage run) -m pytest -q -n $(WORKERS) --dist worksteal

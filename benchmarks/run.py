@@ -312,16 +312,25 @@ def bench_replay(runs: int) -> None:
     assert ours.memory <= 150, "replaying 1,000,000 rows took more than 150 MiB"
 
 
+def bench_words(seed: int, show: int) -> None:
+    """Count what people read about random edits. Raises AssertionError where that is more than a goal."""
+    command = [sys.executable, str(HERE / "words.py"), "--seed", str(seed), "--show", str(show)]
+    ended = subprocess.run(command, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert ended.returncode == 0, "people read more words about a change than the goals allow"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "what",
         nargs="*",
-        help="start plan growth transport analysis promises adversarial studio editor replay pace tenants endpoint;"
-        " else all",
+        help="start plan growth transport analysis promises adversarial studio editor replay pace tenants endpoint"
+        " words; else all",
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--large", action="store_true", help="growth and analysis up to 100,000 rules")
+    parser.add_argument("--seed", type=int, default=1, help="words: other edits")
+    parser.add_argument("--show", type=int, default=0, metavar="N", help="words: print the N longest outputs of a kind")
     options = parser.parse_args()
     WORK.mkdir(exist_ok=True)
     sizes = (1_000, 10_000, 100_000) if options.large else (1_000, 10_000)
@@ -339,6 +348,7 @@ def main() -> None:
         "pace": lambda: pace.bench(options.runs, WORK),
         "tenants": lambda: tenants.bench(options.runs, WORK, cost, interleaved),
         "endpoint": lambda: endpoint.bench(options.runs, 5, WORK),
+        "words": lambda: bench_words(options.seed, options.show),
     }
     for name in options.what or benches:
         benches[name]()

@@ -34,8 +34,15 @@ Pairs become regions (diff/regions.py). A region is the common box of both rules
 which are its exceptions. Regions that differ in one attribute only are merged, exceptions on one attribute alone are
 folded into the box, and masks become conditions again (space/clauses.py): "intent equals refund and confidence at least
 0.8: Billing -> Sales". Each region has an example, for instance refund with 0.9, which evaluate.py routes through both
-lists, rule by rule. An example that fails is a bug and stops the program. Rows (diff/difference.py) summarize regions
-by the new rule, for readers.
+lists, rule by rule. An example that fails is a bug and stops the program.
+
+Pairs become effects (diff/effects.py), which readers see. The edit of the pair is the cause: an edited rule takes its
+conversations before or after. A row is the common box of both rules, and it names the earlier rules that overlap the
+box instead of subtracting them. Readers know their rules, and a region repeats the complement of each one. Rows of one
+edit with equal destinations that differ in one attribute are merged, if the earlier rules of both exclude only what
+each of them excludes alone. Raise the bound of rule 1 from 0.8 to 0.9, and the effect is "refunds, confidence 0.8 ->
+0.9" with one row, "refund, confidence 0.8 to 0.9: Billing -> Sales, by sales": where the edited rule matches in both
+lists, its own box is taken out of the row.
 
 The same question answers the rest. Facts (facts/): after the swap rule "refunds" has no free box behind "sales", so it
 is shadowed. Containment (diff/containment.py): a reviewed plan covers a fresh region that has no free box outside the

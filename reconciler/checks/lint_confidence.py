@@ -200,10 +200,10 @@ def _gap_finding(view: LintView, search: GapSearch, gap: ConfidenceGap, intents:
     low, _, has_low = search.domain.interval(gap.first)
     _, high, has_high = search.domain.interval(gap.last)
     limits = range_phrase(low, ">=" if has_low else ">", high, "<=" if has_high else "<")
-    where = f"of exactly {quote(low)}" if low == high else limits
+    where = f"exactly {quote(low)}" if low == high else limits
     besides = "".join(f", {condition_phrase(part, view.labels)}" for part in gap.other_conditions)
     message = (
-        f"no rule for {list_names(intents, 'or')} takes a confidence {where}{besides}, though rules take"
+        f"no rule for {list_names(intents, 'or')} takes a confidence of {where}{besides}, though rules take"
         f" more and less: {view.example_phrase({view.attributes.intent: first, **search.examples[gap]})}"
     )
     hint = "start one range where the other ends, unless the gap is intended"

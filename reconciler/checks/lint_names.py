@@ -1,7 +1,7 @@
 """Findings about names: intents (CXR205, CXR206), attributes and values (CXR207, CXR213), queues, custom fields."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, islice
@@ -77,16 +77,24 @@ def _confident_conversation(view: LintView, intent: str) -> dict[str, str | floa
 def _unknown_intents(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each intent that is in no Intents document; after a limit, one for all others."""
     entries_by_intent = entries_of_unknown_intents(view)
+    described = (entry for loaded in view.manifests.intents for entry in loaded.document.intents)
+    groups = group_pairs((entry.group, entry.name) for entry in described if not isinstance(entry, str))
     unknown = list(entries_by_intent)
     for intent in unknown[:_MAX_UNKNOWN_INTENTS]:
         first, *others = entries_by_intent[intent]
         too = f", and in {pluralize(len(others), 'further place')}" if others else ""
         message = f"intent {quote(intent)} is used here{too}, but it is in no Intents document"
-        hint = suggest(intent, view.intents) or "add it there if the bot can return it"
+        group = groups.get(intent, ())
+        hint = _group_hint(group) or suggest(intent, view.intents) or "add it there if the bot can return it"
         yield view.finding_at(intent, "CXR206", "warning", message, first, hint)
     if further := unknown[_MAX_UNKNOWN_INTENTS:]:
         message = f"{pluralize(len(further), 'further intent')} in no Intents document: {list_names(further)}"
         yield view.finding("CXR206", "warning", message, entries_by_intent[further[0]][0])
+
+
+def _group_hint(values: Sequence[str]) -> str:
+    """Return what to write instead of the name of a group with these values; empty without one."""
+    return f"it is a group: write its values, {join_first(values, MAX_LISTED_VALUES, quote)}" if values else ""
 
 
 def entries_of_unknown_intents(view: LintView) -> dict[str, list[RoutingEntry]]:
@@ -241,7 +249,10 @@ def _find_problem(condition: Condition, value: Json, known: Mapping[str, Attribu
         hint = "put it in quotes" if type_ == "text" else "write it without quotes" if is_number else hint
         return "CXR213", f"{subject} has the type {type_}, and {describe_value(value)} is not of it", hint, "", ()
     if values and canonical_scalar(value) not in entry.canonical_values:
-        return "CXR213", f"{quote(value)} is not a declared value of {subject}", hint, str(value)[:100], values
+        members = [each for each, group in entry.value_groups.items() if group == value]
+        candidates = () if members else values
+        message = f"{quote(value)} is not a declared value of {subject}"
+        return "CXR213", message, _group_hint(members) or hint, str(value)[:100], candidates
     return None
 
 

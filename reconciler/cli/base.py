@@ -97,9 +97,8 @@ def _not_compared(base: BaseManifests, reason: str) -> Finding:
     closing = "," if "," in base.name else ""
     since = f" since {base.name}{closing}" if base.name else ""
     message = f"a change of the endpoint's fallback{since} is not shown: {reason}"
-    if base.is_default:
-        message += ". Specify --base DIR|REV, or --base none to omit this warning"
-    return Finding(code="CXR321", severity="warning", message=message)
+    hint = "specify --base DIR|REV, or --base none to omit this warning" if base.is_default else ""
+    return Finding(code="CXR321", severity="warning", message=message, hint=hint)
 
 
 def _load_named(name: str, directory: str, manifests: Manifests) -> BaseManifests:

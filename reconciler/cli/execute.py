@@ -165,7 +165,8 @@ def undo_hints(session: Session, plan: Plan, report: ApplyReport) -> Iterator[st
     """Yield the hints after an apply: whether the next apply reverts an undo, and how to undo this run."""
     for finding in plan.findings if session.undo_request else ():
         if finding.code == REAPPLIED:
-            yield f"{finding.message[:1].upper()}{sanitize(finding.message[1:])}: {sanitize(finding.hint)}."
+            sentences = (f"{sanitize(text[:1].upper() + text[1:])}." for text in (finding.message, finding.hint))
+            yield " ".join(sentences)
     if report.run_id and any(isinstance(outcome, Applied | UnknownOutcome) for outcome in report.outcomes):
         command_line = replace(session.command_line, options=PlanOptions(), undo=None, base=None)
         yield f"Undo: {command_line.command('plan', '--undo', report.run_id)}"

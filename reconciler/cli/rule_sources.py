@@ -25,7 +25,7 @@ from reconciler.plan.routing_table import RuleList, desired_entries, live_entrie
 from reconciler.render.text.explain import DisplayNames
 from reconciler.studio.layout import BlockLayout
 from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.phrases import Labels
+from reconciler.text.phrases import Labels, merge_labels
 
 
 def add_live_file_option(parser: argparse.ArgumentParser) -> None:
@@ -114,8 +114,7 @@ def labels(first: DiffSide, second: DiffSide) -> Labels:
     """Return what people read instead of names: the labels of both sides; for two files, the defaults."""
     sessions = [source.session for source in (first, second) if source.session]
     sides = [labels_of(each.manifests, each.environment) for each in sessions] or [short_labels(BotAttributes())]
-    short = {name: label for side in sides for name, label in side.short.items()}
-    return Labels(short, {name: label for side in sides for name, label in side.texts.items()})
+    return merge_labels(sides)
 
 
 def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, EndpointStage]:

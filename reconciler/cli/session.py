@@ -27,7 +27,7 @@ from reconciler.model.finding import Finding
 from reconciler.pipeline import Planner, expand, read_live
 from reconciler.plan.document import ReviewedPlan
 from reconciler.plan.plan import LiveState, PlanOptions
-from reconciler.render.impact import ALL_ROWS
+from reconciler.render.limits import ALL_ROWS
 from reconciler.render.text.plan import TextLimits
 from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traffic
 
@@ -146,8 +146,9 @@ class Session:
     @property
     def limits(self) -> TextLimits:
         """Return the limits for the text of a plan; -v has none."""
-        verbose = self.output.loudness == "verbose"
-        return TextLimits(ALL_ROWS, ALL_ROWS) if verbose else TextLimits(severities=("warning",))
+        if self.output.loudness == "verbose":
+            return TextLimits(values=ALL_ROWS, rows=ALL_ROWS, names=ALL_ROWS, verbose=True)
+        return TextLimits()
 
     @property
     def command_line(self) -> CommandLine:

@@ -1,7 +1,7 @@
 """Manifests x environment x queues -> desired rules: sugar expanded, variables filled in, queues resolved."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import count
@@ -32,6 +32,7 @@ from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
 from reconciler.manifest.yaml_writer import format_scalar
 from reconciler.model.finding import Finding
+from reconciler.model.grouping import group_pairs
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Condition, Queue, Rule, Source
 from reconciler.studio.layout import BlockLayout, NotStorableError, compared_kinds, find_conflicts, storable_rule
@@ -181,22 +182,41 @@ def short_labels(names: BotAttributes) -> Labels:
 
 
 def labels_of(manifests: Manifests, environment: Environment) -> Labels:
-    """Return the labels of the Attributes and Intents documents that no other name has, as a label or as the name."""
+    """Return the labels and the groups of values. A text with two meanings is neither: people read the names then."""
     bot, intent = short_labels(environment.attributes), environment.attributes.intent
+    if not manifests.labelled:
+        return bot
     names: set[tuple[str, ...]] = {(name,) for name in (*bot.short, *bot.short.values())}
     labels: dict[tuple[str, ...], str] = {}
-    for name, entry in manifests.declared_attributes.items() if manifests.labelled else ():
+    grouped: dict[tuple[str, str], str] = {}  # the group by attribute and value
+    for name, entry in manifests.declared_attributes.items():
         names |= {(name,), *((name, str(value)) for value in entry.values or ())}
         labels |= {(name,): entry.label} if entry.label and name not in bot.short else {}
-        if isinstance(entry.values, dict):
-            labels |= {(name, value): label for value, label in entry.values.items()}
-    for loaded in reversed(manifests.intents) if manifests.labelled else ():  # of two labels of an intent, the first
+        labels |= {(name, value): label for value, label in entry.value_labels.items()}
+        grouped |= {(name, value): group for value, group in entry.value_groups.items()}
+    for loaded in reversed(manifests.intents):  # of two labels or groups of an intent, the first
         names |= {(intent, name) for name in loaded.document.names}
-        labelled = (entry for entry in reversed(loaded.document.intents) if not isinstance(entry, str))
-        labels |= {(intent, entry.name): entry.label for entry in labelled if entry.label}
+        described = [entry for entry in reversed(loaded.document.intents) if not isinstance(entry, str)]
+        labels |= {(intent, entry.name): entry.label for entry in described if entry.label}
+        grouped |= {(intent, entry.name): entry.group for entry in described if entry.group}
     texts = {key: (*key[:-1], sanitize(label)) for key, label in labels.items()}
     uses = Counter([*texts.values(), *((*key[:-1], sanitize(key[-1])) for key in names)])
-    return replace(bot, texts={key: label for key, label in labels.items() if uses[texts[key]] == 1})
+    exact = {key: label for key, label in labels.items() if uses[texts[key]] == 1}
+    return replace(bot, texts=exact, groups=_exact_groups(grouped, uses))
+
+
+def _exact_groups(
+    grouped: Mapping[tuple[str, str], str], taken: Container[tuple[str, ...]]
+) -> dict[str, dict[str, frozenset[str]]]:
+    """Return the groups by attribute and name, without those whose name has another meaning, also as people read it."""
+    members = group_pairs(((attribute, group), value) for (attribute, value), group in grouped.items())
+    uses = Counter((attribute, sanitize(group)) for attribute, group in members)
+    groups: dict[str, dict[str, frozenset[str]]] = {}
+    for (attribute, group), values in members.items():
+        text = (attribute, sanitize(group))
+        if uses[text] == 1 and text not in taken:
+            groups.setdefault(attribute, {})[group] = frozenset(values)
+    return groups
 
 
 def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:

@@ -13,6 +13,10 @@ ReplyKind = Literal["json", "page", "nothing", "garbled", "strange", "denied", "
 """page: HTML. strange: JSON, but not a list. denied: a success status with a refusal. silent: a time-out."""
 
 
+UNCHECKED: Final = "writing"
+"""The name of the line that says what no check can try."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """Result of one check; all its text can be shown. `advice` is empty if there is nothing to do."""
@@ -21,6 +25,11 @@ class CheckResult:
     status: CheckStatus
     message: str
     advice: str = ""
+
+    @property
+    def is_checked(self) -> bool:
+        """Return whether anything was checked; a check of writing would write. In text, the line has no status."""
+        return self.name != UNCHECKED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,15 @@ from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.rate_limiter import TimeSource, WaitCallback, ignore_wait
 from reconciler.cxone.transport.sender import RequestKind
 from reconciler.doctor import observations
-from reconciler.doctor.check import AdviceContext, CheckResult, CheckStatus, ProbeReply, ReplyKind, explain_failure
+from reconciler.doctor.check import (
+    UNCHECKED,
+    AdviceContext,
+    CheckResult,
+    CheckStatus,
+    ProbeReply,
+    ReplyKind,
+    explain_failure,
+)
 from reconciler.errors import ApiError, CxrouteError, UnexpectedResponseError, UnreachableError, UnsupportedCallError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import Profile
@@ -196,10 +204,10 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
         yield CheckResult("context", "ok", text)
     writes, last = "locking and saving the script", ""
     if environment.api.studio is None:
-        writes = "writing (scopes routing:write, interaction:write)"
+        writes = "the scopes routing:write and interaction:write"
         last = f", and which of two priorities comes first (api.evaluation: {environment.api.evaluation})"
     untried = f"{writes}, the path of conversations' contexts ({path}){last}"
-    yield CheckResult("untried", "ok", f"not checked, because a check would be a write: {untried}")
+    yield CheckResult(UNCHECKED, "ok", f"not checked (a check would write): {untried}")
 
 
 def lacking(reason: str) -> CheckResult:

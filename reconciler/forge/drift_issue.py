@@ -12,6 +12,7 @@ from reconciler.model.live import normalize_line_ends
 from reconciler.text.json_values import list_objects
 
 _ROOM: Final = 5_536  # characters, for the lines around the difference
+_MAX_TITLE: Final = 200  # characters; forges refuse titles of more than 255
 _STATE: Final = re.compile(r"<!-- cxroute:state \{\"difference\":\"([0-9a-f]{16})\"\} -->")
 
 
@@ -35,11 +36,12 @@ IssueDecision = OpenIssue | ChangeIssue | Skip
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftObservation:
-    """The difference of one environment, empty if there is none, and its text in Markdown."""
+    """The difference of one environment, empty if there is none, its first sentence, and its text in Markdown."""
 
     environment: str
     author: str
     difference: str
+    headline: str  # empty if no conversation goes elsewhere
     text: str
     when: str  # when, and in which run, in Markdown
     limit: int  # characters of an issue
@@ -63,13 +65,28 @@ def decide_issues(issues: Iterable[Post], observation: DriftObservation) -> Sequ
         closed = [ChangeIssue(issue.id, None, f"No drift since {observation.when}.") for issue in mine]
         return closed or [Skip("there is no drift, and no open issue")]
     if not mine:
-        title = f"Routing of {observation.environment} differs from the manifests"
-        return [OpenIssue(title, _body(observation, "First seen"))]
+        return [OpenIssue(_title(observation), _body(observation, "First seen"))]
     state = _STATE.fullmatch("".join(_lines(mine[0].body)[1:2]))
     if state and state[1] == observation.difference:
         return [Skip(f"issue {mine[0].id} is up to date")]
     remark = f"The difference has changed, seen {observation.when}. The text above shows the current state."
     return [ChangeIssue(mine[0].id, _body(observation, "Unchanged since"), remark)]
+
+
+def drift_headline(plan: Mapping[str, Any]) -> str:
+    """Return the first sentence about conversations that go elsewhere; empty if none does."""
+    behaviour = plan.get("behaviour")
+    if not isinstance(behaviour, Mapping) or not behaviour.get("effects"):
+        return ""
+    text = behaviour.get("headline")
+    return text if isinstance(text, str) else ""
+
+
+def _title(observation: DriftObservation) -> str:
+    if not observation.headline:
+        return f"Routing of {observation.environment} differs from the manifests"
+    title = f"{observation.environment}: {observation.headline.removesuffix('.')}"
+    return title if len(title) <= _MAX_TITLE else f"{title[: _MAX_TITLE - 3]}..."
 
 
 def _body(observation: DriftObservation, since: str) -> str:

@@ -6,12 +6,11 @@ live rules determine which rules are managed, not the journal (invariants R1).
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Final
 
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.journal.history import NOT_APPLIED, RecordedChange, RecordedRun
-from reconciler.model.change import Change, Delete, Update
+from reconciler.model.change import Change, Update
 from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule, copy_name, fingerprint
@@ -21,7 +20,6 @@ from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan, rules
 from reconciler.plan.stored_texts import classify_live_rules
 
 REAPPLIED: Final = "CXR310"
-_HOLD_TIME: Final = timedelta(days=8)  # of the suggested hold: a week, and the rest of the day
 _AMBIGUOUS_HINT: Final = "keep one of them in CXone, and undo the run again"
 
 
@@ -200,16 +198,9 @@ def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOpt
     then = draft_plan(manifests, live, options, plan.generated_at)
     touched = {address for change in plan.changes for address in _addresses(change)}
     changes = [change for change in then.changes if change.cause != "duplicate" and touched & set(_addresses(change))]
-    count = f"{len(changes)} of these changes" if len(changes) > 1 else "one of these changes"
-    again = f"the next apply, or a scheduled one, would make {count} again"
-    message = f"the manifests still contain the undone changes: {again}"
-    ways = ["revert the commit with the change"]
-    if not all(isinstance(change, Delete) for change in changes):  # a rule to delete has no manifest for a hold
-        until = f"{plan.generated_at + _HOLD_TIME:%Y-%m-%d}T00:00:00Z"
-        ways.append(f"write `hold: {{until: {until}, reason: undo of {plan.options.undo}}}` into each rule")
-    if any(isinstance(change, Delete) for change in changes):
-        ways.append("set `prune: false` for rules that are not in a manifest")
-    finding = Finding(code=REAPPLIED, severity="warning", message=message, hint=", or ".join(ways))
+    made_again = "this change" if len(changes) == 1 else f"these {len(changes)} changes"
+    message = f"the next apply would make {made_again} again"
+    finding = Finding(code=REAPPLIED, severity="warning", message=message, hint="revert the commit first")
     return tuple(replace(finding, source=change.source, address=change.address) for change in changes)
 
 

@@ -167,9 +167,20 @@ def _aliases(name: str, value: Json) -> Iterator[_Entry]:
 
 
 def _labelled(name: str, value: Json) -> Iterator[_Entry]:
-    """Yield the list of a bot's intents for a mapping of names to labels."""
+    """Yield the list of a bot's intents for a mapping of names to labels, or to further fields."""
     if isinstance(value, dict):
-        yield _Entry(name, [{"name": intent, "label": label} for intent, label in value.items()])
+        yield _Entry(name, [{"name": intent, **_described(entry)} for intent, entry in value.items()])
+
+
+def _described_values(name: str, value: Json) -> Iterator[_Entry]:
+    """Yield the mapping of an attribute's values for a list of mappings, which is the form of intents."""
+    if isinstance(value, list) and all(isinstance(item, dict) and isinstance(item.get("name"), str) for item in value):
+        yield _Entry(name, {item["name"]: {key: item[key] for key in item if key != "name"} for item in value})
+
+
+def _described(entry: Json) -> dict[str, Json]:
+    """Return the fields of an intent or a value, for which the label alone may stand."""
+    return entry if isinstance(entry, dict) else {"label": entry}
 
 
 def _type(name: str, value: Json) -> Iterator[_Entry]:
@@ -271,6 +282,7 @@ _FORMS: Final[Mapping[str, Callable[[str, Json], Iterator[_Entry]]]] = {
     "attributes": _attributes,
     "queues": _aliases,
     "intents": _labelled,
+    "values": _described_values,
     "type": _type,
     "for": _conversations,
     "below": _inside("intent", str),

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from reconciler.manifest.documents import TYPE_PHRASES, fits_type
+from reconciler.manifest.documents import TYPE_PHRASES, AttributeEntry, Attributes, Intents, fits_type
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.source_map import List, LoadedDocument, Map, PathStep, SourceMap
-from reconciler.text.escape import quote_name
+from reconciler.model.grouping import group_pairs
+from reconciler.text.escape import quote_name, sanitize
 
 _ALL_ENVIRONMENTS: Final = ""
 _ITEMS_IN_ENVIRONMENTS: Final = {"RuleSet": "rules", "Promises": "promises"}  # kinds with `environments`, also of items
@@ -177,6 +178,76 @@ def find_shared_names(
                 source = earlier.source_of(field, name)
                 message = f"{noun} {quote_name(name)} is already in {source.file}:{source.line}"
                 yield DocumentProblem(loaded.source_map, code, (field, name), message)
+
+
+class _DescribedValue(NamedTuple):
+    """A value of an attribute, what people read instead of it, its group, and the position of the group."""
+
+    value: str
+    label: str | None
+    group: str | None
+    source_map: SourceMap
+    path: tuple[PathStep, ...]
+
+
+def find_ambiguous_groups(
+    attributes: Iterable[LoadedDocument[Attributes]], intents: Iterable[LoadedDocument[Intents]]
+) -> Iterator[DocumentProblem]:
+    """Yield groups with the name or the label of a value: people could not know which of the two a text means."""
+    for loaded in attributes:
+        for name, entry in loaded.document.attributes.items():
+            yield from _ambiguous_groups(_values_of_attribute(loaded, name, entry))
+    yield from _ambiguous_groups([value for loaded in intents for value in _values_of_intents(loaded)])
+
+
+def _values_of_attribute(
+    loaded: LoadedDocument[Attributes], name: str, entry: AttributeEntry
+) -> Sequence[_DescribedValue]:
+    labels = entry.value_labels
+    groups = entry.value_groups
+    if not groups:
+        return ()
+    return [
+        _DescribedValue(
+            value=value,
+            label=labels.get(value),
+            group=groups.get(value),
+            source_map=loaded.source_map,
+            path=("attributes", name, "values", value, "group"),
+        )
+        for value in map(str, entry.values or ())
+    ]
+
+
+def _values_of_intents(loaded: LoadedDocument[Intents]) -> Iterator[_DescribedValue]:
+    for index, entry in enumerate(loaded.document.intents):
+        path = ("intents", index, "group")
+        if isinstance(entry, str):
+            yield _DescribedValue(entry, None, None, loaded.source_map, path)
+        else:
+            yield _DescribedValue(entry.name, entry.label, entry.group, loaded.source_map, path)
+
+
+def _ambiguous_groups(values: Sequence[_DescribedValue]) -> Iterator[DocumentProblem]:
+    """Yield one problem for each group of an attribute that a value's name or label makes ambiguous."""
+    members = group_pairs((sanitize(each.group), each.value) for each in values if each.group)
+    named = group_pairs((sanitize(each.value), each.value) for each in values)
+    labelled = group_pairs((sanitize(each.label), each.value) for each in values if each.label)
+    checked = set[str]()
+    for each in values:
+        text = sanitize(each.group or "")
+        if not text or text in checked:
+            continue
+        checked.add(text)
+        homonyms = [*named.get(text, []), *labelled.get(text, [])]
+        is_same_value = len({*homonyms, *members[text]}) == 1
+        if not homonyms or is_same_value:
+            continue
+        what = f"the label of {quote_name(homonyms[0])}: rename one of them"
+        if text in named:
+            what = "a value: give the group another name"
+        message = f"the group {quote_name(each.group or '')} is also {what}"
+        yield DocumentProblem(each.source_map, "CXR132", each.path, message)
 
 
 def _check_attributes(source_map: SourceMap) -> Iterator[DocumentProblem]:

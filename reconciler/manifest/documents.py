@@ -66,6 +66,9 @@ class IntentEntry(f.StrictModel):
         "0b5c1a52-6f5e-4c2f-9d3f-3a1f6a0c7d11",
     )
     parent: f.Omittable[f.NonEmptyText] = f.omittable("The intent above it in the bot, for readers.", "card_problems")
+    group: f.Omittable[f.Label] = f.omittable(
+        "The group of the intent. Where a list has all intents of a group, people read the name of the group.", "Cards"
+    )
 
 
 class Intents(f.ManifestDocument):
@@ -101,6 +104,21 @@ def fits_type(value: Scalar | None, declared: str) -> bool:
     return isinstance(value, str) if declared == "text" else type(value) in (int, float)
 
 
+class ValueEntry(f.StrictModel):
+    """A value of an attribute: what people read instead of it, and its group."""
+
+    label: f.Omittable[f.Label] = f.omittable(
+        "What people read instead of the value. Default: the value.", "German (Austria)"
+    )
+    group: f.Omittable[f.Label] = f.omittable(
+        "The group of the value. Where a list has all values of a group, people read the name of the group.", "German"
+    )
+    _at_least_one = f.require(
+        lambda entry: entry.label is not None or entry.group is not None,
+        "a value with fields needs label, group, or both",
+    )
+
+
 class AttributeEntry(f.StrictModel):
     """An attribute of conversations, for the checks of rules, promises and route tests: no platform enforces it."""
 
@@ -113,11 +131,21 @@ class AttributeEntry(f.StrictModel):
     values: f.Omittable[
         Annotated[
             Annotated[f.NonEmptyList[f.Scalar], Tag("<list>")]
-            | Annotated[dict[f.NonEmptyText, f.Label], Tag("<mapping>")],
+            | Annotated[
+                dict[
+                    f.NonEmptyText,
+                    Annotated[
+                        Annotated[f.Label, Tag("<text>")] | Annotated[ValueEntry, Tag("<mapping>")],
+                        f.of_shape("must be a label, or {label: ..., group: ...}"),
+                    ],
+                ],
+                Tag("<mapping>"),
+            ],
             f.of_shape("must be a list of values, or a mapping of texts to their labels"),
         ]
     ] = f.omittable(
-        "All values that it can have: a list, or for texts a mapping to the labels that people read. Default: any.",
+        "All values that it can have: a list, or for texts a mapping to the labels that people read, or to a label and"
+        " a group each. Default: any.",
         ["gold", "platinum", "standard"],
     )
     written_by: f.Omittable[f.NonEmptyText] = f.omittable(
@@ -129,6 +157,20 @@ class AttributeEntry(f.StrictModel):
     def canonical_values(self) -> frozenset[Scalar]:
         """Return the declared values as rules compare them; empty if it can have any."""
         return frozenset(map(canonical_scalar, self.values or ()))
+
+    @property
+    def value_labels(self) -> Mapping[str, str]:
+        """Return the labels by value, of the values that have one."""
+        described = self.values if isinstance(self.values, dict) else {}
+        labels = {value: entry if isinstance(entry, str) else entry.label for value, entry in described.items()}
+        return {value: label for value, label in labels.items() if label is not None}
+
+    @property
+    def value_groups(self) -> Mapping[str, str]:
+        """Return the groups by value, of the values that have one."""
+        described = self.values if isinstance(self.values, dict) else {}
+        groups = {value: entry.group for value, entry in described.items() if not isinstance(entry, str)}
+        return {value: group for value, group in groups.items() if group is not None}
 
     @cached_property
     def declared_type(self) -> str | None:
@@ -392,6 +434,7 @@ _EXTRA_CONSTRAINTS = {
     "Expect": _require("oneOf", "queue", "split", "default"),
     "Conversations": {"not": _has("intent", "intents")},
     "Never": _require("anyOf", "queues", "default"),
+    "ValueEntry": _require("anyOf", "label", "group"),
     "PromiseEntry": _require("oneOf", "always", "never", "decidedBy", "split"),
     "Environment": {
         "if": {"properties": {"name": {"const": "sandbox"}}, "required": ["name"]},

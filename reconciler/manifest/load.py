@@ -195,6 +195,7 @@ def _check_files(contents: Iterable[tuple[str, bytes | Finding]]) -> tuple[list[
         checks.find_shared_owners(_documents_of(Environment, valid)),
         checks.find_shared_names(_documents_of(Queues, valid), "queues", "CXR118", "alias"),
         checks.find_shared_names(_documents_of(Attributes, valid), "attributes", "CXR124", "attribute"),
+        checks.find_ambiguous_groups(_documents_of(Attributes, valid), _documents_of(Intents, valid)),
     ]
     # A name counts as unknown only if every document was read.
     complete = [each for each in checked if each.parsed.is_complete and not each.parsed.collector.is_full]

@@ -122,6 +122,8 @@ or a value such as `none` instead of the empty text.
 CXR130 split by contact: The last two digits of ContactID choose one of the rule's queues. This is not a random draw.
 CXR131 large block: The block has more than 40,000 bytes, the size of the largest SNIPPET that is known to work. Try the
 text of `cxroute studio build` in Studio's Snippet editor first, use lists (`in`) for intents, or fewer rules.
+CXR132 ambiguous group: A `group` of values has the name or the label of a value of the same attribute, so a text such
+as `language "German"` could mean both. Rename the group, or give the value another label, such as `German (Germany)`.
 CXR140 secret in a manifest: A field has the name of a secret, such as `clientSecret`, `password` or `token`. A manifest
 has many readers: everybody who can read the repository, its history and its pipelines. So treat the secret as leaked:
 create a new one in CXone, and switch the old one off; deleting the line is not enough, because the history keeps it.
@@ -236,7 +238,7 @@ CXR309 possibly managed by another tool: The description of a rule to adopt ends
 rules that they manage. Two tools that write one rule undo each other's changes. First remove it from the other tool, or
 do not adopt it.
 CXR310 manifests contradict the undo: The next apply makes the undone changes again, because the manifests still require
-them. Revert the commit that changed the manifests, or until then add the `hold:` of the message to each rule. A rule
+them. Revert the commit that changed the manifests, or until then add a `hold:` to each rule. A rule
 that is in no manifest is deleted again: until the commit is reverted, `--no-prune` or `prune: false` keeps it.
 CXR311 undo blocked: A rule had cxroute's marker at the end of the run to undo, and has lost it or was deleted;
 or an unmanaged rule now has its name. cxroute never writes unmanaged rules, so it restores nothing there.

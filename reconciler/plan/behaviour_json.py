@@ -1,12 +1,12 @@
 """The impact on conversations as JSON (plan-json "Behaviour")."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reconciler.behaviour.diff.containment import RegionClaim
-from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.behaviour.diff.regions import ImpactRow, Region
+from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow, NamedRule
+from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.routing_entry import Destination
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.space import Example
@@ -14,25 +14,33 @@ from reconciler.behaviour.space.value_type import ValueType
 from reconciler.cxone.rule_json import parse_condition
 from reconciler.model.finding import Document
 from reconciler.model.rule import CANONICAL_JSON, to_api_json
+from reconciler.plan.edits import EditedRule
+from reconciler.plan.impact import Impact
 
 if TYPE_CHECKING:
-    from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact
+    from reconciler.plan.traffic_shares import EffectShare, QueueShare, ShareRange
 
 
-def behaviour_to_json(
-    behaviour: BehaviourChange, queue_names: Mapping[str, str], impact: "TrafficImpact | None" = None
-) -> Document:
-    """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id."""
-    # `summary` holds the same conversations in fewer rows, and the share of each queue (semantics "Rows").
-    rows = zip(behaviour.rows, impact.rows if impact else (None,) * len(behaviour.rows), strict=True)
-    regions = zip(behaviour.regions, impact.regions if impact else (None,) * len(behaviour.regions), strict=True)
+def impact_to_json(impact: Impact, queue_names: Mapping[str, str], headline: str = "") -> Document:
+    """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id.
+
+    `effects` hold the conversations of `regions` by the edit that moves them, and `rules` what their rows name.
+    """
+    behaviour, traffic = impact.behaviour, impact.traffic
+    regions = zip(behaviour.regions, traffic.regions if traffic else (None,) * len(behaviour.regions), strict=True)
+    rules = _NamedRules()
+    shares = traffic.effects if traffic else (None,) * len(behaviour.effects)
+    effects = [
+        _effect(effect, share, impact.edits, rules, queue_names)
+        for effect, share in zip(behaviour.effects, shares, strict=True)
+    ]
     document: Document = {
         "changed": behaviour.changed,
         "complete": behaviour.complete,
-        "summary": {
-            "rows": [_row(row, queue_names, share) for row, share in rows],
-            "balance": [_balance(share, queue_names) for share in (impact.balance if impact else ())],
-        },
+        "headline": headline,
+        "effects": effects,
+        "rules": rules.document,
+        "summary": {"balance": [_balance(share, queue_names) for share in (traffic.balance if traffic else ())]},
         "regions": [_region(region, queue_names, share) for region, share in regions],
     }
     if behaviour.rests_on:
@@ -42,25 +50,85 @@ def behaviour_to_json(
     return document
 
 
+class _NamedRules:
+    """The rules that rows name, by a short name each, with what a program needs to evaluate a row."""
+
+    def __init__(self) -> None:
+        self.document: Document = {}
+        self._names: dict[int, str] = {}
+
+    def name(self, rule: NamedRule) -> str:
+        """Return the short name of a rule."""
+        entry, when = rule
+        if id(entry) not in self._names:
+            name = self._names[id(entry)] = f"r{len(self._names) + 1}"
+            self.document[name] = {
+                "address": str(entry.address) if entry.address else None,
+                "name": entry.rule.name,
+                "id": entry.id or None,
+                "when": when,
+                "conditions": [to_api_json(part) for part in entry.rule.conditions],
+                "priority": entry.rule.priority,
+            }
+        return self._names[id(entry)]
+
+
+def _effect(
+    effect: Effect,
+    share: "EffectShare | None",
+    edits: Sequence[EditedRule],
+    rules: _NamedRules,
+    queue_names: Mapping[str, str],
+) -> Document:
+    shares = share.rows if share else (None,) * len(effect.rows)
+    return {
+        "causes": [cause_to_json(edits, number) for number in effect.edits],
+        "share": _share(share and share.total),
+        "rows": [_row(row, part, rules, queue_names) for row, part in zip(effect.rows, shares, strict=True)],
+    }
+
+
+def cause_to_json(edits: Sequence[EditedRule], number: int) -> Document:
+    """Return an edit, or that of the endpoint's fallback."""
+    if number == FALLBACK:
+        return {"action": "fallback"}
+    edited = edits[number]
+    entry = edited.entry
+    if edited.action == "unmanaged":
+        return {"action": "unmanaged", "name": entry.rule.name, "id": entry.id}
+    return {
+        "address": entry.name,
+        "action": edited.action,
+        "fields": list(dict.fromkeys(field.name for field in edited.fields)),
+        "source": f"{edited.source.file}:{edited.source.line}" if edited.source else None,
+    }
+
+
+def _row(row: EffectRow, share: "ShareRange | None", rules: _NamedRules, queue_names: Mapping[str, str]) -> Document:
+    return {
+        "kind": row.kind,
+        "where": _clauses(row.where),
+        "earlier": [rules.name(rule) for rule in row.earlier],
+        "counterpart": [rule and rules.name(rule) for rule in row.counterpart],
+        "before": destination_to_json(row.before, queue_names),
+        "after": destination_to_json(row.after, queue_names),
+        "example": row.example.attributes,
+        "share": _share(share),
+        **({"otherType": list(row.other_type)} if row.other_type else {}),
+        **_assumed(row.example),
+    }
+
+
+def _share(share: "ShareRange | None") -> Document | None:
+    return None if share is None else {"least": share.least, "most": share.most}
+
+
 def destination_to_json(destination: Destination, queue_names: Mapping[str, str]) -> Document:
     """Return a destination: queues with their shares, no queue at all, or the tenant's default routing."""
     if destination is None:
         return {"default": True}
     shares = ((queue, queue_names.get(queue), float(share)) for queue, share in destination)
     return {"queues": [{"queueId": queue, "queueName": name, "share": share} for queue, name, share in shares]}
-
-
-def _row(row: ImpactRow, queue_names: Mapping[str, str], share: "ShareRange | None") -> Document:
-    return {
-        "where": _clauses(row.where),
-        "except": [_clauses(clauses) for clauses in row.excepts],
-        "before": [destination_to_json(before, queue_names) for before in row.origins],
-        "after": destination_to_json(row.after, queue_names),
-        "example": row.example.attributes,
-        **_rules(row),
-        **({"otherType": list(row.unlikely)} if row.unlikely else {}),
-        **_assumption_and_share(row.example, share),
-    }
 
 
 def _region(region: Region, queue_names: Mapping[str, str], share: "ShareRange | None") -> Document:
@@ -89,7 +157,7 @@ def violation_to_json(region: Region, queue_names: Mapping[str, str]) -> Documen
     }
 
 
-def _rules(part: ImpactRow) -> Document:
+def _rules(part: Region) -> Document:
     pairs = (("beforeRules", part.before_rules), ("afterRules", part.after_rules))
     return {name: [entry and entry.name for entry in entries] for name, entries in pairs}
 

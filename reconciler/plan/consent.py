@@ -42,7 +42,7 @@ def required_consent(
     behaviour: BehaviourChange, live_queues: Collection[str], owned: Iterable[OwnedQueue]
 ) -> Iterator[Consent]:
     """Yield the entries that a behaviour needs; `live_queues` are the ids of the tenant's queues."""
-    moves = [(dict(origin or ()), dict(row.after or ())) for row in behaviour.rows for origin in row.origins]
+    moves = [(dict(region.before or ()), dict(region.after or ())) for region in behaviour.regions]
     gains = {queue for before, after in moves for queue, share in after.items() if share > before.get(queue, 0)}
     loses = {queue for before, after in moves for queue, share in before.items() if share > after.get(queue, 0)}
     # A destination that is not a live queue, such as a target of an unknown type, may be any queue.
@@ -51,7 +51,7 @@ def required_consent(
         if queue.id in gains | loses:
             in_both = queue.id in gains & loses
             yield Consent(queue, "both" if in_both else "gains" if queue.id in gains else "loses")
-        elif not is_proven or (behaviour.rows and queue.id not in live_queues):  # the tenant may have renamed it
+        elif not is_proven or (behaviour.regions and queue.id not in live_queues):  # the tenant may have renamed it
             yield Consent(queue, "unknown")
 
 

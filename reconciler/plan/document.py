@@ -17,8 +17,10 @@ from reconciler.model.change import Change, Create, Delete, HeldChange, PlanStep
 from reconciler.model.finding import Document, finding_to_json, source_to_json
 from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import CANONICAL_JSON, Rule, Target
-from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
+from reconciler.plan.behaviour_json import impact_to_json, region_claims
 from reconciler.plan.consent import consent_to_json, parse_consent
+from reconciler.plan.headline import headline
+from reconciler.plan.impact import NO_IMPACT
 from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.plan.replay import replay_to_json
 from reconciler.plan.routing_table import live_entries
@@ -53,7 +55,7 @@ class ReviewedPlan:
 def plan_to_json(plan: Plan) -> Document:
     """Return the plan as a JSON document (plan-json); the same plan gives the same document."""
     steps, options = _steps(plan), plan.options
-    sample = plan.traffic_impact and plan.traffic_impact.sample
+    sample = plan.impact.traffic.sample if plan.impact and plan.impact.traffic else None
     form = {
         "formatVersion": FORMAT_VERSION,
         "tool": {"name": "cxroute", "version": __version__},
@@ -76,7 +78,7 @@ def plan_to_json(plan: Plan) -> Document:
         "summary": count_changes(plan),
         "changes": [change_to_json(plan, change, steps[id(change)]) for change in plan.changes if id(change) in steps],
         "held": [{**change_to_json(plan, held.change), "reason": held.reason} for held in plan.held],
-        "behaviour": plan.behaviour and behaviour_to_json(plan.behaviour, plan.queue_names, plan.traffic_impact),
+        "behaviour": plan.impact and impact_to_json(plan.impact, plan.queue_names, _headline(plan)),
         "findings": [finding_to_json(finding) for finding in (*plan.failed_tests, *plan.findings)],
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
         "guards": [asdict(result) for result in plan.guards],
@@ -84,6 +86,10 @@ def plan_to_json(plan: Plan) -> Document:
     form |= {} if plan.consent is None else {"consent": [consent_to_json(entry) for entry in plan.consent]}
     replayed = {"replay": replay_to_json(plan.replay, plan.queue_names)} if plan.replay else {}
     return {**form, "planId": plan.remember_id(lambda: digest_document(form)), **replayed}
+
+
+def _headline(plan: Plan) -> str:
+    return headline(plan.impact or NO_IMPACT, plan.queue_names, plan.labels, plan.promises)
 
 
 def plan_id(plan: Plan) -> str:
@@ -262,10 +268,11 @@ def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
 
 def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:
     """Return the regions of a fresh plan with conversations that the reviewed plan does not move in the same way."""
-    if fresh.behaviour is None:
+    if fresh.impact is None:
         return ()
-    claims = region_claims(behaviour_to_json(fresh.behaviour, fresh.queue_names))
-    return tuple(fresh.behaviour.regions[index] for index in find_uncovered(claims, reviewed.claims))
+    without_shares = replace(fresh.impact, traffic=None)
+    claims = region_claims(impact_to_json(without_shares, fresh.queue_names))
+    return tuple(fresh.impact.behaviour.regions[index] for index in find_uncovered(claims, reviewed.claims))
 
 
 def _change_identity(change: Mapping[str, Any]) -> str:
@@ -277,6 +284,8 @@ def digest_document(payload: Mapping[str, Any]) -> str:
     # Some guards depend on the time, and apply does not read recorded conversations.
     passing = ("planId", "generatedAt", "guards", "replay", "view")
     lasting = {name: value for name, value in payload.items() if name not in passing}
+    if payload.get("behaviour"):
+        lasting["behaviour"] = {**payload["behaviour"], "headline": ""}
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
 
 

@@ -3,11 +3,12 @@
 These are unmanaged live rules that take conversations which the manifests route elsewhere, and failed route tests.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.behaviour.diff.effects import EditSet, Effect
 from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.desired.desired import DesiredState
@@ -16,12 +17,16 @@ from reconciler.model.finding import Document, Finding, finding_to_json
 from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import Address, Source
-from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.plan.behaviour_json import impact_to_json
 from reconciler.plan.document import DRIFT_REPORT, digest_document, live_rule_to_json, plan_to_json
+from reconciler.plan.edits import EditedRule, edits_of_lists
+from reconciler.plan.headline import headline
+from reconciler.plan.impact import NO_IMPACT, Impact
 from reconciler.plan.plan import Plan, is_selected
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.plan.stored_texts import classify_live_rules
-from reconciler.plan.traffic_shares import TrafficImpact, convert_sample, measure_traffic
+from reconciler.plan.traffic_shares import convert_sample, measure_traffic
+from reconciler.plan.words import order_effects
 from reconciler.traffic.sample import TrafficSample
 
 FAILED_TEST: Final = "CXR220"
@@ -43,14 +48,6 @@ class Acceptance:
     source: Source | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Impact:
-    """The conversations that are routed differently, and their share of the traffic sample; None without a sample."""
-
-    behaviour: BehaviourChange
-    traffic_impact: TrafficImpact | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
     """A plan, and all other differences between the tenant and the manifests."""
@@ -61,9 +58,9 @@ class Drift:
     temporary_ids: frozenset[str] = frozenset()  # those that take these conversations only until the plan is applied
     accepted: tuple[LiveRule, ...] = ()  # live rules that the Environment's `unmanaged.accept` names
     acceptances: int = 0  # entries of `unmanaged.accept`, those that match no live rule included
-    full_impact: Impact = Impact(BehaviourChange(regions=()))  # from the manifests alone to all live rules
+    full_impact: Impact = NO_IMPACT  # from the manifests alone to all live rules
     # The same without conversations of rules that are accepted, or whose change is held:
-    unaccepted_impact: Impact = Impact(BehaviourChange(regions=()))
+    unaccepted_impact: Impact = NO_IMPACT
     last_runs: Mapping[Address, str] = field(default_factory=dict)  # the journal's run that last wrote each rule
     failed_checks: tuple[Finding, ...] = ()  # failed route tests and promises, and an analysis that stopped
     notes: tuple[Finding, ...] = ()  # stale entries of `unmanaged.accept`, and broken promises of severity warning
@@ -160,16 +157,46 @@ def _measure_impact(
 ) -> Impact:
     """Return the conversations that selected rules route, or routed, differently from the reference."""
     evaluation, endpoint = plan.desired.evaluation, plan.desired.endpoint
+    live = live_entries(plan.live.rules, plan.desired)
+    unapplied = {change.address for change in unapplied_changes(plan)}
+    edits = [_with_cause(edited, unapplied) for edited in edits_of_lists(reference, live, plan.labels, words="drift")]
     before = order_entries(endpoint.pull_back(reference), evaluation)
-    after = order_entries(endpoint.pull_back(live_entries(plan.live.rules, plan.desired)), evaluation)
-    behaviour = compare_behaviour(before, after, evaluation, types=endpoint.types)
+    after = order_entries(endpoint.pull_back(live), evaluation)
+    behaviour = compare_behaviour(
+        before,
+        after,
+        evaluation,
+        types=endpoint.types,
+        edited=EditSet([edited.edit for edited in edits]),
+    )
     if only:
-        # A row may hold conversations of several origins, selected or not; a region has one.
-        regions = tuple(region for region in behaviour.regions if _is_about(region, only))
-        behaviour = replace(behaviour, regions=regions, rows=regions)
+        behaviour = _about(behaviour, only)
     if sample is None:
-        return Impact(behaviour)
-    return Impact(behaviour, measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample)))
+        return order_effects(Impact(behaviour, edits), plan.labels)
+    traffic = measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample))
+    return order_effects(Impact(behaviour, edits, traffic), plan.labels)
+
+
+def _with_cause(edited: EditedRule, unapplied: Collection[Address]) -> EditedRule:
+    """Return an edit, and whether the manifests changed and not the rule in CXone: such edits are not equal."""
+    is_unapplied = edited.entry.address in unapplied
+    edit = edited.edit._replace(group=(edited.edit.group, is_unapplied))
+    return replace(edited, edit=edit, is_unapplied=is_unapplied)
+
+
+def _about(behaviour: BehaviourChange, only: Sequence[str]) -> BehaviourChange:
+    """Return the conversations that selected rules route before or afterwards."""
+    regions = tuple(region for region in behaviour.regions if _is_about(region, only))
+    effects = tuple(effect for effect in behaviour.effects if _names_selected(effect, only))
+    return replace(behaviour, regions=regions, effects=effects)
+
+
+def _names_selected(effect: Effect, only: Sequence[str]) -> bool:
+    return any(
+        rule is not None and rule.address is not None and is_selected(rule.address, only)
+        for row in effect.rows
+        for rule in row.winners
+    )
 
 
 def _winner_ids(behaviour: BehaviourChange) -> set[str]:
@@ -218,7 +245,7 @@ def drift_to_json(drift: Drift) -> Document:
         "report": DRIFT_REPORT,
         **save,
         "summary": {**document["summary"], **count_sections(drift)},
-        "behaviour": behaviour_to_json(impact.behaviour, plan.queue_names, impact.traffic_impact),
+        "behaviour": impact_to_json(impact, plan.queue_names, headline(impact, plan.queue_names, plan.labels)),
         "findings": document["findings"] + findings,
     }
     return {**form, "planId": digest_document(form)}

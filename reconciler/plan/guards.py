@@ -182,11 +182,12 @@ def _sentence(text: str) -> str:
 def _check_traffic(plan: Plan, limit: float) -> GuardResult:
     """Check the share of the sample that would move to another queue; refuse without a sample."""
     bound = f"at most {limit:g} % of the traffic may move, but"
-    if plan.traffic_impact is None:
+    measured = plan.impact.traffic if plan.impact else None
+    if measured is None:
         return replace(_result("traffic", 0, f"{bound} there is no traffic sample (--traffic FILE)", limit), ok=False)
-    for finding in plan.traffic_impact.sample.age_findings(plan.generated_at):
+    for finding in measured.sample.age_findings(plan.generated_at):
         return replace(_result("traffic", 0, f"{bound} {finding.message}", limit), ok=False)
-    percent, message = plan.traffic_impact.total.most, f"{bound} the analysis stopped at its bound of work"
+    percent, message = measured.total.most, f"{bound} the analysis stopped at its bound of work"
     if _is_incomplete(plan):
         return replace(_result("traffic", percent, message, limit), ok=False)
     message = f"{percent:.3g} % of the traffic sample would change queue; the limit is {limit:g} %"

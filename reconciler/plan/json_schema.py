@@ -92,6 +92,13 @@ def or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+_CLAUSES: Final = list_schema({"type": "object"})
+_DESTINATION: Final = {"$ref": "#/$defs/destination"}
+_EXAMPLE: Final = {"type": "object", "description": "attribute -> value"}
+_SHARE: Final = object_schema({"least": NUMBER, "most": NUMBER})
+_ASSUMED: Final = list_schema(object_schema({"condition": {"type": "object"}, "holds": FLAG}))
+
+
 def _change() -> Schema:
     about_copy = {"type": "boolean", "description": "the call is about a temporary copy of the rule"}
     calls = {"enum": ["create", "update", "delete"]}
@@ -116,36 +123,85 @@ def _change() -> Schema:
 
 def behaviour_schema() -> Schema:
     """Return the schema of an impact on conversations, in a plan and in `cxroute diff`."""
-    clauses, names = list_schema({"type": "object"}), list_schema(or_null(TEXT))
-    destination, example = {"$ref": "#/$defs/destination"}, {"type": "object", "description": "attribute -> value"}
-    shared = {
-        "where": clauses,
-        "except": list_schema(clauses),
-        "before": destination,
-        "after": destination,
+    known = {"attributeName": TEXT, "type": {"enum": ["text", "number"]}, "least": NUMBER, "most": NUMBER}
+    fields = {
+        "changed": FLAG,
+        "complete": FLAG,
+        "headline": {"type": "string", "description": "one sentence about the most important move"},
+        "effects": list_schema(_effect()),
+        "rules": {"type": "object", "additionalProperties": _named_rule()},
+        "summary": object_schema({"balance": list_schema(_balance())}),
+        "regions": list_schema(_region()),
+        "unknown": list_schema(object_schema({"where": _CLAUSES})),
+        "restsOn": list_schema(object_schema(known, optional=("least", "most"))),
+    }
+    return object_schema(fields, optional=("unknown", "restsOn"))
+
+
+def _effect() -> Schema:
+    names = list_schema({"type": "string", "description": "a name of `rules`"})
+    counterparts = list_schema(or_null({"type": "string", "description": "a name of `rules`; null: default routing"}))
+    of_other_type = list_schema(
+        {"type": "string", "description": "has another type, text or number, than the rules expect"}
+    )
+    row = {
+        "kind": {"enum": ["redirects", "takes", "releases", "fallback"]},
+        "where": _CLAUSES,
+        "earlier": names,
+        "counterpart": counterparts,
+        "before": _DESTINATION,
+        "after": _DESTINATION,
+        "example": _EXAMPLE,
+        "share": or_null(_SHARE),
+        "otherType": of_other_type,
+        "assumed": _ASSUMED,
+    }
+    rows = list_schema(object_schema(row, optional=("otherType", "assumed")))
+    return object_schema({"causes": list_schema(_cause()), "share": or_null(_SHARE), "rows": rows})
+
+
+def _cause() -> Schema:
+    actions = ["create", "update", "delete", "adopt", "changed", "disabled", "deleted", "added"]
+    rule = {
+        "address": TEXT,
+        "action": {"enum": actions},
+        "fields": list_schema(TEXT),
+        "source": or_null({"type": "string", "description": "file:line"}),
+    }
+    unmanaged = {"action": {"const": "unmanaged"}, "name": TEXT, "id": TEXT}
+    fallback = {"action": {"const": "fallback"}}
+    return {"anyOf": [object_schema(rule), object_schema(unmanaged), object_schema(fallback)]}
+
+
+def _named_rule() -> Schema:
+    rule = {
+        "address": or_null(TEXT),
+        "name": TEXT,
+        "id": or_null(TEXT),
+        "when": {"enum": ["before", "after", "both"]},
+        "conditions": _CLAUSES,
+        "priority": NUMBER,
+    }
+    return object_schema(rule)
+
+
+def _region() -> Schema:
+    names = list_schema(or_null(TEXT))
+    region = {
+        "where": _CLAUSES,
+        "except": list_schema(_CLAUSES),
+        "before": _DESTINATION,
+        "after": _DESTINATION,
+        "witness": _EXAMPLE,
+        "beforeRule": or_null(TEXT),
+        "afterRule": or_null(TEXT),
         "beforeRules": names,
         "afterRules": names,
         "trafficPercent": or_null(NUMBER),
         "trafficPercentLeast": NUMBER,
-        "assumed": list_schema(object_schema({"condition": {"type": "object"}, "holds": FLAG})),
+        "assumed": _ASSUMED,
     }
-    optional = ("assumed", "trafficPercentLeast", "otherType")
-    of_region = {"witness": example, "beforeRule": or_null(TEXT), "afterRule": or_null(TEXT)}
-    of_other_type = list_schema(
-        {"type": "string", "description": "has another type, text or number, than the rules expect"}
-    )
-    of_row = {"before": list_schema(destination), "example": example, "otherType": of_other_type}
-    known = {"attributeName": TEXT, "type": {"enum": ["text", "number"]}, "least": NUMBER, "most": NUMBER}
-    rows = list_schema(object_schema({**shared, **of_row}, optional))
-    fields = {
-        "changed": FLAG,
-        "complete": FLAG,
-        "summary": object_schema({"rows": rows, "balance": list_schema(_balance())}),
-        "regions": list_schema(object_schema({**shared, **of_region}, optional)),
-        "unknown": list_schema(object_schema({"where": clauses})),
-        "restsOn": list_schema(object_schema(known, optional=("least", "most"))),
-    }
-    return object_schema(fields, optional=("unknown", "restsOn"))
+    return object_schema(region, optional=("assumed", "trafficPercentLeast"))
 
 
 def replay_schema() -> Schema:

@@ -22,9 +22,9 @@ from reconciler.plan.stored_texts import attach_read_rules, restore_texts
 from reconciler.text.phrases import Labels
 
 if TYPE_CHECKING:  # the one needs this module, the other loads the traffic sample, which `validate` does not need
+    from reconciler.plan.impact import Impact
     from reconciler.plan.promises import PromiseResult
     from reconciler.plan.replay import ReplayResult
-    from reconciler.plan.traffic_shares import TrafficImpact
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +101,7 @@ class Plan:
     steps: tuple[tuple[PlanStep, ...], ...] = ()  # the calls in waves: those of one wave may be made in any order
     # Changes during which some conversation may have neither its old nor its new destination:
     unproven: tuple[Address, ...] = ()
-    behaviour: BehaviourChange | None = None  # the impact on conversations, from `predict_impact`
-    traffic_impact: "TrafficImpact | None" = None  # the share of the traffic sample that moves; None without a sample
+    impact: "Impact | None" = None  # what it does to conversations, from `predict_impact`
     replay: "ReplayResult | None" = None  # the recorded conversations of `plan --replay` that go elsewhere
     consent: tuple[Consent, ...] | None = None  # whose consent it needs; None if no queue has owners
     guards: tuple[GuardResult, ...] = ()
@@ -111,6 +110,11 @@ class Plan:
     failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail: apply refuses while there is one
     watch: WatchCounts | None = None  # None without route tests and promises
     _ids: list[str] = field(default_factory=list, init=False, compare=False, repr=False)  # the id, once it is computed
+
+    @property
+    def behaviour(self) -> BehaviourChange | None:
+        """What the change does to conversations; None before `predict_impact`."""
+        return self.impact.behaviour if self.impact else None
 
     def remember_id(self, compute: Callable[[], str]) -> str:
         """Return the id of this plan, computed at its first use."""

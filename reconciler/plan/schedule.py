@@ -4,20 +4,24 @@ Held, conflicting and unselected changes are excluded: the proof covers the tran
 after this plan.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.diff.effects import EditSet
 from reconciler.behaviour.ordering.constraints import Move
 from reconciler.behaviour.ordering.graph import MoveStep
 from reconciler.behaviour.ordering.order import order_moves
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.change import Change, Create, Delete, PlanStep, is_copy_removal, is_unadoption
 from reconciler.model.live import copy_name
+from reconciler.plan.edits import edits_of_changes
+from reconciler.plan.impact import NO_IMPACT, Impact
 from reconciler.plan.plan import Plan
 from reconciler.plan.replay import ReplayResult, ReplaySide, replay
 from reconciler.plan.routing_table import live_entries
 from reconciler.plan.traffic_shares import convert_sample, measure_traffic
+from reconciler.plan.words import order_effects
 from reconciler.traffic.records import RecordReader
 from reconciler.traffic.sample import TrafficSample
 
@@ -111,19 +115,37 @@ def _schedule_leftovers_first(
 
 def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
     """Return the plan with the conversations that it moves, and their share of a sample."""
-    behaviour, evaluation, (base, endpoint) = BehaviourChange(regions=()), plan.desired.evaluation, plan.endpoints
-    if not plan.changes and not plan.changes_endpoint and sample is None:
-        return replace(plan, behaviour=behaviour)
-    now = build_transition(plan)
+    is_changed = plan.changes or plan.changes_endpoint
+    if not is_changed and sample is None:
+        return replace(plan, impact=NO_IMPACT)
+
+    now, evaluation, (base, endpoint) = build_transition(plan), plan.desired.evaluation, plan.endpoints
     before, after = base.pull_back(now.before), endpoint.pull_back(now.after)
-    if plan.changes or plan.changes_endpoint:
-        behaviour = compare_behaviour(before, after, evaluation, types=endpoint.types)
+    impact = NO_IMPACT
+
+    if is_changed:
+        edits = edits_of_changes(_edited_rules(plan, now), plan.labels)
+        middle = endpoint.pull_back(now.before) if plan.changes_endpoint else None
+        edited = EditSet([each.edit for each in edits], middle)
+        behaviour = compare_behaviour(before, after, evaluation, types=endpoint.types, edited=edited)
+        impact = Impact(behaviour, edits)
+
     if sample is None:
-        return replace(plan, behaviour=behaviour)
+        return replace(plan, impact=order_effects(impact, plan.labels))
+
     before, after = order_entries(before, evaluation), order_entries(after, evaluation)
-    impact = measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample))
+    traffic = measure_traffic(impact.behaviour, before, after, convert_sample(endpoint.types, sample))
     findings = (*plan.findings, *sample.warnings, *sample.age_findings(plan.generated_at))
-    return replace(plan, behaviour=behaviour, traffic_impact=impact, findings=findings)
+    impact = order_effects(replace(impact, traffic=traffic), plan.labels)
+    return replace(plan, impact=impact, findings=findings)
+
+
+def _edited_rules(
+    plan: Plan, transition: Transition
+) -> Iterator[tuple[Change, RoutingEntry | None, RoutingEntry | None]]:
+    """Yield each change of a rule with the rule before and after it."""
+    for change, move in zip(plan.changes, transition.moves, strict=True):
+        yield change, move.before, move.after
 
 
 def replay_plan(plan: Plan, reader: RecordReader) -> ReplayResult:

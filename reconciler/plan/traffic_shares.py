@@ -10,13 +10,14 @@ from fractions import Fraction
 from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.behaviour.diff.regions import ImpactRow
+from reconciler.behaviour.diff.effects import EffectRow
 from reconciler.behaviour.endpoint_stage import store_values
 from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule, make_probe, order_entries
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import Types
 from reconciler.desired.desired import DesiredState
+from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition
 from reconciler.traffic.sample import SampleRow, TrafficSample
 
@@ -53,13 +54,20 @@ class QueueShare:
     change: ShareRange  # the increase, which can be more exact than `after` minus `before`
 
 
+class EffectShare(NamedTuple):
+    """The share of an effect, and those of its rows."""
+
+    total: ShareRange
+    rows: tuple[ShareRange, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficImpact:
-    """The shares of a sample that move: of each region and each row, in order, and in total; and of each queue."""
+    """The shares of a sample that move: of each region and each effect, in order, and in total; and of each queue."""
 
     sample: TrafficSample
     regions: tuple[ShareRange, ...]
-    rows: tuple[ShareRange, ...]
+    effects: tuple["EffectShare", ...]
     total: ShareRange
     balance: tuple[QueueShare, ...]
     shares: tuple["RuleShares", "RuleShares"]  # of the rules before and after
@@ -92,7 +100,7 @@ def measure_traffic(
     return TrafficImpact(
         sample=sample,
         regions=tuple(region_sum.as_share(total) for region_sum in counter.region_sums),
-        rows=tuple(row_sum.as_share(total) for row_sum in counter.row_sums),
+        effects=tuple(counter.effect_shares(total)),
         total=counter.total.as_share(total),
         balance=_compute_balance(shares, changes, total),
         shares=shares,
@@ -101,15 +109,21 @@ def measure_traffic(
 
 class _TrafficCounter:
     def __init__(self, behaviour: BehaviourChange) -> None:
-        self.regions, self.rows = behaviour.regions, behaviour.rows
+        self.regions = behaviour.regions
+        self._rows = [
+            _EffectPart(number, row) for number, effect in enumerate(behaviour.effects) for row in effect.rows
+        ]
         self.distances = [float(split_distance(region.before, region.after)) for region in self.regions]
         self.region_sums = [_Sum() for _ in self.regions]
-        self.row_sums = [_Sum() for _ in self.rows]
+        self._row_sums = [_Sum() for _ in self._rows]
+        self._effect_sums = [_Sum() for _ in behaviour.effects]
         self.total = _Sum()
         self.changes: dict[str | None, _Sum] = {}
         gains = [_queue_gains(region.before, region.after) for region in self.regions]
         self._gains = [{queue: float(gain) for queue, gain in each.items()} for each in gains]
-        self._region_index, self._row_index = _ConversationIndex(self.regions), _ConversationIndex(self.rows)
+        region_sets = [_ConversationSet(region.where, region.excepts) for region in self.regions]
+        self._region_index = _ConversationIndex(region_sets)
+        self._row_index = _ConversationIndex([part.conversations for part in self._rows])
 
     def count_row(self, row: SampleRow) -> None:
         indices: list[int] = []
@@ -124,13 +138,45 @@ class _TrafficCounter:
         for queue in dict.fromkeys(queue for gain in gains for queue in gain):
             parts = [gain.get(queue, 0.0) for gain in gains]
             self.changes.setdefault(queue, _Sum()).add(row.count * min(parts), row.count * max(parts))
-        regions = [(index, self.regions[index]) for index in indices]
-        for index, is_certain in self._row_index.find_matches(row) if indices else ():
-            # A conversation of this row is in one of its regions, which all lead from its origins to its destination.
-            after, origins = self.rows[index].after, self.rows[index].origins
-            matching = [number for number, region in regions if region.after == after and region.before in origins]
-            moved_by = [row.count * self.distances[number] for number in matching]
-            self.row_sums[index].add(min(moved_by, default=0.0) if is_certain else 0.0, max(moved_by, default=0.0))
+        if indices:
+            self._count_effects(row)
+
+    def _count_effects(self, row: SampleRow) -> None:
+        most: dict[int, float] = {}
+        for index, is_certain in self._row_index.find_matches(row):
+            part = self._rows[index]
+            moved = row.count * part.distance
+            certain = moved if is_certain else 0.0
+            self._row_sums[index].add(certain, moved)
+            self._effect_sums[part.effect].add(certain, 0.0)
+            most[part.effect] = max(most.get(part.effect, 0.0), moved)
+        for effect, moved in most.items():
+            self._effect_sums[effect].add(0.0, moved)
+
+    def effect_shares(self, total: float) -> Iterator[EffectShare]:
+        """Yield the shares of each effect and of its rows."""
+        rows = group_pairs(
+            (part.effect, row.as_share(total)) for part, row in zip(self._rows, self._row_sums, strict=True)
+        )
+        for effect, effect_sum in enumerate(self._effect_sums):
+            yield EffectShare(effect_sum.as_share(total), tuple(rows.get(effect, ())))
+
+
+class _ConversationSet(NamedTuple):
+    """All conversations with `where` and without a complete list of `excepts`."""
+
+    where: Sequence[Clause]
+    excepts: Sequence[Sequence[Clause]]
+
+
+class _EffectPart:
+    """A row of an effect, by the effect's number."""
+
+    def __init__(self, effect: int, row: EffectRow) -> None:
+        self.effect = effect
+        self.distance = float(split_distance(row.before, row.after))
+        earlier = [tuple(map(Clause, rule.entry.rule.conditions)) for rule in row.earlier]
+        self.conversations = _ConversationSet(row.where, earlier)
 
 
 def _queue_gains(before: Destination, after: Destination) -> dict[str | None, Fraction]:
@@ -198,7 +244,7 @@ def split_distance(before: Destination, after: Destination) -> Fraction:
 class _ConversationIndex:
     """Finds the sets of conversations that may contain a row, by the listed values of an attribute."""
 
-    def __init__(self, parts: Sequence[ImpactRow]) -> None:
+    def __init__(self, parts: Sequence[_ConversationSet]) -> None:
         self.parts = parts
         conditions = (tuple(clause.condition for clause in part.where if not clause.negate) for part in parts)
         self._index = RuleIndex([make_probe(each) for each in conditions])
@@ -212,7 +258,7 @@ class _ConversationIndex:
                 yield index, is_inside is True
 
 
-def _contains_row(part: ImpactRow, row: SampleRow, values: Conversation) -> bool | None:
+def _contains_row(part: _ConversationSet, row: SampleRow, values: Conversation) -> bool | None:
     """Return whether a set contains a row's conversations; None if it may contain some."""
 
     def clause_holds(clause: Clause) -> bool | None:

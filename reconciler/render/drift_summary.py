@@ -1,6 +1,7 @@
 """Drift in words: the rules of each section, with their values in the manifests and in CXone."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from reconciler.manifest.yaml_writer import format_flow, format_quoted
@@ -8,9 +9,11 @@ from reconciler.model.change import Change, Create, is_copy_removal
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import Source
+from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.drift import Drift, edited_changes, missing_rules, unapplied_changes
+from reconciler.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
 from reconciler.render.change_summary import FieldRow, group_equal, sort_for_reading, summarize_change
-from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT
+from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.summary import failed_tests_title
 from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
 from reconciler.text.phrases import failing_tests_phrase, rule_phrase
@@ -31,12 +34,16 @@ class DriftField(NamedTuple):
 
 
 class DriftRule(NamedTuple):
-    """One rule of a section: its address or live name, sentences about it, and the fields that differ."""
+    """One rule of a section: its address or live name, sentences about it, and the fields that differ.
+
+    `remarks` are the sentences that no effect tells.
+    """
 
     name: str
     source: Source | None = None
     sentences: tuple[str, ...] = ()
     fields: tuple[DriftField, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class DriftSection(NamedTuple):
@@ -146,6 +153,24 @@ def acceptance_lines(drift: Drift) -> list[str]:
     return head
 
 
+def effects_of(drift: Drift, values: int = FEW_VALUES) -> EffectsSummary:
+    """Return the conversations that do not go where the manifests say, without accepted rules, in words."""
+    plan, impact = drift.plan, drift.unaccepted_impact
+    missing = {change.address for change in missing_rules(plan)} - drift.last_runs.keys()
+    edits = [replace(edited, is_missing=edited.entry.address in missing) for edited in impact.edits]
+    summary = summarize_effects(replace(impact, edits=edits), plan.queue_names, plan.labels, values=values)
+    # The report does not name edits of rules that are not selected.
+    return replace(summary, quiet="") if plan.options.only else summary
+
+
+def verdict(drift: Drift, summary: EffectsSummary) -> str:
+    """Return the first sentence about drift; empty if nothing is proven about the selected rules."""
+    if summary.effects:
+        return summary.headline
+    # A finding reports an analysis that stopped.
+    return "" if summary.unknown or drift.plan.options.only else unaffected_text(drift)
+
+
 def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
     summary = summarize_change(drift.plan, change, note)
     reasons = []
@@ -154,7 +179,8 @@ def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
         reasons = ["never applied, or deleted in CXone" if run is None else f"deleted in CXone since {sanitize(run)}"]
     rows = [(row, _columns(row)) for row in summary.rows]
     lines = (*reasons, *summary.all_sentences, *(row.before for row, field in rows if field is None))
-    return DriftRule(str(change.address), change.source, lines, tuple(field for _, field in rows if field is not None))
+    fields = tuple(field for _, field in rows if field is not None)
+    return DriftRule(str(change.address), change.source, lines, fields, (*reasons, *filter(None, [note])))
 
 
 def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
@@ -165,7 +191,7 @@ def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
     sentence = rule_phrase(live.rule, plan.queue_names, plan.labels)
     temporary = "in the way only until apply changes the rules to match the manifests"
     notes = (temporary,) if live.id in drift.temporary_ids else ()
-    return DriftRule(quote(live.rule.name), None, (owner, sentence, *notes))
+    return DriftRule(quote(live.rule.name), None, (owner, sentence, *notes), (), (owner, *notes))
 
 
 def _columns(row: FieldRow) -> DriftField | None:

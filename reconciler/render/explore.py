@@ -1,40 +1,45 @@
-"""Rules as one self-contained HTML page: try a conversation, decision table, queues, promises; for one or two sides.
+"""Rules as one self-contained HTML page: what changes, try a conversation, decision table, queues, promises.
+
+A page has one side, or two: the rules today and after a change.
 
 The page's script routes conversations itself. It reads the rules as JSON with positions in tables of distinct parts,
 and the phrases of conditions from the cells of the decision table.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import isinf
 from typing import Any, Final
 from urllib.parse import quote as quote_url
 from urllib.parse import urlencode
 
 from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule, evaluation_key
-from reconciler.behaviour.space.value_type import ANY_TEXT
+from reconciler.behaviour.space.value_type import ANY_TEXT, Types
 from reconciler.desired.desired import DesiredState
 from reconciler.model.finding import Document
-from reconciler.model.rule import JSON_NUMBER, Condition, Opaque, Scalar, to_api_json
+from reconciler.model.rule import JSON_NUMBER, Opaque, Scalar
+from reconciler.plan.impact import Impact
 from reconciler.plan.plan import Plan
 from reconciler.plan.promises import PromiseResult, run_promises
 from reconciler.plan.routing_table import RuleList, entry_name, route_phrase
 from reconciler.plan.schedule import build_transition
 from reconciler.plan.traffic_shares import RuleShares, rule_shares
+from reconciler.plan.words import destination_phrase
+from reconciler.render.effects import UNKNOWN_NOTE, WAITING_NOTE
+from reconciler.render.explore_effects import ShownChange, effects_data, show_change
+from reconciler.render.explore_tables import PageTables, encode
 from reconciler.render.finding_subject import source_location
 from reconciler.render.html import render_page
-from reconciler.render.impact import destination_phrase
 from reconciler.render.provenance import SourceLinks
-from reconciler.render.text.explain import rule_destination
 from reconciler.table.rows import DecisionTable, attributes_in_use, conditions_by_attribute
-from reconciler.text.escape import quote, sanitize
+from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import condition_phrase, conditions_phrase, conversation_phrase
 from reconciler.traffic.sample import TrafficSample
 
 _FILES: Final = (("report.css", "explore.css"), ("evaluate.js", "explore.js"))
-_MAX_SAFE_INTEGER: Final = 2**53 - 1  # larger integers are texts in the data, because a number would be rounded
 _STATES: Final = {True: "holds", False: "broken", None: "not decided"}
 
 
@@ -48,6 +53,11 @@ class ExploreSide:
     promises: tuple[PromiseResult, ...]
     shares: RuleShares | None
 
+    @property
+    def count_text(self) -> str:
+        """Return the number of its rules, switched-off ones included, as every part of the page counts them."""
+        return pluralize(len(self.entries), "rule")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ExplorePage:
@@ -60,6 +70,14 @@ class ExplorePage:
     links: SourceLinks = field(default_factory=SourceLinks)
     banner: str = ""
     period: str = ""  # of the sample
+    impact: Impact | None = None  # of the change between two sides
+
+    @cached_property
+    def change(self) -> ShownChange | None:
+        """Return what changes; None for a page with one side."""
+        if self.impact is None:
+            return None
+        return show_change(self.impact, self.queues, self.desired.labels, self.sides[-1].promises)
 
     @cached_property
     def rules(self) -> list[tuple[RoutingEntry, list[int]]]:
@@ -85,11 +103,11 @@ def build_side(name: str, rules: RuleList, desired: DesiredState, sample: Traffi
 
 def build_plan_sides(plan: Plan) -> tuple[ExploreSide, ...]:
     """Return the rules today, and after the plan, with the shares and promises that the plan has."""
-    transition, impact = build_transition(plan), plan.traffic_impact
-    before, after = impact.shares if impact else (None, None)
+    transition = build_transition(plan)
+    before, after = plan.impact.traffic.shares if plan.impact and plan.impact.traffic else (None, None)
     base = replace(plan.desired, endpoint=plan.endpoints[0])
     today = build_side("today", RuleList(transition.before, plan.queue_names), base, None)
-    later = replace(today, name="after this change", entries=transition.after, endpoint=plan.desired.endpoint)
+    later = replace(today, name="after this change", entries=transition.after, endpoint=plan.endpoints[1])
     return replace(today, shares=before), replace(later, promises=plan.promises, shares=after)
 
 
@@ -103,6 +121,9 @@ def render_explore(page: ExplorePage) -> str:
         names={name: page.desired.labels.name(name) for name in page.attributes},
         opaque=any(isinstance(part, Opaque) for entry, _ in page.rules for part in entry.rule.conditions),
         shared=any(side.shares for side in page.sides),
+        waiting=WAITING_NOTE,
+        not_known=UNKNOWN_NOTE,
+        example_of=lambda row: fragment_of(row.example.attributes, page.sides[-1].endpoint, len(page.sides) - 1),
         rows=[_row(page, entry, numbers) for entry, numbers in page.rules],
         promises=[[_promise_row(each, page, at) for each in side.promises] for at, side in enumerate(page.sides)],
     )
@@ -115,32 +136,55 @@ def render_table(table: DecisionTable) -> str:
 
 def explore_data(page: ExplorePage) -> Document:
     """Return the JSON for the page's script; its rules are in the order of evaluation."""
-    labels, endpoint, queues = page.desired.labels, page.desired.endpoint, page.queues
-    tables: dict[str, dict[str, int]] = {"conditions": {}, "destinations": {}, "files": {}}
-    rules = []
-
-    def position(name: str, form: Sequence[Any]) -> int:
-        return tables[name].setdefault(json.dumps(form), len(tables[name]))
-
-    for entry, numbers in page.rules:
-        rule, source = entry.rule, entry.source
-        is_as_shown = entry.address and sanitize(entry.name).strip() == entry.name  # the script reads it from the row
-        conditions = [position("conditions", _condition_form(part, page.attributes)) for part in rule.conditions]
-        destination = [rule_destination(entry, queues), destination_phrase(destination_of_rule(entry), queues)]
-        row = [_encode(rule.priority), conditions, position("destinations", destination)]
-        link = page.links.link(source._replace(line=0)).removesuffix("0") if source else ""
-        place = [position("files", [source.file, link]), source.line, source.column] if source else [None]
-        rules.append([None if is_as_shown else entry.name, *row, numbers, int(rule.enabled), *place])
+    labels, endpoint = page.desired.labels, page.desired.endpoint
+    tables = PageTables(page.attributes, page.queues, page.links)
+    rules = [_rule_form(entry, numbers, tables) for entry, numbers in page.rules]
+    change: Document = {}
+    if page.change is not None and page.impact is not None:
+        change = effects_data(page.change, page.impact, tables, page.desired.evaluation)
+        change["types"] = list(_type_forms(page.sides[-1].endpoint))
     return {
         "intent": endpoint.intent,
         "confidence": endpoint.confidence,
-        "attributes": [[name, labels.name(name)] for name in page.attributes],
+        "attributes": [[name, labels.name(name)] for name in tables.attributes],
+        "columns": len(page.attributes),
         "labels": [[*name, label] for name, label in labels.texts.items() if len(name) > 1],
-        "values": {name: _encode(values) for name, values in page.values.items()},
-        **{name: list(map(json.loads, table)) for name, table in tables.items()},
+        "groups": [
+            [name, group, sorted(values)]
+            for name, by_group in labels.groups.items()
+            for group, values in by_group.items()
+        ],
+        "values": {name: encode(values) for name, values in page.values.items()},
+        **tables.to_json(),
         "rules": rules,
         "sides": list(map(_side_form, page.sides)),
+        **change,
     }
+
+
+def _rule_form(entry: RoutingEntry, numbers: Sequence[int], tables: PageTables) -> list[Any]:
+    rule, source = entry.rule, entry.source
+    is_as_shown = entry.address and sanitize(entry.name).strip() == entry.name  # the script reads it from the row
+    conditions = [tables.condition(part) for part in rule.conditions]
+    destination = tables.destination(destination_of_rule(entry))
+    place = [tables.file(source), source.line, source.column] if source else [None]
+    name = None if is_as_shown else entry.name
+    return [name, encode(rule.priority), conditions, destination, numbers, int(rule.enabled), *place]
+
+
+def _type_forms(endpoint: EndpointStage) -> Iterator[list[Any]]:
+    """Yield what the analysis knows about the values of events.
+
+    For each attribute: whether it may be a text, whether a number is stored as a text, and the bounds of a number.
+    """
+    for name, kind in endpoint.types.items():
+        bounds = kind.numbers and [None if isinf(bound) else bound for bound in kind.numbers]
+        is_stored = kind == ANY_TEXT and endpoint.context_types.get(name) == ANY_TEXT
+        yield [name, kind.texts, is_stored, bounds]
+
+
+def _text_attributes(types: Types) -> list[str]:
+    return [name for name, kind in types.items() if kind == ANY_TEXT]
 
 
 def _side_form(side: ExploreSide) -> Document:
@@ -150,15 +194,9 @@ def _side_form(side: ExploreSide) -> Document:
         "fallback": policy.intent,
         "minConfidence": policy.min_confidence,
         "known": sorted(policy.known_intents),
-        "texts": [name for name, kind in side.endpoint.context_types.items() if kind == ANY_TEXT],
+        "texts": _text_attributes(side.endpoint.context_types),
         "shares": [[queue, share.in_words()] for queue, share in shares.queues.items()] if shares else None,
     }
-
-
-def _condition_form(part: Condition | Opaque, attributes: Sequence[str]) -> list[Any]:
-    if isinstance(part, Opaque):
-        return [None, None, _encode(to_api_json(part))]
-    return [attributes.index(part.attribute), part.operator, _encode(part.raw_value)]
 
 
 def fragment_of(conversation: Mapping[str, str | int | float], endpoint: EndpointStage, side: int) -> str:
@@ -174,15 +212,6 @@ def fragment_of(conversation: Mapping[str, str | int | float], endpoint: Endpoin
             escaped = name.replace("%", "%25").replace("=", "%3D")
             pairs.append(("attr", f"{escaped}={value if is_plain else json.dumps(value)}"))
     return f"#{urlencode(pairs, quote_via=quote_url, errors='replace')}"
-
-
-def _encode(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return JSON from which the page's script gets exactly the value: large integers are marked texts."""
-    if isinstance(value, list | tuple):
-        return list(map(_encode, value))
-    if isinstance(value, dict):
-        return {"object": {name: _encode(part) for name, part in value.items()}}
-    return {"big": str(value)} if type(value) is int and abs(value) > _MAX_SAFE_INTEGER else value
 
 
 def _row(page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]) -> Document:

@@ -30,6 +30,11 @@ def annotate_findings(findings: Sequence[Finding], rest: str = "see the summary"
     return "".join(f"{command}\n" for command in commands)
 
 
+def annotate_headline(title: str, headline: str) -> str:
+    """Return a command for a notice with the first sentence of a plan."""
+    return f"::notice title={_property(sanitize(title))}::{_data(headline)}\n"
+
+
 def quote_for_runner(text: str, token: str) -> str:
     """Return text in which a runner ignores all commands, until the secret token is repeated."""
     if not _TOKEN.fullmatch(token):
@@ -58,13 +63,16 @@ def _command(finding: Finding) -> str:
     if finding.source:
         file, line, column = finding.source
         properties = {"file": escape_invisible(file), "line": str(line), "col": str(column)} | properties
-    values = ((name, _data(value).replace(":", "%3A").replace(",", "%2C")) for name, value in properties.items())
-    parameters = ",".join(f"{name}={value}" for name, value in values)
+    parameters = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     lines = [sanitize(part) for part in (finding.message, finding.hint) if part]
     if finding.repeats:
         lines = [f"{subject_prefix(finding)}{lines[0]}", *lines[1:], join_first(finding_members(finding), MAX_NAMED)]
     message = "\n".join(lines)
     return f"::{finding.severity} {parameters}::{_data(message)}"
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 def _data(text: str) -> str:

@@ -19,12 +19,15 @@ from markupsafe import Markup
 from reconciler.model.finding import Document
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ACTION_ORDER, common_rows, group_equal_edits, sentences
+from reconciler.render.effects import UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
 from reconciler.render.finding_subject import finding_subject, source_location
-from reconciler.render.impact import MAX_SHOWN, OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE
+from reconciler.render.limits import MAX_MEMBERS
 from reconciler.render.provenance import Provenance
+from reconciler.render.refusals import count_refusals, group_failed_tests, is_refused, next_step, refused_guards
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import escape_invisible, pluralize, sanitize
+from reconciler.text.phrases import failing_tests_phrase
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PIECES: Final = re.compile(f"({QUOTED_VALUE})")
@@ -44,6 +47,15 @@ class TextPiece(NamedTuple):
         return "-" in self.text and len(self.text) <= _MAX_UNBREAKABLE and not any(map(str.isspace, self.text))
 
 
+class PagePart(NamedTuple):
+    """A part of the page in the list of its parts, which the first screen shows."""
+
+    anchor: str
+    title: str
+    note: str = ""  # the number of its items, if it has any
+    is_bad: bool = False
+
+
 def render_html(summary: PlanSummary, provenance: Provenance) -> str:
     """Return the page."""
     near, notes = texts.split_notes(summary)
@@ -53,13 +65,40 @@ def render_html(summary: PlanSummary, provenance: Provenance) -> str:
         (("report.css",), ("report.js",)),
         summary=summary,
         provenance=provenance,
-        shown=MAX_SHOWN,
+        parts=_page_parts(summary),
+        refused=is_refused(summary),
+        failed_groups=group_failed_tests(summary.failed_tests),
+        guards=refused_guards(summary),
+        next_step=next_step(summary),
         actions=[(kind, actions[kind]) for kind in ACTION_ORDER if actions[kind]],
-        phrases={"not_known": UNKNOWN_NOTE, "others": OTHERS_UNCHANGED, "waiting": WAITING_NOTE},
+        phrases={"not_known": UNKNOWN_NOTE, "waiting": WAITING_NOTE, "safe_order": texts.SAFE_ORDER_NOTE},
+        few_rules=MAX_MEMBERS,
         near=near,
         notes=notes,
-        tests_title=texts.failed_tests_title(summary.failed_tests),
+        tests_title=f"{failing_tests_phrase(len(summary.failed_tests))}:",
     )
+
+
+def _page_parts(summary: PlanSummary) -> list[PagePart]:
+    """Return the parts in the order of the page, with the number of their items."""
+    effects = len(summary.effects.effects) if summary.effects else 0
+    refusals = count_refusals(summary)
+    changes = len(summary.changes) + len(summary.held_changes)
+    parts = [
+        PagePart("refused", "What apply will refuse", _number(refusals), is_bad=refusals > 0),
+        PagePart("who", "What changes for callers", _number(effects)),
+        PagePart("others", "What else changes"),
+        PagePart("next", "How to go on"),
+        PagePart("rules", "Changed rules", _number(changes)),
+    ]
+    if summary.notes or summary.acknowledged:
+        findings = sum(len(note.occurrences) for note in summary.notes)
+        parts.append(PagePart("notes", "Warnings and notes", _number(findings)))
+    return parts
+
+
+def _number(count: int) -> str:
+    return f"{count:,}" if count else "none"
 
 
 def split_sentence(text: str) -> list[TextPiece]:
@@ -97,6 +136,7 @@ def _template(name: str) -> Callable[..., str]:
     environment.filters.update(bare=unquote_values, subject=finding_subject, common_rows=common_rows)
     # In the text of an element, quotes need no escape, which would be a tenth of a large table.
     environment.filters.update(equal_edits=group_equal_edits, text=lambda text: Markup(escape(text, quote=False)))  # noqa: S704
+    environment.filters.update(nowrap=lambda text: text.replace(" ", "\u00a0"))
     environment.globals.update(counted=pluralize)
     return environment.get_template(f"{name}.html.j2").render
 

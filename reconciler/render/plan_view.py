@@ -5,7 +5,7 @@ The file is untrusted: what it says is data. Every text is escaped when it is re
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 from typing import Any, Final
@@ -19,18 +19,14 @@ from reconciler.model.rule import CANONICAL_JSON
 from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.plan.plan import Plan
 from reconciler.render.change_summary import CAUSE_TEXTS, UNDONE
-from reconciler.render.impact import MAX_SHOWN, NO_IMPACT, NO_KNOWN_IMPACT, TITLE, ImpactSummary
 from reconciler.render.provenance import Provenance
-from reconciler.render.replay import ReplaySummary
 from reconciler.render.routing_map import Lane, build_routing_map
 from reconciler.render.summary import PlanSummary, summarize_plan
 from reconciler.text.escape import escape_invisible
 
 VIEW: Final = "view"  # the field of a saved plan
-MAX_CASES: Final = 1_000  # in a page, which folds them
 _MAX_DEPTH: Final = 12
 _ACKNOWLEDGED: Final = re.compile(r"([0-9,]+ acknowledged findings? (is|are) not shown\.)?")
-_TITLES: Final = frozenset({TITLE, NO_IMPACT, NO_KNOWN_IMPACT})
 _CODE: Final = re.compile("CXR[0-9]{3}")
 _ENVIRONMENT: Final = re.compile(ENVIRONMENT)
 _PAGE: Final = re.compile(r"https?://[^\s<>\"'()]+|")
@@ -41,8 +37,6 @@ class PlanView:
     """Everything that the forms of a plan print."""
 
     summary: PlanSummary
-    page_impact: ImpactSummary | None  # with more cases than the text, as the page shows it
-    page_replay: ReplaySummary | None
     lanes: tuple[Lane, ...]
     findings: tuple[Finding, ...]  # for annotations: failed tests and all findings
     provenance: Provenance
@@ -52,11 +46,8 @@ class PlanView:
 
 def build_view(plan: Plan, tenant: str, provenance: Provenance, next_step: str) -> PlanView:
     """Return the view of a plan."""
-    page = summarize_plan(plan, tenant, MAX_CASES)
     return PlanView(
-        summary=summarize_plan(plan, tenant, MAX_SHOWN),
-        page_impact=page.impact,
-        page_replay=page.replay,
+        summary=summarize_plan(plan, tenant),
         lanes=tuple(build_routing_map(plan)),
         findings=(*plan.failed_tests, *plan.findings),
         provenance=provenance,
@@ -67,8 +58,17 @@ def build_view(plan: Plan, tenant: str, provenance: Provenance, next_step: str) 
 
 def view_to_json(view: PlanView, plan_id: str, redact: Callable[[Any], Any]) -> Document:
     """Return the view as JSON without secrets, with a digest that binds it to the plan."""
-    form = redact(_adapter().dump_python(view, mode="json"))
+    form = redact(_adapter().dump_python(_with_all_texts(view), mode="json"))
     return {"digest": _digest(form, plan_id), "content": form}
+
+
+def _with_all_texts(view: PlanView) -> PlanView:
+    """Return the view with every effect in words, also those that a report of flows leaves out."""
+    effects = view.summary.effects
+    if effects is None:
+        return view
+    written = replace(effects, effects=tuple(effects.effects))
+    return replace(view, summary=replace(view.summary, effects=written))
 
 
 def read_view(form: Document, name: str) -> PlanView:
@@ -94,8 +94,8 @@ def _check_words(view: PlanView, name: str) -> None:
     is_known = all(change.cause_text in known for change in changes)
     is_known = is_known and _ACKNOWLEDGED.fullmatch(view.summary.acknowledged) is not None
     is_known = is_known and all(_PAGE.fullmatch(link) for link in (links.repository, links.run))
-    impacts = filter(None, (view.summary.impact, view.page_impact))
-    is_known = is_known and all(impact.title in _TITLES for impact in impacts)
+    signs = {effect.sign for effect in view.summary.effects.effects} if view.summary.effects else set()
+    is_known = is_known and signs <= {*COUNTED_ACTIONS}
     is_known = is_known and all(_CODE.fullmatch(finding.code) for finding in _findings(view))
     is_known = is_known and _ENVIRONMENT.fullmatch(view.summary.environment) is not None
     is_known = is_known and {*COUNTED_ACTIONS, "unchanged", "held"} <= {*view.summary.counts}
@@ -106,7 +106,8 @@ def _check_words(view: PlanView, name: str) -> None:
 
 def _findings(view: PlanView) -> Iterator[Finding]:
     summary = view.summary
-    for finding in (*view.findings, *summary.failed_tests, *summary.conflicts, *summary.notes):
+    refused = (*summary.failed_tests, *summary.broken_promises, *summary.conflicts)
+    for finding in (*view.findings, *refused, *summary.notes):
         yield from finding.occurrences
 
 

@@ -6,23 +6,39 @@ from typing import Final, NamedTuple
 from reconciler.plan.replay import DestinationPair, ReplayResult
 from reconciler.plan.routing_table import entry_name
 from reconciler.plan.traffic_shares import ShareRange
-from reconciler.render.impact import MAX_SHOWN, ImpactCase, destination_phrase, share_phrase
+from reconciler.plan.words import destination_phrase, share_phrase
 from reconciler.text.escape import join_first, pluralize
 from reconciler.text.phrases import Labels, conversation_phrase
 
+MAX_PAIRS: Final = 20
 _MAX_RULES: Final = 3
+
+
+class ReplayCase(NamedTuple):
+    """Recorded conversations that go from one destination to another one, in words."""
+
+    callers: str
+    before: str
+    after: str
+    example: str
+    rules: str
+
+    @property
+    def route(self) -> str:
+        """Return `"Card Services" -> "General"`."""
+        return f"{self.before} -> {self.after}"
 
 
 class ReplaySummary(NamedTuple):
     """The counts in words: conversations with the same origin and destination are a case. Safe for a terminal."""
 
     title: str
-    cases: tuple[ImpactCase, ...]
+    cases: tuple[ReplayCase, ...]
     notes: tuple[str, ...]
 
 
 def summarize_replay(
-    result: ReplayResult, names: Mapping[str, str], labels: Labels, limit: int = MAX_SHOWN
+    result: ReplayResult, names: Mapping[str, str], labels: Labels, limit: int = MAX_PAIRS
 ) -> ReplaySummary:
     """Return the counts in words, with up to `limit` pairs of destinations."""
     percent = 100 * result.moved / result.total
@@ -49,14 +65,14 @@ def summarize_replay(
     return ReplaySummary(title, tuple(_case(pair, names, labels) for pair in result.pairs[:limit]), tuple(notes))
 
 
-def _case(pair: DestinationPair, names: Mapping[str, str], labels: Labels) -> ImpactCase:
+def _case(pair: DestinationPair, names: Mapping[str, str], labels: Labels) -> ReplayCase:
     before, after = (destination_phrase(destination, names) for destination in (pair.before, pair.after))
     line, attributes = pair.examples[0]
     recorded = {name: value for name, value in attributes.items() if value is not None}
-    return ImpactCase(
+    return ReplayCase(
         callers=f"{_number(pair.moved)} {'conversation' if pair.moved == 1 else 'conversations'}",
-        origins=(before,),
-        destination=after,
+        before=before,
+        after=after,
         example=f"line {line:,}: {conversation_phrase(recorded, labels)}",
         rules=join_first([" -> ".join(map(entry_name, rules)) for rules in pair.rules.values()], _MAX_RULES),
     )

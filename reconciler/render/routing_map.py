@@ -10,8 +10,8 @@ from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.plan.plan import Plan
 from reconciler.plan.routing_table import entry_name
 from reconciler.plan.schedule import build_transition
+from reconciler.plan.words import destination_phrase
 from reconciler.render.escape_markdown import unquote, unquote_values
-from reconciler.render.impact import destination_phrase
 from reconciler.text.escape import join_first, sanitize
 from reconciler.text.phrases import conditions_phrase
 

@@ -8,13 +8,13 @@ from html import escape
 from typing import Any, Final
 
 from reconciler.apply.progress import ApplyReport
-from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.model.change import Applied, Create, Outcome
 from reconciler.plan.drift import Drift, edited_changes
+from reconciler.plan.headline import headline
 from reconciler.plan.plan import Plan
+from reconciler.plan.words import NO_IMPACT
 from reconciler.render.change_summary import ACTION_PAST, CAUSE_TEXTS, sort_for_reading
 from reconciler.render.drift_summary import counts_phrase, remaining_phrases, unaffected_text
-from reconciler.render.impact import ALL_ROWS, NO_IMPACT, premise, summarize_impact
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.watch.cycle import CycleResult, NotificationKind, applied_outcomes
 
@@ -38,8 +38,14 @@ def _drift(result: CycleResult, name: str) -> list[str]:
     if result.plan is None:
         return []
     drift = result.drift or Drift(plan=result.plan)
-    lines = [*_blocking_rule_lines(drift), *_changes(result.plan, drift), *_conflicts(result.plan)]
-    return [f"*{counts_phrase(drift)} in {name}*", *lines, *_failures(drift), _impact_sentence(result)]
+    head = [f"*{counts_phrase(drift)} in {name}*", _impact_sentence(result)]
+    return [
+        *head,
+        *_blocking_rule_lines(drift),
+        *_changes(result.plan, drift),
+        *_conflicts(result.plan),
+        *_failures(drift),
+    ]
 
 
 def _refused(result: CycleResult, name: str) -> list[str]:
@@ -50,8 +56,8 @@ def _refused(result: CycleResult, name: str) -> list[str]:
     reasons += [f"• refused: {slack_code(guard.message)}" for guard in result.failed_guards]
     reasons += [f"• refused: {slack_code(result.error_text)}"] if result.error_text else []
     head = f"*{counts_phrase(drift)} in {name}; not fixed: nothing was written*"
-    rest = [*_blocking_rule_lines(drift), *_changes(result.plan, drift), *_failures(drift), _impact_sentence(result)]
-    return [head, *reasons, *_conflicts(result.plan), *rest]
+    rest = [*_blocking_rule_lines(drift), *_changes(result.plan, drift), *_failures(drift)]
+    return [head, _impact_sentence(result), *reasons, *_conflicts(result.plan), *rest]
 
 
 def _applied(result: CycleResult, name: str) -> list[str]:
@@ -66,8 +72,7 @@ def _applied(result: CycleResult, name: str) -> list[str]:
     lines = [*_bullets(map(_outcome, applied)), *_blocking_rule_lines(drift), *_failures(drift)]
     if behaviour is None or not result.plan.changes or (behaviour.undecided and not behaviour.regions):
         return [head, *lines]
-    unchanged = f"{NO_IMPACT} {premise(behaviour, result.plan.labels)}".rstrip()
-    return [head, _headline(result.plan, behaviour) if behaviour.regions else unchanged, *lines]
+    return [head, _headline(result.plan), *lines]
 
 
 def _author(report: ApplyReport) -> str:
@@ -76,12 +81,11 @@ def _author(report: ApplyReport) -> str:
     return f"{who}, run {slack_code(report.run_id)}" if report.run_id else who
 
 
-def _headline(plan: Plan, behaviour: BehaviourChange) -> str:
-    """Return the conversations that moved: the first case, and how many more there are."""
-    impact = summarize_impact(behaviour, plan.queue_names, plan.labels, plan.traffic_impact, ALL_ROWS)
-    first, others = impact.cases[0], len(impact.cases) - 1
-    rest = f", and {pluralize(others, 'other case')}" if others else ""
-    return f"Conversations go to other queues now: {slack_code(f'{first.callers}: {first.route}')}{rest}."
+def _headline(plan: Plan) -> str:
+    """Return what the change did to conversations, as the plan's first sentence says it."""
+    if not plan.impact or not plan.impact.behaviour.regions:
+        return NO_IMPACT
+    return slack_code(headline(plan.impact, plan.queue_names, plan.labels))
 
 
 def _failed(result: CycleResult, name: str) -> list[str]:
@@ -137,14 +141,14 @@ def _conflicts(plan: Plan) -> list[str]:
 def _impact_sentence(result: CycleResult) -> str:
     if result.plan is None or result.drift is None:
         return ""
-    behaviour = result.drift.unaccepted_impact.behaviour
-    if behaviour.regions:
-        return "Conversations do not go where the manifests say."
-    if not behaviour.complete or result.plan.options.only:
+    impact, plan = result.drift.unaccepted_impact, result.plan
+    if impact.behaviour.regions:
+        sentence = slack_code(headline(impact, plan.queue_names, plan.labels))
+        return f"Conversations do not go where the manifests say: {sentence}"
+    if not impact.behaviour.complete or plan.options.only:
         return ""
-    text, basis = unaffected_text(result.drift), premise(behaviour, result.plan.labels)
-    text = "Conversations go where the manifests say (proven)." if text == NO_IMPACT else text
-    return f"{text} {basis}".rstrip()
+    text = unaffected_text(result.drift)
+    return "Conversations go where the manifests say (proven)." if text == NO_IMPACT else text
 
 
 def _bullets(lines: Iterable[str]) -> list[str]:

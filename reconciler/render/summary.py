@@ -5,17 +5,21 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from reconciler.model.finding import Finding
+from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.consent import CONSENT_PLACE, Consent, describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.render.change_summary import ChangeSummary, sort_for_reading, summarize_change
-from reconciler.render.impact import MAX_SHOWN, ImpactSummary, summarize_impact
+from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.replay import ReplaySummary, summarize_replay
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
 
 _MAX_INTENTS: Final = 5
 _MAX_MESSAGE: Final = 2_000
+_ABOUT_UNDO: Final = frozenset({"CXR310", "CXR311"})
+"""Codes of findings about what an undo leaves undone."""
+SAFE_ORDER_NOTE: Final = "After every single write, each conversation goes to its old or its new queue."
 _STEP_NOTES: Final = {
     "copy": "in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed",
     "aside": "in two steps: another rule still has its new name, so it gets the name last",
@@ -35,12 +39,13 @@ class PlanSummary:
     """A plan in words, in reading order. All text is safe for a terminal."""
 
     environment: str
-    tenant_text: str  # `tenant acme, live rules: 40 managed, 4 unmanaged`
+    tenant_text: str  # `tenant acme`
+    rules_text: str  # `40 rules managed, 4 unmanaged`
     failed_tests: tuple[Finding, ...]
     lifted_guards: tuple[GuardSummary, ...]
     refusals: tuple[GuardSummary, ...]
     conflicts: tuple[Finding, ...]
-    impact: ImpactSummary | None  # None if nothing changes
+    effects: EffectsSummary | None  # None if nothing changes
     replay: ReplaySummary | None  # of `plan --replay`
     endpoint_text: str  # the changes of the endpoint's fallback; empty if it is unchanged
     changes: tuple[ChangeSummary, ...]
@@ -52,6 +57,7 @@ class PlanSummary:
     watch_text: str  # how many changed rules no test watches; empty without tests and promises
     schedule_text: str  # the number of steps, and what is proven about them; empty if nothing is proven
     consent: tuple[Consent, ...] = ()
+    broken_promises: tuple[Finding, ...] = ()  # each with an example, if the guard of promises refuses
 
     @property
     def consent_text(self) -> str:
@@ -59,31 +65,31 @@ class PlanSummary:
         return f"Consent needed: {describe_consent(self.consent)}. {CONSENT_PLACE}" if self.consent else ""
 
 
-def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSummary:
-    """Return the plan in words, with up to `limit` cases of its impact."""
+def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES) -> PlanSummary:
+    """Return the plan in words, with up to `values` of each list."""
     steps = (step for wave in plan.steps for step in wave)
     detours = {id(step.change): _STEP_NOTES[step.kind] for step in steps if step.kind in _STEP_NOTES}
-    impact, counts = None, count_changes(plan)
-    if plan.behaviour is not None and (plan.changes or plan.changes_endpoint):
-        impact = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
+    effects, counts = None, count_changes(plan)
+    if plan.impact and (plan.changes or plan.changes_endpoint):
+        effects = summarize_effects(plan.impact, plan.queue_names, plan.labels, plan.promises, values)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
-    rules = f"live rules: {len(plan.managed):,} managed, {plan.unmanaged:,} unmanaged"
-    schedule = f"Apply takes {pluralize(len(plan.steps), 'step')}; after every single write,"
-    schedule += " each conversation goes to its old or its new queue (proven)."
+    rules = f"{pluralize(len(plan.managed), 'rule')} managed, {plan.unmanaged:,} unmanaged"
+    schedule = f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."
     allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
     held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]
     noted = [(change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)]
     return PlanSummary(
         environment=plan.environment,
-        tenant_text=f"{undone}{sanitize(tenant)}, {rules}",
+        tenant_text=f"{undone}{sanitize(tenant)}",
+        rules_text=rules,
         failed_tests=plan.failed_tests,
         lifted_guards=tuple(GuardSummary(item.name, sanitize(item.message), sanitize(why)) for item, why in allowed),
         refusals=tuple(
             GuardSummary(item.name, sanitize(item.message, _MAX_MESSAGE)) for item in plan.guards if not item.ok
         ),
         conflicts=plan.conflicts,
-        impact=impact,
-        replay=summarize_replay(plan.replay, plan.queue_names, plan.labels, limit) if plan.replay else None,
+        effects=effects,
+        replay=summarize_replay(plan.replay, plan.queue_names, plan.labels, values) if plan.replay else None,
         endpoint_text=_endpoint_text(plan) if plan.changes_endpoint else "",
         changes=tuple(summarize_change(plan, change, note) for change, note in noted),
         held_changes=tuple(summarize_change(plan, change, note) for change, note in held),
@@ -94,14 +100,23 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         watch_text=_watch_text(plan.watch, sum(map(counts.__getitem__, COUNTED_ACTIONS))) if plan.watch else "",
         schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
         consent=plan.consent or (),
+        broken_promises=_broken_promises(plan),
     )
 
 
+def _broken_promises(plan: Plan) -> tuple[Finding, ...]:
+    """Return the promises that make apply refuse."""
+    if not any(guard.name == "promises" and not guard.ok for guard in plan.guards):
+        return ()
+    failures = (promise.failure for promise in plan.promises)
+    return tuple(failure for failure in failures if failure is not None and failure.severity == "error")
+
+
 def _watch_text(watch: WatchCounts, changed: int) -> str:
-    """Return how many of the changed rules nothing watches as a sentence; empty if no rule changes."""
+    """Return how many of the changed rules no test and no promise watches; empty if none is so."""
     rest = f"; not decided: {watch.undecided}" if watch.undecided else ""
-    text = f"Changed rules that no route test and no promise watches: {watch.unwatched} of {changed}{rest}."
-    return text if changed else ""
+    text = f"Not tested: {watch.unwatched} of {changed}{rest}."
+    return text if changed and (watch.unwatched or watch.undecided) else ""
 
 
 def _endpoint_text(plan: Plan) -> str:
@@ -125,11 +140,11 @@ def failed_tests_title(failed: Sequence[Finding]) -> str:
 
 
 def split_notes(summary: PlanSummary) -> tuple[list[Finding], dict[str, list[Finding]]]:
-    """Return the warnings about changed rules or without an address, and the other notes by their title."""
+    """Return the warnings about changed rules, an undo or no rule, and the other notes by their title."""
     changed = {change.address for change in (*summary.changes, *summary.held_changes)}
     near, far, infos = list[Finding](), list[Finding](), list[Finding]()
     for finding in summary.notes:
-        is_near = finding.address is None or changed.intersection(finding.addresses)
+        is_near = finding.address is None or changed.intersection(finding.addresses) or finding.code in _ABOUT_UNDO
         (infos if finding.severity == "info" else near if is_near else far).append(finding)
     far_title = f"{pluralize(len(far), 'warning')} about unchanged rules"
     others = ((far_title, far), (pluralize(len(infos), "further note"), infos))

@@ -112,7 +112,7 @@ def compared_kinds(condition: Condition) -> set[str]:
 
 def find_conflicts(rules: Iterable[Rule], layout: BlockLayout) -> tuple[tuple[Rule, str], ...]:
     """Return rules that a block cannot hold beside the rules before them, each with the reason (CXR126)."""
-    kinds: dict[str, str] = {}
+    kinds: dict[str, tuple[str, Rule]] = {}
     attributes: dict[str, str] = {}
     conflicts: dict[tuple[Rule, str], None] = {}
     pairs = ((rule, part) for rule in rules for part in rule.conditions if isinstance(part, Condition))
@@ -122,9 +122,12 @@ def find_conflicts(rules: Iterable[Rule], layout: BlockLayout) -> tuple[tuple[Ru
         if rival != part.attribute:
             message = f"the attributes {quote_name(rival)} and {name} have one script variable, {variable}"
             conflicts[rule, f"{message}; specify two variables in `api.studio.variables`"] = None
-        if any(kinds.setdefault(part.attribute, kind) != kind for kind in sorted(compared_kinds(part))):
-            message = f"{name} is compared as text and as a number, and Studio may not tell them apart"
-            conflicts[rule, f"{message}; use two attributes, or compare it in one way"] = None
+        for kind in sorted(compared_kinds(part)):
+            first_kind, first_rule = kinds.setdefault(part.attribute, (kind, rule))
+            if kind != first_kind:
+                place = "by this rule, too" if first_rule is rule else f"by the rule {quote_name(first_rule.name)}"
+                message = f"{name} is compared as a {kind} here and as a {first_kind} {place}"
+                conflicts[rule, f"{message}, and Studio may not tell them apart; compare it in one way"] = None
     return tuple(conflicts)
 
 

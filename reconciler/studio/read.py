@@ -47,10 +47,7 @@ _MAX_LISTED: Final = 50
 _MAX_RULES: Final = 10_000
 _NO_EFFECT: Final = ("comment", "trace")
 _EMPTY: Final = (Expression("text", ""), Expression("number", "0"))
-_NO_SKILL: Final = "this CASE assigns no skill, and rules cannot keep its conversations from later rules"
-_REFUSED: Final = (
-    "nothing was written: in a snippet to import, one SELECT or SWITCH, and nothing else, assigns the skill"
-)
+_REFUSED: Final = "nothing was written: one SELECT or SWITCH alone must assign the skill"
 
 
 class BlockRule(NamedTuple):
@@ -246,7 +243,7 @@ class ImportedSnippet:
         self._comments = {each.line: each.text.strip("/ ") for each in comments}
         at = next((at for at, each in enumerate(self._statements) if each.kind in ("select", "switch")), None)
         if at is None:
-            raise CxrouteError(f"{_REFUSED}; this one has neither")
+            raise CxrouteError(f"{_REFUSED}, and this snippet has neither")
         self._decision, before = self._statements[at], self._statements[:at]
         inside = [each for each in _walk(self._decision.body) if each.kind == "assign"]
         counts = Counter(each.text for each in inside if each.expressions[0].kind == "number")
@@ -264,7 +261,7 @@ class ImportedSnippet:
         for statement in self._statements:
             parts = (*statement.body, *statement.otherwise) if statement.kind == "if" else (statement,)
             if statement is not self._decision and not all(map(self._is_harmless, parts)):
-                self._refuse(statement)
+                self._refuse_beside(statement)
         branches = [each for each in self._decision.body if each.kind not in _NO_EFFECT]
         defaults = [each for each in branches if each.kind == "default"]
         for branch in sorted(branches, key=lambda each: each.kind == "default"):
@@ -286,6 +283,15 @@ class ImportedSnippet:
     def _refuse(self, statement: Statement, text: str = "") -> None:
         text = text or self._lines[statement.line - 1].strip()
         self._problems.append((statement.line, f"cannot be a rule: {sanitize(text[:100])}"))
+
+    def _refuse_beside(self, statement: Statement) -> None:
+        """Report a statement beside the decision that decides about the skill, too."""
+        if statement.kind not in ("select", "switch"):
+            self._refuse(statement)
+            return
+        first = f"the {self._decision.kind.upper()} of line {self._decision.line}"
+        problem = f"a second {statement.kind.upper()}, beside {first}: write both as one"
+        self._problems.append((statement.line, problem))
 
     def _is_harmless(self, statement: Statement) -> bool:
         """Return whether a statement beside the decision leaves the skill as it is, or empties it before."""
@@ -314,7 +320,8 @@ class ImportedSnippet:
         if body and not shares:
             self._refuse(body[-1])
         elif not body and branch.kind == "case":
-            self._problems.append((branch.line, _NO_SKILL))
+            needed = f"`ASSIGN {self.skill} = NUMBER`, the number of the skill of its conversations"
+            self._problems.append((branch.line, f"this CASE lacks an assignment of the skill: write {needed}"))
         for each in _walk(body):
             name = self._comments.get(each.line) or self._comments.get(branch.line - 1)
             if name and each.kind == "assign":

@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Se
 from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
-from itertools import product
+from itertools import chain, product
 from typing import Final, NamedTuple
 
 from reconciler.model.rule import (
@@ -94,7 +94,10 @@ _SIGN: Final = re.compile(r"[<>≤≥≠]|^[=!]")
 _SEMICOLON: Final = re.compile(r"[;\n]")
 _OR: Final = re.compile(r"\bor\b", re.IGNORECASE)
 _SCIENTIFIC: Final = re.compile(r"\d[eE][+-]?\d")
-_YES_NO: Final = dict.fromkeys(("true", "yes", "y", "1"), "true") | dict.fromkeys(("false", "no", "n", "0"), "false")
+_YES_NO: Final[Mapping[str, tuple[Scalar, ...]]] = {
+    **dict.fromkeys(("true", "yes", "y", "1"), ("true",)),
+    **dict.fromkeys(("false", "no", "n", "0"), ("false",)),
+}
 _WEIGHT_SIGN: Final = re.compile(r" ?[:=(]? ?(?P<weight>\d+(?:[.,]\d+)?) ?%?\)?$")
 _WORDS: Final = re.compile(r"[^\W\d][^=<>+*]*")
 _ONE_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
@@ -111,7 +114,8 @@ _FORMS: Final[Mapping[str, str]] = {
 _LOWEST_PERCENTAGE: Final = 10
 """A confidence from here on is meant as a percentage: 1.7 and 7 can mean several numbers."""
 
-_NameFinder = Callable[[str, Mapping[str, Scalar]], Scalar | None]
+_Names = Mapping[str, tuple[Scalar, ...]]  # the values of each known text: those of a group, or one
+_NameFinder = Callable[[str, _Names], tuple[Scalar, ...]]
 
 
 class CellAdvice(NamedTuple):
@@ -121,7 +125,7 @@ class CellAdvice(NamedTuple):
     is_guess: bool = False
 
     def in_words(self, names: Container[str]) -> str:
-        """Return what to write: `write >= 0.6`; empty without a cell. `names` are those of single values."""
+        """Return what to write: `write >= 0.6`; empty without a cell. `names` are those of values and groups."""
         if not self.cells:
             return ""
         if self.is_guess:
@@ -211,26 +215,33 @@ def _write(reading: Sequence[Condition], column: ColumnValues, text: str) -> str
         for value, label in column.labels.items()
         if label.casefold() in typed or value.casefold() not in typed
     }
-    cell = write_conditions(reading, replace(column, labels=labels))
+    groups = {group: values for group, values in column.groups.items() if _is_meant(group, values, column, typed)}
+    cell = write_conditions(reading, replace(column, labels=labels, groups=groups))
     with suppress(CellError):
         if frozenset(read_conditions(cell, column)) == frozenset(reading):
             return cell
     return ""
 
 
+def _is_meant(group: str, values: Iterable[str], column: ColumnValues, typed: str) -> bool:
+    """Return whether a text names a group, or at least none of its values."""
+    names = (*values, *(label for value in values if (label := column.labels.get(value))))
+    return group.casefold() in typed or not any(name.casefold() in typed for name in names)
+
+
 def _normalize(text: str) -> str:
     return _SPACES.sub(" ", text.translate(_CHARACTERS)).strip(" \n")
 
 
-def _same_name(text: str, names: Mapping[str, Scalar]) -> Scalar | None:
-    """Return the value whose name or label is the text."""
-    return names.get(text)
+def _same_name(text: str, names: _Names) -> tuple[Scalar, ...]:
+    """Return the value whose name or label is the text, or the values of the group with this name."""
+    return names.get(text, ())
 
 
-def _similar_name(text: str, names: Mapping[str, Scalar]) -> Scalar | None:
-    """Return the value whose name or label is the text in any case, or is most like it."""
-    alike = {value for name, value in names.items() if name.casefold() == text.casefold()}
-    return alike.pop() if len(alike) == 1 else names.get(find_nearest(text, names))
+def _similar_name(text: str, names: _Names) -> tuple[Scalar, ...]:
+    """Return the values of the name that is the text in any case, or is most like it."""
+    alike = {values for name, values in names.items() if name.casefold() == text.casefold()}
+    return alike.pop() if len(alike) == 1 else names.get(find_nearest(text, names), ())
 
 
 class _Interpreter:
@@ -239,7 +250,8 @@ class _Interpreter:
     def __init__(self, column: ColumnValues, find_name: _NameFinder) -> None:
         self.column, self._find_name = column, find_name
         self._is_exact = find_name is _same_name
-        self._names = {str(value): value for value in column.spellings.values()} | column.spellings
+        values = chain.from_iterable(column.spellings.values())
+        self._names: dict[str, tuple[Scalar, ...]] = {str(value): (value,) for value in values} | column.spellings
         if column.kind == "boolean":
             self._names |= _YES_NO
 
@@ -282,8 +294,19 @@ class _Interpreter:
         return not OPENINGS.match(text) if is_alone else text[0] not in "=!"
 
     def _read_name(self, text: str) -> Iterator[tuple[Condition, ...]]:
-        if self.column.kind != "confidence" and (value := self._find_name(_unquote(text), self._names)) is not None:
-            yield self._conditions(("equals", value))
+        if self._denies_name(text):
+            return
+        if self.column.kind != "confidence" and (values := self._find_name(_unquote(text), self._names)):
+            yield self._one_of([values])
+
+    def _denies_name(self, text: str) -> bool:
+        """Return whether a text is `not` and a name in other case: the nearest name would mean the opposite."""
+        match = _TEST.match(text)
+        if match is None or self._is_exact:
+            return False
+        operator = SYNONYMS.get((match["sign"] or match["word"]).lower())
+        rest = _unquote(text[match.end() :].strip()).casefold()
+        return operator in ("notEquals", "notIn") and any(name.casefold() == rest for name in self._names)
 
     def _read_bounds(self, text: str) -> Iterator[tuple[Condition, ...]]:
         """Yield the readings of `=> 0.6`, `at least 60%`, `> 0.6, < 0.9`."""
@@ -340,57 +363,59 @@ class _Interpreter:
         elif operator in ORDERS:
             return
         elif operator in ("notEquals", "notIn"):
-            yield from map(self._none_of, self._values(_NOT.sub(r"\1", rest)))
+            yield from map(self._none_of, self._items(_NOT.sub(r"\1", rest)))
         elif self.column.kind != "confidence" and (match["word"] or _WORDS.fullmatch(rest)):
-            yield from map(self._one_of, self._values(rest))
+            yield from map(self._one_of, self._items(rest))
 
     def _read_list(self, text: str) -> Iterator[tuple[Condition, ...]]:
         """Yield the readings of `a, b`, `a / b`, `a or b`."""
         if self.column.kind != "confidence" and not _SIGN.search(text):
-            yield from (self._one_of(values) for values in self._values(text) if len(values) > 1)
+            yield from (self._one_of(items) for items in self._items(text) if len(items) > 1)
 
-    def _one_of(self, values: Sequence[Scalar]) -> tuple[Condition, ...]:
-        return self._conditions(("equals", values[0]) if len(values) == 1 else ("in", tuple(values)))
+    def _one_of(self, items: Iterable[tuple[Scalar, ...]]) -> tuple[Condition, ...]:
+        values = tuple(dict.fromkeys(chain.from_iterable(items)))
+        return self._conditions(("equals", values[0]) if len(values) == 1 else ("in", values))
 
-    def _none_of(self, values: Sequence[Scalar]) -> tuple[Condition, ...]:
-        return self._conditions(("notEquals", values[0]) if len(values) == 1 else ("notIn", tuple(values)))
+    def _none_of(self, items: Iterable[tuple[Scalar, ...]]) -> tuple[Condition, ...]:
+        values = tuple(dict.fromkeys(chain.from_iterable(items)))
+        return self._conditions(("notEquals", values[0]) if len(values) == 1 else ("notIn", values))
 
-    def _values(self, text: str) -> Iterator[list[Scalar]]:
-        """Yield the values that a text lists."""
+    def _items(self, text: str) -> Iterator[list[tuple[Scalar, ...]]]:
+        """Yield what a text lists: the value of each item, or the values of a group."""
         text = text.strip("()[] ")
         is_closed = bool(self.column.offered) or self.column.kind == "boolean"
         if is_closed and self._is_exact:
-            values = self._known_values(text)
+            items = self._known_items(text)
         else:
             separator = _SEPARATOR if is_closed else _ANY_SEPARATOR
             parts = list(filter(None, map(str.strip, separator.split(text))))[:_MOST_ITEMS]
-            values = [value for part in parts if (value := self._value(part)) is not None]
-            values = values if len(values) == len(parts) else []
-        if values:
-            yield list(dict.fromkeys(values))
+            items = [self._item(part) for part in parts]
+        if items and all(items):
+            yield list(dict.fromkeys(items))
 
-    def _known_values(self, text: str) -> list[Scalar]:
-        """Return the values of a list of known names, which may have separators in them."""
+    def _known_items(self, text: str) -> list[tuple[Scalar, ...]]:
+        """Return the items of a list of known names, which may have separators in them."""
         name = re.compile(rf"[\"']?(?P<name>{any_of(self._names)})[\"']?(?P<end>(?:{_SEPARATOR.pattern}){{1,3}}|$)")
-        values, position = list[Scalar](), 0
+        items = list[tuple[Scalar, ...]]()
+        position = 0
         while match := name.match(text, position):
-            values.append(self._names[match["name"]])
+            items.append(self._names[match["name"]])
             position = match.end()
             if position == len(text):
-                return values
+                return items
         return []
 
-    def _value(self, text: str) -> Scalar | None:
-        """Return one value of the column; None if the text is not one."""
+    def _item(self, text: str) -> tuple[Scalar, ...]:
+        """Return one value of the column, or those of a group; nothing if the text is neither."""
         plain = _unquote(text)
         named = self._find_name(plain, self._names)
-        if named is not None or self.column.offered or self.column.kind == "boolean":
+        if named or self.column.offered or self.column.kind == "boolean":
             return named
         is_number = self.column.kind == "any" and plain == text and JSON_NUMBER.fullmatch(text)
         if self.column.is_numeric or is_number:
             numbers = self._numbers(plain)
-            return numbers[0] if len(numbers) == 1 else None
-        return None if _TEST.match(text) else plain or None
+            return tuple(numbers) if len(numbers) == 1 else ()
+        return () if _TEST.match(text) or not plain else (plain,)
 
     def _numbers(self, text: str) -> list[int | float]:
         """Return the numbers that a text can mean in the column."""

@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Container, Iterable, Sequence
+from itertools import chain
 from typing import Final, NamedTuple, TypeVar
 
 from reconciler.manifest.yaml_writer import format_scalar
@@ -182,7 +183,7 @@ def _write_condition(condition: Condition, column: ColumnValues) -> str:
 def _write_values(condition: Condition, column: ColumnValues) -> str:
     if condition.operator not in EQUALITIES | SETS:
         return "; ".join(map(write_scalar, condition.values))
-    shown = map(column.shown, condition.values)
+    shown = column.shown_values(condition.values)
     return "; ".join(write_scalar(value, column.spellings) for value in shown)
 
 
@@ -258,8 +259,9 @@ class _CellReader:
             return word, operator, (low, self.read_scalar())
         if operator not in EQUALITIES | SETS:
             return word, operator, self.read_scalar()
-        read_item = self.read_plain_value if word == PLAIN_EQUALITY else self.read_value
-        values = self.read_list(lambda: read_item(column))
+        read_item = self.read_plain_values if word == PLAIN_EQUALITY else self.read_values
+        items = self.read_list(lambda: read_item(column))
+        values = tuple(dict.fromkeys(chain.from_iterable(items)))  # a group may have a value that stands beside it
         if not values:
             raise CellError(f"{quote_name(self.text)}: there is no value after {quote_name(word)}")
         if operator in EQUALITIES and len(values) == 1:
@@ -277,22 +279,22 @@ class _CellReader:
                 break
         return tuple(items)
 
-    def read_plain_value(self, column: ColumnValues) -> Scalar:
-        """Return a value without a word before it: a known one may have the word `and` in it."""
+    def read_plain_values(self, column: ColumnValues) -> tuple[Scalar, ...]:
+        """Return a value or a group without a word before it: a known one may have the word `and` in it."""
         match = _UP_TO_SEMICOLON.match(self.text, self.position)
         text = match[0].rstrip() if match else ""
         is_known = text in column.spellings and not _RESERVED.match(text) and _UNQUOTED.fullmatch(text)
         if not is_known:
-            return self.read_value(column)
+            return self.read_values(column)
         self.take(_UP_TO_SEMICOLON)
-        return column.value_of(text)
+        return column.values_of(text)
 
-    def read_value(self, column: ColumnValues) -> Scalar:
-        """Return a value of the column, by its label or its name."""
+    def read_values(self, column: ColumnValues) -> tuple[Scalar, ...]:
+        """Return a value of the column, by its label or its name, or the values of a group."""
         if column.kind == "boolean" and (word := self.take(_TRUE_OR_FALSE)):
-            return word.lower()
+            return (word.lower(),)
         value = self.read_scalar(column.spellings)
-        return column.value_of(value) if isinstance(value, str) else value
+        return column.values_of(value) if isinstance(value, str) else (value,)
 
     def read_scalar(self, known: Container[str] = ()) -> Scalar:
         """Return a text in quotes, a number, or a plain text up to a semicolon or `and`; `known` ones are clear."""

@@ -1,4 +1,4 @@
-"""The values of an attribute's column: which ones its cells may have, and the labels by which people read them."""
+"""The values of an attribute's column: which ones its cells may have, and the labels and groups that people read."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ from typing import Final, Literal
 from reconciler.manifest.documents import TYPE_PHRASES, fits_type
 from reconciler.model.rule import EQUALITIES, RANGES, SETS, Condition, Scalar
 from reconciler.text.escape import quote_name
+from reconciler.text.value_groups import ValueGroups
 
 ValueKind = Literal["confidence", "number", "text", "boolean", "any"]
 
@@ -29,6 +30,7 @@ class ColumnValues:
     used: frozenset[Scalar] = frozenset()  # the values of the rules, also undeclared ones
     stated: frozenset[frozenset[Condition]] = frozenset()  # the conditions of each rule, as one cell states them
     labels: Mapping[str, str] = field(default_factory=dict)  # what people read, by value
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)  # the values of each group, by its name
 
     @property
     def is_numeric(self) -> bool:
@@ -36,19 +38,30 @@ class ColumnValues:
         return self.kind in ("confidence", "number")
 
     @cached_property
-    def spellings(self) -> dict[str, Scalar]:
-        """Return the known texts of cells, each with its value: labels, and the values themselves."""
-        by_label: dict[str, Scalar] = {label: value for value, label in self.labels.items()}
-        return by_label | {str(value): value for value in (*self.offered, *sorted(self.used, key=str))}
+    def spellings(self) -> dict[str, tuple[Scalar, ...]]:
+        """Return the known texts of cells, each with its values: groups, labels, and the values themselves."""
+        by_group: dict[str, tuple[Scalar, ...]] = {group: tuple(sorted(each)) for group, each in self.groups.items()}
+        by_label: dict[str, tuple[Scalar, ...]] = {label: (value,) for value, label in self.labels.items()}
+        by_name = {str(value): (value,) for value in (*self.offered, *sorted(self.used, key=str))}
+        return by_group | by_label | by_name
 
     def shown(self, value: Scalar) -> Scalar:
         """Return the label of a value, or the value."""
         return self.labels.get(value, value) if isinstance(value, str) else value
 
-    def value_of(self, text: str) -> str:
-        """Return the value with a label, or the text itself."""
-        value = self.spellings.get(text, text)
-        return value if isinstance(value, str) else text
+    def shown_values(self, values: Sequence[Scalar]) -> list[Scalar]:
+        """Return what a list of values shows: the names of the groups that it has whole, then the other values."""
+        groups, others = self._value_groups.split(values)
+        return [*groups, *map(self.shown, others)]
+
+    def values_of(self, text: str) -> tuple[Scalar, ...]:
+        """Return the values of a group, the value with a label, or the text itself."""
+        values = self.spellings.get(text, (text,))
+        return values if all(isinstance(value, str) for value in values) else (text,)
+
+    @cached_property
+    def _value_groups(self) -> ValueGroups:
+        return ValueGroups(self.groups)
 
     def refuse(self, conditions: Sequence[Condition]) -> str:
         """Return why a cell must not have the conditions; empty if it may: each cell of a rule may be copied."""

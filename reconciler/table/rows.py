@@ -59,9 +59,11 @@ class DecisionTable:
         columns = [column for column in self.columns if column == NAME or column.is_editable]
         cells = [[row.cells[column] for column in columns] for row in self.rows]
         content = [self.environment, [column.heading for column in columns], cells]
-        # Equal cells have equal meanings only with equal labels.
+        # Equal cells have equal meanings only with equal labels and groups.
         labels = [[name, sorted(each.labels.items())] for name, each in sorted(self.values.items())]
-        return sha256(CANONICAL_JSON.encode([*content, labels]).encode()).hexdigest()[:12]
+        groups = [[name, *_listed(each.groups)] for name, each in sorted(self.values.items()) if each.groups]
+        meanings = [labels, groups] if groups else [labels]
+        return sha256(CANONICAL_JSON.encode([*content, *meanings]).encode()).hexdigest()[:12]
 
     @property
     def origin(self) -> str:
@@ -112,6 +114,10 @@ def heading_of(attribute: str, labels: Labels, names: Container[str]) -> str:
 def conditions_by_attribute(rule: Rule) -> dict[str, list[Condition]]:
     """Return the conditions of a rule that cxroute understands, by attribute."""
     return group_pairs((part.attribute, part) for part in rule.conditions if isinstance(part, Condition))
+
+
+def _listed(groups: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    return [[group, *sorted(values)] for group, values in sorted(groups.items())]
 
 
 def _make_row(

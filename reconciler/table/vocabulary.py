@@ -46,6 +46,7 @@ def column_values(manifests: Manifests, environment: Environment, desired: Desir
             used=values,
             stated=stated.get(name, frozenset()),
             labels={value: label for value, label in shown.items() if label not in taken},
+            groups={group: each for group, each in labels.groups.get(name, {}).items() if group not in taken},
         )
     return columns
 

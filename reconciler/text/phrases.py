@@ -1,13 +1,15 @@
 """Conditions, queues, rules and conversations as phrases. Text from outside is safe for a terminal."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property, partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.model.rule import EQUALITIES, SETS, Condition, Opaque, Rule, Target, canonical_scalar
-from reconciler.text.escape import MAX_ITEMS, join_first, pluralize, quote, sanitize
+from reconciler.text.escape import MAX_ITEMS, is_visible, join_all, join_first, pluralize, quote, sanitize
+from reconciler.text.value_groups import ValueGroups, text_of
 
 VERBS: Final = {
     "equals": "is",
@@ -29,14 +31,42 @@ VERBS: Final = {
     "between": "is between",
 }
 """The words before a condition's value, by operator."""
+ALL_VALUES: Final = 10**9
+"""The limit of a list that has all its values, each by its own name."""
+
+
+class _ListLimits(NamedTuple):
+    """The longest list that is not cut, the items of one that is, and the noun of the others."""
+
+    most: int
+    shown: int
+    noun: str = ""
+
+
+class _ListWords(NamedTuple):
+    """The items of a list in words, and what follows them in a list that is cut."""
+
+    items: Sequence[str]
+    rest: str = ""
+
+
+_PLAIN: Final = re.compile(r"[^\W\d_](?:[^\W_]|[-'()&/ ]){0,39}")
+_GRAMMAR: Final = re.compile(
+    r"\b(or|and|to|more|less|below|above|others?|any|known|not|no|except|included|matched|all"
+    r"|if|unless|their|same|every|containing|starting|ending|nothing|undeclared|true|false|null)\b",
+    re.IGNORECASE,
+)
+"""The words of sentences about conversations; a value with one of them is in quotes."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What people read instead of names. A text means one name: a name that is the label of another one is marked."""
+    """What people read instead of names. A text means one name: a name that is another's label is marked."""
 
     short: Mapping[str, str] = field(default_factory=dict)  # of the bot's attributes, which phrases begin with
     texts: Mapping[tuple[str, ...], str] = field(default_factory=dict)  # by attribute, or by attribute and value
+    groups: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    """The groups of values: by attribute and the group's name, the values as rules have them."""
 
     def is_intent(self, attribute: str) -> bool:
         """Return whether an attribute holds the bot's intent."""
@@ -51,16 +81,108 @@ class Labels:
         """Return a value of an attribute, or a list of them, in quotes."""
         if isinstance(value, list | tuple):
             return f"[{join_first(value, MAX_ITEMS, partial(self.value, attribute))}]"
-        text = str(canonical_scalar(value)) if isinstance(value, str | bool) else ""
+        text = text_of(value)
         label = self.texts.get((attribute, text))
         return quote(label or value) + self._mark(label, attribute, text)
+
+    def values_phrase(self, attribute: str, values: Iterable[object], limit: int, noun: str = "") -> str:
+        """Return the values of an attribute as a list: `"a", "b" or "c"`.
+
+        Whole groups are written by their names. A list of more than `limit` items is cut: one item fewer, and the
+        number of the others, as in `"a", "b" and 15 more intents`, where `noun` is "intents".
+        """
+        words = self._list_words(attribute, values, _ListLimits(limit, max(limit - 1, 1), noun), self.plain_value)
+        if words.rest:
+            return f"{', '.join(words.items)}{words.rest}"
+        return join_all(words.items or ["nothing"], "or")
+
+    def listed_values(self, attribute: str, values: Iterable[object]) -> str:
+        """Return the values of an attribute after the words `is one of`; whole groups are written by their names."""
+        words = self._list_words(attribute, values, _ListLimits(MAX_ITEMS, MAX_ITEMS), self.value)
+        return f"{', '.join(words.items)}{words.rest}"
+
+    def _list_words(
+        self,
+        attribute: str,
+        values: Iterable[object],
+        limits: _ListLimits,
+        write: Callable[[str, object], str],
+    ) -> _ListWords:
+        """Return all items of a list, or the first ones if there are too many."""
+        most, shown, noun = limits
+        listed = list(values)
+        groups, others = list[str](), listed
+        if most < ALL_VALUES and attribute in self._value_groups:
+            groups, others = self._value_groups[attribute].split(listed)
+        if groups and others and len(groups) + len(others) > most:
+            # The reader of a list that is cut could not know which of the texts are groups.
+            groups, others = [], listed
+        names = (
+            group if write == self.plain_value and self._is_plain_name(group) else quote(group) for group in groups
+        )
+        items = [*names, *map(partial(write, attribute), others)]
+        if len(items) <= most:
+            return _ListWords(items)
+        counted = "groups" if groups else noun
+        return _ListWords(items[:shown], f" and {len(items) - shown:,} more {counted}".rstrip())
+
+    def plain_value(self, attribute: str, value: object) -> str:
+        """Return a value as `value` does, without quotes where no reader can take it for other words of a sentence."""
+        text = str(canonical_scalar(value)) if isinstance(value, str) else ""
+        label = self.texts.get((attribute, text))
+        shown = label or text
+        is_one_text = label is not None or " " not in text
+        is_own_name = label is not None or (attribute, text) not in self._labels
+        if is_one_text and is_own_name and self._is_plain_name(shown):
+            return shown
+        return self.value(attribute, value)
+
+    def _is_plain_name(self, text: str) -> bool:
+        return _is_plain(text) and not self._begins_with_attribute(text)
+
+    def _begins_with_attribute(self, text: str) -> bool:
+        words = f"{text.casefold()} "
+        return any(words.startswith(f"{name} ") for name in self._attribute_names)
+
+    @cached_property
+    def _attribute_names(self) -> frozenset[str]:
+        labels = (label for name, label in self.texts.items() if len(name) == 1)
+        names = (*self.short, *self.short.values(), *(name[0] for name in self.texts), *labels)
+        return frozenset(name.casefold() for name in names)
 
     def _mark(self, label: str | None, *name: str) -> str:
         return "" if label or name not in self._labels else " (undeclared)"
 
     @cached_property
+    def _value_groups(self) -> dict[str, ValueGroups]:
+        return {attribute: ValueGroups(members) for attribute, members in self.groups.items()}
+
+    @cached_property
     def _labels(self) -> frozenset[tuple[str, ...]]:
-        return frozenset((*name[:-1], label) for name, label in self.texts.items())
+        labels = ((*name[:-1], label) for name, label in self.texts.items())
+        groups = ((attribute, group) for attribute, by_name in self.groups.items() for group in by_name)
+        return frozenset([*labels, *groups])
+
+
+def merge_labels(sides: Sequence[Labels]) -> Labels:
+    """Return the labels of several sides: of two labels the last one, and the groups that all sides have alike."""
+    first, *others = sides
+    short = {name: label for side in sides for name, label in side.short.items()}
+    texts = {name: label for side in sides for name, label in side.texts.items()}
+    groups = {
+        attribute: {
+            group: values
+            for group, values in by_name.items()
+            if all(side.groups.get(attribute, {}).get(group) == values for side in others)
+        }
+        for attribute, by_name in first.groups.items()
+    }
+    return Labels(short, texts, groups)
+
+
+def _is_plain(text: str) -> bool:
+    is_tidy = is_visible(text) and text == " ".join(text.split())
+    return bool(_PLAIN.fullmatch(text)) and is_tidy and not _GRAMMAR.search(text)
 
 
 def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:
@@ -75,6 +197,8 @@ def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:
         return f"{subject} {quote_value(value)}"
     if condition.operator == "between":
         return f"{subject} {quote(value[0])} and {quote(value[1])}"
+    if condition.operator in SETS:
+        return f"{subject} {labels.listed_values(condition.attribute, value)}"
     return f"{subject} {join_first(value, MAX_ITEMS, quote_value)}"
 
 
@@ -146,14 +270,15 @@ def conversation_phrase(attributes: Mapping[str, object], labels: Labels, absent
 
 
 def range_phrase(low: float | None, over: str, high: float | None, under: str) -> str:
-    """Return `below 0.7`, `from 0.6 to below 0.7`; `over` is `>=` or `>`, `under` is `<` or `<=`."""
-    first = "" if low is None else f"{'at least' if over == '>=' else 'above'} {quote(low)}"
-    last = "" if high is None else f"{'at most' if under == '<=' else 'below'} {quote(high)}"
-    if low is None or high is None:
-        return first or last or "of any value"
-    if over == ">=":
-        return f"from {quote(low)} to {quote(high) if under == '<=' else last}"
-    return f"{first} and {last}"
+    """Return `below 0.7`, `0.7 or more`, `0.6 to 0.7` (without 0.7); `over` is `>=` or `>`, `under` is `<` or `<=`."""
+    if low is None and high is None:
+        return "of any value"
+    if high is None:
+        return f"{quote(low)} or more" if over == ">=" else f"above {quote(low)}"
+    if low is None:
+        return f"{quote(high)} or less" if under == "<=" else f"below {quote(high)}"
+    last = f"{quote(high)} included" if under == "<=" else quote(high)
+    return f"{quote(low)} to {last}" if over == ">=" else f"above {quote(low)} to {last}"
 
 
 def acknowledged_phrase(count: int) -> str:

@@ -11,7 +11,8 @@ from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.rule import make_condition
-from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
+from reconciler.plan.behaviour_json import impact_to_json, region_claims
+from reconciler.plan.impact import Impact
 from tests.support.brute_force import inputs_for
 from tests.support.brute_force_checks import QUEUES
 from tests.support.random_rules import a_pair, entries
@@ -55,8 +56,8 @@ def test_containment_is_exact(block: int) -> None:
     for seed in range(block * 60, (block + 1) * 60):
         one, other = a_pair(Random(seed), 3), a_pair(Random(f"other {seed}"), 3)
         lists = (one.old, one.new, other.new)
-        first = behaviour_to_json(compare_behaviour(entries(one.old), entries(one.new)), QUEUES)
-        second = behaviour_to_json(compare_behaviour(entries(one.old), entries(other.new)), QUEUES)
+        first = impact_to_json(Impact(compare_behaviour(entries(one.old), entries(one.new))), QUEUES)
+        second = impact_to_json(Impact(compare_behaviour(entries(one.old), entries(other.new))), QUEUES)
         universe = inputs_for(*lists)
         expected = []
         for place, (region, claim) in enumerate(zip(first["regions"], region_claims(first), strict=True)):

@@ -11,10 +11,10 @@ import pytest
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import destination_of_rule, order_entries
+from reconciler.behaviour.routing_entry import Evaluation, destination_of_rule, order_entries
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, ValueType
 from reconciler.model.rule import Opaque
-from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.plan.behaviour_json import impact_to_json
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES
 from tests.support.endpoint_oracle import (
@@ -27,7 +27,8 @@ from tests.support.endpoint_oracle import (
     events_for,
     stage,
 )
-from tests.support.random_rules import a_pair, a_rule, attribute, entries, rule
+from tests.support.impacts import compare_behind
+from tests.support.random_rules import a_pair, a_rule, attribute, edited, entries, rule
 from tests.tiers import FULL
 
 BLOCKS = 20
@@ -39,14 +40,14 @@ def a_list(random: Random) -> list[Json]:
     return [a_rule(random, f"k{at}", NAMES) for at in range(random.randint(1, 5))]
 
 
-def document(before: Behind, after: Behind, evaluation: str = "lowest-first") -> Json:
+def document(before: Behind, after: Behind, evaluation: Evaluation = "lowest-first") -> Json:
     first, second = stage(before.fallback, after.fallback), stage(after.fallback, before.fallback)
-    lists = (first.pull_back(entries(before.rules)), second.pull_back(entries(after.rules)))
-    return behaviour_to_json(compare_behaviour(*lists, evaluation, types=second.types), QUEUES)  # type: ignore[arg-type]
+    impact = compare_behind(entries(before.rules), entries(after.rules), (first, second), evaluation)
+    return impact_to_json(impact, QUEUES)
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_a_changed_endpoint_gives_exact_disjoint_and_complete_rows(block: int) -> None:
+def test_a_changed_endpoint_gives_exact_effects(block: int) -> None:
     """Only the intents, only the fallback or its bound, or the rules as well: checked on all events."""
     kinds = Counter[bool]()
     for seed in range(block * SIZE, (block + 1) * SIZE):
@@ -56,7 +57,7 @@ def test_a_changed_endpoint_gives_exact_disjoint_and_complete_rows(block: int) -
         only_intents = replace(old, known_intents=other.known_intents)
         only_context = replace(other, known_intents=old.known_intents)
         new = random.choice((only_intents, only_context, other))
-        changed = a_list(random) if seed % 5 == 0 else rules
+        changed = a_list(random) if seed % 5 == 0 else edited(random, rules) if seed % 5 == 1 else rules
         expected = EventDifference(Behind(rules, old), Behind(changed, new), "lowest-first")
         expected.check(document(*expected.sides))
         kinds[bool(expected.moved)] += 1
@@ -64,7 +65,7 @@ def test_a_changed_endpoint_gives_exact_disjoint_and_complete_rows(block: int) -
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_rules_behind_one_endpoint_give_exact_rows(block: int) -> None:
+def test_rules_behind_one_endpoint_give_exact_effects(block: int) -> None:
     """The same endpoint before and after a change of rules, lowest or highest priority first."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         random = Random(f"behind {seed}")

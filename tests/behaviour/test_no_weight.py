@@ -131,7 +131,7 @@ def test_an_unmanaged_rule_without_weight_is_drift(prod: Tenants, cxroute: Progr
     code, form = cxroute.json("drift", "-e", "prod")
     (found,) = form["changes"]
     assert (2, "none", "By hand") == (code, found["action"], found["name"])
-    (row,) = form["behaviour"]["summary"]["rows"]
+    ((row,),) = (effect["rows"] for effect in form["behaviour"]["effects"])
     assert {"queues": []} == row["after"]
 
 

@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.desired.desired import DesiredState, desire_offline, endpoint_stage
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Target
-from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.plan.behaviour_json import impact_to_json
 from reconciler.plan.routing_table import desired_entries
-from reconciler.render.impact import summarize_impact
+from reconciler.render.effects import summarize_effects
 from reconciler.text.phrases import Labels
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import holds_where
+from tests.support.impacts import compare_behind, effect_rows, rows_of_document
 from tests.support.random_rules import attribute, entries, rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from reconciler.behaviour.routing_entry import RoutingEntry
+    from reconciler.behaviour.space.space import Example
+    from reconciler.plan.impact import Impact
 
 
 INTENT: Final = "cognigyDetectedIntent"
@@ -37,10 +39,8 @@ FALLBACK: Final = FallbackPolicy("none", 0.4, frozenset({"refund", "card"}))
 STAGE: Final = EndpointStage(fallback=FALLBACK, compared=FALLBACK, sent_intents=("card", "refund"))
 
 
-def rows_of(
-    before: Sequence[RoutingEntry], after: Sequence[RoutingEntry], stage: EndpointStage = STAGE
-) -> BehaviourChange:
-    return compare_behaviour(stage.pull_back(before), stage.pull_back(after), types=stage.types)
+def impact_of(before: Sequence[RoutingEntry], after: Sequence[RoutingEntry], stage: EndpointStage = STAGE) -> Impact:
+    return compare_behind(before, after, (stage, stage))
 
 
 def bank() -> DesiredState:
@@ -69,15 +69,12 @@ def test_every_example_of_the_bank_has_an_intent(part: int) -> None:
     rules, stage = desired_entries(desired), desired.endpoint
     examined = 0
     for edited in islice(single_edits(rules), part, None, PARTS):
-        change = rows_of(rules, edited, stage)
-        form = behaviour_to_json(change, {})
-        for row, written in zip(
-            (*change.rows, *change.regions), form["summary"]["rows"] + form["regions"], strict=True
-        ):
+        impact = impact_of(rules, edited, stage)
+        for example, written in zip(_examples(impact), _written(impact), strict=True):
             examined += 1
-            assert row.example.attributes[INTENT] in stage.fallback.known_intents, row
-            truths = dict(row.example.assumed)
-            assert holds_where(written["where"], written["except"], (row.example.attributes, truths)), row
+            assert example.attributes[INTENT] in stage.fallback.known_intents, written
+            truths = dict(example.assumed)
+            assert holds_where(written["where"], written["except"], (example.attributes, truths)), written
     assert examined > 60
 
 
@@ -88,8 +85,7 @@ def test_an_intent_is_put_in_where_it_is_not_the_attribute_of_most_values(part: 
     for seed in range(part, 300, PARTS):
         random = Random(f"tiers {seed}")
         before, after = (_tier_rules(random) for _ in range(2))
-        change = rows_of(entries(before), entries(after))
-        for written in _written(change):
+        for written in _written(impact_of(entries(before), entries(after))):
             example = written["example"] if "example" in written else written["witness"]
             inside = [event for event in _events() if holds_where(written["where"], written["except"], (event, {}))]
             sent = {event.get(INTENT) for event in inside}
@@ -101,9 +97,16 @@ def test_an_intent_is_put_in_where_it_is_not_the_attribute_of_most_values(part: 
     assert min(with_intent, without) > 4
 
 
-def _written(change: BehaviourChange) -> list[Json]:
-    form = behaviour_to_json(change, {})
-    return [*form["summary"]["rows"], *form["regions"]]
+def _examples(impact: Impact) -> list[Example]:
+    """Return the examples of all rows, then those of all regions, in the order of `_written`."""
+    rows = [row.example for row in effect_rows(impact)]
+    regions = [region.example for region in impact.behaviour.regions]
+    return [*rows, *regions]
+
+
+def _written(impact: Impact) -> list[Json]:
+    form = impact_to_json(impact, {})
+    return [*rows_of_document(form), *form["regions"]]
 
 
 def _tier_rules(random: Random) -> list[Json]:
@@ -131,11 +134,12 @@ def test_a_row_of_conversations_without_an_intent_says_so() -> None:
     """Where only conversations without an intent move, the example has none, and says it."""
     everything = rule("all", 9, [], "A")
     nobody = rule("nobody", 1, [attribute(INTENT, "notExists"), attribute(CONFIDENCE, "greaterThan", 0.5)], "B")
-    change = rows_of(entries([everything]), entries([everything, nobody]))
-    (row,) = change.rows
+    impact = impact_of(entries([everything]), entries([everything, nobody]))
+    (row,) = effect_rows(impact)
     assert INTENT not in row.example.attributes
-    (case,) = summarize_impact(change, {}, LABELS).cases
-    assert case.example.startswith("no intent, confidence 0."), case.example
+    (effect,) = summarize_effects(impact, {}, LABELS).effects
+    (text,) = effect.rows
+    assert text.example.startswith("no intent, confidence 0."), text.example
 
 
 def test_intents_of_rules_serve_where_no_document_lists_intents(tmp_path: Path) -> None:
@@ -159,8 +163,8 @@ rules:
     manifests = load_manifests(tmp_path)
     stage = endpoint_stage(manifests, manifests.environment("prod"))
     assert ("lost_card", "pin") == stage.types[INTENT].usual
-    change = rows_of([], entries([rule("vip", 1, [attribute("tier", "equals", "gold")], "A")]), stage)
-    assert ["lost_card"] == [row.example.attributes[INTENT] for row in change.rows]
+    impact = impact_of([], entries([rule("vip", 1, [attribute("tier", "equals", "gold")], "A")]), stage)
+    assert ["lost_card"] == [row.example.attributes[INTENT] for row in effect_rows(impact)]
 
 
 @pytest.mark.parametrize("context", ["", "context: {}"])
@@ -170,8 +174,8 @@ def test_without_a_fallback_examples_stay_as_short_as_possible(tmp_path: Path, c
     (tmp_path / "all.yaml").write_text(text)
     manifests = load_manifests(tmp_path)
     stage = endpoint_stage(manifests, manifests.environment("prod"))
-    change = rows_of([], entries([rule("vip", 1, [attribute("tier", "equals", "gold")], "A")]), stage)
-    assert [{"tier": "gold"}] == [row.example.attributes for row in change.rows]
+    impact = impact_of([], entries([rule("vip", 1, [attribute("tier", "equals", "gold")], "A")]), stage)
+    assert [{"tier": "gold"}] == [row.example.attributes for row in effect_rows(impact)]
 
 
 @pytest.mark.parametrize("condition", [("notIn", [0.1]), ("notEquals", 0.1), ("exists", None)])
@@ -182,8 +186,8 @@ def test_an_example_has_a_number_as_confidence_where_one_fits(
     """Rules compare the confidence with numbers, so an example is a number, from 0 to 1 where possible."""
     stage = EndpointStage()
     first = [rule("first", 1, earlier, "C")] if earlier else []
-    change = rows_of(entries(first), entries([*first, rule("x", 2, [attribute(CONFIDENCE, *condition)], "B")]), stage)
-    shown = [row.example.attributes[CONFIDENCE] for row in (*change.rows, *change.regions)]
+    impact = impact_of(entries(first), entries([*first, rule("x", 2, [attribute(CONFIDENCE, *condition)], "B")]), stage)
+    shown = [example.attributes[CONFIDENCE] for example in _examples(impact)]
     assert shown
     assert all(isinstance(value, int | float) and 0 <= value <= 1 for value in shown), shown
 
@@ -192,7 +196,7 @@ def test_a_text_is_shown_where_only_texts_move() -> None:
     """Every number goes where it went before: the example is the text that moves."""
     numbers = [attribute(CONFIDENCE, "lessThan", 0.5), attribute(CONFIDENCE, "greaterThanOrEqual", 0.5)]
     first = [rule(f"n{number}", 1, [each], "C") for number, each in enumerate(numbers)]
-    change = rows_of(
+    impact = impact_of(
         entries(first), entries([*first, rule("x", 2, [attribute(CONFIDENCE, "exists")], "B")]), EndpointStage()
     )
-    assert {CONFIDENCE: "0.5"} == change.rows[0].example.attributes
+    assert {CONFIDENCE: "0.5"} == effect_rows(impact)[0].example.attributes

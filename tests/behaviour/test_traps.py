@@ -12,7 +12,8 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.model.rule import Target
-from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.plan.behaviour_json import impact_to_json
+from reconciler.plan.impact import Impact
 from tests.support.brute_force import Json, destination, holds, inputs_for, winner
 from tests.support.brute_force_checks import QUEUES, check_difference, entry_name
 from tests.support.random_rules import UNKNOWN, Evaluation, a_list, attribute, entries, queue, rule
@@ -23,7 +24,7 @@ GONE = object()
 
 def regions(old: list[Json], new: list[Json]) -> list[Json]:
     """Return the regions of a difference, checked against brute force."""
-    found = behaviour_to_json(compare_behaviour(entries(old), entries(new)), QUEUES)
+    found = impact_to_json(Impact(compare_behaviour(entries(old), entries(new))), QUEUES)
     check_difference(old, new, found)
     return list(found["regions"])
 

@@ -17,12 +17,14 @@ from reconciler.behaviour.space.domain import Domain
 from reconciler.behaviour.space.value_type import ANY_TEXT, ANY_VALUE, EVERY_NUMBER, SHARE, ValueType
 from reconciler.desired.desired import endpoint_stage
 from reconciler.model.rule import RANGES, Condition
-from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.plan.behaviour_json import impact_to_json
 from reconciler.plan.routing_table import types_phrase
-from reconciler.render.impact import ALL_ROWS, summarize_impact
+from reconciler.plan.words import ALL_VALUES
+from reconciler.render.effects import summarize_effects
 from reconciler.text.phrases import Labels
 from tests.support.brute_force import Json, is_number, is_supported, positive
 from tests.support.brute_force_checks import QUEUES, RoutingDifference, check_difference
+from tests.support.impacts import LABELS, compare_lists, effect_rows, rows_of_document
 from tests.support.program import Program, write
 from tests.support.random_rules import RulePair, a_pair, attribute, entries, queue, rule
 from tests.support.written_manifests import loaded
@@ -31,14 +33,11 @@ from tests.tiers import FULL
 BLOCKS = 25
 SIZE = 200 if FULL else 40
 KINDS = (ANY_TEXT, SHARE, ValueType(texts=False, numbers=(-1, 2)), ValueType(texts=False, numbers=(0.5, 0.95)))
-LABELS = Labels({"intent": "intent", "conf": "confidence"})
 NAMES = ("intent", "conf", "any", "said", "odd")
 
 
 def document(pair: RulePair, types: Mapping[str, ValueType] | None = None) -> Json:
-    return behaviour_to_json(
-        compare_behaviour(entries(pair.old), entries(pair.new), pair.evaluation, types=types), QUEUES
-    )
+    return impact_to_json(compare_lists(entries(pair.old), entries(pair.new), pair.evaluation, types=types), QUEUES)
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -55,15 +54,12 @@ def test_a_difference_among_known_types_is_exact(block: int) -> None:
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_rows_of_other_types_are_named_and_come_last(block: int) -> None:
+def test_rows_of_other_types_are_named(block: int) -> None:
     """Such a row holds only conversations with a value of another type than rules compare with; no other row does."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         pair = a_pair(Random(f"others {seed}"), 6)
         moved = RoutingDifference(pair.old, pair.new, pair.evaluation)
-        rows = document(pair)["summary"]["rows"]
-        marked = ["otherType" in row for row in rows]
-        assert sorted(marked) == marked, moved.report
-        for row in rows:
+        for row in rows_of_document(document(pair)):
             inside = moved.universe.region(row)
             for name in row.get("otherType", []):
                 assert not inside & _of_usual_type(moved, name), f"{moved.report}{row}"
@@ -111,18 +107,17 @@ SPLIT = [rule("high", 1, [X, HIGH], "A"), rule("low", 2, [X, LOW], "A")]
 
 def test_two_ranges_do_not_cover_every_value() -> None:
     """A text is neither above nor below a number: its caller reaches the default, unless the type is a number."""
-    found = behaviour_to_json(compare_behaviour(entries(EXISTS), entries(SPLIT)), QUEUES)
-    (row,) = found["summary"]["rows"]
+    (row,) = rows_of_document(impact_to_json(compare_lists(entries(EXISTS), entries(SPLIT)), QUEUES))
     assert [X, attribute("conf", "contains", "")] == row["where"]
     assert ["conf"] == row["otherType"]
     assert {"default": True} == row["after"]
     assert {"intent": "x", "conf": "0.5"} == row["example"]
-    shares = behaviour_to_json(compare_behaviour(entries(EXISTS), entries(SPLIT), types={"conf": SHARE}), QUEUES)
+    shares = impact_to_json(compare_lists(entries(EXISTS), entries(SPLIT), types={"conf": SHARE}), QUEUES)
     assert not shares["changed"]
     assert [{"attributeName": "conf", "type": "number", "least": 0, "most": 1}] == shares["restsOn"]
-    texts = behaviour_to_json(compare_behaviour(entries(EXISTS), entries(SPLIT), types={"conf": ANY_TEXT}), QUEUES)
+    texts = impact_to_json(compare_lists(entries(EXISTS), entries(SPLIT), types={"conf": ANY_TEXT}), QUEUES)
     known = {key: value for key, value in KNOWN.items() if key != "value"}
-    assert [[X, known]] == [row["where"] for row in texts["summary"]["rows"]]
+    assert [[X, known]] == [row["where"] for row in rows_of_document(texts)]
     assert [{"attributeName": "conf", "type": "text"}] == texts["restsOn"]
 
 
@@ -136,8 +131,8 @@ def test_a_type_without_an_effect_is_not_named() -> None:
     assert found.changed
 
 
-def test_several_rows_of_other_types_are_one_row_at_the_end() -> None:
-    """Each of them may matter, and together they do not hide other rows; with -v each has a separate row."""
+def test_rows_of_other_types_are_one_note() -> None:
+    """Each of them may matter, and together they do not hide other rows; with -v each is a row."""
     intents = [attribute("intent", "equals", name) for name in ("x", "y", "z")]
     old = [rule(f"k{at}", at, [one, KNOWN], "ABC"[at]) for at, one in enumerate(intents)]
     new = [
@@ -146,16 +141,20 @@ def test_several_rows_of_other_types_are_one_row_at_the_end() -> None:
         for name, bound in (("high", HIGH), ("low", LOW))
     ]
     new = [{**new[0], "targets": [queue("B")]}, *new[1:], rule("rest", 9, [intents[1], KNOWN], "C")]
-    found = compare_behaviour(entries(old), entries(new))
-    first, last = summarize_impact(found, QUEUES, LABELS).cases
-    assert ('"x"', '"Queue A"') == (first.callers[:3], first.origin)
-    assert last.callers == (
-        "some conversations in which confidence is of another type, text or number, than the rules compare it with:"
-        " 2 rows, which -v and JSON list"
+    impact = compare_lists(entries(old), entries(new))
+    folded = summarize_effects(impact, QUEUES, LABELS).effects
+    shown = [(row.before, row.after) for effect in folded for row in effect.rows]
+    assert [('"Queue A"', '"Queue B"')] == shown
+    note = (
+        "Also some conversations in which confidence is of another type, text or number,"
+        " than the rules compare it with: {}, which -v and JSON list"
     )
-    assert {'"Queue A"', '"Queue B"', '"Queue C"'} == set(last.origins)
-    assert {"the tenant's default routing", '"Queue C"'} == set(last.destination.split("; "))
-    assert 3 == len(summarize_impact(found, QUEUES, LABELS, limit=ALL_ROWS).cases)
+    notes = [text for effect in folded for text in effect.notes]
+    assert [note.format("2 rows"), note.format("1 row")] == notes
+
+    everything = summarize_effects(impact, QUEUES, LABELS, values=ALL_VALUES).effects
+    assert 4 == sum(len(effect.rows) for effect in everything)
+    assert not any(effect.notes for effect in everything)
 
 
 @pytest.mark.parametrize(
@@ -235,10 +234,10 @@ def test_the_oracle_notices_an_analysis_without_texts() -> None:
     [(ANY_TEXT, "0.5", HIGH), (ValueType(texts=False, numbers=(-1, 2)), 0.5, attribute("conf", "equals", "high"))],
 )
 def test_a_value_of_a_known_type_has_no_other_type(known: ValueType, value: str | float, bound: Json) -> None:
-    """If the endpoint writes the type, every conversation has such a value, so its row does not come last."""
+    """If the endpoint writes the type, every conversation has such a value."""
     old, new = entries([rule("k", 1, [X, KNOWN], "A")]), entries([rule("k", 1, [X, bound], "A")])
-    (row,) = compare_behaviour(old, new, types={"conf": known}).rows
-    assert () == row.unlikely
+    (row,) = effect_rows(compare_lists(old, new, types={"conf": known}))
+    assert () == row.other_type
     assert {"intent": "x", "conf": value} == row.example.attributes
 
 

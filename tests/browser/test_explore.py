@@ -12,30 +12,37 @@ from random import Random
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 import reconciler.render.explore as explore_module
-from reconciler.behaviour.endpoint_stage import EndpointStage
+from reconciler.behaviour.endpoint_stage import EndpointStage, store_values
 from reconciler.behaviour.evaluate import canonical_attributes
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
+from reconciler.behaviour.space.value_type import ANY_VALUE
 from reconciler.model.rule import Target, make_condition
+from reconciler.plan.words import destination_phrase
 from reconciler.render.explore import ExplorePage, explore_data, fragment_of
-from reconciler.render.impact import destination_phrase
+from reconciler.render.explore_tables import encode
+from reconciler.render.text.explain import rule_destination
 from reconciler.text.escape import quote
-from reconciler.text.phrases import condition_phrase
+from reconciler.text.phrases import Labels, condition_phrase
 from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.browser.machine import PHONE, Sight, seen, thread_clock, violations
 from tests.support.builders import rule
 from tests.support.explore_pages import (
     CONFIDENCE,
     INTENT,
+    a_compared_page,
     a_page,
     an_event,
     bank_page,
+    changed_bank_page,
     document_of,
     explained,
+    hostile_change_page,
     hostile_page,
     html_of,
+    large_change_page,
     large_page,
     page_of,
     two_sides_page,
@@ -61,10 +68,27 @@ ROUTE: Final = "events => JSON.stringify(JSON.parse(events).map(pairs => shrunk(
 RANGES: Final = """([data, events]) => {
   const router = evaluator.create(JSON.parse(data)), side = router.sides[0], name = rule => rule && rule.name;
   return JSON.stringify(JSON.parse(events).map(pairs => {
-    const ranges = router.confidenceRanges(evaluator.eventOf(toEvent(pairs)), side);
-    return ranges && ranges.map(({low, hasLow, high, hasHigh, answer: {winner, tied, undecided}}) => (
+    const ranges = router.confidenceRanges(evaluator.eventOf(toEvent(pairs)), [side]);
+    return ranges && ranges.map(({low, hasLow, high, hasHigh, answers: [{winner, tied, undecided}]}) => (
       {low, hasLow, high, hasHigh, rule: name(winner), tied: tied.map(name),
       undecided: undecided.map(one => name(one.rule))}));
+  }));
+}"""
+
+MOVES: Final = """([data, events]) => {
+  const router = evaluator.create(JSON.parse(data)), name = rule => rule && rule.name;
+  return JSON.stringify(JSON.parse(events).map(pairs => {
+    const event = evaluator.eventOf(toEvent(pairs)), found = router.effectOf(event);
+    const answers = router.sides.map(side => router.explain(side, event));
+    const intent = event.get(router.intent), intents = [...router.effects.keys()].flatMap(number =>
+      router.effects[number].rows.filter(row => router.mayHaveIntent(row, intent)));
+    return {
+      winners: answers.map(({winner}) => name(winner)),
+      undecided: answers.map(({undecided}) => undecided.map(one => name(one.rule))),
+      moved: found && [found.row.before, found.row.after],
+      isOffered: Boolean(found && (intent === undefined || intents.includes(found.row)
+        || router.effects[found.effect].unwritten.includes(found.row))),
+    };
   }));
 }"""
 
@@ -79,7 +103,7 @@ def evaluator(browser: Browser) -> Iterator[Sight]:
 
 
 def encoded(events: list[dict[str, Any]]) -> str:
-    return json.dumps([[[name, explore_module._encode(value)] for name, value in event.items()] for event in events])
+    return json.dumps([[[name, encode(value)] for name, value in event.items()] for event in events])
 
 
 def restored(value: Any) -> Any:
@@ -162,18 +186,64 @@ def test_the_page_gives_the_reasons_of_explain(browser: Browser, tmp_path: Path)
             assert document_of(page, event) == answer, event
 
 
+def test_the_effects_are_what_moves(evaluator: Sight) -> None:
+    """For random changes and conversations: both answers are Python's, and the row is there exactly if they differ."""
+    random, moves, stays = Random(5), 0, 0
+    for _ in range(1_500 if FULL else 150):
+        page = a_compared_page(random)
+        assert page.impact is not None
+        data = explore_data(page)
+        events = [an_event(random, page) for _ in range(20)]
+        found = json.loads(evaluator.page.evaluate(MOVES, [json.dumps(data), encoded(events)]))
+        for event, answer in zip(events, found, strict=True):
+            results = [explained(page, event, side) for side in (0, 1)]
+            assert [result.winner and result.winner.name for result in results] == answer["winners"], event
+            assert [[one.entry.name for one in result.undecided] for result in results] == answer["undecided"]
+            if any(result.undecided for result in results) or not is_analysed(page, event):
+                continue
+            forms = [rule_destination(result.winner, page.queues) for result in results]
+            said = answer["moved"] and [data["destinations"][at][0] for at in answer["moved"]]
+            if said is None and any(operator is None for _, operator, _ in data["conditions"]):
+                continue  # the row depends on what the analysis does not understand
+            assert (None if forms[0] == forms[1] else forms) == said, (event, page.impact.edits)
+            assert answer["isOffered"] is bool(said), event
+            moves += bool(said)
+            stays += not said
+    assert moves > 100
+    assert stays > 100
+    assert [] == evaluator.noise
+
+
+def is_analysed(page: ExplorePage, event: dict[str, Any]) -> bool:
+    """Return whether the effects are about a conversation: its values have the known types."""
+    endpoint = page.sides[1].endpoint
+    stored = {name: kind for name, kind in endpoint.context_types.items() if endpoint.types.get(name) == kind}
+    for name, value in store_values(stored, canonical_attributes(event)).items():
+        kind = endpoint.types.get(name, ANY_VALUE)
+        if isinstance(value, str):
+            if not kind.texts:
+                return False
+        elif kind.numbers is None or not kind.numbers[0] <= value <= kind.numbers[1]:
+            return False
+    return True
+
+
 def squeezed(text: str) -> str:
     return re.sub(r"\s+", " ", text)
 
 
-PAGES: Final = {
+PAGES: Final[dict[str, Callable[[], ExplorePage]]] = {
     "bank": bank_page,
     "odd": lambda: a_page(Random(7), 40),
     "empty": lambda: page_of([]),
     "hostile": lambda: hostile_page([*(HOSTILE_NAMES | MARKDOWN_NAMES).values()]),
     "two sides": two_sides_page,
+    "changed bank": changed_bank_page,
+    "hostile change": lambda: hostile_change_page([*(HOSTILE_NAMES | MARKDOWN_NAMES).values()]),
 }
 VIEWS: Final = ("try", "rules", "queues", "promises")
+CHANGES: Final = ("two sides", "changed bank", "hostile change")
+VIEWS_OF: Final = [(name, view) for name in PAGES for view in (VIEWS if name not in CHANGES else ("changes", *VIEWS))]
 
 
 @cache
@@ -194,8 +264,7 @@ def address(tmp_path: Path) -> Callable[[str], str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("view", VIEWS)
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(("name", "view"), VIEWS_OF)
 def test_the_page_is_self_contained_and_accessible(
     name: str, view: str, scheme: Any, browser: Browser, address: Callable[[str], str]
 ) -> None:
@@ -209,7 +278,8 @@ def test_the_page_is_self_contained_and_accessible(
     assert ([], []) == (found, sight.noise)
 
 
-def test_no_name_becomes_markup(browser: Browser, address: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("kind", ["hostile", "hostile change"])
+def test_no_name_becomes_markup(kind: str, browser: Browser, address: Callable[[str], str]) -> None:
     """In no view: the page's own elements alone, and links to places in the page and to the repository."""
     with seen(browser) as sight:
         page = sight.page
@@ -217,8 +287,8 @@ def test_no_name_becomes_markup(browser: Browser, address: Callable[[str], str])
         for name in (*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values())[:: 1 if FULL else 4]:
             page.goto("about:blank")
             fragment = fragment_of({INTENT: name, CONFIDENCE: 0.5, f"{name}a": name}, EndpointStage(intent=INTENT), 0)
-            page.goto(address("hostile") + fragment)
-            for view in VIEWS:
+            page.goto(address(kind) + fragment)
+            for view in (*VIEWS, *(("changes",) if kind in CHANGES else ())):
                 page.click(f"[data-view={view}]")
                 page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
         tags = page.evaluate("[...new Set([...document.body.querySelectorAll('*')].map(one => one.localName))]")
@@ -364,26 +434,59 @@ def test_an_invalid_value_is_named(browser: Browser, address: Callable[[str], st
             assert reason in page.locator("#answer").inner_text()
 
 
-def test_a_value_that_no_list_has_is_doubted(browser: Browser, address: Callable[[str], str]) -> None:
+def test_a_value_that_no_rule_names_is_said_as_large_as_the_answer(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
     """Another case is another value, which gets another answer: the nearest values of the list are named."""
     with seen(browser) as sight:
         page = sight.page
         page.goto(address("bank"))
         for field, value, doubt in (
-            (
-                "#intent",
-                "stolen CARD",
-                'intent "stolen CARD" is not in the list of values. Did you mean: Lost or stolen card',
-            ),
+            ("#intent", "stolen CARD", 'No rule names the intent "stolen CARD". Did you mean: Lost or stolen card'),
+            ("#intent", "zzz", 'No rule names the intent "zzz".'),
             ("#intent", "Lost or stolen card", ""),
-            ("#field-0", "GOLD", 'customer tier "GOLD" is not in the list of values. Did you mean: Gold'),
+            ("#field-0", "GOLD", 'No rule names the customer tier "GOLD". Did you mean: Gold'),
             ("#field-0", "gold", ""),
-            ("#field-2", "10,000", 'transfer amount "10,000" is a text, not a number'),
+            (
+                "#field-2",
+                "10,000",
+                'The transfer amount "10,000" is a text, not a number. Its comma may separate thousands: write 10000.',
+            ),
             ("#field-2", "10000", ""),
+            ("#field-2", "much", 'The transfer amount "much" is a text, not a number.'),
         ):
             page.fill(field, value)
-            said = page.locator("#answer p").first.inner_text()
-            assert said == f"Check this: {doubt}" if doubt else said.startswith("By the manifests")
+            assert ([doubt] if doubt else []) == page.locator("#answer .doubt").all_inner_texts()
+            sizes = "all => [...new Set(all.map(one => getComputedStyle(one).fontSize))]"
+            assert 1 == len(page.locator("#answer :is(.doubt, .goes)").evaluate_all(sizes))
+    assert [] == sight.noise
+
+
+def test_an_attribute_that_no_rule_tests_is_said(browser: Browser, address: Callable[[str], str]) -> None:
+    """It may be in an address only."""
+    with seen(browser) as sight:
+        sight.page.goto(address("bank") + "#intent=pin_blocked&attr=shoe=44")
+        assert ["No rule tests shoe."] == sight.page.locator("#answer .doubt").all_inner_texts()
+
+
+def test_a_decimal_comma_is_a_point(browser: Browser, address: Callable[[str], str]) -> None:
+    """In the confidence and in fields that rules compare with numbers; a text stays a text."""
+    with seen(browser) as sight:
+        page = sight.page
+        page.goto(address("bank"))
+        page.fill("#intent", "pin_blocked")
+        for field, value, said in (
+            ("#confidence", "0,7", 'intent "PIN blocked", confidence 0.7'),
+            ("#confidence", " 1,0 ", "confidence 1"),
+            ("#field-2", "2500,5", "transfer amount 2500.5"),
+            ("#field-0", "0,7", 'customer tier "0,7"'),
+        ):
+            page.fill(field, value)
+            assert said in page.locator("#answer").inner_text()
+        page.fill("#confidence", "0,7")
+        assert "0.7" == page.input_value("#slider")
+        page.fill("#confidence", "1,5")
+        assert "must be a number from 0 to 1" in page.locator("#answer").inner_text()
     assert [] == sight.noise
 
 
@@ -430,6 +533,8 @@ def test_an_odd_address_gets_an_answer(name: str, browser: Browser, address: Cal
         for case, (fragment, expected) in ODD_FRAGMENTS.items():
             page.goto("about:blank")
             page.goto(start + fragment)
+            if page.locator("#view-try").is_hidden():  # a page of a change begins with what changes
+                page.click("[data-view=try]")
             said = page.locator("#answer").inner_text()
             assert expected in said, case
             page.wait_for_timeout(300)
@@ -437,6 +542,44 @@ def test_an_odd_address_gets_an_answer(name: str, browser: Browser, address: Cal
             page.goto("about:blank")
             page.goto(written_address)
             assert said == page.locator("#answer").inner_text(), case
+    assert [] == sight.noise
+
+
+def test_groups_help_to_search(browser: Browser, tmp_path: Path) -> None:
+    """The name of a group finds rules that name one of its values, also those that a cell does not show, and values."""
+    tiers = {"a": ["g", "p"], "b": ["p"], "c": ["s"], "d": ["g", "p", *(f"x{number}" for number in range(9)), "z"]}
+    listed = [
+        RoutingEntry(name=f"rule {name}", rule=rule(name, conditions=[make_condition("tier", "in", values)]))
+        for name, values in tiers.items()
+    ]
+    texts: dict[tuple[str, ...], str] = {("tier", "g"): "Gold", ("tier", "p"): "Platinum", ("tier", "z"): "Zinc"}
+    labels = Labels({INTENT: "intent"}, texts, {"tier": {"Best of all": frozenset({"g", "p"})}})
+    path = tmp_path / "explore.html"
+    path.write_text(html_of(page_of(listed, labels=labels)), encoding="utf-8")
+    with seen(browser) as sight:
+        page = sight.page
+        page.goto(path.as_uri() + "#view=rules")
+        expected = {
+            "best of": "abd",
+            "platinum": "abd",
+            "gold": "ad",
+            "zinc": "d",
+            "x8": "d",
+            "best zinc": "d",
+            "lead": "",
+        }
+        for words, names in expected.items():
+            page.fill("#find", words)
+            shown = page.locator("#rows tr:visible th").all_inner_texts()
+            assert [*names] == [found[1] for text in shown if (found := re.match(r'"rule (.)"', text))], words
+        page.goto(path.as_uri() + "#view=try")
+        field = page.locator(".field")
+        field.fill("best")
+        options = page.locator(f"#{field.get_attribute('list')} option")
+        assert ["Gold", "Platinum"] == options.evaluate_all("all => all.map(one => one.value)")
+        field.fill("Best of all")
+        said = squeezed(page.locator("#answer").inner_text())
+        assert 'No rule names the tier "Best of all". Did you mean: Gold | Platinum' in said
     assert [] == sight.noise
 
 
@@ -526,24 +669,142 @@ def bot_intent(name: str) -> str:
     return str(explore_data(PAGES[name]())["intent"])
 
 
-def test_a_switch_shows_today_and_after(browser: Browser, address: Callable[[str], str]) -> None:
-    """The answers, the rules and the promises of each side."""
+def test_a_switch_shows_the_rules_today_and_after(browser: Browser, address: Callable[[str], str]) -> None:
+    """In the views of rules, queues and promises; the other two show both sides."""
     with seen(browser) as sight:
         page = sight.page
         page.goto(address("two sides"))
+        assert not page.locator("#sides").is_visible()
+        page.click("[data-view=rules]")
         assert page.locator("[name=side]").nth(1).is_checked()
-        answers_by_side, rules = [], []
+        rules = []
         for side in (0, 1):
             page.locator("[name=side]").nth(side).check()
-            page.fill("#intent", "moved")
-            answers_by_side.append(squeezed(page.locator("#answer .goes").inner_text()))
-            page.click("[data-view=rules]")
             rules.append(page.locator("#rows tr:not([hidden])").all_inner_texts())
-            page.click("[data-view=try]")
-        assert ['goes to "Fraud", by cards/moved.', 'goes to "Card Services", by cards/moved.'] == answers_by_side
         assert rules[0] != rules[1]
         assert "only today" in rules[0][0]
         assert "only after this change" in rules[1][0]
+        page.click("[data-view=try]")
+        assert not page.locator("#sides").is_visible()
+    assert [] == sight.noise
+
+
+def test_answers_today_and_afterwards_stand_side_by_side(browser: Browser, address: Callable[[str], str]) -> None:
+    """In equal large type, each with its rule; whether the conversation moves, and the edit that moves it."""
+    with seen(browser) as sight:
+        page = sight.page
+        page.goto(address("changed bank"))
+        page.click("[data-view=try]")
+        page.fill("#intent", "pin_blocked")
+        page.fill("#confidence", "0,9")
+        goes = page.locator("#answer .goes")
+        answers = ['goes to "Card Services", by cards/pin-blocked.', 'goes to "Fraud Desk", by cards/pin-blocked.']
+        assert answers == [squeezed(text) for text in goes.all_inner_texts()]
+        assert ["Today", "After this change"] == page.locator("#answer h3").all_inner_texts()
+        places = [goes.nth(at).bounding_box() for at in (0, 1)]
+        assert places[0]
+        assert places[1]
+        assert places[0]["y"] == places[1]["y"]
+        assert places[0]["x"] < places[1]["x"]
+        assert "It moves. The cause: cards/pin-blocked." == page.locator(".verdict").inner_text()
+        cells = page.locator("#ranges tr").last.locator("td").all_inner_texts()
+        assert ["without a confidence", "the same"] == [cells[0], cells[2]]
+
+        reasons = page.locator("#details h3").all_inner_texts()
+        assert ["By confidence", "Why earlier rules do not take it"] == reasons
+        page.fill("#intent", "card_arrival")
+        assert "It goes to the same place today and after this change." == page.locator(".verdict").inner_text()
+        page.fill("#intent", "card_swallowed")
+        assert "It moves. The cause: cash/card-swallowed." == page.locator(".verdict").inner_text()
+        page.set_viewport_size({"width": PHONE, "height": 800})
+        assert PHONE == page.evaluate("document.scrollingElement.scrollWidth")
+    assert [] == sight.noise
+
+
+def test_effects_are_filtered_without_a_mouse(browser: Browser, address: Callable[[str], str]) -> None:
+    """By queue, intent and file; counts are shown, and the address keeps the choice."""
+    with seen(browser) as sight:
+        page = sight.page
+        page.goto(address("changed bank"))
+        counted = page.locator("#change-count")
+        before = counted.inner_text()
+        assert re.fullmatch(r"(\d+) of \1 effects, (\d+) of \2 moves", before)
+        page.focus("#change-intent")
+        page.keyboard.type("PIN blocked")
+        assert "pin_blocked" == page.input_value("#change-intent")
+        shown = page.locator("#effects > article:visible")
+        assert 1 == shown.count()
+        assert "cards/pin-blocked" in shown.inner_text()
+        assert counted.inner_text().startswith("1 of ")
+        page.wait_for_timeout(300)
+        kept = page.url
+        page.goto("about:blank")
+        page.goto(kept)
+        assert "pin_blocked" == page.input_value("#change-intent")
+        assert 1 == shown.count()
+
+        page.select_option("#change-intent", "")
+        page.select_option("#change-queue", label=option_of(page, "#change-queue", "Fraud Desk"))
+        assert "cards/pin-blocked" in " ".join(shown.all_inner_texts())
+        for row in page.locator("#effects tbody tr:visible").all():
+            assert "Fraud Desk" in row.inner_text()
+            assert "..." not in row.inner_text()
+        page.select_option("#change-queue", "")
+        page.select_option("#change-file", label=option_of(page, "#change-file", "cash.yaml"))
+        assert 1 == shown.count()
+        assert "cash/card-swallowed" in shown.inner_text()
+        assert not page.get_by_text("Everyone else: no change").is_visible()
+        page.select_option("#change-file", "")
+        assert before == counted.inner_text()
+        assert page.get_by_text("Everyone else: no change").is_visible()
+    assert [] == sight.noise
+
+
+def option_of(page: Page, field: str, text: str) -> str:
+    """Return the choice of a field that has a text."""
+    options = page.locator(f"{field} option").all_inner_texts()
+    return next(option for option in options if text in option)
+
+
+def test_an_example_of_an_effect_moves_as_its_row_says(browser: Browser, address: Callable[[str], str]) -> None:
+    """The link of each row opens a conversation whose two answers are those of the row."""
+    with seen(browser) as sight:
+        page = sight.page
+        page.goto(address("changed bank"))
+        rows = page.locator("#effects tbody tr").evaluate_all(
+            """all => all.map(row => [row.querySelector("a").getAttribute("href"),
+              ...[1, 2].map(at => row.cells[at].firstChild.textContent.trim())])"""
+        )
+        assert len(rows) > 5
+        for href, before, after in rows:
+            page.evaluate("href => { location.hash = href; }", href)
+            page.wait_for_function("href => document.querySelector('#view-try').hidden === false", arg=href)
+            page.wait_for_timeout(50)
+            goes = [squeezed(text) for text in page.locator("#answer .goes").all_inner_texts()]
+            assert squeezed(before) in goes[0], (href, goes)
+            assert squeezed(after) in goes[1], (href, goes)
+            assert page.locator(".verdict").inner_text().startswith("It moves. The cause: ")
+    assert [] == sight.noise
+
+
+@pytest.mark.parametrize("name", ["bank", "changed bank"])
+def test_the_number_of_rules_is_the_same_everywhere(name: str, browser: Browser, address: Callable[[str], str]) -> None:
+    """In the head, above the table, and for a queue in its list and in the table."""
+    with seen(browser) as sight:
+        page = sight.page
+        page.goto(f"{address(name)}#view=rules")
+        head = page.locator("header .meta").inner_text()
+        total = page.locator("#count").inner_text().partition(" of ")[2]
+        assert total in head
+        page.goto(f"{address(name)}#view=queues")
+        titles = page.locator("#queue-list summary").all_inner_texts()
+        assert len(titles) > 5
+        for title in titles:
+            queue, _, rest = title.partition(": ")
+            page.click("[data-view=rules]")
+            page.select_option("#queue", label=queue)
+            number = rest.partition(" rule")[0]
+            assert page.locator("#count").inner_text().startswith(f"{number} of "), title
     assert [] == sight.noise
 
 
@@ -560,6 +821,16 @@ def test_without_scripts_the_table_is_there(browser: Browser, address: Callable[
         assert page.locator("noscript p").is_visible()
 
 
+def test_without_scripts_the_effects_are_there(browser: Browser, address: Callable[[str], str]) -> None:
+    """All of them, below the headline; no filter that does nothing."""
+    with seen(browser, java_script_enabled=False) as sight:
+        page = sight.page
+        page.goto(address("changed bank"))
+        assert page.locator(".headline").is_visible()
+        assert page.locator("#effects > article").last.is_visible()
+        assert not page.locator("#change-queue").is_visible()
+
+
 def test_a_script_that_does_not_run_hides_nothing(browser: Browser, tmp_path: Path) -> None:
     """After two seconds at most; the promises are there at once."""
     path = tmp_path / "explore.html"
@@ -572,16 +843,24 @@ def test_a_script_that_does_not_run_hides_nothing(browser: Browser, tmp_path: Pa
         assert not page.evaluate("document.body.classList.contains('ready')")
 
 
-def test_ten_thousand_rules_are_fast(browser: Browser, tmp_path: Path) -> None:
-    """The page's thread opens it in 1.5 s of its processor, and answers in 50 ms; it has at most 3 MB."""
+LARGE: Final[dict[str, Callable[[], ExplorePage]]] = {
+    "rules": lambda: large_page(10_000),
+    "change": lambda: large_change_page(10_000, 100),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_ten_thousand_rules_are_fast(name: str, browser: Browser, tmp_path: Path) -> None:
+    """The page's thread opens it in 1.5 s of its processor, and answers in 50 ms for each side; it has at most 3 MB."""
     path = tmp_path / "explore.html"
-    text = html_of(large_page(10_000))
+    made = LARGE[name]()
+    text = html_of(made)
     assert len(text.encode()) <= 3_000_000
     path.write_text(text, encoding="utf-8")
     with seen(browser) as sight:
         page = sight.page
         worked = thread_clock(page)
-        page.goto(path.as_uri())
+        page.goto(f"{path.as_uri()}#view=try")
         opened = worked()
         assert 0 < opened < 1.5
 
@@ -595,5 +874,5 @@ def test_ten_thousand_rules_are_fast(browser: Browser, tmp_path: Path) -> None:
         })""",
             texts,
         )
-        assert 0 < (worked() - opened) / len(texts) < 0.05
+        assert 0 < (worked() - opened) / len(texts) < 0.05 * len(made.sides)
     assert [] == sight.noise

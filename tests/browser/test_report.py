@@ -92,6 +92,25 @@ def test_the_report_is_self_contained_and_accessible(
 
 
 @REPORTS
+def test_the_first_screen_has_the_titles_of_all_parts(
+    name: str, browser: Browser, report: Callable[[str], str]
+) -> None:
+    """The headline and a link to each part stand on a screen of 1280 by 800; a link leads to its title."""
+    with seen(browser, viewport={"width": 1280, "height": 800}) as sight:
+        page = sight.page
+        page.goto(report(name))
+        links = page.locator("nav.parts a")
+        bottoms = links.evaluate_all("all => all.map(one => one.getBoundingClientRect().bottom)")
+        assert len(bottoms) >= 5
+        assert max(bottoms) <= 800
+        for number in range(len(bottoms)):
+            target = str(links.nth(number).get_attribute("href"))
+            links.nth(number).click()
+            assert page.locator(f"h2{target}").is_visible()
+            assert page.evaluate("id => document.querySelector(id).getBoundingClientRect().top < 800", target)
+
+
+@REPORTS
 def test_a_phone_scrolls_in_one_direction(name: str, browser: Browser, report: Callable[[str], str]) -> None:
     """Nothing is wider than 360 pixels, with all parts open."""
     with seen(browser, viewport={"width": PHONE, "height": 740}) as sight:

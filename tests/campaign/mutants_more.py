@@ -165,7 +165,8 @@ def no_weight_is_routed() -> AbstractContextManager[None]:
     def make(real: Any) -> Any:
         def unrouted(plan: Any) -> Any:
             regions = tuple(one for one in plan.behaviour.regions if one.after != ())
-            return real(replace(plan, behaviour=replace(plan.behaviour, regions=regions)))
+            behaviour = replace(plan.behaviour, regions=regions)
+            return real(replace(plan, impact=replace(plan.impact, behaviour=behaviour)))
 
         return unrouted
 

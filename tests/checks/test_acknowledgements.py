@@ -44,7 +44,7 @@ def test_a_rule_accepts_a_finding_with_a_reason(cxroute: Program, command: str) 
     assert 0 == cxroute(command)
     assert ("CXR202" in cxroute.out, "1 acknowledged finding is not shown." in cxroute.out) == (False, True)
     assert 0 == cxroute(command, "--format", "github")
-    assert [] == workflow_commands(cxroute.out)
+    assert {"notice"} >= {one.name for one in workflow_commands(cxroute.out)}
 
 
 @pytest.mark.usefixtures("elsewhere")

@@ -264,6 +264,9 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
         desk.of_rules("{intent: pin, targets: [{queue: Cards}, {queue: Queue}]}", more=STUDIO) - {"CXR128"}
     ),
     "CXR131": lambda desk: desk.planned_block(f"{{key: a, intents: [{', '.join(LONG_INTENTS)}], queue: cards}}", ""),
+    "CXR132": lambda desk: desk.validated(
+        documents(ENVIRONMENT, CARDS, ATTRIBUTES.replace("[gold, platinum]", "{gold: {group: top}, top: Top}") % "a")
+    ),
     "CXR140": lambda desk: desk.validated(CARDS.replace("fraud", "fraud, clientSecret: hidden")),
     "CXR201": lambda desk: desk.of_rules("{key: a, queue: Q, when: [{attribute: routedAt, in: []}]}"),
     "CXR202": lambda desk: desk.of_rules("{key: all, when: [], queue: P, priority: 1}", "{intent: pin, queue: Q}"),

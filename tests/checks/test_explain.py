@@ -17,7 +17,7 @@ from reconciler.manifest.kinds.environment import Api, Environment
 from reconciler.model.finding import CODES
 from reconciler.model.rule import Target, make_condition, make_opaque
 from reconciler.render.colour import no_style
-from reconciler.render.impact import ALL_ROWS
+from reconciler.render.limits import ALL_ROWS
 from reconciler.render.text.explain import DisplayNames, explain_document, explain_text
 from reconciler.simulator.state import bank_tenant
 from tests.support.builders import LABELS, QUEUES, address, at_least, intent_is, rule

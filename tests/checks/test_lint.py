@@ -327,7 +327,7 @@ def test_gaps_are_merged_over_intents(linted: Desk) -> None:
     rules = [one % (intent, intent) for intent in ("pin", "fax") for one in GAP]
     (found,) = linted(*rules, CATCH_ALL)
     assert ("CXR208", "warning", None) == (found.code, found.severity, found.address)
-    expected = 'no rule for "pin" or "fax" takes a confidence from 0.6 to below 0.75, though rules take more and less: '
+    expected = 'no rule for "pin" or "fax" takes a confidence of 0.6 to 0.75, though rules take more and less: '
     assert found.message.startswith(expected) or found.message.startswith(
         expected.replace('"pin" or "fax"', '"fax" or "pin"')
     )
@@ -393,7 +393,7 @@ def test_gaps_among_conversations_with_another_condition(linted: Desk) -> None:
         CATCH_ALL,
     )
     (gap,) = (one for one in found if one.code == "CXR208")
-    assert 'from 0.5 to below 0.8, routedAt is "de", though' in gap.message
+    assert 'of 0.5 to 0.8, routedAt is "de", though' in gap.message
 
 
 def test_an_open_end_below_is_an_info_without_a_catch_all(linted: Desk) -> None:

@@ -192,7 +192,7 @@ def test_a_difference_ends_before_its_exceptions_fill_the_memory() -> None:
     old = [rule(f"r{n}", n, [asked(*one) for one in operators], f"Q{n % 5}") for n in range(300)]
     new = [*old, *(rule(f"o{n}", n * 15 + 1, [attribute("t", "notContains", f"<{n}>")], "Q") for n in range(20))]
     found = compare_behaviour(entries(old), entries(new), work=4_000_000)
-    conditions = sum(len(clauses) for row in found.rows for clauses in row.excepts)
+    conditions = sum(len(clauses) for region in found.regions for clauses in region.excepts)
     assert not found.complete
     assert conditions <= 4_000_000 / 50
 

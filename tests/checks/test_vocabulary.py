@@ -58,6 +58,17 @@ def linted(room: Path) -> Lint:
     return run
 
 
+def test_the_name_of_a_group_is_not_a_value(linted: Lint) -> None:
+    """Rules name the values: the hint lists them, though a similar value exists."""
+    attributes = ATTRIBUTES.replace(
+        "[gold, platinum, standard]", "{gold: {group: premium}, platinum: {group: premium}, premiun: Typed}"
+    )
+    message = '"premium" is not a declared value of attribute "customerTier"'
+    hint = 'it is a group: write its values, "gold", "platinum"'
+    found = linted("{attribute: customerTier, in: [premium]}", attributes=attributes)
+    assert [("CXR213", message, hint)] == told(found)
+
+
 def told(findings: list[Finding]) -> list[tuple[str, str, str]]:
     """Return code, message and hint of each finding."""
     return [(finding.code, finding.message, finding.hint) for finding in findings]

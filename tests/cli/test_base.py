@@ -66,8 +66,10 @@ def test_a_changed_bound_alone_is_a_change(small: Program, base: str) -> None:
     shutil.copytree("manifests", "old")
     write("prod.yaml", PROD.format(least=0.5))
     code, found = plan(small, "--base", base)
-    (row,) = found["behaviour"]["summary"]["rows"]
-    assert (2, ["cards/lost"], ["cards/rest"]) == (code, row["beforeRules"], row["afterRules"])
+    (effect,) = found["behaviour"]["effects"]
+    (row,) = effect["rows"]
+    taker = found["behaviour"]["rules"][row["counterpart"][0]]["address"]
+    assert (2, [{"action": "fallback"}], "cards/rest") == (code, effect["causes"], taker)
     assert (base, 0.35, 0.5) == (
         found["options"]["base"],
         found["endpoint"]["before"]["minConfidence"],

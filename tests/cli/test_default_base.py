@@ -66,7 +66,7 @@ def test_a_changed_fallback_is_compared_with_the_last_commit(repository: Program
     bound(0.5)
     code, found = plan(repository)
     assert (2, 0.35, head) == (code, before(found), found["options"]["base"])
-    assert ["cards/lost"] == found["behaviour"]["summary"]["rows"][0]["beforeRules"]
+    assert [{"action": "fallback"}] == found["behaviour"]["effects"][0]["causes"]
     assert "protected" in [guard["name"] for guard in found["guards"] if not guard["ok"]]
     assert [f"{NOTE} HEAD (--base none: with nothing)."] == repository.err.splitlines()
     assert 0 == repository("plan", "-e", "prod", "--live", "live.json")
@@ -173,9 +173,9 @@ def test_without_a_repository_a_warning_says_what_is_not_compared(folder: Progra
     assert warning.startswith(
         "a change of the endpoint's fallback is not shown: the manifests are in no git repository"
     )
-    assert "--base DIR" in warning
-    assert 0 == folder("plan", "-e", "prod", "--live", "live.json")
+    assert 0 == folder("-v", "plan", "-e", "prod", "--live", "live.json")
     assert 1 == folder.out.count("CXR321")
+    assert "\n      specify --base DIR|REV, or --base none to omit this warning\n" in folder.out
     assert [] == warnings(plan(folder, "--base", "none")[1])
     write("prod.yaml", PROD.replace("context", "# context").format(least=0.5))
     assert [] == warnings(plan(folder)[1])

@@ -21,10 +21,11 @@ def test_two_files_need_no_environment(cxroute: Program) -> None:
         """\
 From left.json (2 rules) to right.json (2 rules)
 
-Who is affected   (share of callers unknown)
-  "card_not_working", confidence from 0.5 to below 0.7: "q-cards" -> "q-general"
-      example: intent "card_not_working", confidence 0.6   ("card" -> "all")
-  Everyone else: no change (proven).
+"card_not_working" with confidence 0.5 to 0.7 moves from "q-cards" to "q-general".
+
+~ "card"   confidence 0.5 -> 0.7
+    "card_not_working", confidence 0.5 to 0.7   "q-cards" -> "q-general"   by "all"
+Everyone else: no change (proven).
 """
         == cxroute.out
     )
@@ -43,17 +44,19 @@ def test_two_files_ignore_the_environment_variable(
     """There is nothing to choose, so the variable has no effect."""
     monkeypatch.setenv(name, "nowhere")
     assert 0 == cxroute("diff", file("a.json", [ALL]), file("b.json", []))
-    assert '  every conversation: "q-general" -> the tenant\'s default routing' in cxroute.out
+    assert '  every conversation   "q-general" -> the tenant\'s default routing' in cxroute.out
 
 
 def test_equal_routing_is_proven(cxroute: Program) -> None:
     """Rules with other numbers, names, order and page format route equally. The exit code is 0."""
     other = [form("other name", priority=7000), {**card(0.5), "priority": 50}]
     assert 0 == cxroute("diff", file("a.json", [card(0.5), ALL]), file("b.json", {"items": other}))
-    assert cxroute.out.endswith("\n\nNo conversation goes elsewhere (proven).\n")
+    sentence = "No conversation goes elsewhere (proven). 3 edits."
+    edits = 'Edited: "card" (priority), "all" (delete), "other name" (create).'
+    assert cxroute.out.endswith(f"\n\n{sentence}\n\n{edits}\n")
     code, found = cxroute.json("diff", "a.json", "b.json")
-    nothing: dict[str, list[object]] = {"rows": [], "balance": []}
-    assert (0, {"changed": False, "complete": True, "summary": nothing, "regions": []}) == (code, found)
+    nothing = {"summary": {"balance": []}, "effects": [], "rules": {}, "regions": []}
+    assert (0, {"changed": False, "complete": True, "headline": sentence, **nothing}) == (code, found)
 
 
 def test_queue_names_next_to_ids_are_used(cxroute: Program) -> None:
@@ -62,7 +65,7 @@ def test_queue_names_next_to_ids_are_used(cxroute: Program) -> None:
     for one, name in ((old, "General"), (new, "Fraud")):
         one["targets"][0]["queueName"] = name
     assert 0 == cxroute("diff", file("a.json", [old]), file("b.json", {"rules": [new]}))
-    assert 'every conversation: "General" -> "Fraud"\n' in cxroute.out
+    assert 'every conversation   "General" -> "Fraud"\n' in cxroute.out
     new["targets"][0]["queueName"] = "General"
     assert 0 == cxroute("diff", file("a.json", [old]), file("b.json", [new]))
     assert '"General (q-general)" -> "General (q-2)"' in cxroute.out
@@ -76,7 +79,7 @@ def test_managed_rules_are_named_by_address(cxroute: Program) -> None:
     """As in a plan. Other rules are named by their live names, in quotes."""
     ours = {**ALL, "description": "Everything else\n[cxroute:acme/set/rest#12345678]"}
     assert 0 == cxroute("diff", file("a.json", [ours]), file("b.json", []))
-    assert "(set/rest -> no rule)" in cxroute.out
+    assert "- set/rest   deleted" in cxroute.out
 
 
 def test_live_rules_and_manifests(cxroute: Program) -> None:
@@ -84,7 +87,7 @@ def test_live_rules_and_manifests(cxroute: Program) -> None:
     assert 0 == cxroute("init")
     assert 0 == cxroute("diff", "live:sandbox", "manifests:sandbox")
     assert cxroute.out.startswith("Sandbox: everything below is simulated; no tenant was contacted.\nFrom live:sandbox")
-    assert '"billing_inquiry", confidence at least 0.6: the tenant\'s default routing -> "Billing"' in cxroute.out
+    assert '"billing_inquiry", confidence 0.6 or more   the tenant\'s default routing -> "Billing"' in cxroute.out
     assert 0 == cxroute("apply", "--yes")
     assert 0 == cxroute("diff", "live:sandbox", "manifests:sandbox")
     assert "No conversation goes elsewhere (proven)." in cxroute.out
@@ -225,7 +228,5 @@ def test_a_rule_that_is_not_understood(cxroute: Program) -> None:
     """Its region quotes the part that cxroute does not understand."""
     strange = asks("words", "matchesRegex", "complain")
     assert 0 == cxroute("diff", file("a.json", [form("k", strange)]), file("b.json", []))
-    assert (
-        'if words matchesRegex "complain" (not understood here): "q-general" -> the tenant\'s default routing'
-        in cxroute.out
-    )
+    row = 'if words matchesRegex "complain" (not understood here)   "q-general" -> the tenant\'s default routing'
+    assert row in cxroute.out

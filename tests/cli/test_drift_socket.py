@@ -50,10 +50,9 @@ def test_every_report_shows_a_rule_before_all_others(stage: WatchSetup, cxroute:
     assert (0, "") == (cxroute("drift", "-e", "prod"), difference_digest(json.loads(form_of(cxroute))))
     other.add(HAND)
     assert 2 == cxroute("drift", "-e", "prod")
-    assert f'In the way:\n\n  "{HAND}"\n      not managed\n      every conversation: to "Support", priority 0\n' in (
-        cxroute.out
-    )
-    assert 'manifests      "Billing"' in cxroute.out
+    assert f'\n+ "{HAND}"   not managed here, to "Support"\n' in cxroute.out
+    assert '"Billing" -> "Support"' in cxroute.out
+    assert f'\nIn the way: "{HAND}" (not managed)\n' in cxroute.out
     assert "error[CXR220]" in cxroute.out
     form = drift_json(cxroute)
     (change,) = form["changes"]
@@ -73,7 +72,7 @@ def test_every_report_shows_a_rule_before_all_others(stage: WatchSetup, cxroute:
     )
     assert ["*1 rule in the way, 1 route test failed on the live rules in `prod`*"] == stage.hook.wait_for(1)
     assert f"• `{HAND}`: not managed, and in the way" in stage.hook.texts[0]
-    assert "Conversations do not go where the manifests say." in stage.hook.texts[0]
+    assert "Conversations do not go where the manifests say: `" in stage.hook.texts[0]
 
 
 def form_of(cxroute: Program) -> str:
@@ -128,9 +127,8 @@ def test_a_deleted_rule_is_missing_and_restored(stage: WatchSetup, cxroute: Prog
     run = json.loads(Path(".cxroute/journal.jsonl").read_text("utf-8").splitlines()[0])["run"]
     other.delete("billing")
     assert 2 == cxroute("drift", "-e", "prod")
-    assert f"Missing in CXone:\n\n  cards/billing   manifests/cards.yaml:6\n      deleted in CXone since {run}\n" in (
-        cxroute.out
-    )
+    assert "- cards/billing   in CXone, somebody deleted it   manifests/cards.yaml:6\n" in cxroute.out
+    assert f"Missing in CXone: cards/billing (deleted in CXone since {run})\n" in cxroute.out
     assert "fix it    cxroute apply -e prod --only cards/billing\n" in cxroute.out
     (change,) = drift_json(cxroute)["changes"]
     assert ("create", "missing", run) == (change["action"], change["cause"], change["since"])
@@ -145,15 +143,15 @@ def test_a_deleted_rule_is_missing_and_restored(stage: WatchSetup, cxroute: Prog
     assert 0 == cxroute("drift", "-e", "prod")
 
 
-def test_a_disabled_rule_is_shown_in_two_columns(stage: WatchSetup, cxroute: Program) -> None:
-    """Point A4: text and issue show true in the manifests and false in CXone, without a contradicting arrow."""
+def test_a_disabled_rule_is_shown_as_an_edit_in_cxone(stage: WatchSetup, cxroute: Program) -> None:
+    """Point A4: text and issue name the edit in CXone; with -v, the field as it is there and in the manifests."""
     stage.somebody().edit("billing", enabled=False)
     assert 2 == cxroute("drift", "-e", "prod")
+    assert "\n~ cards/billing   in CXone, somebody switched it off   manifests/cards.yaml:6\n" in cxroute.out
+    assert 2 == cxroute("drift", "-e", "prod", "-v")
     assert "               manifests  in CXone now\n      enabled  true       false\n" in cxroute.out
-    assert "->" not in cxroute.out
     assert 2 == cxroute("drift", "-e", "prod", "--format", "markdown")
-    assert "| | enabled | true | false | |" in cxroute.out
-    assert "→" not in cxroute.out
+    assert "| **~** `cards/billing` `cards.yaml:6` in CXone, somebody switched it off | | |" in cxroute.out
     assert 2 == cxroute("drift", "-e", "prod", "-q")
     lines = cxroute.out.splitlines()
     assert "prod: 1 rule changed in CXone, 1 route test failed on the live rules." == lines[0]

@@ -7,9 +7,10 @@ from typing import Final
 
 import pytest
 
+from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.routing_entry import Evaluation
 from reconciler.cli.editor.analysis import find_reach
-from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.plan.behaviour_json import impact_to_json
 from tests.support.brute_force import inputs_for
 from tests.support.random_rules import a_list, entries, entry
 from tests.tiers import FULL
@@ -27,9 +28,13 @@ def test_the_rows_are_exactly_the_conversations_that_a_rule_wins(block: int) -> 
         universe = inputs_for(rules)
         for rule, won in universe.wins(rules, evaluation)[:-1]:
             assert rule is not None
-            found = find_reach(entries(rules), entry(rule).name, evaluation, {})
-            assert found.complete
+            found = find_reach(entries(rules), entry(rule).name, evaluation, EndpointStage())
+            assert found.behaviour.complete
+            document = impact_to_json(found, {})
             shown = 0
-            for row in behaviour_to_json(found, {})["summary"]["rows"]:
-                shown |= universe.region(row)
+            for row in (row for effect in document["effects"] for row in effect["rows"]):
+                inside = universe.all_of(row["where"])
+                for name in row["earlier"]:
+                    inside &= ~universe.all_of(document["rules"][name]["conditions"])
+                shown |= inside
             assert won == shown, (evaluation, rules, rule)

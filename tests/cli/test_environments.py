@@ -84,15 +84,15 @@ def test_plans_are_below_one_table(three: Tenants, cxroute: Program) -> None:
     assert 2 == cxroute("plan", "--all", "--detailed-exitcode")
     assert cxroute.out.startswith("Plan for 3 environments: 2 with changes, 1 with nothing to do\n")
     assert {
-        "prod-apac": ["2 create", "2 cases"],
-        "prod-emea": ["2 create", "2 cases"],
+        "prod-apac": ["2 create", "2 effects"],
+        "prod-emea": ["2 create", "2 effects"],
         "prod-us": ["none", "none", "nothing to do"],
     } == rows(cxroute.out)
     several_said = cxroute.out
     assert "Plan for prod-us" not in several_said
     for name in ("prod-apac", "prod-emea"):
         assert 0 == cxroute("plan", "-e", name)
-        alone = cxroute.out.partition("Nothing was changed.")[0]
+        alone = cxroute.out.partition("To apply this: ")[0]
         assert alone in several_said
     assert several_said.endswith("\nNothing was changed. To apply these: cxroute apply --all\n")
     assert 0 == three.writes("prod-apac")
@@ -136,7 +136,7 @@ def test_a_failure_does_not_stop_the_others(three: Tenants, cxroute: Program) ->
     three.manifests(prod_us="credentials: {clientIdEnv: NO_ONE, clientSecretEnv: NO_ONE_EITHER}")
     assert 1 == cxroute("apply", "--all", "--yes")
     assert cxroute.out.startswith("Apply to 3 environments: 2 applied, 1 failed\n")
-    assert ["2 create", "2 cases", "applied 2 of 2"] == rows(cxroute.out)["prod-emea"]
+    assert ["2 create", "2 effects", "applied 2 of 2"] == rows(cxroute.out)["prod-emea"]
     assert ["failed: no credentials: set NO_ONE, or NO_ONE_FILE to the path of a..."] == rows(cxroute.out)["prod-us"]
     assert "error: prod-us: no credentials: set NO_ONE, or NO_ONE_FILE to the path" in cxroute.err
     assert [["lost", "stolen"]] * 2 + [[]] == [three.names_of_rules(name) for name in three.urls]
@@ -154,7 +154,7 @@ def test_an_error_in_one_environment_is_reported_for_it(three: Tenants, cxroute:
     assert 3 == cxroute("plan", "--all")
     assert ["failed: 1 error in the manifests"] == rows(cxroute.out)["prod-emea"]
     assert "error: prod-emea: 1 error in the manifests:\nmanifests/cards.yaml:7:" in cxroute.err
-    assert ["3 create", "3 cases"] == rows(cxroute.out)["prod-us"]
+    assert ["3 create", "3 effects"] == rows(cxroute.out)["prod-us"]
 
 
 def test_invalid_manifests_stop_every_environment(three: Tenants, cxroute: Program) -> None:
@@ -190,7 +190,7 @@ def test_each_environment_has_its_own_guards(three: Tenants, cxroute: Program) -
     three.manifests(prod_emea="guard: {protected: [cards/lost]}")
     ruleset([rule("lost", "General"), rule("stolen", "Fraud")])
     assert 0 == cxroute("plan", "--all")
-    assert ["1 update", "1 case", "apply will refuse this: protected"] == rows(cxroute.out)["prod-emea"]
+    assert ["1 update", "1 effect", "apply will refuse this: protected"] == rows(cxroute.out)["prod-emea"]
     assert 'cxroute apply -e prod-emea --allow protected --reason "why"' in cxroute.out
     assert 4 == cxroute("plan", "--all", "--fail-on-guards")
     assert 4 == cxroute("apply", "--all", "--yes")
@@ -341,7 +341,7 @@ def test_each_environment_has_a_report_folder(three: Tenants, cxroute: Program) 
     each = [f"{name}/{file}" for name in ("prod-apac", "prod-emea") for file in files]
     assert ["environments.md", *each, "prod-us/error.json"] == found
     table = Path("out/environments.md").read_text(encoding="utf-8")
-    assert "| `prod-emea` | 2 create | 2 cases |  |" in table
+    assert "| `prod-emea` | 2 create | 2 effects |  |" in table
     assert 1 == cxroute("drift", "--all", "--report", "drift")
     assert {"drift.json", "drift.md"} == {path.name for path in Path("drift/prod-emea").iterdir()}
     assert "prod-emea" == json.loads(Path("drift/prod-emea/drift.json").read_text(encoding="utf-8"))["environment"]
@@ -373,7 +373,7 @@ def test_other_formats_have_the_same_content(three: Tenants, cxroute: Program) -
     assert 3 == cxroute.out.count("### Routing plan for")
     assert 0 == cxroute("plan", "--all", "--format", "github")
     assert "Plan for 3 environments: 3 with changes" in cxroute.out
-    assert 3 == cxroute.out.count("live rules: ")
+    assert 3 == cxroute.out.count("::notice title=Plan for prod-")
     assert 64 == cxroute("plan", "--all", "--format", "html")
     assert "use --report DIR for one page per environment" in cxroute.err
     assert 2 == cxroute("drift", "--all", "--format", "markdown")
@@ -558,11 +558,11 @@ def test_drift_of_several_has_a_row_for_each_environment(three: Tenants, cxroute
     assert cxroute.out.startswith("Drift in 3 environments: 2 with changes, 1 with nothing to do\n")
     assert {
         "prod-apac": ["none", "none", "nothing to do"],
-        "prod-emea": ["1 missing", "1 case"],
-        "prod-us": ["1 in the way", "1 case"],
+        "prod-emea": ["1 missing", "1 effect"],
+        "prod-us": ["1 in the way", "1 effect"],
     } == rows(cxroute.out)
-    assert 'In the way:\n\n  "by hand"\n' in cxroute.out
-    assert "Missing in CXone:\n\n  cards/lost" in cxroute.out
+    assert 'In the way: "by hand" (not managed' in cxroute.out
+    assert "\nMissing in CXone: cards/lost (deleted in CXone since " in cxroute.out
     assert 2 == cxroute("drift", "--all", "-q")
     assert "prod-us: 1 rule in the way.\n" in cxroute.out
     code, form = cxroute.json("drift", "--all")

@@ -197,7 +197,7 @@ def test_hover_on_a_rule_shows_who_reaches_it(tmp_path: Path) -> None:
         assert shown == first
         assert "No conversation reaches this rule" in await hover(editor, 5)
         third = await hover(editor, 6)
-        assert "confidence at least 0.5" in third
+        assert "confidence 0.5 or more" in third
         assert "`<b>*new*</b>`" in third
         assert "" == await hover(editor, 1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shlex
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.commands.demo import bank_manifests
 from reconciler.cli.main import main
 from tests.support.command import Command
 from tests.support.program import Program, name_tenant, write
@@ -431,21 +433,64 @@ def test_a_signal_at_the_prompt_ends_the_command(tmp_path: Path) -> None:
     assert [] == sandbox_rules()
 
 
-def test_the_demo_works_without_a_terminal(cxroute: Program) -> None:
-    """Plan, apply, no differences, drift, correction; and no file remains."""
-    assert 0 == cxroute("demo")
-    assert "Plan: 61 to create, 8 to adopt, 0 unchanged." in cxroute.out
-    assert "Applied 69 of 69" in cxroute.out
-    assert "priority  950 -> 10" in cxroute.out
-    assert "17 unmanaged rules are unchanged, byte for byte." in cxroute.out
+MOST_LINES_OF_THE_DEMO = 70
+STEPS_OF_THE_DEMO = 5
+
+
+@pytest.mark.parametrize("arguments", [(), ("--studio",)])
+def test_the_demo_works_without_a_terminal(arguments: tuple[str, ...], cxroute: Program) -> None:
+    """A small edit with its plan, apply, drift, its correction, and a broken promise; and no file remains."""
+    assert 0 == cxroute("demo", *arguments)
+    lines = cxroute.out.splitlines()
+    assert len(lines) <= MOST_LINES_OF_THE_DEMO
+    assert "" == cxroute.err
+
+    steps = [place for place, line in enumerate(lines) if re.match(r"\d\. ", line)]
+    assert STEPS_OF_THE_DEMO == len(steps)
+    for place in steps:
+        assert lines[place + 1].startswith("   Look: ")
+        assert lines[place + 2].startswith("$ cxroute ")
+
+    plan, applied, drift, restored, refused = split_steps(lines, steps)
+    assert '~ cards/pin-blocked   queue "Card Services" -> "Fraud Desk", confidence 0.7 -> 0.75' in plan
+    assert "fail" not in plan
+    assert "Plan: 1 to update, 68 unchanged." in plan
+    assert "Applied 1 of 1" in applied
+    assert "1 of 69 rules differs from the manifests" in drift
+    assert "somebody changed confidence 0.75 -> 0.7" in drift
+    assert "$ cxroute apply --only cards/pin-blocked" in restored
+    assert "Applied 1 of 1" in restored
+    assert "refused, and nothing was written" in refused
+    assert "cash withdrawals that the customer does not recognise reach the fraud desk" in refused
+    assert "CXR220" not in refused  # no route test fails, as the step says
+
     assert [] == list(Path().iterdir())
 
 
+def split_steps(lines: list[str], starts: list[int]) -> list[str]:
+    """Return the text of each step, up to the next one."""
+    ends = [*starts[1:], len(lines)]
+    return ["\n".join(lines[start:end]) for start, end in zip(starts, ends, strict=True)]
+
+
+def test_the_demo_edits_a_copy_of_the_manifests(cxroute: Program) -> None:
+    """Manifests in the folder, and the bank's own ones, stay as they are."""
+    assert 0 == cxroute("init")
+    folders = (Path("manifests"), bank_manifests())
+    before = [contents(folder) for folder in folders]
+    assert 0 == cxroute("demo")
+    assert before == [contents(folder) for folder in folders]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_markdown_of_the_sandbox_says_that_it_is_simulated(cxroute: Program) -> None:
-    """The sentence is a note of its own, and its line end is not written as an escape."""
+    """In the title, and as a sentence in the foot."""
     assert 0 == cxroute("init")
     assert 0 == cxroute("plan", "--format", "markdown")
-    note = "> [!NOTE]\n> Sandbox: everything below is simulated; no tenant was contacted.\n\n"
-    assert f"### Routing plan for `sandbox`\n\n{note}" in cxroute.out
+    assert "### Routing plan for `sandbox` (simulated)\n\n" in cxroute.out
+    assert "\n<sub>Sandbox: everything below is simulated; no tenant was contacted." in cxroute.out
     assert "\\n" not in cxroute.out
     assert "u000a" not in cxroute.out

@@ -152,8 +152,8 @@ def test_the_report_has_the_counts_in_every_format(cxroute: Program, sample: str
     assert 0 == cxroute("plan", "--replay", sample, "--report", "report", "--out", "plan.json")
     assert f"**{counted}**" in Path("report/plan.md").read_text(encoding="utf-8")
     after = Path("report/plan.md").read_text(encoding="utf-8").partition(counted)[2]
-    assert after.lstrip("*\n").startswith("| Callers | Today | After this change |\n")
-    assert "  - example: line " in after
+    assert after.lstrip("*\n").startswith("| Callers | Today | Afterwards |\n")
+    assert "<details><summary>Examples of recorded conversations</summary>\n\n- line " in after
     assert escape(counted) in Path("report/plan.html").read_text(encoding="utf-8")
     saved = json.loads(Path("report/plan.json").read_text(encoding="utf-8"))
     _, bare = cxroute.json("plan")

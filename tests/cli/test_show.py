@@ -143,6 +143,7 @@ def test_a_file_without_texts_says_how_to_make_one(saved: Program) -> None:
     assert 0 == saved("show", "saved.json", "--format", "json")
 
 
+FINDING = {"code": "CXR221", "severity": "error", "message": 'promise "x" is broken'}
 HOSTILE = "\x1b[2J<script>alert(1)</script> ](http://evil) --> `x` ::error::y\n::set-output"
 
 
@@ -163,12 +164,9 @@ def test_hostile_texts_of_a_file_stay_texts(saved: Program, form: str) -> None:
     def poison(document: dict[str, Any]) -> None:
         content = document["view"]["content"]
         causes = [each["cause_text"] for each in content["summary"]["changes"]]
-        title = content["summary"]["impact"]["title"]
-        page = content["page_impact"]["title"]
         document["view"]["content"] = content = hostile(content)
         for each, cause in zip(content["summary"]["changes"], causes, strict=True):
             each["cause_text"] = cause
-        content["summary"]["impact"]["title"], content["page_impact"]["title"] = title, page
         content["summary"]["acknowledged"] = ""
 
     change("saved.json", poison)
@@ -191,7 +189,8 @@ def test_hostile_texts_of_a_file_stay_texts(saved: Program, form: str) -> None:
     [
         lambda content: content["summary"]["changes"][0].update(cause_text="<b>x</b>"),
         lambda content: content["summary"].update(acknowledged="<img src=x>"),
-        lambda content: content["summary"]["impact"].update(title="<b>"),
+        lambda content: content["summary"]["effects"]["effects"][0].update(sign="<b>"),
+        lambda content: content["summary"].update(broken_promises=[{**FINDING, "code": "<b>"}]),
         lambda content: content["summary"].update(environment="a --> b"),
         lambda content: content["provenance"]["links"].update(run="javascript:alert(1)"),
         lambda content: content["summary"].update(counts={}),

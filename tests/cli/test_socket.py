@@ -101,7 +101,7 @@ def test_the_bank_from_the_first_plan_to_a_removed_rule(place: BankWorkspace) ->
         edit(url, "Cognigy Intent Route: pin_blocked", priority=950)
         drifted = place.run_without_waits("-e", "bank", "drift")
         assert 2 == drifted.code
-        assert "priority  100        950" in drifted.out
+        assert "\nChanged in CXone: cards/pin-blocked\n" in drifted.out
         assert 0 == place.run_without_waits("-e", "bank", "apply", "--yes").code
 
         cards = place.path / "manifests/cards.yaml"

@@ -137,7 +137,7 @@ def test_an_import_is_printed_with_the_rules_of_the_snippet(program: Program) ->
     assert EXPECTED == manifest
     assert "warning: line 7: rules do not assign prio: keep it in the script" in program.err
     assert "route as the 3 rules of the snippet, by `skill`" in program.err
-    assert "The snippet itself was run on 4 examples, in every dialect: " in program.err
+    assert "The snippet itself was run on 4 examples, in every possible dialect of Studio, " in program.err
 
 
 def test_an_import_reuses_aliases_and_free_names(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +199,7 @@ def test_the_trial_names_a_fact_on_which_a_snippet_depends(program: Program) -> 
     assert "warning: in 8 of 16 possible dialects of Studio, the snippet does not decide as its rules: " in program.err
     write("prod.yaml", ENVIRONMENT + "    dialect: {mixedIsZero: true}\n")
     assert 0 == program("studio", "import", "s.txt")
-    assert "in every dialect: it assigns the skills of the rules, where " in program.err
+    assert "in every possible dialect of Studio, and assigns the skills of the rules. This holds where " in program.err
     Path("s.txt").write_text("music = f(1)\nSELECT {\nCASE score > 2 { s = 1 }\n}", encoding="utf-8")
     assert 0 == program("studio", "import", "s.txt")
     assert "warning: the snippet itself was not run: line 1: " in program.err

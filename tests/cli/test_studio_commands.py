@@ -168,7 +168,7 @@ def test_an_edit_of_a_rule_is_drift_with_rule_and_author(desk: Desk) -> None:
     """Drift names the rule, both values and who saved last; explain, diff and test --live use the edited rule."""
     desk.edit(*EDIT)
     assert 2 == desk.run("drift")
-    for text in ("cards/lost", '"lost"', '"gone"', "last saved by Ann"):
+    for text in ("cards/lost", "changed intent lost -> gone", "last saved by Ann"):
         assert text in desk.cxroute.out
     assert 0 == desk.run("explain", "--live", "--intent", "gone", "--confidence", "0.9")
     assert 'goes to "Fraud", by cards/lost' in desk.cxroute.out
@@ -517,7 +517,7 @@ def test_doctor_reports_on_a_good_script(desk: Desk) -> None:
     assert "3 managed rules" in lines["block"][1]
     assert re.search(r"v34\.0 of the API answers; .+ saved the script last, 20\d\d-", lines["version"][1])
     assert {"rules", "owners", "operators", "etags", "names"}.isdisjoint(lines)
-    assert "api.evaluation" not in lines["untried"][1]
+    assert "api.evaluation" not in lines["writing"][1]
     assert 2 == desk.saves
 
 

@@ -70,6 +70,29 @@ def test_an_edit_keeps_comments_order_and_labels() -> None:
     assert text == edit(text, changed)
 
 
+def test_an_edit_keeps_groups() -> None:
+    """Also of an intent that gets a label, an id or another name; the bot has no groups, so a new intent has none."""
+    text = """\
+apiVersion: routing/v1
+kind: Intents
+name: bot
+intents:
+  - {name: card_lost, group: Cards} # ours
+  - name: old_name
+    id: id-7
+    group: "Card: other"
+  - pin
+"""
+    changed = bot(CARDS, BotIntent("new_name", "", "", "id-7"), BotIntent("pin"), BotIntent("cash", "Cash"))
+    edited = edit(text, changed)
+    assert "  - {name: card_lost, group: Cards, label: Card lost, id: id-1, parent: cards} # ours\n" in edited
+    assert '  - name: new_name\n    id: id-7\n    group: "Card: other"\n' in edited
+    (loaded,) = load_contents([("i.yaml", edited.encode())]).intents
+    groups = {entry.name: entry.group for entry in loaded.document.intents if not isinstance(entry, str)}
+    assert {"card_lost": "Cards", "new_name": "Card: other", "cash": None} == groups
+    assert edited == edit(edited, changed)
+
+
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_an_edit_keeps_line_ends_and_byte_order_mark(line_end: str, mark: bytes) -> None:

@@ -39,6 +39,11 @@ another text or list, 5 MiB for the replaced texts of one file, and 64 MiB for t
 Names stay in JSON, in findings and in JUnit files, and everywhere with `-v`. A label that two names share, or that is
 itself a name, is not used. A name that looks like a label is marked: `"Gold" (undeclared)`. The declared values and
 types are for checks alone (CXR207, CXR213): the platform does not enforce them, so no proof depends on them.
+
+`group` puts a value into a group, for readers alone: a list that has all values of a group is written by the group's
+name, such as `language "German" or "French"`. Rules name the values, not the group. A group cannot have the name or the
+label of a value of the same attribute (CXR132). A group of one value is written as this value. In JSON and with `-v`
+each value is written.
 """
 
 Part = dict[str, Any]

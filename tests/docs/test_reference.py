@@ -34,8 +34,11 @@ def test_the_page_of_plans_has_exactly_the_fields_of_the_schema() -> None:
 
 def _fields(part: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, bool]]:
     """Yield the path of each field, and whether its object always has it; other definitions have their own section."""
-    for inner in [*part.get("anyOf", ()), *part.get("allOf", ()), *([part["items"]] if "items" in part else [])]:
+    for inner in [*part.get("allOf", ()), *([part["items"]] if "items" in part else [])]:
         yield from _fields(inner, prefix)
+    kinds = [dict(_fields(inner, prefix)) for inner in part.get("anyOf", ()) if inner.get("type") != "null"]
+    for path in dict.fromkeys(path for kind in kinds for path in kind):
+        yield path, all(kind.get(path) for kind in kinds)
     for name, field in part.get("properties", {}).items():
         yield f"{prefix}{name}", name in part["required"]
         yield from _fields(field, f"{prefix}{name}.")

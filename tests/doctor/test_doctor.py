@@ -119,12 +119,12 @@ def test_a_good_tenant_has_only_ok_lines(start: Start, cxroute: Program) -> None
     assert {"ok"} == {state for state, _, _ in found.values()} - {"warn"}
     assert ["clock"] == [name for name, (state, _, _) in found.items() if state == "warn"], "the tenant says no time"
     expected = ["credentials", "etags", "host", "names", "network", "operators", "owners", "queues", "rules", "token"]
-    assert [*expected, "untried"] == sorted(name for name in found if name != "clock")
+    assert [*expected, "writing"] == sorted(name for name in found if name != "clock")
     assert "issued: Bearer, for 3,600 seconds" == found["token"][1]
     assert "2 rules in 1 page" == found["rules"][1]
     assert "0 managed by acme, 2 without an owner" == found["owners"][1]
     assert "live rules use equals 2" == found["operators"][1]
-    assert "routing:write" in found["untried"][1]
+    assert "routing:write" in found["writing"][1]
     assert ["token", "list", "queues", "one"] == [request.kind for request in tenant.asked]
 
 
@@ -477,3 +477,15 @@ def test_a_refused_connection_is_tried_twice() -> None:
         asyncio.run(probe.request_token())
     assert [("unreachable", 2)] == [(reply.kind, reply.attempts) for reply in probe.replies]
     assert (2, [1.0]) == (len(calls), time.slept)
+
+
+def test_what_only_a_write_can_check_is_not_ok_in_text(start: Start, cxroute: Program) -> None:
+    """The line has no status and is in no count; JSON keeps the status of before."""
+    start(live(1), live(2))
+    checks = lines(cxroute, 0)
+    assert 0 == cxroute("doctor", "-e", "prod")
+    (line,) = (line for line in cxroute.out.splitlines() if " writing " in line)
+    assert line.split()[:4] == ["writing", "not", "checked", "(a"]
+    assert "ok" == checks["writing"][0]
+    shown = [line for line in cxroute.out.splitlines() if line.startswith("  ok ")]
+    assert f"\n{len(shown)} ok, " in cxroute.out

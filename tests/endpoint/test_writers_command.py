@@ -94,7 +94,7 @@ def test_doctor_names_the_requirements_of_the_writer(cxroute: Program, writer: s
     assert (0, "ok") == (code, checks["context"]["status"])
     assert said in checks["context"]["message"]
     assert ("an administrator defines them" in (checks["context"]["advice"] or "")) == (writer[:1] == "d")
-    assert ("/custom-fields" if writer[:1] == "d" else "/signal") in checks["untried"]["message"]
+    assert ("/custom-fields" if writer[:1] == "d" else "/signal") in checks["writing"]["message"]
 
 
 def test_an_advice_is_logged_once_a_minute() -> None:

@@ -210,6 +210,32 @@ def test_a_kept_rule_is_not_drift_any_more(applied: Program) -> None:
     assert 0 == applied("plan", "--detailed-exitcode")
 
 
+def test_groups_of_values_stay_and_are_not_written_in_rules(cxroute: Program) -> None:
+    """In the same file: a rule gets the values, and the documents about values keep every byte."""
+    described = """---
+apiVersion: routing/v1
+kind: Attributes
+name: bank
+attributes: {tier: {values: {g: {label: Gold, group: Best}, p: {group: Best}, s: Silver}}} # groups
+---
+apiVersion: routing/v1
+kind: Intents
+name: bot
+intents: [{name: lost_card, group: Cards}, {name: a, group: Cards}, b]
+"""
+    write("environment.yaml", OWN.format(name="sandbox"))
+    write("cards.yaml", CARDS + described)
+    assert 0 == cxroute("apply", "--yes"), cxroute.err
+    tiers = {"type": "attribute", "attributeName": "tier", "operator": "in", "value": ["g", "p"]}
+    with TenantState.load(STATE) as state:
+        (rule,) = (one for one in state.rules() if one["name"] == LOST)
+        state.edit(rule["id"], conditions=[*rule["conditions"], tiers])
+    assert 0 == cxroute("export", "cards/lost-card", "--write"), cxroute.err
+    text = Path("manifests/cards.yaml").read_text(encoding="utf-8")
+    assert text.endswith(described)
+    assert "when: [{attribute: tier, in: [g, p]}]" in text
+
+
 def test_all_drift_is_kept_together(applied: Program) -> None:
     """With --all, in one command; without drift, the files do not change."""
     change(LOST, name="Lost: card")

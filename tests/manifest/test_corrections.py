@@ -140,6 +140,17 @@ PASTED: Final = [
         "intents: {lost: Lost card}",
         "intents: [{name: lost, label: Lost card}]",
     ),
+    (
+        "apiVersion: routing/v1\nkind: Intents\nname: bot\n@\n",
+        "intents: {lost: {label: Lost card, group: Cards}, pin: PIN}",
+        "intents: [{name: lost, label: Lost card, group: Cards}, {name: pin, label: PIN}]",
+    ),
+    (
+        f"{ATTRIBUTES}attributes: {{tier: {{@}}}}\n",
+        "values: [{name: gold, label: Gold, group: Best}, {name: top, group: Best}]",
+        "values: {gold: {label: Gold, group: Best}, top: {group: Best}}",
+    ),
+    (f"{ATTRIBUTES}attributes: {{tier: {{values: {{gold: {{@}}, top: Top}}}}}}\n", "group: [Best]", "group: Best"),
     ("apiVersion: routing/v1\nkind: Queues\nname: q\n@\n", "queues: [bags, on]", 'queues: {bags: bags, "on": "on"}'),
 ]  # the manifest around an entry, the wrong entry, and the right one; None where only its validity counts
 

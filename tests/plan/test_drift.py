@@ -22,13 +22,14 @@ from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, format_description, marker_digest
 from reconciler.model.rule import Target, make_condition
 from reconciler.plan.document import read_saved_plan as read_plan
-from reconciler.plan.drift import Acceptance, Drift, Impact, drift_to_json, find_drift
+from reconciler.plan.drift import Acceptance, Drift, drift_to_json, find_drift
+from reconciler.plan.impact import Impact
 from reconciler.plan.plan import PlanOptions, add_findings, draft_plan
+from reconciler.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
 from reconciler.render.drift_summary import acceptance_lines, unaffected_text
-from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT, UNKNOWN_NOTE
+from reconciler.render.effects import OTHERS_UNCHANGED, UNKNOWN_NOTE
 from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.slack import slack_message
-from reconciler.render.text.drift import IMPACT_TITLE
 from reconciler.render.text.environments import drift_row
 from reconciler.watch.cycle import CycleResult, count_drifted
 from tests.support.brute_force import Json
@@ -105,7 +106,7 @@ def test_drift_against_a_plain_evaluator(block: int) -> None:
         assert expected == {live.id for live in drift.in_the_way}, (seed, moved.report)
         assert bool(moved.all) is drift.unaccepted_impact.behaviour.changed, (seed, moved.report)
         text = drift_as_text(drift)
-        assert bool(moved.all) is (IMPACT_TITLE in text), (seed, text)
+        assert bool(moved.all) is (OTHERS_UNCHANGED in text), (seed, text)
         assert text.startswith("No drift.") is not drift.has_drift
         alone = RoutingDifference(tenant.wanted, [*tenant.managed, *tenant.others], tenant.evaluation)
         assert bool(alone.all) is drift_to_json(drift)["behaviour"]["changed"], (seed, alone.report)
@@ -125,7 +126,8 @@ def test_a_rule_before_all_others_is_in_the_way() -> None:
     text = drift_as_text(drift)
     assert "fix it" not in text
     assert "1 unmanaged live rule is in the way of the manifests." in text
-    assert "->" not in text
+    assert '+ "everybody"   not managed here, to "General"\n' in text
+    assert 'In the way: "everybody" (not managed)\n' in text
 
 
 @pytest.mark.parametrize(
@@ -217,11 +219,16 @@ def plain(value: Any) -> Any:
 
 
 def test_all_rules_in_the_way_are_in_the_block() -> None:
-    """Independent of the number displayed; with existing acceptances, only the entries to add."""
+    """Independent of the number displayed; with existing acceptances, only the entries to add. -v shows all."""
     others = [unmanaged(str(n), rule(f"r{n}", priority=1, targets=GENERAL)) for n in range(2, 60)]
     drift = drift_of([VIP], [LIVE_VIP, *others])
     assert 58 == len(drift.in_the_way) == len(acceptance_lines(drift)) - 2
-    assert "and 38 further rules; -v shows all of them." in drift_as_text(drift)
+    text = drift_as_text(drift)
+    assert "The lines that accept all 58 rules: -v." in text
+    assert "digest:" not in text
+    assert re.search(r'In the way: "r\d+", "r\d+", "r\d+", "r\d+", "r\d+" and 53 more\n', text)
+    assert 58 == drift_as_text(drift, verbose=True).count("digest:")
+    assert "<details><summary>The lines that accept all 58 rules</summary>" in drift_markdown(drift, TENANT, FACTS, "x")
     fewer = drift_of([VIP], [LIVE_VIP, *others], *accepted(*others[:50]))
     assert 8 == len(acceptance_lines(fewer))
     assert all(line.startswith("    - {name: r") for line in acceptance_lines(fewer))
@@ -231,26 +238,27 @@ def test_an_edit_is_displayed_in_two_columns() -> None:
     """The value of the manifests is on the left, that of CXone on the right, without an arrow."""
     off = managed("1", "cards/vip", rule(enabled=False), last_written=rule())
     drift = drift_of([VIP], [off])
-    text = drift_as_text(drift)
+    text = drift_as_text(drift, verbose=True)
     columns = [line.split() for line in text.splitlines() if line.startswith("               ") or "enabled" in line]
     assert [["manifests", "in", "CXone", "now"], ["enabled", "true", "false"]] == columns
-    assert "->" not in text
+    assert "~ cards/vip   in CXone, somebody switched it off   manifests/x.yaml:1\n" in drift_as_text(drift)
+    assert "manifests   " not in drift_as_text(drift)
     markdown = as_drift_markdown(drift.plan)
     assert "| | enabled | true | false | |" in markdown
-    assert not {"→", "->"} & set(markdown.split())
 
 
 def test_a_condition_on_one_side_has_an_empty_column() -> None:
     """The empty column shows the side."""
     bare = managed("1", "cards/vip", rule(conditions=[]), last_written=rule())
-    row = next(line for line in drift_as_text(drift_of([VIP], [bare])).splitlines() if "(none)" in line)
+    row = next(line for line in drift_as_text(drift_of([VIP], [bare]), verbose=True).splitlines() if "(none)" in line)
     assert ["condition", 'intent is "vip"', "(none)"] == [part.strip() for part in row.split("  ") if part.strip()]
 
 
 def test_values_too_wide_for_two_columns_are_below_each_other() -> None:
     """No line is wider than necessary."""
     long = managed("1", "cards/vip", replace(rule(), description="y" * 60), last_written=rule())
-    text = drift_as_text(drift_of([wanted("cards/vip", replace(rule(), description="x" * 60))], [long]))
+    drift = drift_of([wanted("cards/vip", replace(rule(), description="x" * 60))], [long])
+    text = drift_as_text(drift, verbose=True)
     assert f'        manifests     "{"x" * 60}"\n        in CXone now  "{"y" * 60}"\n' in text
 
 
@@ -260,10 +268,11 @@ def test_a_missing_rule_counts_and_is_restored() -> None:
     assert [("create", "missing", "cards/vip")] == sections(drift)
     assert 1 == count_drifted(drift.plan)
     text = drift_as_text(drift)
-    assert "Missing in CXone:\n\n  cards/vip" in text
-    assert "never applied, or deleted in CXone" in text
+    assert "- cards/vip   never applied, or deleted in CXone" in text
+    assert "Missing in CXone: cards/vip (never applied, or deleted in CXone)" in text
     assert "fix it    cxroute apply -e prod --only cards/vip\n" in text
     known = replace(drift, last_runs={address("cards/vip"): "2026-11-25T120000-prod-a1b2"})
+    assert "- cards/vip   in CXone, somebody deleted it" in drift_as_text(known)
     assert "deleted in CXone since 2026-11-25T120000-prod-a1b2" in drift_as_text(known)
     assert ["2026-11-25T120000-prod-a1b2"] == [one["since"] for one in drift_to_json(known)["changes"]]
 
@@ -291,9 +300,9 @@ def test_no_drift_reports_held_changes() -> None:
     edit = managed("1", "cards/vip", rule(conditions=[], targets=GENERAL), last_written=rule())
     drift = drift_of([wanted("cards/vip", rule(), hold=hold)], [edit])
     text = drift_as_text(drift)
-    assert text.startswith("No drift. 0 rules in prod match the manifests.\n1 change is held.\n\nHeld:\n")
+    assert text.startswith("No drift. 0 rules in prod match the manifests.\n1 change is held.\n\nHeld: cards/vip (")
     assert "not applied: held until 2026-12-01T08:00:00+01:00: incident 42" in text
-    assert 'queue      "Card Services"  "General"' in text
+    assert 'queue      "Card Services"  "General"' in drift_as_text(drift, verbose=True)
     assert drift_as_text(drift, brief=True).endswith("\n1 change is held.\n")
 
 
@@ -346,7 +355,7 @@ def test_conversations_of_selected_rules_may_go_to_another_rule() -> None:
     assert "pending" == CycleResult(started_at=NOW, plan=drift.plan, drift=drift).status
     text = drift_as_text(drift)
     assert "No drift" not in text
-    assert f'{IMPACT_TITLE}   (share of callers unknown)\n  "gold" or "vip"\n' in text
+    assert text.startswith('gold or vip move from "Card Services" to "Fraud", and 1 more move.\n')
     assert "prod: conversations go elsewhere by other rules." in drift_as_text(drift, brief=True)
 
 
@@ -412,7 +421,7 @@ def test_the_brief_form_counts_and_names() -> None:
         "Changed in CXone: cards/vip",
         "Missing in CXone: cards/gold",
         'In the way: "everybody"',
-        IMPACT_TITLE,
+        'gold or vip move from "Card Services" to "General", and 1 more move.',
     ):
         assert line in text
     assert "unmanaged:" not in text
@@ -445,8 +454,11 @@ def many_edited(last: int, *, ours: bool) -> Drift:
 def test_equal_edits_are_displayed_once(ours: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """Three rules with one edit are one entry with their addresses, in text and issue; another edit is separate."""
     drift = many_edited(4, ours=ours)
-    assert "  3 rules\n      cards/r0, cards/r1, cards/r2\n" in drift_as_text(drift)
-    assert "  cards/r3" in drift_as_text(drift)
+    text = drift_as_text(drift)
+    cause = "not applied yet:" if ours else "in CXone, somebody changed"
+    assert f"~ cards/r0, cards/r1, cards/r2   {cause} queue " in text
+    assert f"~ cards/r3   {cause} queue " in text
+    assert "  3 rules\n      cards/r0, cards/r1, cards/r2\n" in drift_as_text(drift, verbose=True)
     issue = as_drift_markdown(drift.plan)
     assert "<details><summary>3 rules</summary>`cards/r0`, `cards/r1`, `cards/r2`</details>" in issue
     assert "| `cards/r3` |" in issue
@@ -479,7 +491,8 @@ def bounded(drift: Drift, *, rows: bool) -> Drift:
     """Return the drift with some conversations not analysed."""
     found = drift.unaccepted_impact.behaviour if rows else BehaviourChange(regions=())
     unknown = replace(found, undecided=((Clause(intent_is("x")),),))
-    return replace(drift, unaccepted_impact=Impact(unknown), full_impact=Impact(unknown))
+    impact = Impact(unknown, drift.unaccepted_impact.edits)
+    return replace(drift, unaccepted_impact=impact, full_impact=impact)
 
 
 def test_unknown_conversations_are_not_called_proven() -> None:
@@ -488,7 +501,7 @@ def test_unknown_conversations_are_not_called_proven() -> None:
     assert NO_IMPACT == unaffected_text(known)
     assert NO_KNOWN_IMPACT == unaffected_text(bounded(known, rows=False))
     text = drift_as_text(bounded(edited, rows=True))
-    assert f'{UNKNOWN_NOTE}\n  "x"\n' in text
+    assert f"{UNKNOWN_NOTE}\n  x\n" in text
     assert "Not known" not in drift_as_text(edited)
     for drift in (bounded(edited, rows=True), bounded(edited, rows=False)):
         assert "proven" not in drift_markdown(drift, TENANT, FACTS, "cxroute apply")
@@ -496,24 +509,24 @@ def test_unknown_conversations_are_not_called_proven() -> None:
 
 @pytest.mark.parametrize("rows", [True, False])
 def test_a_result_that_depends_on_a_known_type_says_so(rows: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """Below the rows, or below the sentence that no conversation moves; in text and issue."""
+    """With -v, and in the issue."""
     reworded = managed("1", "cards/vip", rule(description="reworded"), last_written=rule())
     drift = many_edited(2, ours=False) if rows else drift_of([VIP], [reworded])
     rests = replace(drift.unaccepted_impact.behaviour, rests_on={"cognigyConfidence": SHARE})
-    resting = replace(drift, unaccepted_impact=Impact(rests))
-    for told in (drift_as_text(resting), drift_markdown(resting, TENANT, FACTS, "cxroute apply")):
+    resting = replace(drift, unaccepted_impact=Impact(rests, drift.unaccepted_impact.edits))
+    for told in (drift_as_text(resting, verbose=True), drift_markdown(resting, TENANT, FACTS, "cxroute apply")):
         assert "This holds where confidence is" in told
     assert "This holds where" not in drift_as_text(drift)
 
 
 def test_of_many_rows_and_rules_some_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The issue names the file with all of them, the terminal names the option."""
+    """The terminal has the flows; the issue names the file with all rules."""
     monkeypatch.setattr("reconciler.render.markdown.drift._MAX_ITEMS", 10)
     changes = [Change(f"r{n}", f"q{n % 7}") for n in range(25)]
     drift = drift_of([one.wanted for one in changes], [one.live for one in changes])
     issue, text = drift_markdown(drift, TENANT, FACTS, "cxroute apply"), drift_as_text(drift)
-    assert "; -v shows all of them.\n" in text
-    assert re.search(r"and \d+ more rows?: see drift.json", issue)
+    assert "  and 5 more flows\n" in text or text.count(" -> ") <= 8
+    assert text.startswith("4 intents move from")
     assert "and 15 further rules: see drift.json." in issue
 
 

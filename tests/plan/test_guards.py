@@ -15,6 +15,7 @@ from reconciler.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Target
 from reconciler.plan.guards import check_guards, freeze_reason, guard_refusals, lift_guards
+from reconciler.plan.impact import Impact
 from reconciler.plan.plan import Plan, PlanOptions, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.traffic.sample import read_traffic
@@ -320,7 +321,7 @@ def test_an_unproven_order_needs_a_reason() -> None:
 def test_an_incomplete_analysis_is_not_ok() -> None:
     """Beyond the bound of work the impact is unknown, so the guards of conversations refuse."""
     made = foreseen(desired(), [], "intent,count\nx,1\n")
-    bounded = replace(made, behaviour=BehaviourChange(regions=(), undecided=((Clause(intent_is("x")),),)))
+    bounded = replace(made, impact=Impact(BehaviourChange(regions=(), undecided=((Clause(intent_is("x")),),))))
     limits = {"protected": ["cards/x"], "traffic": {"percent": 5}}
     assert ["protected", "unrouted", "traffic"] == refused(check_guards(bounded, environment(guard=limits)))
 

@@ -50,3 +50,19 @@ def test_a_leftover_copy_is_deleted_first_only_with_a_complete_proof(monkeypatch
     assert (address("cards/b"),) == stopped.unproven
     calls = [step.call for wave in stopped.steps for step in wave]
     assert "delete" not in calls[:1]
+
+
+def test_a_leftover_copy_is_the_cause_of_what_it_moves() -> None:
+    """The rule itself does not change, and neither does the endpoint's fallback."""
+    everything = rule("a", conditions=[], priority=20, targets=FRAUD)
+    temporary = replace(rule("x", conditions=[intent_is("y")], priority=10, targets=GENERAL), name="(next) a")
+    marker = Marker(OWNER, address("cards/a"), marker_digest(temporary), copy=True)
+    raw = {"id": "left", "name": temporary.name, "description": format_description(temporary, marker)}
+    state = live(managed("id-a", "cards/a", everything), LiveRule("left", temporary, marker, raw))
+
+    made = schedule.predict_impact(draft_plan(desired(wanted("cards/a", everything)), state, PlanOptions(), NOW))
+
+    assert made.impact
+    (effect,) = made.impact.behaviour.effects
+    (edited,) = (made.impact.edits[number] for number in effect.edits)
+    assert ("delete", f"(next) {OWNER}/cards/a", True) == (edited.action, edited.entry.name, edited.is_copy)

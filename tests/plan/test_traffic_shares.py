@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 
 from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.diff.effects import EditSet
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.rule import Rule, Target, make_condition
+from reconciler.plan.edits import edits_of_lists
 from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact, measure_traffic, split_distance
+from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import at_least, intent_is, rule
 
@@ -23,7 +26,14 @@ ALL = rule("all", priority=9, conditions=[], targets=GENERAL)
 def moved(old: list[Rule], new: list[Rule], csv: str) -> TrafficImpact:
     sample = read_traffic(csv.encode(), "t.csv", BotAttributes())
     before, after = (order_entries(RoutingEntry(name=one.name, rule=one) for one in rules) for rules in (old, new))
-    return measure_traffic(compare_behaviour(before, after), before, after, sample)
+    edits = edits_of_lists(before, after, Labels(), words="plan")
+    change = compare_behaviour(before, after, edited=EditSet([one.edit for one in edits]))
+    return measure_traffic(change, before, after, sample)
+
+
+def rows_of(impact: TrafficImpact) -> list[ShareRange]:
+    """Return the shares of the rows of all effects."""
+    return [row for effect in impact.effects for row in effect.rows]
 
 
 def test_a_complete_row_is_counted_exactly() -> None:
@@ -74,19 +84,14 @@ def test_a_row_in_several_regions_counts_once() -> None:
     assert 100.0 == found.total.most
 
 
-def test_a_row_moves_what_its_regions_move() -> None:
-    """One row with two origins: each conversation counts by the distance of its own origin from the destination."""
+def test_an_effect_moves_what_its_rows_move() -> None:
+    """Two rows: each conversation counts by the distance of its own origin from the destination."""
     half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
     found = moved([SURE, half, ALL], [ALL], "intent,confidence,count\nx,0.9,30\nx,0.5,20\ny,0.9,50\n")
     assert (ShareRange(30.0, 30.0), ShareRange(10.0, 10.0)) == found.regions
-    assert (ShareRange(40.0, 40.0),) == found.rows
+    assert [ShareRange(10.0, 10.0), ShareRange(30.0, 30.0)] == sorted(rows_of(found), key=lambda share: share.most)
+    assert 40.0 == sum(effect.total.most for effect in found.effects)
     assert ShareRange(40.0, 40.0) == found.total
-
-
-def test_an_undecided_row_has_bounds() -> None:
-    """Without confidences: at least the half that the split moves, at most every conversation of the intent."""
-    half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
-    assert (ShareRange(30.0, 60.0),) == moved([SURE, half, ALL], [ALL], "intent,count\nx,60\ny,40\n").rows
 
 
 def test_the_balance_has_the_share_of_each_queue() -> None:
@@ -106,7 +111,7 @@ def test_a_row_moves_no_more_than_its_own_regions() -> None:
     """Conversations of one intent go to two destinations: each row has its own bounds."""
     half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
     assert {ShareRange(0.0, 60.0), ShareRange(0.0, 30.0)} == set(
-        moved([ALL], [SURE, half, ALL], "intent,count\nx,60\ny,40\n").rows
+        rows_of(moved([ALL], [SURE, half, ALL], "intent,count\nx,60\ny,40\n"))
     )
 
 

@@ -12,9 +12,13 @@ from typing import Any
 import pytest
 
 from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.diff.effects import EditSet
 from reconciler.behaviour.routing_entry import order_entries
-from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.plan.behaviour_json import impact_to_json
+from reconciler.plan.edits import edits_of_lists
+from reconciler.plan.impact import Impact
 from reconciler.plan.traffic_shares import measure_traffic
+from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.support.brute_force import Destination, destination, inputs_for, is_supported, winner
 from tests.support.brute_force_checks import QUEUES, holds_where
@@ -55,18 +59,29 @@ def distance(one: Destination, other: Destination) -> Fraction:
     )
 
 
+def _is_in(row: dict[str, Any], rules: dict[str, Any], one: dict[str, Any]) -> bool:
+    earlier = [rules[name]["conditions"] for name in row["earlier"]]
+    return holds_where(row["where"], earlier, (one, {}))
+
+
 def check(pair: RulePair, sample: TrafficSample, axes: dict[str, list[Any]], steps: int | None) -> None:
     before, after = (order_entries(entries(rules), pair.evaluation) for rules in (pair.old, pair.new))
-    behaviour = compare_behaviour(before, after, pair.evaluation, steps)
+    edits = edits_of_lists(before, after, Labels(), words="plan")
+    edited = EditSet([one.edit for one in edits])
+    behaviour = compare_behaviour(before, after, pair.evaluation, steps, edited=edited)
     moved = measure_traffic(behaviour, before, after, sample)
-    rows = behaviour_to_json(behaviour, QUEUES, moved)["summary"]["rows"]
+    document = impact_to_json(Impact(behaviour, edits, moved), QUEUES)
     ways = [[_way(pair, one) for one in conversations(row, axes)] for row in sample.rows]
-    for row, share in zip(rows, moved.rows, strict=True):
-        amounts = [
-            [distance(old, new) if holds_where(row["where"], row["except"], (one, {})) else 0 for one, old, new in way]
-            for way in ways
-        ]
-        bounded(sample, amounts, share.least, share.most, f"{pair} {row}")
+    for effect in document["effects"]:
+        for rows, share in [*(([row], row["share"]) for row in effect["rows"]), (effect["rows"], effect["share"])]:
+            amounts = [
+                [
+                    distance(old, new) if any(_is_in(row, document["rules"], one) for row in rows) else 0
+                    for one, old, new in way
+                ]
+                for way in ways
+            ]
+            bounded(sample, amounts, share["least"], share["most"], f"{pair} {rows}")
     if behaviour.complete:  # otherwise conversations that are not known to move may move, too
         all_ways = [[distance(old, new) for _, old, new in way] for way in ways]
         bounded(sample, all_ways, moved.total.least, moved.total.most)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from unittest.mock import patch
@@ -22,6 +23,7 @@ from tests.support.plan_formats import as_markdown
 from tests.support.plans import large_plan, summary_of, with_unproven_regions
 from tests.support.work_bounds import takes_at_most
 
+HEADS = (["Callers", "Today", "Afterwards"], ["Today", "Afterwards", "Intents", "Rules"])
 WIDE = "\U0001f600" * 40
 LADEN = pytest.mark.parametrize("name", ["", "| `a` [b] ", WIDE], ids=["plain", "hostile", "wide"])
 
@@ -29,7 +31,7 @@ LADEN = pytest.mark.parametrize("name", ["", "| `a` [b] ", WIDE], ids=["plain", 
 @LADEN
 @pytest.mark.parametrize("count", [5, 60, 200, 1_000])
 def test_a_comment_of_any_plan_fits(count: int, name: str) -> None:
-    """60,000 characters and 200,000 bytes hold the counts, the refusals and the impact of any plan."""
+    """60,000 characters and 200,000 bytes hold the counts, the refusals and the effects of any plan."""
     text = as_markdown(large_plan(count, name))
     assert len(text) <= MAX_CHARACTERS
     assert len(text.encode()) <= MAX_BYTES
@@ -41,7 +43,7 @@ def test_ten_thousand_changes_fit() -> None:
     text = as_markdown(large_plan(10_000))
     assert len(text) <= MAX_CHARACTERS
     says_the_main_things(text, 10_000)
-    assert "further rules: see the report." in text
+    assert re.search(r"and [0-9,]+ more rows: see the report.", text)
 
 
 @pytest.mark.parametrize("level", range(len(DETAIL_LEVELS)))
@@ -50,7 +52,9 @@ def test_each_level_has_the_main_parts(level: int, name: str) -> None:
     """With room for exactly one level of detail, the comment is that level, or a more detailed one of that length."""
     made = summary_of(large_plan(200, name))
     wanted = written(made, DETAIL_LEVELS[level])
-    text = render_markdown(*made, characters=len(wanted), size=len(wanted.encode()))
+    unhurried = tuple(replace(one, wanted=MAX_BYTES) for one in DETAIL_LEVELS)
+    with patch.object(comment, "DETAIL_LEVELS", unhurried):
+        text = render_markdown(*made, characters=len(wanted), size=len(wanted.encode()))
     assert len(text) <= len(wanted)
     assert text in [written(made, one) for one in DETAIL_LEVELS[: level + 1]]
     says_the_main_things(text, 200)
@@ -73,11 +77,11 @@ def test_a_thousand_changes_are_written_quickly() -> None:
 
 
 def test_less_detail_is_shorter() -> None:
-    """Each level of detail omits more than the level before."""
+    """Each level of detail omits more than the level before, or accepts a longer comment."""
     made = summary_of(large_plan(1_000))
     sizes = [len(written(made, level)) for level in DETAIL_LEVELS]
     assert sorted(sizes, reverse=True) == sizes
-    assert len(DETAIL_LEVELS) == len(set(sizes))
+    assert len(DETAIL_LEVELS) - 1 == len(set(sizes))
 
 
 @pytest.mark.parametrize("sign", ["|", "`", "[", "@", "\U0001f600", "a b "])
@@ -96,13 +100,13 @@ def test_the_longest_names_fit(sign: str) -> None:
 
 
 def says_the_main_things(text: str, count: int) -> None:
-    """Return whether the impact is before the refusals, and these before the number of changed rules."""
+    """Assert that the refusals are before the effects, and these before the number of changed rules."""
     page = parse_as_github(text)
     assert [] == page.unclosed
-    assert ["Callers", "Today", "After this change"] == page.rows()[0][0]
-    assert len(page.rows()[0]) > 3
+    assert page.rows()[0][0] in HEADS
     created, deleted = (sum(1 for n in range(count) if n % 6 == rest) for rest in (1, 0))
-    said = ["Who is affected", "Apply will refuse this plan", f"deletes {deleted} of", f"{created:,} to create"]
+    head = f"| {page.rows()[0][0][0]} | "
+    said = ["Apply will refuse this plan", f"deletes {deleted} of", head, f"{created:,} to create", "guard.allow"]
     assert sorted(map(text.index, said)) == [text.index(one) for one in said]
     assert f"{count - created - deleted:,} to update, {deleted:,} to delete" in page.text_inside("strong")
 

@@ -69,11 +69,11 @@ def test_a_row_has_the_changes_and_the_conflicts(name: str) -> None:
 
 def test_the_impact_is_a_count_or_not_known() -> None:
     """With the share of the sample, if there is one; a plan without analysis is "not known"."""
-    cases, _, share = planned_row(differing()).impact.partition(", ")
-    assert cases.endswith(" cases")
-    assert share.endswith("of October 2026")
-    assert "not known" == planned_row(differing(behaviour=None)).impact
-    assert "not known" == planned_row(with_unproven_regions(differing(behaviour=None, traffic_impact=None), ())).impact
+    effects, _, share = planned_row(differing()).impact.partition(", ")
+    assert effects.endswith(" effects")
+    assert share.endswith(" % of callers")
+    assert "not known" == planned_row(differing(impact=None)).impact
+    assert "not known" == planned_row(with_unproven_regions(differing(impact=None), ())).impact
 
 
 def test_a_plan_with_only_a_clean_up() -> None:
@@ -105,7 +105,7 @@ def test_a_row_has_the_result_of_an_apply() -> None:
 
 
 TABLE = [
-    EnvironmentRow(environment="prod-apac", changes="2 create", impact="2 cases", status="differs"),
+    EnvironmentRow(environment="prod-apac", changes="2 create", impact="2 effects", status="differs"),
     EnvironmentRow(environment="prod-emea", changes="none", impact="none", status="same"),
     EnvironmentRow(
         environment="prod-|us",
@@ -124,7 +124,7 @@ def test_the_table_reads_like_this() -> None:
 Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not fully applied, 1 failed
 
   environment  changes   who is affected
-  prod-apac    2 create  2 cases
+  prod-apac    2 create  2 effects
   prod-emea    none      none             nothing to do
   prod-|us     1 update  none             applied 0 of 1; HTTP 403 <b>\\u001b[31m
   prod-x       1 update  none             {"x" * 67}...
@@ -134,7 +134,7 @@ Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not fully appli
 
 | Environment | Changes | Who is affected | |
 |---|---|---|---|
-| `prod-apac` | 2 create | 2 cases |  |
+| `prod-apac` | 2 create | 2 effects |  |
 | `prod-emea` | none | none | nothing to do |
 | `prod-\\|us` | 1 update | none | applied 0 of 1; HTTP 403 `<b>\\u001b[31m` |
 | `prod-x` | 1 update | none | {"x" * 67}... |

@@ -20,7 +20,7 @@ from reconciler.render.summary import summarize_plan
 from tests.support.builders import address, at_least, intent_is, managed, rule, wanted
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES
 from tests.support.parsed_html import parse_as_github, parse_html
-from tests.support.plan_formats import as_drift_markdown, as_html, as_markdown, as_text
+from tests.support.plan_formats import as_details, as_drift_markdown, as_html, as_markdown, as_whole_markdown
 from tests.support.plans import assessed_plan
 
 LONG = [f"value {n}" for n in range(12)]
@@ -53,17 +53,17 @@ def grouped(made: Plan) -> list[list[str]]:
 
 
 def test_many_equal_edits_are_one_line() -> None:
-    """In the words of semantics "Rows"; -v names every rule; JSON and totals are per rule."""
+    """In the words of semantics "Effects"; -v names every rule; JSON and totals are per rule."""
     made = edited(*raised(22))
     assert (
         "\n  ~ 22 rules: confidence >= 0.6 -> >= 0.7\n      cards/r0, cards/r1, cards/r10 and 19 more\n\n"
-        in as_text(made)
+        in as_details(made)
     )
-    assert "Plan: 22 to update, 0 unchanged.\n" in as_text(made)
+    assert "Plan: 22 to update, 0 unchanged.\n" in as_details(made)
     assert 22 == len(plan_to_json(made)["changes"])
-    row = next(row for row in parse_as_github(as_markdown(made)).rows()[1] if row[0] == "~\u00a0update")
-    assert (True, "confidence ≥ 0.6 → ≥ 0.7") == (row[1].startswith("22 rules"), row[2])
-    assert all(f"cards/r{n}" in row[1] for n in range(22))
+    comment = parse_as_github(as_markdown(made))
+    assert ["~ 22 rules of cards/ confidence 0.6 → 0.7", "", ""] == comment.rows()[0][1]
+    assert all(f"cards/r{n}" in comment.text_inside("details", "li") for n in range(22))
     text = as_html(made)
     assert ["22"] == [one["data-rules"] for one in parse_html(text).all("article")]
     assert all(f"<li><code>cards/r{n}</code>" in text for n in range(22))
@@ -88,7 +88,7 @@ def test_descriptions_may_differ_outside_the_edit() -> None:
     assert [["r0", "r1", "r2"]] == grouped(made)
     assert (
         '\n  ~ 3 rules\n      description  "Cards" -> "Fraud"\n      queue        "Card Services" -> "Fraud"\n'
-        in as_text(made)
+        in as_details(made)
     )
     other = replace(moves[2][1], description="Routes i2 to Fraud, for now")
     assert [] == grouped(edited(*moves[:2], (moves[2][0], other)))
@@ -109,7 +109,7 @@ def test_descriptions_may_differ_outside_the_edit() -> None:
 def test_a_different_edit_is_not_hidden(other: tuple[Rule, Rule]) -> None:
     """By a value, by one more field."""
     assert [["r0", "r1", "r2"]] == grouped(edited(*raised(3), other))
-    assert "cards/r3   manifests/x.yaml:1" in as_text(edited(*raised(3), other))
+    assert "cards/r3   manifests/x.yaml:1" in as_details(edited(*raised(3), other))
 
 
 def test_texts_that_reports_cut_are_compared_completely() -> None:
@@ -157,7 +157,7 @@ def test_grouping_loses_no_rule_and_joins_only_equal_edits(pairs: list[tuple[dic
         }
         assert 1 == len(fields)
         assert len(group) == 1 or len(group) >= MIN_GROUP
-    text = as_text(made)
+    text = as_details(made)
     assert all(
         f"cards/r{n}" in text or re.search(r"and \d+ more", text)
         for n, _ in enumerate(pairs)
@@ -185,8 +185,8 @@ def test_hostile_values_in_a_group_are_text(name: str) -> None:
 
     odd, usual = made(name), made("Billing")
     assert [["r0", "r1", "r2", "r3"]] == grouped(odd)
-    assert CONTROL_CHARACTERS.search(as_text(odd)) is None
-    for form in (as_markdown, as_drift_markdown):
+    assert CONTROL_CHARACTERS.search(as_details(odd)) is None
+    for form in (as_whole_markdown, as_drift_markdown):
         shapes = [[tag for tag in parse_as_github(form(one)).shape if tag.strip("/") != "code"] for one in (usual, odd)]
         assert shapes[0] == shapes[1]
     tags = [[tag for tag, _ in parse_html(as_html(one)).tags if tag != "code"] for one in (usual, odd)]

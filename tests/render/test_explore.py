@@ -147,6 +147,18 @@ def test_labels_stand_in_the_table_and_names_in_the_data() -> None:
     assert [[0, "equals", "g"]] == explore_data(page)["conditions"]
 
 
+def test_groups_stand_in_the_table_and_values_in_the_data() -> None:
+    """A cell with all values of a group has its name; the script gets the values of each group, for the search."""
+    listed = [RoutingEntry(name="x", rule=rule("x", conditions=[make_condition("tier", "in", ["g", "p", "s"])]))]
+    groups = {"tier": {"Best": frozenset({"p", "g"})}}
+    page = page_of(listed, labels=Labels({INTENT: "intent"}, {("tier", "s"): "Silver"}, groups))
+    (_, row) = parse_html(html_of(page)).rows()[0]
+    assert 'is one of "Best", "Silver"' == row[2]
+    data = explore_data(page)
+    assert [[0, "in", ["g", "p", "s"]]] == data["conditions"]
+    assert [["tier", "Best", ["g", "p"]]] == data["groups"]
+
+
 def test_ten_thousand_rules_fit() -> None:
     """In 3 MB, with links and shares."""
     assert len(html_of(large_page(10_000)).encode()) <= 3_000_000
@@ -255,10 +267,11 @@ def test_the_sides_of_a_plan_have_its_shares_and_promises() -> None:
     )
     made = plan_of_everything()
     made = check_guards(replace(made, desired=replace(made.desired, promises=(stated,))), environment())
-    assert made.traffic_impact
+    assert made.impact
+    assert made.impact.traffic
     today, after = build_plan_sides(made)
     for side in (today, after):
-        assert rule_shares(side.entries, made.desired, made.traffic_impact.sample) == side.shares
+        assert rule_shares(side.entries, made.desired, made.impact.traffic.sample) == side.shares
         assert run_promises(made.desired, side.entries, made.queue_names) == side.promises
     assert today.shares != after.shares
     assert today.promises != after.promises

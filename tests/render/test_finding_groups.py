@@ -143,7 +143,7 @@ def test_one_unmanaged_rule_is_one_finding(cxroute: Program) -> None:
 
 @pytest.mark.usefixtures("elsewhere")
 def test_an_undo_is_one_finding(cxroute: Program) -> None:
-    """The difference to the manifests has one cause for all undone changes; the finding has the suggested hold once."""
+    """The difference to the manifests has one cause for all undone changes; the finding counts them."""
     rules()
     assert 0 == cxroute("apply", "--yes")
     rules(confidence=0.7, catch_all="{key: rest, when: [], queue: Q0, priority: 900}")
@@ -152,8 +152,8 @@ def test_an_undo_is_one_finding(cxroute: Program) -> None:
     _, form = cxroute.json("plan", "--undo", run)
     (finding,) = form["findings"]
     assert ("CXR310", {*ADDRESSES, "air/rest"}) == (finding["code"], {*finding["addresses"]})
-    assert "would make 30 of these changes again" in finding["message"]
-    assert 1 == finding["message"].count("hold: {until:")
+    assert finding["message"].startswith("the next apply would make these 30 changes again")
+    assert 1 == finding["message"].count("revert the commit first")
 
 
 @pytest.mark.usefixtures("elsewhere")
@@ -192,12 +192,14 @@ def test_rules_without_a_result_are_one_finding(tmp_path: Path) -> None:
 
 
 def test_a_finding_about_several_rules_is_near_if_one_of_them_changes() -> None:
-    """It is visible in the comment; a finding about other rules only is collapsed."""
+    """The closed part of the comment begins with it; a finding about other rules only comes later."""
     changed = replace(several(1)[0], address=address("cards/both"))
-    assert "> - **CXR202** 3 rules: never reached" in as_markdown(
-        add_findings(plan_of_everything(), [*several(2), changed])
-    )
-    assert "\n- **CXR202** 3 rules: never reached" in as_markdown(add_findings(plan_of_everything(), several(3)))
+    item = "- **CXR202** 3 rules: never reached"
+    near = as_markdown(add_findings(plan_of_everything(), [*several(2), changed]))
+    far = as_markdown(add_findings(plan_of_everything(), several(3)))
+    assert near.index("**2 warnings about changed rules**") < near.index(item) < near.index("**1 further note**")
+    assert far.index("**1 warning about changed rules**") < far.index("**1 warning about unchanged rules**")
+    assert far.index("**1 warning about unchanged rules**") < far.index(item)
 
 
 def test_a_finding_without_rules_lists_places() -> None:

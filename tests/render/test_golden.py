@@ -13,9 +13,11 @@ import pytest
 
 from reconciler.plan import document as saved_plan
 from reconciler.plan.plan import Plan
-from reconciler.render.impact import OTHERS_UNCHANGED
-from tests.support.parsed_html import Page, parse_as_github, parse_html
-from tests.support.plan_formats import FORMS, as_html, as_json, as_markdown, as_text
+from reconciler.render.effects import OTHERS_UNCHANGED
+from tests.support.effect_tables import plain as squeezed
+from tests.support.effect_tables import read_tables, told_tables
+from tests.support.parsed_html import parse_as_github, parse_html
+from tests.support.plan_formats import FORMS, as_details, as_html, as_json, as_markdown, as_text
 from tests.support.plans import empty_plan, plan_of_everything, plan_of_many, summary_of
 
 GOLDEN: Final = Path(__file__).parents[1] / "golden"
@@ -63,29 +65,25 @@ def test_every_format_has_the_same_counts(build: Callable[[], Plan]) -> None:
 
 
 @PLAN
-def test_every_format_has_the_impact_in_the_same_words(build: Callable[[], Plan]) -> None:
-    """Callers, origin, destination and share of each row, in one order; the unknown cases; the proof for all others."""
+def test_every_format_has_the_effects_in_the_same_words(build: Callable[[], Plan]) -> None:
+    """Each edit, its rows and notes, in one order; the unknown cases; the proof for all others."""
     made = build()
-    who = summary_of(made)[0].impact
-    cases = (
-        [[plain(one) for one in (case.callers, case.origin, case.destination, case.share) if one] for case in who.cases]
-        if who
-        else []
-    )
-    comment, report, text = parse_as_github(as_markdown(made)), parse_html(as_html(made)), plain(as_text(made))
-    assert cases == rows(comment)
-    assert cases == rows(report)
-    for case in cases:
-        assert f"{case[0]}" in text
-        assert f"{case[1]} → {case[2]}" in text
-    for said in [OTHERS_UNCHANGED, *(who.unknown if who else ())]:
-        present = bool(who and (said != OTHERS_UNCHANGED or (who.cases and not who.unknown)))
+    effects = summary_of(made)[0].effects
+    comment, report, text = parse_as_github(as_markdown(made)), parse_html(as_html(made)), squeezed(as_text(made))
+    assert told_tables(effects, short=True) == read_tables(comment)
+    assert told_tables(effects, short=False) == read_tables(report)
+    for row in effects.rows if effects and not effects.flows else ():
+        assert squeezed(row.short_callers) in text
+        assert squeezed(row.short_route) in text
+
+    for said in [OTHERS_UNCHANGED, *(effects.unknown if effects else ())]:
+        present = bool(effects and (said != OTHERS_UNCHANGED or effects.closing))
         for form in (
-            plain(comment.text_inside("p") + comment.text_inside("li")),
-            plain(report.text_inside("section")),
+            squeezed(comment.text_inside("p") + comment.text_inside("li")),
+            squeezed(report.text_inside("section")),
             text,
         ):
-            assert present is (plain(said) in form)
+            assert present is (squeezed(said) in form)
 
 
 @PLAN
@@ -98,14 +96,8 @@ def test_every_format_has_the_same_refusals_and_findings(build: Callable[[], Pla
     said += [text for one in telling.lifted_guards for text in (one.message, one.reason)]
     said += [change.note.removeprefix("not applied: ") for change in telling.held_changes]
     comment, report = parse_as_github(as_markdown(made)), parse_html(as_html(made))
-    for form in (as_text(made), "".join(comment.texts_outside("pre")), report.text_inside("main")):
+    for form in (as_details(made), "".join(comment.texts_outside("pre")), report.text_inside("main")):
         assert [] == [one for one in said if plain(one) not in plain(form)]
-
-
-def rows(read: Page) -> list[list[str]]:
-    """Return the rows of the impact table, if there is one, without the collapsed part of a cell."""
-    tables = [table for table in read.rows() if table[0][0] == "Callers"]
-    return [[plain(cell.split("\nexample")[0]) for cell in row] for row in tables[0][1:]] if tables else []
 
 
 def plain(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
@@ -11,19 +12,20 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.desired.desired import labels_of
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Condition, Rule
+from reconciler.plan.words import ALL_VALUES
 from reconciler.render.colour import no_style
-from reconciler.render.impact import ALL_ROWS, summarize_impact
-from reconciler.render.text.behaviour import impact_lines
+from reconciler.render.effects import summarize_effects
+from reconciler.render.text.effects import effects_lines
 from reconciler.text.escape import quote
 from reconciler.text.phrases import Labels, condition_phrase, conversation_phrase, rule_phrase
 from tests.support.brute_force_checks import QUEUES
 from tests.support.builders import LABELS
 from tests.support.grown_pairs import generate_pair
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.support.impacts import compare_lists, effect_rows
 from tests.support.parsed_html import parse_as_github, parse_html
 from tests.support.plan_formats import FORMS, as_html, as_json, as_markdown
 from tests.support.plans import hostile_plan, plan_of_everything
@@ -99,6 +101,11 @@ def with_names(text: str, labels: Labels) -> str:
     return text
 
 
+def without_layout(text: str) -> str:
+    """Return a text without quotes and columns: a label may be plain where its name is not."""
+    return " ".join(re.sub(r'["`]|</?code>|&#34;|&quot;|\\\\', "", text).split())
+
+
 @pytest.mark.parametrize("grow", [a_pair, generate_pair])
 def test_rows_with_labels_are_those_with_names(grow: object) -> None:
     """For random changes of rules: the same rows and rules, in the same order, with each name replaced."""
@@ -109,18 +116,18 @@ def test_rows_with_labels_are_those_with_names(grow: object) -> None:
         pair = grow(random)
         rules = [entry.rule for entry in chain(entries(pair.old), entries(pair.new))]
         labels, names = some_labels(random, rules, SHORT), Labels(SHORT)
-        change = compare_behaviour(entries(pair.old), entries(pair.new), pair.evaluation)
+        impact = compare_lists(entries(pair.old), entries(pair.new), pair.evaluation)
         texts = [
             "\n".join(
                 [
-                    *impact_lines(summarize_impact(change, QUEUES, each, limit=ALL_ROWS), no_style),
+                    *effects_lines(summarize_effects(impact, QUEUES, each, values=ALL_VALUES), no_style, verbose=True),
                     *(rule_phrase(one, QUEUES, each) for one in rules),
-                    *(conversation_phrase(row.example.attributes, each) for row in change.rows),
+                    *(conversation_phrase(row.example.attributes, each) for row in effect_rows(impact)),
                 ]
             )
             for each in (labels, names)
         ]
-        assert texts[1] == with_names(texts[0], labels)
+        assert without_layout(texts[1]) == without_layout(with_names(texts[0], labels))
         labelled += texts[0] != texts[1]
     assert labelled > PAIRS // 2
 
@@ -131,7 +138,7 @@ def test_every_format_shows_labels_and_json_names() -> None:
     rules = [*(one.rule for one in plain.desired.rules.values()), *(one.rule for one in plain.live.rules)]
     made = replace(plain, labels=some_labels(Random(1), rules, {**LABELS.short}))
     for name, form in FORMS.items():
-        assert form(plain) == with_names(form(made), made.labels), name
+        assert without_layout(form(plain)) == without_layout(with_names(form(made), made.labels)), name
         assert (name == "json") is (form(plain) == form(made)), name
     assert as_json(plain) == as_json(made)
 
@@ -229,6 +236,6 @@ def test_diff_shows_the_labels_of_both_sides(cxroute: Program) -> None:
     write("staging.yaml", ENVIRONMENT.replace("prod", "staging").replace("acme", "other"))
     write("more.yaml", MORE)
     assert 0 == cxroute("diff", "manifests:staging", "manifests:prod")
-    assert '"Lost or stolen card", Customer tier "Basic": "Cards" -> "Fraud"' in cxroute.out
+    assert '"Lost or stolen card", Customer tier Basic   "Cards" -> "Fraud"' in cxroute.out
     assert 0 == cxroute("diff", "manifests:staging", "manifests:prod", "-v")
-    assert '"lost_or_stolen_card", customerTier "basic": "Cards" -> "Fraud"' in cxroute.out
+    assert '"lost_or_stolen_card", customerTier basic   "Cards" -> "Fraud"' in cxroute.out

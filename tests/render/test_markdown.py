@@ -15,11 +15,11 @@ from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.provenance import SourceLinks
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import Page, parse_as_github
-from tests.support.plan_formats import as_drift_markdown, as_markdown
+from tests.support.plan_formats import as_drift_markdown, as_markdown, as_whole_markdown
 from tests.support.plans import FACTS, ORIGIN, empty_plan, hostile_plan, plan_of_everything, summary_of
 
 NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
-MARKDOWN = pytest.mark.parametrize("form", [as_markdown, as_drift_markdown])
+MARKDOWN = pytest.mark.parametrize("form", [as_whole_markdown, as_drift_markdown])
 OURS = {
     *("h3", "h4", "p", "strong", "em", "code", "pre", "blockquote", "ul", "li", "a"),
     *("table", "thead", "tbody", "tr", "th", "td", "br", "details", "summary", "sub"),
@@ -81,7 +81,7 @@ def test_only_the_first_line_is_the_marker(name: str) -> None:
 @NAMES
 def test_every_row_has_the_cells_of_its_head(name: str) -> None:
     """A bar in a name creates no cell, in any table: GitHub drops surplus cells."""
-    for form in (as_markdown, as_drift_markdown):
+    for form in (as_whole_markdown, as_drift_markdown):
         for table in of(name, form).rows():
             assert {len(table[0])} == {len(row) for row in table}
             assert [] == [row for row in table[1:] if "Where" in table[0] and not ENDS.search(row[-1])]
@@ -102,16 +102,16 @@ def test_a_name_is_read_unchanged() -> None:
 
 
 def test_counts_and_headings() -> None:
-    """One heading; the first table has the queues' shares, then come the impact and the changed rules."""
+    """One heading; the first table has the effects, then come the held rules, and the queues in a closed part."""
     page = parse_as_github(as_markdown(plan_of_everything()))
     assert 1 == len(page.all("h3"))
     heads = [
-        ["Queue", "Today", "After this change", "Change"],
-        ["Callers", "Today", "After this change", "Share"],
+        ["Callers", "Today", "Afterwards", "Share"],
         ["", "Rule", "Change", "Why", "Where"],
+        ["Queue", "Today", "Afterwards", "Change"],
     ]
     assert heads == [table[0] for table in page.rows()]
-    assert ["cards/both"] == [row[1] for row in page.rows()[2] if row[3] == "your change, and changed in CXone"]
+    assert ["cards/held"] == [row[1] for row in page.rows()[1] if row[3] == "your change"]
 
 
 def test_nothing_to_do_is_short() -> None:

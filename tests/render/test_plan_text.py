@@ -13,7 +13,7 @@ from reconciler.model.rule import Queue, Target, make_condition
 from reconciler.plan.plan import LiveState, PlanOptions, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.colour import ansi_style, no_style
-from reconciler.render.text.plan import plan_text
+from reconciler.render.text.plan import TextLimits, plan_text
 from reconciler.text.escape import sanitize
 from reconciler.text.phrases import condition_phrase
 from tests.support.builders import LABELS, NOW, QUEUES, at_least, desired, intent_is, managed, rule, unmanaged, wanted
@@ -42,7 +42,7 @@ def test_a_plan_reads_like_this() -> None:
         (Queue("q-cards", "Card Services"), Queue("q-fraud", "Fraud")),
     )
     expected = """\
-Plan for prod   tenant acme, live rules: 3 managed, 2 unmanaged
+Plan for prod   tenant acme
 
   error[CXR301] cards/taken: an unmanaged live rule is named "taken"
       adopt it with `adopt:` in the manifest, or give the rule in the manifest another `name`
@@ -51,21 +51,17 @@ Plan for prod   tenant acme, live rules: 3 managed, 2 unmanaged
   - cards/fax
       no manifest defines it here any more
       intent is "fax": to an unknown queue (q-gone), priority 900
-
   ~ cards/changed   manifests/x.yaml:1
       priority  20 -> 10
       queue     "Card Services" -> "Fraud"
-
   ~ cards/off   manifests/x.yaml:1
       changed in CXone since the last apply
       enabled  false -> true
-
   > cards/hand   manifests/x.yaml:1
       adopts the unmanaged rule "by hand"
       name         "by hand" -> "hand"
       description  "Routes by hand" -> "Routes hand"
       intent is    "by hand" -> "hand"
-
   + cards/new   manifests/x.yaml:1
       intent is "new" and confidence >= 0.7: to "Card Services", priority 15
 
@@ -127,14 +123,14 @@ def test_only_symbols_have_colours() -> None:
     assert plan_text(made, no_style, "t") == re.sub(r"\x1b\[\d+m", "", plan_text(made, ansi_style, "t"))
 
 
-def foreseen(before: list[LiveRule], after: DesiredState) -> str:
+def foreseen(before: list[LiveRule], after: DesiredState, *, verbose: bool = False) -> str:
     """Return the plan's text with its order and its impact, as a command prints it."""
     made = predict_impact(schedule_steps(draft_plan(after, LiveState(tuple(before), QUEUES), PlanOptions(), NOW)))
-    return plan_text(made, no_style, "tenant acme")
+    return plan_text(made, no_style, "tenant acme", TextLimits(verbose=verbose))
 
 
 def test_the_impact_is_above_the_rules_and_every_copy_is_named() -> None:
-    """Two intents change places above a catch-all: callers, origin, destination, an example, and the steps."""
+    """Two intents change places above a catch-all: each edit with its callers, and the steps."""
     everyone = rule("all", priority=900, conditions=[], targets=[Target("q-general", 1)])
     sides = [("a", "x", "q-cards"), ("b", "y", "q-fraud")]
     before = [
@@ -145,21 +141,27 @@ def test_the_impact_is_above_the_rules_and_every_copy_is_named() -> None:
         wanted(f"cards/{key}", rule(key, conditions=[intent_is(other)], targets=[Target(queue, 1)]))
         for (key, _, queue), other in zip(sides, "yx", strict=True)
     ]
-    text = foreseen([*before, managed("all", "cards/all", everyone)], desired(*after, wanted("cards/all", everyone)))
+    wanted_lists = desired(*after, wanted("cards/all", everyone))
+    text = foreseen([*before, managed("all", "cards/all", everyone)], wanted_lists)
     expected = """\
-Who is affected   (share of callers unknown)
-  "x": "Card Services" -> "Fraud"
-      example: intent "x"   (cards/a -> cards/b)
-  "y": "Fraud" -> "Card Services"
-      example: intent "y"   (cards/b -> cards/a)
-  Everyone else: no change (proven).
-  The tenant's settings decide whether conversations that already wait are routed again.
+x moves from "Card Services" to "Fraud", and 1 more move.
+
+~ cards/b   intent y -> x   manifests/x.yaml:1
+    x   "Card Services" -> "Fraud"   from cards/a
+~ cards/a   intent x -> y   manifests/x.yaml:1
+    y   "Fraud" -> "Card Services"   from cards/b
+Everyone else: no change (proven).
 
   ~ cards/a   manifests/x.yaml:1
       in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed
 """
     assert expected in text
-    assert "Apply takes 4 steps; after every single write," in text
+    assert "Safe order" not in text
+    verbose = foreseen([*before, managed("all", "cards/all", everyone)], wanted_lists, verbose=True)
+    assert (
+        "Safe order (proven): 4 steps. After every single write, each conversation goes to its old or its new queue.\n"
+        in verbose
+    )
     assert not re.search(r"\b(region|witness|wave|opaque|marker|digest)", text, re.IGNORECASE)
 
 
@@ -171,8 +173,8 @@ def test_a_change_without_impact() -> None:
     )
 
 
-def test_thirty_rules_that_take_over_alike_are_one_row() -> None:
-    """Each takes its intent from a rule for one tier and from the default: one row covers all."""
+def test_thirty_rules_that_take_over_alike_are_two_flows() -> None:
+    """Each takes its intent from a rule for one tier and from the default."""
     many = [wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-fraud", 1)], priority=n)) for n in range(30)]
     tiers = [make_condition("tier", "equals", f"t{n}") for n in range(30)]
     before = [
@@ -180,26 +182,9 @@ def test_thirty_rules_that_take_over_alike_are_one_row() -> None:
         for n in range(30)
     ]
     text = foreseen(before, desired(*many))
-    expected = """\
-  "r0", "r1", "r10", "r11", "r12", "r13" and 24 more intents
-      "Card Services"; the tenant's default routing -> "Fraud"
-      example: intent "r0", tier "t0"   (cards/g0 and 30 more -> cards/r0 and 29 more)
-  Everyone else: no change (proven).
-"""
-    assert expected in text
-
-
-def test_rows_beyond_twenty_are_counted() -> None:
-    """Thirty rules that take one tier each of one intent: twenty rows, and the number of further ones."""
-    tiers = [make_condition("tier", "equals", f"t{n}") for n in range(30)]
-    sure = [make_condition(f"a{n}", "equals", "x") for n in range(30)]
-    many = [
-        wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-fraud", 1)], conditions=[tiers[n], sure[n]]))
-        for n in range(30)
-    ]
-    text = foreseen([], desired(*many))
-    assert 20 == text.count("      example: ")
-    assert "  and 10 more rows; see -v or plan.html\n" in text
+    assert '\n30 intents move from "Card Services" to "Fraud", and 1 more move.\n' in text
+    assert '  "Card Services" -> "Fraud"                30 intents: r0, r1, ...   30 rules\n' in text
+    assert "Everyone else: no change (proven).\n" in text
 
 
 @pytest.mark.parametrize(("held", "said"), [(0, ""), (1, " 1 change held.")])

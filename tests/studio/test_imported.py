@@ -95,7 +95,18 @@ def test_a_branch_without_a_skill_is_an_error_but_at_the_end() -> None:
     last = 'SELECT {\nCASE tier = "g" { s = 2 }\nDEFAULT { x = 1 }\n}'
     assert [({"tier equals": "g"}, {"2": 1})] == converted(last)
     ((line, message),) = problems('SELECT {\nCASE tier = "g" { s = 2 }\nCASE lang = "p" { x = "1" }\n}')
-    assert (line, message[:30]) == (3, "this CASE assigns no skill, an")
+    needed = "write `ASSIGN s = NUMBER`, the number of the skill of its conversations"
+    assert (line, message) == (3, f"this CASE lacks an assignment of the skill: {needed}")
+
+
+def test_a_second_decision_is_named_with_the_line_of_the_first() -> None:
+    """Another statement that assigns the skill is shown as it is."""
+    second = 'SELECT {\nCASE tier = "g" { s = 2 }\n}\nSWITCH lang { CASE "p" { s = 3 } }\ns = 4'
+    expected = [
+        (4, "a second SWITCH, beside the SELECT of line 1: write both as one"),
+        (5, "cannot be a rule: s = 4"),
+    ]
+    assert expected == problems(second)
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_conflicts_between_rules_are_found() -> None:
     rules = [plain_rule(1, [text]), plain_rule(2, [make_condition("a", "exists", None)]), plain_rule(3, [number])]
     ((rule, message),) = find_conflicts(rules, LAYOUT)
     assert rule is rules[2]
-    assert message.startswith('"a" is compared as text and as a number')
+    assert message.startswith('"a" is compared as a number here and as a text by the rule "rule 1", and Studio may not')
     mixed = plain_rule(1, [make_condition("a", "in", ["x", 1])])
     assert [rule for rule, _ in find_conflicts([mixed], LAYOUT)] == [mixed]
     layout = BlockLayout(owner="o", block="b", variables={"x": "Intent"})

@@ -1,4 +1,4 @@
-"""A realistic review: the bank's manifests with a few edits, against the bank's simulated tenant."""
+"""A realistic review: the bank's manifests with three edits, against a simulated tenant that matches them."""
 
 from __future__ import annotations
 
@@ -13,33 +13,39 @@ from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
-from reconciler.cli.commands.demo import bank_manifests
+from reconciler.cli.commands.demo import SMALL_CHANGE, FileEdit, bank_manifests
 from reconciler.cli.main import main
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState, bank_tenant
 from tests.support.loopback_server import loopback_server
 
-GOLD: Final = """\
-  - key: gold-accounts
-    name: "Gold: accounts"
-    intents: [edit_personal_details, unable_to_verify_identity]
-    when:
-      - {attribute: customerTier, in: [gold, platinum]}
-    queue: priority
+GENERATED: Final = """\
+      intent: failed_transfer
+      confidence: 0.63
+      attributes: { language: fr }
+    expect: { queue: payments }
 """
-EDITS: Final = {
-    "cards.yaml": [
-        ('weight: 80}, {queue: "${overflow}", weight: 20', 'weight: 60}, {queue: "${overflow}", weight: 40')
-    ],
-    # No conversation is affected: an unmanaged rule sends these callers to the same queue.
-    "top-up.yaml": [("  - intent: top_up_reverted\n    queue: payments\n", "")],
-    "transfers.yaml": [
-        ("  - intent: failed_transfer\n    queue: payments\n", "  - intent: failed_transfer\n    queue: disputes\n"),
-    ],
-    "priority.yaml": [("  - key: gold-payments\n", f"{GOLD}  - key: gold-payments\n")],
-}
-GUARD: Final = ("guard:\n", "guard:\n  traffic: {percent: 1}\n")
+EDITS: Final = (
+    *SMALL_CHANGE,
+    FileEdit(
+        "transfers.yaml",
+        "  - intent: failed_transfer\n    queue: payments\n",
+        "  - intent: failed_transfer\n    queue: disputes\n",
+    ),
+    FileEdit(
+        "tests/intents.yaml",
+        "{intent: failed_transfer, confidence: 0.9}, expect: {queue: payments}",
+        "{intent: failed_transfer, confidence: 0.9}, expect: {queue: disputes}",
+    ),
+    FileEdit("tests/generated.yaml", GENERATED, GENERATED.replace("payments", "disputes")),
+    # No conversation moves.
+    FileEdit(
+        "cards.yaml",
+        "  - intent: card_linking\n    queue: card-services\n",
+        "  - intent: card_linking\n    queue: card-services\n    description: Link a card to a phone or a watch\n",
+    ),
+)
 RUNNER: Final = {
     "GITHUB_SERVER_URL": "https://github.com",
     "GITHUB_REPOSITORY": "northquay-bank/routing",
@@ -52,54 +58,41 @@ RUNNER: Final = {
 
 def review() -> dict[str, str]:
     """Return the files of `cxroute plan --report`: plan.json, plan.md, plan.html; and plan.txt, its output."""
-    with bank_with_simulator() as state:
+    with bank_with_simulator():
         run("apply", "--yes", "-q")
-        edit("Cognigy Intent Route: pin_blocked", state)
-        edit_manifests()
+        for edit in EDITS:
+            edit.make()
         text = run("plan", "--report", "out")
         return {path.name: path.read_text(encoding="utf-8") for path in Path("out").iterdir()} | {"plan.txt": text}
 
 
 @contextmanager
-def bank_with_simulator() -> Iterator[TenantState]:
-    """Work in a temporary folder with the bank's manifests, and with its tenant on a loopback port."""
+def bank_with_simulator() -> Iterator[None]:
+    """Work in a temporary folder with the bank's manifests, and with a tenant without rules on a loopback port."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder, loopback_server() as server, patch.dict(os.environ, RUNNER):
         os.chdir(folder)
         try:
-            state = bank_tenant()
-            server.app = Simulator(state, PROFILES["A"])
+            server.app = Simulator(TenantState(queues=bank_tenant().queues), PROFILES["A"])
             shutil.copytree(bank_manifests(), "manifests")
-            shutil.rmtree("manifests/tests")  # they describe the edits
-            Path("manifests/smoke-tests.yaml").unlink()
-            environment = Path("manifests/environments/prod.yaml")
-            text = environment.read_text(encoding="utf-8").replace("api:\n", f"api:\n  baseUrl: {server.url}\n")
-            environment.write_text(text.partition("freeze:")[0], encoding="utf-8")
-            yield state
+            set_environment(server.url)
+            yield
         finally:
             os.chdir(before)
 
 
-def edit_manifests() -> None:
-    """Edit the manifests as a pull request does."""
-    for name, edits in {**EDITS, "environments/prod.yaml": [GUARD]}.items():
-        path = Path("manifests") / name
-        text = path.read_text(encoding="utf-8")
-        for before, after in edits:
-            assert before in text, before
-            text = text.replace(before, after)
-        path.write_text(text, encoding="utf-8")
-
-
-def edit(name: str, state: TenantState) -> None:
-    """Disable a rule, as a user does in CXone."""
-    (rule_id,) = state.ids_named(name)
-    state.edit(rule_id, enabled=False)
+def set_environment(url: str) -> None:
+    """Give the Environment the address of the tenant; without a freeze window and without a channel for messages."""
+    path = Path("manifests/environments/prod.yaml")
+    text = path.read_text(encoding="utf-8").partition("freeze:")[0]
+    lines = [line for line in text.splitlines() if not line.startswith("notify:")]
+    path.write_text("\n".join(lines).replace("api:\n", f"api:\n  baseUrl: {url}\n") + "\n", encoding="utf-8")
 
 
 def run(*arguments: str) -> str:
     """Run a command; return its output."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        code = main(["-e", "prod", "--no-input", *arguments])
+        # The folder is in no git repository.
+        code = main(["-e", "prod", "--no-input", *arguments, "--base", "none"])
     assert code in (0, 2), out.getvalue()
     return out.getvalue()

@@ -21,6 +21,7 @@ from tests.support.brute_force import (
     winner,
 )
 from tests.support.brute_force_checks import destination_of, entry_name, holds_where
+from tests.support.effect_oracle import EffectOracle, Wins
 from tests.support.random_rules import TEXTS, attribute, rule
 
 INTENT, CONFIDENCE = "intent", "conf"
@@ -81,10 +82,13 @@ class EventDifference:
         self.sides, self.evaluation = (before, after), evaluation
         if before.fallback.digest != after.fallback.digest:
             self.sides = (_with_own_truths(before), _with_own_truths(after))
-        self.universe = events_for(*self.sides)
+        self.changes_fallback = before.fallback.digest != after.fallback.digest
+        middle = _with_own_truths(Behind(before.rules, after.fallback)) if self.changes_fallback else None
+        self.universe = events_for(*self.sides, *([middle] if middle else []))
         self.bits = [1 << number for number in range(self.universe.size)]
         events = [self.universe.example(bit) for bit in self.bits]
         self.winners = [[side.winner(event, evaluation) for event in events] for side in self.sides]
+        self.between = [middle.winner(event, evaluation) for event in events] if middle else None
         self.moves: list[tuple[Destination, Destination]] = [
             (destination(old), destination(new)) for old, new in zip(*self.winners, strict=True)
         ]
@@ -95,36 +99,59 @@ class EventDifference:
         return sum(bit for bit, (old, new) in zip(self.bits, self.moves, strict=True) if old != new)
 
     def check(self, document: Json) -> None:
-        """Assert that regions and rows are exact, disjoint and complete, and that examples move as they say."""
+        """Assert that regions and effects are exact, disjoint and complete, and that examples move as they say."""
         assert document["complete"] is True
-        for part in (document["regions"], document["summary"]["rows"]):
-            covered = 0
-            for region in part:
-                inside = self.universe.region(region)
-                self._check_inside(region, inside)
-                self._check_is_event(region, inside)
-                assert not inside & covered, region
-                covered |= inside
-            assert self.moved == covered, self.universe.example(self.moved ^ covered)
+        covered = 0
         for region in document["regions"]:
+            inside = self.universe.region(region)
+            self._check_inside(region, inside)
+            self._check_is_event(region, region["witness"], inside)
             self._check_example(region)
+            assert not inside & covered, region
+            covered |= inside
+        assert self.moved == covered, self.universe.example(self.moved ^ covered)
+
+        oracle = self.effect_oracle()
+        oracle.check(document)
+        for effect in document["effects"]:
+            for row in effect["rows"]:
+                self._check_is_event(row, row["example"], oracle.inputs_of(row, document["rules"]))
+
+    def effect_oracle(self) -> EffectOracle:
+        """Return the oracle of the effects on events."""
+        before, after = self.sides
+        return EffectOracle(
+            old=before.rules,
+            new=after.rules,
+            evaluation=self.evaluation,
+            universe=self.universe,
+            wins={"before": self._wins(self.winners[0]), "after": self._wins(self.winners[1])},
+            middle=self._wins(self.between) if self.between is not None else None,
+            is_endpoint=True,
+            report=f"{before}\n{after}\n",
+        )
+
+    def _wins(self, winners: Sequence[Json | None]) -> Wins:
+        found: dict[int, tuple[Json | None, int]] = {}
+        for winning, bit in zip(winners, self.bits, strict=True):
+            rule, bits = found.get(id(winning), (winning, 0))
+            found[id(winning)] = rule, bits | bit
+        return list(found.values())
 
     def _check_inside(self, region: Json, inside: int) -> None:
-        before = region["before"] if isinstance(region["before"], list) else [region["before"]]
-        old, new = {destination_of(one) for one in before}, destination_of(region["after"])
+        old, new = destination_of(region["before"]), destination_of(region["after"])
         rules = (set(region["beforeRules"]), set(region["afterRules"]))
         for number, bit in enumerate(self.bits):
             if inside & bit:
-                assert self.moves[number][0] in old, (region, self.universe.example(bit))
+                assert self.moves[number][0] == old, (region, self.universe.example(bit))
                 assert self.moves[number][1] == new, (region, self.universe.example(bit))
                 for side, names in enumerate(rules):
                     assert entry_name(self.winners[side][number]) in names, (region, self.universe.example(bit))
 
-    def _check_is_event(self, region: Json, inside: int) -> None:
+    def _check_is_event(self, region: Json, example: Json, inside: int) -> None:
         """Assert that the example is inside, and has an intent, and one of the known ones, if any event inside has."""
-        example = region["example"] if "example" in region else region["witness"]
         truths = _assumed(region)
-        assert holds_where(region["where"], region["except"], (example, truths)), region
+        assert holds_where(region["where"], region.get("except", []), (example, truths)), region
         if {side.fallback.intent for side in self.sides} == {None}:
             return  # the endpoint changes nothing: the analysis is about contexts, which may lack an intent
         sent = {self.universe.example(bit)[0].get(INTENT) for bit in self.bits if inside & bit}

@@ -8,9 +8,11 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Final
 
+from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.diff.effects import EditSet
 from reconciler.behaviour.diff.promises import Promise
 from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
-from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
+from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
 from reconciler.checks.explain import Explanation, explain
 from reconciler.cli.commands.demo import bank_manifests
@@ -19,8 +21,21 @@ from reconciler.desired.expand import StatedPromise
 from reconciler.manifest.kinds.environment import Api, BotAttributes, Environment
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding
-from reconciler.model.rule import Address, Condition, Source, Target, make_condition, make_opaque
+from reconciler.model.rule import (
+    Address,
+    Condition,
+    Rule,
+    Source,
+    Target,
+    make_condition,
+    make_opaque,
+    normalized_conditions,
+)
+from reconciler.plan.edits import edits_of_lists
+from reconciler.plan.impact import Impact
 from reconciler.plan.routing_table import RuleList, desired_entries
+from reconciler.plan.traffic_shares import convert_sample, measure_traffic
+from reconciler.plan.words import order_effects
 from reconciler.render.explore import ExplorePage, build_plan_sides, build_side, render_explore
 from reconciler.render.text.explain import DisplayNames, explain_document
 from reconciler.text.escape import quote
@@ -28,7 +43,7 @@ from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample, declared_traffic
 from tests.support.builders import intent_is, managed, rule, unmanaged, wanted
 from tests.support.plans import ORIGIN, assessed_plan
-from tests.support.random_rules import KINDS, a_list, attribute, chance, entries, queue
+from tests.support.random_rules import KINDS, a_list, a_pair, attribute, chance, entries, queue
 
 INTENT, CONFIDENCE = "intent", "conf"
 QUEUES: Final = {"A": "A", "B": "Desk B", "C": "Desk <C>"}  # "A" is named as offline queues are: by its id
@@ -134,12 +149,12 @@ def _as_typed(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def explained(page: ExplorePage, event: Mapping[str, Any]) -> Explanation:
-    """What `cxroute explain` computes."""
+def explained(page: ExplorePage, event: Mapping[str, Any], side: int = 0) -> Explanation:
+    """What `cxroute explain` computes for a side."""
     names = BotAttributes(intent=INTENT, confidence=CONFIDENCE)
     api = Api(evaluation=page.desired.evaluation)
     environment = Environment(name="prod", owner="acme", tenant="acme", attributes=names, api=api)
-    return explain(page.sides[0].entries, event, environment, page.sides[0].endpoint)
+    return explain(page.sides[side].entries, event, environment, page.sides[side].endpoint)
 
 
 def document_of(page: ExplorePage, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,12 +172,87 @@ def html_of(page: ExplorePage) -> str:
 
 def bank_page() -> ExplorePage:
     """The page of the bank's manifests, with its sample."""
+    desired, queues, sample = _bank()
+    side = build_side("the manifests of prod", RuleList(desired_entries(desired), queues), desired, sample)
+    return ExplorePage(desired=desired, queues=queues, sides=(side,), links=ORIGIN, period="October")
+
+
+def _bank() -> tuple[DesiredState, Mapping[str, str], TrafficSample | None]:
     manifests = load_manifests(bank_manifests())
-    environment = manifests.environment("prod")
-    desired, queues = desire_offline(manifests, environment)
+    desired, queues = desire_offline(manifests, manifests.environment("prod"))
     sample = declared_traffic(manifests.environments["prod"], bank_manifests().parent)
-    side = build_side("the manifests of prod", RuleList(desired_entries(desired), queues.names), desired, sample)
-    return ExplorePage(desired=desired, queues=queues.names, sides=(side,), links=ORIGIN, period="October")
+    return desired, queues.names, sample
+
+
+def changed_bank_page() -> ExplorePage:
+    """The page of a change of the bank: a queue, a bound, a deleted rule, and ten equal edits, with its sample."""
+    desired, queues, sample = _bank()
+    before = desired_entries(desired)
+    fraud = next(entry.rule.targets for entry in before if str(entry.address) == "fraud/compromised-card")
+
+    def edited(entry: RoutingEntry) -> RoutingEntry:
+        address = str(entry.address)
+        if address == "cards/pin-blocked":
+            return replace(entry, rule=replace(entry.rule, targets=fraud))
+        if address.startswith("transfers/"):
+            return replace(entry, rule=_with_bound(entry.rule, 0.8))
+        return entry
+
+    after = [edited(entry) for entry in before if str(entry.address) != "cash/card-swallowed"]
+    page = compared_page(before, after, desired, queues, sample=sample)
+    return replace(page, links=ORIGIN, period="October")
+
+
+def _with_bound(changed: Rule, least: float) -> Rule:
+    kept = [part for part in changed.conditions if getattr(part, "operator", "") != "greaterThanOrEqual"]
+    bound = make_condition("cognigyConfidence", "greaterThanOrEqual", least)
+    return replace(changed, conditions=normalized_conditions([*kept, bound]))
+
+
+def compared_page(
+    before: Sequence[RoutingEntry],
+    after: Sequence[RoutingEntry],
+    desired: DesiredState,
+    queues: Mapping[str, str] = QUEUES,
+    *,
+    base: EndpointStage | None = None,
+    sample: TrafficSample | None = None,
+) -> ExplorePage:
+    """The page of the change between two lists; `base` is the endpoint before it."""
+    endpoint = desired.endpoint
+    endpoints = (base or endpoint).compared_with(endpoint), endpoint.compared_with(base or endpoint)
+    old, new = endpoints[0].pull_back(before), endpoints[1].pull_back(after)
+    edits = edits_of_lists(before, after, desired.labels, words="plan")
+    is_moved = endpoints[0].fallback.digest != endpoints[1].fallback.digest
+    middle = endpoints[1].pull_back(before) if is_moved else None
+    edited = EditSet([each.edit for each in edits], middle)
+    types = endpoints[1].types
+    behaviour = compare_behaviour(old, new, desired.evaluation, types=types, edited=edited)
+    traffic = None
+    if sample is not None:
+        ordered = order_entries(old, desired.evaluation), order_entries(new, desired.evaluation)
+        traffic = measure_traffic(behaviour, *ordered, convert_sample(types, sample))
+    lists = (("today", before), ("after this change", after))
+    sides = [build_side(name, RuleList(tuple(rules), queues), desired, sample) for name, rules in lists]
+    sides = [replace(side, endpoint=stage) for side, stage in zip(sides, endpoints, strict=True)]
+    return ExplorePage(
+        desired=desired,
+        queues=queues,
+        sides=sides,
+        impact=order_effects(Impact(behaviour, edits, traffic), desired.labels),
+    )
+
+
+def a_compared_page(random: Random, *, direct: bool = False) -> ExplorePage:
+    """The page of a random change, behind random endpoints, or behind none that changes an event."""
+    pair = a_pair(random)
+    endpoint = EndpointStage(intent=INTENT, confidence=CONFIDENCE) if direct else an_endpoint(random)
+    base = endpoint
+    if not direct and chance(random, 0.3):
+        base = replace(endpoint, fallback=an_endpoint(random).fallback)
+    sources = (None, Source("rules.yaml", random.randint(1, 99), 3), Source("more.yaml", 7, 3))
+    old, new = ([_placed(entry, random.choice(sources)) for entry in entries(rules)] for rules in (pair.old, pair.new))
+    return compared_page(old, new, desired_state(pair.evaluation, endpoint), base=base)
 
 
 def large_page(count: int) -> ExplorePage:
@@ -225,4 +315,22 @@ def two_sides_page() -> ExplorePage:
         [managed("1", "cards/moved", moved), managed("2", "cards/old", old), unmanaged("3", rule("by hand"))],
     )
     sides = build_plan_sides(made)
-    return ExplorePage(desired=made.desired, queues=made.queue_names, sides=sides)
+    return ExplorePage(desired=made.desired, queues=made.queue_names, sides=sides, impact=made.impact)
+
+
+def large_change_page(count: int, edits: int) -> ExplorePage:
+    """The page of a change of many rules: the first ones go to another queue."""
+    page = large_page(count)
+    before = page.sides[0].entries
+    moved = [replace(entry, rule=replace(entry.rule, targets=(Target("Queue 0", 1),))) for entry in before[:edits]]
+    after = (*moved, *before[edits:])
+    return replace(compared_page(before, after, page.desired, page.queues), links=ORIGIN)
+
+
+def hostile_change_page(names: Sequence[str]) -> ExplorePage:
+    """The page of a change with each name as a rule, a value, an attribute, a queue, a file and a label."""
+    page = hostile_page(names)
+    before = page.sides[0].entries
+    after = [replace(entry, rule=replace(entry.rule, targets=(Target("A", 1),))) for entry in before]
+    compared = compared_page(before, after, page.desired, page.queues)
+    return replace(page, sides=compared.sides, impact=compared.impact)

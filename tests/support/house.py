@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.support import plan_way
 from tests.support.imports import import_cycles
 
 ROOT: Final = Path(__file__).parents[2]
@@ -61,7 +60,6 @@ def measures() -> list[Measure]:
     repeated = sorted(name for name, count in classes.items() if count > 1)
     largest_function = max(functions, key=functions.__getitem__)
     circles = import_cycles(ROOT / "reconciler")
-    calls = plan_way.way()
     share = 100 * fillers.total() / names.total()
     return [
         Measure("packages and modules at the top", len(top_level()), 26),
@@ -70,8 +68,6 @@ def measures() -> list[Measure]:
         Measure("filler names, percent", share, 2.0, ", ".join(f"{name} {n}" for name, n in fillers.most_common(6))),
         Measure("class names defined twice", len(repeated), 0, ", ".join(repeated[:6])),
         Measure("largest function, AST nodes", functions[largest_function], 600, largest_function),
-        Measure("calls from a plan to the terminal", len(calls), 25),
-        Measure("packages on that way", len(plan_way.packages(calls)), 8),
     ]
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
-import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
+from reconciler.cli.commands.demo import SMALL_CHANGE, bank_manifests
 from reconciler.cli.main import main
 
 PICTURE = Path(__file__).resolve().parents[2] / ".github" / "plan.svg"
@@ -31,56 +31,28 @@ FRAME = """\
 </svg>
 """
 
-RULES = """\
-apiVersion: routing/v1
-kind: RuleSet
-name: routing
-defaults: {{priority: 100, minConfidence: 0.6}}
-rules:
-  - intent: lost_or_stolen_card
-    queue: cards
-    priority: 10
-{more}  - key: catch-all
-    priority: 900
-    when: []
-    queue: general
-"""
-BEFORE = """\
-  - {intent: billing_inquiry, queue: general, priority: 20, description: Bills}
-  - {intent: legacy_fax, queue: general}
-"""
-AFTER = """\
-  - {intent: billing_inquiry, queue: billing, priority: 10, description: Bills}
-  - {intent: cancel_card, queue: cards}
-"""
-PROTECTED = "guard: {protected: [routing/legacy-fax]}\n"
-
 
 def demo_output() -> str:
-    """Return the output of `cxroute plan`, with colours, for a small tenant with each kind of change."""
-    back = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as out:
-        os.chdir(folder)
-        try:
-            for command in (["init"], ["apply", "--yes"]):
-                if Path("manifests").exists():
-                    Path("manifests/tests.yaml").unlink()  # they refer to the rules that `init` writes
-                    Path("manifests/routing.yaml").write_text(RULES.format(more=BEFORE))
-                main(["-e", "sandbox", *command])
-            state = json.loads(Path(".cxroute/sandbox.json").read_text(encoding="utf-8"))
-            for rule in state["rules"]:
-                if rule["name"].endswith("lost_or_stolen_card"):
-                    rule["enabled"] = False
-            Path(".cxroute/sandbox.json").write_text(json.dumps(state))
-            Path("manifests/routing.yaml").write_text(RULES.format(more=AFTER))
-            with Path("manifests/environments/sandbox.yaml").open("a") as file:
-                file.write(PROTECTED)
-            out.truncate(0)
-            out.seek(0)
-            main(["-e", "sandbox", "--color", "always", "plan"])
-        finally:
-            os.chdir(back)
+    """Return the output of `cxroute plan`, with colours, for one edited rule of the bank's manifests."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(io.StringIO()) as out,
+    ):
+        shutil.copytree(bank_manifests(), "manifests")
+        run("apply", "--yes", "-q")
+        for edit in SMALL_CHANGE:
+            edit.make()
+
+        out.truncate(0)
+        out.seek(0)
+        run("--color", "always", "plan")
         return out.getvalue()
+
+
+def run(*arguments: str) -> None:
+    """Run a command in the sandbox. The folder is in no git repository."""
+    assert 0 == main(["-e", "sandbox", *arguments, "--base", "none"])
 
 
 def draw_svg(text: str) -> str:

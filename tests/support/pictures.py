@@ -15,7 +15,7 @@ from tests.browser.machine import MERMAID, chromium, missing, seen
 from tests.support.bank_review import review
 
 INTO: Final = Path(__file__).resolve().parents[2] / ".github"
-EXPLORED: Final = "#intent=pin_blocked&confidence=0.65&attr=customerTier=gold"
+EXPLORED: Final = "#intent=pin_blocked&confidence=0.72"
 STYLE: Final = """
 body{margin:24px auto;max-width:920px;font:14px/1.5 system-ui,sans-serif;color:#1f2328;background:#fff}
 main{border:1px solid #d0d7de;border-radius:6px;padding:16px}

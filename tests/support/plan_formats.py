@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Final, cast
 from unittest.mock import patch
@@ -15,6 +16,8 @@ from reconciler.plan.drift import Drift, find_drift
 from reconciler.plan.plan import Plan
 from reconciler.render.colour import no_style
 from reconciler.render.html import render_html
+from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
+from reconciler.render.markdown import plan as comment
 from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.text.drift import DriftCommands, drift_brief, drift_text
@@ -29,6 +32,11 @@ def as_text(made: Plan) -> str:
     return plan_text(made, no_style, TENANT)
 
 
+def as_details(made: Plan) -> str:
+    """The plan for a terminal with every changed field, as -v prints it."""
+    return plan_text(made, no_style, TENANT, TextLimits(verbose=True))
+
+
 def as_github(made: Plan) -> str:
     """The plan for a workflow's log."""
     session = SimpleNamespace(limits=TextLimits(), tenant=TENANT, banner="")
@@ -39,6 +47,13 @@ def as_github(made: Plan) -> str:
 def as_markdown(made: Plan) -> str:
     """The plan as a pull request's comment."""
     return render_markdown(*summary_of(made))
+
+
+def as_whole_markdown(made: Plan) -> str:
+    """The comment with every part: one with long names would leave some out."""
+    whole = replace(comment.DETAIL_LEVELS[0], wanted=comment.MAX_BYTES)
+    with patch.object(comment, "DETAIL_LEVELS", (whole,)):
+        return as_markdown(made)
 
 
 def as_html(made: Plan) -> str:
@@ -57,9 +72,12 @@ def as_drift(made: Plan) -> str:
     return drift_as_text(find_drift(made))
 
 
-def drift_as_text(drift: Drift, *, brief: bool = False) -> str:
-    """Drift for a terminal, without colours; brief, as `-q` prints it."""
-    return drift_brief(drift, no_style) if brief else drift_text(drift, no_style, DriftCommands(heal, keep))
+def drift_as_text(drift: Drift, *, brief: bool = False, verbose: bool = False) -> str:
+    """Drift for a terminal, without colours; brief, as `-q` prints it, or with all fields, as `-v` does."""
+    if brief:
+        return drift_brief(drift, no_style)
+    limit = ALL_ROWS if verbose else MAX_SHOWN
+    return drift_text(drift, no_style, DriftCommands(heal, keep), limit)
 
 
 def as_drift_markdown(made: Plan) -> str:

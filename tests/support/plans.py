@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.desired.desired import DesiredRule
 from reconciler.manifest.kinds.environment import BotAttributes, Environment
@@ -15,6 +14,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Queue, Source, Target, make_condition
 from reconciler.plan.guards import check_guards, lift_guards
+from reconciler.plan.impact import NO_IMPACT
 from reconciler.plan.plan import LiveState, Plan, PlanOptions, add_findings, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.provenance import Provenance, SourceLinks
@@ -167,7 +167,8 @@ def assessed_plan(want: list[DesiredRule], found: list[LiveRule], sample: bytes 
 
 def with_unproven_regions(made: Plan, *unknown: tuple[Clause, ...]) -> Plan:
     """The plan, with conversations that the analysis could not prove."""
-    return replace(made, behaviour=replace(made.behaviour or BehaviourChange(regions=()), undecided=unknown))
+    impact = made.impact or NO_IMPACT
+    return replace(made, impact=replace(impact, behaviour=replace(impact.behaviour, undecided=unknown)))
 
 
 def environment(**said: object) -> Environment:

@@ -1,11 +1,11 @@
-"""Reads the text about affected conversations back, word by word and without assumptions."""
+"""Reads the text about effects back, word by word: shares no code with the program that writes it."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod
 from typing import Any, Final
@@ -16,114 +16,256 @@ Test = Callable[[Any], bool]
 """Gets a value; None is a missing one."""
 
 DEFAULT: Final = "the tenant's default routing"
-_VALUE: Final = r'(?:"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*)'
-_LIST: Final = rf"{_VALUE}(?:, {_VALUE})*(?: or {_VALUE})?"
-_NUMBER: Final = r"(-?[0-9][0-9.eE+-]*)"
-_OPAQUE: Final = re.compile(r"(if|unless) (.*?) \(not understood here\)(?:, |$)")
-_WAY: Final = re.compile(
-    r"^(.*?)(?:: )?((?:the tenant's default routing|no queue|[0-9.e+-]+ % |\"Queue |something ).* -> .*)$"
-)
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
+_NUMBER: Final = r"-?[0-9][0-9.eE+-]*"
+_PLAIN: Final = r"[^\W\d_](?:[^\W_]|[-'()&/ ])*?"
+_VALUE: Final = rf"(?:{_QUOTED}|{_NUMBER}(?![^\s,])|{_PLAIN}(?= or |, | and |$| \())"
+_LIST: Final = rf"(?:{_VALUE}, )*(?:{_VALUE} or )?{_VALUE}"
+_OPAQUE: Final = re.compile(r"(?:^|, )(if|unless) (.*?) \(not understood here\)(?=, |$)")
+_SHARE: Final = r"(?:at most )?[0-9.]+ %|under 0\.1 %"
 
 
 @dataclass(frozen=True)
 class ParsedRow:
-    """One row: its inputs, as bits of a universe; its destinations before and after."""
+    """One row: its inputs without those of rows above, its destinations, its share, and the rules named after `by`."""
 
-    inputs: int
-    befores: tuple[Destination, ...]
+    inputs: int = field(repr=False)
+    before: Destination
     after: Destination
+    share: str
+    way: str  # `by`, `from`, or empty
+    counterparts: tuple[str, ...]
 
 
-def parse_rows(text: str, universe: Universe, labels: Mapping[str, str], opaque: Mapping[str, str]) -> list[ParsedRow]:
-    """Return the rows of a text. `opaque` has the conditions that are not understood, by their words."""
-    reader = _Reader(universe, {label: name for name, label in labels.items()}, opaque)
-    rows: list[ParsedRow] = []
-    who = way = ""
-    excepts: list[str] = []
-    for line in text.splitlines()[1:]:
-        if line.startswith("      except if "):
-            excepts.append(line.removeprefix("      except if "))
-        elif line.startswith("      example: "):
-            rows.append(reader.row(who, excepts, way))
-        elif line.startswith("      "):
-            way = line.strip()
-        elif line.startswith("  ") and not line.startswith(("  Everyone else", "  This holds where ")):
-            who, way, excepts = line.strip(), "", []
-    return rows
+@dataclass
+class ParsedEffect:
+    """An edit: the rules, and its rows; `keeping` names the earlier rules that "keep theirs"."""
+
+    members: list[str]
+    rows: list[ParsedRow] = field(default_factory=list)
+    keeping: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class _Reader:
+class RuleReader:
+    """Finds the inputs that a rule matches: `matched` gets its name, and the list that has it."""
+
+    matched: Callable[[str, str], int]  # a rule's name; "before", "after", or empty where both are the same
+
+
+@dataclass(frozen=True)
+class TextReader:
+    """Reads texts about inputs of a universe."""
+
     universe: Universe
-    names: Mapping[str, str]
-    opaque: Mapping[str, str]
+    names: Mapping[str, str]  # attribute by its words
+    values: Mapping[tuple[str, str], Any]  # value by the attribute and its label
+    opaque: Mapping[str, str]  # the conditions that are not understood, by their words
+    rules: RuleReader
 
-    def row(self, who: str, excepts: list[str], way: str) -> ParsedRow:
-        if not way:
-            found = _WAY.match(who)
-            assert found, who
-            who, way = found.groups()
-        inputs = self.all_of(who)
-        for one in excepts:
-            inputs &= ~self.all_of(one)
-        befores, _, after = way.partition(" -> ")
-        return ParsedRow(inputs, tuple(_destination(one) for one in befores.split("; ")), _destination(after))
+    def effects(self, text: str) -> list[ParsedEffect]:
+        """Return the effects of a text of the terminal, with all values."""
+        blocks = re.split(r"(?m)^(?=[~+>-] )", text)[1:]
+        return [self._effect(block) for block in blocks]
 
-    def all_of(self, phrase: str) -> int:
-        """Return the inputs for which a phrase holds."""
-        found = self.universe.all_inputs
-        for word, condition in _OPAQUE.findall(phrase):
-            found &= self.column(self.opaque[condition], _is(word == "if"))
-        rest = _OPAQUE.sub("", phrase).removesuffix(", ")
-        while rest and rest != "every conversation":
-            name, holds, rest = self.part(rest)
-            found &= self.column(name, holds)
+    def _effect(self, block: str) -> ParsedEffect:
+        besides = ("        example: ", "Everyone", "Of several")
+        lines = [line for line in block.splitlines() if not line.startswith(besides)]
+        head, *body = lines
+        body = [line for line in body if line.startswith("    ")]
+        effect = ParsedEffect(_members(head, body))
+        lead = 0
+        for line in body:
+            kept = re.fullmatch(r"    Earlier rules keep theirs: (.*)", line)
+            others = re.fullmatch(r"    Without conversations that these rules match: (.*)", line)
+            if kept:
+                effect.keeping = list(_rule_names(kept[1]))
+            if kept or others:
+                lead |= self._matched((kept or others)[1])  # type: ignore[index]
+        self._rows(effect, list(_row_lines(body)), lead)
+        return effect
+
+    def _rows(self, effect: ParsedEffect, lines: Sequence[tuple[str, str]], lead: int) -> None:
+        above, head = 0, list[str]()
+        places = ("", "")
+        for callers, rest in lines:
+            found = re.fullmatch(rf"(.*?) -> (.*?)(?:   ({_SHARE}))?(?:   (by|from) (.*))?", "   ".join(_cells(rest)))
+            assert found, rest
+            first, second = (
+                old if text == "..." else text for text, old in zip(found.group(1, 2), places, strict=True)
+            )
+            places = first, second
+            phrases = self._phrases(callers)
+            if phrases[0] == "...":
+                phrases = [*_without_last_condition(head), *(one for one in phrases[1:] if one != "all others")]
+            else:
+                head = phrases
+            where = self._all_of(phrases, effect.members)
+            effect.rows.append(
+                ParsedRow(
+                    inputs=where & ~lead & ~above,
+                    before=read_destination(places[0]),
+                    after=read_destination(places[1]),
+                    share=found[3] or "",
+                    way=found[4] or "",
+                    counterparts=tuple(_rule_names(found[5])) if found[5] else (),
+                )
+            )
+            above |= where
+
+    def _matched(self, names: str) -> int:
+        found = 0
+        for name in _rule_names(names):
+            version = re.fullmatch(r"(.*) \((today|afterwards)\)", name)
+            side = {"today": "before", "afterwards": "after"}[version[2]] if version else ""
+            found |= self.rules.matched(version[1] if version else name, side)
         return found
 
-    def part(self, text: str) -> tuple[str, Test, str]:
-        """Read the part about one attribute: its name, the condition on its value, and the rest."""
-        intent = _intent(text)
-        if intent:
-            holds, rest = intent
-            return self.names["intent"], holds, rest.removeprefix(", ")
-        names = sorted([*self.names, *self.universe.axes], reverse=True)
-        attribute = next(name for name in names if text.startswith(f"{name} "))
-        holds, rest = _asked(text.removeprefix(f"{attribute} "))
-        return self.names.get(attribute, attribute), holds, rest.removeprefix(", ")
+    def _all_of(self, phrases: Sequence[str], members: Sequence[str]) -> int:
+        found = self.universe.all_inputs
+        for phrase in phrases:
+            if phrase in ("no longer matched", "newly matched"):
+                for name in members:
+                    found &= ~self.rules.matched(name, "before" if phrase == "newly matched" else "after")
+            elif phrase.startswith("except those of "):
+                found &= ~self._matched(phrase.removeprefix("except those of "))
+            elif phrase != "every conversation":
+                found &= self._column(phrase)
+        return found
+
+    def _column(self, phrase: str) -> int:
+        opaque = _OPAQUE.fullmatch(phrase)
+        if opaque:
+            return self.column(self.opaque[opaque[2]], lambda value: value is (opaque[1] == "if"))
+        if phrase.startswith(("any intent", "no intent")):
+            return self.column(self.names["intent"], self._intent(phrase, self.names["intent"]))
+        for words, attribute in sorted(self.names.items(), reverse=True):
+            if phrase.startswith(f"{words} ") and words != "intent":
+                return self.column(attribute, self._asked(phrase.removeprefix(f"{words} "), attribute))
+        intent = self.names["intent"]
+        if phrase.startswith("intent "):
+            return self.column(intent, self._asked(phrase.removeprefix("intent "), intent))
+        return self.column(intent, self._intent(phrase, intent))
+
+    def _phrases(self, text: str) -> list[str]:
+        """Return the conditions of a row, and the words about what it excludes."""
+        phrases: list[str] = []
+        opaque = [match[0].removeprefix(", ") for match in _OPAQUE.finditer(text)]
+        for number, words in enumerate(opaque):
+            text = text.replace(words, f"\x00{number}", 1)
+        tail = re.search(r"(?:^|, )except those of .*$", text)
+        if tail:
+            text = text[: tail.start()]
+        for piece in _separated(text, ", "):
+            if phrases and not self._begins(piece):
+                phrases[-1] += f", {piece}"
+            else:
+                phrases.append(piece)
+        phrases = [re.sub(r"\x00(\d+)", lambda match: opaque[int(match[1])], phrase) for phrase in phrases]
+        return [*phrases, *([tail[0].removeprefix(", ")] if tail else [])]
+
+    def _begins(self, piece: str) -> bool:
+        own = ("\x00", "no longer matched", "newly matched", "all others", "...", "every conversation")
+        return piece.startswith((*own, "any intent", "no intent")) or any(
+            piece.startswith(f"{words} ") for words in self.names
+        )
 
     def column(self, name: str, holds: Test) -> int:
+        """Return the inputs in which an attribute passes a test."""
         axes = self.universe.axes
         before = prod(len(axes[axis]) for axis in list(axes)[: list(axes).index(name)])
         after = self.universe.size // before // len(axes[name])
         truths = (bool(holds(value)) for value in axes[name])
         return int("".join(("1" if truth else "0") * after for truth in truths) * before, 2)
 
+    def _intent(self, text: str, attribute: str) -> Test:
+        """Read the condition on the intent, which has no name."""
+        if text in ("any intent", "no intent"):
+            return _is_missing if text == "no intent" else _but(_is_missing)
+        missing = text.endswith(", or none")
+        found = re.fullmatch(rf"(any intent except )?({_LIST})", text.removesuffix(", or none"))
+        assert found, text
+        listed = _one_of(self._values(found[2], attribute))
+        return _maybe(_but(listed) if found[1] else listed, missing=missing)
 
-def _intent(text: str) -> tuple[Test, str] | None:
-    """Read the part about the intent without its name."""
-    found = re.match(rf"(any intent except )?({_LIST})(, or none)?", text)
-    if found:
-        listed = _one_of(_values(found[2]))
-        return _maybe(_but(listed) if found[1] else listed, missing=bool(found[3])), text[found.end() :]
-    found = re.match(r"(any|no) intent(?=, |$)", text)
-    return (_is_missing if found[1] == "no" else _but(_is_missing), text[found.end() :]) if found else None
+    def _asked(self, text: str, attribute: str) -> Test:
+        tests: list[tuple[Test, bool]] = []
+        whole = text
+        while not tests or text.startswith(" and "):
+            text = text.removeprefix(" and ")
+            length, made = self._one_test(text, attribute)
+            assert length, whole
+            tests.append(made)
+            text = text[length:]
+        missing = text == " (or not known)"
+        assert missing or not text, whole
+
+        def holds(value: Any) -> bool:
+            return all(test(value) or (missing and bound and isinstance(value, str)) for test, bound in tests)
+
+        return _maybe(holds, missing=missing)
+
+    def _one_test(self, text: str, attribute: str) -> tuple[int, tuple[Test, bool]]:
+        for pattern, made in _PHRASES:
+            found = re.match(pattern + _END, text)
+            if found:
+                return found.end(), made(found)
+        found = re.match(rf"(other than )?({_LIST}){_END}", text)
+        assert found, text
+        listed = _one_of(self._values(found[2], attribute))
+        return found.end(), (_but(listed) if found[1] else listed, False)
+
+    def _values(self, text: str, attribute: str) -> list[Any]:
+        return [self._value(one, attribute) for one in _separated(text, ", | or ")]
+
+    def _value(self, text: str, attribute: str) -> Any:
+        shown = json.loads(text) if re.fullmatch(rf"{_QUOTED}|{_NUMBER}", text) else text
+        return self.values.get((attribute, shown), shown) if isinstance(shown, str) else shown
 
 
-def _asked(text: str) -> tuple[Test, str]:
-    tests: list[tuple[Test, bool]] = []
-    while not tests or text.startswith(" and "):
-        text = text.removeprefix(" and ")
-        pattern, made = next((pattern, made) for pattern, made in _PHRASES if re.match(pattern, text))
-        found = re.match(pattern, text)
-        assert found
-        tests.append(made(found))
-        text = text[found.end() :]
-    missing = text.startswith(" (or not known)")
+def _members(head: str, body: Sequence[str]) -> list[str]:
+    subject = re.split("   ", head)[0][2:]
+    if re.fullmatch(r"\d+ rules( of .*/)?", subject):
+        return list(_rule_names(body[0].strip()))
+    return list(_rule_names(subject))
 
-    def holds(value: Any) -> bool:
-        return all(test(value) or (missing and bound and isinstance(value, str)) for test, bound in tests)
 
-    return _maybe(holds, missing=missing), text.removeprefix(" (or not known)")
+def _row_lines(body: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the callers and the rest of each row."""
+    waiting = ""
+    for line in body:
+        text = line[4:]
+        if text.startswith("    ") and waiting:
+            yield waiting, text.strip()
+            waiting = ""
+        elif _cells(text)[1:]:
+            callers, *rest = _cells(text)
+            if " -> " in rest[0]:
+                yield callers, "   ".join(rest)
+        else:
+            waiting = text
+
+
+def _cells(text: str) -> list[str]:
+    """Return the parts of a line between which there are several spaces, outside of quotes."""
+    cells = re.findall(rf"(?:{_QUOTED}|(?! {{2}}).)+", text.strip())
+    return [cell.strip() for cell in cells if cell.strip()]
+
+
+def _rule_names(text: str) -> Iterator[str]:
+    for name in _separated(text, ", | and "):
+        yield json.loads(name) if re.fullmatch(_QUOTED, name) else name
+
+
+def _separated(text: str, separators: str) -> list[str]:
+    """Return the parts of a text between separators outside of quotes."""
+    marked = re.sub(rf"({_QUOTED})|{separators}", lambda found: found[1] or "\x01", text)
+    return marked.split("\x01")
+
+
+def _without_last_condition(phrases: Sequence[str]) -> list[str]:
+    ours = ("no longer matched", "newly matched", "except those of ")
+    return [phrase for phrase in phrases if not phrase.startswith(ours)][:-1]
 
 
 def _maybe(holds: Test, *, missing: bool) -> Test:
@@ -132,10 +274,6 @@ def _maybe(holds: Test, *, missing: bool) -> Test:
 
 def _is_missing(value: Any) -> bool:
     return value is None
-
-
-def _is(wanted: bool) -> Test:  # noqa: FBT001 - a value that is tested
-    return lambda value: value is wanted
 
 
 def _one_of(values: list[Any]) -> Test:
@@ -162,16 +300,27 @@ def _within(found: re.Match[str]) -> Test:
     return _number(lambda number: _f(found[1]) <= number <= _f(found[2]))
 
 
-_BOUNDS: Final[dict[str, Callable[[Fraction, Fraction], bool]]] = {
-    "at least": lambda number, end: number >= end,
-    "above": lambda number, end: number > end,
-    "at most": lambda number, end: number <= end,
-    "below": lambda number, end: number < end,
-}
+def _span(found: re.Match[str]) -> Test:
+    """Read `0.6 to 0.7`, `above 0.6 to 0.7 included`."""
+    low, high = _f(found["low"]), _f(found["high"])
+
+    def holds(number: Fraction) -> bool:
+        is_above = number > low if found["over"] else number >= low
+        return is_above and (number <= high if found["included"] else number < high)
+
+    return _number(holds)
 
 
 def _bound(found: re.Match[str]) -> Test:
-    return _number(lambda number: _BOUNDS[found[1]](number, _f(found[2])))
+    tests: dict[str, Callable[[Fraction, Fraction], bool]] = {
+        "or more": lambda number, end: number >= end,
+        "above": lambda number, end: number > end,
+        "or less": lambda number, end: number <= end,
+        "below": lambda number, end: number < end,
+    }
+    if found["side"]:
+        return _number(lambda number: tests[found["side"]](number, _f(found["end"])))
+    return _number(lambda number: tests[found["order"]](number, _f(found["first"])))
 
 
 def _pattern(found: re.Match[str]) -> Test:
@@ -183,17 +332,17 @@ def _pattern(found: re.Match[str]) -> Test:
     }[found[1]]
 
 
-_ENDS: Final = rf"(at least|above|at most|below) {_NUMBER}"
-_MATCHING: Final = rf"(containing|starting with|ending with) ({_VALUE})"
+_END: Final = r"(?= and | \(or not known\)|$)"
+_BOUND: Final = rf"(?:(?P<side>above|below) (?P<end>{_NUMBER})|(?P<first>{_NUMBER}) (?P<order>or more|or less))"
+_SPAN: Final = rf"(?P<over>above )?(?P<low>{_NUMBER}) to (?P<high>{_NUMBER})(?P<included> included)?"
+_FROM: Final = rf"from ({_NUMBER}) to ({_NUMBER})"
+_MATCHING: Final = rf"(containing|starting with|ending with) ({_QUOTED})"
 _PHRASES: Final[list[tuple[str, Callable[[re.Match[str]], tuple[Test, bool]]]]] = [
-    (
-        rf"from {_NUMBER} to below {_NUMBER}",
-        lambda found: (_number(lambda number: _f(found[1]) <= number < _f(found[2])), True),
-    ),
-    (rf"from {_NUMBER} to {_NUMBER}", lambda found: (_within(found), True)),
-    (rf"not from {_NUMBER} to {_NUMBER}", lambda found: (_but(_within(found)), False)),
-    (_ENDS, lambda found: (_bound(found), True)),
-    (f"not {_ENDS}", lambda found: (_but(_bound(found)), False)),
+    (_FROM, lambda found: (_within(found), True)),
+    (f"not {_FROM}", lambda found: (_but(_within(found)), False)),
+    (_SPAN, lambda found: (_span(found), True)),
+    (_BOUND, lambda found: (_bound(found), True)),
+    (f"not {_BOUND}", lambda found: (_but(_bound(found)), False)),
     (_MATCHING, lambda found: (_pattern(found), False)),
     (f"not {_MATCHING}", lambda found: (_but(_pattern(found)), False)),
     ("not a text", lambda _: (_but(_text(lambda _: True)), False)),
@@ -202,17 +351,11 @@ _PHRASES: Final[list[tuple[str, Callable[[re.Match[str]], tuple[Test, bool]]]]] 
     ("any number", lambda _: (_number(lambda _: True), False)),
     ("not known", lambda _: (_is_missing, False)),
     ("known", lambda _: (_but(_is_missing), False)),
-    (f"other than ({_LIST})", lambda found: (_but(_one_of(_values(found[1]))), False)),
-    (f"({_LIST})", lambda found: (_one_of(_values(found[1])), False)),
 ]
 
 
-def _values(text: str) -> list[Any]:
-    return [json.loads(one) for one in re.findall(_VALUE, text)]
-
-
-def _destination(text: str) -> Destination:
-    """Read a destination; of a split its percents, to three digits."""
+def read_destination(text: str) -> Destination:
+    """Read a destination; of a split its percents, to eight digits."""
     if text == DEFAULT:
         return None
     if text == "no queue":

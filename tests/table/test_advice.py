@@ -149,6 +149,47 @@ def test_a_label_with_and_in_it_is_read_without_quotes() -> None:
         assert frozenset(read_conditions(text, INTENT)) == both
 
 
+LANGUAGE = ColumnValues(
+    attribute="language",
+    heading="language",
+    kind="text",
+    offered=("de", "de-AT", "en", "fr", "fr-BE"),
+    labels={"de": "German (Germany)", "de-AT": "German (Austria)", "en": "English", "fr": "French (France)"},
+    groups={"German": frozenset({"de", "de-AT"}), "French": frozenset({"fr", "fr-BE"})},
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "operator", "values"),
+    [
+        ("German", "in", ["de", "de-AT"]),
+        ("German; de", "in", ["de", "de-AT"]),
+        ("not German", "notIn", ["de", "de-AT"]),
+        ("none of German; en", "notIn", ["de", "de-AT", "en"]),
+        ("exactly German", "in", ["de", "de-AT"]),
+        ("German, French", "in", ["de", "de-AT", "fr", "fr-BE"]),
+        ("German or en", "in", ["de", "de-AT", "en"]),
+        ("is one of German, English", "in", ["de", "de-AT", "en"]),
+        ("neither German nor French", "notIn", ["de", "de-AT", "fr", "fr-BE"]),
+        ("german", "in", ["de", "de-AT"]),
+        ("Germn", "in", ["de", "de-AT"]),
+        ("GERMAN; english", "in", ["de", "de-AT", "en"]),
+        ("language is not german", "notIn", ["de", "de-AT"]),
+        ("not english", "notEquals", "en"),
+        ("German (Austria), German (Germany)", "in", ["de", "de-AT"]),
+    ],
+)
+def test_a_group_stands_for_its_values(text: str, operator: str, values: Any) -> None:
+    """In a cell, and in what a refused cell's message says to write."""
+    assert meaning(LANGUAGE, text) == {a_condition(LANGUAGE, operator, values)}
+
+
+def test_advice_has_the_names_in_the_text() -> None:
+    """A person who wrote names of values reads these, and not their group."""
+    assert ("de; de-AT",) == advise("de, de-AT", LANGUAGE).cells
+    assert ("German",) == advise("german", LANGUAGE).cells
+
+
 VIP = ColumnValues(attribute="vip", heading="VIP", kind="boolean")
 
 
@@ -198,7 +239,7 @@ LISTS = (
 @pytest.mark.parametrize("form", LISTS)
 @pytest.mark.parametrize("names", [INTENTS[:2], ("Change of PIN", "pin_blocked"), ("Terms and fees", "Stop, cancel")])
 def test_a_list_of_values_in_other_words(form: str, names: tuple[str, str]) -> None:
-    values = [INTENT.value_of(name) for name in names]
+    values = [value for name in names for value in INTENT.values_of(name)]
     assert meaning(INTENT, form.format(*names)) == {a_condition(INTENT, "in", values)}
 
 

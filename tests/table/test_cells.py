@@ -24,6 +24,11 @@ from tests.support.hostile_names import HOSTILE_NAMES
 from tests.tiers import FULL
 
 ANY = ColumnValues(attribute="a")
+GROUPED = ColumnValues(
+    attribute="a",
+    labels={"b": "Label of b"},
+    groups={"One": frozenset({"a", "b"}), "Two; of": frozenset({"c", "d"}), "Alone": frozenset({"e"})},
+)
 TEXTS = (
     *HOSTILE_NAMES.values(),
     *("gold", "is", "not gold", "and", "a and b", "rock and roll", "true", "TRUE", "10", "0.5", "-1", "007", "1e5"),
@@ -94,6 +99,28 @@ def test_queues_come_back(seed: int) -> None:
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_text_does_not_look_like_a_number_or_date(text: str) -> None:
     assert not CHANGED.fullmatch(write_conditions([make_condition("a", "equals", text)], ANY))
+
+
+@pytest.mark.parametrize(
+    ("values", "cell"),
+    [
+        (["a", "b"], "One"),
+        (["a", "b", "x"], "One; x"),
+        (["a", "b", "c", "d", 7], 'One; "Two; of"; 7'),
+        (["a", "x"], "a; x"),
+        (["b", "c", "d"], '"Two; of"; Label of b'),
+        (["e", "x"], "e; x"),
+    ],
+)
+def test_whole_groups_are_written_by_their_names(values: list[Any], cell: str) -> None:
+    """Before the other values; the group of one value is this value."""
+    condition = make_condition("a", "in", values)
+    assert cell == write_conditions([condition], GROUPED)
+    assert (condition.value,) == tuple(part.value for part in read_conditions(cell, GROUPED))
+
+
+def test_the_name_of_a_group_of_one_value_is_read() -> None:
+    assert [("equals", "e")] == [(part.operator, part.value) for part in read_conditions("Alone", GROUPED)]
 
 
 @pytest.mark.parametrize("text", ["WAHR", "Falsch", "VRAI", "faux", "VERDADERO", "falso", "VERO", "ONWAAR", "FAŁSZ"])

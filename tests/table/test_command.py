@@ -423,6 +423,19 @@ def test_the_workbook_offers_queues_and_values_and_explains_itself(desk: Program
     assert set(choices) == {headings[name] for name in ("On", "intent", "customer tier", "language", "Queue")}
     column = choices[headings["Queue"]].partition("$")[2][0]
     assert {"Fraud Desk", "Card Services"} <= {cell.value for cell in book["Lists"][column]}
+    column = choices[headings["language"]].partition("$")[2][0]
+    offered = [cell.value for cell in book["Lists"][column] if cell.value]
+    assert ["English", "French", "German"] == [offered[4], *offered[-2:]]
+    lines = [[cell.value for cell in row] for row in book["How to edit"].iter_rows()]
+    values = "German (no country); German (Austria); German (Switzerland); German (Germany)"
+    assert lines[-3:] == [
+        ["Group", "Its values"],
+        [
+            "language: French",
+            "French (no country); French (Belgium); French (Switzerland); French (France); French (Luxembourg)",
+        ],
+        ["language: German", values],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -656,7 +669,7 @@ def test_quiet_prints_the_impact_and_the_counts_alone(desk: Program) -> None:
     assert 0 == desk("-q", "table", "-e", "prod", "--from", "t.csv", *LIFTED, "--check")
     assert "~ cards/change-pin" not in desk.out
     assert "1 changed.\n" in desk.out
-    assert '"Card Services" -> "Fraud Desk"' in desk.out
+    assert 'moves from "Card Services" to "Fraud Desk"' in desk.out
 
 
 @pytest.mark.parametrize(
@@ -746,23 +759,44 @@ def test_a_read_only_manifest_is_refused_and_nothing_is_written(desk: Program) -
 
 
 @pytest.mark.usefixtures("one_environment")
-def test_the_table_shows_labels_and_takes_names_and_labels(desk: Program) -> None:
-    edit(desk, set_cell("cards/change-pin", "language", "German; French"))
+def test_the_table_takes_names_labels_and_groups(desk: Program) -> None:
+    edit(desk, set_cell("cards/change-pin", "language", "German; en"))
     rows = list(csv.reader(Path("t.csv").read_text(encoding="utf-8").splitlines()))
     cells = {cell for row in rows for cell in row}
     assert "customer tier" in rows[0]
-    assert {"Gold; Platinum", "German; German (Austria); German (Switzerland); German (Germany)"} <= cells
+    assert {"Gold; Platinum", "German", "French"} <= cells
     assert "Lost or stolen card" in cells
     assert not {"de", "en", "cancel_transfer"} & cells
     assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
-    by_label = texts()
-    assert "in: [de, fr]" in by_label["manifests/cards.yaml"]
-    shutil.rmtree("manifests")
-    shutil.copytree(BANK, "manifests")
-    keep_one_environment()
-    edit(desk, set_cell("cards/change-pin", "language", "de; fr"))
-    assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
-    assert texts() == by_label
+    assert "in: [de, de-AT, de-CH, de-DE, en]" in texts()["manifests/cards.yaml"]
+    labels = "English; German (Austria); German (Switzerland); German (Germany); German (no country)"
+    for cell in ("de; de-AT; de-CH; de-DE; en", labels, "English; German; de-AT"):
+        shutil.rmtree("manifests")
+        shutil.copytree(BANK, "manifests")
+        keep_one_environment()
+        edit(desk, set_cell("cards/change-pin", "language", cell))
+        assert 0 == desk("table", "-e", "prod", "--from", "t.csv", *LIFTED)
+        assert 0 == desk("table", "-e", "prod", "--out", "new.csv")
+        assert ",German; English," in Path("new.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("one_environment")
+def test_a_cell_with_a_group_that_is_not_edited_keeps_its_rule(desk: Program) -> None:
+    """Written as its values, as labels or as the group, the cell means the same."""
+    for cell in ("German", "de; de-AT; de-CH; de-DE", "one of German", "German (Germany); German; de"):
+        edit(desk, set_cell("languages/german", "language", cell))
+        assert 0 == desk("table", "-e", "prod", "--from", "t.csv")
+        assert desk.out == "The table has no edits.\n", cell
+
+
+@pytest.mark.usefixtures("one_environment")
+def test_a_group_is_named_where_a_cell_is_refused(desk: Program) -> None:
+    edit(desk, set_cell("languages/german", "language", "germen"))
+    assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert 'did you mean "German"?' in desk.err
+    edit(desk, set_cell("languages/german", "language", "German or French"))
+    assert 3 == desk("table", "-e", "prod", "--from", "t.csv")
+    assert "write German; French" in desk.err
 
 
 def test_headings_are_names_or_labels(desk: Program) -> None:
@@ -806,12 +840,15 @@ def test_a_label_that_is_not_exact_is_not_shown(desk: Program) -> None:
     assert desk.out == "The table has no edits.\n"
 
 
-def test_a_table_with_other_labels_is_of_other_rules(desk: Program) -> None:
-    """With exchanged labels, the same cells would mean other values."""
+@pytest.mark.parametrize(
+    ("first", "second"), [("German (no country)", "French (no country)"), ("group: German", "group: French")]
+)
+def test_a_table_with_other_labels_or_groups_is_of_other_rules(desk: Program, first: str, second: str) -> None:
+    """If two are exchanged, the same cells would mean other values."""
     edit(desk, set_cell("cards/change-pin", "language", "German"))
     path = Path("manifests/attributes.yaml")
     text = path.read_text(encoding="utf-8")
-    path.write_text(
-        text.replace("de: German\n", "de: French\n").replace("fr: French\n", "fr: German\n"), encoding="utf-8"
-    )
+    changed = text.replace(first, "?").replace(second, first).replace("?", second)
+    assert text != changed
+    path.write_text(changed, encoding="utf-8")
     assert 4 == desk("table", "-e", "prod", "--from", "t.csv")

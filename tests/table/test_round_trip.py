@@ -31,6 +31,12 @@ VALUES = [
     text for text in HOSTILE_NAMES.values() if text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 ]
 NUMBERS = [-1, 0, 2, 3.5, -0.25, 1e-7, 10**17, 123456789012345]
+NAMES = [
+    *(name for text in VALUES if len(name := f"{text} of it") <= 100),
+    *("true", "WAHR", "10", "1e5", "Mar 1", "=1+1", "a; b", "a and b", "one of", "is 5", "present", "between 1 and 2"),
+    *("Terms, and fees", "'x", '"x"', "_x0041_", "-x", "not gold", "exactly", "German (Austria)", "Über", "> 5", "x 5"),
+]
+"""Names of groups and labels: none is a value."""
 QUEUES = ["A", "B b", "C-c", "Über & Söhne", "=1+1", "Q 5", "Mar 1", "-x", "@home", "_x0041_", "Q 1e5"]
 OPERATORS: dict[str, Callable[[Random], Any]] = {
     "equals": lambda random: random.choice([*VALUES, *NUMBERS, "5"]),
@@ -85,10 +91,45 @@ def _escaped(value: Any) -> Any:
 
 def manifests_of(random: Random) -> str:
     lines = [f"# {random.randint(0, 99)} is a comment\n"]
+    rules = list[dict[str, Any]]()
     for number in range(random.randint(1, 6)):
-        rule = format_flow(a_rule(random, f"k{number}"))
+        rules.append(a_rule(random, f"k{number}"))
+        rule = format_flow(rules[-1])
         lines.append(f"  - {rule} # comment {number}\n" if random.random() < 0.5 else f"  -   {rule}\n")
-    return f"{ENVIRONMENT}---\napiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n{''.join(lines)}"
+    head = ENVIRONMENT + (descriptions(random, rules) if random.random() < 0.6 else "")
+    return f"{head}---\napiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n{''.join(lines)}"
+
+
+def descriptions(random: Random, rules: list[dict[str, Any]]) -> str:
+    """Return documents with labels and groups of the values in the rules' lists, and of some others."""
+    listed = dict[str, list[list[str]]]()
+    for rule in rules:
+        listed.setdefault("intent", []).append(rule.get("intents", []))
+        for item in rule.get("when", ()):
+            values = item.get("in") or item.get("notIn") or []
+            listed.setdefault(item["attribute"], []).append([value for value in values if isinstance(value, str)])
+    described = {name: _described(random, lists) for name, lists in listed.items()}
+    intents = [{"name": name, **fields} for name, fields in described.pop("intent").items()]
+    attributes = {name: {"values": values} for name, values in described.items() if values}
+    documents = {"Intents": {"intents": intents}, "Attributes": {"attributes": attributes}}
+    return "".join(
+        f"---\napiVersion: routing/v1\nkind: {kind}\nname: d\n{format_flow(fields)[1:-1]}\n"
+        for kind, fields in documents.items()
+    )
+
+
+def _described(random: Random, lists: list[list[str]]) -> dict[str, dict[str, str]]:
+    """Return the label, the group or both of values: groups are lists, parts of them, or have a value more."""
+    names = [*random.sample(NAMES, len(NAMES))]
+    found = dict[str, dict[str, str]]()
+    for values in lists:
+        members = [text for value in values if (text := value.replace("$$", "$")) and text not in found]
+        if random.random() < 0.3:
+            members = members[:1] + random.sample([value for value in VALUES if value not in found], 1)
+        group = names.pop()
+        for member in members:
+            found[member] = {"group": group} | ({"label": names.pop()} if random.random() < 0.3 else {})
+    return found
 
 
 class Desk:

@@ -156,13 +156,13 @@ def test_a_conversation_is_its_attributes() -> None:
     ("low", "over", "high", "under", "said"),
     [
         (None, ">=", 0.7, "<", "below 0.7"),
-        (None, ">=", 0.7, "<=", "at most 0.7"),
-        (0.7, ">=", None, "<", "at least 0.7"),
+        (None, ">=", 0.7, "<=", "0.7 or less"),
+        (0.7, ">=", None, "<", "0.7 or more"),
         (0.7, ">", None, "<", "above 0.7"),
         (None, ">=", None, "<", "of any value"),
-        (0.6, ">=", 0.7, "<", "from 0.6 to below 0.7"),
-        (0.6, ">=", 0.7, "<=", "from 0.6 to 0.7"),
-        (0.6, ">", 0.7, "<", "above 0.6 and below 0.7"),
+        (0.6, ">=", 0.7, "<", "0.6 to 0.7"),
+        (0.6, ">=", 0.7, "<=", "0.6 to 0.7 included"),
+        (0.6, ">", 0.7, "<", "above 0.6 to 0.7"),
     ],
 )
 def test_a_range_is_a_phrase(low: float | None, over: str, high: float | None, under: str, said: str) -> None:

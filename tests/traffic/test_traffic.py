@@ -21,7 +21,6 @@ from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traf
 from tests.support.written_manifests import ENVIRONMENT, line
 from tests.support.wrong_samples import WRONG
 
-ROOT = Path(__file__).parents[2]
 INTENT, CONFIDENCE = "cognigyDetectedIntent", "cognigyConfidence"
 TRAFFIC = ENVIRONMENT + "traffic: {file: traffic/prod.csv, period: October 2026}\n"
 
@@ -322,12 +321,3 @@ def test_a_declared_file_cannot_be_outside_the_directory(room: Path, tmp_path_fa
         'manifests/environment.yaml:6:17: error[CXR003]: traffic sample "traffic/prod.csv": the symbolic link leads'
     )
     assert refused(room).startswith(expected)
-
-
-def test_the_banks_sample_fits_the_bank() -> None:
-    """It has every intent of the bank, about 20,000 conversations, and no other column."""
-    sample = load_traffic(str(ROOT / "manifests/traffic/bank.csv"), BotAttributes())
-    (intents,) = load_manifests(ROOT / "manifests").intents
-    assert set(intents.document.names) <= {row.attributes[INTENT] for row in sample.rows}
-    assert {(INTENT, CONFIDENCE)} == {tuple(row.attributes) for row in sample.rows}
-    assert 19_000 < sample.total < 21_000

@@ -15,7 +15,6 @@ from tests.support import canary_secrets as canary
 from tests.support.fake_prometheus import fake_prometheus, vector
 from tests.support.program import Program
 
-ROOT = Path(__file__).parents[2]
 EVENTS = vector(
     ("lost_card", "0.9", "120.4"),
     ("lost_card", "none", "11.6"),
@@ -245,13 +244,3 @@ def test_an_import_of_a_sample_is_the_sample(cxroute: Program) -> None:
     first = rows()
     assert 0 == cxroute("traffic", "import", "t.csv", "--into", "u.csv")
     assert first == rows("u.csv") == {("a", 0.93): 12, ("(other)", None): 30}
-
-
-def test_the_banks_sample_is_made_from_its_records(cxroute: Program) -> None:
-    """By the command in the guide of contributors: the file in the repository is the same, apart from the version."""
-    columns = "intent=Intent,confidence=Score"
-    records, period = str(ROOT / "manifests/traffic/conversations.csv"), "2026-10-01 to 2026-10-31"
-    assert 0 == cxroute("traffic", "import", records, "--columns", columns, "--period", period, "--into", "bank.csv")
-    texts = [path.read_text("utf-8").splitlines() for path in (Path("bank.csv"), ROOT / "manifests/traffic/bank.csv")]
-    made, kept = ([line for line in text if not line.startswith("# tool: ")] for text in texts)
-    assert kept == made

@@ -119,7 +119,7 @@ class _PromiseChecker:
         pairs = _Violations(promise, probe, self)
         drafts = DraftRegionBuilder(pairs).build_drafts()
         regions = self.formatter.format_regions(drafts, lambda draft: (draft.before, draft.excepts))
-        violations = sorted(regions, key=lambda region: (region.unlikely, region.example.assumed != {}))
+        violations = sorted(regions, key=lambda region: (region.other_type, region.example.assumed != {}))
         for region in violations:
             self._confirm_example(promise, region)
         return PromiseFacts(tuple(violations), complete=not pairs.unknown)

@@ -5,16 +5,15 @@ one attribute only become one region.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import chain
 
 from reconciler.behaviour.diff.exceptions import PatternExceptions, RunningExceptions
 from reconciler.behaviour.diff.usual_examples import UsualExamples
 from reconciler.behaviour.diff.winners import ORDINARY_SLICE, NarrowPair, RankPair, WinnerPairs
 from reconciler.behaviour.evaluate import holds
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
 from reconciler.behaviour.space.clauses import Clause, express_values, is_expressible, simplify, unite_values
 from reconciler.behaviour.space.domain import REST, ValueSet
@@ -29,26 +28,19 @@ RulePair = tuple[RoutingEntry | None, RoutingEntry | None]  # before and after; 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImpactRow:
-    """Conversations with all of `where` and no complete list of `excepts`: each moves from an origin to `after`."""
+class Region:
+    """Conversations with all of `where` and no complete list of `excepts`: each moves from `before` to `after`."""
 
     where: tuple[Clause, ...]
     excepts: tuple[tuple[Clause, ...], ...]
-    origins: tuple[Destination, ...]
+    before: Destination
     after: Destination
     example: Example
-    before_rules: tuple[RoutingEntry | None, ...]  # take the conversations before the change; None: the default routing
-    after_rules: tuple[RoutingEntry | None, ...]
-    unlikely: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Region(ImpactRow):
-    """A row of one origin, `before`."""
-
-    before: Destination
     before_rule: RoutingEntry | None  # takes the example; None is the default routing, here and below
     after_rule: RoutingEntry | None
+    before_rules: tuple[RoutingEntry | None, ...]  # take the conversations before the change
+    after_rules: tuple[RoutingEntry | None, ...]
+    other_type: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,7 +138,6 @@ class RegionFormatter:
         return Region(
             where=self.format_box(tuple(draft.box.items())),
             excepts=tuple(self._format_exception(shape) for shape in draft.excepts),
-            origins=tuple(dict.fromkeys(map(destination_of_rule, before_rules))),
             before=draft.before,
             after=draft.after,
             example=self.space.example(draft.example),
@@ -154,7 +145,7 @@ class RegionFormatter:
             after_rule=draft.rules[0][1],
             before_rules=before_rules,
             after_rules=tuple(dict.fromkeys(after for _, after in draft.rules)),
-            unlikely=self.space.unlikely_attributes(draft.box),
+            other_type=self.space.unlikely_attributes(draft.box),
         )
 
     def _format_exception(self, shape: Shape) -> tuple[Clause, ...]:
@@ -197,17 +188,15 @@ class DraftRegionBuilder:
         self.usual_examples = UsualExamples(pairs)
         self.simplified: dict[tuple[int, int, int], tuple[Box, Sequence[Shape]]] = {}
 
-    def build_drafts(self, without: Collection[int] = ()) -> Iterator[DraftRegion]:
-        """Yield the regions of all pairs, simplified, except those of the new rules `without`."""
-        yield from self.build_narrow(without)
-        yield from (draft for pair, draft in self.wide_drafts.items() if pair[1] not in without)
+    def build_drafts(self) -> Iterator[DraftRegion]:
+        """Yield the regions of all pairs, simplified."""
+        yield from self.build_narrow()
+        yield from self.build_wide()
 
-    def build_narrow(self, without: Collection[int]) -> Iterator[DraftRegion]:
+    def build_narrow(self) -> Iterator[DraftRegion]:
         """Yield regions of pairs with few values of the pivot; pairs that differ in these values only are one."""
         alike: dict[Key, list[tuple[RankPair, NarrowPair]]] = {}
         for pair, narrow in self.pairs.narrow.items():
-            if pair[1] in without:
-                continue
             first, *others = set(narrow.masks_by_atom.values())
             if others:
                 yield self.build_separate(pair, narrow)
@@ -250,10 +239,8 @@ class DraftRegionBuilder:
             excepts = self.earlier_shapes(exceptions, pair)
         return self.make_draft([pair], *simplify(self.space, box, excepts), narrow_pair.box)
 
-    @cached_property
-    def wide_drafts(self) -> dict[RankPair, DraftRegion]:
-        """The regions of pairs with many values of the pivot, built in an order in which ranks mostly grow."""
-        drafts: dict[RankPair, DraftRegion] = {}
+    def build_wide(self) -> Iterator[DraftRegion]:
+        """Yield the regions of pairs with many values of the pivot, in an order in which ranks mostly grow."""
         pairs_of_old = Counter(old for old, _ in self.pairs.wide)
         rising, jumping = (RunningExceptions(self.pairs.old, self.pairs.new) for _ in range(2))
         by_pattern = PatternExceptions(self.pairs)
@@ -266,8 +253,7 @@ class DraftRegionBuilder:
             else:
                 running = rising if pairs_of_old[pair[0]] == 1 else jumping
                 box, excepts = simplify(self.space, box, self.earlier_shapes(running, pair))
-            drafts[pair] = self.make_draft([pair], box, excepts, self.pairs.wide[pair])
-        return drafts
+            yield self.make_draft([pair], box, excepts, self.pairs.wide[pair])
 
     def earlier_shapes(self, exceptions: RunningExceptions, pair: RankPair) -> list[Shape]:
         """Return the shapes that earlier rules take from a pair."""

@@ -12,7 +12,14 @@ from reconciler.behaviour.diff.winners import RankPair, WinnerPairs
 from reconciler.behaviour.space.boxes import Box
 from reconciler.behaviour.space.domain import REST, ValueSet
 from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.slices import UNNAMED_SLICE
+from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
+
+
+class FurtherRule(NamedTuple):
+    """A rule of a list, by its rank."""
+
+    slices: PivotSlices
+    rank: int
 
 
 class PairExample(NamedTuple):
@@ -26,10 +33,13 @@ Places = Mapping[int, int]  # by attribute, the position of the part among those
 
 
 class UsualExamples:
-    """Finds examples of pairs in which attributes have the values that conversations usually have."""
+    """Finds examples of pairs in which attributes have the values that conversations usually have.
 
-    def __init__(self, pairs: WinnerPairs) -> None:
-        self._pairs = pairs
+    With `further`, conversations that this rule of a third list takes, too.
+    """
+
+    def __init__(self, pairs: WinnerPairs, further: FurtherRule | None = None) -> None:
+        self._pairs, self._further = pairs, further
         self._space = pairs.space
 
     def improve(self, group: Sequence[RankPair], example: Box) -> PairExample:
@@ -86,9 +96,15 @@ class UsualExamples:
         before, after = pair
         if not (pairs.old.holds(atom, before) and pairs.new.holds(atom, after)):
             return None
-        heads = (*pairs.shapes_of(pair, atom), *further)
+        heads, mask = (*pairs.shapes_of(pair, atom), *further), pairs.mask_before(pair, atom)
+        if self._further is not None:
+            slices, rank = self._further
+            if not slices.holds(atom, rank):
+                return None
+            heads = (*heads, slices.shape(atom, rank))
+            mask |= slices.mask_before(atom, rank)
         try:
             self._space.budget.spend()
-            return pairs.new.find_free_box(atom, heads, pairs.mask_before(pair, atom))
+            return pairs.new.find_free_box(atom, heads, mask)
         except UndecidedError:
             return None

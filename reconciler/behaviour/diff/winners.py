@@ -121,10 +121,6 @@ class WinnerPairs:
         self.narrow: dict[RankPair, NarrowPair] = {}
         self.wide: dict[RankPair, Box] = {}
         self.unknown: dict[RankPair, None] = {}
-        # By rank after, the ranks before whose conversations the rule takes without a new destination.
-        self.same_destination: dict[int, set[int]] = {}
-        # The ranks after of rules with the conditions and destination of a rule before; not in `same_destination`.
-        self.unchanged_ranks: set[int] = set()
         self._priced: set[tuple[int, ...]] = set()
         self._prices: dict[tuple[int, int], int] = {}
         self._walks = {id(slices): SliceWalk(slices) for slices in (old, new)}
@@ -140,8 +136,6 @@ class WinnerPairs:
                 self._pair_with_takers(rank, old, new)
             elif old.destinations[rank] != new.destinations[twin]:
                 self._pair_rules(rank, twin)
-            else:
-                self.unchanged_ranks.add(twin)
         twins = set(twin_of.values())
         for rank in first_ranks(new):
             if rank not in twins:
@@ -218,7 +212,6 @@ class WinnerPairs:
             return
         before, after = self.destinations_of(pair)
         if before == after:
-            self.same_destination.setdefault(pair[1], set()).add(pair[0])
             return
         if box is None:
             self.unknown[pair] = None

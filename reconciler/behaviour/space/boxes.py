@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError, WorkBudget
 from reconciler.behaviour.space.attribute_index import AttributeIndex, MaskLayers
-from reconciler.behaviour.space.domain import MISSING, REST, Domain, ValueSet, intersect, subtract
+from reconciler.behaviour.space.domain import MISSING, REST, Domain, ValueSet, covers, intersect, subtract
 from reconciler.behaviour.space.patterns import bits, union
 
 Shape = tuple[tuple[int, "ValueSet"], ...]  # the values of each restricted attribute, by its number, ascending
@@ -287,3 +287,21 @@ def intersect_box(box: Mapping[int, ValueSet], shape: Shape) -> Box | None:
             return None
         result[attribute] = common
     return result
+
+
+def overlaps(box: Mapping[int, ValueSet], other: Mapping[int, ValueSet]) -> bool:
+    """Return whether two boxes have a conversation in common."""
+    for attribute, part in other.items():
+        here = box.get(attribute)
+        if here is not None and not intersect(here, part)[0]:
+            return False
+    return True
+
+
+def is_inside(inner: Mapping[int, ValueSet], outer: Mapping[int, ValueSet]) -> bool:
+    """Return whether a box has every conversation of another one."""
+    for attribute, part in outer.items():
+        here = inner.get(attribute)
+        if here is None or not covers(part, here):
+            return False
+    return True

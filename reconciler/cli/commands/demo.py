@@ -4,12 +4,10 @@ import argparse
 import contextlib
 import contextvars
 import io
-import json
 import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -23,12 +21,65 @@ from reconciler.cli.session import PRACTICE
 from reconciler.errors import CxrouteError
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.render.colour import ansi_style
-from reconciler.simulator.state import TenantState, bank_tenant
+from reconciler.simulator.state import TenantState
+from reconciler.text.files import KIB, read_text
 from reconciler.text.pages import page
 
-_MOST_LINES: Final = 30
-_EDITED: Final = "Cognigy Intent Route: lost_or_stolen_card"
 _SCRIPT: Final = "Bot\\Hand-over"
+_STUDIO: Final = "studio"
+_EDITED_RULE: Final = "Cognigy Intent Route: pin_blocked"
+_EDITED_CASE: Final = '>= %s ) ) & ( cxr_text_intent$ = "pin_blocked" )'
+_WRITTEN, _BY_HAND = 0.75, 0.7  # the rule's least confidence in the manifests, and as a colleague sets it in CXone
+
+_DRIFT, _REFUSED = 2, 4  # exit codes
+_MAX_MANIFEST: Final = 256 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class FileEdit:
+    """An edit in a copy of the bank's manifests: a text that a file has once, and its replacement."""
+
+    file: str
+    before: str
+    after: str
+
+    def make(self) -> None:
+        """Replace the text. Raises CxrouteError if the file does not have it once."""
+        path = Path("manifests", self.file)
+        text = read_text(path, _MAX_MANIFEST)
+
+        if text.count(self.before) != 1:
+            raise CxrouteError(f"{path} does not contain this text exactly once: {self.before}")
+        path.write_text(text.replace(self.before, self.after), encoding="utf-8")
+
+
+SMALL_CHANGE: Final = (  # one rule, and the route tests that expect its old queue
+    FileEdit(
+        "cards.yaml",
+        "- intent: pin_blocked\n    queue: card-services\n    minConfidence: 0.7 ",
+        "- intent: pin_blocked\n    queue: fraud\n    minConfidence: 0.75 ",
+    ),
+    FileEdit(
+        "tests/intents.yaml",
+        "{intent: pin_blocked, confidence: 0.9}, expect: {queue: card-services}",
+        "{intent: pin_blocked, confidence: 0.9}, expect: {queue: fraud}",
+    ),
+    FileEdit(
+        "tests/people.yaml",
+        "{intent: pin_blocked, confidence: 0.9, attributes: {customerTier: standard}}, expect: {queue: card-services}",
+        "{intent: pin_blocked, confidence: 0.9, attributes: {customerTier: standard}}, expect: {queue: fraud}",
+    ),
+    FileEdit(
+        "tests/teams.yaml",
+        "{intent: pin_blocked, confidence: 0.7}, expect: {queue: card-services}",
+        "{intent: pin_blocked, confidence: 0.75}, expect: {queue: fraud}",
+    ),
+)
+_CASH_WITHDRAWAL: Final = FileEdit(
+    "fraud.yaml",
+    "  - intent: cash_withdrawal_not_recognised\n    queue: fraud\n",
+    "  - intent: cash_withdrawal_not_recognised\n    queue: fraud\n    minConfidence: 0.55\n",
+)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -37,19 +88,19 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Plan, apply, apply again, explain, edit a rule in CXone, find the drift, and restore the rule. Return 0."""
-    source, steps = bank_manifests(), _next_steps(Path.cwd())
+    """Plan and apply an edit, find and restore a rule that was changed in CXone, break a promise. Return 0."""
+    source = bank_manifests()
+    next_steps = _next_steps(Path.cwd())
+
     # A temporary folder protects an existing .cxroute.
     with tempfile.TemporaryDirectory(prefix="cxroute-demo-") as folder, contextlib.chdir(folder):
-        shutil.copytree(source, "manifests")
-        walk = _Walk(output, steps, "studio" if options.studio else SANDBOX)
-        walk.say(SIMULATED.strip())
-        if options.studio:
-            contextvars.copy_context().run(walk.studio)  # where PRACTICE is set
-        else:
-            with open_state(STATE, bank_tenant()):
-                pass  # the sandbox starts with the bank's tenant
-            walk.all()
+        # The files of an installed program may be read-only; their copies are edited.
+        shutil.copytree(source, "manifests", copy_function=shutil.copyfile)
+        tour = _Tour(output, _STUDIO if options.studio else SANDBOX)
+
+        # PRACTICE is set in this context alone.
+        contextvars.copy_context().run(tour.all)
+        output.result(output.paint("blue", f"{tour.further_pages}\n{next_steps}") + "\n")
     return 0
 
 
@@ -75,78 +126,123 @@ def bank_manifests() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
+class _Tour:
+    """The steps of the demo, each with a line that says what to look at."""
+
     output: Output
-    next_steps: str
     environment: str
 
     def all(self) -> None:
-        self.say(
-            "The tenant of a bank: rules made by hand, some with the names of rules in the manifests, rules of\n"
-            "another team, and disabled rules. The manifests route the 77 intents of the bank's bot."
-        )
-        unmanaged = _unmanaged_rules()
-
-        def disable(state: TenantState) -> None:
-            (rule_id,) = state.ids_named(_EDITED)
-            state.edit(rule_id, priority=950, enabled=False)
-
-        self.repair("card_not_working", f'disables "{_EDITED}" in CXone and sets its priority to 950', disable)
-        after = _unmanaged_rules()
-        if after != {rule_id: rule for rule_id, rule in unmanaged.items() if rule_id in after}:
-            raise CxrouteError("an unmanaged rule was changed")
-        unchanged = f"{len(after)} unmanaged rules are unchanged, byte for byte."
-        self.say(f"{unchanged}\n{self.next_steps}\nFor your own tenant, see {page('guide.md')}.")
-
-    def studio(self) -> None:
-        """Show the rules in a script."""
-        self.say(f"On a tenant, a Studio script decides. In {_SCRIPT}, cxroute writes one block, which is empty now.")
+        """Take all steps, on a simulated tenant that matches the manifests."""
         PRACTICE.set(self.environment)
-        intent = "lost_or_stolen_card"
+        self.set_up()
 
-        def rename(state: TenantState) -> None:
-            state.save_script_by_person(_SCRIPT, "ann", lambda text: text.replace(f'"{intent}"', '"no_intent"', 1))
+        self.step(
+            "1. Edit one rule, and the three tests that expect its old queue. What would change?",
+            "the line with ~ is the edit; the lines below it say who moves, from which queue to which.",
+        )
+        for edit in SMALL_CHANGE:
+            edit.make()
+        self.command("plan")
 
-        self.repair(intent, f"replaces the text {intent} in Studio", rename)
-        self.say(f"{self.next_steps}\nFor a script of your own tenant, see {page('studio.md')}.")
+        self.step(
+            "2. Apply it. Without --yes, apply shows the plan and asks for confirmation.",
+            "one rule is written, the tenant is read again as a check, and the change can be undone.",
+        )
+        self.command("apply", "--yes", "-q")
 
-    def repair(self, intent: str, edit: str, apply_edit: Callable[[TenantState], object]) -> None:
-        """Plan, apply, and explain; then find and repair a colleague's edit."""
-        self.command("Show what would change. Nothing is written.", "plan")
-        self.command("Apply the changes. Without --yes, apply asks for confirmation.", "apply", "--yes", "-q")
-        self.command("Apply again: nothing is left to do, and nothing is written.", "apply", "--yes")
-        words = ("explain", "--live", "--intent", intent, "--confidence", "0.9", "--attr", "language=fr")
-        self.command("Where does a conversation go, and why? Unmanaged rules count as well.", *words)
-        self.say(f"Now a colleague {edit}.")
+        self.step(
+            f"3. Now a colleague sets its confidence to {_BY_HAND} in {self.place}. The scheduled check finds that.",
+            "the manifests' value beside the one in CXone, who is routed differently, and how to go on.",
+        )
+        self.edit_by_hand()
+        self.command("drift", expected=_DRIFT)
+
+        self.step(
+            "4. Restore the rule, by the first of these two commands.",
+            "again, only this rule is written.",
+        )
+        self.command("apply", "--only", "cards/pin-blocked", "--yes", "-q")
+
+        self.step(
+            "5. Edit a rule of the fraud team: disputed cash withdrawals, confidence 0.5 -> 0.55. No route test fails.",
+            "a promise is about every conversation: one that breaks it is found, and nothing is written.",
+        )
+        _CASH_WITHDRAWAL.make()
+        self.command("apply", "--yes", "-q", expected=_REFUSED)
+
+    def set_up(self) -> None:
+        """Apply the bank's manifests to an empty tenant, and say what the tour starts with."""
+        self.run("apply", "--yes", "-q")
+
+        where = "" if self.environment == SANDBOX else f", as a block of the script {_SCRIPT}"
+        self.say(f"{SIMULATED}A bank's tenant, whose rules already match the manifests{where}.")
+
+    @property
+    def further_pages(self) -> str:
+        """Return where to read on."""
+        if self.environment == SANDBOX:
+            return f"Your own tenant: {page('guide.md')}. The same tour on a Studio script: cxroute demo --studio"
+        return f"A script of your own tenant: {page('studio.md')}."
+
+    @property
+    def place(self) -> str:
+        """Return where people edit rules by hand."""
+        return "CXone" if self.environment == SANDBOX else "Studio"
+
+    def edit_by_hand(self) -> None:
+        """Change the confidence of the edited rule as a person in CXone or Studio would."""
         with open_state(STATE) as state:
-            apply_edit(state)
-        self.command("The scheduled check reports fields, values and each rule in the way.", "drift", expected=2)
-        self.command("Restore the rule.", "apply", "--yes")
-        self.command("The tenant matches the manifests again.", "plan", "--detailed-exitcode")
+            if self.environment == SANDBOX:
+                _edit_rule(state)
+            else:
+                _edit_script(state)
 
     def say(self, text: str) -> None:
+        """Print words of the tour."""
         self.output.result(f"{self.output.paint('blue', text)}\n\n")
 
-    def command(self, why: str, *arguments: str, expected: int = 0) -> None:
+    def step(self, done: str, look_at: str) -> None:
+        """Print what a step does, and what to look at in its output."""
         paint = self.output.paint
-        self.output.result(f"{paint('blue', why)}\n{paint('bold', '$ cxroute ' + ' '.join(arguments))}\n")
+        self.output.result(f"{paint('blue', done)}\n{paint('blue', f'   Look: {look_at}')}\n")
+
+    def command(self, *arguments: str, expected: int = 0) -> None:
+        """Run a command of the program, and print it with all that it prints."""
+        paint = self.output.paint
+        self.output.result(f"{paint('bold', '$ cxroute ' + ' '.join(arguments))}\n")
+        printed = self.run(*arguments, expected=expected)
+        self.output.result(f"{printed}\n\n")
+
+    def run(self, *arguments: str, expected: int = 0) -> str:
+        """Run a command of the program; return its output. Raises CxrouteError for an unexpected exit code."""
         from reconciler.cli.main import main  # noqa: PLC0415 - main imports this module
 
-        colour = "always" if paint is ansi_style else "never"
-        with contextlib.redirect_stdout(io.StringIO()) as buffer:
-            code = main(["-e", self.environment, "--color", colour, "--no-input", *arguments])
+        colour = "always" if self.output.paint is ansi_style else "never"
+        # The folder is in no git repository, so there is no state before the change to compare the fallback with.
+        base = ["--base", "none"] if arguments[0] in ("plan", "apply") else []
+        buffer = io.StringIO()
+        with contextlib.redirect_stdout(buffer), contextlib.redirect_stderr(buffer):
+            code = main(["-e", self.environment, "--color", colour, "--no-input", *arguments, *base])
         sys.stdout.flush()
-        lines = buffer.getvalue().removeprefix(SIMULATED).splitlines()
-        if len(lines) > _MOST_LINES:
-            middle = f"  ... {len(lines) - _MOST_LINES} more lines ..."
-            lines = [*lines[: _MOST_LINES - 6], paint("dim", middle), *lines[-6:]]
-        self.output.result("\n".join(lines) + f"\n{paint('dim', f'(exit {code})')}\n\n")
+
+        printed = buffer.getvalue().removeprefix(SIMULATED).strip("\n")
         if code != expected:
-            raise CxrouteError(f"`cxroute {' '.join(arguments)}` ended with {code}, not {expected}")
+            raise CxrouteError(f"`cxroute {shlex.join(arguments)}` ended with {code}, not {expected}:\n{printed}")
+        return printed
 
 
-def _unmanaged_rules() -> dict[str, str]:
-    """Return every rule of the simulated tenant that the bank's manifests do not manage, as JSON, by id."""
-    with open_state(STATE) as state:
-        rules = state.rules()
-    return {rule["id"]: json.dumps(rule) for rule in rules if "[cxroute:bank-routing/" not in rule["description"]}
+def _edit_rule(state: TenantState) -> None:
+    (rule_id,) = state.ids_named(_EDITED_RULE)
+    (rule,) = (rule for rule in state.rules() if rule["id"] == rule_id)
+    conditions = [
+        {**condition, "value": _BY_HAND} if condition["value"] == _WRITTEN else condition
+        for condition in rule["conditions"]
+    ]
+    state.edit(rule_id, conditions=conditions)
+
+
+def _edit_script(state: TenantState) -> None:
+    before = _EDITED_CASE % _WRITTEN
+    after = _EDITED_CASE % _BY_HAND
+    state.save_script_by_person(_SCRIPT, "ann", lambda text: text.replace(before, after))

@@ -4,17 +4,24 @@ import argparse
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.diff.effects import EditSet
 from reconciler.behaviour.routing_entry import Destination
 from reconciler.cli.command_line import SIMULATED
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import endpoints, evaluation, labels, parse_source, read_sources
 from reconciler.model.finding import Document
-from reconciler.plan.behaviour_json import behaviour_to_json
-from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, summarize_impact
-from reconciler.render.text.behaviour import impact_lines
+from reconciler.plan.behaviour_json import impact_to_json
+from reconciler.plan.clauses import FEW_VALUES
+from reconciler.plan.edits import edits_of_lists
+from reconciler.plan.headline import headline
+from reconciler.plan.impact import Impact
+from reconciler.plan.words import ALL_VALUES, order_effects
+from reconciler.render.effects import summarize_effects
+from reconciler.render.text.effects import effects_lines, headline_lines
 from reconciler.text.escape import pluralize, sanitize
+from reconciler.text.phrases import Labels
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -38,20 +45,33 @@ def run(options: argparse.Namespace, output: Output) -> int:
     before, after = read_sources(first, second)
     left, right = endpoints(first, second)
     types = {name: type_ for name, type_ in left.types.items() if right.types.get(name) == type_}
-    difference = compare_behaviour(left.pull_back(before.entries), right.pull_back(after.entries), order, types=types)
+    edits = edits_of_lists(before.entries, after.entries, labels(first, second), words="plan")
+    has_other_fallback = left.fallback.settings != right.fallback.settings
+    middle = right.pull_back(before.entries) if has_other_fallback else None
+    difference = compare_behaviour(
+        left.pull_back(before.entries),
+        right.pull_back(after.entries),
+        order,
+        types=types,
+        edited=EditSet([edited.edit for edited in edits], middle),
+    )
+    impact = order_effects(Impact(difference, edits), labels(first, second))
     queues = {**before.queues, **after.queues}
     code = PENDING if options.detailed_exitcode and (difference.changed or not difference.complete) else 0
     if output.form == "json":
-        output.document(_document(difference, queues))
+        output.document(_document(impact, queues, labels(first, second)))
         return code
     if any(side.kind == "live" and side.session and side.session.simulated for side in (first, second)):
         output.result(SIMULATED)
     counts = [pluralize(len(side.entries), "rule") for side in (before, after)]
     output.result(f"From {sanitize(first.name)} ({counts[0]}) to {sanitize(second.name)} ({counts[1]})\n\n")
-    most = ALL_ROWS if output.loudness == "verbose" else MAX_SHOWN
+    is_verbose = output.loudness == "verbose"
     splits = (split for region in difference.regions for split in (region.before, region.after))
-    summary = summarize_impact(difference, queue_names(splits, queues), labels(first, second), limit=most)
-    output.result("".join(f"{line}\n" for line in impact_lines(summary, output.paint)))
+    names = queue_names(splits, queues)
+    summary = summarize_effects(impact, names, labels(first, second), values=ALL_VALUES if is_verbose else FEW_VALUES)
+    effects = list(effects_lines(summary, output.paint, verbose=is_verbose))
+    lines = [*headline_lines(summary, output.paint), *([""] if effects else []), *effects]
+    output.result("".join(f"{line}\n" for line in lines))
     return code
 
 
@@ -63,12 +83,10 @@ def queue_names(splits: Iterable[Destination], queues: Mapping[str, str]) -> dic
     return {queue: f"{name} ({queue})" if count[name] > 1 else name for queue, name in names.items()}
 
 
-def _document(difference: BehaviourChange, queues: Mapping[str, str]) -> dict[str, object]:
-    document = behaviour_to_json(difference, queues)
-    regions, rows = document["regions"], document["summary"]["rows"]
-    places = [region["before"] for region in regions] + [before for row in rows for before in row["before"]]
-    places += [entry["after"] for entry in (*regions, *rows)]
-    hide_assumed_ids(places)
+def _document(impact: Impact, queues: Mapping[str, str], names: Labels) -> dict[str, object]:
+    document = impact_to_json(impact, queues, headline(impact, queues, names))
+    rows = [row for effect in document["effects"] for row in effect["rows"]]
+    hide_assumed_ids(entry[side] for entry in (*document["regions"], *rows) for side in ("before", "after"))
     return document
 
 

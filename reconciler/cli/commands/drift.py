@@ -101,7 +101,7 @@ def _as_text(session: Session, drift: Drift, paint: Style) -> str:
         words = replace(session.command_line, options=PlanOptions())
         return words.command("export", *(addresses or ("--all",)), "--write")
 
-    return drift_text(drift, paint, DriftCommands(partial(_heal, session), keep), session.limits.cases)
+    return drift_text(drift, paint, DriftCommands(partial(_heal, session), keep), session.limits.rows)
 
 
 def _heal(session: Session, only: Sequence[str]) -> str:

@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document({**head, **explain_document(explanation, names)})
     else:
         session.print_banner()
-        output.result(explain_text(explanation, names, output.paint, session.limits.cases))
+        output.result(explain_text(explanation, names, output.paint, session.limits.rows))
     for note in misspellings(entries, session.manifests, environment, words):
         output.note(note)
     return 0

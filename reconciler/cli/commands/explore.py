@@ -10,6 +10,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import read_tenant
 from reconciler.cli.session import Session, open_session
 from reconciler.desired.desired import DesiredState, desire_offline
+from reconciler.plan.impact import Impact
 from reconciler.plan.plan import Plan
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
 from reconciler.render.explore import ExplorePage, ExploreSide, build_plan_sides, build_side, render_explore
@@ -43,10 +44,16 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def plan_page(session: Session, plan: Plan) -> str:
     """Return the page with the rules today and after a plan."""
-    return _render(session, plan.desired, plan.queue_names, *build_plan_sides(plan))
+    return _render(session, plan.desired, plan.queue_names, *build_plan_sides(plan), impact=plan.impact)
 
 
-def _render(session: Session, desired: DesiredState, queues: Mapping[str, str], *sides: ExploreSide) -> str:
+def _render(
+    session: Session,
+    desired: DesiredState,
+    queues: Mapping[str, str],
+    *sides: ExploreSide,
+    impact: Impact | None = None,
+) -> str:
     entries, sample = session.manifests.declared_attributes.items(), session.sample
     values = {name: sorted(entry.canonical_values, key=str) for name, entry in entries if entry.values}
     page = ExplorePage(
@@ -57,5 +64,6 @@ def _render(session: Session, desired: DesiredState, queues: Mapping[str, str], 
         links=source_links(),
         banner=session.banner.strip(),
         period=sanitize(sample.period or sample.name) if sample else "",
+        impact=impact,
     )
     return render_explore(page)

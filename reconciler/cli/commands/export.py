@@ -25,11 +25,12 @@ from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.model.live import LiveRule
+from reconciler.plan.impact import Impact
 from reconciler.plan.ownership import classify_by_owner, find_cause
 from reconciler.plan.plan import LiveState
 from reconciler.plan.stored_texts import classify_live_rules
-from reconciler.render.impact import summarize_impact
-from reconciler.render.text.behaviour import impact_lines
+from reconciler.render.effects import summarize_effects
+from reconciler.render.text.effects import effects_lines, headline_lines
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import read_file
 from reconciler.text.suggest import suggest
@@ -234,9 +235,9 @@ def _print_result(session: Session, exported: ExportedManifests, proof: ExportVe
     if proof.behaviour.complete:
         lines.append(f"Verified: the next apply adopts {adopted}{renamed}, and no conversation is routed differently.")
     else:
-        summary = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.limits.cases)
+        summary = summarize_effects(Impact(proof.behaviour), {}, proof.labels, values=session.limits.values)
         lines.append(f"The next apply adopts {adopted}{renamed}.")
-        lines += impact_lines(summary, session.output.paint)
+        lines += [*headline_lines(summary, session.output.paint), *effects_lines(summary, session.output.paint)]
     if proof.other_changes:
         changes = f"{pluralize(proof.other_changes, 'other change')}, which this export does not include"
         lines.append(f"The other manifests lead to {changes}; `plan` shows all changes.")

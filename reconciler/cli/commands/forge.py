@@ -293,6 +293,7 @@ def _update_issue(step: Step) -> None:
             environment=environment,
             author=step.author(forge),
             difference=drift_issue.difference_digest(plan),
+            headline=drift_issue.drift_headline(plan),
             text=text,
             when=when,
             limit=forge.max_text,

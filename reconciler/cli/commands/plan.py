@@ -19,20 +19,20 @@ from reconciler.cli.rule_sources import add_live_file_option, with_live_file
 from reconciler.cli.session import Cancellation, Session
 from reconciler.errors import ApiError, CxrouteError, ManifestError, RefusedError, UsageError
 from reconciler.model.finding import Finding
-from reconciler.plan.document import ERROR_FILE, plan_id, plan_to_json
+from reconciler.plan.document import ERROR_FILE, digest_document, plan_id, plan_to_json
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import Plan
 from reconciler.plan.schedule import replay_plan
 from reconciler.render.colour import no_style
-from reconciler.render.github_annotations import annotate_findings, quote_for_runner
+from reconciler.render.github_annotations import annotate_findings, annotate_headline, quote_for_runner
+from reconciler.render.limits import ALL_ROWS
 from reconciler.render.markdown.plan import render_markdown
-from reconciler.render.plan_view import MAX_CASES, VIEW, build_view, view_to_json
+from reconciler.render.plan_view import VIEW, build_view, view_to_json
 from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import build_routing_map
-from reconciler.render.summary import summarize_plan
+from reconciler.render.summary import PlanSummary, summarize_plan
 from reconciler.render.text.environments import planned_row
-from reconciler.render.text.plan import brief_summary_text, plan_text, summary_text
-from reconciler.text.escape import pluralize
+from reconciler.render.text.plan import TextLimits, brief_summary_text, summary_text
 from reconciler.text.redact import REDACTOR, dump_indented
 from reconciler.traffic.records import RecordReader
 
@@ -168,7 +168,9 @@ async def _with_replay(session: Session, plan: Plan, path: str | None) -> Plan:
 def plan_file_text(session: Session, plan: Plan, name: str, saved: str | None) -> str:
     """Return the plan as text for a file with this name. Raises RefusedError for a plan with a secret."""
     form = plan_to_json(plan)
-    if REDACTOR.redact_json(form) != form:
+    redacted = REDACTOR.redact_json(form)
+    # Labels stand in texts alone, which apply does not read: a secret there is removed from the file.
+    if digest_document(redacted) != form["planId"]:
         cause = "a rule or a manifest contains a secret of this run, and a plan without it could not be applied"
         remedy = "Remove the secret from there, and replace it with a new one"
         raise RefusedError(f"{name} was not written: {cause}. {remedy}")
@@ -176,7 +178,7 @@ def plan_file_text(session: Session, plan: Plan, name: str, saved: str | None) -
     has_next = plan.changes or plan.conflicts or plan.failed_tests
     following = next_command(session, plan, saved) if has_next else ""
     view = build_view(plan, session.tenant, plan_provenance(plan, session.banner), following)
-    return dump_indented({**form, VIEW: view_to_json(view, form["planId"], REDACTOR.redact_json)})
+    return dump_indented({**redacted, VIEW: view_to_json(view, form["planId"], REDACTOR.redact_json)})
 
 
 def print_plan(session: Session, plan: Plan) -> None:
@@ -184,33 +186,25 @@ def print_plan(session: Session, plan: Plan) -> None:
     if output.form == "json":
         output.document(plan_to_json(plan))
     elif output.form == "markdown":
-        output.result(_markdown(session, plan))
+        output.result(_markdown(session, plan, summarize_plan(plan, session.tenant)))
     elif output.form == "html":
-        output.result(_html(session, plan))
+        output.result(_html(session, plan, summarize_plan(plan, session.tenant)))
     elif output.form == "github":
         output.result(as_github(session, plan))
     else:
         session.print_banner()
         shape = brief_summary_text if output.loudness == "quiet" else summary_text
-        summary = summarize_plan(plan, session.tenant, session.limits.cases)
+        summary = summarize_plan(plan, session.tenant, session.limits.values)
         output.result(shape(summary, output.paint, session.limits))
 
 
 def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
-    """Print the number of notes that need -v, and the next command, below a plan in text."""
+    """Print the next command below a plan in text."""
     output = session.output
     if output.form != "text":
         return
-    print_omitted_notes(plan.findings, output)
     if plan.changes or plan.conflicts or plan.failed_tests:
-        output.result(f"Nothing was changed. {next_command(session, plan, saved)}\n")
-
-
-def print_omitted_notes(findings: Sequence[Finding], output: Output) -> None:
-    """Print the number of notes that need -v."""
-    infos = len(findings) - len(output.without_infos(findings))
-    if infos and output.loudness != "quiet":
-        output.result(f"{pluralize(infos, 'note')} omitted; -v shows {'it' if infos == 1 else 'them'}.\n")
+        output.result(f"{next_command(session, plan, saved)}\n")
 
 
 def next_command(session: Session, plan: Plan, saved: str | None, lifted: tuple[str, ...] = ()) -> str:
@@ -237,28 +231,30 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
     return PENDING if options.detailed_exitcode and (plan.changes or plan.changes_endpoint or plan.conflicts) else 0
 
 
-def _markdown(session: Session, plan: Plan, explore: str = "") -> str:
+def _markdown(session: Session, plan: Plan, summary: PlanSummary, explore: str = "") -> str:
     facts = plan_provenance(plan, session.banner, explore)
-    return render_markdown(summarize_plan(plan, session.tenant), build_routing_map(plan), facts)
+    return render_markdown(summary, build_routing_map(plan), facts)
 
 
-def _html(session: Session, plan: Plan, explore: str = "") -> str:
+def _html(session: Session, plan: Plan, summary: PlanSummary, explore: str = "") -> str:
     from reconciler.render.html import render_html  # noqa: PLC0415 - needed for a page alone
 
-    summary = summarize_plan(plan, session.tenant, MAX_CASES)
     return render_html(summary, plan_provenance(plan, session.banner, explore))
 
 
 def as_github(session: Session, plan: Plan) -> str:
     """Return the plan for a workflow's log, without workflow commands in names, and its findings as annotations."""
-    text = plan_text(plan, no_style, session.tenant, session.limits)
-    return github_log(session.banner, text, (*plan.failed_tests, *plan.findings))
+    summary = summarize_plan(plan, session.tenant, session.limits.values)
+    return github_log(session.banner, summary, session.limits, (*plan.failed_tests, *plan.findings))
 
 
-def github_log(banner: str, text: str, findings: Sequence[Finding]) -> str:
-    """Return the text of a plan for a workflow's log, without workflow commands in it, and the findings."""
+def github_log(banner: str, summary: PlanSummary, limits: TextLimits, findings: Sequence[Finding]) -> str:
+    """Return a plan for a workflow's log, without workflow commands in it, its headline, and the findings."""
+    text = summary_text(summary, no_style, replace(limits, warnings=ALL_ROWS))
     quoted = quote_for_runner(text, token_hex(16))
-    return f"{banner}{quoted}{annotate_findings(relative_to_root(findings), 'listed above')}"
+    headline = summary.effects.headline if summary.effects else ""
+    notice = annotate_headline(f"Plan for {summary.environment}", headline) if headline else ""
+    return f"{banner}{quoted}{notice}{annotate_findings(relative_to_root(findings), 'listed above')}"
 
 
 def write_report(session: Session, plan: Plan, folder: Path) -> None:
@@ -266,8 +262,9 @@ def write_report(session: Session, plan: Plan, folder: Path) -> None:
     (new_folder(folder) / ERROR_FILE).unlink(missing_ok=True)  # of an earlier run
     write_text(folder / "plan.json", f"{plan_file_text(session, plan, 'plan.json', None)}\n")
     explore = "explore.html"
-    write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, explore)))
-    write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, explore)))
+    summary = summarize_plan(plan, session.tenant)
+    write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, summary, explore)))
+    write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, summary, explore)))
     from reconciler.cli.commands.explore import plan_page  # noqa: PLC0415 - a plan without a report needs no pages
 
     write_text(folder / explore, REDACTOR.redact(plan_page(session, plan)))

@@ -11,9 +11,9 @@ from reconciler.cli.rule_sources import DiffSide, endpoints, evaluation, labels,
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.plan.replay import ReplaySide, replay, replay_to_json
-from reconciler.render.impact import ALL_ROWS, MAX_SHOWN
+from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.render.replay import summarize_replay
-from reconciler.render.text.behaviour import replay_lines
+from reconciler.render.text.effects import replay_lines
 from reconciler.text.escape import sanitize
 from reconciler.traffic.records import RecordReader
 

@@ -2,18 +2,17 @@
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from reconciler.cli.advice import environment_hint
-from reconciler.cli.commands.plan import FORMS, github_log, print_omitted_notes
+from reconciler.cli.commands.plan import FORMS, github_log
 from reconciler.cli.output import Output
 from reconciler.errors import UsageError
 from reconciler.model.finding import Document
 from reconciler.plan.document import read_saved_plan
-from reconciler.render.colour import no_style
 from reconciler.render.html import render_html
+from reconciler.render.limits import ALL_ROWS
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.plan_view import VIEW, PlanView, read_view
 from reconciler.render.text.plan import TextLimits, brief_summary_text, summary_text
@@ -21,8 +20,7 @@ from reconciler.text.escape import sanitize
 from reconciler.text.files import MIB, read_text
 
 _LARGEST: Final = 128 * MIB
-_WARNINGS: Final = TextLimits(severities=("warning",))
-_ALL: Final = TextLimits()
+_ALL: Final = TextLimits(names=ALL_ROWS, verbose=True)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +42,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return 0
     view = read_view(form, name)
     if output.form == "html":
-        page = replace(view.summary, impact=view.page_impact, replay=view.page_replay)
-        output.result(render_html(page, view.provenance))
+        output.result(render_html(view.summary, view.provenance))
     elif output.form == "markdown":
         output.result(render_markdown(view.summary, view.lanes, view.provenance))
     else:
@@ -55,17 +52,16 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _print_text(view: PlanView, output: Output) -> None:
     banner = f"{view.provenance.banner}\n" if view.provenance.banner else ""
-    limits = _ALL if output.loudness == "verbose" else _WARNINGS
+    limits = _ALL if output.loudness == "verbose" else TextLimits()
     if output.form == "github":
-        output.result(github_log(banner, summary_text(view.summary, no_style, limits), view.findings))
+        output.result(github_log(banner, view.summary, limits, view.findings))
         return
     if output.loudness == "quiet":
         text = brief_summary_text(view.summary, output.paint)
     else:
         text = summary_text(view.summary, output.paint, limits)
     output.result(f"{banner}{text}")
-    print_omitted_notes(view.summary.notes, output)
-    output.result(f"Nothing was changed. {view.next_step}\n" if view.next_step else "")
+    output.result(f"{view.next_step}\n" if view.next_step else "")
 
 
 def _read(path: Path, name: str, environment: str | None) -> Document:

@@ -223,5 +223,5 @@ def _try_snippet(snippet: str, imported: ImportedSnippet, layout: BlockLayout) -
         doubt = f"in {len(differing)} of {len(dialects)} possible dialects of Studio"
         imported.notes.append(f"{doubt}, the snippet does not decide as its rules: {text}. Run `cxroute studio probe`")
         return f"{tried}."
-    kinds = "where each variable holds what it is compared with"
-    return f"{tried}, in every dialect: it assigns the skills of the rules, {kinds}."
+    types = "This holds where each variable has a value of the type that it is compared with"
+    return f"{tried}, in every possible dialect of Studio, and assigns the skills of the rules. {types}."

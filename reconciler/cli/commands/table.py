@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.diff.effects import EditSet
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.checks.edit_effects import EditEffects, find_edit_effects
 from reconciler.cli.arguments import requires_extra
@@ -28,17 +29,21 @@ from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
+from reconciler.plan.edits import edits_of_lists
 from reconciler.plan.guards import apply_allowance, count_deletes
+from reconciler.plan.impact import Impact
 from reconciler.plan.plan import GuardResult
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import convert_sample, measure_traffic, rule_shares
+from reconciler.plan.words import order_effects
 from reconciler.render.colour import Style
+from reconciler.render.effects import summarize_effects
 from reconciler.render.explore import render_table
 from reconciler.render.finding_subject import source_location
-from reconciler.render.impact import summarize_impact
-from reconciler.render.text.behaviour import impact_lines
+from reconciler.render.text.effects import effects_lines, headline_lines
 from reconciler.render.text.findings import findings_text
 from reconciler.table.cells import SYNTAX, write_name, write_scalar
+from reconciler.table.column_values import ColumnValues
 from reconciler.table.compare_sheet import TableEdits, Vocabulary, compare_sheet
 from reconciler.table.manifest_edits import ManifestWriter, find_difference
 from reconciler.table.rows import NO, YES, DecisionTable, build_table
@@ -145,10 +150,16 @@ def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
     offered: dict[int, Sequence[str]] = {}
     for at, column in enumerate(current.table.columns):
         values = current.table.values.get(column.attribute)
-        shown = [write_scalar(values.shown(each), values.spellings) for each in values.offered] if values else []
+        shown = _choices(values) if values else []
         if choices := fixed.get(column.heading) or shown:
             offered[at] = choices
     return write_xlsx(current.table.environment, rows, offered, _guide(current))
+
+
+def _choices(values: ColumnValues) -> list[str]:
+    """Return the cells that a column offers: each of its values, then each of its groups."""
+    texts = [*map(values.shown, values.offered), *sorted(values.groups)]
+    return [write_scalar(text, values.spellings) for text in texts]
 
 
 def _guide(current: CurrentRules) -> list[tuple[str, str]]:
@@ -163,7 +174,16 @@ def _guide(current: CurrentRules) -> list[tuple[str, str]]:
     lines += [("Order of rows", "has no effect: the priority decides, then the rule's name in CXone")]
     lines += [("A removed row", "deletes the rule")]
     lines += [("Share of callers, File", "are for reading, edits have no effect"), ("", ""), ("Column", "Attribute")]
-    return lines + [(each.heading, write_scalar(name)) for name, each in current.table.values.items()]
+    lines += [(each.heading, write_scalar(name)) for name, each in current.table.values.items()]
+    groups = [line for each in current.table.values.values() for line in _group_lines(each)]
+    return [*lines, ("", ""), ("Group", "Its values"), *groups] if groups else lines
+
+
+def _group_lines(values: ColumnValues) -> Iterator[tuple[str, str]]:
+    """Yield the groups of a column, each with its values."""
+    for group, members in sorted(values.groups.items()):
+        texts = [write_scalar(values.shown(value), values.spellings) for value in sorted(members)]
+        yield f"{values.heading}: {write_scalar(group, values.spellings)}", "; ".join(texts)
 
 
 def _read_allowed(options: argparse.Namespace) -> frozenset[str]:
@@ -379,11 +399,19 @@ def _edit_lines(edits: TableEdits, writer: ManifestWriter, style: Style) -> Iter
 def _print_impact(session: Session, current: CurrentRules, after: DesiredState) -> None:
     """Print the conversations that go elsewhere by the edited rules."""
     before, stage = current.tenant.desired, current.tenant.desired.endpoint  # no rule changes the endpoint
-    old, new = (order_entries(stage.pull_back(desired_entries(each)), before.evaluation) for each in (before, after))
-    difference = compare_behaviour(old, new, before.evaluation, types=stage.types)
+    unedited, edited_list = desired_entries(before), desired_entries(after)
+    edits = edits_of_lists(unedited, edited_list, before.labels, words="plan")
+    old, new = (order_entries(stage.pull_back(each), before.evaluation) for each in (unedited, edited_list))
+    edited_set = EditSet([edited.edit for edited in edits])
+    difference = compare_behaviour(old, new, before.evaluation, types=stage.types, edited=edited_set)
     sample = session.sample and convert_sample(stage.types, session.sample)
     traffic = measure_traffic(difference, old, new, sample) if sample else None
     queues = current.tenant.resolver.names
-    summary = summarize_impact(difference, queues, before.labels, traffic, session.limits.cases)
+    impact = order_effects(Impact(difference, edits, traffic), before.labels)
+    summary = summarize_effects(impact, queues, before.labels, values=session.limits.values)
+    style = session.output.paint
+    lines = list(headline_lines(summary, style))
+    if session.output.loudness != "quiet":
+        lines += ["", *effects_lines(summary, style, verbose=session.limits.verbose)]
     scope = f"Without the tenant's own rules (run `{session.command_line.command('plan')}` to include them):"
-    session.output.result("".join(f"{line}\n" for line in [scope, *impact_lines(summary, session.output.paint)]))
+    session.output.result("".join(f"{line}\n" for line in [scope, *lines]))

@@ -23,7 +23,7 @@ from reconciler.manifest.yaml_patch import apply_edits, compute_edits
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.rule import CANONICAL_JSON, Json, parse_number
-from reconciler.render.impact import MAX_SHOWN
+from reconciler.render.limits import MAX_SHOWN
 from reconciler.render.text import route_tests as report
 from reconciler.text.escape import escape_invisible, pluralize, sanitize
 from reconciler.text.files import read_file

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.diff.effects import Edit, EditSet
+from reconciler.behaviour.endpoint_stage import EndpointStage
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, destination_of
-from reconciler.behaviour.space.value_type import Types
 from reconciler.checks.route_tests import Checked
 from reconciler.cli.validation import check_environments, sort_findings, validate
 from reconciler.desired.desired import DesiredRule, DesiredState
@@ -16,9 +17,14 @@ from reconciler.manifest.kinds.ruleset import RuleEntry
 from reconciler.manifest.load import Manifests, load_contents
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source, Target
+from reconciler.plan.edits import EditedRule
+from reconciler.plan.impact import Impact
 from reconciler.plan.routing_table import desired_entries, destination_phrase
+from reconciler.render.effects import EARLIER_KEEP, OTHER_TYPES_PLACE, summarize_effects
 from reconciler.render.escape_markdown import escape_markdown
-from reconciler.render.impact import summarize_impact
+from reconciler.render.limits import MAX_SHOWN
+from reconciler.text.escape import pluralize
+from reconciler.text.phrases import Labels
 
 RuleKey = tuple[str, str]
 """A rule's `key`, or without one its only intent: the field, and its text."""
@@ -76,13 +82,19 @@ def analyze(contents: Mapping[str, bytes | Finding], only: str | None) -> Analys
     return Analysis(sort_findings([*manifests.warnings, *errors]), manifests, checked)
 
 
-def find_reach(entries: Sequence[RoutingEntry], name: str, evaluation: Evaluation, types: Types) -> BehaviourChange:
-    """Return the conversations that a rule takes: exactly those that would go elsewhere if its queue changed."""
-    marked = [
-        replace(entry, rule=replace(entry.rule, targets=(Target(_REACHED, 1),))) if entry.whole.name == name else entry
-        for entry in entries
-    ]
-    return compare_behaviour(entries, marked, evaluation, types=types)
+def find_reach(entries: Sequence[RoutingEntry], name: str, evaluation: Evaluation, endpoint: EndpointStage) -> Impact:
+    """Return the events that a rule takes: exactly those that would go elsewhere if its queue changed."""
+    changed = list(entries)
+    edits = []
+    for place, entry in enumerate(entries):
+        if entry.name == name:
+            changed[place] = replace(entry, rule=replace(entry.rule, targets=(Target(_REACHED, 1),)))
+            edits.append(EditedRule(edit=Edit(entry, changed[place], name), action="update"))
+
+    before, after = endpoint.pull_back(entries), endpoint.pull_back(changed)
+    edited = EditSet([edited.edit for edited in edits])
+    behaviour = compare_behaviour(before, after, evaluation, types=endpoint.types, edited=edited)
+    return Impact(behaviour, edits)
 
 
 def suggested_name(finding: Finding) -> str:
@@ -101,18 +113,33 @@ def _key_of(entry: RuleEntry) -> RuleKey | None:
 
 
 def _describe(desired: DesiredState, rule: DesiredRule, queues: Mapping[str, str]) -> Iterator[str]:
-    entries = desired.endpoint.pull_back(desired_entries(desired))
     destination = escape_markdown(destination_phrase(destination_of(rule.rule.targets), queues))
     yield f"{escape_markdown(str(rule.address))} in {escape_markdown(desired.environment)}: {destination}"
     if not rule.rule.enabled:
         yield "The rule is switched off: it takes no conversation."
         return
-    behaviour = find_reach(entries, str(rule.address), desired.evaluation, desired.endpoint.types)
-    summary = summarize_impact(behaviour, {}, desired.labels)
-    if not summary.cases:
+    impact = find_reach(desired_entries(desired), str(rule.address), desired.evaluation, desired.endpoint)
+    yield from _reach_texts(impact, desired.labels)
+
+
+def _reach_texts(impact: Impact, labels: Labels) -> Iterator[str]:
+    """Yield who reaches a rule as Markdown: each row with an example, then the rules that come first."""
+    summary = summarize_effects(impact, {}, labels)
+    notes = [note for effect in summary.effects for note in effect.notes]
+    if not summary.rows and not notes:
         yield (_UNDECIDED if summary.unknown else "No conversation reaches this rule: earlier rules take all of them.")
         return
-    yield "Reached by" if behaviour.complete else f"{_UNDECIDED} Reached by, among others"
-    yield "\n".join(f"- {escape_markdown(f'{case.callers}; example: {case.example}')}" for case in summary.cases)
-    if rest := summary.rest_text():
-        yield escape_markdown(rest)
+
+    yield "Reached by" if impact.behaviour.complete else f"{_UNDECIDED} Reached by, among others"
+    shown = summary.rows[:MAX_SHOWN]
+    if shown:
+        yield "\n".join(f"- {escape_markdown(f'{row.callers}; example: {row.example}')}" for row in shown)
+    hidden = len(summary.rows) - len(shown)
+    if hidden:
+        yield f"and {pluralize(hidden, 'more row')}"
+    yield from (f"{escape_markdown(_as_reach(note))}." for note in notes)
+
+
+def _as_reach(note: str) -> str:
+    """Return a note about earlier rules for a rule that does not change."""
+    return note.removesuffix(OTHER_TYPES_PLACE).replace(EARLIER_KEEP, "Earlier rules take theirs first:")

@@ -1,4 +1,4 @@
-"""Drift as Markdown for an issue: sections in two columns, and the impact on conversations."""
+"""Drift as Markdown for an issue: the verdict, the effects, and every field that differs in a closed part."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -7,13 +7,13 @@ from reconciler.model.finding import Finding
 from reconciler.plan.drift import Drift
 from reconciler.render import drift_summary as words
 from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftRule, DriftSection
-from reconciler.render.escape_markdown import code_block, code_span, escape_markdown, table_cell
-from reconciler.render.impact import summarize_impact
-from reconciler.render.markdown.plan import address_prefix, finding_text, names_details, source_link
+from reconciler.render.escape_markdown import code_block, code_span, details, escape_markdown, table_cell
+from reconciler.render.markdown.effects import DRIFT_COLUMNS, effects_blocks, source_link
+from reconciler.render.markdown.findings import address_prefix, finding_text, names_details
 from reconciler.render.provenance import Provenance, SourceLinks
-from reconciler.render.text.drift import IMPACT_TITLE
 from reconciler.text.escape import pluralize, sanitize
 
+_MAX_OPEN: Final = 5  # lines of acceptance outside of a closed part
 _MAX_ITEMS: Final = 100  # rules of a section, and findings: GitHub limits the length of an issue
 
 
@@ -22,13 +22,17 @@ def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_comm
     if not drift.has_drift:
         return ""
     plan = drift.plan
-    blocks = [f"**{code_span(plan.environment)} differs from the manifests: {words.counts_phrase(drift)}.**"]
-    for section in words.drift_sections(drift):
-        blocks += _section(section, provenance.links)
-    blocks += [*_findings(drift), *_impact_table(drift)]
-    if drift.in_the_way and plan.desired.layout is None:  # for a script, the conflicts say what to do
-        blocks.append(escape_markdown(" ".join(words.blocking_advice(drift))))
-        blocks.append(code_block("\n".join(words.acceptance_lines(drift)), "yaml").rstrip())
+    summary = words.effects_of(drift)
+    verdict = words.verdict(drift, summary)
+    blocks = [f"**{escape_markdown(verdict)}**"] if verdict else []
+    blocks.append(f"{code_span(plan.environment)} differs from the manifests: {words.counts_phrase(drift)}.")
+    blocks += [*_findings(drift)]
+    blocks += effects_blocks(summary, provenance.links, DRIFT_COLUMNS)
+    sections = [escape_markdown(summary.premise)] if summary.premise else []
+    sections += [block for section in words.drift_sections(drift) for block in _section(section, provenance.links)]
+    if sections:
+        blocks.append(details("Every field that differs", "\n\n".join(sections) + "\n"))
+    blocks += _acceptance(drift)
     blocks += [f"**{refusal}.**"] if (refusal := words.refusal_text(drift)) else []
     if plan.changes:
         blocks.append(f"To make the tenant match the manifests:\n\n{code_block(apply_command, 'sh')}")
@@ -38,22 +42,14 @@ def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_comm
     return "\n\n".join([*blocks, f"<sub>{' · '.join(foot)}</sub>"]) + "\n"
 
 
-def _impact_table(drift: Drift) -> Iterator[str]:
-    impact, plan = drift.unaccepted_impact, drift.plan
-    summary = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact)
-    if not summary.cases:
-        if not summary.unknown and not plan.options.only:
-            yield escape_markdown(f"{words.unaffected_text(drift)} {summary.premise}".rstrip())
+def _acceptance(drift: Drift) -> Iterator[str]:
+    """Yield how to accept the rules in the way; many lines are in a closed part."""
+    if not drift.in_the_way or drift.plan.desired.layout is not None:  # for a script, the conflicts say what to do
         return
-    lines = [f"| {IMPACT_TITLE} | {MANIFESTS} | {LIVE} | |", "|---|---|---|---|"]
-    for case in summary.cases:
-        callers = "<br>".join(map(escape_markdown, (case.callers, *case.exceptions)))
-        lines.append(f"| {table_cell(callers)} | {_cell(case.origin)} | {_cell(case.destination)} | {case.share} |")
-    yield "\n".join(lines)
-    if summary.hidden_cases:
-        yield f"{escape_markdown(summary.rest_text())}: see drift.json."
-    if summary.premise:
-        yield escape_markdown(summary.premise)
+    yield escape_markdown(" ".join(words.blocking_advice(drift)))
+    lines = code_block("\n".join(words.acceptance_lines(drift)), "yaml").rstrip()
+    count = len(drift.in_the_way)
+    yield lines if count <= _MAX_OPEN else details(f"The lines that accept all {count:,} rules", f"{lines}\n")
 
 
 def _section(section: DriftSection, links: SourceLinks) -> Iterator[str]:

@@ -7,10 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
 from reconciler.plan.consent import CONSENT_PLACE
 from reconciler.plan.document import COUNTED_ACTIONS
+from reconciler.plan.words import MANY_ROWS
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import (
     ChangeSummary,
@@ -21,13 +20,23 @@ from reconciler.render.change_summary import (
     visible_rows,
 )
 from reconciler.render.escape_markdown import alert, code_block, code_span, details, escape_markdown, table_cell
-from reconciler.render.finding_subject import finding_members, finding_subject, source_location
-from reconciler.render.impact import OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE, ImpactCase, ImpactSummary
+from reconciler.render.finding_subject import source_location
+from reconciler.render.markdown.effects import (
+    examples_part,
+    moves_blocks,
+    queues_part,
+    quiet_blocks,
+    replay_blocks,
+    replay_examples,
+    source_link,
+)
+from reconciler.render.markdown.findings import finding_items, names_details
+from reconciler.render.markdown.refusals import refusal_blocks
 from reconciler.render.provenance import Provenance, SourceLinks
-from reconciler.render.replay import ReplaySummary
+from reconciler.render.refusals import next_step
 from reconciler.render.routing_map import Lane, drawn_lanes, render_mermaid
 from reconciler.render.summary import PlanSummary
-from reconciler.text.escape import join_first, pluralize, sanitize
+from reconciler.text.escape import pluralize
 
 SIGNS: Final = {
     "create": "**\\+**\u00a0create",
@@ -69,49 +78,20 @@ def _rule(group: Sequence[ChangeSummary], links: SourceLinks, sign: str, limit: 
     return f"| {sign or SIGNS[change.action]} | {rule} | {cell} | {change.cause_text} | {table_cell(where)} |"
 
 
-def source_link(source: Source, links: SourceLinks) -> str:
-    """Return the file and line as a code span, with a link if the URL is known."""
-    link, label = links.link(source), code_span(source_location(source).rpartition("/")[2])
-    return f"[{label}]({link})" if link else label
-
-
 def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
-    """Return the warnings about changed rules, then the other warnings and the notes, collapsed."""
+    """Return the warnings about changed rules, the other warnings and the notes, in one closed part."""
     near, others = texts.split_notes(summary)
-    blocks = [alert("WARNING", [*finding_items(near[:limit], links, limit)])] if near and limit else []
-    hidden = len(near) - limit if limit else 0
-    if hidden > 0:
-        blocks.append(f"and {pluralize(hidden, 'further warning')}: see the report.")
-    for title, findings in others.items() if limit else ():
-        blocks.append(details(title, "\n".join(finding_items(findings[:limit], links, limit)) + "\n"))
-    return [*blocks, summary.acknowledged] if summary.acknowledged else blocks
-
-
-def finding_items(findings: Sequence[Finding], links: SourceLinks, limit: int) -> Iterator[str]:
-    """Yield findings as items of a list, each with its location, or with up to `limit` names of its rules."""
-    for finding in findings:
-        if finding.repeats:
-            names = names_details("which", finding_members(finding), limit)
-            yield f"- **{finding.code}** {finding_subject(finding)}: {finding_text(finding)} {names}"
-        else:
-            where = f" ({source_link(finding.source, links)})" if finding.source else ""
-            yield f"- **{finding.code}** {address_prefix(finding)}{finding_text(finding)}{where}"
-
-
-def finding_text(finding: Finding) -> str:
-    """Return the message with the hint."""
-    hint = f"; {escape_markdown(sanitize(finding.hint))}" if finding.hint else ""
-    return f"{escape_markdown(sanitize(finding.message))}{hint}"
-
-
-def address_prefix(finding: Finding) -> str:
-    """Return the address as the start of a sentence, or an empty text."""
-    return f"{code_span(str(finding.address))}: " if finding.address else ""
-
-
-def names_details(title: str, names: Sequence[str], limit: int) -> str:
-    """Return up to `limit` names, collapsed, for a table cell or an item of a list."""
-    return f"<details><summary>{title}</summary>{join_first([code_span(name) for name in names], limit)}</details>"
+    near_title = f"{pluralize(len(near), 'warning')} about changed rules"
+    groups = {near_title: near, **others} if near else others
+    if not groups or not limit:
+        return []
+    lines: list[str] = []
+    for title, findings in groups.items():
+        lines += [f"**{title}**", "", *finding_items(findings[:limit], links, limit)]
+        hidden = len(findings) - limit
+        lines += [f"- and {pluralize(hidden, 'further one')}: see the report."] if hidden > 0 else []
+        lines.append("")
+    return [details(", ".join(groups), "\n".join(lines))]
 
 
 def diff_lines(summary: PlanSummary) -> Iterator[str]:
@@ -129,28 +109,30 @@ def diff_lines(summary: PlanSummary) -> Iterator[str]:
 
 MAX_CHARACTERS: Final = 60_000  # GitHub accepts 65,536; the head of a comment may grow after the plan
 MAX_BYTES: Final = 200_000
+WANTED_BYTES: Final = 12_000  # of a comment that is read, and not scrolled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetailLevel:
-    """The limits of cases, rules and findings, and the collapsed parts."""
+    """The limits of effect rows, rules and findings, and the collapsed parts."""
 
-    cases: int
-    rules: int
+    rows: int
     findings: int
     parts: frozenset[str]
-    max_row: int = 10_000  # characters of an impact row; a longer row is counted, not cut: no condition is omitted
+    max_row: int = 10_000  # characters of a row; a longer row is counted, not cut: no condition is omitted
+    wanted: int = WANTED_BYTES  # a longer comment has the next level
 
 
 DETAIL_LEVELS: Final = (
-    DetailLevel(cases=20, rules=10_000, findings=50, parts=frozenset({"map", "diff", "examples"})),
-    DetailLevel(cases=20, rules=10_000, findings=20, parts=frozenset({"map", "examples"})),
-    DetailLevel(cases=20, rules=200, findings=10, parts=frozenset({"map"})),
-    DetailLevel(cases=20, rules=50, findings=5, parts=frozenset({"map"})),
-    DetailLevel(cases=20, rules=50, findings=5, parts=frozenset()),
-    DetailLevel(cases=10, rules=0, findings=5, parts=frozenset()),
-    DetailLevel(cases=3, rules=0, findings=0, parts=frozenset(), max_row=2_000),
-)  # duplicated or rarely read parts are dropped first: the diff, then further rules, the map, all rules
+    DetailLevel(rows=40, findings=50, parts=frozenset({"map", "diff", "examples", "queues"})),
+    DetailLevel(rows=40, findings=20, parts=frozenset({"diff", "examples", "queues"})),
+    DetailLevel(rows=40, findings=10, parts=frozenset({"examples", "queues"})),
+    DetailLevel(rows=40, findings=5, parts=frozenset({"queues"})),
+    DetailLevel(rows=20, findings=5, parts=frozenset({"queues"})),
+    DetailLevel(rows=MANY_ROWS, findings=5, parts=frozenset()),
+    DetailLevel(rows=MANY_ROWS, findings=3, parts=frozenset(), max_row=3_000, wanted=MAX_CHARACTERS // 2),
+    DetailLevel(rows=5, findings=0, parts=frozenset(), max_row=2_000),
+)  # duplicated or rarely read parts are dropped first: the map, the diff, the examples, the queues
 
 
 def comment_marker(environment: str) -> str:
@@ -165,57 +147,67 @@ def render_markdown(
     characters: int = MAX_CHARACTERS,
     size: int = MAX_BYTES,
 ) -> str:
-    """Return the comment with as much detail as fits into `characters` and `size` bytes."""
+    """Return the comment with as much detail as each level wants, and as fits into `characters` and `size` bytes."""
     for level in DETAIL_LEVELS:
         text = _comment(summary, routing, facts, level)
-        if len(text) <= characters and len(text.encode()) <= size:
+        length = len(text.encode())
+        if len(text) <= characters and length <= min(size, level.wanted):
             return text
     return text
 
 
 def _comment(summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, level: DetailLevel) -> str:
-    blocks = [f"{comment_marker(summary.environment)}\n### Routing plan for {code_span(summary.environment)}"]
-    blocks += [alert("NOTE", [escape_markdown(facts.banner)])] if facts.banner else []
-    if failed := summary.failed_tests:
-        limit = max(level.findings, 5)
-        lines = [f"**{texts.failed_tests_title(failed)}.**", *finding_items(failed[:limit], facts.links, limit)]
-        hidden = len(failed) - limit
-        lines += [f"- and {pluralize(hidden, 'further test')}"] if hidden > 0 else []
-        blocks.append(alert("CAUTION", lines))
-    blocks += [escape_markdown(summary.endpoint_text)] if summary.endpoint_text else []
-    blocks += _impact_blocks(summary.impact, level) if summary.impact else []
-    blocks += _replay_blocks(summary.replay, level) if summary.replay else []
-    blocks += _consent(summary, level)
+    """Return the verdict, the refusals, the effects, what else changes, how to go on, and the closed parts."""
+    parts = (
+        _verdict(summary, facts),
+        refusal_blocks(summary, facts.links),
+        _effects(summary, facts, level),
+        _others(summary, facts, level),
+        _ways_on(summary, level),
+        _closed_parts(summary, routing, facts, level),
+        [_foot(summary, facts)],
+    )
+    return "\n\n".join(block for blocks in parts for block in blocks) + "\n"
+
+
+def _verdict(summary: PlanSummary, facts: Provenance) -> list[str]:
+    origin = f" ({escape_markdown(summary.tenant_text)})" if facts.banner else ""
+    title = f"### Routing plan for {code_span(summary.environment)}{origin}"
+    blocks = [f"{comment_marker(summary.environment)}\n{title}"]
+    if summary.effects:
+        blocks.append(f"**{escape_markdown(summary.effects.headline)}**")
+    return blocks
+
+
+def _effects(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> list[str]:
+    blocks = []
+    if summary.effects:
+        blocks += moves_blocks(summary.effects, facts.links, rows=level.rows, longest=level.max_row)
+    if summary.replay:
+        blocks += replay_blocks(summary.replay, level.rows, level.max_row)
+    return blocks
+
+
+def _others(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> list[str]:
+    """Return what changes besides the effects: quiet edits, the fallback, lifted guards, held changes."""
+    blocks = quiet_blocks(summary.effects) if summary.effects else []
+    if summary.endpoint_text:
+        blocks.append(escape_markdown(summary.endpoint_text))
+    noted = [change for change in summary.changes if change.note]
+    blocks += _lifted_guards(summary)
+    return [*blocks, *rules_table(noted, summary.held_changes, facts.links, level.findings)]
+
+
+def _lifted_guards(summary: PlanSummary) -> list[str]:
     guards = ((escape_markdown(guard.message), code_span(guard.name), guard.reason) for guard in summary.lifted_guards)
     lifted = [f"- {message} ({name}). Because: {code_span(reason)}" for message, name, reason in guards]
-    blocks += _refusals(summary, level)
-    blocks += [alert("NOTE", ["**Allowed despite a guard:**", *lifted])] if lifted else []
-    blocks += [_totals_text(summary), *_deletes(summary)]
-    blocks += rules_table(summary.changes, summary.held_changes, facts.links, level.rules)
-    blocks += findings_list(summary, facts.links, level.findings)
-    blocks += _examples(summary.impact.cases, level) if summary.impact else []
-    if "diff" in level.parts and summary.changes:
-        blocks.append(details("Full diff", code_block("\n".join(diff_lines(summary)), "diff")))
-    if "map" in level.parts and summary.changes and (lanes := drawn_lanes(routing)):
-        title = "Routing map" + (": changed rules" if len(lanes) < len(routing) else "")
-        blocks.append(details(title, code_block(render_mermaid(lanes), "mermaid")))
-    return "\n\n".join([*blocks, _foot(summary, facts)]) + "\n"
+    return [alert("NOTE", ["**Allowed despite a guard:**", *lifted])] if lifted else []
 
 
-def _impact_blocks(impact: ImpactSummary, level: DetailLevel) -> list[str]:
-    if not impact.cases:
-        basis = [escape_markdown(impact.premise)] if impact.premise else []
-        return [f"**{escape_markdown(impact.title)}**", *basis, *_unknown(impact, level)]
-    table, visible = _case_table(impact.cases, level)
-    rest = impact.rest_text(len(impact.cases) - visible)
-    after = [f"{escape_markdown(rest)}; see plan.html."] if rest else []
-    after += [] if impact.unknown else [OTHERS_UNCHANGED]
-    after += [escape_markdown(impact.premise)] if impact.premise else []
-    balance = [f"| {' | '.join(table_cell(escape_markdown(text)) for text in item)} |" for item in impact.balance]
-    balance_head = ("| Queue | Today | After this change | Change |", "|---|---:|---:|---:|")
-    blocks = [f"**{impact.title}** ({escape_markdown(impact.share)})"]
-    blocks += ["\n".join([*balance_head, *balance])] if balance else []
-    return [*blocks, *table, " ".join([*after, WAITING_NOTE]), *_unknown(impact, level)]
+def _ways_on(summary: PlanSummary, level: DetailLevel) -> list[str]:
+    """Return whose consent is needed, and one line with the totals and the next step."""
+    step = escape_markdown(next_step(summary))
+    return [*_consent(summary, level), f"{_totals_text(summary)} {step}".rstrip()]
 
 
 def _consent(summary: PlanSummary, level: DetailLevel) -> list[str]:
@@ -227,91 +219,61 @@ def _consent(summary: PlanSummary, level: DetailLevel) -> list[str]:
     return [alert("NOTE", ["**Consent needed:**", *lines, "", CONSENT_PLACE])] if lines else []
 
 
-def _case_table(cases: Sequence[ImpactCase], level: DetailLevel) -> tuple[list[str], int]:
-    """Return the table of the cases that fit, and their number."""
-    shares = any(case.share for case in cases)
-    rows = [_case(case, shares) for case in cases[: level.cases]]
-    visible = [row for row in rows if len(row) <= level.max_row]
-    head = "| Callers | Today | After this change |" + (" Share |" if shares else "")
-    rule = "|---|---|---|" + ("---:|" if shares else "")
-    return ["\n".join([head, rule, *visible])] if visible else [], len(visible)
-
-
-def _case(case: ImpactCase, shares: bool) -> str:  # noqa: FBT001 - the table has one column more
-    callers = "<br>".join(map(escape_markdown, (case.callers, *case.exceptions)))
-    origins = "<br>or ".join(map(escape_markdown, case.origins))
-    share = [escape_markdown(case.share).replace(" ", "\u00a0")] if shares else []
-    return f"| {' | '.join(map(table_cell, [callers, origins, escape_markdown(case.destination), *share]))} |"
-
-
-def _unknown(impact: ImpactSummary, level: DetailLevel) -> list[str]:
-    lines = [f"- {escape_markdown(phrase)}" for phrase in impact.unknown if len(phrase) <= level.max_row]
-    lines += [f"- and {pluralize(hidden, 'further case')}"] if (hidden := len(impact.unknown) - len(lines)) else []
-    return [alert("WARNING", [UNKNOWN_NOTE, *lines])] if lines else []
-
-
-def _refusals(summary: PlanSummary, level: DetailLevel) -> list[str]:
-    if not summary.refusals and not summary.conflicts:
-        return []
-    lines = ["**Apply will refuse this plan:**", *(f"- {escape_markdown(item.message)}" for item in summary.refusals)]
-    limit = max(level.findings, 5)
-    lines += [f"- {address_prefix(item)}{finding_text(item)}" for item in summary.conflicts[:limit]]
-    hidden = len(summary.conflicts) - limit
-    lines += [f"- and {pluralize(hidden, 'further rule')}"] if hidden > 0 else []
-    if summary.refusals:
-        allow = f"`guard.allow` of the Environment ({' '.join(code_span(item.name) for item in summary.refusals)})"
-        lines += ["", f"If this is intended, allow it where it is reviewed: {allow}."]
-    return [alert("CAUTION", lines)]
-
-
 def _totals_text(summary: PlanSummary) -> str:
     counts = summary.counts
     if not summary.changes:
         return escape_markdown(summary.totals_text)
     words = [f"{counts[kind]:,} to {kind}" for kind in COUNTED_ACTIONS if counts[kind]]
-    suffix = f", {counts['held']:,} held" if counts["held"] else ""
-    changed = ", ".join(words) or "Only a clean-up after an earlier run"
-    rest = f"{counts['unchanged']:,} unchanged{suffix}. Nothing has been changed yet."
-    further = " ".join(filter(None, (summary.watch_text, summary.schedule_text)))
-    return f"**{changed}**, {rest} {escape_markdown(further)}".rstrip()
+    if counts["held"]:
+        words.append(f"{counts['held']:,} held")
+    return f"**{', '.join(words) or 'Only a clean-up after an earlier run'}.**"
 
 
-def _deletes(summary: PlanSummary) -> list[str]:
-    deletes = [change for change in summary.changes if change.action == "delete" and change.cause != "duplicate"]
-    if not deletes:
+def _closed_parts(
+    summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, level: DetailLevel
+) -> Iterator[str]:
+    effects = summary.effects
+    if effects and "examples" in level.parts:
+        yield from examples_part(effects, level.rows)
+    if summary.replay and "examples" in level.parts:
+        yield from replay_examples(summary.replay, level.rows)
+    if effects and "queues" in level.parts:
+        yield from queues_part(effects)
+    yield from findings_list(summary, facts.links, level.findings)
+    yield from _notes(summary)
+    if summary.changes and "diff" in level.parts:
+        yield details("All changed fields", code_block("\n".join(diff_lines(summary)), "diff"))
+    if summary.changes and "map" in level.parts:
+        yield from _map(routing)
+
+
+def _notes(summary: PlanSummary) -> list[str]:
+    """Return what the analysis rests on, who watches the rules, and the order of the steps, in a closed part."""
+    premise = summary.effects.premise if summary.effects else ""
+    order = f"{summary.schedule_text} {texts.SAFE_ORDER_NOTE}" if summary.schedule_text else ""
+    sentences = [premise, order, summary.watch_text, summary.acknowledged]
+    lines = [f"- {escape_markdown(text)}" for text in sentences if text]
+    return [details("Premises, order and tests", "\n".join(lines) + "\n")] if lines else []
+
+
+def _map(routing: Sequence[Lane]) -> list[str]:
+    lanes = drawn_lanes(routing)
+    if not lanes:
         return []
-    names = join_first(deletes, 10, lambda change: code_span(str(change.address)))
-    will = "rule will be deleted" if len(deletes) == 1 else "rules will be deleted"
-    copies = summary.counts["delete"] - len(deletes)
-    note = " Another delete only removes a second copy of a rule that stays." if copies == 1 else ""
-    note = f" {copies:,} others only remove second copies of rules that stay." if copies > 1 else note
-    return [alert("CAUTION", [f"**{len(deletes):,} {will}:** {names}.{note}"])]
-
-
-def _examples(cases: Sequence[ImpactCase], level: DetailLevel) -> list[str]:
-    if "examples" not in level.parts or not cases:
-        return []
-    lines = []
-    for case in cases:
-        fields = (case.callers, case.origin, case.destination, case.example, case.rules)
-        callers, origin, destination, example, rules = map(escape_markdown, fields)
-        lines += [f"- {callers}: {origin} → {destination}", f"  - example: {example} ({rules})"]
-    return [details("An example of each", "\n".join(lines) + "\n")]
-
-
-def _replay_blocks(replay: ReplaySummary, level: DetailLevel) -> list[str]:
-    table, visible = _case_table(replay.cases, level)
-    hidden = len(replay.cases) - visible
-    rest = [f"and {pluralize(hidden, 'more pair')} of destinations: see plan.html."] if hidden else []
-    notes = map(escape_markdown, replay.notes)
-    return [f"**{escape_markdown(replay.title)}**", *table, *rest, *notes, *_examples(replay.cases, level)]
+    title = "Routing map" + (": changed rules" if len(lanes) < len(routing) else "")
+    return [details(title, code_block(render_mermaid(lanes), "mermaid"))]
 
 
 def _foot(summary: PlanSummary, facts: Provenance) -> str:
     links = facts.links
-    parts = [f"Plan {code_span(facts.plan_id)}"]
+    parts = [escape_markdown(facts.banner)] if facts.banner else []
+    parts.append(f"Plan {code_span(facts.plan_id)}")
     parts += [f"commit {code_span(links.commit[:8])}"] if links.commit else []
-    parts += [f"live rules read {escape_markdown(facts.read_at)}", escape_markdown(summary.tenant_text)]
+    parts += [
+        f"live rules read {escape_markdown(facts.read_at)}",
+        escape_markdown(f"{summary.tenant_text}, {summary.rules_text}"),
+    ]
+    parts += [f"{summary.counts['unchanged']:,} unchanged"] if summary.changes else []
     report = f", report and {facts.explore}" if facts.explore else " and report"
     parts += [f"[run log{report}]({links.run})"] if links.run else []
     return f"<sub>{' · '.join(parts)}</sub>"

@@ -150,27 +150,37 @@ const evaluator = (() => {
       };
     }
 
-    // Returns the parts of 0 to 1 with one answer each, in order; null if their bounds are too many or not known.
-    // Only rules count whose conditions on other attributes hold, or may hold, for a high or a low confidence.
-    function confidenceRanges(event, side) {
+    // Returns the rules of a side that may take an event with a high, a low or no confidence.
+    function candidates(event, side) {
       const contexts = [new Map(event).set(confidence, 1), event].map(tried => readContext(side, tried).values);
       const mayHold = (part, values) => part.attribute === confidence || !part.holds || part.holds(values.get(part.attribute));
-      const ordered = side.rules.filter(rule => contexts.some(values => rule.conditions.every(part => mayHold(part, values))));
-      const isStoredAsText = side.texts.includes(confidence);
+      return side.rules.filter(rule => contexts.some(values => rule.conditions.every(part => mayHold(part, values))));
+    }
+    // Returns the confidences from 0 to 1 at which an answer of a side may change; null if they are not known.
+    function boundsOf(side, ordered) {
       const parts = ordered.flatMap(rule => rule.conditions).filter(part => part.attribute === confidence);
-      if (isStoredAsText && parts.some(part => /contains|With$/i.test(part.operator))) { return null; }
+      if (side.texts.includes(confidence) && parts.some(part => /contains|With$/i.test(part.operator))) { return null; }
       const numbers = parts.flatMap(part => part.operand).map(value => isText(value) ? parseNumber(value) : value);
-      numbers.push(0, 1, ...(side.fallback === null ? [] : [side.minConfidence]));
-      const inside = numbers.filter(value => value >= 0 && value <= 1).map(Number);
-      const bounds = [...new Set(inside)].sort((first, second) => first - second);
+      if (side.fallback !== null) { numbers.push(side.minConfidence); }
+      return numbers.filter(value => value >= 0 && value <= 1).map(Number);
+    }
+
+    // Returns the parts of 0 to 1 with one answer of each side, in order; null if their bounds are too many or not known.
+    function confidenceRanges(event, compared) {
+      const ordered = compared.map(side => candidates(event, side));
+      const found = compared.map((side, at) => boundsOf(side, ordered[at]));
+      if (found.includes(null)) { return null; }
+      const bounds = [...new Set([0, 1, ...found.flat()])].sort((first, second) => first - second);
       if (bounds.length > MOST_BOUNDS) { return null; }
       const ranges = [];
+      const keyOf = ({winner, undecided, tied}) =>
+        [...undecided.map(each => each.rule), winner, ...tied].map(rule => rule ? rule.index : "none").join();
       function add(value, low, high, hasEnds) {
-        const answer = explain(side, new Map(event).set(confidence, value), ordered), last = ranges[ranges.length - 1];
-        const shown = [...answer.undecided.map(each => each.rule), answer.winner, ...answer.tied];
-        const key = shown.map(rule => rule ? rule.index : "none").join();
+        const given = new Map(event).set(confidence, value), last = ranges[ranges.length - 1];
+        const answers = compared.map((side, at) => explain(side, given, ordered[at]));
+        const key = answers.map(keyOf).join(";");
         if (last?.key === key) { Object.assign(last, {high, hasHigh: hasEnds}); } else {
-          ranges.push({key, answer, low, hasLow: hasEnds, high, hasHigh: hasEnds});
+          ranges.push({key, answers, low, hasLow: hasEnds, high, hasHigh: hasEnds});
         }
       }
       bounds.forEach((bound, at) => {
@@ -181,7 +191,88 @@ const evaluator = (() => {
       return ranges;
     }
 
-    return {rules, conditions, sides, explain, route, confidenceRanges};
+    // The effects of a change: sets of events, each with a row that moves them.
+    const named = (data.named || []).map(parts => parts.map(part => conditions[part]));
+    const readRow = ([where, earlier, before, after]) => ({
+      where: where.map(part => ({condition: conditions[part < 0 ? ~part : part], isNegative: part < 0})),
+      earlier, before, after,
+    });
+    // Yields the earlier rules of a row; `earlier` has the first of each range, and its length.
+    function* earlierRules({earlier}) {
+      for (let at = 0; at < earlier.length; at += 2) {
+        for (let number = earlier[at]; number < earlier[at] + earlier[at + 1]; number += 1) { yield named[number]; }
+      }
+    }
+    const effects = (data.effects || []).map(([files, rows, unwritten]) => ({
+      files, rows: rows.map(readRow), unwritten: unwritten.map(readRow),
+    }));
+
+    // Returns whether a condition holds; null if cxroute does not understand it.
+    const truthOf = (condition, values) => condition.holds && condition.holds(values.get(condition.attribute));
+    // Returns the conjunction of truths, of which some may be null.
+    const every = truths => truths.includes(false) ? false : truths.includes(null) ? null : true;
+    // Returns whether an event is in a row; null if that depends on what cxroute does not understand.
+    function isInside(row, event) {
+      const where = every(row.where.map(({condition, isNegative}) => {
+        const truth = truthOf(condition, event);
+        return truth === null ? null : truth !== isNegative;
+      }));
+      if (where === false) { return false; }
+      let isKnown = where === true;
+      for (const rule of earlierRules(row)) {
+        const taken = every(rule.map(condition => truthOf(condition, event)));
+        if (taken) { return false; }
+        if (taken === null) { isKnown = false; }
+      }
+      return isKnown || null;
+    }
+    // Returns an event as the analysis sees it; null if a value has another type than the analysis knows.
+    function analysed(event) {
+      const stored = new Map(event);
+      for (const [name, mayBeText, isStored, bounds] of data.types || []) {
+        const value = stored.get(name), [least, most] = bounds || [];
+        if (value === undefined) { continue; }
+        if (isStored && isNumber(value)) { stored.set(name, decimal(value)); continue; }
+        const isInBounds = bounds && value >= (least ?? -Infinity) && value <= (most ?? Infinity);
+        if (!(isText(value) ? mayBeText : isInBounds)) { return null; }
+      }
+      return stored;
+    }
+    // Returns the row that has an event and the number of its effect; null without one.
+    function effectOf(event) {
+      const stored = analysed(event);
+      for (const [number, {rows, unwritten}] of stored ? effects.entries() : []) {
+        const row = [...rows, ...unwritten].find(each => isInside(each, stored));
+        if (row) { return {effect: number, row}; }
+      }
+      return null;
+    }
+    // Returns the intents that an earlier rule of a row takes whatever else an event has.
+    const takenIntents = new Map();
+    function takenBefore(row) {
+      const key = row.earlier.join();
+      if (!takenIntents.has(key)) {
+        const whole = [...earlierRules(row)].filter(([first, ...more]) =>
+          first && !more.length && first.attribute === intent && /^(equals|in)$/.test(first.operator));
+        takenIntents.set(key, new Set(whole.flatMap(([{operand}]) => operand)));
+      }
+      return takenIntents.get(key);
+    }
+    // Returns whether a row may have events with this intent.
+    function mayHaveIntent(row, value) {
+      const isPossible = row.where.every(({condition, isNegative}) =>
+        condition.attribute !== intent || condition.holds(value) !== isNegative);
+      return isPossible && !takenBefore(row).has(value);
+    }
+    // Returns those of some intents that a row may have: where it lists intents, no others are tried.
+    function intentsOf(row, intents) {
+      const list = row.where.find(({condition, isNegative}) =>
+        condition.attribute === intent && !isNegative && /^(equals|in)$/.test(condition.operator));
+      const tried = list ? [list.condition.operand].flat() : intents;
+      return tried.filter(value => isText(value) && mayHaveIntent(row, value));
+    }
+
+    return {intent, rules, conditions, sides, effects, explain, route, confidenceRanges, effectOf, mayHaveIntent, intentsOf};
   }
 
   return {create, decode, eventOf, isText, isNumeral, parseNumber};

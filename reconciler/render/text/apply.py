@@ -8,7 +8,7 @@ from reconciler.plan.plan import Plan
 from reconciler.plan.stored_texts import TEXT_ALTERED
 from reconciler.render.change_summary import ACTION_PAST
 from reconciler.render.colour import Style
-from reconciler.render.text.plan import SYMBOLS
+from reconciler.render.text.effects import SYMBOLS
 from reconciler.text.escape import pluralize, sanitize
 
 

@@ -14,9 +14,10 @@ def doctor_text(results: Sequence[CheckResult], style: Style) -> str:
     width = max((len(line.name) for line in results), default=0)
     lines = []
     for line in results:
-        lines.append(f"  {style(_COLOURS[line.status], f'{line.status:<4}')}  {line.name:<{width}}  {line.message}")
+        status = style(_COLOURS[line.status], f"{line.status:<4}") if line.is_checked else f"{'':<4}"
+        lines.append(f"  {status}  {line.name:<{width}}  {line.message}")
         lines += [f"{' ' * (width + 10)}{line.advice}"] if line.advice else []
-    counts = {state: sum(line.status == state for line in results) for state in _COLOURS}
+    counts = {state: sum(line.status == state for line in results if line.is_checked) for state in _COLOURS}
     totals = ", ".join(f"{count} {state}" for state, count in counts.items())
     return "\n".join([*lines, "", f"{totals}."]) + "\n"
 

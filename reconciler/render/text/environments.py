@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from reconciler.apply.progress import ApplyReport
-from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.model.change import Applied
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.plan.drift import Drift, count_sections
 from reconciler.plan.guards import guard_refusals
+from reconciler.plan.impact import Impact
 from reconciler.plan.plan import Plan
-from reconciler.plan.traffic_shares import TrafficImpact
+from reconciler.plan.words import total_share_phrase
 from reconciler.render.colour import Style
 from reconciler.render.escape_markdown import code_span, escape_markdown, table_cell
-from reconciler.render.impact import summarize_impact
 from reconciler.render.summary import failed_tests_title
 from reconciler.render.text.wrap import align_columns
 from reconciler.text.escape import pluralize, sanitize
@@ -69,7 +68,7 @@ def drift_row(drift: Drift) -> EnvironmentRow:
     return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",
-        impact=_impact_phrase(plan, impact.behaviour, impact.traffic_impact),
+        impact=_impact_phrase(impact),
         status="differs" if drift.has_drift else "same",
     )
 
@@ -89,20 +88,18 @@ def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> Environment
     words = words or ["clean-up"] * bool(plan.changes)
     words += ["endpoint"] * plan.changes_endpoint
     words += [f"{counts['held']:,} held"] if counts["held"] else []
-    impact = _impact_phrase(plan, plan.behaviour, plan.traffic_impact) if moves else "none"
+    impact = "none" if not moves else "not known" if plan.impact is None else _impact_phrase(plan.impact)
     return EnvironmentRow(
         environment=plan.environment, changes=", ".join(words) or "none", impact=impact, status=status, detail=detail
     )
 
 
-def _impact_phrase(plan: Plan, behaviour: BehaviourChange | None, moved: TrafficImpact | None) -> str:
-    if behaviour is None:
-        return "not known"
-    summary = summarize_impact(behaviour, plan.queue_names, plan.labels, moved)
-    if not summary.cases:
-        return "not known" if summary.unknown else "none"
-    share = f", {summary.share}" if moved else ""
-    return f"{pluralize(len(summary.cases) + summary.hidden_cases, 'case')}{share}"
+def _impact_phrase(impact: Impact) -> str:
+    effects = impact.behaviour.effects
+    if not effects:
+        return "none" if impact.behaviour.complete else "not known"
+    share = f", {total_share_phrase(impact)} of callers" if impact.traffic else ""
+    return f"{pluralize(len(effects), 'effect')}{share}"
 
 
 def environments_text(rows: Sequence[EnvironmentRow], title: str, style: Style) -> str:

@@ -4,15 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
 from reconciler.checks.explain import Explanation, NonMatch
 from reconciler.model.finding import Document
 from reconciler.model.rule import Condition, to_api_json
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.plan.routing_table import entry_name
+from reconciler.plan.words import DEFAULT_ROUTING
 from reconciler.render.colour import Style
 from reconciler.render.finding_subject import source_location
-from reconciler.render.impact import ALL_ROWS, DEFAULT_ROUTING, MAX_SHOWN
+from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import Labels, condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
 
@@ -138,7 +139,12 @@ def _non_match_document(non_match: NonMatch) -> Document:
 
 def rule_destination(entry: RoutingEntry | None, queues: Mapping[str, str]) -> Document:
     """Return the destination of a rule, or of no rule, as JSON; `queues` are names by id."""
-    form = destination_to_json(destination_of_rule(entry), queues)
+    return destination_form(destination_of_rule(entry), queues)
+
+
+def destination_form(destination: Destination, queues: Mapping[str, str]) -> Document:
+    """Return a destination as JSON; `queues` are names by id."""
+    form = destination_to_json(destination, queues)
     for queue in form.get("queues", ()):
         # Offline the id of a queue is unknown, and its name is used instead.
         queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]

@@ -1,54 +1,112 @@
 """A plan as text for a terminal: refusals, changes, held changes, notes and totals."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.model.finding import Finding, Severity
+from reconciler.model.finding import Finding
+from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.plan import Plan
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow, common_rows, group_equal_edits, row_phrase
 from reconciler.render.colour import SEVERITY_COLOURS, Style
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, source_location, subject_prefix
-from reconciler.render.impact import MAX_SHOWN, WAITING_NOTE
+from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.render.summary import PlanSummary
-from reconciler.render.text.behaviour import impact_lines, replay_lines
+from reconciler.render.text.effects import SYMBOLS, effects_lines, headline_lines, replay_lines
 from reconciler.text.escape import join_first, pluralize, sanitize
 
-SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
+_MAX_TESTS: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextLimits:
-    """The limits of impact rows and rule names, and the severities of notes."""
+    """How much is shown: values of a list, rule names of a group, warnings in full, and with `verbose` all."""
 
-    cases: int = MAX_SHOWN
-    names: int = MAX_NAMED  # rules of a group
-    severities: tuple[Severity, ...] = ("warning", "info")
+    values: int = FEW_VALUES
+    rows: int = MAX_SHOWN
+    names: int = MAX_NAMED
+    warnings: int = 3
+    verbose: bool = False
+
+    @property
+    def has_all_warnings(self) -> bool:
+        """Return whether every warning is shown."""
+        return self.warnings >= ALL_ROWS
 
 
 def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan for a terminal, without the next step."""
-    return summary_text(texts.summarize_plan(plan, tenant, limits.cases), style, limits)
+    return summary_text(texts.summarize_plan(plan, tenant, limits.values), style, limits)
 
 
 def summary_text(summary: PlanSummary, style: Style, limits: TextLimits) -> str:
-    """Return a summarized plan for a terminal."""
-    names = limits.names
-    lines = _head(summary, style)
-    for group in (*group_equal_edits(summary.changes), *group_equal_edits(summary.held_changes)):
-        lines += [*(change_lines(group[0], style) if len(group) == 1 else _group_lines(group, style, names)), ""]
-    notes = [note for note in summary.notes if note.severity in limits.severities]
-    text = [line for note in notes for line in finding_lines(note, style, names)]
-    text += [f"  {summary.acknowledged}"] if summary.acknowledged else []
-    lines += [*text, ""] if text else []
-    lines += filter(None, (summary.totals_text, summary.watch_text, summary.schedule_text))
+    """Return a summarized plan for a terminal: the verdict, the effects, what else changes, and the totals."""
+    lines = _head(summary, style, is_verbose=limits.verbose)
+    for part in (_effects(summary, style, limits), _changes(summary, style, limits), _notes(summary, style, limits)):
+        lines += [*part, ""] if part else []
+    order = f"{summary.schedule_text} {texts.SAFE_ORDER_NOTE}" if summary.schedule_text else ""
+    lines += filter(None, (summary.totals_text, summary.watch_text, order if limits.verbose else ""))
     return "\n".join(lines) + "\n"
+
+
+def _effects(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
+    lines = list(effects_lines(summary.effects, style, verbose=limits.verbose)) if summary.effects else []
+    lines += replay_lines(summary.replay, style) if summary.replay else []
+    if summary.effects and summary.effects.flows and not limits.verbose:
+        count = pluralize(summary.effects.count, "effect")
+        lines.append(style("dim", f"All edits and their consequences ({count}): -v, or the page of --report."))
+    return lines
+
+
+def _changes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
+    """Return the changes that effects do not tell: held ones, and all fields with `verbose` or without an analysis."""
+    is_complete = limits.verbose or summary.effects is None
+    shown = summary.changes if is_complete else [change for change in summary.changes if change.note]
+    groups = (*group_equal_edits(shown), *group_equal_edits(summary.held_changes))
+    lines: list[str] = []
+    for group in groups:
+        lines += change_lines(group[0], style) if len(group) == 1 else _group_lines(group, style, limits.names)
+    return lines
+
+
+def _notes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
+    """Return the first warnings about changed rules, and the number of all other notes."""
+    near, _ = texts.split_notes(summary)
+    warnings = [note for note in summary.notes if note.severity == "warning"]
+    has_changes = bool(summary.changes or summary.held_changes)
+    is_full = limits.verbose or limits.has_all_warnings or not has_changes
+    listed = warnings if limits.has_all_warnings or not has_changes else near
+    shown = list(summary.notes) if limits.verbose else listed[: limits.warnings]
+    lines = [line for note in shown for line in _note_lines(note, style, limits.names, is_full=is_full)]
+    visible = set(map(id, shown))
+    hidden = [note for note in summary.notes if id(note) not in visible]
+    lines += [f"  {_hidden_notes(hidden, is_rest=bool(shown))}"] if hidden else []
+    return [*lines, f"  {summary.acknowledged}"] if summary.acknowledged else lines
+
+
+def _note_lines(note: Finding, style: Style, names: int, *, is_full: bool) -> list[str]:
+    """Return a warning: its message, and with `is_full` its hint and its places."""
+    lines = list(finding_lines(note, style, names))
+    return lines if is_full else lines[:1]
+
+
+def _hidden_notes(notes: Sequence[Finding], *, is_rest: bool) -> str:
+    """Return `2 further warnings (CXR202, 3 of CXR203), 1 note: see -v`."""
+    parts: list[str] = []
+    for severity, noun in (("warning", "warning"), ("info", "note")):
+        codes = Counter(note.code for note in notes if note.severity == severity)
+        if codes:
+            counts = [code if count == 1 else f"{count} of {code}" for code, count in codes.items()]
+            total = pluralize(codes.total(), f"further {noun}" if is_rest and not parts else noun)
+            parts.append(f"{total} ({', '.join(counts)})")
+    return f"{', '.join(parts)}: see -v"
 
 
 def brief_plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan in brief: refusals, impact and counts, without the list of rules and the warnings."""
-    return brief_summary_text(texts.summarize_plan(plan, tenant, limits.cases), style)
+    return brief_summary_text(texts.summarize_plan(plan, tenant, limits.values), style)
 
 
 def brief_summary_text(summary: PlanSummary, style: Style, _limits: TextLimits = TextLimits()) -> str:
@@ -90,21 +148,36 @@ def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Ite
         yield f"      {style('dim', source_location(finding.source))}"
 
 
-def _head(summary: PlanSummary, style: Style) -> list[str]:
-    tests = [line for finding in summary.failed_tests for line in finding_lines(finding, style)]
-    label = style("yellow", "allowed")
-    allowed = [f"  {label} {item.name}: {item.message}\n      because: {item.reason}" for item in summary.lifted_guards]
-    refused = [f"  {style('red', 'apply will refuse this:')} {guard.message}" for guard in summary.refusals]
-    refused += [line for conflict in summary.conflicts for line in finding_lines(conflict, style)]
-    impact = list(impact_lines(summary.impact, style)) if summary.impact else []
-    impact += [style("dim", f"  {WAITING_NOTE}")] if summary.impact and summary.impact.cases else []
-    lines = [f"{style('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}", ""]
-    lines += [style("red", texts.failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
+def _head(summary: PlanSummary, style: Style, *, is_verbose: bool = False) -> list[str]:
+    """Return the environment, the headline, and what apply will refuse."""
+    rules = f", {summary.rules_text}" if is_verbose else ""
+    lines = [f"{style('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}{rules}", ""]
+    headline = list(headline_lines(summary.effects, style)) if summary.effects else []
     endpoint = [f"  {summary.endpoint_text}"] if summary.endpoint_text else []
-    replayed = [*replay_lines(summary.replay, style)] if summary.replay else []
     consent = [f"  {summary.consent_text}"] if summary.consent else []
-    for part in (allowed, refused, endpoint, impact, replayed, consent):
+    parts = (headline, _failed_tests(summary, style), _guards(summary, style), endpoint, consent)
+    for part in parts:
         lines += [*part, ""] if part else []
+    return lines
+
+
+def _failed_tests(summary: PlanSummary, style: Style) -> list[str]:
+    failed = summary.failed_tests
+    if not failed:
+        return []
+    lines = [style("red", texts.failed_tests_title(failed))]
+    for finding in failed[:_MAX_TESTS]:
+        lines += finding_lines(finding, style)
+    hidden = len(failed) - _MAX_TESTS
+    return [*lines, f"  and {pluralize(hidden, 'more test')}: cxroute test"] if hidden > 0 else lines
+
+
+def _guards(summary: PlanSummary, style: Style) -> list[str]:
+    label = style("yellow", "allowed")
+    lines = [f"  {label} {item.name}: {item.message}\n      because: {item.reason}" for item in summary.lifted_guards]
+    lines += [f"  {style('red', 'apply will refuse this:')} {guard.message}" for guard in summary.refusals]
+    for conflict in summary.conflicts:
+        lines += finding_lines(conflict, style)
     return lines
 
 

@@ -17,8 +17,8 @@ from reconciler.checks.route_tests import CheckResult, RouteTestResult
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.plan.document import rule_to_json
 from reconciler.plan.promises import PromiseResult
+from reconciler.plan.words import destination_phrase
 from reconciler.render.finding_subject import source_location
-from reconciler.render.impact import destination_phrase
 from reconciler.text.escape import join_all, pluralize, quote, sanitize
 from reconciler.text.phrases import Labels, condition_phrase, conversation_phrase, queues_phrase
 

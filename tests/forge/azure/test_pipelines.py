@@ -251,7 +251,8 @@ def test_drift_is_opened_changed_and_closed(acme: Repository) -> None:
     assert "succeeded" == acme.look().result
     assert ([], 1) == (acme.hub.issues(), acme.hub.asked.count("GET /check-in"))
     rule = acme.tenant.rules()["pin"]
-    acme.tenant.change("pin", enabled=False, description=f"##vso[task.complete result=Failed]{rule['description']}")
+    hostile = {**rule["conditions"][0], "value": "##vso[task.complete result=Failed]"}
+    acme.tenant.change("pin", conditions=[hostile, *rule["conditions"][1:]])
     for _ in range(2):
         looked = acme.look()
         assert "succeeded" == looked.result, looked.log
@@ -259,7 +260,7 @@ def test_drift_is_opened_changed_and_closed(acme: Repository) -> None:
     (issue,) = acme.hub.issues()
     assert (True, []) == (issue.is_open, issue.remarks)
     assert "cards/pin" in issue.body
-    acme.tenant.change("pin", enabled=True, description=rule["description"])
+    acme.tenant.change("pin", conditions=rule["conditions"])
     acme.look()
     (issue,) = acme.hub.issues()
     assert not issue.is_open

@@ -15,6 +15,7 @@ from reconciler.forge.drift_issue import (
     OpenIssue,
     decide_issues,
     difference_digest,
+    drift_headline,
 )
 from reconciler.forge.forge import Post, Skip
 from tests.forge.github.conftest import Stage, plan
@@ -25,6 +26,7 @@ BODY = '<!-- cxroute:drift env=prod -->\n<!-- cxroute:state {{"difference":"{}"}
 SEEN = DriftObservation(
     environment="prod",
     author=BOT,
+    headline="",
     difference="0" * 16,
     text="`cards/a` differs",
     when="2026-11-24 at 10:31 UTC ([run](x))",
@@ -123,6 +125,24 @@ def test_the_difference_is_the_planned_changes() -> None:
     assert "" != difference_digest({"changes": [], "findings": [{"severity": "error", "message": "x"}]})
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "title"),
+    [
+        ({"effects": [{}], "headline": "PIN blocked moves."}, "prod: PIN blocked moves"),
+        ({"effects": [{}], "headline": "x" * 300}, f"prod: {'x' * 191}..."),
+        ({"effects": [], "headline": "No conversation goes elsewhere (proven)."}, None),
+        ({"effects": [{}], "headline": 7}, None),
+        (None, None),
+    ],
+)
+def test_the_title_is_the_headline(behaviour: Any, title: str | None) -> None:
+    """If conversations go elsewhere; a long one is cut, because forges refuse it."""
+    seen = replace(SEEN, headline=drift_headline({"behaviour": behaviour}))
+    (decision,) = decide_issues([], seen)
+    assert isinstance(decision, OpenIssue)
+    assert (title or "Routing of prod differs from the manifests") == decision.title
+
+
 def test_of_several_issues_the_oldest_is_edited_and_all_are_closed() -> None:
     """Two parallel runs may have opened two."""
     issues = [Post(9, BOT, BODY.format("1" * 16)), Post(4, BOT, BODY.format("0" * 16).replace("\n", "\r\n"))]
@@ -130,7 +150,10 @@ def test_of_several_issues_the_oldest_is_edited_and_all_are_closed() -> None:
     assert [4, 9] == [
         one.id
         for one in decide_issues(
-            issues, DriftObservation(environment="prod", author=BOT, difference="", text="", when="now", limit=65_536)
+            issues,
+            DriftObservation(
+                environment="prod", author=BOT, headline="", difference="", text="", when="now", limit=65_536
+            ),
         )
         if isinstance(one, ChangeIssue) and one.body is None
     ]

@@ -47,7 +47,7 @@ def test_a_plan_whose_route_tests_fail_fails_the_check_and_is_shown(scene: Repos
     )
     number = scene.open((CARDS, rules(pin="Billing")), ("manifests/tests.yaml", tests))
     assert "failure" == scene.check(number).job("Plan prod").result
-    assert "**1 route test fails: apply will refuse this plan.**" in scene.comment(number)
+    assert "> **Apply will refuse this plan:**\n> - 1 route test fails:\n" in scene.comment(number)
     assert "cards/pin" in scene.comment(number)
     assert "failure" == scene.apply(scene.merge(number)).result
     assert {} == scene.tenant.rules()

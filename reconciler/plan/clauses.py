@@ -9,14 +9,15 @@ from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition, Opaque
-from reconciler.text.escape import join_all, join_first, quote, sanitize
+from reconciler.text.escape import quote, sanitize
 from reconciler.text.phrases import Labels, range_phrase
 
 _SignedCondition = tuple[Condition, bool]  # a condition, and whether its complement is meant
 _Conditions = Sequence[_SignedCondition]
 _Listed = Callable[..., str]  # a condition, and a noun for a list that is cut -> its values in words
 
-FEW_VALUES: Final = 6  # values of a list that is cut
+EVERY_CONVERSATION: Final = "every conversation"
+FEW_VALUES: Final = 3  # the longest list that is not cut
 _LOWS: Final = {"greaterThanOrEqual": ">=", "greaterThan": ">"}
 _HIGHS: Final = {"lessThanOrEqual": "<=", "lessThan": "<"}
 _COMPLEMENTS: Final = {
@@ -29,22 +30,22 @@ _PATTERNS: Final = {"contains": "containing", "startsWith": "starting with", "en
 
 
 def clauses_phrase(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> str:
-    """Return the conversations in words, up to `values` of a list; or `every conversation`."""
-    return ", ".join(_phrases(clauses, labels, values, shorten_intents=True)) or "every conversation"
+    """Return the conversations in words, or `every conversation`; a list of more than `values` items is cut."""
+    return ", ".join(condition_phrases(clauses, labels, values)) or EVERY_CONVERSATION
 
 
-def exception_phrase(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> str:
-    """Return an exception in words. In it the intent is written like any other attribute."""
-    return ", ".join(_phrases(clauses, labels, values, shorten_intents=False))
+def condition_phrases(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> tuple[str, ...]:
+    """Return the conditions in words, one text for each attribute, the intent first."""
+    return tuple(_phrases(clauses, labels, values))
 
 
-def _phrases(clauses: Iterable[Clause], labels: Labels, values: int, *, shorten_intents: bool) -> Iterator[str]:
+def _phrases(clauses: Iterable[Clause], labels: Labels, values: int) -> Iterator[str]:
     listed = partial(_values, labels, values)
     conditions = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
     order = {name: rank for rank, name in enumerate(labels.short)}
     conditions.sort(key=lambda pair: order.get(pair[0].attribute, len(order)))
     for name, about in group_pairs((pair[0].attribute, pair) for pair in conditions).items():
-        short = _intents(listed, about) if shorten_intents and labels.is_intent(name) else ""
+        short = _intents(listed, about) if labels.is_intent(name) else ""
         yield short or f"{labels.name(name)} {_attribute_phrase(listed, about)}"
     for condition, negate in clauses:
         if isinstance(condition, Opaque):
@@ -64,7 +65,7 @@ def _intents(listed: _Listed, about: _Conditions) -> str:
     """Return `any intent except "x"`; empty for conditions that have no short form."""
     operators = [(part.operator, negate) for part, negate in about]
     if operators in ([("equals", False)], [("in", False)]):
-        return listed(about[0][0], " intents")
+        return listed(about[0][0], "intents")
     if operators in ([("equals", True)], [("in", True)]):
         return f"any intent except {listed(about[0][0])}, or none"
     if operators in ([("exists", False), ("equals", True)], [("exists", False), ("in", True)]):
@@ -119,9 +120,6 @@ def _phrase(listed: _Listed, pair: _SignedCondition) -> str:
     return f"not {phrase}" if denied else phrase
 
 
-def _values(labels: Labels, most: int, part: Condition, noun: str = "") -> str:
+def _values(labels: Labels, limit: int, part: Condition, noun: str = "") -> str:
     """Return the values of `equals` or `in`."""
-    items = [labels.value(part.attribute, value) for value in part.values]
-    if len(items) > most + 1:
-        return f"{join_first(items, most)}{noun}"
-    return join_all(items or ["nothing"], "or")
+    return labels.values_phrase(part.attribute, part.values, limit, noun)

@@ -1,0 +1,721 @@
+"""Effects: which edit moves which conversations. A row names the rules that come earlier, and does not unfold them.
+
+A row of an effect is a set of conversations: all that satisfy its conditions, without those that earlier rules match.
+Each pair of winners is a row at first: the common box of both rules, and the rules before them. Its cause is the edited
+rule of the pair. Rows of one effect that differ in one attribute become one row where that stays exact.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, Literal, NamedTuple
+
+from reconciler.behaviour.budget import UndecidedError
+from reconciler.behaviour.diff.reading import MAX_CHECKS, RowBox, RowReader, RuleBox, Side
+from reconciler.behaviour.diff.regions import RegionFormatter
+from reconciler.behaviour.diff.usual_examples import FurtherRule, UsualExamples
+from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
+from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, evaluation_key
+from reconciler.behaviour.space.boxes import Box, intersect_box, is_inside, overlaps
+from reconciler.behaviour.space.clauses import Clause, is_expressible
+from reconciler.behaviour.space.domain import REST, ValueSet, covers, intersect, subtract
+from reconciler.behaviour.space.patterns import bits
+from reconciler.behaviour.space.slices import PivotSlices
+from reconciler.behaviour.space.space import MAX_NARROW_VALUES, Example
+from reconciler.model.grouping import group_pairs
+
+Kind = Literal["redirects", "takes", "releases", "fallback"]
+When = Literal["before", "after", "both"]
+
+FALLBACK: Final = -1
+"""The number of the edit of the endpoint's fallback."""
+_Place = tuple[bool, float, str, str]
+"""The place of a rule in the order of evaluation, in either list; that of the default routing is the last."""
+_LAST: Final[_Place] = (True, 0.0, "", "")
+_MAX_COMPARED: Final = 60  # rules or rows that are compared with each other, one by one
+_MAX_COVERING: Final = 12  # earlier rules that together may match all that another one matches
+_MAX_PIECES: Final = 100  # of a box, to find that out
+_MAX_CHECKS: Final = 200_000  # rows times earlier rules of one merge
+
+
+class Edit(NamedTuple):
+    """An edited rule as it is before and after; None: it is not there. Equal edits have one `group`."""
+
+    before: RoutingEntry | None
+    after: RoutingEntry | None
+    group: Hashable
+
+
+def _matching(entry: RoutingEntry | None) -> Hashable:
+    """Return what decides which conversations a rule takes, except its name, which decides between equal priorities."""
+    if entry is None or not entry.rule.enabled:
+        return None
+    return entry.rule.conditions, entry.rule.priority
+
+
+class EditSet(NamedTuple):
+    """All rules that differ between two lists; `middle` are the old rules behind a changed fallback of the endpoint."""
+
+    edits: Sequence[Edit]
+    middle: Iterable[RoutingEntry] | None = None
+
+
+class NamedRule(NamedTuple):
+    """A rule that a row names, and the list that has it; `both`: with equal conditions and priority."""
+
+    entry: RoutingEntry
+    when: When
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectRow:
+    """Conversations with all of `where` that no rule of `earlier` matches: each goes from `before` to `after`."""
+
+    kind: Kind
+    where: tuple[Clause, ...]
+    earlier: tuple[NamedRule, ...]
+    counterpart: tuple[NamedRule | None, ...]  # None: the default routing
+    before: Destination
+    after: Destination
+    example: Example
+    winners: tuple[RoutingEntry | None, ...]  # the rules that take the conversations before or afterwards
+    other_type: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
+    besides: tuple[NamedRule, ...] = ()  # of `earlier`, what a reader of the rows must know of this row alone
+    own_version: bool = False  # without what the edited rules match in the list that has the counterpart
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What some equal edits move. `edits` are the numbers of those that move a conversation.
+
+    Rows can be read from the top, like rules: a conversation that a rule of `leading` matches is in no row. Any other
+    one is in the first row whose `where` holds, if no rule of `besides` matches it, and with `own_version` no edited
+    rule.
+    """
+
+    edits: tuple[int, ...]
+    rows: tuple[EffectRow, ...]
+    leading: tuple[NamedRule, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Draft:
+    """A row before it is formatted. Rules are numbers of `_RuleBook`."""
+
+    edits: frozenset[int]
+    kind: Kind
+    before: Destination
+    after: Destination
+    box: Box
+    earlier: frozenset[int]
+    counterparts: frozenset[int]
+    takers: frozenset[int]  # the rules that take the conversations before or afterwards
+    place: _Place  # of the rule that takes them afterwards, or for `takes` today
+    example: Box
+
+
+class _NamedDraft(NamedTuple):
+    """A draft, and the earlier rules that its row names."""
+
+    draft: _Draft
+    earlier: AbstractSet[int]
+
+
+class _Cause(NamedTuple):
+    edit: int
+    kind: Kind
+
+
+_NO_RULE: Final = -1
+
+
+class _RankedRules(NamedTuple):
+    """Rules of a list by rank, with their numbers."""
+
+    ranks: list[int]
+    numbers: list[int]
+
+
+class _RuleBook:
+    """The rules that rows name, by number: a rule with equal conditions and priority in both lists is one."""
+
+    def __init__(
+        self, pairs: WinnerPairs, edits: Sequence[Edit], middle: PivotSlices | None, evaluation: Evaluation
+    ) -> None:
+        self.rules: list[RuleBox] = []
+        self._evaluation: Evaluation = evaluation
+        self._named: dict[int, NamedRule] = {}
+        self._general: dict[Hashable, tuple[_RankedRules, _RankedRules]] = {}
+        self._places: dict[int, _Place] = {_NO_RULE: _LAST}
+        self._space = pairs.space
+        self._lists = (pairs.old, pairs.new, *([middle] if middle else []))
+        self._edit_of: dict[int, int] = {}
+        for number, edit in enumerate(edits):
+            for entry in (edit.before, edit.after):
+                if entry is not None:
+                    self._edit_of[id(entry)] = number
+        self._number_of: dict[Hashable, int] = {}
+        self._numbers: dict[tuple[int, int], int] = {}
+
+    def edit_of(self, entry: RoutingEntry | None) -> int | None:
+        """Return the number of a rule's edit; None if it is not edited."""
+        return None if entry is None else self._edit_of.get(id(entry.whole))
+
+    def number(self, side: int, rank: int) -> int:
+        """Return the number of a rule of a list."""
+        place = side, rank
+        if place not in self._numbers:
+            slices = self._lists[side]
+            entry = slices.entries[rank]
+            key = self._identity(entry), entry.rule.conditions
+            if key not in self._number_of:
+                self._number_of[key] = len(self.rules)
+                self.rules.append(RuleBox(entry, self._space.box(slices.boxes[rank]), self.edit_of(entry)))
+            self._numbers[place] = self._number_of[key]
+        return self._numbers[place]
+
+    def place_of_rank(self, side: int, rank: int) -> _Place:
+        """Return the place of a rule of a list in the order of evaluation."""
+        entries = self._lists[side].entries
+        return (False, *evaluation_key(entries[rank], self._evaluation)) if rank < len(entries) else _LAST
+
+    def place(self, number: int) -> _Place:
+        """Return the place of a rule in the order of evaluation."""
+        place = self._places.get(number)
+        if place is None:
+            key = evaluation_key(self.rules[number].entry, self._evaluation)
+            place = self._places[number] = (False, *key)
+        return place
+
+    def name(self, number: int) -> NamedRule:
+        """Return a rule, and the lists that have it."""
+        if number not in self._named:
+            entry = self.rules[number].entry
+            old, new = (self._has(entries, entry) for entries in self._entries_by_identity)
+            when: When = "both" if old and new else "after" if new else "before"
+            self._named[number] = NamedRule(entry, when)
+        return self._named[number]
+
+    def _has(self, entries: Mapping[Hashable, Sequence[RoutingEntry]], entry: RoutingEntry) -> bool:
+        same = entries.get(self._identity(entry), ())
+        return any(other.rule.conditions == entry.rule.conditions for other in same)
+
+    def parts(self, number: int) -> Iterable[int]:
+        """Return the numbers of all boxes of a rule with these conditions, in both lists."""
+        return [self.number(*place) for place in self._places_of_rule[self._whole_key(self.rules[number].entry)]]
+
+    def versions(self, edit: int, side: Side) -> Iterable[int]:
+        """Return the numbers of all boxes of an edited rule in a list."""
+        wanted = 0 if side == "before" else 1
+        places = self._places_of_edit.get(edit, ())
+        return [self.number(*place) for place in places if place[0] == wanted]
+
+    @cached_property
+    def _places_of_rule(self) -> Mapping[Hashable, Sequence[tuple[int, int]]]:
+        return group_pairs((self._whole_key(entry), place) for entry, place in self._all_places())
+
+    @cached_property
+    def _places_of_edit(self) -> Mapping[int | None, Sequence[tuple[int, int]]]:
+        return group_pairs((self.edit_of(entry), place) for entry, place in self._all_places())
+
+    def _all_places(self) -> Iterator[tuple[RoutingEntry, tuple[int, int]]]:
+        for side, slices in enumerate(self._lists):
+            for rank, entry in enumerate(slices.entries):
+                yield entry, (side, rank)
+
+    def _whole_key(self, entry: RoutingEntry) -> Hashable:
+        whole = entry.whole
+        return self._identity(whole), whole.rule.conditions
+
+    def _identity(self, entry: RoutingEntry) -> Hashable:
+        """Return what is equal for a rule of both lists; the conditions may still differ, or be those of a part."""
+        edit = self.edit_of(entry)
+        return entry.whole.name if edit is None else edit, entry.rule.priority
+
+    @cached_property
+    def _entries_by_identity(self) -> Sequence[Mapping[Hashable, Sequence[RoutingEntry]]]:
+        return [group_pairs((self._identity(entry), entry) for entry in slices.entries) for slices in self._lists[:2]]
+
+    def overlapping_before(self, side: int, rank: int, box: Box) -> set[int]:
+        """Return the numbers of the rules of a list before a rank that match a conversation of a box."""
+        slices = self._lists[side]
+        values = box.get(self._space.pivot)
+        if values is None or values[0] & REST or values[0].bit_count() > MAX_NARROW_VALUES:
+            return self._overlapping(side, range(min(rank, len(slices.entries))), box)
+
+        atoms = list(bits(values[0]))
+        about = (slices.ranks_by_atom.get(atom, ()) for atom in atoms)
+        found = self._overlapping(side, {each for ranks in about for each in ranks[: bisect_left(ranks, rank)]}, box)
+        always, sometimes = self._general_rules(side, box)
+        found.update(always.numbers[: bisect_left(always.ranks, rank)])
+        for earlier, number in zip(*sometimes, strict=True):
+            if earlier < rank and any(slices.holds(atom, earlier) for atom in atoms):
+                found.add(number)
+        return found
+
+    def _overlapping(self, side: int, ranks: Iterable[int], box: Box) -> set[int]:
+        numbers = (self.number(side, rank) for rank in ranks)
+        return {number for number in numbers if overlaps(box, self.rules[number].box)}
+
+    def _general_rules(self, side: int, box: Box) -> tuple["_RankedRules", "_RankedRules"]:
+        """Return the rules with most values of the pivot that match a part of a box, apart from the pivot.
+
+        First those with every value of it, then the others.
+        """
+        rest = {attribute: part for attribute, part in box.items() if attribute != self._space.pivot}
+        key = side, frozenset(rest.items())
+        if key not in self._general:
+            always, sometimes = _RankedRules([], []), _RankedRules([], [])
+            for rank in self._lists[side].general_ranks:
+                number = self.number(side, rank)
+                rule = self.rules[number].box
+                if overlaps(rest, rule):
+                    kind = sometimes if self._space.pivot in rule else always
+                    kind.ranks.append(rank)
+                    kind.numbers.append(number)
+            self._general[key] = always, sometimes
+        return self._general[key]
+
+
+def _outermost(boxes: Mapping[int, Box]) -> frozenset[int]:
+    """Return the numbers of the boxes that are not inside of another one; of equal boxes, that of the first one."""
+    kept: dict[int, Box] = {}
+    for number in sorted(boxes, key=lambda number: len(boxes[number])):
+        if not any(is_inside(boxes[number], outer) for outer in kept.values()):
+            kept = {other: box for other, box in kept.items() if not is_inside(box, boxes[number])}
+            kept[number] = boxes[number]
+    return frozenset(kept)
+
+
+class EffectBuilder:
+    """Builds the effects of the edits between two lists; `middle` is the old list behind a changed fallback."""
+
+    def __init__(
+        self,
+        pairs: WinnerPairs,
+        formatter: RegionFormatter,
+        edits: Sequence[Edit],
+        middle: PivotSlices | None,
+        evaluation: Evaluation,
+    ) -> None:
+        self._pairs, self._space, self._formatter = pairs, pairs.space, formatter
+        self._edits = edits
+        self._middle = middle
+        self._book = _RuleBook(pairs, edits, middle, evaluation)
+        self._usual_examples = UsualExamples(pairs)
+        self._checks_left = MAX_CHECKS
+        self._named_rules: dict[frozenset[int], tuple[NamedRule, ...]] = {}
+        self._insides: dict[tuple[int, tuple[ValueSet | None, ...]], Box] = {}
+        self._outermost: dict[frozenset[tuple[int, int]], frozenset[int]] = {}
+
+    def build(self) -> list[Effect]:
+        """Return the effects, each with disjoint rows in the order of evaluation."""
+        drafts: dict[Hashable, list[_Draft]] = {}
+        for pair in sorted({*self._pairs.narrow, *self._pairs.wide}):
+            for draft in self._drafts_of(pair):
+                (edit,) = draft.edits
+                group = FALLBACK if edit == FALLBACK else (self._edits[edit].group,)
+                drafts.setdefault(group, []).append(draft)
+        return [self._effect(group) for group in drafts.values()]
+
+    def _effect(self, drafts: Sequence[_Draft]) -> Effect:
+        alike = group_pairs(((draft.kind, draft.before, draft.after), draft) for draft in drafts)
+        merged = [row for group in alike.values() for row in self._merge(group)]
+        edits = sorted({edit for draft in drafts for edit in draft.edits})
+        named = list(map(self._named, merged))
+        named.sort(key=lambda row: row.draft.place)
+        reader = self._reader(named, edits)
+        rows = zip(named, reader.besides, reader.own_versions, strict=True)
+        return Effect(
+            edits=tuple(edits),
+            rows=tuple(self._format(*row) for row in rows),
+            leading=self._wholes(reader.leading),
+        )
+
+    def _named(self, draft: _Draft) -> _NamedDraft:
+        box, earlier = self._fold_other_types(draft.box, draft.earlier)
+        return _NamedDraft(replace(draft, box=box), earlier)
+
+    def _reader(self, named: Sequence[_NamedDraft], edits: Sequence[int]) -> RowReader:
+        rows = [
+            RowBox(draft.box, draft.earlier, earlier, "before" if draft.kind == "takes" else "after")
+            for draft, earlier in named
+        ]
+        reader = RowReader(rows, self._book, frozenset(edits), self._checks_left)
+        self._checks_left -= reader.checks
+        return reader
+
+    def _names(self, numbers: frozenset[int]) -> tuple[NamedRule, ...]:
+        """Return rules in the order of evaluation; the same rules are one object, as many rows have them."""
+        if numbers not in self._named_rules:
+            ordered = sorted(numbers, key=self._book.place)
+            self._named_rules[numbers] = tuple(map(self._book.name, ordered))
+        return self._named_rules[numbers]
+
+    def _wholes(self, numbers: frozenset[int]) -> tuple[NamedRule, ...]:
+        """Return rules, each part of a rule as the whole."""
+        names = self._names(numbers)
+        if all(entry.part_of is None for entry, _ in names):
+            return names
+        return tuple(dict.fromkeys(NamedRule(entry.whole, when) for entry, when in names))
+
+    def _format(
+        self,
+        named: _NamedDraft,
+        besides: frozenset[int],
+        own_version: bool,  # noqa: FBT001 - of `map`
+    ) -> EffectRow:
+        draft, earlier = named
+        return EffectRow(
+            kind=draft.kind,
+            where=self._formatter.format_box(tuple(draft.box.items())),
+            earlier=self._names(frozenset(earlier)),
+            counterpart=tuple(
+                None if number == _NO_RULE else self._book.name(number)
+                for number in sorted(draft.counterparts, key=self._book.place)
+            ),
+            before=draft.before,
+            after=draft.after,
+            example=self._space.example(draft.example),
+            winners=tuple(
+                None if number == _NO_RULE else self._book.rules[number].entry.whole for number in sorted(draft.takers)
+            ),
+            other_type=self._space.unlikely_attributes(draft.box),
+            besides=self._wholes(besides),
+            own_version=own_version,
+        )
+
+    # Drafts
+
+    def _drafts_of(self, pair: RankPair) -> Iterator[_Draft]:
+        """Yield the rows of a pair: one, unless the cause depends on the rule behind the new fallback."""
+        ranks = None if self._middle is None else self._middle_ranks(pair)
+        if ranks is None:
+            yield self._draft(pair, self._cause(pair, None), None)
+            return
+        causes = {rank: self._cause(pair, rank) for rank in ranks}
+        if len(set(causes.values())) == 1:
+            yield self._draft(pair, next(iter(causes.values())), None)
+            return
+        for rank, cause in causes.items():
+            yield self._draft(pair, cause, (rank, ranks[rank]))
+
+    def _middle_ranks(self, pair: RankPair) -> dict[int, Box] | None:
+        """Return the rules that take conversations of a pair behind the new fallback, each with a box of them.
+
+        None: that is not decided, or nothing is edited.
+        """
+        middle = self._middle
+        if middle is None or not self._edits:
+            return None
+        found: dict[int, Box] = {}
+        try:
+            for atom in self._atoms_of(pair):
+                heads, before = self._pairs.shapes_of(pair, atom), self._pairs.mask_before(pair, atom)
+                ranks = (*middle.ranks_in(atom), DEFAULT_RANK)
+                for rank in ranks:
+                    mask = before | middle.mask_before(atom, rank)
+                    if rank not in found:
+                        box = middle.find_free_box(atom, (*heads, middle.shape(atom, rank)), mask)
+                        if box is not None:
+                            found[rank] = box
+        except UndecidedError:
+            return None
+        return found or None
+
+    def _atoms_of(self, pair: RankPair) -> Iterable[int]:
+        narrow = self._pairs.narrow.get(pair)
+        if narrow is not None:
+            return narrow.masks_by_atom
+        old, new = self._pairs.old, self._pairs.new
+        every = self._space.pivot_domain.all[0] if self._space.pivot >= 0 else REST
+        return [atom for atom in bits(every) if old.holds(atom, pair[0]) and new.holds(atom, pair[1])]
+
+    def _cause(self, pair: RankPair, middle_rank: int | None) -> _Cause:
+        """Return the edit that moves a pair; `middle_rank` is the rule that takes it behind the new fallback."""
+        taker, later_taker = self._pairs.old.entry_of_rank(pair[0]), self._pairs.new.entry_of_rank(pair[1])
+        first = taker
+        if self._middle is not None and middle_rank is not None:
+            if self._middle.destination_of_rank(middle_rank) == self._pairs.new.destination_of_rank(pair[1]):
+                return _Cause(FALLBACK, "fallback")
+            first = self._middle.entry_of_rank(middle_rank)
+
+        old, new = self._book.edit_of(first), self._book.edit_of(later_taker)
+        edit = old if new is None or (old is not None and not self._changes_matching(new)) else new
+        if edit is None:
+            return _Cause(FALLBACK, "fallback")
+        if new != edit:
+            return _Cause(edit, "releases")
+        return _Cause(edit, "redirects" if self._book.edit_of(taker) == edit else "takes")
+
+    def _changes_matching(self, number: int) -> bool:
+        """Return whether an edit changes what the rule takes: its conditions, its place, or its state."""
+        before, after, _ = self._edits[number]
+        if before is None or after is None or _matching(before) != _matching(after):
+            return True
+        return before.rule.name != after.rule.name and self._passes_another(before, after)
+
+    def _passes_another(self, before: RoutingEntry, after: RoutingEntry) -> bool:
+        """Return whether a rule with another name is tried in another order among those of its priority."""
+        first, last = sorted((entry.rule.name, entry.id) for entry in (before, after))
+        names = self._names_by_priority[after.rule.priority]
+        return bisect_right(names, first) < bisect_left(names, last)
+
+    @cached_property
+    def _names_by_priority(self) -> Mapping[float, list[tuple[str, str]]]:
+        entries = self._pairs.new.entries
+        names = group_pairs((entry.rule.priority, (entry.rule.name, entry.id)) for entry in entries)
+        return {priority: sorted(group) for priority, group in names.items()}
+
+    def _draft(self, pair: RankPair, cause: _Cause, middle: tuple[int, Box] | None) -> _Draft:
+        box, example = self._box_of(pair), self._example_of(pair, middle)
+        places = list(zip((0, 1), pair, strict=True))
+        if middle is not None and self._middle is not None:
+            places.append((2, middle[0]))
+            if middle[0] < len(self._middle.boxes):
+                extent = self._space.box(self._middle.boxes[middle[0]])
+                box = intersect_box(box, tuple(extent.items())) or {}
+        earlier = set[int]().union(*(self._book.overlapping_before(*place, box) for place in places))
+        box, earlier = self._fold_own_version(box, earlier, cause.edit)
+        old, new = (self._number(side, rank) for side, rank in zip((0, 1), pair, strict=True))
+        takes = cause.kind == "takes"
+        counterpart = old if takes else new
+        before, after = self._pairs.destinations_of(pair)
+        return _Draft(
+            edits=frozenset((cause.edit,)),
+            kind=cause.kind,
+            before=before,
+            after=after,
+            box=box,
+            earlier=frozenset(self._without_contained(box, earlier)),
+            counterparts=frozenset(() if cause.kind == "redirects" else (counterpart,)),
+            takers=frozenset((old, new)),
+            place=self._book.place_of_rank(0, pair[0]) if takes else self._book.place_of_rank(1, pair[1]),
+            example=example,
+        )
+
+    def _number(self, side: int, rank: int) -> int:
+        return self._book.number(side, rank) if rank < DEFAULT_RANK else _NO_RULE
+
+    def _example_of(self, pair: RankPair, middle: tuple[int, Box] | None) -> Box:
+        if middle is not None and self._middle is not None:
+            rank, free_box = middle
+            examples = UsualExamples(self._pairs, FurtherRule(self._middle, rank))
+            return examples.improve([pair], free_box).box
+        narrow = self._pairs.narrow.get(pair)
+        box = self._pairs.wide[pair] if narrow is None else narrow.box
+        return self._usual_examples.improve([pair], box).box
+
+    def _box_of(self, pair: RankPair) -> Box:
+        """Return the common box of both rules, with the values of the pivot that the pair really has."""
+        box = self._pairs.common_box(pair) or {}
+        narrow = self._pairs.narrow.get(pair)
+        if narrow is not None and self._space.pivot >= 0:
+            values: ValueSet = (sum(1 << atom for atom in narrow.masks_by_atom), 0, 0)
+            if is_expressible(self._space.pivot_domain, values):
+                box[self._space.pivot] = values
+        return box
+
+    def _fold_own_version(self, box: Box, earlier: set[int], edit: int) -> tuple[Box, set[int]]:
+        """Return the box without what the edited rule takes both before and after, where one attribute says that."""
+        whole = box
+        for number in sorted(number for number in earlier if self._book.rules[number].edit == edit):
+            rule = self._book.rules[number]
+            beyond = [(at, part) for at, part in rule.box.items() if not covers(part, self._part(box, at))]
+            if len(beyond) != 1:
+                continue
+            attribute, part = beyond[0]
+            domain = self._space.domains[attribute]
+            rest = subtract(domain, self._part(box, attribute), part)
+            if len(rest) == 1 and is_expressible(domain, rest[0]):
+                box = {**box, attribute: rest[0]}
+                earlier = earlier - {number}
+        if box is whole:
+            return box, earlier
+        return box, {number for number in earlier if overlaps(box, self._book.rules[number].box)}
+
+    def _part(self, box: Box, attribute: int) -> ValueSet:
+        return box.get(attribute, self._space.domains[attribute].all)
+
+    def _without_contained(self, box: Box, earlier: AbstractSet[int]) -> AbstractSet[int]:
+        """Return earlier rules without those that match nothing in a box but what another one matches."""
+        if len(earlier) > _MAX_COMPARED:
+            return earlier
+        inside = {number: self._inside(box, number) for number in sorted(earlier, key=self._book.place)}
+        key = frozenset((number, id(part)) for number, part in inside.items())
+        if key not in self._outermost:
+            self._outermost[key] = _outermost(inside)
+        return self._outermost[key]
+
+    def _fold_other_types(self, box: Box, earlier: AbstractSet[int]) -> tuple[Box, AbstractSet[int]]:
+        """Return a box whose earlier rules leave nothing but values of another type of an attribute without them."""
+        for attribute, domain in enumerate(self._space.domains):
+            here = self._part(box, attribute)
+            if not domain.unlikely & here[0] or len(earlier) > _MAX_COMPARED:
+                continue
+            alone = {number for number in earlier if self._inside(box, number).keys() == {attribute}}
+            rest = [here]
+            for number in alone:
+                part = self._book.rules[number].box[attribute]
+                rest = [piece for values in rest for piece in subtract(domain, values, part)]
+            if len(rest) == 1 and not rest[0][0] & ~domain.unlikely and is_expressible(domain, rest[0]):
+                box = {**box, attribute: rest[0]}
+                earlier = {number for number in earlier - alone if overlaps(box, self._book.rules[number].box)}
+        return box, earlier
+
+    def _inside(self, box: Box, number: int) -> Box:
+        """Return a rule's values in a box, where they are fewer than those of the box; equal ones are one object."""
+        rule = self._book.rules[number].box
+        key = number, tuple(map(box.get, rule))
+        result = self._insides.get(key)
+        if result is None:
+            result = self._insides[key] = {}
+            for attribute, part in rule.items():
+                here = self._part(box, attribute)
+                if not covers(part, here):
+                    result[attribute] = intersect(here, part)
+        return result
+
+    # Merging
+
+    def _merge(self, drafts: Sequence[_Draft]) -> list[_Draft]:
+        """Return rows of one kind and equal destinations, merged as far as that stays exact."""
+        rows = list(drafts)
+        count = len(rows) + 1
+        while len(rows) < count:
+            count = len(rows)
+            attributes = sorted({at for row in rows for at in row.box}, key=lambda at: (at != self._space.pivot, at))
+            for attribute in attributes:
+                rest_of = ((frozenset(item for item in row.box.items() if item[0] != attribute), row) for row in rows)
+                rows = [one for group in group_pairs(rest_of).values() for one in self._join(group, attribute)]
+            if len(rows) <= _MAX_COMPARED:
+                rows = self._absorb(rows)
+        return rows
+
+    def _join(self, rows: Sequence[_Draft], attribute: int) -> Iterable[_Draft]:
+        """Return rows that differ in one attribute as one row, or as few ones."""
+        if len(rows) == 1:
+            return rows
+        whole = self._union(rows, attribute)
+        if whole is not None:
+            return [whole]
+        joined: list[_Draft] = []
+        by_earlier = group_pairs((row.earlier, row) for row in rows)
+        for alike in by_earlier.values():
+            one = self._union(alike, attribute) if len(alike) > 1 else alike[0]
+            joined += alike if one is None else [one]
+        if len(joined) > _MAX_COMPARED:
+            return joined
+        result: list[_Draft] = []
+        for row in joined:
+            for place, other in enumerate(result):
+                both = self._union((other, row), attribute)
+                if both is not None:
+                    result[place] = both
+                    break
+            else:
+                result.append(row)
+        return result
+
+    def _union(self, rows: Sequence[_Draft], attribute: int) -> _Draft | None:
+        domain = self._space.domains[attribute]
+        atoms, patterns = 0, set[tuple[int, int]]()
+        for row in rows:
+            part = self._part(row.box, attribute)
+            atoms |= part[0]
+            if part[0] & REST:
+                patterns.add(part[1:])
+        if len(patterns) > 1:
+            return None
+        yes, no = next(iter(patterns), (0, 0))
+        values: ValueSet = (atoms, yes, no)
+        if not is_expressible(domain, values):
+            return None
+        box = {**rows[0].box, attribute: values}
+        if values == domain.all:
+            del box[attribute]
+        return self._as_one(rows, box)
+
+    def _absorb(self, rows: Sequence[_Draft]) -> list[_Draft]:
+        """Return the rows without those that a wider row can hold as well."""
+        result = sorted(rows, key=lambda row: len(row.box))
+        for row in list(result):
+            for place, wider in enumerate(result):
+                if wider is not row and is_inside(row.box, wider.box):
+                    both = self._as_one((wider, row), wider.box)
+                    if both is not None:
+                        result[place] = both
+                        result = [one for one in result if one is not row]
+                        break
+        return result
+
+    def _as_one(self, rows: Sequence[_Draft], box: Box) -> _Draft | None:
+        """Return rows as one row with this box, which holds all of their boxes; None where that is not exact."""
+        every = frozenset[int]().union(*(row.earlier for row in rows))
+        takers = frozenset[int]().union(*(row.takers for row in rows))
+        if len(rows) * len(every) > _MAX_CHECKS:
+            return None
+        example = next((row.example for row in rows if not self._space.lacks_usual_value(row.example)), None)
+        for earlier in dict.fromkeys((every - takers, every)):
+            is_exact = all(self._keeps(row, earlier) for row in rows)
+            if is_exact and all(self._adds_nothing(row, earlier, rows) for row in rows):
+                return replace(
+                    rows[0],
+                    edits=rows[0].edits.union(*(row.edits for row in rows)),
+                    box=box,
+                    earlier=frozenset(self._without_contained(box, earlier)),
+                    counterparts=rows[0].counterparts.union(*(row.counterparts for row in rows)),
+                    takers=takers,
+                    place=max(row.place for row in rows),
+                    example=example or rows[0].example,
+                )
+        return None
+
+    def _keeps(self, row: _Draft, earlier: AbstractSet[int]) -> bool:
+        """Return whether a row loses no conversation if these rules come before it."""
+        return all(self._is_taken(row.box, number, row.earlier) for number in earlier - row.earlier)
+
+    def _is_taken(self, box: Box, number: int, earlier: AbstractSet[int]) -> bool:
+        """Return whether the earlier rules match all that a rule matches in a box; False where it may be so."""
+        if number in earlier:
+            return True
+        rule = self._book.rules[number].box
+        common = intersect_box(box, tuple(rule.items()))
+        if common is None:
+            return True
+        boxes = [self._book.rules[other].box for other in earlier]
+        if any(is_inside(common, outer) for outer in boxes):
+            return True
+        touching = [outer for outer in boxes if overlaps(common, outer)]
+        return len(touching) <= _MAX_COVERING and self._is_covered(common, touching, [_MAX_PIECES])
+
+    def _is_covered(self, box: Box, boxes: Sequence[Box], pieces: list[int]) -> bool:
+        """Return whether boxes together hold all of a box; `pieces` counts down the work, and ends it undecided."""
+        touching = [outer for outer in boxes if overlaps(box, outer)]
+        if not touching or pieces[0] <= 0:
+            return False
+        first, *others = touching
+        for attribute, part in first.items():
+            here = self._part(box, attribute)
+            for piece in subtract(self._space.domains[attribute], here, part):
+                pieces[0] -= 1
+                if not self._is_covered({**box, attribute: piece}, others, pieces):
+                    return False
+            box = {**box, attribute: intersect(here, part)}
+        return True
+
+    def _adds_nothing(self, row: _Draft, earlier: AbstractSet[int], rows: Sequence[_Draft]) -> bool:
+        """Return whether all conversations of a row's box outside the rules `earlier` are in one of the rows."""
+        for number in row.earlier - earlier:
+            common = intersect_box(row.box, tuple(self._book.rules[number].box.items()))
+            if common is not None and not any(
+                self._holds(other, common, earlier) for other in rows if other is not row
+            ):
+                return False
+        return True
+
+    def _holds(self, row: _Draft, box: Box, earlier: AbstractSet[int]) -> bool:
+        """Return whether a row has all conversations of a box outside the rules `earlier`."""
+        return is_inside(box, row.box) and all(self._is_taken(box, number, earlier) for number in row.earlier)

@@ -1,0 +1,192 @@
+"""Edited rules: what was done to each, in the manifest's names, and the edits that are equal."""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from reconciler.behaviour.diff.effects import Edit
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
+from reconciler.model.change import Change, Create, Delete, Update, is_copy_removal
+from reconciler.model.grouping import group_pairs
+from reconciler.model.rule import Condition, Opaque, Rule, Source, canonical_text
+from reconciler.text.phrases import Labels
+
+EditAction = Literal[
+    "create", "update", "delete", "adopt", "changed", "disabled", "deleted", "added", "unmanaged", "fallback"
+]
+BOUNDS: Final = {"greaterThan": ">", "greaterThanOrEqual": ">=", "lessThan": "<", "lessThanOrEqual": "<="}
+
+DESCRIPTION: Final = "description"
+"""The field that moves no conversation."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldEdit:
+    """A field of the manifest that differs: `confidence >=`, `queue`, `when`. The values are parts of the two rules."""
+
+    name: str
+    before: object
+    after: object
+    attribute: str = ""  # of a condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditedRule:
+    """A rule that differs between two lists, and how."""
+
+    edit: Edit
+    action: EditAction
+    fields: tuple[FieldEdit, ...] = ()
+    source: Source | None = None
+    is_unapplied: bool = False  # in drift: the manifests changed, not the rule in CXone
+    is_missing: bool = False  # in drift: nothing says that the rule ever was in CXone
+    is_copy: bool = False  # the temporary copy of a rule, which an earlier run left
+
+    @property
+    def entry(self) -> RoutingEntry:
+        """Return the rule as it is afterwards, or before where it is deleted."""
+        entry = self.edit.after or self.edit.before
+        assert entry is not None  # noqa: S101 - an edit has one of them
+        return entry
+
+
+def compare_fields(before: Rule, after: Rule, labels: Labels) -> Iterator[FieldEdit]:
+    """Yield the fields that differ between two versions of a rule, those that people look for first."""
+    if destination_of(before.targets) != destination_of(after.targets):
+        is_one = len(before.targets) == len(after.targets) == 1
+        yield FieldEdit("queue" if is_one else "targets", before.targets, after.targets)
+    yield from _condition_fields(before, after, labels)
+    for name in ("priority", "enabled", "name", "description"):
+        old, new = getattr(before, name), getattr(after, name)
+        if old != new:
+            yield FieldEdit(name, old, new)
+
+
+def _condition_fields(before: Rule, after: Rule, labels: Labels) -> Iterator[FieldEdit]:
+    old, new = (_by_attribute(rule.conditions) for rule in (before, after))
+    order = {name: place for place, name in enumerate(labels.short)}
+    names = sorted({**old, **new}, key=lambda name: (order.get(name, len(order)), name))
+    for name in names:
+        removed = [part for part in old.get(name, ()) if part not in new.get(name, ())]
+        added = [part for part in new.get(name, ()) if part not in old.get(name, ())]
+        if removed or added:
+            yield FieldEdit(_field_name(name, [*removed, *added], labels), tuple(removed), tuple(added), name)
+
+
+def _by_attribute(conditions: Iterable[Condition | Opaque]) -> Mapping[str, list[Condition | Opaque]]:
+    return group_pairs((part.attribute if isinstance(part, Condition) else part.text, part) for part in conditions)
+
+
+def _field_name(attribute: str, parts: Sequence[Condition | Opaque], labels: Labels) -> str:
+    short = labels.short.get(attribute)
+    if short is None:
+        return "when"
+    operators = {part.operator for part in parts if isinstance(part, Condition)}
+    sign = BOUNDS.get(next(iter(operators))) if len(operators) == 1 else None
+    return f"{short} {sign}" if sign else short
+
+
+def edits_of_changes(
+    moves: Iterable[tuple[Change, RoutingEntry | None, RoutingEntry | None]], labels: Labels
+) -> list[EditedRule]:
+    """Return the edits of a plan's changes; each comes with the rule before and after it."""
+    edits = []
+    for change, before, after in moves:
+        fields = () if isinstance(change, Create | Delete) else _fields(before, after, labels)
+        values = _values(fields) if isinstance(change, Update) else () if isinstance(change, Delete) else id(change)
+        group = change.action, change.address.ruleset, values, is_copy_removal(change)
+        edits.append(
+            EditedRule(
+                edit=Edit(before, after, group),
+                action=change.action,
+                fields=fields,
+                source=change.source,
+                is_copy=is_copy_removal(change),
+            )
+        )
+    return edits
+
+
+def edits_of_lists(
+    before: Iterable[RoutingEntry], after: Iterable[RoutingEntry], labels: Labels, *, words: Literal["plan", "drift"]
+) -> list[EditedRule]:
+    """Return the edits between two lists: a rule is the same by address, id, or else name."""
+    edits = []
+    for old, new in match_rules(before, after):
+        fields = _fields(old, new, labels)
+        if old is not None and new is not None and not fields:
+            continue
+        entry = new or old
+        assert entry is not None  # noqa: S101 - a pair has one of them
+        action = _action(old, new, words)
+        source = entry.source
+        place = entry.address.ruleset if entry.address else source.file if source else ""
+        values: Hashable = () if new is None else id(new) if old is None else _values(fields)
+        edits.append(
+            EditedRule(edit=Edit(old, new, (action, place, values)), action=action, fields=fields, source=source)
+        )
+    return edits
+
+
+def match_rules(
+    before: Iterable[RoutingEntry], after: Iterable[RoutingEntry]
+) -> list[tuple[RoutingEntry | None, RoutingEntry | None]]:
+    """Return each rule of either list with its other version: by address, by id, or else by name; None without one."""
+    old, new = list(before), list(after)
+    partner: dict[int, RoutingEntry] = {}
+    taken: set[int] = set()
+    for key_of in (_address, _id, _name):
+        free_old = [entry for entry in old if id(entry) not in partner]
+        free_new = [entry for entry in new if id(entry) not in taken]
+        counts = Counter(key_of(entry) for entry in free_old), Counter(key_of(entry) for entry in free_new)
+        other = {key_of(entry): entry for entry in free_new}
+        for entry in free_old:
+            key = key_of(entry)
+            if key not in (None, "") and counts[0][key] == counts[1][key] == 1:
+                partner[id(entry)] = other[key]
+                taken.add(id(other[key]))
+    pairs: list[tuple[RoutingEntry | None, RoutingEntry | None]] = [(entry, partner.get(id(entry))) for entry in old]
+    return [*pairs, *((None, entry) for entry in new if id(entry) not in taken)]
+
+
+def _address(entry: RoutingEntry) -> Hashable:
+    return entry.address
+
+
+def _id(entry: RoutingEntry) -> Hashable:
+    return entry.id
+
+
+def _name(entry: RoutingEntry) -> Hashable:
+    return entry.name
+
+
+def _fields(before: RoutingEntry | None, after: RoutingEntry | None, labels: Labels) -> tuple[FieldEdit, ...]:
+    if before is None or after is None:
+        return ()
+    return tuple(compare_fields(before.rule, after.rule, labels))
+
+
+def _action(before: RoutingEntry | None, after: RoutingEntry | None, words: Literal["plan", "drift"]) -> EditAction:
+    if words == "plan":
+        return "create" if before is None else "delete" if after is None else "update"
+    if before is None:
+        return "added" if after and after.address else "unmanaged"
+    if after is None:
+        return "deleted"
+    return "disabled" if before.rule.enabled and not after.rule.enabled else "changed"
+
+
+def _values(fields: Iterable[FieldEdit]) -> Hashable:
+    """Return what equal edits have in common: descriptions may differ, because they move no conversation."""
+    return tuple(
+        (field.name,) if field.name == DESCRIPTION else (field.name, _text(field.before), _text(field.after))
+        for field in fields
+    )
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return "\n".join(canonical_text(part) for part in value)
+    return repr(value)

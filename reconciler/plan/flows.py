@@ -1,0 +1,62 @@
+"""Flows: the rows of all effects that lead from one destination to another one, together."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
+from reconciler.behaviour.routing_entry import Destination
+from reconciler.plan.impact import Impact
+from reconciler.plan.traffic_shares import ShareRange
+from reconciler.plan.words import MANY_ROWS, listed_intents
+from reconciler.text.phrases import Labels
+
+
+@dataclass(slots=True, kw_only=True)
+class Flow:
+    """All conversations that go from one destination to another one."""
+
+    before: Destination
+    after: Destination
+    share: ShareRange | None  # None without a sample
+    intents: Counter[str] = field(default_factory=Counter)  # with the number of rows that list each
+    is_open: bool = False  # a row lists no intents
+    edits: set[int] = field(default_factory=set)  # the numbers of the edits of rules
+
+    def add(self, effect: Effect, row: EffectRow, labels: Labels) -> None:
+        """Add the words of a row; its share is added by `flows_of`."""
+        intents = listed_intents(row, labels)
+        self.intents.update(intents)
+        self.is_open = self.is_open or not intents
+        self.edits.update(number for number in effect.edits if number != FALLBACK)
+
+
+def has_flows(impact: Impact) -> bool:
+    """Return whether an impact is so large that flows say more than its rows."""
+    return sum(len(effect.rows) for effect in impact.behaviour.effects) > MANY_ROWS
+
+
+def flows_of(impact: Impact, labels: Labels) -> list[Flow]:
+    """Return the flows, those of most callers first; without a sample, those of most intents."""
+    flows: dict[tuple[Destination, Destination], Flow] = {}
+    effects, traffic = impact.behaviour.effects, impact.traffic
+    for number, effect in enumerate(effects):
+        shares: Sequence[ShareRange | None] = traffic.effects[number].rows if traffic else (None,) * len(effect.rows)
+        for row, share in zip(effect.rows, shares, strict=True):
+            places = row.before, row.after
+            flow = flows.setdefault(places, Flow(before=row.before, after=row.after, share=None))
+            flow.add(effect, row, labels)
+            if traffic and share:
+                flow.share = _sum(flow.share, share, traffic.total.most)
+    return sorted(flows.values(), key=_rank)
+
+
+def _sum(first: ShareRange | None, second: ShareRange, limit: float) -> ShareRange:
+    """Return the share of two sets of conversations together."""
+    least = second.least + (first.least if first else 0.0)
+    most = min(second.most + (first.most if first else 0.0), limit)
+    return ShareRange(min(least, most), most)
+
+
+def _rank(flow: Flow) -> tuple[float, bool, int]:
+    return -(flow.share.most if flow.share else 0.0), not flow.is_open, -len(flow.intents)

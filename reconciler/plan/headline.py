@@ -1,0 +1,211 @@
+"""The first sentence about a change: its most important move, in at most 30 words."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from reconciler.behaviour.diff.effects import EffectRow
+from reconciler.behaviour.routing_entry import Destination
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.model.rule import Condition
+from reconciler.plan.clauses import EVERY_CONVERSATION, condition_phrases
+from reconciler.plan.flows import Flow, flows_of, has_flows
+from reconciler.plan.impact import Impact
+from reconciler.plan.promises import PromiseResult
+from reconciler.plan.traffic_shares import ShareRange
+from reconciler.plan.words import (
+    NO_IMPACT,
+    NO_KNOWN_IMPACT,
+    Names,
+    destination_phrase,
+    listed_intents,
+    share_phrase,
+    target_name,
+    two_destinations,
+)
+from reconciler.text.escape import join_all, pluralize, quote
+from reconciler.text.phrases import Labels
+
+MAX_WORDS: Final = 30
+_FEW: Final = 3  # values of a list in a headline
+
+
+class _Subject(NamedTuple):
+    """Conversations in words; `is_one` for a verb in the singular."""
+
+    words: str
+    is_one: bool
+
+
+class _Move(NamedTuple):
+    """Conversations with equal destinations: the subjects say the same with less and less detail."""
+
+    before: Destination
+    after: Destination
+    share: ShareRange | None
+    intents: int
+    is_usual: bool
+    subjects: Sequence[_Subject]
+
+
+def headline(impact: Impact, names: Names, labels: Labels, promises: Iterable[PromiseResult] = ()) -> str:
+    """Return what happens to conversations: first a broken promise or a lost queue, then the largest move."""
+    broken = next((promise for promise in promises if _is_broken(promise)), None)
+    if broken is not None:
+        return _broken_text(broken, names)
+
+    behaviour = impact.behaviour
+    moves = _flow_moves(impact, labels) if has_flows(impact) else _row_moves(impact, labels)
+    ordered = sorted(moves, key=_rank)
+    if not ordered:
+        sentence = NO_IMPACT if behaviour.complete else NO_KNOWN_IMPACT
+        count = sum(not edited.is_copy for edited in impact.edits)
+        return f"{sentence} {pluralize(count, 'edit')}." if count else sentence
+
+    further = len(ordered) - 1
+    rest = f", and {pluralize(further, 'more move')}" if further else ""
+    sentences = (f"{text}{rest}." for text in _move_texts(ordered[0], names))
+    return next(text for text in sentences if len(text.split()) <= MAX_WORDS)
+
+
+def _is_broken(promise: PromiseResult) -> bool:
+    return promise.failure is not None and promise.failure.severity == "error"
+
+
+def _broken_text(promise: PromiseResult, names: Names) -> str:
+    name = quote(promise.name)
+    violations = promise.facts.violations
+    short = f"The promise {name} is broken."
+    if not violations:
+        return short if len(short.split()) <= MAX_WORDS else "A promise is broken."
+    destination = destination_phrase(violations[0].after, names)
+    long = f"The promise {name} breaks: some of its conversations would go to {destination}."
+    return next(text for text in (long, short, "A promise is broken.") if len(text.split()) <= MAX_WORDS)
+
+
+def _row_moves(impact: Impact, labels: Labels) -> Iterator[_Move]:
+    behaviour, traffic = impact.behaviour, impact.traffic
+    for number, effect in enumerate(behaviour.effects):
+        shares = traffic.effects[number].rows if traffic else (None,) * len(effect.rows)
+        for row, share in zip(effect.rows, shares, strict=True):
+            yield _Move(
+                before=row.before,
+                after=row.after,
+                share=share,
+                intents=len(listed_intents(row, labels)),
+                is_usual=not row.other_type,
+                subjects=tuple(_row_subjects(row, share, labels)),
+            )
+
+
+def _row_subjects(row: EffectRow, share: ShareRange | None, labels: Labels) -> Iterator[_Subject]:
+    """Yield the conversations of a row: with all conditions, and with the first one alone.
+
+    A share says how many of an intent's callers move, so the confidence that they need is left to the row.
+    """
+    intents = listed_intents(row, labels)
+    is_short = bool(intents) and share is not None
+    where = [clause for clause in row.where if not (is_short and _is_about_confidence(clause, labels))]
+    first, *others = condition_phrases(where, labels, _FEW) or (EVERY_CONVERSATION,)
+    is_whole = not row.own_version and not any(text.startswith(("if ", "unless ")) for text in (first, *others))
+
+    if first == EVERY_CONVERSATION:
+        every = "Conversations that earlier rules do not take" if row.earlier else "Every conversation"
+        yield _Subject(every, is_one=not row.earlier) if is_whole else _Subject("Some conversations", is_one=False)
+        return
+    if first.startswith(("if ", "unless ")):
+        yield _Subject("Some conversations", is_one=False)
+        return
+
+    if is_whole and intents:
+        conditions = f" with {', '.join(others)}" if others else ""
+        yield _Subject(f"{first}{conditions}", is_one=len(intents) == 1)
+    elif is_whole:
+        yield _Subject(f"Callers with {', '.join((first, *others))}", is_one=False)
+    yield _Subject(f"Some callers with {first}", is_one=False)
+    if len(intents) > 1:
+        yield _Subject(f"Some callers of {len(intents):,} intents", is_one=False)
+
+
+def _is_about_confidence(clause: Clause, labels: Labels) -> bool:
+    part = clause.condition
+    return isinstance(part, Condition) and labels.short.get(part.attribute) == "confidence"
+
+
+def _flow_moves(impact: Impact, labels: Labels) -> Iterator[_Move]:
+    attribute = next((name for name, short in labels.short.items() if short == "intent"), "")
+    for flow in flows_of(impact, labels):
+        yield _Move(
+            before=flow.before,
+            after=flow.after,
+            share=flow.share,
+            intents=len(flow.intents),
+            is_usual=True,
+            subjects=tuple(_flow_subjects(flow, labels, attribute)),
+        )
+
+
+def _flow_subjects(flow: Flow, labels: Labels, attribute: str) -> Iterator[_Subject]:
+    count = len(flow.intents)
+    if flow.is_open:
+        yield _Subject("Conversations", is_one=False)
+        return
+    if count <= _FEW:
+        names = [labels.plain_value(attribute, intent) for intent in flow.intents]
+        yield _Subject(join_all(names, "and"), is_one=count == 1)
+    yield _Subject(pluralize(count, "intent"), is_one=count == 1)
+
+
+def _rank(move: _Move) -> tuple[int, bool, float, int]:
+    """Return the key by which moves are told: no queue, the default routing, then most callers."""
+    urgency = 0 if move.after == () else 1 if move.after is None else 2
+    most = move.share.most if move.share else 0.0
+    return urgency, not move.is_usual, -most, -move.intents
+
+
+def _move_texts(move: _Move, names: Names) -> Iterator[str]:
+    """Yield the move in words, with less and less detail."""
+    share = f" ({share_phrase(move.share)} of callers)" if move.share else ""
+    for words in _moves_in_words(move, names):
+        yield f"{words}{share}"
+
+
+def _moves_in_words(move: _Move, names: Names) -> Iterator[str]:
+    if move.before and move.after and _queues(move.before) == _queues(move.after):
+        yield from _splits_in_words(move, names)
+        return
+
+    before, after = _two_ends(move, names)
+    is_loss = not move.after
+    verb = "go" if is_loss else "move"
+    for subject in move.subjects:
+        ending = ("es" if is_loss else "s") if subject.is_one else ""
+        yield f"{subject.words} {verb}{ending} from {before} to {after}"
+
+    place = "the default routing" if move.after is None else "another queue" if move.after else "no queue"
+    yield f"Some callers go to {place}"
+
+
+def _splits_in_words(move: _Move, names: Names) -> Iterator[str]:
+    """Yield a move between the same queues: only their shares differ."""
+    queues = join_all(sorted(target_name(queue, names) for queue in _queues(move.after)), "and")
+    for subject in move.subjects:
+        yield f"{subject.words} {'is' if subject.is_one else 'are'} split differently between {queues}"
+    yield "Some callers are split differently between the same queues"
+
+
+def _two_ends(move: _Move, names: Names) -> tuple[str, str]:
+    """Return both destinations: splits without their shares, which the row has, unless they have a queue in common."""
+    before, after = (_queue_list(end, names) for end in (move.before, move.after))
+    if before == after or _queues(move.before) & _queues(move.after):
+        return two_destinations(move.before, move.after, names)
+    return before, after
+
+
+def _queue_list(destination: Destination, names: Names) -> str:
+    if not destination or len(destination) == 1:
+        return destination_phrase(destination, names)
+    return join_all([target_name(queue, names) for queue, _ in destination], "and")
+
+
+def _queues(destination: Destination) -> set[str]:
+    return {queue for queue, _ in destination or ()}

@@ -1,0 +1,165 @@
+"""An edit of a rule in words: `queue "Card Services" -> "Fraud Desk"`, `confidence 0.7 -> 0.75`, `switched off`."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.model.rule import Condition, Opaque, Rule
+from reconciler.plan.clauses import clauses_phrase
+from reconciler.plan.edits import BOUNDS, DESCRIPTION, EditedRule, FieldEdit
+from reconciler.text.escape import join_first, quote, sanitize
+from reconciler.text.phrases import Labels, queues_phrase
+
+_SIGNS: Final = {
+    "create": "create",
+    "added": "create",
+    "unmanaged": "create",
+    "delete": "delete",
+    "deleted": "delete",
+    "adopt": "adopt",
+}
+_DRIFT: Final = {
+    "changed": "in CXone, somebody changed",
+    "disabled": "in CXone, somebody switched it off",
+    "deleted": "in CXone, somebody deleted it",
+    "added": "in CXone, somebody added it",
+    "unmanaged": "not managed here",
+}
+_UNAPPLIED: Final = "not applied yet: deleted"
+_MISSING: Final = "never applied, or deleted in CXone"
+_NEW_TO: Final = "new: to "
+_PHRASES: Final = ("now only", "no longer only", "adds", "removes", "switched")
+"""What a text begins with that is not the name of a field."""
+_LISTS: Final = frozenset({"equals", "in"})
+_MAX_VALUES: Final = 3
+_Conditions = Sequence[Condition | Opaque]
+
+
+def edit_sign(edited: EditedRule | None) -> str:
+    """Return the action whose symbol stands before an edit."""
+    return "update" if edited is None else _SIGNS.get(edited.action, "update")
+
+
+def edit_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
+    """Yield the parts of an edit in words."""
+    before, after = edited.edit.before, edited.edit.after
+    if edited.action in _DRIFT:
+        yield from _drift_texts(edited, names, labels)
+        return
+    if edited.action == "create" and after is not None:
+        yield _new_rule(after.rule, names)
+    elif edited.action == "adopt" and before is not None:
+        yield f"adopts {quote(before.rule.name)}"
+    elif edited.action == "delete":
+        yield "a temporary copy that an earlier run left, deleted" if edited.is_copy else "deleted"
+    yield from _all_field_texts(edited, names, labels)
+
+
+def _drift_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
+    """Yield what differs between the manifests and CXone: an edit in CXone, or a change that is not applied yet."""
+    if edited.is_missing:
+        yield _MISSING
+        return
+    if edited.is_unapplied and edited.action == "added":
+        yield _UNAPPLIED
+        return
+    texts = list(_all_field_texts(edited, names, labels))
+    if edited.is_unapplied:
+        texts = texts or ["switched off"] * (edited.action == "disabled")
+        yield " ".join(["not applied yet:", *texts[:1]])
+        yield from texts[1:]
+        return
+    head = _DRIFT[edited.action]
+    if edited.action == "changed":
+        is_phrase = bool(texts) and texts[0].startswith(_PHRASES)
+        yield f"{head}{' it:' * is_phrase} {texts[0]}" if texts else head
+        yield from texts[1:]
+        return
+    yield head
+    after = edited.edit.after
+    if edited.action == "unmanaged" and after is not None:
+        yield f"to {queues_phrase(after.rule.targets, names)}"
+    yield from texts
+
+
+def _all_field_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
+    """Yield every field that differs; the description only if there is no other one."""
+    is_said = edited.action == "disabled" and not edited.is_unapplied
+    fields = [field for field in edited.fields if not (is_said and field.name == "enabled")]
+    routing = [field for field in fields if field.name != DESCRIPTION]
+    for field in routing or fields:
+        yield from _field_texts(field, names, labels)
+
+
+def _new_rule(rule: Rule, names: Mapping[str, str]) -> str:
+    state = "" if rule.enabled else ", switched off"
+    return f"{_NEW_TO}{queues_phrase(rule.targets, names)}, priority {quote(rule.priority)}{state}"
+
+
+def shorten_new_rule(text: str, said: Collection[str]) -> str:
+    """Return the text of a new rule without its destination, if that is one of those that its rows say."""
+    for destination in said:
+        head = f"{_NEW_TO}{destination}, "
+        if text.startswith(head):
+            return f"new, {text.removeprefix(head)}"
+    return text
+
+
+def _field_texts(field: FieldEdit, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
+    if field.name in ("queue", "targets"):
+        before, after = (queues_phrase(targets, names) for targets in (field.before, field.after))  # type: ignore[arg-type]
+        yield f"queue {before} -> {after}"
+    elif field.name == "enabled":
+        yield "switched on" if field.after else "switched off"
+    elif field.name == DESCRIPTION:
+        yield DESCRIPTION
+    elif isinstance(field.before, tuple):
+        yield from _condition_texts(field, labels)
+    else:
+        yield f"{sanitize(field.name)} {quote(field.before)} -> {quote(field.after)}"
+
+
+def _condition_texts(field: FieldEdit, labels: Labels) -> Iterator[str]:
+    removed: _Conditions = field.before  # type: ignore[assignment]
+    added: _Conditions = field.after  # type: ignore[assignment]
+    if len(removed) == len(added) == 1:
+        old, new = removed[0], added[0]
+        if isinstance(old, Condition) and isinstance(new, Condition):
+            yield _changed_condition(old, new, labels)
+            return
+    for part in removed:
+        yield f"no longer only {_condition(part, labels)}"
+    for part in added:
+        yield f"now only {_condition(part, labels)}"
+
+
+def _condition(part: Condition | Opaque, labels: Labels) -> str:
+    """Return `customer tier Gold or Platinum`."""
+    phrase = clauses_phrase([Clause(part)], labels)
+    is_short = isinstance(part, Condition) and labels.is_intent(part.attribute) and part.operator in _LISTS
+    return f"intent {phrase}" if is_short else phrase
+
+
+def _changed_condition(old: Condition, new: Condition, labels: Labels) -> str:
+    name = labels.name(new.attribute)
+    if old.operator == new.operator and new.operator in BOUNDS:
+        return f"{name} {quote(old.value)} -> {quote(new.value)}"
+    if {old.operator, new.operator} <= _LISTS:
+        return _changed_list(old, new, labels)
+    return f"{_condition(old, labels)} -> {_condition(new, labels)}"
+
+
+def _changed_list(old: Condition, new: Condition, labels: Labels) -> str:
+    name = labels.name(new.attribute)
+    removed = [value for value in old.values if value not in new.values]
+    added = [value for value in new.values if value not in old.values]
+    write = partial(labels.plain_value, new.attribute)
+    if len(old.values) == len(new.values) == 1:
+        return f"{name} {write(old.values[0])} -> {write(new.values[0])}"
+    parts = []
+    if added:
+        parts.append(f"adds {name} {join_first(added, _MAX_VALUES, write)}")
+    if removed:
+        parts.append(f"removes {name} {join_first(removed, _MAX_VALUES, write)}")
+    return ", ".join(parts) or f"{name}: the order of the list"

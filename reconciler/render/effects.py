@@ -1,0 +1,555 @@
+"""Effects in words: the headline, each edit with its consequence, the flows of a large change, and what moves nobody.
+
+Every form of a report prints from an `EffectsSummary`. A row is exact: it may shorten a list of values or of rules to a
+number, but it never omits a condition.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Final, overload
+
+from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
+from reconciler.model.rule import Source
+from reconciler.plan.clauses import FEW_VALUES, clauses_phrase
+from reconciler.plan.edits import EditedRule
+from reconciler.plan.flows import Flow, flows_of, has_flows
+from reconciler.plan.headline import headline
+from reconciler.plan.impact import Impact
+from reconciler.plan.promises import PromiseResult
+from reconciler.plan.routing_table import entry_name, types_phrase
+from reconciler.plan.traffic_shares import EffectShare, QueueShare, ShareRange
+from reconciler.plan.words import (
+    ALL_VALUES,
+    DEFAULT_ROUTING,
+    Names,
+    intents_of_rule,
+    listed_intents,
+    name_with_id,
+    row_phrases,
+    share_phrase,
+    target_name,
+    total_share_phrase,
+    two_destinations,
+)
+from reconciler.render.edit_words import edit_sign, edit_texts, shorten_new_rule
+from reconciler.render.row_order import depends_on_order
+from reconciler.render.rule_names import RuleNamer
+from reconciler.text.escape import join_all, pluralize, sanitize
+from reconciler.text.phrases import Labels, conversation_phrase
+
+OTHERS_UNCHANGED: Final = "Everyone else: no change (proven)."
+FIRST_FITS: Final = "Of several lines, the first that fits counts."
+UNKNOWN_NOTE: Final = "Not known: the rules overlap in too many ways, and the analysis stopped at its bound for"
+WAITING_NOTE: Final = "The tenant's settings decide whether conversations that already wait are routed again."
+_MAX_FLOWS: Final = 8
+_MAX_COUNTERPARTS: Final = 2
+_MAX_QUIET: Final = 5
+_MAX_UNKNOWN: Final = 5
+_FLOW_INTENTS: Final = 2
+_FEW_INTENTS: Final = 3
+ALL_OTHERS: Final = "all others"
+MARKER: Final = "its marker alone"
+"""What an update without a field that differs writes."""
+NO_LONGER_MATCHED: Final = "no longer matched"
+NEWLY_MATCHED: Final = "newly matched"
+ANOTHER_QUEUE: Final = "another queue"
+OTHER_QUEUES: Final = "other queues"
+ANOTHER_SPLIT: Final = "another split"
+_SAME: Final = "..."
+_THEIR: Final = "their"
+"""Before the number of intents of a row that has all intents of the edited rules."""
+_THE_SAME: Final = "the same"
+"""Before the number of intents of a row whose list a row above has; no other list is as long."""
+EARLIER_KEEP: Final = "Earlier rules keep theirs:"
+OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
+"""The end of the note about rows that a text without details leaves out."""
+_FEW_REPEATED: Final = 2
+"""So many equal conditions are written once; fewer ones if they have many words."""
+_MANY_WORDS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowText:
+    """Conversations that go to another queue, in words.
+
+    Rows are read from the top. `...` stands for all conditions but the last one of the nearest row above that is
+    written in full; of a route, for the split of the row above.
+    """
+
+    callers: str
+    phrases: tuple[str, ...]
+    repeated: int  # number of the first phrases for which `...` stands
+    before: str
+    after: str
+    redirect: str  # the route as an edit that leaves its names to this row: `another queue`, `another split`
+    share: str  # `1.9 %`; empty without a sample
+    by: str  # who takes them instead: `by general/catch-all`; empty if the same rule does
+    example: str
+    short_before: str = ""  # `...` for a split that the row above has, too
+    short_after: str = ""
+    all_callers: str = ""  # with every value of each list; empty if `callers` has them
+
+    @property
+    def short_callers(self) -> str:
+        """Return the conversations, with `...` for the conditions that rows above have, too."""
+        if not self.repeated:
+            return self.callers
+        return ", ".join([_SAME, *(self.phrases[self.repeated :] or (ALL_OTHERS,))])
+
+    @property
+    def route(self) -> str:
+        """Return `"Card Services" -> "General"`."""
+        return f"{self.before} -> {self.after}"
+
+    @property
+    def short_route(self) -> str:
+        """Return the route, with `...` for a split that the row above has, too."""
+        return f"{self.short_before or self.before} -> {self.short_after or self.after}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberText:
+    """A rule of an effect: its name and place."""
+
+    name: str
+    source: Source | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectText:
+    """An edit and its consequence."""
+
+    sign: str  # the action, as in `SYMBOLS`
+    subject: str  # `cards/pin-blocked`, or `10 rules of cards/`
+    edits: tuple[str, ...]  # `queue "Card Services" -> "Fraud Desk"`
+    members: tuple[MemberText, ...]
+    share: str
+    rows: tuple[RowText, ...]
+    notes: tuple[str, ...]  # sentences about earlier rules
+
+    @property
+    def short_edits(self) -> tuple[str, ...]:
+        """Return what was edited, without queues that a row below says in full."""
+        routes = {f"queue {row.route}": row.redirect for row in self.rows if not row.by}
+        destinations = {row.after for row in self.rows}
+        return tuple(routes.get(edit) or shorten_new_rule(edit, destinations) for edit in self.edits)
+
+    @property
+    def line_edits(self) -> tuple[str, ...]:
+        """Return what was edited, without splits that a row below says in full."""
+        pairs = zip(self.edits, self.short_edits, strict=True)
+        return tuple(edit if short == ANOTHER_QUEUE else short for edit, short in pairs)
+
+    @property
+    def source(self) -> Source | None:
+        """Return the place of the edit, if it is one rule's."""
+        return self.members[0].source if len(self.members) == 1 else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowText:
+    """Conversations that go from one queue to another one, by any edit."""
+
+    before: str
+    after: str
+    share: str
+    intents: str  # `12 intents: "a", "b", ...`
+    few_intents: str  # `12 intents`; up to two by name
+    rules: str  # `3 rules`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueText:
+    """The share of one queue of the sample before and after, and the change."""
+
+    queue: str
+    before: str
+    after: str
+    change: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectsSummary:
+    """What a change does to conversations, in words, in reading order."""
+
+    headline: str
+    share: str = ""  # `3.1 % of callers of "sample.csv"`
+    count: int = 0  # of the effects
+    effects: Sequence[EffectText] = ()
+    flows: tuple[FlowText, ...] = ()  # with more than `MANY_ROWS` rows
+    more_flows: str = ""
+    quiet: str = ""  # the edits that move nobody
+    balance: tuple[QueueText, ...] = ()
+    balance_note: str = ""
+    unknown: tuple[str, ...] = ()
+    premise: str = ""
+    closing: str = ""  # that everyone else is unchanged
+
+    @property
+    def rows(self) -> tuple[RowText, ...]:
+        """Return the rows of all effects."""
+        return tuple(row for effect in self.effects for row in effect.rows)
+
+
+class _WrittenAtFirstUse(Sequence[EffectText]):
+    """The effects in words: a report of flows shows none of thousands."""
+
+    def __init__(self, write: Callable[[], Sequence[EffectText]]) -> None:
+        self._write = write
+
+    @cached_property
+    def _texts(self) -> Sequence[EffectText]:
+        return self._write()
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, index: int) -> EffectText: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[EffectText]: ...
+
+    def __getitem__(self, index: int | slice) -> EffectText | Sequence[EffectText]:
+        return self._texts[index]
+
+
+def summarize_effects(
+    impact: Impact,
+    names: Names,
+    labels: Labels,
+    promises: Iterable[PromiseResult] = (),
+    values: int = FEW_VALUES,
+) -> EffectsSummary:
+    """Return the effects in words; `values` of each list are written, with `ALL_VALUES` every one."""
+    behaviour = impact.behaviour
+    writer = _EffectWriter(impact, names, labels, values)
+    flows = writer.flows() if has_flows(impact) else ()
+    hidden = flows[_MAX_FLOWS:]
+    balance, balance_note = _balance(impact, names)
+    return EffectsSummary(
+        headline=headline(impact, names, labels, promises),
+        share=_total_text(impact) if behaviour.effects else "",
+        count=len(behaviour.effects),
+        effects=_WrittenAtFirstUse(writer.write_all),
+        flows=flows[:_MAX_FLOWS],
+        more_flows=f"and {pluralize(len(hidden), 'more flow')}" if hidden else "",
+        quiet=_quiet_text(impact),
+        balance=balance,
+        balance_note=balance_note,
+        unknown=_unknown_texts(impact, labels),
+        premise=premise(impact, labels),
+        closing=_closing(impact),
+    )
+
+
+def _closing(impact: Impact) -> str:
+    """Return how rows are read, where that matters, and that everyone else is unchanged."""
+    effects = impact.behaviour.effects
+    is_ordered = any(depends_on_order(effect.rows) for effect in effects)
+    sentences = [FIRST_FITS] * is_ordered + [OTHERS_UNCHANGED] * bool(effects and impact.behaviour.complete)
+    return " ".join(sentences)
+
+
+def premise(impact: Impact, labels: Labels) -> str:
+    """Return the known types on which the result depends, as a sentence, or an empty text."""
+    types = impact.behaviour.rests_on
+    return f"This holds where {types_phrase(types, labels)}." if types else ""
+
+
+def _total_text(impact: Impact) -> str:
+    if impact.traffic is None:
+        return ""
+    sample = impact.traffic.sample
+    return f"{total_share_phrase(impact)} of {sanitize(sample.period or sample.name)}"
+
+
+def _unknown_texts(impact: Impact, labels: Labels) -> tuple[str, ...]:
+    undecided = impact.behaviour.undecided
+    texts = [clauses_phrase(clauses, labels) for clauses in undecided[:_MAX_UNKNOWN]]
+    further = len(undecided) - len(texts)
+    if further:
+        texts.append(f"and {pluralize(further, 'further case')}; --format json lists all.")
+    return tuple(texts)
+
+
+def _quiet_text(impact: Impact) -> str:
+    """Return the edits that move nobody in one line; the headline says it if no edit moves anyone."""
+    moving = {number for effect in impact.behaviour.effects for number in effect.edits}
+    rules = RuleNamer(impact)
+    quiet = [
+        edited
+        for number, edited in enumerate(impact.edits)
+        if number not in moving and not edited.is_copy and not rules.takes_part(edited.entry)
+    ]
+    if not quiet or not impact.behaviour.complete:
+        return ""
+    shown = [_quiet_edit(edited) for edited in quiet[:_MAX_QUIET]]
+    rest = f" and {len(quiet) - len(shown)} more" if len(quiet) > len(shown) else ""
+    if not moving:
+        return f"Edited: {', '.join(shown)}{rest}."
+    verb = "moves" if len(quiet) == 1 else "move"
+    return f"{pluralize(len(quiet), 'further edit')} {verb} nobody (proven): {', '.join(shown)}{rest}."
+
+
+def _quiet_edit(edited: EditedRule) -> str:
+    action = MARKER if edited.action == "update" else edited.action
+    fields = ", ".join(dict.fromkeys(sanitize(field.name) for field in edited.fields)) or action
+    return f"{entry_name(edited.entry)} ({fields})"
+
+
+class _EffectWriter:
+    def __init__(self, impact: Impact, names: Names, labels: Labels, values: int) -> None:
+        self._impact = impact
+        self._names = names
+        self._labels = labels
+        self._values = values
+        self._rules = RuleNamer(impact, every=values >= ALL_VALUES)
+
+    def write_all(self) -> tuple[EffectText, ...]:
+        """Return all effects in words."""
+        traffic = self._impact.traffic
+        effects = self._impact.behaviour.effects
+        shares: Sequence[EffectShare | None] = traffic.effects if traffic else (None,) * len(effects)
+        return tuple(self._write(effect, share) for effect, share in zip(effects, shares, strict=True))
+
+    def _write(self, effect: Effect, share: EffectShare | None) -> EffectText:
+        edits = [self._impact.edits[number] for number in effect.edits if number != FALLBACK]
+        shares = share.rows if share else (None,) * len(effect.rows)
+        pairs = list(zip(effect.rows, shares, strict=True))
+        notes = self._rules.leading_notes(effect)
+
+        others = [row for row in effect.rows if row.other_type]
+        if others and self._values < ALL_VALUES:
+            pairs = [(row, part) for row, part in pairs if not row.other_type]
+            notes.append(self._other_type_note(others))
+
+        # Words about a rule that perhaps never was in CXone are true for one that was deleted there, too.
+        first = next((edited for edited in edits if edited.is_missing), edits[0] if edits else None)
+        return EffectText(
+            sign=edit_sign(first),
+            subject=_subject(edits),
+            edits=tuple(edit_texts(first, self._names, self._labels)) if first else (),
+            members=tuple(MemberText(name=entry_name(edited.entry), source=edited.source) for edited in edits),
+            share=share_phrase(share.total) if share else "",
+            rows=tuple(self._rows(pairs, edits)),
+            notes=tuple(notes),
+        )
+
+    def _rows(
+        self, pairs: Sequence[tuple[EffectRow, ShareRange | None]], edits: Sequence[EditedRule]
+    ) -> Iterator[RowText]:
+        conditions = self._conditions([row for row, _ in pairs], edits)
+        head: tuple[str, ...] = ()
+        above = ("", "")
+        for (row, share), phrases in zip(pairs, conditions, strict=True):
+            repeated = _repeated(head, phrases)
+            head = head if repeated else phrases
+            exclusions = tuple(self._exclusions(row))
+            every = (*phrases, *exclusions)
+            whole = (*row_phrases(row, self._labels, ALL_VALUES), *exclusions)
+            routes = two_destinations(row.before, row.after, self._names)
+            short_before, short_after = _short_route(row, routes, above)
+            above = routes
+            yield RowText(
+                callers=", ".join(every),
+                phrases=every,
+                repeated=repeated,
+                before=routes[0],
+                after=routes[1],
+                short_before=short_before,
+                short_after=short_after,
+                redirect=_redirect(row),
+                share=share_phrase(share) if share else "",
+                by=self._by(row),
+                example=conversation_phrase(row.example.attributes, self._labels, row.example.absent),
+                all_callers="" if sorted(whole) == sorted(every) else ", ".join(whole),
+            )
+
+    def _conditions(self, rows: Sequence[EffectRow], edits: Sequence[EditedRule]) -> Sequence[tuple[str, ...]]:
+        """Return the conditions of each row in words, those that most rows have first."""
+        own = self._own_intents(edits)
+        lists = [tuple(listed_intents(row, self._labels)) for row in rows]
+        sizes = Counter(len(intents) for intents in {*lists})
+        seen: set[tuple[str, ...]] = set()
+        phrases = []
+        for row, intents in zip(rows, lists, strict=True):
+            phrases.append(self._phrases(row, own, seen, sizes))
+            seen.add(intents)
+        counts = Counter(phrase for each in phrases for phrase in each)
+        ordered: list[tuple[str, ...]] = []
+        for row, each in zip(rows, phrases, strict=True):
+            first, *others = sorted(each, key=lambda phrase: -counts[phrase])
+            is_list = bool(listed_intents(row, self._labels))
+            # Only at the beginning of a row is a list of intents clear without a name.
+            is_named = each[0].startswith((_THEIR, _THE_SAME))
+            others = [
+                f"intent {phrase}" if is_list and phrase == each[0] and not is_named else phrase for phrase in others
+            ]
+            ordered.append((first, *others))
+        return ordered
+
+    def _phrases(
+        self, row: EffectRow, own: AbstractSet[str], seen: AbstractSet[tuple[str, ...]], sizes: Mapping[int, int]
+    ) -> tuple[str, ...]:
+        """Return the conditions of a row in words: the intent first. A long list that was seen is not written again."""
+        phrases = row_phrases(row, self._labels, self._values)
+        intents = tuple(listed_intents(row, self._labels))
+        count = len(intents)
+        if own and own == set(intents):
+            return f"{_THEIR} {count} intents", *phrases[1:]
+
+        is_long = count > _FEW_INTENTS and self._values < ALL_VALUES
+        if is_long and intents in seen and sizes[count] == 1:
+            return f"{_THE_SAME} {count} intents", *phrases[1:]
+        return phrases
+
+    def _own_intents(self, edits: Sequence[EditedRule]) -> set[str]:
+        """Return the intents of several rules, if they are too many to list; an empty set if the edit changes them."""
+        if len(edits) == 1 or self._values >= ALL_VALUES:
+            return set()
+        before, after = (
+            {
+                intent
+                for edited in edits
+                if (entry := getattr(edited.edit, side)) is not None
+                for intent in intents_of_rule(entry.rule, self._labels)
+            }
+            for side in ("before", "after")
+        )
+        same = before if not after else after if not before or before == after else set[str]()
+        return same if len(same) > _FEW_INTENTS else set()
+
+    def _exclusions(self, row: EffectRow) -> Iterator[str]:
+        """Yield what a row excludes, besides the rows above and the rules of the note."""
+        if row.own_version:
+            yield NEWLY_MATCHED if row.kind == "takes" else NO_LONGER_MATCHED
+        if row.besides:
+            yield f"except those of {self._rules.folded(row.besides, 'and')}"
+
+    def _by(self, row: EffectRow) -> str:
+        if row.kind == "redirects":
+            return ""
+        rules = [None if rule is None else rule.entry for rule in row.counterpart]
+        named = list(dict.fromkeys(entry_name(entry) for entry in rules))
+        if named == [entry_name(None)]:
+            return ""  # the destination says it: the default routing
+        is_short = len(named) <= _MAX_COUNTERPARTS or self._values >= ALL_VALUES
+        shown = named if is_short else named[: _MAX_COUNTERPARTS - 1]
+        rest = f" and {len(named) - len(shown)} more" if len(named) > len(shown) else ""
+        word = "from" if row.kind == "takes" else "by"
+        return f"{word} {', '.join(shown)}{rest}"
+
+    def _other_type_note(self, rows: Sequence[EffectRow]) -> str:
+        attributes = dict.fromkeys(self._labels.name(name) for row in rows for name in row.other_type)
+        return (
+            f"Also some conversations in which {join_all(attributes, 'or')} is of another type, text or number,"
+            f" than the rules compare it with: {pluralize(len(rows), 'row')}{OTHER_TYPES_PLACE}"
+        )
+
+    def flows(self) -> tuple[FlowText, ...]:
+        """Return the flows from queue to queue, those of most callers first."""
+        return tuple(map(self._flow, flows_of(self._impact, self._labels)))
+
+    def _flow(self, flow: Flow) -> FlowText:
+        before, after = two_destinations(flow.before, flow.after, self._names)
+        rules = len(flow.edits)
+        names, few = self._flow_intents(flow)
+        return FlowText(
+            before=before,
+            after=after,
+            share=share_phrase(flow.share) if flow.share else "",
+            intents=few if names in ("", few) else f"{few}: {names}, ...",
+            few_intents=few,
+            rules=pluralize(rules, "rule") if rules else "the endpoint's fallback",
+        )
+
+    def _flow_intents(self, flow: Flow) -> tuple[str, str]:
+        """Return the names of the largest intents, and the number of all, or the names again if there are few."""
+        if flow.is_open:
+            return "", "any intent"
+        attribute = next((name for name, short in self._labels.short.items() if short == "intent"), "")
+        largest = [intent for intent, _ in flow.intents.most_common(_FLOW_INTENTS)]
+        names = ", ".join(map(partial(self._labels.plain_value, attribute), largest))
+        count = len(flow.intents)
+        return names, names if count <= len(largest) else pluralize(count, "intent")
+
+
+def _repeated(head: Sequence[str], phrases: Sequence[str]) -> int:
+    """Return how many first conditions `...` can stand for: all but the last one of the row written in full."""
+    count = len(head) - 1
+    if count < 1 or tuple(phrases[:count]) != tuple(head[:count]):
+        return 0
+    is_long = len(" ".join(head[:count]).split()) >= _MANY_WORDS
+    return count if count >= _FEW_REPEATED or is_long else 0
+
+
+def _short_route(row: EffectRow, route: tuple[str, str], above: tuple[str, str]) -> tuple[str, str]:
+    """Return a route with `...` for a split that the row above has, too, but not for both ends."""
+    before, after = (
+        _SAME if text == last and place and len(place) > 1 else text
+        for text, last, place in zip(route, above, (row.before, row.after), strict=True)
+    )
+    return (route[0], after) if before == after == _SAME else (before, after)
+
+
+def _redirect(row: EffectRow) -> str:
+    """Return what the route of a row is, without the names of its queues."""
+    before, after = ({queue for queue, _ in place or ()} for place in (row.before, row.after))
+    if len(before) == len(after) == 1:
+        return ANOTHER_QUEUE
+    return ANOTHER_SPLIT if before == after else OTHER_QUEUES
+
+
+def _subject(edits: Sequence[EditedRule]) -> str:
+    if not edits:
+        return "the endpoint's fallback"
+    if len(edits) == 1:
+        return entry_name(edits[0].entry)
+    address = edits[0].entry.address
+    place = f" of {sanitize(address.ruleset)}/" if address else ""
+    return f"{len(edits)} rules{place}"
+
+
+def _balance(impact: Impact, names: Names) -> tuple[tuple[QueueText, ...], str]:
+    """Return the queues whose change the sample determines, and the number of the others."""
+    if impact.traffic is None:
+        return (), ""
+    touched = _touched_queues(impact)
+    balance = [item for item in impact.traffic.balance if item.queue in touched or impact.behaviour.undecided]
+    known = [item for item in balance if _is_known(item)]
+    counts = Counter(_queue_label(item, names) for item in known)
+    texts = []
+    for item in known:
+        label = _queue_label(item, names)
+        is_shared = bool(item.queue) and counts[label] > 1
+        texts.append(
+            QueueText(
+                queue=name_with_id(item.queue or "", names) if is_shared else label,
+                before=item.before.in_words(),
+                after=item.after.in_words(),
+                change=item.change.in_words("+"),
+            )
+        )
+    rest = len(balance) - len(known)
+    return tuple(texts), f"{pluralize(rest, 'queue')}: the sample does not say" if rest else ""
+
+
+def _touched_queues(impact: Impact) -> set[str | None]:
+    rows = (row for effect in impact.behaviour.effects for row in effect.rows)
+    splits = [split for row in rows for split in (row.before, row.after)]
+    return {queue for split in splits for queue in ((None,) if split is None else dict(split) or ("",))}
+
+
+def _is_known(item: QueueShare) -> bool:
+    """Return whether a change has one sign."""
+    return item.change.least == item.change.most or item.change.least > 0 or item.change.most < 0
+
+
+def _queue_label(item: QueueShare, names: Names) -> str:
+    if item.queue:
+        return target_name(item.queue, names)
+    return DEFAULT_ROUTING if item.queue is None else "no queue"

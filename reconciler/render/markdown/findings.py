@@ -1,0 +1,37 @@
+"""Findings as Markdown: items of a list, with the place or the names of their rules."""
+
+from collections.abc import Iterator, Sequence
+
+from reconciler.model.finding import Finding
+from reconciler.render.escape_markdown import code_span, escape_markdown
+from reconciler.render.finding_subject import finding_members, finding_subject
+from reconciler.render.markdown.effects import source_link
+from reconciler.render.provenance import SourceLinks
+from reconciler.text.escape import join_first, sanitize
+
+
+def finding_items(findings: Sequence[Finding], links: SourceLinks, limit: int) -> Iterator[str]:
+    """Yield findings as items of a list, each with its location, or with up to `limit` names of its rules."""
+    for finding in findings:
+        if finding.repeats:
+            names = names_details("which", finding_members(finding), limit)
+            yield f"- **{finding.code}** {finding_subject(finding)}: {finding_text(finding)} {names}"
+        else:
+            where = f" ({source_link(finding.source, links)})" if finding.source else ""
+            yield f"- **{finding.code}** {address_prefix(finding)}{finding_text(finding)}{where}"
+
+
+def finding_text(finding: Finding) -> str:
+    """Return the message with the hint."""
+    hint = f"; {escape_markdown(sanitize(finding.hint))}" if finding.hint else ""
+    return f"{escape_markdown(sanitize(finding.message))}{hint}"
+
+
+def address_prefix(finding: Finding) -> str:
+    """Return the address as the start of a sentence, or an empty text."""
+    return f"{code_span(str(finding.address))}: " if finding.address else ""
+
+
+def names_details(title: str, names: Sequence[str], limit: int) -> str:
+    """Return up to `limit` names, collapsed, for a table cell or an item of a list."""
+    return f"<details><summary>{title}</summary>{join_first([code_span(name) for name in names], limit)}</details>"

@@ -1,0 +1,106 @@
+"""Effects and replayed conversations as text for a terminal."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from reconciler.render.colour import Style
+from reconciler.render.effects import UNKNOWN_NOTE, EffectsSummary, EffectText, FlowText, RowText
+from reconciler.render.finding_subject import source_location
+from reconciler.render.replay import ReplayCase, ReplaySummary
+
+SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
+_MAX_CALLERS: Final = 70
+"""Characters of callers in the first column; longer ones stand on a line of their own."""
+_MAX_ROUTE: Final = 60
+_MAX_MEMBERS: Final = 3
+
+
+def headline_lines(summary: EffectsSummary, style: Style) -> Iterator[str]:
+    """Yield the headline."""
+    yield style("bold", summary.headline)
+
+
+def effects_lines(summary: EffectsSummary, style: Style, *, verbose: bool = False) -> Iterator[str]:
+    """Yield the effects, or the flows of a large change; with `verbose` both, with examples and queues."""
+    if summary.flows:
+        yield from _flow_lines(summary.flows)
+        if summary.more_flows:
+            yield f"  {summary.more_flows}"
+    if verbose or not summary.flows:
+        for effect in summary.effects:
+            yield from effect_lines(effect, style, verbose=verbose)
+    if summary.closing:
+        yield summary.closing
+    if summary.quiet:
+        yield summary.quiet
+    if summary.unknown:
+        yield style("yellow", UNKNOWN_NOTE)
+        yield from (f"  {item}" for item in summary.unknown)
+    if verbose:
+        yield from _verbose_lines(summary)
+
+
+def _verbose_lines(summary: EffectsSummary) -> Iterator[str]:
+    if summary.premise:
+        yield summary.premise
+    for item in summary.balance:
+        yield f"  {item.queue} gets {item.before} today, {item.after} afterwards: {item.change}"
+    if summary.balance_note:
+        yield f"  {summary.balance_note}"
+
+
+def effect_lines(effect: EffectText, style: Style, *, verbose: bool = False) -> Iterator[str]:
+    """Yield an edit and its rows."""
+    symbol, colour = SYMBOLS[effect.sign]
+    members = [member.name for member in effect.members]
+    is_listed = 1 < len(members) <= _MAX_MEMBERS
+    subject = ", ".join(members) if is_listed else effect.subject
+    edits = f"   {', '.join(effect.line_edits)}" if effect.edits else ""
+    place = f"   {style('dim', source_location(effect.source))}" if effect.source else ""
+    yield f"{style(colour, f'{symbol} {subject}')}{edits}{place}"
+    if verbose and len(members) > _MAX_MEMBERS:
+        yield style("dim", f"    {', '.join(members)}")
+    yield from _row_lines(effect.rows, style, verbose=verbose)
+    yield from (f"    {note}" for note in effect.notes)
+
+
+def _row_lines(rows: Sequence[RowText], style: Style, *, verbose: bool) -> Iterator[str]:
+    short = [row for row in rows if _fits(row)]
+    callers_width = max((len(row.short_callers) for row in short), default=0)
+    route_width = max((len(row.short_route) for row in rows if len(row.short_route) <= _MAX_ROUTE), default=0)
+    for row in rows:
+        tail = "   ".join(part for part in (row.share, row.by) if part)
+        padding = " " * (route_width - len(row.short_route)) if tail else ""
+        route = f"{style('yellow', row.short_route)}{padding}{'   ' if tail else ''}{tail}"
+        if _fits(row):
+            yield f"    {row.short_callers:<{callers_width}}   {route}"
+        else:
+            yield f"    {row.short_callers}"
+            yield f"        {route}"
+        if verbose:
+            yield style("dim", f"        example: {row.example}")
+
+
+def _fits(row: RowText) -> bool:
+    return len(row.short_callers) <= _MAX_CALLERS
+
+
+def _flow_lines(flows: Sequence[FlowText]) -> Iterator[str]:
+    cells = [(f"{flow.before} -> {flow.after}", flow.share, flow.intents, flow.rules) for flow in flows]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]) - 1)]
+    for *columns, last in cells:
+        padded = (f"{text:<{width}}" for text, width in zip(columns, widths, strict=True) if width)
+        yield f"  {'   '.join([*padded, last])}"
+
+
+def replay_lines(replay: ReplaySummary, style: Style) -> Iterator[str]:
+    """Yield the title, the cases and the notes of replayed conversations."""
+    yield style("bold", replay.title)
+    for case in replay.cases:
+        yield from _replay_case(case, style)
+    yield from (f"  {note}" for note in replay.notes)
+
+
+def _replay_case(case: ReplayCase, style: Style) -> Iterator[str]:
+    yield f"  {case.callers}: {style('yellow', case.route)}"
+    yield style("dim", f"      example: {case.example}   ({case.rules})")
