@@ -159,7 +159,6 @@ PARTS: Final = {
     "cli/test_unwritable_places.py::test_a_result_without_stdout_is_an_error": 2,
     "cli/test_unwritable_places.py::test_the_sandbox_is_in_memory_where_nothing_can_be_written": 1,
     "cli/test_main.py::test_output_that_cannot_be_written_is_one_sentence": 1,
-    "cli/test_main.py::test_the_demo_edits_a_copy_of_the_manifests": 0,
     "cli/test_main.py::test_the_demo_works_without_a_terminal": 0,
     "cxone/test_client.py::test_a_thousand_calls_share_a_token_with_any_lifetime": 0,
     "cxone/test_client.py::test_a_thousand_refused_calls_share_one_new_token": 0,

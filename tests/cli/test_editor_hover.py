@@ -152,7 +152,7 @@ def check(model: Model, line: int, text: str) -> bool:
     return bool(text)
 
 
-@pytest.mark.parametrize("seed", range(20 if FULL else 4))
+@pytest.mark.parametrize("seed", range(20 if FULL else 2))
 def test_a_hover_is_about_the_rule_of_its_line(tmp_path: Path, seed: int) -> None:
     """After each of random edits, without a pause: lines come and go, rules move, YAML breaks and is repaired."""
     random = Random(seed)
