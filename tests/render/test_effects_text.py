@@ -262,7 +262,8 @@ def check_headline(told: Told, effects: list[ParsedEffect]) -> None:
         ends = [found["split"] or found[side] for side in ("before", "after")]
         same = [row for row in rows if _is_named(row.before, ends[0]) and _is_named(row.after, ends[1])]
         assert same, told.report
-        assert bool(found["split"]) is (_queues(same[0].before) == _queues(same[0].after)), told.report
+        queues = _queues(same[0].before)
+        assert bool(found["split"]) is bool(queues and queues == _queues(same[0].after)), told.report
         assert is_large or not told.sample or found["share"] in {row.share for row in same}, told.report
 
     lost = [row for row in rows if row.after is None or not row.after]
