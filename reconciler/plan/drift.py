@@ -171,9 +171,7 @@ def _measure_impact(
     )
     if only:
         behaviour = _about(behaviour, only)
-    if sample is None:
-        return order_effects(Impact(behaviour, edits), plan.labels)
-    traffic = measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample))
+    traffic = measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample)) if sample else None
     return order_effects(Impact(behaviour, edits, traffic), plan.labels)
 
 

@@ -95,14 +95,15 @@ def edits_of_changes(
     for change, before, after in moves:
         fields = () if isinstance(change, Create | Delete) else _fields(before, after, labels)
         values = _values(fields) if isinstance(change, Update) else () if isinstance(change, Delete) else id(change)
-        group = change.action, change.address.ruleset, values, is_copy_removal(change)
+        is_copy = is_copy_removal(change)
+        group = change.action, change.address.ruleset, values, is_copy
         edits.append(
             EditedRule(
                 edit=Edit(before, after, group),
                 action=change.action,
                 fields=fields,
                 source=change.source,
-                is_copy=is_copy_removal(change),
+                is_copy=is_copy,
             )
         )
     return edits

@@ -35,7 +35,6 @@ from reconciler.plan.words import (
     two_destinations,
 )
 from reconciler.render.edit_words import edit_sign, edit_texts, shorten_new_rule
-from reconciler.render.row_order import depends_on_order
 from reconciler.render.rule_names import RuleNamer
 from reconciler.text.escape import join_all, pluralize, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase
@@ -249,7 +248,7 @@ def summarize_effects(
 def _closing(impact: Impact) -> str:
     """Return how rows are read, where that matters, and that everyone else is unchanged."""
     effects = impact.behaviour.effects
-    is_ordered = any(depends_on_order(effect.rows) for effect in effects)
+    is_ordered = any(effect.depends_on_order for effect in effects)
     sentences = [FIRST_FITS] * is_ordered + [OTHERS_UNCHANGED] * bool(effects and impact.behaviour.complete)
     return " ".join(sentences)
 

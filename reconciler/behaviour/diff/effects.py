@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import combinations
 from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
@@ -98,6 +99,7 @@ class Effect:
     edits: tuple[int, ...]
     rows: tuple[EffectRow, ...]
     leading: tuple[NamedRule, ...] = ()
+    depends_on_order: bool = False  # two rows fit one conversation, and the second one is not a last row for all others
 
 
 @dataclass(slots=True, kw_only=True)
@@ -259,7 +261,7 @@ class _RuleBook:
         numbers = (self.number(side, rank) for rank in ranks)
         return {number for number in numbers if overlaps(box, self.rules[number].box)}
 
-    def _general_rules(self, side: int, box: Box) -> tuple["_RankedRules", "_RankedRules"]:
+    def _general_rules(self, side: int, box: Box) -> tuple[_RankedRules, _RankedRules]:
         """Return the rules with most values of the pivot that match a part of a box, apart from the pivot.
 
         First those with every value of it, then the others.
@@ -287,6 +289,14 @@ def _outermost(boxes: Mapping[int, Box]) -> frozenset[int]:
             kept = {other: box for other, box in kept.items() if not is_inside(box, boxes[number])}
             kept[number] = boxes[number]
     return frozenset(kept)
+
+
+def _depend_on_order(boxes: Sequence[Box]) -> bool:
+    """Return whether two boxes overlap, unless the second one is the last and larger. Many are not compared."""
+    return len(boxes) > _MAX_COMPARED or any(
+        overlaps(first, second) and not (second is boxes[-1] and first != second and is_inside(first, second))
+        for first, second in combinations(boxes, 2)
+    )
 
 
 class EffectBuilder:
@@ -332,6 +342,7 @@ class EffectBuilder:
             edits=tuple(edits),
             rows=tuple(self._format(*row) for row in rows),
             leading=self._wholes(reader.leading),
+            depends_on_order=_depend_on_order([row.draft.box for row in named]),
         )
 
     def _named(self, draft: _Draft) -> _NamedDraft:
