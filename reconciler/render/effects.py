@@ -35,6 +35,7 @@ from reconciler.plan.words import (
     two_destinations,
 )
 from reconciler.render.edit_words import edit_sign, edit_texts, shorten_new_rule
+from reconciler.render.row_order import row_blocks
 from reconciler.render.rule_names import RuleNamer
 from reconciler.text.escape import join_all, pluralize, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase
@@ -300,6 +301,14 @@ def _quiet_edit(edited: EditedRule) -> str:
     return f"{entry_name(edited.entry)} ({fields})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Conditions:
+    """The conditions of a row in the order in which they are written."""
+
+    whole: tuple[str, ...]  # by which rows are compared
+    shown: tuple[str, ...]  # a long list of intents perhaps as their number
+
+
 class _EffectWriter:
     def __init__(self, impact: Impact, names: Names, labels: Labels, values: int) -> None:
         self._impact = impact
@@ -318,13 +327,15 @@ class _EffectWriter:
     def _write(self, effect: Effect, share: EffectShare | None) -> EffectText:
         edits = [self._impact.edits[number] for number in effect.edits if number != FALLBACK]
         shares = share.rows if share else (None,) * len(effect.rows)
-        pairs = list(zip(effect.rows, shares, strict=True))
+        share_of = {id(row): part for row, part in zip(effect.rows, shares, strict=True)}
         notes = self._rules.leading_notes(effect)
 
-        others = [row for row in effect.rows if row.other_type]
+        rows = effect.rows
+        others = [row for row in rows if row.other_type]
         if others and self._values < ALL_VALUES:
-            pairs = [(row, part) for row, part in pairs if not row.other_type]
+            rows = tuple(row for row in rows if not row.other_type)
             notes.append(self._other_type_note(others))
+        blocks = row_blocks(rows, self._labels)
 
         # Words about a rule that perhaps never was in CXone are true for one that was deleted there, too.
         first = next((edited for edited in edits if edited.is_missing), edits[0] if edits else None)
@@ -334,25 +345,30 @@ class _EffectWriter:
             edits=tuple(edit_texts(first, self._names, self._labels)) if first else (),
             members=tuple(MemberText(name=entry_name(edited.entry), source=edited.source) for edited in edits),
             share=share_phrase(share.total) if share else "",
-            rows=tuple(self._rows(pairs, edits)),
+            rows=tuple(self._rows(blocks, share_of, edits)),
             notes=tuple(notes),
         )
 
     def _rows(
-        self, pairs: Sequence[tuple[EffectRow, ShareRange | None]], edits: Sequence[EditedRule]
+        self,
+        blocks: Sequence[Sequence[EffectRow]],
+        share_of: Mapping[int, ShareRange | None],
+        edits: Sequence[EditedRule],
     ) -> Iterator[RowText]:
-        conditions = self._conditions([row for row, _ in pairs], edits)
+        """Yield the rows in words; `share_of` has the share of each row by its identity."""
         head: tuple[str, ...] = ()
         above = ("", "")
-        for (row, share), phrases in zip(pairs, conditions, strict=True):
-            repeated = _repeated(head, phrases)
-            head = head if repeated else phrases
+        for row, conditions in self._conditions(blocks, edits):
+            repeated = _repeated(head, conditions.whole)
+            head = head if repeated else conditions.whole
+            phrases = conditions.shown
             exclusions = tuple(self._exclusions(row))
             every = (*phrases, *exclusions)
             whole = (*row_phrases(row, self._labels, ALL_VALUES), *exclusions)
             routes = two_destinations(row.before, row.after, self._names)
             short_before, short_after = _short_route(row, routes, above)
             above = routes
+            share = share_of[id(row)]
             yield RowText(
                 callers=", ".join(every),
                 phrases=every,
@@ -368,43 +384,53 @@ class _EffectWriter:
                 all_callers="" if sorted(whole) == sorted(every) else ", ".join(whole),
             )
 
-    def _conditions(self, rows: Sequence[EffectRow], edits: Sequence[EditedRule]) -> Sequence[tuple[str, ...]]:
-        """Return the conditions of each row in words, those that most rows have first."""
+    def _conditions(
+        self, blocks: Sequence[Sequence[EffectRow]], edits: Sequence[EditedRule]
+    ) -> Iterator[tuple[EffectRow, _Conditions]]:
+        """Yield each row with its conditions in words, those that most rows have first."""
         own = self._own_intents(edits)
-        lists = [tuple(listed_intents(row, self._labels)) for row in rows]
-        sizes = Counter(len(intents) for intents in {*lists})
-        seen: set[tuple[str, ...]] = set()
-        phrases = []
-        for row, intents in zip(rows, lists, strict=True):
-            phrases.append(self._phrases(row, own, seen, sizes))
-            seen.add(intents)
-        counts = Counter(phrase for each in phrases for phrase in each)
-        ordered: list[tuple[str, ...]] = []
-        for row, each in zip(rows, phrases, strict=True):
-            first, *others = sorted(each, key=lambda phrase: -counts[phrase])
-            is_list = bool(listed_intents(row, self._labels))
-            # Only at the beginning of a row is a list of intents clear without a name.
-            is_named = each[0].startswith((_THEIR, _THE_SAME))
-            others = [
-                f"intent {phrase}" if is_list and phrase == each[0] and not is_named else phrase for phrase in others
-            ]
-            ordered.append((first, *others))
-        return ordered
+        intents_of = {id(row): tuple(listed_intents(row, self._labels)) for block in blocks for row in block}
+        phrases_of = {id(row): row_phrases(row, self._labels, self._values) for block in blocks for row in block}
+        sizes = Counter(len(intents) for intents in {*intents_of.values()})
+        counts = Counter(phrase for phrases in phrases_of.values() for phrase in phrases)
 
-    def _phrases(
-        self, row: EffectRow, own: AbstractSet[str], seen: AbstractSet[tuple[str, ...]], sizes: Mapping[int, int]
-    ) -> tuple[str, ...]:
-        """Return the conditions of a row in words: the intent first. A long list that was seen is not written again."""
-        phrases = row_phrases(row, self._labels, self._values)
-        intents = tuple(listed_intents(row, self._labels))
+        seen: set[tuple[str, ...]] = set()
+        for block in blocks:
+            lists = {intents_of[id(row)] for row in block}
+            begins_with_intents = len(block) > 1 and len(lists) == 1
+            for row in block:
+                intents = intents_of[id(row)]
+                first, *others = phrases_of[id(row)]
+                number = self._number_of_intents(intents, own, seen, sizes)
+                whole = sorted([first, *others], key=lambda phrase: -counts[phrase])
+                if intents and begins_with_intents:
+                    whole.remove(first)
+                    whole.insert(0, first)
+                shown = list(whole)
+                if number:
+                    shown[whole.index(first)] = number
+                elif intents and whole[0] != first:
+                    # Only at the beginning of a row is a list of intents clear without a name.
+                    shown[whole.index(first)] = f"intent {first}"
+                seen.add(intents)
+                yield row, _Conditions(whole=tuple(whole), shown=tuple(shown))
+
+    def _number_of_intents(
+        self,
+        intents: tuple[str, ...],
+        own: AbstractSet[str],
+        seen: AbstractSet[tuple[str, ...]],
+        sizes: Mapping[int, int],
+    ) -> str:
+        """Return a number in place of a long list that the edit or a row above has; an empty text for other lists."""
         count = len(intents)
         if own and own == set(intents):
-            return f"{_THEIR} {count} intents", *phrases[1:]
+            return f"{_THEIR} {count} intents"
 
         is_long = count > _FEW_INTENTS and self._values < ALL_VALUES
         if is_long and intents in seen and sizes[count] == 1:
-            return f"{_THE_SAME} {count} intents", *phrases[1:]
-        return phrases
+            return f"{_THE_SAME} {count} intents"
+        return ""
 
     def _own_intents(self, edits: Sequence[EditedRule]) -> set[str]:
         """Return the intents of several rules, if they are too many to list; an empty set if the edit changes them."""

@@ -23,6 +23,7 @@ from reconciler.render.effects import (
     summarize_effects,
 )
 from reconciler.render.explore_tables import PageTables
+from reconciler.render.row_order import row_blocks
 from reconciler.text.phrases import Labels
 
 MAX_ROWS: Final = 1_000
@@ -71,7 +72,8 @@ def show_change(impact: Impact, names: Names, labels: Labels, promises: Iterable
     left = MAX_ROWS
     for effect, text in zip(impact.behaviour.effects, summary.effects, strict=True):
         usual = [row for row in effect.rows if not row.other_type]
-        rows = tuple(zip(text.rows, usual, strict=True))[:left]
+        ordered = [row for block in row_blocks(usual, labels) for row in block]
+        rows = tuple(zip(text.rows, ordered, strict=True))[:left]
         unwritten = tuple(row for row in effect.rows if row.other_type)
         if left > 0:
             shown.append(ShownEffect(effect=effect, text=text, rows=rows, unwritten=unwritten[:left]))

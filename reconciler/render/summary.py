@@ -8,7 +8,7 @@ from reconciler.model.finding import Finding
 from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.consent import CONSENT_PLACE, Consent, describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
-from reconciler.plan.plan import Plan, WatchCounts
+from reconciler.plan.plan import Plan
 from reconciler.render.change_summary import ChangeSummary, sort_for_reading, summarize_change
 from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.replay import ReplaySummary, summarize_replay
@@ -54,7 +54,7 @@ class PlanSummary:
     acknowledged: str  # the number of findings that the manifests accept, as a sentence; empty without one
     counts: dict[str, int]
     totals_text: str
-    watch_text: str  # how many changed rules no test watches; empty without tests and promises
+    changes_text: str  # `1 to create, 2 to update (1 untested)`
     schedule_text: str  # the number of steps, and what is proven about them; empty if nothing is proven
     consent: tuple[Consent, ...] = ()
     broken_promises: tuple[Finding, ...] = ()  # each with an example, if the guard of promises refuses
@@ -97,7 +97,7 @@ def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES) -> PlanSum
         acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
         counts=counts,
         totals_text=_totals_text(plan, counts),
-        watch_text=_watch_text(plan.watch, sum(map(counts.__getitem__, COUNTED_ACTIONS))) if plan.watch else "",
+        changes_text=_changes_text(plan, counts),
         schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
         consent=plan.consent or (),
         broken_promises=_broken_promises(plan),
@@ -110,13 +110,6 @@ def _broken_promises(plan: Plan) -> tuple[Finding, ...]:
         return ()
     failures = (promise.failure for promise in plan.promises)
     return tuple(failure for failure in failures if failure is not None and failure.severity == "error")
-
-
-def _watch_text(watch: WatchCounts, changed: int) -> str:
-    """Return how many of the changed rules no test and no promise watches; empty if none is so."""
-    rest = f"; not decided: {watch.undecided}" if watch.undecided else ""
-    text = f"Not tested: {watch.unwatched} of {changed}{rest}."
-    return text if changed and (watch.unwatched or watch.undecided) else ""
 
 
 def _endpoint_text(plan: Plan) -> str:
@@ -167,6 +160,19 @@ def _totals_text(plan: Plan, counts: Mapping[str, int]) -> str:
         blocked = f" {pluralize(len(plan.conflicts), 'rule')} cannot be made live." if plan.conflicts else ""
         suffix = f" {counts['held']} held." if plan.held else ""
         return f"{'Nothing else to change' if blocked else 'No changes'}. {match_phrase(plan)}{blocked}{suffix}"
-    words = ", ".join(f"{counts[kind]:,} to {kind}" for kind in COUNTED_ACTIONS if counts[kind])
     suffix = f", {counts['held']} held" if counts["held"] else ""
-    return f"Plan: {words or 'a clean-up after an earlier run'}, {counts['unchanged']:,} unchanged{suffix}."
+    words = _changes_text(plan, counts) or "a clean-up after an earlier run"
+    return f"Plan: {words}, {counts['unchanged']:,} unchanged{suffix}."
+
+
+def _changes_text(plan: Plan, counts: Mapping[str, int]) -> str:
+    """Return the number of changes of each kind, and how many changed rules no test and no promise watches."""
+    words = ", ".join(f"{counts[kind]:,} to {kind}" for kind in COUNTED_ACTIONS if counts[kind])
+    if not words or not plan.watch:
+        return words
+    notes = []
+    if plan.watch.unwatched:
+        notes.append(f"{plan.watch.unwatched:,} untested")
+    if plan.watch.undecided:
+        notes.append(f"{plan.watch.undecided:,} perhaps untested")
+    return f"{words} ({', '.join(notes)})" if notes else words

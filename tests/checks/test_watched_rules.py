@@ -278,10 +278,10 @@ def test_each_form_of_a_plan_states_what_is_undecided(cxroute: Program, monkeypa
     write("rules.yaml", MANIFESTS)
     write("promises.yaml", PROMISE)
     assert 0 == cxroute("plan")
-    assert "Not tested: 1 of 2." in cxroute.out
+    assert "2 to create (1 untested)" in cxroute.out
     assert "undecidedWatch" not in cxroute.json("plan")[1]["summary"]
     monkeypatch.setattr("reconciler.checks.adequacy.WATCH_WORK", 0)
-    sentence = "Not tested: 0 of 2; not decided: 2."
+    sentence = "2 to create (2 perhaps untested)"
     for options in FORMS:
         assert 0 == cxroute("plan", *options)
         assert sentence in cxroute.out, options
@@ -289,7 +289,7 @@ def test_each_form_of_a_plan_states_what_is_undecided(cxroute: Program, monkeypa
     assert (0, 2) == (summary["unwatched"], summary["undecidedWatch"])
     write("tests.yaml", TESTS)
     assert 0 == cxroute("plan")
-    assert "Not tested: 0 of 2; not decided: 1." in cxroute.out
+    assert "2 to create (1 perhaps untested)" in cxroute.out
 
 
 def test_a_plan_with_failing_tests_does_not_call_their_rules_unwatched(cxroute: Program) -> None:
@@ -301,22 +301,22 @@ def test_a_plan_with_failing_tests_does_not_call_their_rules_unwatched(cxroute: 
     write("rules.yaml", rules.replace("queue: Fraud", "queue: Fraud, minConfidence: 0.95"))
     assert 3 == cxroute("plan")
     assert "1 route test fails" in cxroute.out
-    assert "Not tested" not in cxroute.out
+    assert "untested" not in cxroute.out
 
 
 def test_each_form_of_a_plan_states_the_number(cxroute: Program) -> None:
     """Text, brief text, Markdown, the page and JSON; without route tests none does."""
     write("rules.yaml", MANIFESTS)
     write("tests.yaml", TESTS)
-    sentence = "Not tested: 1 of 2."
+    sentence = "2 to create (1 untested)"
     for options in FORMS:
         assert 0 == cxroute("plan", *options)
         assert sentence in cxroute.out, options
     assert 1 == cxroute.json("plan")[1]["summary"]["unwatched"]
     write("tests.yaml", TESTS + "  - {given: {intent: pin}, expect: {queue: Cards}}\n")
     assert 0 == cxroute("plan")
-    assert "Not tested" not in cxroute.out
+    assert "untested" not in cxroute.out
     Path("manifests/tests.yaml").unlink()
     assert 0 == cxroute("plan")
-    assert "Not tested" not in cxroute.out
+    assert "untested" not in cxroute.out
     assert "unwatched" not in cxroute.json("plan")[1]["summary"]

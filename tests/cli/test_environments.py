@@ -92,7 +92,7 @@ def test_plans_are_below_one_table(three: Tenants, cxroute: Program) -> None:
     assert "Plan for prod-us" not in several_said
     for name in ("prod-apac", "prod-emea"):
         assert 0 == cxroute("plan", "-e", name)
-        alone = cxroute.out.partition("To apply this: ")[0]
+        alone = cxroute.out.partition("Next: ")[0]
         assert alone in several_said
     assert several_said.endswith("\nNothing was changed. To apply these: cxroute apply --all\n")
     assert 0 == three.writes("prod-apac")
@@ -116,7 +116,7 @@ def test_all_is_every_environment_except_the_sandbox(three: Tenants, cxroute: Pr
     _, form = cxroute.json("plan", "--all")
     assert ["prod-apac", "prod-emea", "prod-us"] == [plan["environment"] for plan in form["environments"]]
     assert 0 == cxroute("plan", "-e", "sandbox,prod-us")
-    simulated = "Sandbox: everything below is simulated; no tenant was contacted.\nPlan for sandbox "
+    simulated = "Sandbox: simulated; no tenant was contacted.\nPlan for sandbox "
     assert simulated in cxroute.out
     assert 1 == cxroute.out.count("simulated; no tenant")
 

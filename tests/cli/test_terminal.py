@@ -292,7 +292,7 @@ def test_a_line_is_broken_before_a_cell_rather_than_inside_it() -> None:
 )
 def test_commands_paths_and_addresses_are_never_broken(whole: str) -> None:
     """They start a line and may be longer than the terminal, so that they can be copied."""
-    lines = wrap_text(f"Nothing was changed, and nothing will be. To apply this: {whole}", 60).split("\n")
+    lines = wrap_text(f"Nothing was changed, and nothing will be. Next: {whole}", 60).split("\n")
     assert f"  {whole}" == lines[-1]
     assert f"$ {whole}" == wrap_text(f"$ {whole}", 60)
 

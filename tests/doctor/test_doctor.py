@@ -144,7 +144,7 @@ def test_the_sandbox_is_checked_too(cxroute: Program) -> None:
     code, form = cxroute.json("doctor")
     assert (0, True, "sandbox") == (code, form["simulated"], form["environment"])
     cxroute("doctor")
-    assert cxroute.out.startswith("Sandbox: everything below is simulated")
+    assert cxroute.out.startswith("Sandbox: simulated")
 
 
 PAGE = b"<!doctype html><title>Sign in</title>"

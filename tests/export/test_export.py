@@ -63,7 +63,7 @@ def exported(program: Program, *arguments: str) -> str:
     assert 0 == program("export", *arguments), program.err
     lines = program.out.splitlines(keepends=True)
     assert lines[0].startswith(
-        "# Sandbox: everything below is simulated; no tenant was contacted. Live rules of sandbox"
+        "# Sandbox: simulated; no tenant was contacted. Live rules of sandbox"
     )
     return "".join(lines[1:])
 

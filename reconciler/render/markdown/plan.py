@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconciler.plan.consent import CONSENT_PLACE
-from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.plan.words import MANY_ROWS
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import (
@@ -223,10 +222,9 @@ def _totals_text(summary: PlanSummary) -> str:
     counts = summary.counts
     if not summary.changes:
         return escape_markdown(summary.totals_text)
-    words = [f"{counts[kind]:,} to {kind}" for kind in COUNTED_ACTIONS if counts[kind]]
-    if counts["held"]:
-        words.append(f"{counts['held']:,} held")
-    return f"**{', '.join(words) or 'Only a clean-up after an earlier run'}.**"
+    held = f"{counts['held']:,} held" if counts["held"] else ""
+    words = ", ".join(filter(None, (summary.changes_text, held)))
+    return f"**{words or 'Only a clean-up after an earlier run'}.**"
 
 
 def _closed_parts(
@@ -248,12 +246,12 @@ def _closed_parts(
 
 
 def _notes(summary: PlanSummary) -> list[str]:
-    """Return what the analysis rests on, who watches the rules, and the order of the steps, in a closed part."""
+    """Return what the analysis rests on and the order of the steps, in a closed part."""
     premise = summary.effects.premise if summary.effects else ""
     order = f"{summary.schedule_text} {texts.SAFE_ORDER_NOTE}" if summary.schedule_text else ""
-    sentences = [premise, order, summary.watch_text, summary.acknowledged]
+    sentences = [premise, order, summary.acknowledged]
     lines = [f"- {escape_markdown(text)}" for text in sentences if text]
-    return [details("Premises, order and tests", "\n".join(lines) + "\n")] if lines else []
+    return [details("Premises and order", "\n".join(lines) + "\n")] if lines else []
 
 
 def _map(routing: Sequence[Lane]) -> list[str]:

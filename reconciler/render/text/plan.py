@@ -47,7 +47,7 @@ def summary_text(summary: PlanSummary, style: Style, limits: TextLimits) -> str:
     for part in (_effects(summary, style, limits), _changes(summary, style, limits), _notes(summary, style, limits)):
         lines += [*part, ""] if part else []
     order = f"{summary.schedule_text} {texts.SAFE_ORDER_NOTE}" if summary.schedule_text else ""
-    lines += filter(None, (summary.totals_text, summary.watch_text, order if limits.verbose else ""))
+    lines += filter(None, (summary.totals_text, order if limits.verbose else ""))
     return "\n".join(lines) + "\n"
 
 
@@ -113,7 +113,7 @@ def brief_summary_text(summary: PlanSummary, style: Style, _limits: TextLimits =
     """Return a summarized plan in brief."""
     warnings = sum(finding.severity == "warning" for finding in summary.notes)
     noted = f"{pluralize(warnings, 'warning')}." if warnings else ""
-    totals = " ".join(filter(None, (summary.totals_text, summary.watch_text, noted)))
+    totals = " ".join(filter(None, (summary.totals_text, noted)))
     return "\n".join([*_head(summary, style), totals]) + "\n"
 
 
