@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -104,8 +105,8 @@ def run_command(*arguments: str) -> str:
 
 def plan(title: str) -> Output:
     """Plan the manifests as they are now."""
-    comment = run_command("plan", "--base", "none", "--format", "markdown")
-    return Output(title, run_command("plan", "--base", "none"), comment.partition("<details>")[0])
+    comment = run_command("plan", "--format", "markdown")
+    return Output(title, run_command("plan"), comment.partition("<details>")[0])
 
 
 @contextlib.contextmanager
@@ -122,9 +123,22 @@ def project_folder(project: str, seed: int) -> Iterator[Path]:
         os.environ["COLUMNS"] = f"{WIDTH}"
         try:
             restore(original)
+            make_repository()
             yield original
         finally:
             os.chdir(before)
+
+
+def make_repository() -> None:
+    """Commit the manifests, so that a plan compares their promises with those of `origin/main`, as on a laptop."""
+    identity = ("-c", "user.name=bench", "-c", "user.email=bench@example.invalid")
+    for arguments in (
+        ("init", "-q"),
+        ("add", "."),
+        (*identity, "commit", "-q", "-m", "The project before an edit"),
+        ("update-ref", "refs/remotes/origin/main", "HEAD"),
+    ):
+        subprocess.run(["git", *arguments], check=True)
 
 
 def restore(original: Path) -> None:

@@ -46,22 +46,22 @@ def load_base(options: Namespace, manifests: Manifests) -> BaseManifests | None:
 
 
 def announce_base(manifests: Manifests, output: Output) -> None:
-    """Print the commit with which a plan compares, if no option names it and it concerns an endpoint."""
+    """Print the commit with which a plan compares, if no option names it and an endpoint's fallback differs."""
     base = manifests.base
     if base is None or not base.is_default or base.manifests is None:
         return
     environments = [loaded.document for loaded in manifests.environments.values()]
-    if any(_is_compared(base, environment) for environment in environments):
+    if any(_is_changed(manifests, base, environment) for environment in environments):
         output.note(f"The endpoint's fallback is compared with {base.name} (--base none: with nothing).")
 
 
-def _is_compared(base: BaseManifests, environment: Environment) -> bool:
-    """Return whether an Environment is compared, and has a fallback now or had one before."""
+def _is_changed(manifests: Manifests, base: BaseManifests, environment: Environment) -> bool:
+    """Return whether an Environment is compared, and has another fallback than before."""
     try:
         before = _compared_fallback(base, environment)
     except (UsageError, _NotComparedError):  # a warning says so
         return False
-    return environment.context.below is not None or before.intent is not None
+    return before.settings != endpoint_stage(manifests, environment).fallback.settings
 
 
 def fallback_before(base: BaseManifests, environment: Environment) -> FallbackPolicy | Finding | None:

@@ -28,6 +28,7 @@ from reconciler.pipeline import Planner, expand, read_live
 from reconciler.plan.document import ReviewedPlan
 from reconciler.plan.plan import LiveState, PlanOptions
 from reconciler.render.limits import ALL_ROWS
+from reconciler.render.summary import SIMULATED_TENANT
 from reconciler.render.text.plan import TextLimits
 from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traffic
 
@@ -129,7 +130,7 @@ class Session:
         """Return the description of the tenant for messages."""
         if self.live_file:
             return f"live rules from {self.live_file.name}"
-        return "simulated" if self.simulated else f"tenant {self.environment.tenant or self.environment.host}"
+        return SIMULATED_TENANT if self.simulated else f"tenant {self.environment.tenant or self.environment.host}"
 
     @property
     def banner(self) -> str:

@@ -17,6 +17,7 @@ EditAction = Literal[
 ]
 BOUNDS: Final = {"greaterThan": ">", "greaterThanOrEqual": ">=", "lessThan": "<", "lessThanOrEqual": "<="}
 
+NAME: Final = "name"
 DESCRIPTION: Final = "description"
 """The field that moves no conversation."""
 
@@ -57,7 +58,7 @@ def compare_fields(before: Rule, after: Rule, labels: Labels) -> Iterator[FieldE
         is_one = len(before.targets) == len(after.targets) == 1
         yield FieldEdit("queue" if is_one else "targets", before.targets, after.targets)
     yield from _condition_fields(before, after, labels)
-    for name in ("priority", "enabled", "name", "description"):
+    for name in ("priority", "enabled", NAME, DESCRIPTION):
         old, new = getattr(before, name), getattr(after, name)
         if old != new:
             yield FieldEdit(name, old, new)

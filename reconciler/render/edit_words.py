@@ -7,7 +7,7 @@ from typing import Final
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.rule import Condition, Opaque, Rule
 from reconciler.plan.clauses import clauses_phrase
-from reconciler.plan.edits import BOUNDS, DESCRIPTION, EditedRule, FieldEdit
+from reconciler.plan.edits import BOUNDS, DESCRIPTION, NAME, EditedRule, FieldEdit
 from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import Labels, queues_phrase
 
@@ -26,6 +26,8 @@ _DRIFT: Final = {
     "added": "in CXone, somebody added it",
     "unmanaged": "not managed here",
 }
+ANOTHER_NAME: Final = "another name"
+"""A new name beside other fields: it often follows from them, and the list of all fields has it."""
 _UNAPPLIED: Final = "not applied yet: deleted"
 _MISSING: Final = "never applied, or deleted in CXone"
 _NEW_TO: Final = "new: to "
@@ -84,12 +86,20 @@ def _drift_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -
 
 
 def _all_field_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
-    """Yield every field that differs; the description only if there is no other one."""
+    """Yield every field that differs; beside another one a new name in short, and no description."""
     is_said = edited.action == "disabled" and not edited.is_unapplied
     fields = [field for field in edited.fields if not (is_said and field.name == "enabled")]
-    routing = [field for field in fields if field.name != DESCRIPTION]
-    for field in routing or fields:
+    routing = [field for field in fields if field.name not in (NAME, DESCRIPTION)]
+    for field in routing:
         yield from _field_texts(field, names, labels)
+
+    is_renamed = any(field.name == NAME for field in fields)
+    if routing and is_renamed:
+        yield ANOTHER_NAME
+    elif not routing:
+        shown = [field for field in fields if field.name == NAME] or fields
+        for field in shown:
+            yield from _field_texts(field, names, labels)
 
 
 def _new_rule(rule: Rule, names: Mapping[str, str]) -> str:

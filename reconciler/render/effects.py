@@ -41,7 +41,7 @@ from reconciler.text.escape import join_all, pluralize, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase
 
 OTHERS_UNCHANGED: Final = "Everyone else: no change (proven)."
-FIRST_FITS: Final = "The first line that fits counts."
+FIRST_FITS: Final = "First match wins."
 UNKNOWN_NOTE: Final = "Not known: the rules overlap in too many ways, and the analysis stopped at its bound for"
 WAITING_NOTE: Final = "The tenant's settings decide whether conversations that already wait are routed again."
 _MAX_FLOWS: Final = 8
@@ -66,6 +66,7 @@ _THE_SAME: Final = "the same"
 EARLIER_KEEP: Final = "Earlier rules keep theirs:"
 OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
 """The end of the note about rows that a text without details leaves out."""
+_NO_ROUTE: Final = ("", "")
 _FEW_REPEATED: Final = 2
 """So many equal conditions are written once; fewer ones if they have many words."""
 _MANY_WORDS: Final = 3
@@ -76,7 +77,7 @@ class RowText:
     """Conversations that go to another queue, in words.
 
     Rows are read from the top. `...` stands for all conditions but the last one of the nearest row above that is
-    written in full; of a route, for the split of the row above.
+    written in full; of a route, for the destination of the row above.
     """
 
     callers: str
@@ -88,7 +89,7 @@ class RowText:
     share: str  # `1.9 %`; empty without a sample
     by: str  # who takes them instead: `by general/catch-all`; empty if the same rule does
     example: str
-    short_before: str = ""  # `...` for a split that the row above has, too
+    short_before: str = ""  # `...` for a destination that the row above has, too
     short_after: str = ""
     all_callers: str = ""  # with every value of each list; empty if `callers` has them
 
@@ -106,7 +107,7 @@ class RowText:
 
     @property
     def short_route(self) -> str:
-        """Return the route, with `...` for a split that the row above has, too."""
+        """Return the route, with `...` for a destination that the row above has, too."""
         return f"{self.short_before or self.before} -> {self.short_after or self.after}"
 
 
@@ -357,7 +358,7 @@ class _EffectWriter:
     ) -> Iterator[RowText]:
         """Yield the rows in words; `share_of` has the share of each row by its identity."""
         head: tuple[str, ...] = ()
-        above = ("", "")
+        above = _NO_ROUTE
         for row, conditions in self._conditions(blocks, edits):
             repeated = _repeated(head, conditions.whole)
             head = head if repeated else conditions.whole
@@ -366,7 +367,7 @@ class _EffectWriter:
             every = (*phrases, *exclusions)
             whole = (*row_phrases(row, self._labels, ALL_VALUES), *exclusions)
             routes = two_destinations(row.before, row.after, self._names)
-            short_before, short_after = _short_route(row, routes, above)
+            short_before, short_after = _short_route(routes, above if repeated else _NO_ROUTE)
             above = routes
             share = share_of[id(row)]
             yield RowText(
@@ -512,13 +513,15 @@ def _repeated(head: Sequence[str], phrases: Sequence[str]) -> int:
     return count if count >= _FEW_REPEATED or is_long else 0
 
 
-def _short_route(row: EffectRow, route: tuple[str, str], above: tuple[str, str]) -> tuple[str, str]:
-    """Return a route with `...` for a split that the row above has, too, but not for both ends."""
-    before, after = (
-        _SAME if text == last and place and len(place) > 1 else text
-        for text, last, place in zip(route, above, (row.before, row.after), strict=True)
-    )
-    return (route[0], after) if before == after == _SAME else (before, after)
+def _short_route(route: tuple[str, str], above: tuple[str, str]) -> tuple[str, str]:
+    """Return a route with `...` for the end that the row above has, too; the end is written if both are the same."""
+    before, after = route
+    before_above, after_above = above
+    if before == before_above and after != after_above:
+        return _SAME, after
+    if after == after_above and before != before_above:
+        return before, _SAME
+    return route
 
 
 def _redirect(row: EffectRow) -> str:

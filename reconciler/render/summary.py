@@ -19,6 +19,8 @@ _MAX_INTENTS: Final = 5
 _MAX_MESSAGE: Final = 2_000
 _ABOUT_UNDO: Final = frozenset({"CXR310", "CXR311"})
 """Codes of findings about what an undo leaves undone."""
+SIMULATED_TENANT: Final = "simulated"
+"""The description of a tenant that the sandbox simulates."""
 SAFE_ORDER_NOTE: Final = "After every single write, each conversation goes to its old or its new queue."
 _STEP_NOTES: Final = {
     "copy": "in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed",
@@ -171,7 +173,9 @@ def _changes_text(plan: Plan, counts: Mapping[str, int]) -> str:
     if not words or not plan.watch:
         return words
     notes = []
-    if plan.watch.unwatched:
+    if plan.watch.unwatched == sum(counts[kind] for kind in COUNTED_ACTIONS):
+        notes.append("untested")
+    elif plan.watch.unwatched:
         notes.append(f"{plan.watch.unwatched:,} untested")
     if plan.watch.undecided:
         notes.append(f"{plan.watch.undecided:,} perhaps untested")

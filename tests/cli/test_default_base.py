@@ -115,7 +115,7 @@ def test_without_a_change_of_the_fallback_the_plan_is_the_same(repository: Progr
         git("add", "note.txt")
         git("commit", "-qm", text)
     assert plans[0] == plans[1]
-    assert (not words) == (NOTE in repository.err)
+    assert NOTE not in repository.err
 
 
 def test_none_switches_the_comparison_off(repository: Program) -> None:

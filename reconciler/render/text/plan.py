@@ -150,8 +150,12 @@ def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Ite
 
 def _head(summary: PlanSummary, style: Style, *, is_verbose: bool = False) -> list[str]:
     """Return the environment, the headline, and what apply will refuse."""
-    rules = f", {summary.rules_text}" if is_verbose else ""
-    lines = [f"{style('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}{rules}", ""]
+    # The line above says that a tenant is simulated.
+    tenant = "" if summary.tenant_text == texts.SIMULATED_TENANT else summary.tenant_text
+    rules = summary.rules_text if is_verbose else ""
+    about = ", ".join(filter(None, (tenant, rules)))
+    title = style("bold", f"Plan for {summary.environment}")
+    lines = [f"{title}   {about}" if about else title, ""]
     headline = list(headline_lines(summary.effects, style)) if summary.effects else []
     endpoint = [f"  {summary.endpoint_text}"] if summary.endpoint_text else []
     consent = [f"  {summary.consent_text}"] if summary.consent else []
