@@ -45,7 +45,7 @@ from reconciler.plan.document import ReviewedPlan, hold_unreviewed_edits, unrevi
 from reconciler.plan.guards import check_guards, freeze_reason, lift_guards
 from reconciler.plan.ownership import classify_by_owner
 from reconciler.plan.plan import LiveState, Plan, PlanOptions, add_findings, draft_plan, unmatched_selectors
-from reconciler.plan.routing_table import desired_entries, live_entries
+from reconciler.plan.routing_table import desired_entries, unmanaged_entries
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.text.suggest import suggest
 from reconciler.traffic.sample import TrafficSample
@@ -124,8 +124,8 @@ class Planner:
     def lint(self, plan: Plan) -> Sequence[Finding]:
         """Return the lint's findings about the desired rules with the unmanaged live rules."""
         adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
-        entries = live_entries(plan.live.rules, plan.desired)
-        unmanaged = [entry for entry in entries if entry.address is None and entry.id not in adopted]
+        entries = unmanaged_entries(plan.live.rules, plan.desired)
+        unmanaged = [entry for entry in entries if entry.id not in adopted]
         count = len(plan.desired.rules) + len(plan.live.rules)
         work = plan_lint_work(count, plan.behaviour.work if plan.behaviour else 0)
         return lint(LintView(plan.desired, unmanaged, self.manifests, self.environment, plan.queue_names), work // 2)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from reconciler.behaviour.routing_entry import RoutingEntry
@@ -122,17 +123,17 @@ class RuleIndex:
         self._positions_by_value: dict[str, dict[object, list[int]]] = {}
         self._unindexed: list[int] = []
         values_of: dict[str, set[object]] = {}
-        for entry in ordered:
-            for attribute, values in required_values(entry.rule):
-                values_of.setdefault(attribute, set()).update(values)
-        for position, entry in enumerate(ordered):
-            required = max(required_values(entry.rule), key=lambda item: len(values_of[item[0]]), default=None)
-            if required is None:
+        required = [list(required_values(entry.rule)) for entry in ordered]
+        for attribute, values in chain.from_iterable(required):
+            values_of.setdefault(attribute, set()).update(values)
+        for position, tests in enumerate(required):
+            if not tests:
                 self._unindexed.append(position)
-            else:
-                by_value = self._positions_by_value.setdefault(required[0], {})
-                for value in required[1]:
-                    by_value.setdefault(value, []).append(position)
+                continue
+            attribute, values = max(tests, key=lambda test: len(values_of[test[0]]))
+            by_value = self._positions_by_value.setdefault(attribute, {})
+            for value in values:
+                by_value.setdefault(value, []).append(position)
 
     def find_winner(self, attributes: Attributes, assumed: Truths | None = None) -> RoutingEntry | None:
         """Return the first entry that takes the conversation, or None. Raises OpaqueConditionError."""

@@ -14,7 +14,7 @@ from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import Conditions
 from reconciler.checks.lint_view import LintView, list_names
 from reconciler.model.finding import Finding
-from reconciler.model.rule import EXISTENCE, RANGES, Condition, Rule, Scalar, Target
+from reconciler.model.rule import EXISTENCE, RANGES, Condition, Opaque, Rule, Scalar, Target
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
 
@@ -157,26 +157,46 @@ def check_confidence(view: LintView) -> Iterator[Finding]:
 
 def check_confidence_conditions(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each condition on the confidence with single values, or with a number outside 0 to 1."""
+    name = view.attributes.confidence
+    rules = [desired.rule for desired in view.desired.rules.values()]
+    rules += [entry.rule for entry in view.promises]
+    # The places of conditions are searched only if there is a wrong one.
+    if not any(_is_wrong(part, name) for rule in rules for part in rule.conditions):
+        return
     addresses = {entry.source: entry.address for entry in view.ordered}
     for source, stated in view.stated.items():
         for loaded, path, condition in stated:
-            if condition.attribute != view.attributes.confidence or condition.operator in EXISTENCE:
+            if not _is_wrong(condition, name):
                 continue
-            numbers = [value for value in condition.values if not isinstance(value, str)]
-            outside = [number for number in numbers if not 0 <= number <= 1]
-            lowest = min(numbers, default=-1)
+            numbers = _numbers(condition)
+            outside = _outside(condition)
             if condition.operator not in RANGES:
                 message = (
                     f"{condition.operator} compares the confidence with single values, which a bot hardly ever sends"
                 )
-                hint = _comparison_instead(condition.operator, lowest)
-            elif outside:
+                hint = _comparison_instead(condition.operator, min(numbers, default=-1))
+            else:
                 message = f"{quote(outside[0])} is not a confidence, which is a number from 0 to 1"
                 hint = f"write {_as_share(outside[0]) or 'a number from 0 to 1'}"
-            else:
-                continue
             address = addresses.get(source)
             yield loaded.finding("CXR214", message, *path, severity="warning", hint=hint, address=address)
+
+
+def _is_wrong(part: Condition | Opaque, confidence: str) -> bool:
+    """Return whether a condition on the confidence has single values, or one outside 0 to 1."""
+    if not isinstance(part, Condition) or part.attribute != confidence:
+        return False
+    if part.operator in EXISTENCE:
+        return False
+    return part.operator not in RANGES or bool(_outside(part))
+
+
+def _numbers(condition: Condition) -> list[int | float]:
+    return [value for value in condition.values if not isinstance(value, str)]
+
+
+def _outside(condition: Condition) -> list[int | float]:
+    return [number for number in _numbers(condition) if not 0 <= number <= 1]
 
 
 def _comparison_instead(operator: str, lowest: float) -> str:

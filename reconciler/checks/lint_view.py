@@ -70,8 +70,8 @@ class LintView:
         """Return the rules with a condition on an intent, by intent, in order. Raises UndecidedError if too many."""
         naming: dict[str, list[RoutingEntry]] = {}
         never = {id(entry) for entry in self.slices.never_matching}
-        for entry in self.ordered:
-            if id(entry) not in never and (parts := self._naming_conditions(entry)):
+        for entry, parts in zip(self.ordered, self._naming_conditions, strict=True):
+            if parts and id(entry) not in never:
                 for text in self._named_intents(parts):
                     self.space.budget.spend()
                     naming.setdefault(text, []).append(entry)
@@ -80,10 +80,15 @@ class LintView:
     @cached_property
     def general_rules(self) -> list[RoutingEntry]:
         """Return the rules that name no intent, in order, such as a catch-all."""
-        return [entry for entry in self.ordered if not self._naming_conditions(entry)]
+        pairs = zip(self.ordered, self._naming_conditions, strict=True)
+        return [entry for entry, parts in pairs if not parts]
 
-    def _naming_conditions(self, entry: RoutingEntry) -> list[Condition]:
-        """Return the conditions on the intent, if one of them names intents."""
+    @cached_property
+    def _naming_conditions(self) -> Sequence[Sequence[Condition]]:
+        """The conditions of each rule on the intent; none of a rule that names no intent."""
+        return list(map(self._conditions_naming_intents, self.ordered))
+
+    def _conditions_naming_intents(self, entry: RoutingEntry) -> Sequence[Condition]:
         intent = self.attributes.intent
         parts = [part for part in entry.rule.conditions if isinstance(part, Condition) and part.attribute == intent]
         return parts if any(part.operator in _NAMING_OPERATORS and part.value != "" for part in parts) else []

@@ -284,7 +284,8 @@ def _conflict(code: str, message: str, desired: DesiredRule) -> _ConflictError:
 
 
 def _has_current_marker(live: LiveRule, desired_rule: DesiredRule) -> bool:
-    return _marker(live).digest in (desired_rule.marker_digest, marker_digest(live.rule))
+    digest = _marker(live).digest
+    return digest == desired_rule.marker_digest or digest == marker_digest(live.rule)
 
 
 def _marker(live: LiveRule) -> Marker:

@@ -24,20 +24,20 @@ class Flow:
     edits: set[int] = field(default_factory=set)  # the numbers of the edits of rules
 
     def add(self, effect: Effect, row: EffectRow, labels: Labels) -> None:
-        """Add the words of a row; its share is added by `flows_of`."""
+        """Add the words of a row; its share is added by `shown_flows`."""
         intents = listed_intents(row, labels)
         self.intents.update(intents)
         self.is_open = self.is_open or not intents
         self.edits.update(number for number in effect.edits if number != FALLBACK)
 
 
-def has_flows(impact: Impact) -> bool:
-    """Return whether an impact is so large that flows say more than its rows."""
-    return sum(len(effect.rows) for effect in impact.behaviour.effects) > MANY_ROWS
+def shown_flows(impact: Impact, labels: Labels) -> list[Flow]:
+    """Return the flows of a large impact, which say more than its rows; none of a small one.
 
-
-def flows_of(impact: Impact, labels: Labels) -> list[Flow]:
-    """Return the flows, those of most callers first; without a sample, those of most intents."""
+    Those of most callers come first; without a sample, those of most intents.
+    """
+    if sum(len(effect.rows) for effect in impact.behaviour.effects) <= MANY_ROWS:
+        return []
     flows: dict[tuple[Destination, Destination], Flow] = {}
     effects, traffic = impact.behaviour.effects, impact.traffic
     for number, effect in enumerate(effects):

@@ -8,7 +8,7 @@ from reconciler.behaviour.routing_entry import Destination
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.rule import Condition
 from reconciler.plan.clauses import EVERY_CONVERSATION, condition_phrases
-from reconciler.plan.flows import Flow, flows_of, has_flows
+from reconciler.plan.flows import Flow, shown_flows
 from reconciler.plan.impact import Impact
 from reconciler.plan.promises import PromiseResult
 from reconciler.plan.traffic_shares import ShareRange
@@ -47,14 +47,25 @@ class _Move(NamedTuple):
     subjects: Sequence[_Subject]
 
 
-def headline(impact: Impact, names: Names, labels: Labels, promises: Iterable[PromiseResult] = ()) -> str:
-    """Return what happens to conversations: first a broken promise or a lost queue, then the largest move."""
+def headline(
+    impact: Impact,
+    names: Names,
+    labels: Labels,
+    promises: Iterable[PromiseResult] = (),
+    flows: Sequence[Flow] | None = None,
+) -> str:
+    """Return what happens: first a broken promise or a lost queue, then the largest move.
+
+    `flows` are those of the impact, if the caller has them.
+    """
     broken = next((promise for promise in promises if _is_broken(promise)), None)
     if broken is not None:
         return _broken_text(broken, names)
 
     behaviour = impact.behaviour
-    moves = _flow_moves(impact, labels) if has_flows(impact) else _row_moves(impact, labels)
+    if flows is None:
+        flows = shown_flows(impact, labels)
+    moves = _flow_moves(flows, labels) if flows else _row_moves(impact, labels)
     ordered = sorted(moves, key=_rank)
     if not ordered:
         sentence = NO_IMPACT if behaviour.complete else NO_KNOWN_IMPACT
@@ -131,9 +142,9 @@ def _is_about_confidence(clause: Clause, labels: Labels) -> bool:
     return isinstance(part, Condition) and labels.short.get(part.attribute) == "confidence"
 
 
-def _flow_moves(impact: Impact, labels: Labels) -> Iterator[_Move]:
+def _flow_moves(flows: Iterable[Flow], labels: Labels) -> Iterator[_Move]:
     attribute = next((name for name, short in labels.short.items() if short == "intent"), "")
-    for flow in flows_of(impact, labels):
+    for flow in flows:
         yield _Move(
             before=flow.before,
             after=flow.after,

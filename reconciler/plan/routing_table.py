@@ -9,6 +9,7 @@ from reconciler.behaviour.space.value_type import Types
 from reconciler.desired.desired import DesiredState
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Opaque, Target
+from reconciler.plan.ownership import LiveRulesByOwner
 from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.text.escape import quote, sanitize
 from reconciler.text.phrases import Labels, split_phrase
@@ -80,5 +81,14 @@ def live_entries(live: Iterable[LiveRule], desired: DesiredState) -> tuple[Routi
     for rule, address in managed:
         source = desired.rules[address].source if address in desired.rules else None
         entries.append(RoutingEntry(name=str(address), rule=rule.rule, id=rule.id, address=address, source=source))
+    return (*entries, *_entries_by_name(owned))
+
+
+def unmanaged_entries(live: Iterable[LiveRule], desired: DesiredState) -> tuple[RoutingEntry, ...]:
+    """Return the live rules without an address, each with its live name."""
+    return _entries_by_name(classify_live_rules(live, desired))
+
+
+def _entries_by_name(owned: LiveRulesByOwner) -> tuple[RoutingEntry, ...]:
     others = (*owned.edited_copies, *owned.temporary_copies, *owned.unmanaged)
-    return (*entries, *(RoutingEntry(name=rule.rule.name, rule=rule.rule, id=rule.id) for rule in others))
+    return tuple(RoutingEntry(name=rule.rule.name, rule=rule.rule, id=rule.id) for rule in others)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, NamedTuple, TypeVar
 
@@ -19,7 +19,7 @@ from reconciler.model.change import (
     is_unadoption,
 )
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import CANONICAL_JSON, Address, Condition, Source, Target, canonical_text
+from reconciler.model.rule import CANONICAL_JSON, Address, Condition, Rule, Source, Target, canonical_text
 from reconciler.plan.plan import Plan
 from reconciler.text import phrases
 from reconciler.text.escape import quote
@@ -92,7 +92,7 @@ class FieldRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSummary:
-    """A change in words. `rule_text` is the rule of a create or a delete; `rows` are the changed fields."""
+    """A change in words: the rule of a create or a delete, or the changed fields (`rows`)."""
 
     action: Action
     address: Address
@@ -101,9 +101,16 @@ class ChangeSummary:
     cause_text: str  # the origin of the difference
     note: str
     reason: str
-    rule_text: str
+    rule: Rule | None
+    names: Names = field(compare=False, repr=False)
+    labels: Labels = field(compare=False, repr=False)
     rows: tuple[FieldRow, ...]
     edit: EditSummary | None = None  # for grouping equal edits; None if the change is not an update
+
+    @property
+    def rule_text(self) -> str:
+        """Return the rule of a create or a delete in words; most reports show none."""
+        return phrases.rule_phrase(self.rule, self.names, self.labels) if self.rule else ""
 
     @property
     def all_sentences(self) -> tuple[str, ...]:
@@ -122,7 +129,9 @@ def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummar
         cause_text=UNDONE if plan.options.undo and change.cause == "manifest" else CAUSE_TEXTS[change.cause],
         note=note,
         reason=_change_reason(change, plan.options.undo),
-        rule_text=phrases.rule_phrase(rule, plan.queue_names, plan.labels) if rule else "",
+        rule=rule,
+        names=plan.queue_names,
+        labels=plan.labels,
         rows=() if isinstance(change, Create | Delete) else tuple(_rows(plan, change)),
         edit=summarize_edit(change) if isinstance(change, Update) else None,
     )
@@ -212,16 +221,17 @@ def _condition_row(labels: Labels, change: _Edit, index: int, leaves: _Leaves) -
 
 
 def _target_rows(names: Names, change: _Edit, index: int, leaves: _Leaves) -> Iterator[FieldRow]:
-    for leaf, field in leaves.items():
+    for leaf, values in leaves.items():
         if leaf == "queueId":
-            yield FieldRow("queue", phrases.queue_phrase(field.before, names), phrases.queue_phrase(field.after, names))
+            before = phrases.queue_phrase(values.before, names)
+            yield FieldRow("queue", before, phrases.queue_phrase(values.after, names))
         elif leaf == "weight":
             target = change.after.targets[index]
             phrase = phrases.target_phrase(target, names)
             queue = phrases.queue_phrase(target.queue_id, names) if isinstance(target, Target) else phrase
-            yield FieldRow(f"weight of {queue}", quote(field.before), quote(field.after))
+            yield FieldRow(f"weight of {queue}", quote(values.before), quote(values.after))
         else:
-            added = field.before is None
+            added = values.before is None
             targets = (change.after if added else change.live.rule).targets
             yield FieldRow(f"queue {'added' if added else 'removed'}", phrases.target_phrase(targets[index], names))
 

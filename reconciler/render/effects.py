@@ -15,7 +15,7 @@ from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
 from reconciler.model.rule import Source
 from reconciler.plan.clauses import FEW_VALUES, clauses_phrase
 from reconciler.plan.edits import EditedRule
-from reconciler.plan.flows import Flow, flows_of, has_flows
+from reconciler.plan.flows import Flow, shown_flows
 from reconciler.plan.headline import headline
 from reconciler.plan.impact import Impact
 from reconciler.plan.promises import PromiseResult
@@ -228,15 +228,15 @@ def summarize_effects(
     """Return the effects in words; `values` of each list are written, with `ALL_VALUES` every one."""
     behaviour = impact.behaviour
     writer = _EffectWriter(impact, names, labels, values)
-    flows = writer.flows() if has_flows(impact) else ()
+    flows = shown_flows(impact, labels)
     hidden = flows[_MAX_FLOWS:]
     balance, balance_note = _balance(impact, names)
     return EffectsSummary(
-        headline=headline(impact, names, labels, promises),
+        headline=headline(impact, names, labels, promises, flows),
         share=_total_text(impact) if behaviour.effects else "",
         count=len(behaviour.effects),
         effects=_WrittenAtFirstUse(writer.write_all),
-        flows=flows[:_MAX_FLOWS],
+        flows=tuple(map(writer.flow, flows[:_MAX_FLOWS])),
         more_flows=f"and {pluralize(len(hidden), 'more flow')}" if hidden else "",
         quiet=_quiet_text(impact),
         balance=balance,
@@ -476,11 +476,8 @@ class _EffectWriter:
             f" than the rules compare it with: {pluralize(len(rows), 'row')}{OTHER_TYPES_PLACE}"
         )
 
-    def flows(self) -> tuple[FlowText, ...]:
-        """Return the flows from queue to queue, those of most callers first."""
-        return tuple(map(self._flow, flows_of(self._impact, self._labels)))
-
-    def _flow(self, flow: Flow) -> FlowText:
+    def flow(self, flow: Flow) -> FlowText:
+        """Return a flow in words."""
         before, after = two_destinations(flow.before, flow.after, self._names)
         rules = len(flow.edits)
         names, few = self._flow_intents(flow)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Final
 
 from reconciler.behaviour.diff.effects import Effect, NamedRule
@@ -36,7 +37,12 @@ class RuleNamer:
             for entry in (*region.before_rules, *region.after_rules)
             for edition in self._both(entry)
         }
-        self._sizes = Counter(filter(None, map(_beginning, impact.behaviour.addresses)))
+        self._addresses = impact.behaviour.addresses
+
+    @cached_property
+    def _sizes(self) -> Mapping[str, int]:
+        """The number of rules of each beginning."""
+        return Counter(filter(None, map(_beginning, self._addresses)))
 
     def takes_part(self, entry: RoutingEntry) -> bool:
         """Return whether a rule, as it is before or after, takes a conversation that moves."""
@@ -91,7 +97,7 @@ class RuleNamer:
         beginnings = group_pairs((self._beginning_of(name, entry) or name, name) for name, entry in rules.items())
         for beginning, names in beginnings.items():
             count = len(names)
-            if count > 1 and count == self._sizes[beginning]:
+            if count > 1 and count == self._sizes.get(beginning):
                 yield f"{beginning} ({count})", count
             else:
                 yield from ((name, 1) for name in names)

@@ -219,8 +219,9 @@ class _RuleBook:
         return group_pairs((self._whole_key(entry), place) for entry, place in self._all_places())
 
     @cached_property
-    def _places_of_edit(self) -> Mapping[int | None, Sequence[tuple[int, int]]]:
-        return group_pairs((self.edit_of(entry), place) for entry, place in self._all_places())
+    def _places_of_edit(self) -> Mapping[int, Sequence[tuple[int, int]]]:
+        edits = ((self.edit_of(entry), place) for entry, place in self._all_places())
+        return group_pairs((edit, place) for edit, place in edits if edit is not None)
 
     def _all_places(self) -> Iterator[tuple[RoutingEntry, tuple[int, int]]]:
         for side, slices in enumerate(self._lists):
@@ -594,6 +595,8 @@ class EffectBuilder:
     def _merge(self, drafts: Sequence[_Draft]) -> list[_Draft]:
         """Return rows of one kind and equal destinations, merged as far as that stays exact."""
         rows = list(drafts)
+        if len(rows) == 1:
+            return rows
         count = len(rows) + 1
         while len(rows) < count:
             count = len(rows)

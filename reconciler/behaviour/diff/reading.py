@@ -86,6 +86,8 @@ class RowReader:
 
     def _leaves_out_own_version(self, row: RowBox) -> bool:
         """Return whether a row is without everything that the edited rules match in the list of the counterpart."""
+        if not row.named:  # of most rows: no earlier rule overlaps them
+            return False
         versions = self._versions(row.counterpart_side)
         return bool(versions & row.named) and all(self._is_left_out(row, number) for number in versions)
 

@@ -59,9 +59,13 @@ def order_moves(
 ) -> MoveOrder:
     """Return the order of the changes; the `fixed` rules do not change."""
     # `stale_copies` are pairs: the deletion of a copy that an earlier run left, and the change that it was made for.
+    if len(moves) == 1:
+        only = MoveStep(0, "whole")
+        return MoveOrder(((only,),), graph={only: set()})
     constraints = Constraints(moves, tuple(fixed), evaluation, work)
     links, split = constraints.dependencies._replace(copies=stale_copies), SplitMoves()
-    for group in [] if constraints.undecided else _cyclic_groups(links, len(moves)):
+    groups = [] if constraints.undecided else _cyclic_groups(links, len(moves))
+    for group in groups:
         result = _search_group(constraints, group) if len(group) <= MAX_SEARCHED_DEPENDENT_MOVES else None
         if result is not None:
             waves, parked = result
@@ -72,7 +76,8 @@ def order_moves(
             broken = break_cycles(links.among(group), group, updates)
             split = SplitMoves(split.copies | broken.copies, split.parked | broken.parked)
     graph = links.graph(range(len(moves)), split)
-    stuck = {step.move for cycle in find_cycles(graph) for step in cycle}
+    cycles = find_cycles(graph) if groups or constraints.undecided else []
+    stuck = {step.move for cycle in cycles for step in cycle}
     # Deletes come late: each waits for a read that shows the rules which replace it.
     ordered = build_waves(graph, lambda step: step.kind == "drop" or moves[step.move].after is None)
     return MoveOrder(ordered, tuple(sorted({*constraints.undecided, *stuck})), graph)

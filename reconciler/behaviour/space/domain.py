@@ -173,6 +173,7 @@ class Domain:
         self.texts: Final[Sequence[str]] = tuple(named.texts | dict.fromkeys(texts))
         self.numbers: Final[Sequence[int | float]] = tuple(sorted(named.numbers))
         self._values_by_condition: dict[Condition, ValueSet] = {}
+        self._number_by_atoms: dict[int, int | float] = {}  # examples
         self.atom_of: Final = {text: FIRST_TEXT + place for place, text in enumerate(self.texts)}
         self.patterns: Final = PatternSet(named.patterns, self.atom_of)
         self.first_number = FIRST_TEXT + len(self.texts)
@@ -357,6 +358,12 @@ class Domain:
 
     def _example_number(self, atoms: int) -> int | float:
         """Return a number of the atoms with few digits, from 0 to 1 where possible."""
+        number = self._number_by_atoms.get(atoms)
+        if number is None:
+            number = self._number_by_atoms[atoms] = self._find_number(atoms)
+        return number
+
+    def _find_number(self, atoms: int) -> int | float:
         ranges = (self.interval(atom) for atom in bits(atoms))
         inside = (number for low, high, single in ranges if not single for number in _confidences_between(low, high))
         named = (value for value, _, single in map(self.interval, bits(atoms)) if single and value is not None)

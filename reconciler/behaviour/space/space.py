@@ -85,7 +85,10 @@ class Space:
     def __init__(
         self, lists: Iterable[Iterable[RoutingEntry]], texts: Texts | None = None, types: Types | None = None
     ) -> None:
-        distinct = dict.fromkeys(entry.rule.conditions for entries in lists for entry in entries)
+        every = (entry.rule.conditions for entries in lists for entry in entries)
+        # Most rules are in all lists: they are not compared again.
+        by_identity = {id(conditions): conditions for conditions in every}
+        distinct = dict.fromkeys(by_identity.values())
         texts, types = texts or {}, types or {}
         parts = dict.fromkeys(chain.from_iterable(distinct))
         grouped: dict[str, Sequence[Condition]] = dict.fromkeys(texts, ())
