@@ -64,6 +64,53 @@ def test_a_changed_endpoint_gives_exact_effects(block: int) -> None:
     assert min(kinds[True], kinds[False]) > SIZE / 10, kinds
 
 
+HAS_B = attribute(INTENT, "contains", "b")
+BEGINS_WITH_AB = attribute(INTENT, "startsWith", "ab")
+NOT_AB = attribute(INTENT, "notIn", ["true", "ab", ""])
+
+
+def all_others(priority: float) -> Json:
+    return rule("rest", priority, [], "B")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(
+            Behind([rule("k1", 3, [NOT_AB], "A"), all_others(4)], FallbackPolicy("b", 0.7)),
+            Behind([rule("k1", 3, [NOT_AB], "A"), all_others(1)], FallbackPolicy()),
+            id="a rule that is earlier only behind the new fallback",
+        ),
+        pytest.param(
+            Behind(
+                [rule("k2", 3, [HAS_B], "B"), rule("k3", 1, [BEGINS_WITH_AB], "C"), all_others(3)],
+                FallbackPolicy("ab", 0.5),
+            ),
+            Behind(
+                [rule("k2", 3, [HAS_B], "B"), rule("k3", 3, [BEGINS_WITH_AB], "C"), all_others(1)],
+                FallbackPolicy(),
+            ),
+            id="a rule that is earlier than today's place of one that moves up",
+        ),
+    ],
+)
+def test_rare_changes_give_exact_effects(before: Behind, after: Behind) -> None:
+    """The fallback changes, and the rules too or not: what the random pairs have rarely."""
+    EventDifference(before, after, "lowest-first").check(document(before, after))
+
+
+def test_a_rule_that_is_earlier_behind_the_new_fallback_is_one_of_both_lists() -> None:
+    """It comes after the row's rule in the new list: so `after` alone would be wrong."""
+    kept = rule("k1", 3, [NOT_AB], "A")
+    before = Behind([kept, all_others(4)], FallbackPolicy("b", 0.7))
+    after = Behind([kept, all_others(1)], FallbackPolicy())
+    found = document(before, after)
+    rows = [row for effect in found["effects"] for row in effect["rows"]]
+    (earlier,) = next(row["earlier"] for row in rows if row["kind"] == "fallback")
+    named = found["rules"][earlier]
+    assert ("k1", "both") == (named["id"], named["when"])
+
+
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_rules_behind_one_endpoint_give_exact_effects(block: int) -> None:
     """The same endpoint before and after a change of rules, lowest or highest priority first."""
