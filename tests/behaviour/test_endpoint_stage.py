@@ -66,7 +66,10 @@ def test_a_changed_endpoint_gives_exact_effects(block: int) -> None:
 
 HAS_B = attribute(INTENT, "contains", "b")
 BEGINS_WITH_AB = attribute(INTENT, "startsWith", "ab")
+HAS_AB = attribute(INTENT, "contains", "ab")
 NOT_AB = attribute(INTENT, "notIn", ["true", "ab", ""])
+U_OR_V = attribute(INTENT, "in", ["u", "v"])
+UNLESS_B = rule("k0", 4, [attribute(INTENT, "notEndsWith", "b")], "B")
 
 
 def all_others(priority: float) -> Json:
@@ -91,6 +94,39 @@ def all_others(priority: float) -> Json:
                 FallbackPolicy(),
             ),
             id="a rule that is earlier than today's place of one that moves up",
+        ),
+        pytest.param(
+            Behind(
+                [
+                    rule("k1", 5, [attribute(CONFIDENCE, "notEquals", 0.95)], "C"),
+                    rule("k3", 4, [attribute(INTENT, "notIn", [""])], "C"),
+                ],
+                FallbackPolicy("none", 0.95, frozenset({"x"})),
+            ),
+            Behind(
+                [rule("k1", 4, [attribute(CONFIDENCE, "lessThanOrEqual", 0.7)], "B")],
+                FallbackPolicy("ab"),
+            ),
+            id="a row of conversations without an intent and of those with an unknown one",
+        ),
+        pytest.param(
+            Behind([UNLESS_B, rule("k1", 1, [HAS_AB], "A")], FallbackPolicy("b")),
+            Behind(
+                [UNLESS_B, rule("k1", 1, [HAS_AB], "A")],
+                FallbackPolicy(known_intents=frozenset({"ab"})),
+            ),
+            id="a known intent that no rule names fits the patterns of a region",
+        ),
+        pytest.param(
+            Behind(
+                [UNLESS_B, rule("k1", 1, [HAS_AB], "A"), rule("k2", 2, [U_OR_V], "C")],
+                FallbackPolicy("b"),
+            ),
+            Behind(
+                [UNLESS_B, rule("k1", 1, [HAS_AB], "A"), rule("k2", 2, [U_OR_V], "C")],
+                FallbackPolicy(known_intents=frozenset({"xab"})),
+            ),
+            id="the same beside rules that name intents",
         ),
     ],
 )

@@ -680,7 +680,6 @@ class EffectBuilder:
         takers = frozenset[int]().union(*(row.takers for row in rows))
         if len(rows) * len(every) > _MAX_CHECKS:
             return None
-        example = next((row.example for row in rows if not self._space.lacks_usual_value(row.example)), None)
         for earlier in dict.fromkeys((every - takers, every)):
             is_exact = all(self._keeps(row, earlier) for row in rows)
             if is_exact and all(self._adds_nothing(row, earlier, rows) for row in rows):
@@ -692,7 +691,7 @@ class EffectBuilder:
                     counterparts=rows[0].counterparts.union(*(row.counterparts for row in rows)),
                     takers=takers,
                     place=max(row.place for row in rows),
-                    example=example or rows[0].example,
+                    example=rows[self._space.most_usual(row.example for row in rows)].example,
                 )
         return None
 
