@@ -64,6 +64,89 @@ def test_a_changed_endpoint_gives_exact_effects(block: int) -> None:
     assert min(kinds[True], kinds[False]) > SIZE / 10, kinds
 
 
+HAS_B = attribute(INTENT, "contains", "b")
+BEGINS_WITH_AB = attribute(INTENT, "startsWith", "ab")
+HAS_AB = attribute(INTENT, "contains", "ab")
+NOT_AB = attribute(INTENT, "notIn", ["true", "ab", ""])
+U_OR_V = attribute(INTENT, "in", ["u", "v"])
+UNLESS_B = rule("k0", 4, [attribute(INTENT, "notEndsWith", "b")], "B")
+
+
+def all_others(priority: float) -> Json:
+    return rule("rest", priority, [], "B")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(
+            Behind([rule("k1", 3, [NOT_AB], "A"), all_others(4)], FallbackPolicy("b", 0.7)),
+            Behind([rule("k1", 3, [NOT_AB], "A"), all_others(1)], FallbackPolicy()),
+            id="a rule that is earlier only behind the new fallback",
+        ),
+        pytest.param(
+            Behind(
+                [rule("k2", 3, [HAS_B], "B"), rule("k3", 1, [BEGINS_WITH_AB], "C"), all_others(3)],
+                FallbackPolicy("ab", 0.5),
+            ),
+            Behind(
+                [rule("k2", 3, [HAS_B], "B"), rule("k3", 3, [BEGINS_WITH_AB], "C"), all_others(1)],
+                FallbackPolicy(),
+            ),
+            id="a rule that is earlier than today's place of one that moves up",
+        ),
+        pytest.param(
+            Behind(
+                [
+                    rule("k1", 5, [attribute(CONFIDENCE, "notEquals", 0.95)], "C"),
+                    rule("k3", 4, [attribute(INTENT, "notIn", [""])], "C"),
+                ],
+                FallbackPolicy("none", 0.95, frozenset({"x"})),
+            ),
+            Behind(
+                [rule("k1", 4, [attribute(CONFIDENCE, "lessThanOrEqual", 0.7)], "B")],
+                FallbackPolicy("ab"),
+            ),
+            id="a row of conversations without an intent and of those with an unknown one",
+        ),
+        pytest.param(
+            Behind([UNLESS_B, rule("k1", 1, [HAS_AB], "A")], FallbackPolicy("b")),
+            Behind(
+                [UNLESS_B, rule("k1", 1, [HAS_AB], "A")],
+                FallbackPolicy(known_intents=frozenset({"ab"})),
+            ),
+            id="a known intent that no rule names fits the patterns of a region",
+        ),
+        pytest.param(
+            Behind(
+                [UNLESS_B, rule("k1", 1, [HAS_AB], "A"), rule("k2", 2, [U_OR_V], "C")],
+                FallbackPolicy("b"),
+            ),
+            Behind(
+                [UNLESS_B, rule("k1", 1, [HAS_AB], "A"), rule("k2", 2, [U_OR_V], "C")],
+                FallbackPolicy(known_intents=frozenset({"xab"})),
+            ),
+            id="the same beside rules that name intents",
+        ),
+    ],
+)
+def test_rare_changes_give_exact_effects(before: Behind, after: Behind) -> None:
+    """The fallback changes, and the rules too or not: what the random pairs have rarely."""
+    EventDifference(before, after, "lowest-first").check(document(before, after))
+
+
+def test_a_rule_that_is_earlier_behind_the_new_fallback_is_one_of_both_lists() -> None:
+    """It comes after the row's rule in the new list: so `after` alone would be wrong."""
+    kept = rule("k1", 3, [NOT_AB], "A")
+    before = Behind([kept, all_others(4)], FallbackPolicy("b", 0.7))
+    after = Behind([kept, all_others(1)], FallbackPolicy())
+    found = document(before, after)
+    rows = [row for effect in found["effects"] for row in effect["rows"]]
+    (earlier,) = next(row["earlier"] for row in rows if row["kind"] == "fallback")
+    named = found["rules"][earlier]
+    assert ("k1", "both") == (named["id"], named["when"])
+
+
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_rules_behind_one_endpoint_give_exact_effects(block: int) -> None:
     """The same endpoint before and after a change of rules, lowest or highest priority first."""

@@ -131,6 +131,7 @@ class _Cause(NamedTuple):
 
 
 _NO_RULE: Final = -1
+_MIDDLE: Final = 2  # of the lists of `_RuleBook`, the old one behind the new fallback
 
 
 class _RankedRules(NamedTuple):
@@ -159,6 +160,7 @@ class _RuleBook:
                 if entry is not None:
                     self._edit_of[id(entry)] = number
         self._number_of: dict[Hashable, int] = {}
+        self._earlier_in_middle: set[int] = set()
         self._numbers: dict[tuple[int, int], int] = {}
 
     def edit_of(self, entry: RoutingEntry | None) -> int | None:
@@ -196,7 +198,8 @@ class _RuleBook:
         if number not in self._named:
             entry = self.rules[number].entry
             old, new = (self._has(entries, entry) for entries in self._entries_by_identity)
-            when: When = "both" if old and new else "after" if new else "before"
+            is_before = old or number in self._earlier_in_middle
+            when: When = "both" if is_before and new else "after" if new else "before"
             self._named[number] = NamedRule(entry, when)
         return self._named[number]
 
@@ -242,7 +245,16 @@ class _RuleBook:
         return [group_pairs((self._identity(entry), entry) for entry in slices.entries) for slices in self._lists[:2]]
 
     def overlapping_before(self, side: int, rank: int, box: Box) -> set[int]:
-        """Return the numbers of the rules of a list before a rank that match a conversation of a box."""
+        """Return the numbers of the rules of a list before a rank that match a part of a box.
+
+        Those of the old list behind the new fallback are named as rules of the old list.
+        """
+        found = self._find_overlapping_before(side, rank, box)
+        if side == _MIDDLE:
+            self._earlier_in_middle |= found
+        return found
+
+    def _find_overlapping_before(self, side: int, rank: int, box: Box) -> set[int]:
         slices = self._lists[side]
         values = box.get(self._space.pivot)
         if values is None or values[0] & REST or values[0].bit_count() > MAX_NARROW_VALUES:
@@ -485,7 +497,7 @@ class EffectBuilder:
         box, example = self._box_of(pair), self._example_of(pair, middle)
         places = list(zip((0, 1), pair, strict=True))
         if middle is not None and self._middle is not None:
-            places.append((2, middle[0]))
+            places.append((_MIDDLE, middle[0]))
             if middle[0] < len(self._middle.boxes):
                 extent = self._space.box(self._middle.boxes[middle[0]])
                 box = intersect_box(box, tuple(extent.items())) or {}
@@ -671,7 +683,6 @@ class EffectBuilder:
         takers = frozenset[int]().union(*(row.takers for row in rows))
         if len(rows) * len(every) > _MAX_CHECKS:
             return None
-        example = next((row.example for row in rows if not self._space.lacks_usual_value(row.example)), None)
         for earlier in dict.fromkeys((every - takers, every)):
             is_exact = all(self._keeps(row, earlier) for row in rows)
             if is_exact and all(self._adds_nothing(row, earlier, rows) for row in rows):
@@ -683,7 +694,7 @@ class EffectBuilder:
                     counterparts=rows[0].counterparts.union(*(row.counterparts for row in rows)),
                     takers=takers,
                     place=max(row.place for row in rows),
-                    example=example or rows[0].example,
+                    example=rows[self._space.most_usual(row.example for row in rows)].example,
                 )
         return None
 

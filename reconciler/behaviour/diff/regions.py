@@ -115,7 +115,7 @@ def _merge_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> 
     box = {**group[0].box, attribute: (atoms, yes, no)}
     if box[attribute] == every:  # like a region without this attribute
         del box[attribute]
-    first = next((draft for draft in group if not space.lacks_usual_value(draft.example)), group[0])
+    first = group[space.most_usual(draft.example for draft in group)]
     others = [draft for draft in group if draft is not first]
     return replace(first, box=box, rules=[pair for draft in (first, *others) for pair in draft.rules])
 

@@ -4,13 +4,13 @@ The walks find any conversation of a pair, often one without an intent, or with 
 there most rules leave one free.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.diff.winners import RankPair, WinnerPairs
-from reconciler.behaviour.space.boxes import Box
-from reconciler.behaviour.space.domain import REST, ValueSet
+from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
+from reconciler.behaviour.space.domain import REST, ValueSet, usual_part
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
 
@@ -29,7 +29,11 @@ class PairExample(NamedTuple):
     box: Box
 
 
-Places = Mapping[int, int]  # by attribute, the position of the part among those that an example prefers
+class _UsualValue(NamedTuple):
+    """The values of an attribute that an example has one of, and that example."""
+
+    values: ValueSet
+    example: PairExample
 
 
 class UsualExamples:
@@ -47,56 +51,80 @@ class UsualExamples:
         chosen = PairExample(group[0], example)
         if not self._space.lacks_usual_value(example):
             return chosen
-        fixed: dict[int, int] = {}
+        fixed: Box = {}
         for number in self._space.usual_domains:
-            domain = self._space.domains[number]
-            for place in range(len(domain.usual_parts)):
-                if domain.is_usual(self._part(chosen.box, number), place):
-                    fixed[number] = place
-                    break
-                found = self._find(group, {**fixed, number: place})
-                if found is not None and domain.is_usual(self._part(found.box, number), place):
-                    chosen = found
-                    fixed[number] = place
-                    break
+            found = self._with_usual_value(group, chosen, fixed, number)
+            if found is not None:
+                fixed[number] = found.values
+                chosen = found.example
         return chosen
 
-    def _part(self, box: Box, number: int) -> ValueSet:
-        return box.get(number, self._space.domains[number].all)
+    def _with_usual_value(
+        self, group: Sequence[RankPair], chosen: PairExample, fixed: Box, number: int
+    ) -> _UsualValue | None:
+        """Return the example with the most usual value of an attribute that fits; None: none fits.
 
-    def _find(self, group: Sequence[RankPair], places: Places) -> PairExample | None:
-        """Return a box of one of the pairs in which attributes have the parts at these places; None without one."""
-        space = self._space
-        slices = self._slices(places)
-        others = {number: place for number, place in places.items() if number != space.pivot}
-        for pair in group:
-            for atom in slices:
-                is_rest = atom == UNNAMED_SLICE
-                shapes = [space.usual_shapes[number][place] for number, place in others.items()]
-                further = [shape.rest if is_rest else shape.ordinary for shape in shapes]
-                box = self._find_box(pair, atom, further)
-                if box is not None:
-                    return PairExample(pair, box)
+        It is the chosen one if that has the value; in another one, `fixed` still holds.
+        """
+        domain = self._space.domains[number]
+        here = chosen.box.get(number, domain.all)
+        if domain.usual_level(here) == 0:
+            most_usual = domain.usual_levels[0]
+            return _UsualValue(usual_part(most_usual, here) or most_usual[0], chosen)
+        for level in domain.usual_levels:
+            own_values = usual_part(level, here)
+            if own_values is not None:
+                return _UsualValue(own_values, chosen)
+            for values in level:
+                found = self._find(group, {**fixed, number: values})
+                if found is not None:
+                    return _UsualValue(values, found)
         return None
 
-    def _slices(self, places: Places) -> Sequence[int]:
-        """Return the slices of the pivot's part: named values first, then the texts that no rule names."""
+    def _find(self, group: Sequence[RankPair], fixed: Box) -> PairExample | None:
+        """Return a box of one of the pairs with the values `fixed`; None without one."""
+        for pair in group:
+            common = self._pairs.common_box(pair)
+            box = None if common is None else intersect_box(common, tuple(fixed.items()))
+            for atom in self._atoms(box, fixed) if box is not None else ():
+                found = self._find_box(pair, atom, self._parts(atom, fixed))
+                if found is not None:
+                    return PairExample(pair, found)
+        return None
+
+    def _atoms(self, box: Box, fixed: Box) -> Iterator[int]:
+        """Yield the slices of a box, unnamed texts last if the pivot is fixed, otherwise first."""
         space = self._space
         if space.pivot < 0:  # without a pivot all slices are alike
-            return (UNNAMED_SLICE,)
-        domain = space.pivot_domain
-        part = domain.usual_parts[places[space.pivot]] if space.pivot in places else domain.all
-        unnamed = (UNNAMED_SLICE,) if part[0] & REST else ()
-        named = tuple(bits(part[0] & ~REST))
-        return (*named, *unnamed) if space.pivot in places else (*unnamed, *named)
+            yield UNNAMED_SLICE
+            return
+        atoms = box.get(space.pivot, space.pivot_domain.all)[0]
+        named = atoms & ~REST
+        is_fixed = space.pivot in fixed
+        if atoms & REST and not is_fixed:
+            yield UNNAMED_SLICE
+        yield from bits(named)
+        if atoms & REST and is_fixed:
+            yield UNNAMED_SLICE
 
-    def _find_box(self, pair: RankPair, atom: int, further: Sequence[int]) -> Box | None:
-        """Return a box of a pair in a slice and in further shapes; None without one, or without enough work."""
+    def _parts(self, atom: int, fixed: Box) -> Shape:
+        """Return the fixed values that a slice leaves open.
+
+        Of the pivot these are the patterns, in the slice of unnamed texts.
+        """
+        pivot = self._space.pivot
+        parts: Box = {number: values for number, values in fixed.items() if number != pivot}
+        if atom == UNNAMED_SLICE and pivot in fixed:
+            yes, no = fixed[pivot][1:]
+            if yes or no:
+                parts[pivot] = (REST, yes, no)
+        return tuple(parts.items())
+
+    def _find_box(self, pair: RankPair, atom: int, parts: Shape) -> Box | None:
+        """Return a box of a pair in a slice with these values; None without one or enough work."""
         pairs = self._pairs
-        before, after = pair
-        if not (pairs.old.holds(atom, before) and pairs.new.holds(atom, after)):
-            return None
-        heads, mask = (*pairs.shapes_of(pair, atom), *further), pairs.mask_before(pair, atom)
+        heads: tuple[int, ...] = pairs.shapes_of(pair, atom)
+        mask = pairs.mask_before(pair, atom)
         if self._further is not None:
             slices, rank = self._further
             if not slices.holds(atom, rank):
@@ -105,6 +133,6 @@ class UsualExamples:
             mask |= slices.mask_before(atom, rank)
         try:
             self._space.budget.spend()
-            return pairs.new.find_free_box(atom, heads, mask)
+            return pairs.new.find_free_box(atom, heads, mask, parts)
         except UndecidedError:
             return None

@@ -154,9 +154,14 @@ class Shapes:
         except UndecidedError:
             return True
 
-    def find_free_box_in_all(self, heads: Iterable[int], blockers: int) -> Box | None:
-        """Return `find_free_box` of any number of shapes."""
-        box: Box | None = {}
+    def find_free_box_in_all(
+        self,
+        heads: Iterable[int],
+        blockers: int,
+        parts: Shape = (),
+    ) -> Box | None:
+        """Return `find_free_box` of any number of shapes, with these values of some attributes."""
+        box: Box | None = dict(parts)
         for head in heads:
             self.budget.spend()
             box = None if box is None else intersect_box(box, self.all[head])

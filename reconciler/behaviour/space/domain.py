@@ -26,6 +26,7 @@ ValueSet = tuple[int, int, int]
 MISSING: Final = 1
 REST: Final = 2
 NOTHING: Final[ValueSet] = (0, 0, 0)
+UsualLevel = tuple[ValueSet, ...]  # parts with values that are equally usual
 FIRST_TEXT: Final = 2  # the atom of the first named text
 _MAX_DIGITS: Final = 18
 _MAX_EXACT_INTEGER: Final = 10**15
@@ -266,25 +267,44 @@ class Domain:
         return tuple(text for text in self.usual if text not in self.atom_of)
 
     @cached_property
-    def usual_parts(self) -> Sequence[ValueSet]:
-        """The values that an example has if possible, the most usual first; none if every value is as good."""
+    def usual_levels(self) -> Sequence[UsualLevel]:
+        """The values that an example has if possible, the most usual first.
+
+        None if every value is as good.
+        """
         if self.usual:
-            unnamed = REST if self._usual_unnamed else 0
-            masks = (self._usual_mask, unnamed, self.text_mask)
+            usual = ((self._usual_mask, 0, 0), *self._usual_unnamed_parts)
+            levels: list[UsualLevel] = [usual, ((self.text_mask, 0, 0),)]
         elif self.text_mask and (self._is_numeric or self._is_usually_share):
             shares = self._existing_numbers(0, 1) & self.number_mask if self._is_usually_share else 0
-            masks = (shares, self.number_mask, 0)
+            levels = [((shares, 0, 0),), ((self.number_mask, 0, 0),)]
         else:
             return ()
-        return tuple((mask, 0, 0) for mask in dict.fromkeys(masks) if mask)
+        present = [tuple(part for part in level if part[0]) for level in levels]
+        return tuple(dict.fromkeys(filter(None, present)))
 
-    def is_usual(self, part: ValueSet, place: int) -> bool:
-        """Return whether the example of a part is usual, as those of `usual_parts` up to a place."""
+    @cached_property
+    def _usual_unnamed_parts(self) -> Sequence[ValueSet]:
+        """The unnamed usual texts: those that the same patterns match are one part."""
+        patterns_of = [0] * len(self._usual_unnamed)
+        matches = match_patterns(self._usual_unnamed, self.patterns.all)
+        for number, atoms in enumerate(matches):
+            for place in bits(atoms >> FIRST_TEXT):
+                patterns_of[place] |= 1 << number
+        every = (1 << len(self.patterns.all)) - 1
+        return [(REST, yes, every & ~yes) for yes in dict.fromkeys(patterns_of)]
+
+    def usual_level(self, part: ValueSet) -> int:
+        """Return the place in `usual_levels` of the example of a part.
+
+        It is their number if the example is in none of them.
+        """
         if not self.usual and self.may_be_left_out(part):
-            return True
-        if place < len(self.usual_parts) - 1 and self.usual:
-            return self.usual_value(part) is not None
-        return bool(part[0] & self.usual_parts[place][0])
+            return 0
+        for place, level in enumerate(self.usual_levels):
+            if usual_part(level, part) is not None:
+                return place
+        return len(self.usual_levels)
 
     def may_be_left_out(self, part: ValueSet) -> bool:
         """Return whether a conversation without the attribute is an example of a part with nearly any value."""
@@ -391,6 +411,11 @@ def intersect(first: ValueSet, second: ValueSet) -> ValueSet:
     if yes & no:
         return (atoms & ~REST, 0, 0)
     return (atoms, yes, no)
+
+
+def usual_part(level: UsualLevel, values: ValueSet) -> ValueSet | None:
+    """Return the first part of a level that has one of these values; None if no part has one."""
+    return next((part for part in level if intersect(values, part)[0]), None)
 
 
 def covers(outer: ValueSet, inner: ValueSet) -> bool:

@@ -8,7 +8,7 @@ from sys import maxsize
 from typing import Final
 
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
-from reconciler.behaviour.space.boxes import Box, Shapes
+from reconciler.behaviour.space.boxes import Box, Shape, Shapes
 from reconciler.behaviour.space.domain import REST
 from reconciler.behaviour.space.patterns import bits, union
 from reconciler.behaviour.space.space import Space
@@ -220,11 +220,24 @@ class PivotSlices:
         if self.space.pivot >= 0:  # without a pivot all slices are alike
             yield from bits(box.pivot[0] & ~REST)
 
-    def find_free_box(self, atom: int, heads: Sequence[int], blockers: int) -> Box | None:
-        """Return a box of a slice in two or more shapes that none of the blockers touches. Raises UndecidedError."""
+    def find_free_box(
+        self,
+        atom: int,
+        heads: Sequence[int],
+        blockers: int,
+        parts: Shape = (),
+    ) -> Box | None:
+        """Return a box of a slice in two or more shapes that none of the blockers touches.
+
+        With `parts`, it has these values of some attributes; of the pivot, unnamed texts alone.
+        Raises UndecidedError.
+        """
         first, second, *others = heads
         shapes = self.shapes(atom)
-        box = shapes.find_free_box_in_all(heads, blockers) if others else shapes.find_free_box(first, second, blockers)
+        if others or parts:
+            box = shapes.find_free_box_in_all(heads, blockers, parts)
+        else:
+            box = shapes.find_free_box(first, second, blockers)
         if box is None or atom == UNNAMED_SLICE or self.space.pivot < 0:
             return box
         return {**box, self.space.pivot: (1 << atom, 0, 0)}

@@ -4,7 +4,7 @@ Rules are indexed by the attribute of which they name most values, the pivot; mo
 pivot a rule is only its shape on the other attributes, and few rules have that value at all.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -61,13 +61,6 @@ class CompiledRule(NamedTuple):
     rest: int  # the shape among unnamed texts of the pivot, with the patterns of the pivot; -1 where it has none
 
 
-class UsualShape(NamedTuple):
-    """The numbers of the shape of conversations with a usual value, among the shapes and the rest shapes."""
-
-    ordinary: int
-    rest: int
-
-
 class Example(NamedTuple):
     """A conversation, and assumed truth values of conditions of an unknown kind, by their JSON."""
 
@@ -114,7 +107,6 @@ class Space:
         self.always = self._compile_box(self.pivot_domain.all, ())
         # The box of each rule's conditions; None where they contradict each other:
         self.compiled: Final = {conditions: self._compile(conditions) for conditions in distinct}
-        self.usual_shapes: Final = self._add_usual_shapes()
         others = [domain.all[0].bit_length() for number, domain in enumerate(self.domains) if number != self.pivot]
         patterns = [len(domain.patterns.all) for domain in self.domains]
         self.budget.widen(max(len(self.shapes.all), *others, *patterns, 0))
@@ -151,18 +143,8 @@ class Space:
 
     def _preferring_domains(self) -> tuple[int, ...]:
         """Return the attributes whose examples prefer some values, those that conversations always have first."""
-        preferring = [number for number, domain in enumerate(self.domains) if domain.usual_parts]
+        preferring = [number for number, domain in enumerate(self.domains) if domain.usual_levels]
         return tuple(sorted(preferring, key=lambda number: not self.domains[number].usual))
-
-    def _add_usual_shapes(self) -> Mapping[int, tuple[UsualShape, ...]]:
-        """Add the shapes of conversations with a usual value of an attribute, except the pivot, and return them."""
-        numbers = (number for number in self.usual_domains if number != self.pivot)
-        parts = ((number, self.domains[number].usual_parts) for number in numbers)
-        return {number: tuple(self._add_usual_shape(number, part) for part in usual) for number, usual in parts}
-
-    def _add_usual_shape(self, number: int, part: ValueSet) -> UsualShape:
-        shape = ((number, part),)
-        return UsualShape(self.shapes.add(shape), self.rest_shapes.add(shape))
 
     def _is_literal(self, condition: Condition) -> bool:
         return condition.operator == "equals" and isinstance(condition.value, str) and self.pivot_domain.text_mask != 0
@@ -227,8 +209,26 @@ class Space:
 
     def lacks_usual_value(self, box: Box) -> bool:
         """Return whether the example of a box lacks the most usual value of an attribute."""
-        domains = ((number, self.domains[number]) for number in self.usual_domains)
-        return any(not domain.is_usual(box.get(number, domain.all), 0) for number, domain in domains)
+        return any(self._usual_levels(box))
+
+    def most_usual(self, boxes: Iterable[Box]) -> int:
+        """Return the place of the first box whose example has the most usual values."""
+        best = 0
+        best_levels: tuple[int, ...] | None = None
+        for place, box in enumerate(boxes):
+            levels = tuple(self._usual_levels(box))
+            if not any(levels):
+                return place
+            if best_levels is None or levels < best_levels:
+                best = place
+                best_levels = levels
+        return best
+
+    def _usual_levels(self, box: Box) -> Iterator[int]:
+        """Yield how usual a box's example is in each of `usual_domains`; 0 is the best."""
+        for number in self.usual_domains:
+            domain = self.domains[number]
+            yield domain.usual_level(box.get(number, domain.all))
 
 
 _EMPTY_DOMAIN: Final = Domain("", ())
