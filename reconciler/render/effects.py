@@ -41,7 +41,7 @@ from reconciler.text.escape import join_all, pluralize, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase
 
 OTHERS_UNCHANGED: Final = "Everyone else: no change (proven)."
-FIRST_FITS: Final = "First match wins."
+FIRST_FITS: Final = "First matching line wins."
 UNKNOWN_NOTE: Final = "Not known: the rules overlap in too many ways, and the analysis stopped at its bound for"
 WAITING_NOTE: Final = "The tenant's settings decide whether conversations that already wait are routed again."
 _MAX_FLOWS: Final = 8
