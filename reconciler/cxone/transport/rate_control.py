@@ -1,7 +1,7 @@
 """The rate of one client: the configured one, and after 429s one that the tenant accepts (invariants R21).
 
-After a pause the rate is decreased once: to half, or less far towards the measured rate of accepted calls. Then it grows
-linearly up to the configured rate (AIMD: Chiu and Jain, Computer Networks and ISDN Systems 17, 1989).
+After a pause the rate is decreased once: to half, or less far towards the measured rate of accepted calls. Then it
+grows linearly up to the configured rate (AIMD: Chiu and Jain, Computer Networks and ISDN Systems 17, 1989).
 """
 
 import math
