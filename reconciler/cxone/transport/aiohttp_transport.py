@@ -49,7 +49,11 @@ async def network_transport(
         yield send
 
 
-async def _exchange(session: aiohttp.ClientSession, request: http.ApiRequest, proxy: str | None) -> http.ApiResponse:
+async def _exchange(
+    session: aiohttp.ClientSession,
+    request: http.ApiRequest,
+    proxy: str | None,
+) -> http.ApiResponse:
     """Return the response. Raises the errors of `request.Transport`."""
     _check_line_ends(request)
     try:
@@ -95,7 +99,7 @@ def _failure_text(error: BaseException) -> str:
 
 
 class _CleanConnector(aiohttp.TCPConnector):
-    """Reuses a connection only if it is idle: aiohttp would take unrequested bytes for a response."""
+    """Reuses only an idle connection: aiohttp would take unrequested bytes for a response."""
 
     async def connect(
         self,

@@ -1,7 +1,8 @@
-"""The rate of one client: the configured one, and after 429s one that the tenant accepts (invariants R21).
+"""The rate of one client: the configured one, and after 429s one that the tenant accepts (R21).
 
-After a pause the rate is decreased once: to half, or less far towards the measured rate of accepted calls. Then it
-grows linearly up to the configured rate (AIMD: Chiu and Jain, Computer Networks and ISDN Systems 17, 1989).
+After a pause the rate is decreased once: to half, or less far towards the measured rate of accepted
+calls. Then it grows linearly up to the configured rate (AIMD: Chiu and Jain, Computer Networks and
+ISDN Systems 17, 1989).
 """
 
 import math
@@ -54,7 +55,7 @@ class RateControl:
         self.empty_windows = 0
 
     def on_throttle(self, sent_at: float) -> None:
-        """Record a 429, unless its call was sent before the last pause: that one has had its decrease."""
+        """Record a 429, unless its call was sent before the last pause, which had its decrease."""
         if sent_at >= self._window_start:
             self._refused_at = max(self._refused_at, sent_at)
 
@@ -75,7 +76,7 @@ class RateControl:
         self._first_accepted_at = math.inf
 
     def _measured_rate(self) -> float:
-        """Return a rate a little below the one that the window shows the tenant to accept for long."""
+        """Return a rate a little below the one that the tenant accepted for long in the window."""
         seconds = self._refused_at - self._first_accepted_at
         lasting = self._accepted - _LIKELY_BUCKET
         return lasting / seconds * _LIMIT_SHARE if seconds > 0 else 0.0
