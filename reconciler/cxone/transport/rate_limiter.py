@@ -69,17 +69,20 @@ class RateLimiter:
     ) -> None:
         """`rate` is calls a second; `run_seconds` bounds all calls together."""
         # A tenant that answers only 429 is retried for `patience` seconds, and through four 429s at the least.
-        self._time, self._patience, self.on_wait = time, patience, on_wait
+        self._time = time
+        self._patience = patience
+        self.on_wait = on_wait
         self._rate = RateControl(rate)
         self._next_send_at = -math.inf
         self._paused_until = -math.inf
         self._queue_lock = asyncio.Lock()
-        self._slots = self._free_slots = concurrency
+        self._free_slots = concurrency
         self._slot_released = asyncio.Event()
         self._slot_free_since = -math.inf  # when a slot became free after a time without one
         self._waiting_calls = 0
         self._run_deadline = time.clock() + run_seconds
-        self.requests = self.retries = 0
+        self.requests = 0
+        self.retries = 0
         self.throttled_retries = 0  # retries after a 429, which do not use the budget
         self._throttled_since = math.inf  # start of the current series of 429s
         self.throttled = 0  # number of 429s
