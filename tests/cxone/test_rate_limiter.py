@@ -137,7 +137,7 @@ def test_the_rate_has_a_floor() -> None:
     assert 1.0 <= rate.rate_at(20.0) < 1.5
 
 
-def test_a_pause_after_which_nothing_is_accepted_does_not_decrease_the_rate() -> None:
+def test_a_window_without_an_accepted_call_keeps_the_rate() -> None:
     """The tenant refused every call, at any rate; the pause without a Retry-After grows with such windows."""
     rate = RateControl(50.0)
     for second in range(20):

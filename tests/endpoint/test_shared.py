@@ -89,8 +89,8 @@ def test_a_signed_message_has_one_effect_across_instances(tmp_path: Path) -> Non
     assert 1 == len(writes)
 
 
-def test_a_redis_that_is_killed_and_returns_empty_promises_order_anew(tmp_path: Path) -> None:
-    """Under load: 503 immediately during the outage, nothing else; then it continues, and order holds from then on."""
+def test_a_redis_that_is_killed_and_returns_empty_promises_order_again(tmp_path: Path) -> None:
+    """Under load: only 503 during the outage; afterwards the events are in order again."""
     with shared(tmp_path, "--latency-ms", "10") as (one, server):
         first, second = machines(one, server)
         post(first, conversationId="known", timestamp="2026-02-01T09:00:09Z")
