@@ -112,8 +112,7 @@ def test_a_redis_that_is_killed_and_returns_empty_promises_order_again(tmp_path:
         ]
         repeated = post(first, conversationId="known", timestamp=times[-1])
         states = [line["state"] for line in one.log("machine-0") if line["event"] == "shared"]
-    assert set(callers.statuses) <= {200, 503}
-    assert 100 < callers.statuses.count(503)
+    assert {200, 503} == set(callers.statuses)
     assert ["open", "away", "open"] == states[-3:]
     assert [200] * 3 == [reply.status_code for reply in replies]
     assert [False, True, False] == [reply.json().get("stale", False) for reply in replies]
