@@ -140,6 +140,22 @@ def test_an_unrecorded_write_is_written_again(tmp_path: Path) -> None:
         assert [None, "intent-5", "intent-5"] == asyncio.run(cut(server))
 
 
+def test_a_lock_that_could_not_be_released_is_released_later(tmp_path: Path) -> None:
+    """Redis hung for a moment, and kept its data: the lock does not last for its seven seconds."""
+
+    async def hang(server: RedisServer) -> str | None:
+        async with machine(server) as one, machine(server) as other:
+            async with one.lock("c-1"):
+                server.freeze()
+            await asyncio.sleep(1.2)  # the first attempt fails
+            server.thaw()
+            async with asyncio.timeout(3):
+                return await known(other)
+
+    with redis_server(tmp_path) as server:
+        assert asyncio.run(hang(server)) is None
+
+
 def test_a_lock_has_one_holder_and_is_always_released(tmp_path: Path) -> None:
     """The other one waits; after a failure, a cancellation or a write it gets a lock that would last for an hour."""
 

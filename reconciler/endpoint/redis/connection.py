@@ -90,8 +90,11 @@ class SharedRedis:
         return task
 
     async def close(self) -> None:
-        """Wait for the tasks, and close the connections."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Wait a moment for the tasks, and close the connections."""
+        if self._tasks:
+            _, unfinished = await asyncio.wait(self._tasks, timeout=_TIMEOUT)
+            for task in unfinished:
+                task.cancel()
         await self.client.aclose()
 
 

@@ -9,11 +9,11 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
 from redis.asyncio.lock import Lock
-from redis.exceptions import RedisError
+from redis.exceptions import LockError, RedisError
 
 from reconciler.endpoint.auth import CONFLICT_RESPONSE, IN_PROGRESS_RESPONSE, MESSAGE_ID_SECONDS
 from reconciler.endpoint.conversations import (
@@ -28,6 +28,8 @@ from reconciler.endpoint.messages import EndpointResponse, retry_later
 from reconciler.endpoint.redis.connection import SharedRedis
 
 _LOCK_SECONDS: Final = 7  # lifetime of a lock: a request's deadline, and a reserve
+_RELEASE_ATTEMPTS: Final = 14
+_RELEASE_PAUSE: Final = 0.5  # seconds between two attempts
 _POLL_SECONDS: Final = 0.02  # between two attempts to take a lock, or to read a response
 _EVENT_MILLISECONDS: Final = 3_600_000  # lifetime of a conversation's newest event
 _RECORD_SECONDS: Final = 0.04  # for the write of a late request: less than the margin in app.py
@@ -98,8 +100,16 @@ class RedisLocks:
 
 
 async def _release(lock: Lock, token: bytes) -> None:
-    with suppress(RedisError, OSError):  # the lock expires, or another instance has it
-        await lock.do_release(token)
+    """Release a lock, if need be after an outage, which Redis may survive with its data."""
+    for _ in range(_RELEASE_ATTEMPTS):
+        try:
+            await lock.do_release(token)
+        except LockError:  # it was not given, or it expired
+            return
+        except (RedisError, OSError):
+            await asyncio.sleep(_RELEASE_PAUSE)
+        else:
+            return
 
 
 def _pack(latest: LatestEvent) -> bytes:
