@@ -165,7 +165,7 @@ def bench_start(runs: int) -> None:
 
 
 def bench_transport(runs: int) -> None:
-    """Carry answers of the size of a page of rules: httpx's own transport, httpx on aiohttp, aiohttp alone."""
+    """Carry answers of the size of a page of rules: httpx's own transport, and aiohttp."""
     counts = (100, 1_000)
     with simulated(1_000) as documents:
         (base,) = re.findall(r"http://[\d.]+:\d+", (documents / "environment.yaml").read_text())
@@ -178,13 +178,13 @@ def bench_transport(runs: int) -> None:
                     [sys.executable, str(HERE / "transport.py"), way, url, str(count)]
                 )
                 for count in counts
-                for way in ("httpx", "httpx-aiohttp", "aiohttp")
+                for way in ("httpx", "aiohttp")
             },
         )
     print("calls, 16 at a time, imports and all              CPU s   x")
     for count in counts:
         floor = costs[f"aiohttp {count}"].cpu
-        for way in ("httpx", "httpx-aiohttp", "aiohttp"):
+        for way in ("httpx", "aiohttp"):
             one = costs[f"{way} {count}"]
             print(f"  {count:>5,} calls, {way:<32} {one.cpu:6.2f} {one.cpu / floor:5.1f}")
 

@@ -1,6 +1,6 @@
 """One way of carrying bytes, as a process of its own: GET a URL so often, 16 at a time, and read every answer.
 
-usage: transport.py httpx|httpx-aiohttp|aiohttp URL COUNT
+usage: transport.py httpx|aiohttp URL COUNT
 """
 
 from __future__ import annotations
@@ -16,14 +16,6 @@ async def with_httpx(url: str, count: int) -> None:
     import httpx
 
     async with httpx.AsyncClient(verify=False, trust_env=False) as client:  # noqa: S501 - http to loopback
-        await many(lambda: client.get(url), count)
-
-
-async def with_httpx_aiohttp(url: str, count: int) -> None:
-    import httpx
-    from httpx_aiohttp import AiohttpTransport
-
-    async with httpx.AsyncClient(transport=AiohttpTransport(verify=False), trust_env=False) as client:
         await many(lambda: client.get(url), count)
 
 
@@ -50,7 +42,7 @@ async def many(call: Callable[[], Awaitable[object]], count: int) -> None:
     await asyncio.gather(*(one() for _ in range(count)))
 
 
-WAYS = {"httpx": with_httpx, "httpx-aiohttp": with_httpx_aiohttp, "aiohttp": with_aiohttp}
+WAYS = {"httpx": with_httpx, "aiohttp": with_aiohttp}
 
 if __name__ == "__main__":
     way, address, times = sys.argv[1:]

@@ -4,7 +4,7 @@ import math
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -20,7 +20,7 @@ from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.studio_client import TenantWriter
 from reconciler.cxone.transport.rate_limiter import REAL_TIME, WaitCallback
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
-from reconciler.cxone.transport.tls import load_tls_context, parse_proxy, tls_context_for
+from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.doctor.examination import Probe
 from reconciler.errors import CredentialsError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import Environment
@@ -95,11 +95,10 @@ async def open_context_client(session: Session, deadline: float) -> AsyncIterato
     """Connect with a client that writes contexts, each within `deadline` seconds, without a time limit for the run."""
     tenant = read_tenant_settings(session)
     tenant = replace(tenant, timeout_seconds=min(tenant.timeout_seconds, deadline), run_seconds=math.inf)
-    # Only httpx supports a proxy. Without one, the transport made for the endpoint costs a fifth.
-    carrier = _open_transport if session.simulated or os.environ.get("CXROUTE_PROXY") else _open_direct_transport
-    async with carrier(session, tenant) as carry:
-        path, writer = context_path(session.environment, tenant.profile), choose_writer(session.environment)
-        yield ContextClient(carry, tenant, read_credentials(session), REAL_TIME, path, writer)
+    path = context_path(session.environment, tenant.profile)
+    writer = choose_writer(session.environment)
+    async with _open_transport(session, tenant) as transport:
+        yield ContextClient(transport, tenant, read_credentials(session), REAL_TIME, path, writer)
 
 
 def read_tenant_settings(session: Session) -> TenantSettings:
@@ -143,25 +142,18 @@ def credential_variables(environment: Environment) -> tuple[str, str, str, str]:
 async def _open_transport(
     session: Session, tenant: TenantSettings, access: Access = "write"
 ) -> AsyncIterator[Transport]:
-    from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB, which the endpoint does not need
-
     if session.simulated:
         from reconciler.cli.sandbox import sandbox  # noqa: PLC0415 - imports the simulator
+        from reconciler.cxone.transport.httpx_transport import transport_over  # noqa: PLC0415 - 30 MiB
 
         queues = expected_queues(session.manifests, session.environment.name)
         with sandbox(session.environment, queues, access, session.output.note) as transport:
             yield transport_over(transport)
         return
+    from reconciler.cxone.transport.aiohttp_transport import network_transport  # noqa: PLC0415 - takes 0.2 s
+
     async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), ca_file()) as transport:
-        yield redacted(transport_over(transport))
-
-
-@asynccontextmanager
-async def _open_direct_transport(_session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
-    from reconciler.cxone.transport.fast_transport import Direct  # noqa: PLC0415 - needs the extra `serve`
-
-    with closing(Direct(tls_context_for(tenant, ca_file()))) as direct:
-        yield redacted(direct.carry)
+        yield redacted(transport)
 
 
 def open_rest_http() -> "httpx.Client":

@@ -7,7 +7,7 @@ the garbage collector; packed into bytes, without the common beginning of a resp
 
 import asyncio
 import marshal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
@@ -73,14 +73,6 @@ class ConversationCache:
         packed = own_timestamp, message_id, fields, (response.status, response.outcome, is_usual, body)
         self._young[conversation] = marshal.dumps(packed)
 
-    def latest_events(self) -> Iterator[tuple[str, LatestEvent, float]]:
-        """Return each conversation's newest event and its age in seconds at most; it allows a `store` between two."""
-        for generation, age in ((self._young, 0.0), (self._old, self._clock() - self._young_since)):
-            for conversation in tuple(generation):
-                latest = self.find(conversation)
-                if latest is not None:
-                    yield conversation, latest, age
-
 
 _MAX_WAITING: Final = 16  # requests of one conversation: a flood leaves room for other conversations
 
@@ -105,11 +97,6 @@ class ConversationState:
         """Forget a newest event later than `limit`, which was stored while a clock was wrong."""
         if self.latest is not None and self.latest.order.timestamp > limit:
             self.latest = None
-
-    def merge(self, latest: LatestEvent | None) -> None:
-        """Store the newest event of other instances, unless it is older."""
-        if latest is not None and (self.latest is None or latest.order >= self.latest.order):
-            self.latest = latest
 
     def record_write(self, order: EventOrder, event: Event, response: EndpointResponse) -> None:
         """Store a written event; one without a timestamp is newer than all earlier ones."""
@@ -181,20 +168,6 @@ class ConversationLocks:
         self._states: dict[str, ConversationState] = {}
         self._cache = ConversationCache(clock, limit, seconds)
 
-    def latest_events(self) -> Iterator[tuple[str, LatestEvent, float]]:
-        """Return each conversation's newest event and its age in seconds at most; a locked one may occur twice."""
-        for conversation, state in tuple(self._states.items()):
-            if state.latest is not None:
-                yield conversation, state.latest, 0.0
-        yield from self._cache.latest_events()
-
     def lock(self, conversation: str, limit: Timestamp = END_OF_TIME) -> _ConversationLock:
         """Return the conversation's lock (`LockProvider.lock`)."""
         return _ConversationLock(self._states, self._cache, conversation, limit)
-
-    def merge(self, conversation: str, latest: LatestEvent) -> None:
-        """Store the newest event of other instances."""
-        state = self._states.get(conversation) or ConversationState(self._cache.find(conversation))
-        state.merge(latest)
-        if not state.waiting and state.latest is not None:
-            self._cache.store(conversation, state.latest)

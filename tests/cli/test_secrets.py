@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import html
 import json
@@ -21,8 +22,8 @@ import pytest
 import reconciler.cli.commands.plan
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials, ServerUrl
-from reconciler.cxone.transport.httpx_transport import network_transport, transport_over
-from reconciler.cxone.transport.request import ApiRequest
+from reconciler.cxone.transport.aiohttp_transport import network_transport
+from reconciler.cxone.transport.request import ApiRequest, Transport
 from reconciler.rest.client import RestClient, RestClock
 from tests.hostile.command import Workspace
 from tests.hostile.tenant import HostileTenant, Turn, page, response, serving, whole
@@ -281,12 +282,18 @@ def test_a_plan_with_text_like_a_secret_is_saved(place: Workspace) -> None:
         assert "attributeName" in (place.path / "saved.json").read_text()
 
 
+async def _open(proxy: str) -> tuple[Transport, Any]:
+    """Return a transport through a proxy, and its context manager; it is closed again."""
+    network = network_transport(TENANT, proxy, None)
+    async with network as transport:
+        return transport, network
+
+
 def test_objects_with_secrets_hide_them() -> None:
     """From debuggers and logs: credentials, client, tokens, requests, transport."""
     credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
-    transport = network_transport(TENANT, canary.proxy("127.0.0.1:9"), None)
-    carry = transport_over(transport)
-    client = WritingClient(carry, TENANT, credentials, FakeClock().time)
+    transport, network = asyncio.run(_open(canary.proxy("127.0.0.1:9")))
+    client = WritingClient(transport, TENANT, credentials, FakeClock().time)
     client._login.issued_tokens.append(canary.TOKEN)
     headers = {"Authorization": f"Bearer {canary.TOKEN}"}
     request = ApiRequest("POST", ServerUrl.parse("http://localhost"), "/", headers, f"secret={canary.SECRET}".encode())
@@ -296,7 +303,7 @@ def test_objects_with_secrets_hide_them() -> None:
         client,
         client._login,
         client._login.token,
-        carry,
+        network,
         transport,
         request,
         sent,

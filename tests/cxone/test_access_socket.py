@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.fast_transport import Direct
+from reconciler.cxone.transport.aiohttp_transport import network_transport
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from tests.support import canary_secrets as canary
 from tests.support.bank_workspace import BankWorkspace
@@ -122,22 +121,19 @@ def test_a_busy_issuer_is_retried(place: BankWorkspace) -> None:
         assert 0 == place.run_without_waits("-e", "bank", "plan").code
 
 
-def test_the_fast_transport_logs_in(place: BankWorkspace) -> None:
-    """Documents, token and context on kept connections, without httpx; a refused token is renewed once."""
+def test_the_endpoints_client_logs_in(place: BankWorkspace) -> None:
+    """Documents, token and context on kept connections; a refused token is renewed once."""
     credentials = ClientCredentials(
         client_id=canary.CLIENT, client_secret=canary.SECRET, key_id=canary.KEY, key_secret=canary.KEY_SECRET
     )
 
     async def run(url: str) -> list[Any]:
-        direct = Direct(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
         tenant = replace(TENANT, base_url="", token_url="", issuer=url, run_seconds=1e6)
         path = "/api/v2/interactions/interactions/{conversationId}/context"
-        client = ContextClient(direct.carry, tenant, credentials, REAL_TIME, path)
-        try:
+        async with network_transport(tenant, None, None) as transport:
+            client = ContextClient(transport, tenant, credentials, REAL_TIME, path)
             assert await client.is_ready()
             return [await client.write("c-1", {"a": number}, 5.0) for number in (1, 2)]
-        finally:
-            direct.close()
 
     with place.simulated("--faults", "context:revoke@#1") as url:
         written = asyncio.run(run(url))

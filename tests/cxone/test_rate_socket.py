@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.httpx_transport import network_transport, transport_over
+from reconciler.cxone.transport.aiohttp_transport import network_transport
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Target
@@ -56,7 +56,7 @@ async def create(url: str, told: float) -> list[object]:
     tenant = replace(TENANT, base_url=url, token_url=f"{url}/oauth/token", requests_per_second=told)
     credentials = ClientCredentials(client_id="id", client_secret="secret")
     async with network_transport(tenant, None, None) as transport:
-        client = WritingClient(transport_over(transport), tenant, credentials, REAL_TIME)
+        client = WritingClient(transport, tenant, credentials, REAL_TIME)
         slots = asyncio.Semaphore(16)
 
         async def one(number: int) -> object:

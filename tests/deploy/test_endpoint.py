@@ -92,7 +92,6 @@ def test_the_container_runs_unchanged(tmp_path: Path, tmp_path_factory: pytest.T
     """With the container's command and variables, and files instead of volumes, it is ready and writes events."""
     secrets = tmp_path_factory.mktemp("secrets")
     with redis_server(tmp_path) as server, fleet(tmp_path) as one:
-        server.settle()
         for name, text in {**FILES, "shared": server.url}.items():
             (secrets / name).write_text(f"{text}\n", encoding="utf-8")
         words = [word.replace("/manifests", str(tmp_path / "manifests")) for word in CONTAINER["args"]]
@@ -104,7 +103,7 @@ def test_the_container_runs_unchanged(tmp_path: Path, tmp_path_factory: pytest.T
         ready = _until_ready(url)
         answer = httpx.post(f"{url}/api/route", json=event(), headers={"X-API-Key": KEY}, trust_env=False, verify=PLAIN)
         with server.client() as client:
-            remembered = client.exists("cxroute:prod:c:c-1")
+            remembered = client.exists("cxroute:prod:event:c-1")
     assert ready
     assert 200 == answer.status_code
     assert remembered

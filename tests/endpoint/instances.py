@@ -99,9 +99,8 @@ def fleet(folder: Path, *tenant: str, rate: float = 2000) -> Iterator[Fleet]:
 
 @contextmanager
 def shared(folder: Path, *tenant: str, rate: float = 2000) -> Iterator[tuple[Fleet, RedisServer]]:
-    """Run a tenant and a Redis that instances have joined before."""
+    """Run a tenant and a Redis."""
     with redis_server(folder) as server, fleet(folder, *tenant, rate=rate) as one:
-        server.settle()
         yield one, server
 
 

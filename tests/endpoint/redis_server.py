@@ -7,13 +7,14 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import redis
 
+from reconciler.endpoint.redis.connection import SharedRedis, redis_client
 from tests.support.requirements import skip_or_fail
 
 PREFIX = "cxroute:prod:"
@@ -48,11 +49,6 @@ class RedisServer:
                 return
         raise AssertionError("redis-server does not start")
 
-    def settle(self, database: int = 0) -> None:
-        """Mark it as joined before: no instance waits for the state of another."""
-        with self.client(database) as client:
-            client.set(f"{PREFIX}generation", f"{client.info('server')['run_id']}:before")
-
     def client(self, database: int = 0) -> Any:
         """Return a new client."""
         return redis.Redis(port=self.port, db=database, password=self._password or None)
@@ -86,3 +82,14 @@ def redis_server(folder: Path, password: str = "", certificate: Path | None = No
         yield server
     finally:
         server.kill()
+
+
+@asynccontextmanager
+async def shared_redis(server: RedisServer) -> AsyncIterator[SharedRedis]:
+    """Return what one instance has of it, usable without a heartbeat."""
+    redis = SharedRedis(redis_client(server.url, None), PREFIX.rstrip(":"))
+    redis.is_usable = True
+    try:
+        yield redis
+    finally:
+        await redis.close()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, cast
 
 import pytest
-from redis.asyncio.connection import Connection
+from redis.asyncio import Redis
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import ClientCredentials
@@ -23,8 +25,7 @@ from reconciler.endpoint.event import parse_event as parsed
 from reconciler.endpoint.handler import EventHandler, EventPolicy
 from reconciler.endpoint.messages import EndpointResponse as Answered
 from reconciler.endpoint.metrics import Metrics
-from reconciler.endpoint.redis.connection import RedisConnection
-from reconciler.endpoint.redis.state import RedisState
+from reconciler.endpoint.redis.connection import SharedRedis
 from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds
 from reconciler.errors import AmbiguousWriteError, RateLimitedError
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
@@ -124,45 +125,65 @@ def test_waiting_for_an_equal_message_ends_at_the_deadline() -> None:
     assert (503, 5.0) == run(alone())
 
 
-class Held:
-    """A Redis in which a killed instance holds every id, or which does not respond."""
+class SlowRedis:
+    """A client of a Redis that answers each command after so many seconds, and scripts after one."""
 
-    def __init__(self) -> None:
-        self.told: list[tuple[Any, ...]] = []
+    def __init__(self, seconds: float = 0.0, error: Exception | None = None) -> None:
+        self.seconds = seconds
+        self.error = error
+        self.commands = 0
+        self.scripts = 0
 
-    def new_holder(self) -> str:
-        """Return a name."""
-        return "me"
+    def register_script(self, _text: str) -> Callable[..., Awaitable[int]]:
+        """Return a script that always succeeds, late."""
 
-    def key(self, *parts: str) -> str:
-        """Return a key."""
-        return ":".join(parts)
+        async def script(**_arguments: object) -> int:
+            self.scripts += 1
+            await asyncio.sleep(1)
+            return 1
 
-    async def acquire(self, _script: object, _key: str, *_arguments: object) -> list[Any]:
-        """Wait without a result."""
-        await asyncio.sleep(60)
-        return []
+        return script
 
-    async def given(self, _script: object, _key: str, *_arguments: object) -> list[Any]:
-        """Release a turn without a holder."""
-        return [b"yours", None, None, None]
+    def lock(self, _name: str, **_options: object) -> SlowRedis:
+        """Return a lock that is free."""
+        return self
 
-    def check_usable(self) -> None:
-        """Be there."""
+    async def _answer(self, answer: Any) -> Any:
+        self.commands += 1
+        await asyncio.sleep(self.seconds)
+        if self.error is not None:
+            raise self.error
+        return answer
 
-    async def publish(self, *said: Any) -> bool:
-        """Take note, and answer too late."""
-        self.told.append(said)
-        await asyncio.sleep(1)
-        return True
+    async def acquire(self, **_options: object) -> bool:
+        """Take the lock."""
+        return bool(await self._answer(True))
+
+    async def do_release(self, _token: bytes) -> None:
+        """Release the lock."""
+
+    async def get(self, _key: str) -> None:
+        """Return no value."""
+        await self._answer(None)
+
+    async def set(self, _key: str, _value: bytes, **_options: object) -> None:
+        """Return no value that was there before."""
+        await self._answer(None)
+
+
+def shared(client: SlowRedis) -> SharedRedis:
+    redis = SharedRedis(cast("Redis", client), "cxroute:prod")
+    redis.is_usable = True
+    return redis
 
 
 def test_a_slow_redis_costs_at_most_the_deadline() -> None:
     """Looking up an id ends with the deadline; recording the response waits no longer, and it is sent."""
 
     async def look() -> tuple[int, float, float, int]:
-        loop, held = asyncio.get_running_loop(), Held()
-        ids = RedisMessageIds(cast("RedisState", held), time.monotonic)
+        loop = asyncio.get_running_loop()
+        client = SlowRedis(60)
+        ids = RedisMessageIds(shared(client))
         before = loop.time()
         answer = await ids.claim("m-1", b"d", in_seconds(5))
         assert answer is not None
@@ -172,54 +193,29 @@ def test_a_slow_redis_costs_at_most_the_deadline() -> None:
             await asyncio.sleep(4.9)
             return answer
 
-        held.acquire = held.given  # type: ignore[method-assign]
+        client.seconds = 0
         before = loop.time()
         await run_once(ids, "m-2", b"", in_seconds(5), process)
-        return answer.status, looked, loop.time() - before, len(held.told)
+        return answer.status, looked, loop.time() - before, client.scripts
 
     assert (503, 5.0, 5.0, 1) == run(look())
-
-
-class SilentConnection:
-    """A connection to a Redis that hangs: it takes every command, and answers none."""
-
-    sent = 0
-
-    async def connect(self) -> None:
-        """Be connected."""
-
-    async def disconnect(self, *, nowait: bool) -> None:
-        """Be disconnected."""
-
-    def pack_commands(self, commands: list[Any]) -> list[Any]:
-        """Return the commands."""
-        return commands
-
-    async def send_packed_command(self, commands: list[Any]) -> None:
-        """Count the commands."""
-        self.sent += len(commands)
-
-    async def read_response(self) -> None:
-        """Wait for ever."""
-        await asyncio.Event().wait()
 
 
 def test_only_the_first_request_waits_for_a_redis_that_hangs() -> None:
     """It waits a second; the others are refused at once, and send no command."""
 
     async def ask() -> tuple[list[float], int]:
-        silent, clock = SilentConnection(), asyncio.get_running_loop().time
-        state = RedisState(lambda lost: RedisConnection(lambda: cast("Connection", silent), lost), "cxroute:prod")
-        await state.connection.open()
-        state.is_joined = state.is_usable = True
-        locks, waits = RedisLocks(state, ConversationLocks(clock)), []
+        clock = asyncio.get_running_loop().time
+        client = SlowRedis(1, RedisTimeoutError())
+        locks = RedisLocks(shared(client), ConversationLocks(clock))
+        waits = []
         for number in range(20):
             before = clock()
             with pytest.raises(LockUnavailableError, match="nothing was written"):
                 async with locks.lock(f"c-{number}"):
                     pass
             waits.append(clock() - before)
-        return waits, silent.sent
+        return waits, client.commands
 
     assert ([1.0] + [0.0] * 19, 1) == run(ask())
 
@@ -235,18 +231,17 @@ def test_recording_an_unclear_signal_ends_at_the_deadline() -> None:
             raise AmbiguousWriteError("") from None
 
     async def take() -> tuple[int, bool, int]:
-        held = Held()
-        held.acquire = held.given  # type: ignore[method-assign]
+        client = SlowRedis()
         relay = EventHandler(
             write,
             EventPolicy(),
-            RedisLocks(cast("RedisState", held), ConversationLocks(lambda: 0.0)),
+            RedisLocks(shared(client), ConversationLocks(lambda: 0.0)),
             Metrics(),
             lambda: 1,
         )
         before, end = asyncio.get_running_loop().time(), in_seconds(5)
         answer = await relay.handle(parsed(json.dumps(event()).encode()), "", datetime.now(UTC), end)
-        return answer.status, 5.0 <= asyncio.get_running_loop().time() - before <= 5.05, len(held.told)
+        return answer.status, 5.0 <= asyncio.get_running_loop().time() - before <= 5.05, client.scripts
 
     assert (504, True, 1) == run(take())
 

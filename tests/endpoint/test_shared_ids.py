@@ -1,95 +1,110 @@
-"""Ids of signed messages in a real Redis: an id that expired is not restored."""
+"""Ids of signed messages among instances, in a real Redis: one of them processes a message."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Coroutine
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from reconciler.endpoint.auth import CONFLICT_RESPONSE, MESSAGE_ID_SECONDS
-from reconciler.endpoint.conversations import ConversationLocks
-from reconciler.endpoint.messages import EndpointResponse, success_response
-from reconciler.endpoint.redis.connection import RedisConnection, connection_factory
-from reconciler.endpoint.redis.membership import ClusterMembership, PaceControl
-from reconciler.endpoint.redis.state import RedisState
-from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds
-from tests.endpoint.redis_server import RedisServer, redis_server
-from tests.support.fake_clock import FakeClock
+from reconciler.endpoint.auth import CONFLICT_RESPONSE, IN_PROGRESS_RESPONSE, MESSAGE_ID_SECONDS
+from reconciler.endpoint.messages import EndpointResponse, error_response, success_response
+from reconciler.endpoint.redis.stores import RedisMessageIds
+from tests.endpoint.redis_server import PREFIX, RedisServer, redis_server, shared_redis
 
-OLD = success_response("written", "written", {"id": "old"})
-NEW = success_response("written", "written", {"id": "new"})
-
-
-@asynccontextmanager
-async def instance(server: RedisServer, clock: FakeClock) -> AsyncIterator[RedisMessageIds]:
-    """Join, as a separate process does, with the given clock for the ages of ids."""
-    state = RedisState(lambda broken: RedisConnection(connection_factory(server.url, None), broken), "cxroute:prod")
-    locks, ids = RedisLocks(state, ConversationLocks(clock)), RedisMessageIds(state, clock)
-    membership = ClusterMembership(state, locks, ids, PaceControl(float, float, float), lambda _line: None)
-    running = asyncio.create_task(membership.run())
-    try:
-        async with asyncio.timeout(20):
-            while not state.is_usable:  # noqa: ASYNC110 - there is no event to wait for
-                await asyncio.sleep(0.02)
-        yield ids
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        await membership.leave()
+KEY = f"{PREFIX}message:m-1"
+FIRST = sha256(b"first").digest()
+SECOND = sha256(b"second").digest()
+ANSWER = success_response("written", "written", {"id": "m-1"})
+LATE = error_response(504, "late", "too slow")
+Work = Callable[[RedisMessageIds, RedisMessageIds, RedisServer], Coroutine[Any, Any, object]]
 
 
-async def claim(ids: RedisMessageIds, digest: bytes) -> EndpointResponse | None:
+def among_two(folder: Path, work: Work) -> object:
+    """Return what two instances do."""
+
+    async def run(server: RedisServer) -> object:
+        async with shared_redis(server) as one, shared_redis(server) as other:
+            return await work(RedisMessageIds(one), RedisMessageIds(other), server)
+
+    with redis_server(folder) as server:
+        return asyncio.run(run(server))
+
+
+async def claim(ids: RedisMessageIds, digest: bytes = FIRST, seconds: float = 5) -> EndpointResponse | None:
     """Return the response of message m-1, or None if the caller must process it."""
-    return await ids.claim("m-1", digest, asyncio.get_running_loop().time() + 5)
+    return await ids.claim("m-1", digest, asyncio.get_running_loop().time() + seconds)
 
 
-async def complete_and_lose(ids: RedisMessageIds, clock: FakeClock, age: float, server: RedisServer) -> None:
-    """Complete a message; after some seconds Redis loses it."""
-    assert await claim(ids, b"first") is None
-    await ids.complete("m-1", OLD)
-    clock.wait(age)
-    with server.client() as client:
-        client.delete("cxroute:prod:m:m-1")
+def test_a_repeat_waits_for_the_response_of_the_other_instance(tmp_path: Path) -> None:
+    """Until its deadline; another body is a conflict, before and after the response."""
+
+    async def work(one: RedisMessageIds, other: RedisMessageIds, _server: RedisServer) -> object:
+        assert await claim(one) is None
+        early = [await claim(other, FIRST, 0.1), await claim(other, SECOND)]
+        waiting = asyncio.create_task(claim(other))
+        await asyncio.sleep(0.1)
+        await one.complete("m-1", ANSWER)
+        return [*early, await waiting, await claim(one), await claim(other, SECOND)]
+
+    expected = [IN_PROGRESS_RESPONSE, CONFLICT_RESPONSE, ANSWER, ANSWER, CONFLICT_RESPONSE]
+    assert expected == among_two(tmp_path, work)
 
 
-@pytest.mark.parametrize(
-    ("age", "repeated"), [(MESSAGE_ID_SECONDS - 1, True), (MESSAGE_ID_SECONDS, False), (MESSAGE_ID_SECONDS + 60, False)]
-)
-def test_only_an_id_that_is_valid_is_restored_after_a_loss(tmp_path: Path, age: float, repeated: bool) -> None:  # noqa: FBT001 - a table's column
-    """Redis lost its data. An old message keeps its answer; one that is too old frees its id for another message."""
+@pytest.mark.parametrize("body", [b"", b"{}", b"?" * 17, bytes(range(256)), b"\n\n"])
+def test_any_response_is_stored_unchanged(tmp_path: Path, body: bytes) -> None:
+    """Until the message's own time-stamp is too old."""
+    answer = EndpointResponse(200, "written", body)
 
-    async def lose(server: RedisServer) -> EndpointResponse | None:
-        clock = FakeClock()
-        async with AsyncExitStack() as stack:
-            ids = await stack.enter_async_context(instance(server, clock))
-            other = await stack.enter_async_context(instance(server, clock))
-            await complete_and_lose(ids, clock, age, server)
-            await ids.publish_all()
-            return await claim(other, b"first")
+    async def work(one: RedisMessageIds, other: RedisMessageIds, server: RedisServer) -> object:
+        assert await claim(one) is None
+        await one.complete("m-1", answer)
+        with server.client() as client:
+            assert 0 < MESSAGE_ID_SECONDS - client.pttl(KEY) / 1000 < 5
+        return await claim(other)
 
-    with redis_server(tmp_path) as server:
-        server.settle()
-        assert (OLD if repeated else None) == asyncio.run(lose(server))
+    assert answer == among_two(tmp_path, work)
 
 
-@pytest.mark.parametrize("age", [MESSAGE_ID_SECONDS, MESSAGE_ID_SECONDS + 60])
-def test_an_expired_id_does_not_end_the_claim_of_a_newer_message(tmp_path: Path, age: float) -> None:
-    """Another instance processes a message with this id: a repeat gets its answer, and is not processed again."""
+def test_a_retryable_response_frees_the_id(tmp_path: Path) -> None:
+    """The repeat is processed."""
 
-    async def lose(server: RedisServer) -> list[EndpointResponse | None]:
-        clock = FakeClock()
-        async with AsyncExitStack() as stack:
-            ids = await stack.enter_async_context(instance(server, clock))
-            other = await stack.enter_async_context(instance(server, clock))
-            await complete_and_lose(ids, clock, age, server)
-            assert await claim(other, b"second") is None
-            await ids.publish_all()
-            await other.complete("m-1", NEW)
-            return [await claim(ids, b"second"), await claim(ids, b"first")]
+    async def work(one: RedisMessageIds, other: RedisMessageIds, _server: RedisServer) -> object:
+        assert await claim(one) is None
+        await one.complete("m-1", LATE)
+        return await claim(other)
 
-    with redis_server(tmp_path) as server:
-        server.settle()
-        assert [NEW, CONFLICT_RESPONSE] == asyncio.run(lose(server))
+    assert among_two(tmp_path, work) is None
+
+
+def test_a_dead_instance_frees_its_id_and_a_late_one_replaces_nothing(tmp_path: Path) -> None:
+    """After seven seconds another instance processes the message; the response of that one counts."""
+
+    async def work(one: RedisMessageIds, other: RedisMessageIds, server: RedisServer) -> object:
+        assert await claim(one) is None
+        with server.client() as client:
+            assert 6000 < client.pttl(KEY) <= 7000
+            client.delete(KEY)  # they are over
+        assert await claim(other) is None
+        await one.complete("m-1", LATE)
+        await other.complete("m-1", ANSWER)
+        return await claim(one)
+
+    assert ANSWER == among_two(tmp_path, work)
+
+
+def test_without_redis_no_message_is_processed(tmp_path: Path) -> None:
+    """503 for a claim; a response that cannot be stored is sent nevertheless."""
+
+    async def work(one: RedisMessageIds, other: RedisMessageIds, server: RedisServer) -> object:
+        assert await claim(one) is None
+        server.kill()
+        await one.complete("m-1", ANSWER)
+        refused = await claim(other)
+        assert refused is not None
+        return refused.status, refused.outcome
+
+    assert (503, "shared_away") == among_two(tmp_path, work)

@@ -28,11 +28,7 @@ from reconciler.cxone.context_client import (
 )
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse
-from reconciler.endpoint.conversations import EventOrder, LatestEvent
-from reconciler.endpoint.event import Event, Timestamp, parse_event
 from reconciler.endpoint.handler import EventPolicy
-from reconciler.endpoint.messages import error_response
-from reconciler.endpoint.redis.stores import _pack, _unpack
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -275,20 +271,6 @@ def test_a_repeated_unclear_event_gets_the_same_response_unwritten() -> None:
     assert replies[3].form["stale"] is True
     assert 2 == len(endpoint.upstream.writes)
     assert ["", "", "", ""] == [document.fault(reply) for reply in replies]
-
-
-def test_instances_give_the_same_response_to_an_unclear_event() -> None:
-    """Status, outcome and body are restored from Redis unchanged; a repeat at another instance is not a success."""
-    found = parse_event(json.dumps(posting.EVENT).encode())
-    assert found.timestamp is not None
-    unclear = LatestEvent(EventOrder(found.timestamp, ""), found, error_response(502, "unclear", "unknown"))
-    place, what, body = _pack(unclear)
-    assert unclear == _unpack("c-1", place.encode(), what.encode(), body)
-    old = Event(
-        "c-1", "billing", 0.9, "2026-02-01T09:00:00Z", Timestamp(found.timestamp.seconds, found.timestamp.fraction)
-    )
-    usual = _unpack("c-1", place.encode(), b'["billing", 0.9, "2026-02-01T09:00:00Z"]', b"{}")
-    assert (200, "written", old) == (usual.response.status, usual.response.outcome, usual.event) if usual else False
 
 
 def test_the_test_chat_is_answered_and_counted_and_not_written() -> None:

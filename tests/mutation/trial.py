@@ -24,7 +24,7 @@ _FIRST: Final = 10.0
 """Seconds of tests in the first process of a mutant; most mutants need only this one."""
 _MOST: Final = 60.0
 """Seconds of tests in the second."""
-_PRELOADED: Final = ("aiohttp", "deepdiff", "httpx", "httpx_aiohttp", "jinja2", "pydantic", "rich.console", "yaml")
+_PRELOADED: Final = ("aiohttp", "deepdiff", "httpx", "jinja2", "pydantic", "rich.console", "yaml")
 _STATUS: Final = {0: "survived", 1: "caught", 2: "caught", 4: "caught"}
 """By pytest's exit code: tests fail, cannot be collected, or the module cannot be imported before all tests."""
 _BROKEN: Final = 70

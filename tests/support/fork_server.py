@@ -59,6 +59,7 @@ def main() -> None:
     for command in COMMANDS:
         command_module(command)
     for name in (
+        "reconciler.cxone.transport.aiohttp_transport",
         "reconciler.cxone.transport.httpx_transport",
         "reconciler.forge.github",
         "reconciler.__main__",

@@ -1,4 +1,4 @@
-"""A scripted server on a real socket, the endpoint's own HTTP client, and their event loops."""
+"""A scripted server on a real socket, the network transport, and their event loops."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import gc
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import Any
 
 import pytest
 import uvloop
 
 from reconciler.cxone.settings import ServerUrl
-from reconciler.cxone.transport.fast_transport import Direct
+from reconciler.cxone.transport.aiohttp_transport import network_transport
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import ApiRequest, send_with_timeout
+from reconciler.cxone.transport.request import ApiRequest, Transport, send_with_timeout
+from tests.support.in_process_tenant import TENANT
 
 Script = Callable[[asyncio.StreamWriter], Awaitable[object]]
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -47,11 +47,6 @@ def run(request: pytest.FixtureRequest) -> Run:
     return running
 
 
-@cache
-def _trust() -> ssl.SSLContext:
-    return ssl.create_default_context()
-
-
 class ScriptedServer:
     """A server that handles each request by a script, and its client."""
 
@@ -60,7 +55,7 @@ class ScriptedServer:
         self.connections: list[asyncio.StreamWriter] = []
         self._serving: list[asyncio.Future[None]] = []
         self.requests: list[bytes] = []
-        self.direct = Direct(_trust())
+        self.transport: Transport
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
@@ -85,10 +80,10 @@ class ScriptedServer:
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=tls)
         self.server = ServerUrl("http", "127.0.0.1", server.sockets[0].getsockname()[1], "")
         try:
-            yield self
+            async with network_transport(TENANT, None, None) as self.transport:
+                yield self
         finally:
             server.close()
-            self.direct.close()
             for writer in self.connections:
                 with contextlib.suppress(AttributeError):  # a transport that closed by itself has no loop any more
                     writer.transport.abort()
@@ -98,7 +93,7 @@ class ScriptedServer:
     async def ask(self, seconds: float = 2.0) -> tuple[int, bytes]:
         """Return status and body of a response."""
         request = ApiRequest("POST", self.server, "/x?y=1", {"Accept-Encoding": "gzip"}, b"{}")
-        answer = await send_with_timeout(self.direct.carry, request, seconds, REAL_TIME)
+        answer = await send_with_timeout(self.transport, request, seconds, REAL_TIME)
         return answer.status, answer.content
 
 

@@ -58,19 +58,6 @@ class Outcome:
         return later.count(False) / len(later) if later else 0.0
 
 
-def is_learnable(workload: Workload) -> bool:
-    """Return whether a client that must learn the limit can keep 1.5 times the time of one that knows it.
-
-    A 429 at more than twice the limit shows only that the rate is too high, so each halving costs a pause of about a
-    second, and the rate stays below the limit for a time. A run must be long enough for both.
-    """
-    ratio = workload.told / workload.limit
-    is_refused = ratio > 1 or workload.bucket == 1
-    pauses = max(math.ceil(math.log2(ratio)), 1) if is_refused else 0
-    possible = (workload.calls - workload.bucket) / workload.limit
-    return possible >= 3 * pauses
-
-
 class Limiter(Protocol):
     """What a call needs of a rate limiter."""
 

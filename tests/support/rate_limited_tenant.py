@@ -117,10 +117,8 @@ def lowered_rate(stated: float = 50.0) -> RateControl:
     """Return a rate after half of the requests in a second were accepted, and a wait that ended at second 2."""
     rate = RateControl(stated)
     for number in range(int(stated / 2)):
-        sent_at = 2 * number / stated
-        rate.on_sent(sent_at)
-        rate.on_accepted(sent_at)
-    rate.on_throttle(1.0, 1.0)
-    assert rate.resume_after_pause(2.0)
+        rate.on_accepted(2 * number / stated)
+    rate.on_throttle(1.0)
+    rate.resume_after_pause(2.0)
     assert rate.rate_at(2.0) < stated * 0.6
     return rate

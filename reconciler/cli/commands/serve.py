@@ -188,11 +188,11 @@ def shared_url(option: str | None) -> str:
         return ""
     REDACTOR.add(url)
     with requires_extra("serve", "--shared"):
-        from reconciler.endpoint.redis.connection import connection_factory, split_url  # noqa: PLC0415 - an optional extra
+        from reconciler.endpoint.redis.connection import redis_client, split_url  # noqa: PLC0415 - an optional extra
     password = split_url(url).password
     REDACTOR.add(*([password, unquote(password)] if password else []))
     try:
-        connection_factory(url, None)
+        redis_client(url, None)
     except ValueError as error:
         raise UsageError(f"--shared, or ${_SHARED}: {error}") from None
     if option and password:
@@ -208,37 +208,38 @@ async def open_cluster(url: str, environment: str, client: ContextClient) -> Asy
     if not url:
         yield lambda alone: alone
         return
-    from reconciler.endpoint.redis.connection import RedisConnection, connection_factory  # noqa: PLC0415 - see above
-    from reconciler.endpoint.redis.membership import ClusterMembership, PaceControl  # noqa: PLC0415 - see above
-    from reconciler.endpoint.redis.state import RedisState  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.connection import SharedRedis, redis_client  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.heartbeat import Heartbeat, PaceControl  # noqa: PLC0415 - see above
     from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds  # noqa: PLC0415 - see above
 
-    connect = connection_factory(url, os.environ.get("CXROUTE_CA_FILE"))
-    shared = RedisState(lambda broken: RedisConnection(connect, broken), f"cxroute:{environment}")
-    locks, ids = RedisLocks(shared, ConversationLocks(time.monotonic)), RedisMessageIds(shared, time.monotonic)
+    redis = SharedRedis(redis_client(url, os.environ.get("CXROUTE_CA_FILE")), f"cxroute:{environment}")
+    stores = RedisLocks(redis, ConversationLocks(time.monotonic)), RedisMessageIds(redis)
     limiter = client.rate_limiter
     pace = PaceControl(limiter.set_share, limiter.pause, lambda: limiter.pause_seconds)
-    membership = ClusterMembership(shared, locks, ids, pace, log)
+    heartbeat = Heartbeat(redis, pace, log)
 
     def join(alone: EndpointDependencies) -> EndpointDependencies:
         async def ready() -> bool:
-            return shared.is_usable and await alone.ready()
+            return redis.is_usable and await alone.ready()
 
         def metrics() -> Iterator[str]:
             yield from alone.metrics()
             away = "1 while Redis is unavailable, else 0."
-            yield from metric("cxroute_shared_away", "gauge", away, not shared.is_usable)
+            yield from metric("cxroute_shared_away", "gauge", away, not redis.is_usable)
 
-        share, stores = (lambda: 1 / membership.instances), (locks, ids)
-        return replace(alone, stores=stores, ready=ready, metrics=metrics, limit_share=share)
+        def limit_share() -> float:
+            return 1 / heartbeat.instances
 
-    task = asyncio.create_task(membership.run())
+        return replace(alone, stores=stores, ready=ready, metrics=metrics, limit_share=limit_share)
+
+    task = asyncio.create_task(heartbeat.run())
     try:
         yield join
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await membership.leave()
+        await heartbeat.leave()
+        await redis.close()
 
 
 _KEYS, _SECRETS = "CXROUTE_API_KEYS", "CXROUTE_WEBHOOK_SECRETS"

@@ -1,6 +1,6 @@
 """Limits of one client: calls a second, concurrent calls, pauses for Retry-After, and retries (invariants R21).
 
-The calls are spaced by a token bucket (GCRA, ITU-T I.371); `rate_control` sets its rate.
+The calls are spaced by a token bucket (GCRA, ITU-T I.371), whose rate `rate_control` sets.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ _BASE_RETRY_BUDGET: Final = 20
 _FIRST_BACKOFF: Final = 0.5
 _SHORTEST_GUESS: Final = 0.2  # seconds of a pause without a Retry-After: a tenant needs some time for the next permit
 _MAX_RETRY_AFTER: Final = 86_400.0
-_MAX_CATCH_UP: Final = 8  # late calls that may be sent in a burst; a tenant likely accepts ten
+_MAX_CATCH_UP: Final = 5  # late calls that may be sent in a burst; a tenant likely accepts ten
 _TIMER_TOLERANCE: Final = 1e-6  # seconds: timers may fire too early
 
 
@@ -69,16 +69,20 @@ class RateLimiter:
     ) -> None:
         """`rate` is calls a second; `run_seconds` bounds all calls together."""
         # A tenant that answers only 429 is retried for `patience` seconds, and through four 429s at the least.
-        self._time, self._patience, self.on_wait = time, patience, on_wait
+        self._time = time
+        self._patience = patience
+        self.on_wait = on_wait
         self._rate = RateControl(rate)
-        self._next_send_at = self._paused_until = self._resumed_at = -math.inf
+        self._next_send_at = -math.inf
+        self._paused_until = -math.inf
         self._queue_lock = asyncio.Lock()
-        self._slots = self._free_slots = concurrency
+        self._free_slots = concurrency
         self._slot_released = asyncio.Event()
         self._slot_free_since = -math.inf  # when a slot became free after a time without one
         self._waiting_calls = 0
         self._run_deadline = time.clock() + run_seconds
-        self.requests = self.retries = 0
+        self.requests = 0
+        self.retries = 0
         self.throttled_retries = 0  # retries after a 429, which do not use the budget
         self._throttled_since = math.inf  # start of the current series of 429s
         self.throttled = 0  # number of 429s
@@ -135,23 +139,14 @@ class RateLimiter:
         return now
 
     def _schedule_next(self, arrived_at: float, now: float) -> None:
+        """Reserve the permit of a call that is sent now."""
         # By absolute deadlines (GCRA). Calls that waited may follow in a short burst after a late timer, but not after
-        # an idle time: the rest of the tenant's bucket is reserved for jitter and wrong guesses.
-        resumed = self._rate.resume_after_pause(now)
+        # an idle time or a pause: the rest of the tenant's bucket is reserved for jitter and wrong guesses.
+        self._rate.resume_after_pause(now)
         interval = 1.0 / self._rate.rate_at(now)
-        if resumed:
-            at_once = min(self._rate.burst, self._catch_up_calls)
-            self._next_send_at = now - at_once * interval
-            self._resumed_at = now
-        is_only_call = self._free_slots == self._slots - 1
-        if is_only_call:
-            self._rate.on_idle(arrived_at - self._next_send_at, now)
-        if arrived_at > self._resumed_at:
-            self._next_send_at = max(self._next_send_at, arrived_at)
-        late_calls = min(self._catch_up_calls, self._rate.late_calls)
-        earliest = now - late_calls * interval
-        self._next_send_at = max(self._next_send_at, earliest) + interval
-        self._rate.on_sent(now)
+        earliest = now - self._catch_up_calls * interval
+        due_at = max(self._next_send_at, self._paused_until, arrived_at, earliest)
+        self._next_send_at = due_at + interval
 
     def on_accepted(self, sent_at: float) -> None:
         """Record an accepted call."""
@@ -162,7 +157,7 @@ class RateLimiter:
         """Record a 429 and its Retry-After: every call of this client waits, and is slower from then on."""
         self.throttled += 1
         self._throttled_since = min(self._throttled_since, self._time.clock())
-        self._rate.on_throttle(sent_at, self._time.clock())
+        self._rate.on_throttle(sent_at)
         guess = max(self.backoff(max(self._rate.empty_windows, 1)), _SHORTEST_GUESS)
         seconds = self._parse_retry_after(header) or guess
         self.pause(seconds)

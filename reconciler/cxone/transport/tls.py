@@ -1,4 +1,4 @@
-"""TLS trust and the proxy of a client. Importing it loads neither httpx nor aiohttp."""
+"""TLS trust and the proxy of a client. Importing it loads no HTTP client."""
 
 import ssl
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def parse_proxy(url: str) -> "httpx.Proxy":
     """Parse the proxy's URL. Raises UsageError, which does not repeat it: it may hold a password."""
-    import httpx  # noqa: PLC0415 - the endpoint does without, except for a proxy
+    import httpx  # noqa: PLC0415 - only a proxy needs it
 
     try:
         proxy = httpx.Proxy(url)

@@ -1,102 +1,101 @@
-"""One connection to Redis, which sends the commands of one turn of the loop together.
-
-A single command costs more here than twenty cost Redis. The connection does not reopen itself: after a restart Redis
-may have lost everything, and the caller must know.
-"""
+"""The client of the Redis that several instances share, and whether Redis is usable."""
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
+from typing import Any, Final, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from redis.asyncio.connection import Connection, SSLConnection
+from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
+from reconciler.endpoint.conversations import LockUnavailableError
 from reconciler.text.files import read_certificates
 from reconciler.text.hosts import LAST_PORT
 
-_TIMEOUT: Final = 1.0  # seconds for a connection, and for a batch of responses
+Result = TypeVar("Result")
+
+_TIMEOUT: Final = 1.0  # seconds for a connection, and for a response
+_MAX_CONNECTIONS: Final = 32
 _DEFAULT_PORT: Final = 6379
+# KEYS: a key. ARGV: its expected value, empty for none; its new value; its life in milliseconds.
+_COMPARE_AND_SET: Final = """
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+"""
 
-Argument = str | bytes | int
-Command = tuple[Argument, ...]
 
+class SharedRedis:
+    """The Redis of all instances. All keys begin with `prefix`."""
 
-class RedisUnavailableError(Exception):
-    """The connection is closed, or Redis refused; the command may be done. The text is one harmless word."""
+    def __init__(self, client: Redis, prefix: str) -> None:
+        self.client = client
+        self._prefix = prefix
+        self._compare_and_set = client.register_script(_COMPARE_AND_SET)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.is_usable = False
+        self.reason = "NotConnected"
+        self.lost_event = asyncio.Event()
 
+    def key(self, *parts: str) -> str:
+        """Return a key's name in Redis."""
+        return ":".join((self._prefix, *parts))
 
-class RedisConnection:
-    """The connection and its queue. `on_lost` gets the reason of a lost connection in one word."""
+    def mark_lost(self, reason: str) -> None:
+        """Mark Redis as unusable until a heartbeat succeeds."""
+        self.is_usable = False
+        self.reason = reason
+        self.lost_event.set()
 
-    def __init__(self, new_connection: Callable[[], Connection], on_lost: Callable[[str], object]) -> None:
-        self._new_connection, self._on_lost = new_connection, on_lost
-        self._connection: Connection | None = None
-        self._queued_commands: list[tuple[Command, asyncio.Future[Any]]] = []
-        self._send_task: asyncio.Task[None] | None = None
+    def check_usable(self) -> None:
+        """Raise LockUnavailableError while Redis is unusable, without a wait for a time-out."""
+        if not self.is_usable:
+            raise LockUnavailableError("Redis is unavailable; nothing was written", "shared_away")
 
-    async def open(self) -> None:
-        """Close the connection and open a new one. Raises RedisUnavailableError."""
-        await self.close()
-        if self._send_task is not None:
-            await asyncio.wait({self._send_task})  # it fails the commands of the old connection
+    async def call(self, command: Awaitable[Result]) -> Result:
+        """Return the response to a command. Raises LockUnavailableError."""
         try:
-            connection = self._new_connection()
-            async with asyncio.timeout(_TIMEOUT):
-                await connection.connect()  # type: ignore[no-untyped-call]
-        except (RedisError, OSError, TimeoutError) as error:
-            raise RedisUnavailableError(type(error).__name__) from None
-        self._connection = connection
+            return await command
+        except (RedisError, OSError) as error:
+            self.mark_lost(type(error).__name__)
+            text = "Redis did not respond; nothing was written"
+            raise LockUnavailableError(text, "shared_away") from error
+
+    async def get(self, key: str) -> bytes:
+        """Return a key's value; empty without one. Raises LockUnavailableError."""
+        value: Any = await self.call(self.client.get(key))
+        return value or b""
+
+    async def compare_and_set(
+        self,
+        key: str,
+        expected: bytes,
+        value: bytes,
+        milliseconds: int,
+    ) -> bool:
+        """Set a key if it still has the expected value; return whether it is set."""
+        arguments: tuple[bytes | int, ...] = (expected, value, milliseconds)
+        with suppress(LockUnavailableError):
+            return bool(await self.call(self._compare_and_set(keys=[key], args=arguments)))
+        return False
+
+    def in_background(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        """Return a task that continues after its caller was cancelled."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     async def close(self) -> None:
-        """Close the connection."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(RedisError, OSError):
-                await connection.disconnect(nowait=True)
-            await asyncio.sleep(0)  # the loop closes the transport in its next turn, perhaps its last
-
-    async def call(self, *command: Argument) -> Any:  # noqa: ANN401 - any response of Redis
-        """Return Redis' response to a command. Raises RedisUnavailableError."""
-        if self._connection is None:
-            raise RedisUnavailableError("NotConnected")
-        future = asyncio.get_running_loop().create_future()
-        self._queued_commands.append((command, future))
-        if self._send_task is None:
-            self._send_task = asyncio.create_task(self._send())
-        return await future
-
-    async def _send(self) -> None:
-        """Send the queued commands in batches; commands during a batch form the next one."""
-        batch: list[tuple[Command, asyncio.Future[Any]]] = []
-        try:
-            while self._queued_commands and self._connection is not None:
-                batch, self._queued_commands = self._queued_commands, []
-                async with asyncio.timeout(_TIMEOUT):
-                    await self._exchange(self._connection, batch)
-        except Exception as error:  # noqa: BLE001 - a connection that is closed while it is read fails in many ways
-            await self.close()
-            self._on_lost(type(error).__name__)
-        finally:
-            queued, self._queued_commands, self._send_task = self._queued_commands, [], None
-            for _, future in (*batch, *queued):
-                if not future.done():
-                    future.set_exception(RedisUnavailableError("NotConnected"))
-
-    async def _exchange(self, connection: Connection, batch: Sequence[tuple[Command, asyncio.Future[Any]]]) -> None:
-        await connection.send_packed_command(connection.pack_commands([command for command, _ in batch]))
-        for _, future in batch:
-            try:
-                response = await connection.read_response()
-            except ResponseError as error:
-                if not future.done():
-                    future.set_exception(RedisUnavailableError(str(error).partition(" ")[0][:20]))
-            else:
-                if not future.done():
-                    future.set_result(response)
+        """Wait a moment for the tasks, and close the connections."""
+        if self._tasks:
+            _, unfinished = await asyncio.wait(self._tasks, timeout=_TIMEOUT)
+            for task in unfinished:
+                task.cancel()
+        await self.client.aclose()
 
 
 def split_url(url: str) -> SplitResult:
@@ -107,8 +106,8 @@ def split_url(url: str) -> SplitResult:
         return urlsplit("")
 
 
-def connection_factory(url: str, ca_file: str | None) -> Callable[[], Connection]:
-    """Return a factory of connections to a redis:// or rediss:// URL. Raises ValueError, without the URL."""
+def redis_client(url: str, ca_file: str | None) -> Redis:
+    """Return a client of a redis:// or rediss:// URL. Raises ValueError, without the URL."""
     parts = split_url(url)
     try:
         port = parts.port
@@ -121,11 +120,21 @@ def connection_factory(url: str, ca_file: str | None) -> Callable[[], Connection
     database = parts.path.strip("/") or "0"
     if not (database.isascii() and database.isdigit()):
         raise ValueError("the database must be a number, such as /0")
-    user, password = (unquote(text) if text else None for text in (parts.username, parts.password))
-    options: dict[str, Any] = {"host": parts.hostname, "port": port or _DEFAULT_PORT, "db": int(database)}
-    options |= {"username": user, "password": password, "protocol": 2, "retry": Retry(NoBackoff(), 0)}
-    options |= {"socket_timeout": None, "socket_connect_timeout": _TIMEOUT}  # each batch has a timeout
-    if parts.scheme == "redis":
-        return lambda: Connection(**options)
-    options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": True}
-    return lambda: SSLConnection(**options, ssl_ca_data=read_certificates(ca_file) if ca_file else None)
+    options: dict[str, Any] = {
+        "host": parts.hostname,
+        "port": port or _DEFAULT_PORT,
+        "db": int(database),
+        "username": unquote(parts.username) if parts.username else None,
+        "password": unquote(parts.password) if parts.password else None,
+        "socket_timeout": _TIMEOUT,
+        "socket_connect_timeout": _TIMEOUT,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+    if parts.scheme == "rediss":
+        options["connection_class"] = SSLConnection
+        options["ssl_cert_reqs"] = "required"
+        options["ssl_check_hostname"] = True
+        options["ssl_ca_data"] = read_certificates(ca_file) if ca_file else None
+    pool = BlockingConnectionPool(max_connections=_MAX_CONNECTIONS, timeout=_TIMEOUT, **options)
+    return Redis.from_pool(pool)

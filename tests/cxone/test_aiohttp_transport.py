@@ -18,8 +18,10 @@ from reconciler import errors
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.connect import read_only_transport
 from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.httpx_transport import StrictAiohttpTransport, network_transport, transport_over
+from reconciler.cxone.transport.aiohttp_transport import network_transport
+from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.tls import tls_context_for
 from reconciler.model.live import FetchedRule
 from reconciler.model.rule import Queue
 from tests.support.builders import MARKER, rule, unmanaged
@@ -75,9 +77,7 @@ async def served(script: Script, seconds: float = 2.0) -> AsyncIterator[tuple[Wr
         network_transport(tenant, None, None) as transport,
     ):  # the server waits for the client's connections
         yield (
-            WritingClient(
-                transport_over(transport), tenant, ClientCredentials(client_id="id", client_secret="canary"), quick
-            ),
+            WritingClient(transport, tenant, ClientCredentials(client_id="id", client_secret="canary"), quick),
             asked,
         )
 
@@ -139,7 +139,7 @@ def test_a_failed_connection_is_certain() -> None:
         async with network_transport(tenant, None, None) as transport:
             quick = replace(REAL_TIME, random=lambda: 0.0)
             await WritingClient(
-                transport_over(transport), tenant, ClientCredentials(client_id="id", client_secret="canary"), quick
+                transport, tenant, ClientCredentials(client_id="id", client_secret="canary"), quick
             ).create(rule(), MARKER)
 
     with pytest.raises(errors.UnreachableError, match="cannot be reached"):
@@ -223,16 +223,8 @@ def test_compressed_responses_are_read() -> None:
 def test_tls_is_verified_with_every_spelling_of_the_scheme(scheme: str) -> None:
     """URLs are in manifests, so in pull requests; no URL may disable the check of certificates."""
     tenant = replace(TENANT, base_url=f"{scheme}://localhost", token_url=f"{scheme}://localhost/oauth/token")
-
-    async def run() -> tuple[bool, ssl.VerifyMode]:
-        async with network_transport(tenant, None, None) as transport:
-            assert isinstance(transport, StrictAiohttpTransport)
-            transport.client = transport.get_client()
-            context = transport.client.connector._ssl  # type: ignore[union-attr]
-            assert isinstance(context, ssl.SSLContext)
-            return context.check_hostname, context.verify_mode
-
-    assert (True, ssl.CERT_REQUIRED) == asyncio.run(run())
+    context = tls_context_for(tenant, None)
+    assert (True, ssl.CERT_REQUIRED) == (context.check_hostname, context.verify_mode)
 
 
 def test_a_server_with_an_untrusted_certificate_gets_no_secret() -> None:
@@ -252,9 +244,7 @@ def test_a_server_with_an_untrusted_certificate_gets_no_secret() -> None:
         tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token")
         quick = replace(REAL_TIME, random=lambda: 0.0)
         async with server, network_transport(tenant, None, None) as transport:
-            client = WritingClient(
-                transport_over(transport), tenant, ClientCredentials(client_id="id", client_secret="canary"), quick
-            )
+            client = WritingClient(transport, tenant, ClientCredentials(client_id="id", client_secret="canary"), quick)
             try:
                 await client.rules()
             finally:
@@ -340,6 +330,11 @@ def test_a_reading_client_gets_its_token_with_every_spelling(base: str) -> None:
 )
 def test_an_invalid_proxy_is_reported_without_its_password(proxy: str) -> None:
     """SOCKS would get HTTP requests; an invalid URL would end in a traceback."""
+
+    async def connect() -> None:
+        async with network_transport(TENANT, proxy, None):
+            raise AssertionError
+
     with pytest.raises(errors.UsageError, match="CXROUTE_PROXY") as refused:
-        network_transport(TENANT, proxy, None)
+        asyncio.run(connect())
     assert "canary" not in str(refused.value)
