@@ -67,10 +67,9 @@ class SimulatorApi:
         return response
 
     def update_rule(self, request: http.SimRequest) -> http.SimResponse:
-        """PUT a rule: absent fields are removed, unknown ones stored. PATCH: absent fields stay."""
-        live, sent = self._find_rule(request), http.parse_json_body(request)
-        is_merge = request.method == "PATCH" and isinstance(sent, dict)
-        body = self._validate_rule({**live, **sent} if is_merge else sent)
+        """PUT a rule: absent fields are removed, unknown ones stored."""
+        live = self._find_rule(request)
+        body = self._validate_rule(http.parse_json_body(request))
         if body.get("id", live["id"]) != live["id"]:
             raise http.ApiProblemError(422, http.ApiProblem("differs from the path's", "invalid.value", "id"))
         self._check_etag(request, live)
@@ -90,10 +89,8 @@ class SimulatorApi:
         methods = next((methods for path, methods in _ROUTES.items() if re.fullmatch(path, request.route)), None)
         if methods is None:
             return http.error_response(404, http.ApiProblem("Not found", "not.found"))
-        unused = {"PUT", "PATCH"} - {self.settings.profile.update} if "PATCH" in methods else set()
-        supported = methods.keys() - unused
-        if request.method not in supported:
-            return _wrong_method(supported)
+        if request.method not in methods:
+            return _wrong_method(methods)
         scope, handler = methods[request.method]
         refusal = self._refuse_access(request, scope) if scope else None
         return refusal or handler(self, request)
@@ -192,7 +189,6 @@ _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
     "api/v2/routing/rules/[^/]*": {
         "GET": (_READ, SimulatorApi.read_rule),
         "PUT": (_WRITE, SimulatorApi.update_rule),
-        "PATCH": (_WRITE, SimulatorApi.update_rule),
         "DELETE": (_WRITE, SimulatorApi.delete_rule),
     },
     "api/v2/routing/queues": {"GET": (_READ, _tenant(queues_page))},

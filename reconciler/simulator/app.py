@@ -40,12 +40,12 @@ class Simulator:
         """Answer one request, or follow the server's start and end; at its end, write and close the state."""
         if scope["type"] == "http":
             settings = self.api.settings
-            request = settings.profile.canonical_request(await _read(scope, receive), settings.page_cap)
+            request = await _read(scope, receive)
             self.state.requests.append(request)
             if settings.latency:
                 await settings.sleep(settings.latency)
-            handled = self.api.handle(request) if self._faults is None else self._faults.handle(request, self.api)
-            response = settings.profile.tenant_response(handled, request)
+            faults = self._faults
+            response = faults.handle(request, self.api) if faults else self.api.handle(request)
             if response.delivery in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING):
                 request.status = response.status
                 await _deliver(response, settings, send)

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from reconciler.simulator.profile import TUTORIAL_PROFILE, TenantProfile
 from reconciler.simulator.snippet import SimDialect
 
 SCOPES: Final = frozenset({"routing:read", "routing:write", "interaction:read", "interaction:write"})
@@ -36,7 +35,6 @@ class SimulatorSettings:
     retry_after: Literal["seconds", "date"] = "seconds"
     locks_bind: bool = False  # a script that another user has locked cannot be saved
     studio_dialect: SimDialect = field(default_factory=SimDialect)
-    profile: TenantProfile = TUTORIAL_PROFILE  # names and paging
     clock: Callable[[], float] = time.time  # seconds since 1970
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())

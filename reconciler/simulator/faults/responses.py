@@ -156,7 +156,7 @@ ALTERED_FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
 def _altered(call: FaultCall) -> http.SimResponse:
     field = call.argument or "description"
     body = None
-    if call.request.method in ("POST", "PUT", "PATCH") and resource_of(call.request) in ("rules", "rule"):
+    if call.request.method in ("POST", "PUT") and resource_of(call.request) in ("rules", "rule"):
         with suppress(ValueError):
             body = call.request.json()
     if not isinstance(body, dict):
