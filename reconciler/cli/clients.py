@@ -149,7 +149,7 @@ async def _open_transport(
         from reconciler.cli.sandbox import sandbox  # noqa: PLC0415 - imports the simulator
 
         queues = expected_queues(session.manifests, session.environment.name)
-        with sandbox(session.environment, queues, access, session.output.note) as transport:
+        with sandbox(session.environment, queues, access) as transport:
             yield transport_over(transport)
         return
     async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), ca_file()) as transport:

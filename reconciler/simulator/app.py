@@ -37,7 +37,7 @@ class Simulator:
         self.tokens = self.api.tokens
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Answer one request, or follow the server's start and end; at its end, write and close the state."""
+        """Answer one request, or follow the server's start and end; at its end, close the state."""
         if scope["type"] == "http":
             settings = self.api.settings
             request = await _read(scope, receive)
