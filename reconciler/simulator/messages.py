@@ -117,8 +117,10 @@ def json_response(status: int, value: Json, *headers: tuple[str, str]) -> SimRes
 
 def error_response(status: int, *problems: ApiProblem, headers: Sequence[tuple[str, str]] = ()) -> SimResponse:
     """Return an error in the API's form: `{"errors": [{"message", "errorCode", "field"}]}`."""
-    names, problems = ("message", "errorCode", "field"), problems or (ApiProblem(HTTPStatus(status).phrase),)
-    errors = [{name: text for name, text in zip(names, problem, strict=True) if text} for problem in problems]
+    errors = []
+    for message, code, place in problems or (ApiProblem(HTTPStatus(status).phrase),):
+        texts = {"message": message, "errorCode": code, "field": place}
+        errors.append({name: text for name, text in texts.items() if text})
     return json_response(status, {"errors": errors}, *headers)
 
 

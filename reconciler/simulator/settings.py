@@ -32,7 +32,6 @@ class SimulatorSettings:
     latency: float = 0.0  # delay before a request is processed
     rate: float | None = None  # requests a second, without those for tokens; more get 429. None: no limit.
     burst: int = 10  # number of requests that `rate` allows without a pause
-    retry_after: Literal["seconds", "date"] = "seconds"
     locks_bind: bool = False  # a script that another user has locked cannot be saved
     studio_dialect: SimDialect = field(default_factory=SimDialect)
     clock: Callable[[], float] = time.time  # seconds since 1970
