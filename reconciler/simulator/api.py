@@ -135,15 +135,15 @@ class SimulatorApi:
         self._check_name_free(body["name"], None)
         identity = self.settings.new_id()
         now = format_timestamp(self.settings.clock())
-        rule = {
-            "division": DIVISION,
-            **body,
+        server_fields = {
             "id": identity,
             "version": 1,
             "dateCreated": now,
             "dateModified": now,
             "selfUri": f"{http.RULES_PATH}/{identity}",
         }
+        rule = {"id": identity} | body | server_fields
+        rule.setdefault("division", DIVISION)
         stored = self.state.put(rule)
         self._lag.hide(identity)
         return self._rule_response(201, stored)
