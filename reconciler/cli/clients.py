@@ -147,7 +147,7 @@ async def _open_transport(
         from reconciler.cxone.transport.httpx_transport import transport_over  # noqa: PLC0415 - 30 MiB
 
         queues = expected_queues(session.manifests, session.environment.name)
-        with sandbox(session.environment, queues, access, session.output.note) as transport:
+        with sandbox(session.environment, queues, access) as transport:
             yield transport_over(transport)
         return
     from reconciler.cxone.transport.aiohttp_transport import network_transport  # noqa: PLC0415 - takes 0.2 s

@@ -1,27 +1,24 @@
 """The sandbox: the simulator in this process, with the queues that the manifests name."""
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
-from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, Literal
 
 import httpx
 
-from reconciler.cli.files import FOLDER, STATE, ignored_by_git
+from reconciler.cli.files import STATE, ignored_by_git
 from reconciler.errors import CxrouteError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.rule import Queue
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
-from reconciler.simulator.storage import StateError, StateNotWritableError
-from reconciler.text.files import MIB, read_file
+from reconciler.simulator.storage import StateError
 
-_LARGEST_STATE: Final = 1024 * MIB
 _QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
 
 
@@ -41,52 +38,33 @@ Access = Literal["read", "write"]
 
 @contextmanager
 def sandbox(
-    environment: Environment, queues: Iterable[Queue], access: Access, note: Callable[[str], None]
+    environment: Environment,
+    queues: Iterable[Queue],
+    access: Access,
 ) -> Iterator[httpx.AsyncBaseTransport]:
     """Open the sandbox's state, with every queue in the manifests, and yield a transport to it."""
-    opened = open_state(STATE) if access == "write" else _open_for_reading(note)
+    opened = open_state(STATE) if access == "write" else nullcontext(read_state(STATE))
     with opened as state:
         add_queues(state, queues, "number" if environment.api.queues == "acd-skills" else "text")
         add_script(state, environment)
-        yield _Sandbox(app=Simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
-
-
-@contextmanager
-def _open_for_reading(note: Callable[[str], None]) -> Iterator[TenantState]:
-    """Open the sandbox's state; a copy in memory where it cannot be written, because a plan only reads it."""
-    with ExitStack() as stack:
-        try:
-            state = stack.enter_context(open_state(STATE))
-        except UnwritableStateError as error:
-            note(f"{FOLDER} cannot be written ({error.reason}): the sandbox is kept in memory for this run")
-            state = _copy_in_memory()
-        yield state
-
-
-def _copy_in_memory() -> TenantState:
-    try:
-        return TenantState.read_copy(STATE, partial(read_file, limit=_LARGEST_STATE))
-    except StateError as error:
-        raise CxrouteError(str(error)) from error
-
-
-class UnwritableStateError(CxrouteError):
-    """The state's file cannot be written. `reason` says why."""
-
-    def __init__(self, message: str, reason: str) -> None:
-        self.reason = reason
-        super().__init__(message)
+        settings = replace(PROFILES["A"], custom_fields=custom_fields(environment))
+        yield _Sandbox(app=Simulator(state, settings))
 
 
 @contextmanager
 def open_state(path: Path, start: TenantState | None = None) -> Iterator[TenantState]:
     """Open a state's file for this process only; a new file starts with `start`. Raises CxrouteError."""
     try:
-        read = partial(read_file, limit=_LARGEST_STATE)
-        with TenantState.load(ignored_by_git(path), initial=start, read=read) as state:
+        with TenantState.load(ignored_by_git(path), initial=start) as state:
             yield state
-    except StateNotWritableError as error:
-        raise UnwritableStateError(str(error), error.reason) from error
+    except StateError as error:
+        raise CxrouteError(str(error)) from error
+
+
+def read_state(path: Path) -> TenantState:
+    """Return the state of a file in memory; nothing is locked or written. Raises CxrouteError."""
+    try:
+        return TenantState.read(path)
     except StateError as error:
         raise CxrouteError(str(error)) from error
 

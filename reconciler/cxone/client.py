@@ -112,7 +112,7 @@ class ReadingClient:
 
     async def _read_list(self, endpoint: ListEndpoint) -> list[dict[str, Any]]:
         async def fetch_page(query: str) -> object:
-            return (await self._call(endpoint.call, f"{endpoint.path}?{query}" if query else endpoint.path)).payload
+            return (await self._call(endpoint.call, f"{endpoint.path}?{query}")).payload
 
         return await read_complete_list(fetch_page, endpoint, self._time, self.rate_limiter, self._progress)
 

@@ -62,10 +62,10 @@ _RETRYABLE_STATUSES: Final = (408, 429, 500, 502, 503, 504)
 
 
 class FirstPage(NamedTuple):
-    """The first page of a list. `total` is None if the response does not hold one."""
+    """The first page of a list."""
 
     entries: list[dict[str, object]]
-    total: int | None
+    total: int
     is_complete: bool  # the list has no second page
 
 
@@ -101,7 +101,7 @@ class Probe:
 
     async def _read_first_page(self, endpoint: ListEndpoint) -> tuple[ProbeReply, FirstPage | None]:
         query = endpoint.page_query()
-        reply = await self.get(f"{endpoint.path}?{query}" if query else endpoint.path)
+        reply = await self.get(f"{endpoint.path}?{query}")
         if reply.status == HTTPStatus.NO_CONTENT and endpoint.call == "list or nothing":
             reply = replace(reply, kind="json")
         if not reply.is_good:
@@ -110,9 +110,9 @@ class Probe:
             page = endpoint.parse_page(reply.payload, query)
         except UnexpectedResponseError as error:
             return replace(reply, kind="strange", error_text=str(error)), None
-        total = endpoint.largest_total(reply.payload) if page.total is None else page.total
-        is_complete = len(page.entities) >= total and not page.next_query and not page.unknown_link
-        return reply, FirstPage(page.entities, page.total, is_complete)
+        total = page.total or 0
+        is_complete = len(page.entities) >= total and not page.token and not page.unknown_link
+        return reply, FirstPage(page.entities, total, is_complete)
 
     async def get(self, path: str) -> ProbeReply:
         """Request a path of the API."""

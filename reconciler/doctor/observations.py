@@ -46,10 +46,8 @@ def check_clock(skews: Iterable[float]) -> CheckResult:
     return CheckResult("clock", "warn", text, "Set it by NTP: freezes and holds use this machine's clock")
 
 
-def check_pages(name: str, received: int, total: int | None, requested: int) -> CheckResult:
+def check_pages(name: str, received: int, total: int, requested: int) -> CheckResult:
     """Return the number of entries and pages, and whether a page holds as many as requested."""
-    if total is None:
-        return CheckResult(name, "ok", f"{received:,} {name} in the first page; the tenant does not send a total")
     pages = max(1, -(-total // received)) if received else 1
     text = f"{total:,} {name} in {pluralize(pages, 'page')}"
     uneven = f"{text}: {received:,} received, {requested:,} requested"

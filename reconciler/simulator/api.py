@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from email.utils import formatdate
 from typing import Final
 
 from reconciler.simulator import auth
@@ -30,8 +29,11 @@ class SimulatorApi:
     """A tenant's API over one state."""
 
     def __init__(self, state: TenantState, settings: SimulatorSettings) -> None:
-        self.state, self.settings, self.tokens = state, settings, auth.TokenIssuer(settings)
-        self._bucket, self._lag = TokenBucket(settings), ListLag(settings)
+        self.state = state
+        self.settings = settings
+        self.tokens = auth.TokenIssuer(settings)
+        self._bucket = TokenBucket(settings)
+        self._lag = ListLag(settings)
         self._idempotent_responses: dict[str, tuple[bytes, http.SimResponse]] = {}
 
     def handle(self, request: http.SimRequest) -> http.SimResponse:
@@ -59,25 +61,29 @@ class SimulatorApi:
         key = request.headers.get("idempotency-key") if self.settings.idempotency_keys else None
         if key is None:
             return self._create_rule(request)
-        body, response = self._idempotent_responses.get(key) or (request.body, self._create_rule(request))
+        if key not in self._idempotent_responses:
+            self._idempotent_responses[key] = (request.body, self._create_rule(request))
+        body, response = self._idempotent_responses[key]
         if body != request.body:
-            problem = http.ApiProblem("The Idempotency-Key was used with another body", "idempotency.mismatch")
-            raise http.ApiProblemError(422, problem)
-        self._idempotent_responses[key] = (body, response)
+            problem = "The Idempotency-Key was used with another body"
+            raise http.ApiProblemError(422, http.ApiProblem(problem, "idempotency.mismatch"))
         return response
 
     def update_rule(self, request: http.SimRequest) -> http.SimResponse:
-        """PUT a rule: absent fields are removed, unknown ones stored. PATCH: absent fields stay."""
-        live, sent = self._find_rule(request), http.parse_json_body(request)
-        is_merge = request.method == "PATCH" and isinstance(sent, dict)
-        body = self._validate_rule({**live, **sent} if is_merge else sent)
+        """PUT a rule: absent fields are removed, unknown ones stored."""
+        live = self._find_rule(request)
+        body = self._validate_rule(http.parse_json_body(request))
         if body.get("id", live["id"]) != live["id"]:
             raise http.ApiProblemError(422, http.ApiProblem("differs from the path's", "invalid.value", "id"))
         self._check_etag(request, live)
         self._check_name_free(body["name"], live["id"])
-        stored: JsonObject = {key: live[key] for key in _SERVER_FIELDS if key in live}
-        changed = {"version": rule_version(live) + 1, "dateModified": format_timestamp(self.settings.clock())}
-        return self._rule_response(200, self.state.put({**body, **stored, **changed}))
+        rule: JsonObject = {
+            **body,
+            **{key: live[key] for key in _SERVER_FIELDS if key in live},
+            "version": rule_version(live) + 1,
+            "dateModified": format_timestamp(self.settings.clock()),
+        }
+        return self._rule_response(200, self.state.put(rule))
 
     def delete_rule(self, request: http.SimRequest) -> http.SimResponse:
         """DELETE a rule."""
@@ -87,13 +93,18 @@ class SimulatorApi:
         return http.SimResponse(status=204)
 
     def _dispatch(self, request: http.SimRequest) -> http.SimResponse:
-        methods = next((methods for path, methods in _ROUTES.items() if re.fullmatch(path, request.route)), None)
-        if methods is None:
-            return http.error_response(404, http.ApiProblem("Not found", "not.found"))
-        unused = {"PUT", "PATCH"} - {self.settings.profile.update} if "PATCH" in methods else set()
-        supported = methods.keys() - unused
-        if request.method not in supported:
-            return _wrong_method(supported)
+        for path, methods in _ROUTES.items():
+            if re.fullmatch(path, request.route):
+                return self._call(request, methods)
+        return http.error_response(404, http.ApiProblem("Not found", "not.found"))
+
+    def _call(
+        self,
+        request: http.SimRequest,
+        methods: Mapping[str, tuple[str, Handler]],
+    ) -> http.SimResponse:
+        if request.method not in methods:
+            return _wrong_method(methods)
         scope, handler = methods[request.method]
         refusal = self._refuse_access(request, scope) if scope else None
         return refusal or handler(self, request)
@@ -122,9 +133,16 @@ class SimulatorApi:
     def _create_rule(self, request: http.SimRequest) -> http.SimResponse:
         body = self._validate_rule(http.parse_json_body(request))
         self._check_name_free(body["name"], None)
-        identity, now = self.settings.new_id(), format_timestamp(self.settings.clock())
-        rule = {"id": identity, **{key: value for key, value in body.items() if key not in _SERVER_FIELDS}}
-        rule |= {"version": 1, "dateCreated": now, "dateModified": now, "selfUri": f"{http.RULES_PATH}/{identity}"}
+        identity = self.settings.new_id()
+        now = format_timestamp(self.settings.clock())
+        server_fields = {
+            "id": identity,
+            "version": 1,
+            "dateCreated": now,
+            "dateModified": now,
+            "selfUri": f"{http.RULES_PATH}/{identity}",
+        }
+        rule = {"id": identity} | body | server_fields
         rule.setdefault("division", DIVISION)
         stored = self.state.put(rule)
         self._lag.hide(identity)
@@ -150,7 +168,9 @@ class TokenBucket:
     """Holds up to `burst` permits and gains `rate` a second."""
 
     def __init__(self, settings: SimulatorSettings) -> None:
-        self._settings, self._permits, self._at = settings, float(settings.burst), settings.clock()
+        self._settings = settings
+        self._permits = float(settings.burst)
+        self._counted_at = settings.clock()
 
     def take_permit(self) -> http.SimResponse | None:
         """Take a permit and return None, or return the 429 with its Retry-After."""
@@ -158,15 +178,15 @@ class TokenBucket:
         if rate is None:
             return None
         now = self._settings.clock()
-        gained = max(now - self._at, 0.0) * rate
-        self._permits, self._at = min(self._settings.burst, self._permits + gained), now
+        gained = max(now - self._counted_at, 0.0) * rate
+        self._permits = min(self._settings.burst, self._permits + gained)
+        self._counted_at = now
         if self._permits >= 1:
             self._permits -= 1
             return None
         wait = max(math.ceil((1 - self._permits) / rate), 1)
-        after = str(wait) if self._settings.retry_after == "seconds" else formatdate(now + wait, usegmt=True)
         problem = http.ApiProblem("Rate limit exceeded", "too.many.requests")
-        return http.error_response(429, problem, headers=(("retry-after", after),))
+        return http.error_response(429, problem, headers=(("retry-after", str(wait)),))
 
 
 def _wrong_method(methods: Iterable[str]) -> http.SimResponse:
@@ -192,7 +212,6 @@ _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
     "api/v2/routing/rules/[^/]*": {
         "GET": (_READ, SimulatorApi.read_rule),
         "PUT": (_WRITE, SimulatorApi.update_rule),
-        "PATCH": (_WRITE, SimulatorApi.update_rule),
         "DELETE": (_WRITE, SimulatorApi.delete_rule),
     },
     "api/v2/routing/queues": {"GET": (_READ, _tenant(queues_page))},

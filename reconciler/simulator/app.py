@@ -33,19 +33,21 @@ class Simulator:
     """An ASGI application that simulates CXone over `state`; tests may read and change `state` and `tokens`."""
 
     def __init__(self, state: TenantState, settings: SimulatorSettings, faults: FaultInjector | None = None) -> None:
-        self.api, self.state, self._faults = SimulatorApi(state, settings), state, faults
+        self.api = SimulatorApi(state, settings)
+        self.state = state
+        self._faults = faults
         self.tokens = self.api.tokens
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Answer one request, or follow the server's start and end; at its end, write and close the state."""
+        """Answer one request, or follow the server's start and end; at its end, close the state."""
         if scope["type"] == "http":
             settings = self.api.settings
-            request = settings.profile.canonical_request(await _read(scope, receive), settings.page_cap)
+            request = await _read(scope, receive)
             self.state.requests.append(request)
             if settings.latency:
                 await settings.sleep(settings.latency)
-            handled = self.api.handle(request) if self._faults is None else self._faults.handle(request, self.api)
-            response = settings.profile.tenant_response(handled, request)
+            faults = self._faults
+            response = faults.handle(request, self.api) if faults else self.api.handle(request)
             if response.delivery in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING):
                 request.status = response.status
                 await _deliver(response, settings, send)
@@ -60,17 +62,24 @@ class Simulator:
 
 async def _read(scope: "Scope", receive: "Receive") -> SimRequest:
     # Of a body that is far too long, it reads only enough to refuse it.
-    parts, size, more_body = [], 0, True
+    parts = []
+    size = 0
+    more_body = True
     while more_body:
         message = await receive()
         if size <= _MAX_READ_BYTES:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
         more_body = message.get("more_body", False)
-    path, query = scope.get("raw_path", scope["path"].encode()), scope["query_string"].decode("latin-1")
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = {}
+    for name, value in scope["headers"]:
+        headers[name.decode("latin-1").lower()] = value.decode("latin-1")
     return SimRequest(
-        method=scope["method"], path=path.decode("latin-1"), query=query, headers=headers, body=b"".join(parts)
+        method=scope["method"],
+        path=scope.get("raw_path", scope["path"].encode()).decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        body=b"".join(parts),
     )
 
 

@@ -94,9 +94,9 @@ class TokenIssuer:
 
     def token_response(self, owner: str, **extra: str) -> http.SimResponse:
         """Return a response with a new token, whose end stands for its owner, the id of a client or an access key."""
-        now, seconds = self.settings.clock(), self.settings.token_seconds
+        seconds = self.settings.token_seconds
         token = f"simulated-{self.settings.new_id()}-{crc32(owner.encode()):08x}"
-        self._expiry = {name: end for name, end in self._expiry.items() if end > now} | {token: now + seconds}
+        self._expiry[token] = self.settings.clock() + seconds
         form = {"access_token": token, "token_type": "Bearer", "expires_in": seconds}
         return http.json_response(200, {**form, **extra}, ("cache-control", "no-store"))
 

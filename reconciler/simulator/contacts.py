@@ -42,7 +42,8 @@ def merge_context(state: TenantState, settings: SimulatorSettings, request: http
 
 def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """PUT values of a contact's custom fields; the others stay."""
-    contact, defined = request.segments[3], settings.custom_fields
+    contact = request.segments[3]
+    defined = settings.custom_fields
     if not _exists(contact):
         return _digital_error(settings, 404, [http.ApiProblem("Contact not found", "not.found")])
     try:

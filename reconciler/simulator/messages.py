@@ -13,6 +13,7 @@ Json = Any  # any JSON value
 
 RULES_PATH: Final = "/api/v2/routing/rules"
 QUEUES_PATH: Final = "/api/v2/routing/queues"
+_MAX_DIGITS: Final = 9  # digits of a number in a query
 JSON_TYPE: Final = ("content-type", "application/json")
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -47,7 +48,6 @@ class SimRequest:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # names in lower case
     body: bytes = field(default=b"", repr=False)
     status: int | None = None  # None without a response
-    window: tuple[int, int] | None = None  # offset and size of a page, if its query is not the tutorial's
     changed_state: bool = False  # whether it changed the state, however late
 
     @property
@@ -60,13 +60,15 @@ class SimRequest:
         """The decoded path without its first slash; an encoded slash stays encoded."""
         return "/".join(segment.replace("/", "%2F") for segment in self.segments)
 
-    def positive_number(self, name: str) -> int | None:
-        """Return a query parameter, an integer of at least 1, or None if it is absent. Raises ApiProblemError."""
+    def whole_number(self, name: str, default: int, least: int = 1) -> int:
+        """Return a query parameter, an integer of `least` or more. Raises ApiProblemError."""
         text = dict(parse_qsl(self.query, keep_blank_values=True)).get(name)
         if text is None:
-            return None
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):  # noqa: PLR2004 - digits
-            raise ApiProblemError(400, ApiProblem(f"{name} must be a whole number of 1 or more", "invalid.query", name))
+            return default
+        is_number = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
+        if not is_number or int(text) < least:
+            problem = f"{name} must be a whole number of {least} or more"
+            raise ApiProblemError(400, ApiProblem(problem, "invalid.query", name))
         return int(text)
 
     def json(self) -> Json:
@@ -115,8 +117,10 @@ def json_response(status: int, value: Json, *headers: tuple[str, str]) -> SimRes
 
 def error_response(status: int, *problems: ApiProblem, headers: Sequence[tuple[str, str]] = ()) -> SimResponse:
     """Return an error in the API's form: `{"errors": [{"message", "errorCode", "field"}]}`."""
-    names, problems = ("message", "errorCode", "field"), problems or (ApiProblem(HTTPStatus(status).phrase),)
-    errors = [{name: text for name, text in zip(names, problem, strict=True) if text} for problem in problems]
+    errors = []
+    for message, code, place in problems or (ApiProblem(HTTPStatus(status).phrase),):
+        texts = {"message": message, "errorCode": code, "field": place}
+        errors.append({name: text for name, text in texts.items() if text})
     return json_response(status, {"errors": errors}, *headers)
 
 

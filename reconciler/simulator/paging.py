@@ -1,24 +1,16 @@
-"""Lists in pages (api-contract "Pages"), lists that lack new rules for a while, and the platform's queues.
+"""Lists in pages (api-contract "Pages"), and lists that lack new rules for a while.
 
 The platform, as far as known, lists ACD skills, whose ids are numbers, and Digital's queues.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from reconciler.simulator import messages as http
-from reconciler.simulator.profile import ServedList
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import JsonObject, TenantState
 
-_DIGITAL: Final = ServedList(
-    path="", member="data", style="scroll-token", position="scrollToken", size="size", total="hits", next="scrollToken"
-)
-_SKILLS: Final = ServedList(
-    path="", member="skills", style="skip-top", position="skip", size="top", total="totalRecords", next="_links.next"
-)
-_DEFAULT_PAGE_SIZE: Final = 50  # routing queues of a page if the request does not set a size
+_DIGITAL_PAGE_SIZE: Final = 50  # entries of a page if the request does not set a size
 
 
 class ListLag:
@@ -32,65 +24,99 @@ class ListLag:
         """Start to hide a new rule."""
         settings = self._settings
         if settings.lag_seconds or settings.lag_reads:
-            self._hidden[rule_id] = (settings.clock() + settings.lag_seconds, settings.lag_reads)
+            end = settings.clock() + settings.lag_seconds
+            self._hidden[rule_id] = (end, settings.lag_reads)
 
     def visible(self, rules: Sequence[JsonObject]) -> Sequence[JsonObject]:
         """Return the rules that one read shows; counts as a read."""
-        if not self._hidden:
-            return rules
+        still_hidden: dict[str, tuple[float, int]] = {}
         now = self._settings.clock()
-        hidden = {rule_id: (end, reads) for rule_id, (end, reads) in self._hidden.items() if end > now or reads > 0}
-        self._hidden = {rule_id: (end, reads - 1) for rule_id, (end, reads) in hidden.items()}
-        return [rule for rule in rules if rule["id"] not in hidden]
-
-
-def queues_page(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
-    """Return a page of queues."""
-    return list_page(request, state.queues, settings.page_cap)
+        for rule_id, (end, reads) in self._hidden.items():
+            if end > now or reads > 0:
+                still_hidden[rule_id] = (end, reads - 1)
+        self._hidden = still_hidden
+        return [rule for rule in rules if rule["id"] not in still_hidden]
 
 
 def page_window(request: http.SimRequest, cap: int) -> tuple[int, int]:
     """Return a page's offset and its maximum size. Raises ApiProblemError."""
-    if request.window is not None:
-        return request.window
-    size = min(request.positive_number("pageSize") or cap, cap)
-    return ((request.positive_number("pageNumber") or 1) - 1) * size, size
+    size = min(request.whole_number("pageSize", cap), cap)
+    number = request.whole_number("pageNumber", 1)
+    return (number - 1) * size, size
 
 
 def list_page(request: http.SimRequest, items: Sequence[JsonObject], cap: int) -> http.SimResponse:
     """Return a page of rules or queues. Raises ApiProblemError."""
     offset, size = page_window(request, cap)
-    total, number = len(items), offset // size + 1
-    next_uri = f"/{request.route}?pageNumber={number + 1}&pageSize={size}" if offset + size < total else None
-    page = {"entities": items[offset : offset + size], "pageNumber": number, "pageSize": size, "total": total}
-    return http.json_response(200, {**page, "pageCount": -(-total // size), "nextUri": next_uri})
+    total = len(items)
+    number = offset // size + 1
+    next_uri = None
+    if offset + size < total:
+        next_uri = f"/{request.route}?pageNumber={number + 1}&pageSize={size}"
+    page = {
+        "entities": items[offset : offset + size],
+        "pageNumber": number,
+        "pageSize": size,
+        "total": total,
+        "pageCount": -(-total // size),
+        "nextUri": next_uri,
+    }
+    return http.json_response(200, page)
 
 
-def skills_page(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
+def queues_page(
+    state: TenantState,
+    settings: SimulatorSettings,
+    request: http.SimRequest,
+) -> http.SimResponse:
+    """Return a page of queues."""
+    return list_page(request, state.queues, settings.page_cap)
+
+
+def skills_page(
+    state: TenantState,
+    settings: SimulatorSettings,
+    request: http.SimRequest,
+) -> http.SimResponse:
     """Return a page of skills: skip and top, a count, a link; 204 if there are none."""
     skills = [
-        {"skillId": int(queue["id"]), "skillName": queue["name"], "isActive": queue.get("isActive", True)}
+        {
+            "skillId": int(queue["id"]),
+            "skillName": queue["name"],
+            "isActive": queue.get("isActive", True),
+        }
         for queue in state.queues
         if str(queue["id"]).isdigit()
     ]
-    return _list_response(request, replace(_SKILLS, path=request.path), skills, settings.page_cap)
-
-
-def routing_queues_page(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
-    """Return a page of Digital's queues: a token leads to the next page."""
-    entries = [{"id": queue["id"], "name": queue["name"]} for queue in state.queues if not str(queue["id"]).isdigit()]
-    cap = settings.page_cap if "size=" in request.query else min(settings.page_cap, _DEFAULT_PAGE_SIZE)
-    return _list_response(request, _DIGITAL, entries, cap)
-
-
-def _list_response(
-    request: http.SimRequest, served: ServedList, entries: list[dict[str, Any]], cap: int
-) -> http.SimResponse:
-    try:
-        offset, size = served.window(request.query, cap)
-    except ValueError:
-        return http.error_response(400, http.ApiProblem("not a number", "invalid.query"))
-    if not entries:
+    if not skills:
         return http.SimResponse(status=204)
-    page = {"total": len(entries), "nextUri": "?pageNumber=0" if offset + size < len(entries) else None}
-    return http.json_response(200, served.encode_page(page, (offset, size), entries[offset : offset + size]))
+
+    top = min(request.whole_number("top", settings.page_cap), settings.page_cap)
+    skip = request.whole_number("skip", 0, least=0)
+    following = skip + top
+    link = f"{request.path}?skip={following}&top={top}" if following < len(skills) else None
+    page = {
+        "skills": skills[skip:following],
+        "totalRecords": len(skills),
+        "_links": {"next": link},
+    }
+    return http.json_response(200, page)
+
+
+def routing_queues_page(
+    state: TenantState,
+    settings: SimulatorSettings,
+    request: http.SimRequest,
+) -> http.SimResponse:
+    """Return a page of Digital's queues: a token leads to the next page; 204 if there are none."""
+    digital = [queue for queue in state.queues if not str(queue["id"]).isdigit()]
+    queues = [{"id": queue["id"], "name": queue["name"]} for queue in digital]
+    if not queues:
+        return http.SimResponse(status=204)
+
+    size = min(request.whole_number("size", _DIGITAL_PAGE_SIZE), settings.page_cap)
+    offset = request.whole_number("scrollToken", 0, least=0)
+    following = offset + size
+    token = str(following) if following < len(queues) else None
+    page = {"data": queues[offset:following], "hits": len(queues), "scrollToken": token}
+    return http.json_response(200, page)

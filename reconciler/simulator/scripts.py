@@ -19,7 +19,8 @@ _SKILL: Final = re.compile(r"(?im)^[ \t]*(?:ASSIGN[ \t]+)?\w*skill[ \t]*=[ \t]*(
 def read_script(state: TenantState, _settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """GET the script with a path, as JSON."""
     identity, version = _find(state, request)
-    content, lock = version["content"], version["lock"] or {"lockedName": "", "lockedId": "", "lockedDate": ""}
+    content = version["content"]
+    lock = version["lock"] or {"lockedName": "", "lockedId": "", "lockedDate": ""}
     if isinstance(content, str):
         raise http.ApiProblemError(500, http.ApiProblem("A script of Desktop Studio has no JSON"))
     header = content["header"] | {"masterId": identity, "lockInfo": lock}
@@ -30,24 +31,41 @@ def save_script(state: TenantState, settings: SimulatorSettings, request: http.S
     """POST a script; it replaces the script with its name, whatever version it was made from."""
     body = http.parse_json_body(request)
     content: Any = body.get("scriptContent") if isinstance(body, dict) else None
-    is_script = isinstance(content, dict) and all(isinstance(content.get(part), dict) for part in _PARTS)
-    path, identity = content["header"].get("scriptName") if is_script else None, ""
-    if not isinstance(path, str) or not path:
-        raise http.ApiProblemError(400, http.ApiProblem("is not a script", "invalid.script", "scriptContent"))
+    path = _path_of(content)
+
     actions = _find_problems(state, settings, content)
-    if settings.locks_bind and _other_holder(state.scripts.get(state.current_script(path), {}), request):
-        actions["0"] = {"actionType": "BEGIN", "errors": [{"key": "ScriptLocked"}], "warnings": []}
-    errors, warnings = (sum(len(action[kind]) for action in actions.values()) for kind in ("errors", "warnings"))
+    current = state.scripts.get(state.current_script(path), {})
+    if settings.locks_bind and _other_holder(current, request):
+        locked = [{"key": "ScriptLocked"}]
+        actions["0"] = {"actionType": "BEGIN", "errors": locked, "warnings": []}
+    errors = sum(len(action["errors"]) for action in actions.values())
+    warnings = sum(len(action["warnings"]) for action in actions.values())
+
+    identity = ""
+    status = 409
     if not errors:
-        identity = state.save_script(path, content, _user(request), settings.clock(), settings.new_id())
+        status = 206 if warnings else 200
+        identity = settings.new_id()
+        state.save_script(path, content, _user(request), settings.clock(), identity)
     details = {"totalErrors": errors, "totalWarnings": warnings, "actions": actions}
     result = {"success": not errors, "masterId": identity, "error_code": {"details": details}}
-    return http.json_response(409 if errors else 206 if warnings else 200, {"results": [result]})
+    return http.json_response(status, {"results": [result]})
+
+
+def _path_of(content: Any) -> str:  # noqa: ANN401 - any JSON
+    """Return the path in a script's header. Raises ApiProblemError for other JSON."""
+    if isinstance(content, dict) and all(isinstance(content.get(part), dict) for part in _PARTS):
+        path = content["header"].get("scriptName")
+        if isinstance(path, str) and path:
+            return path
+    problem = http.ApiProblem("is not a script", "invalid.script", "scriptContent")
+    raise http.ApiProblemError(400, problem)
 
 
 def lock_script(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """PUT a lock, or take it away; the lock of another user stays."""
-    version, command = _find(state, request)[1], parse_qs(request.query).get("lockScript", [""])[-1]
+    _, version = _find(state, request)
+    command = parse_qs(request.query).get("lockScript", [""])[-1]
     results = {"true": "Locked", "false": "Unlocked"}
     if command not in results:
         raise http.ApiProblemError(400, http.ApiProblem("must be true or false", "invalid.query", "lockScript"))
@@ -72,12 +90,19 @@ def read_version(state: TenantState, _settings: SimulatorSettings, request: http
 
 def read_history(state: TenantState, _settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """GET the versions of a script, newest first."""
-    path, versions = _find(state, request)[1]["path"], list[JsonObject]()
+    path = _find(state, request)[1]["path"]
+    versions: list[JsonObject] = []
     for identity, version in reversed(state.scripts.items()):
-        if version["path"] == path:
-            date = datetime.fromtimestamp(version["date"], UTC).strftime("%m/%d/%Y %I:%M:%S %p")
-            form = {"scriptId": identity, "modifyDate": date, "modifyUser": version["user"]}
-            versions.append({**form, "status": "PREV" if versions else "CURR"})
+        if version["path"] != path:
+            continue
+        date = datetime.fromtimestamp(version["date"], UTC)
+        form = {
+            "scriptId": identity,
+            "modifyDate": date.strftime("%m/%d/%Y %I:%M:%S %p"),
+            "modifyUser": version["user"],
+            "status": "PREV" if versions else "CURR",
+        }
+        versions.append(form)
     return http.json_response(200, {"name": path, "versions": versions})
 
 

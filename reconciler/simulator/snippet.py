@@ -48,8 +48,11 @@ class SimSnippet:
         """`variables` have names in lower case, and a run changes them."""
         tokens = ((match.lastgroup or "", match[0]) for match in _TOKENS.finditer(code))
         self._tokens = [*filter(op.itemgetter(0), tokens), ("EOF", "")]
-        self._at, self._dialect, self._is_active = 0, dialect, is_active
-        self._variables, self.traces = variables, list[str]()
+        self._at = 0
+        self._dialect = dialect
+        self._is_active = is_active
+        self._variables = variables
+        self.traces: list[str] = []
 
     def run(self) -> str:
         """Run the code. If it fails, it stops: return the reason, which the variable _ERR holds too; otherwise ""."""
@@ -100,7 +103,8 @@ class SimSnippet:
 
     def _block(self, holds: bool) -> None:  # noqa: FBT001 - the value of a condition
         self._need("{")
-        was_active, self._is_active = self._is_active, self._is_active and holds
+        was_active = self._is_active
+        self._is_active = was_active and holds
         self._statements("}")
         self._is_active = was_active
 

@@ -1,4 +1,4 @@
-"""The state of a simulated tenant: queues, rules and conversations; and a bank's tenant to start from."""
+"""The state of a simulated tenant: queues, rules and conversations; and a bank's tenant."""
 
 import json
 import time
@@ -12,12 +12,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Self
 
-from reconciler.simulator.messages import Json, SimRequest, encode_json
-from reconciler.simulator.storage import StateChange, StateFiles
+from reconciler.simulator.messages import Json, SimRequest
+from reconciler.simulator.storage import StateError, StateFile, StoredObject, read_document
 
 JsonObject = dict[str, Any]
-_Items = Iterable[JsonObject]
-_Named = JsonObject | None  # objects by name
 _LOG_LIMIT: Final = 20_000
 _CODE: Final = "// A\r\nASSIGN cxr_skill = {}\r\n// cxroute:begin {}\r\n// cxroute:end\r\nTRACE cxr_rule\r\n"
 _CONTENT: Final = """{"header": {"masterId": "", "scriptName": %s, "mediaType": "Phone", "version": 1000.0},
@@ -29,24 +27,33 @@ _CONTENT: Final = """{"header": {"masterId": "", "scriptName": %s, "mediaType": 
 
 
 class TenantState:
-    """The tenant's state in memory and, before a change is acknowledged, in its file, if it has one."""
+    """The tenant's state in memory and, before a change is acknowledged, in its file, if any.
 
-    # Callers must not change its values in place: `put`, `edit`, `remove` and `merge` change the state.
+    Callers must not change its objects in place: `put`, `edit`, `remove` and `merge` replace them.
+    """
+
     def __init__(
-        self, queues: _Items = (), rules: _Items = (), contexts: _Named = None, scripts: _Named = None
+        self,
+        queues: Iterable[JsonObject] = (),
+        rules: Iterable[JsonObject] = (),
+        contexts: JsonObject | None = None,
+        scripts: JsonObject | None = None,
     ) -> None:
         self.queues: list[JsonObject] = list(queues)
-        self.contexts: dict[str, JsonObject] = dict(contexts or {})
-        self.scripts: dict[str, JsonObject] = dict(scripts or {})  # versions by id: path, content, user, date, lock
         self.stored_rules: dict[str, JsonObject] = {}  # by id, oldest first
-        self._objects = {"rule": self.stored_rules, "context": self.contexts, "script": self.scripts}
-        self.requests: deque[SimRequest] = deque(maxlen=_LOG_LIMIT)  # the last ones
-        self.watchers: list[Callable[[TenantState], object]] = []  # called after each change, before the response
-        self.revision = 0
-        self._ids_by_name: dict[str, set[str]] = {}
-        self._files: StateFiles | None = None
+        self.contexts: dict[str, JsonObject] = {}
+        self.scripts: dict[str, JsonObject] = {}  # versions by id: path, content, user, date, lock
         for rule in rules:
-            self._assign("rule", rule["id"], rule)
+            self.stored_rules[rule["id"]] = StoredObject(rule)
+        for conversation, context in (contexts or {}).items():
+            self.contexts[conversation] = StoredObject(context)
+        for identity, version in (scripts or {}).items():
+            self.scripts[identity] = StoredObject(version)
+        self.requests: deque[SimRequest] = deque(maxlen=_LOG_LIMIT)  # the last ones
+        # Called after each change, before the response:
+        self.watchers: list[Callable[[TenantState], object]] = []
+        self.revision = 0
+        self._file: StateFile | None = None
 
     @classmethod
     def load(
@@ -54,45 +61,32 @@ class TenantState:
         path: Path,
         initial: "TenantState | None" = None,
         lock_timeout: float = 10.0,
-        read: Callable[[Path], bytes] = Path.read_bytes,
     ) -> Self:
-        """Return the state of a file, or `initial` for a new file; locks it until `close`. Raises StateError."""
-        # Waits `lock_timeout` seconds for the lock.
-        state_files = StateFiles(path, lock_timeout, read)
+        """Return the state of a file, or `initial` for a new file; locks it until `close`.
+
+        Waits `lock_timeout` seconds for the lock. Raises StateError.
+        """
+        file = StateFile(path, lock_timeout)
         try:
-            if initial is not None and state_files.is_new():
-                state_files.replace(initial.to_document())
-            state = cls(**state_files.snapshot())
-            state._apply(state_files.changes())
-            state_files.compact(state.to_document)
+            if initial is not None and not path.exists():
+                file.replace(initial.to_document())
+            state = cls(**read_document(path))
         except BaseException:
-            state_files.close()
+            file.close()
             raise
-        state._files = state_files
+        state._file = file
         return state
 
     @classmethod
-    def read_copy(cls, path: Path, read: Callable[[Path], bytes] = Path.read_bytes) -> Self:
-        """Return the state of a file in memory: nothing is locked or written. Raises StateError."""
-        state_files = StateFiles(path, None, read)
-        state = cls(**state_files.snapshot())
-        state._apply(state_files.changes())
-        return state
-
-    def _apply(self, changes: Iterable[StateChange]) -> None:
-        for change in changes:
-            # A change applies only to the version that it replaced (storage.py).
-            if change.previous_fingerprint == self._fingerprint(change.kind, change.id):
-                self._assign(change.kind, change.id, change.value)
+    def read(cls, path: Path) -> Self:
+        """Return a file's state in memory: nothing is locked or written. Raises StateError."""
+        return cls(**read_document(path))
 
     def close(self) -> None:
-        """Write the complete state to its file, if it has one, and unlock it. Raises StateError."""
-        state_files, self._files = self._files, None
-        if state_files is not None:
-            try:
-                state_files.compact(self.to_document)
-            finally:
-                state_files.close()
+        """Unlock the state's file, if it has one."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def __enter__(self) -> Self:
         return self
@@ -102,20 +96,23 @@ class TenantState:
 
     def to_document(self) -> JsonObject:
         """Return the content of the state's file."""
-        scripts = {"scripts": self.scripts} if self.scripts else {}
-        return {"queues": self.queues, "rules": self.rules(), "contexts": self.contexts, **scripts}
+        queues = [StoredObject(queue) for queue in self.queues]
+        document: JsonObject = {"queues": queues, "rules": self.rules(), "contexts": self.contexts}
+        if self.scripts:
+            document["scripts"] = self.scripts
+        return document
 
     def rules(self) -> list[JsonObject]:
         """Return all rules, oldest first."""
         return list(self.stored_rules.values())
 
-    def ids_named(self, name: str) -> frozenset[str]:
+    def ids_named(self, name: str) -> set[str]:
         """Return the ids of the rules of that name."""
-        return frozenset(self._ids_by_name.get(name, ()))
+        return {rule["id"] for rule in self.stored_rules.values() if rule["name"] == name}
 
     def put(self, rule: JsonObject) -> JsonObject:
         """Store a rule under its `id`, and return it. After a StateError nothing is changed."""
-        self._set("rule", rule["id"], rule)
+        self._set(self.stored_rules, rule["id"], rule)
         return rule
 
     def edit(self, rule_id: str, now: float | None = None, **fields: Json) -> None:
@@ -125,26 +122,43 @@ class TenantState:
         self.put({**rule, "version": rule_version(rule) + 1, "dateModified": modified})
 
     def remove(self, rule_id: str) -> None:
-        """Delete a rule. Raises KeyError for an unknown rule; after a StateError nothing is changed."""
+        """Delete a rule. Raises KeyError for an unknown rule; StateError if it stays."""
         if rule_id not in self.stored_rules:
             raise KeyError(rule_id)
-        self._set("rule", rule_id, None)
+        self._set(self.stored_rules, rule_id, None)
 
     def merge(self, conversation: str, attributes: JsonObject) -> JsonObject:
-        """Merge attributes into a conversation's and return all. After a StateError nothing is changed."""
+        """Merge attributes into a conversation's and return all. Raises StateError."""
         after = {**self.contexts.get(conversation, {}), **attributes}
-        self._set("context", conversation, after)
+        self._set(self.contexts, conversation, after)
         return after
 
     def current_script(self, path: str) -> str:
         """Return the id of the version of a script that runs, or "" for an unknown script."""
-        return next((key for key, version in reversed(self.scripts.items()) if version["path"] == path), "")
+        for identity, version in reversed(self.scripts.items()):
+            if version["path"] == path:
+                return identity
+        return ""
 
-    def save_script(self, path: str, content: Json, user: str, now: float | None = None, identity: str = "") -> str:
-        """Store a version of a new or existing script, and return its id. After a StateError nothing is changed."""
-        before, identity = self.scripts.get(self.current_script(path), {"lock": {}}), identity or str(uuid.uuid4())
-        version = {"path": path, "content": content, "user": user, "date": time.time() if now is None else now}
-        self._set("script", identity, {"lock": before["lock"], **version})
+    def save_script(
+        self,
+        path: str,
+        content: Json,
+        user: str,
+        now: float | None = None,
+        identity: str = "",
+    ) -> str:
+        """Store a version of a new or existing script, and return its id. Raises StateError."""
+        current = self.scripts.get(self.current_script(path))
+        version = {
+            "lock": current["lock"] if current else {},
+            "path": path,
+            "content": content,
+            "user": user,
+            "date": time.time() if now is None else now,
+        }
+        identity = identity or str(uuid.uuid4())
+        self._set(self.scripts, identity, version)
         return identity
 
     def add_script(self, path: str, content: Json = None, block: str = "acme-routing/main") -> str:
@@ -153,39 +167,52 @@ class TenantState:
         return self.save_script(path, content or default_content(path, block, skill), "Studio Author")
 
     def save_script_by_person(self, path: str, user: str, edit: Callable[[str], str]) -> str:
-        """Save a script with other code, as a user does in Studio. Raises KeyError for an unknown script."""
-        return self.save_script(path, edit_content(self.scripts[self.current_script(path)]["content"], edit), user)
+        """Save a script with other code, as a user does in Studio; raise KeyError without one."""
+        content = self.scripts[self.current_script(path)]["content"]
+        return self.save_script(path, edit_content(content, edit), user)
 
     def lock_script(self, path: str, user: str, now: float | None = None) -> None:
-        """Lock a script for a user, or unlock it for an empty name. Raises KeyError for an unknown script."""
-        date = format_timestamp(time.time() if now is None else now)
-        lock = {"lockedName": user, "lockedId": f"{zlib.crc32(user.encode())}", "lockedDate": date} if user else {}
-        self._set("script", self.current_script(path), {**self.scripts[self.current_script(path)], "lock": lock})
+        """Lock a script for a user, or unlock it for an empty name; raise KeyError without one."""
+        lock = {}
+        if user:
+            date = format_timestamp(time.time() if now is None else now)
+            lock = {
+                "lockedName": user,
+                "lockedId": str(zlib.crc32(user.encode())),
+                "lockedDate": date,
+            }
+        identity = self.current_script(path)
+        self._set(self.scripts, identity, {**self.scripts[identity], "lock": lock})
 
-    def _set(self, kind: str, identity: str, value: JsonObject | None) -> None:
-        # Logs and makes one change; None removes the object.
-        if self._files is not None:
-            self._files.append(StateChange(kind, identity, self._fingerprint(kind, identity), value))
-        self._assign(kind, identity, value)
+    def _set(
+        self,
+        objects: dict[str, JsonObject],
+        identity: str,
+        value: JsonObject | None,
+    ) -> None:
+        """Make one change; None removes the object. After a StateError nothing is changed."""
+        before: JsonObject | None = objects.get(identity)
+        _assign(objects, identity, value)
+        try:
+            if self._file is not None:
+                self._file.replace(self.to_document())
+        except StateError:
+            _assign(objects, identity, before)
+            raise
         self.revision += 1
         for watcher in self.watchers:
             watcher(self)
 
-    def _fingerprint(self, kind: str, identity: str) -> str | None:
-        """Return a short checksum of an object's JSON, which distinguishes its versions."""
-        value = self._objects[kind].get(identity)
-        return None if value is None else f"{zlib.crc32(encode_json(value)):08x}"
 
-    def _assign(self, kind: str, identity: str, value: JsonObject | None) -> None:
-        objects = self._objects[kind]
-        if kind == "rule" and identity in objects:
-            self._ids_by_name[objects[identity]["name"]].discard(identity)
-        if value is None:
-            objects.pop(identity, None)
-            return
-        objects[identity] = value
-        if kind == "rule":
-            self._ids_by_name.setdefault(value["name"], set()).add(identity)
+def _assign(
+    objects: dict[str, JsonObject],
+    identity: str,
+    value: JsonObject | None,
+) -> None:
+    if value is None:
+        objects.pop(identity, None)
+    else:
+        objects[identity] = StoredObject(value)
 
 
 def rule_version(rule: Mapping[str, Any]) -> int:

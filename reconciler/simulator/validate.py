@@ -31,7 +31,8 @@ def rule_problems(body: Json, state: TenantState) -> list[ApiProblem]:
 
 
 def _scalar_problems(body: dict[str, Any], name: str) -> Iterator[ApiProblem]:
-    kind, value = _SCALARS[name], cast("Any", body.get(name))
+    kind = _SCALARS[name]
+    value = cast("Any", body.get(name))
     if value is None and name != "description":
         yield ApiProblem(f"{name} is required", "missing.field", name)
     elif not (is_number(value) if kind is float else isinstance(value, kind)):

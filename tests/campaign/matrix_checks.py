@@ -204,11 +204,11 @@ def _assert_read_before_next(trial: MatrixRun, event: Event) -> None:
 
 def _is_listed(events: list[Event]) -> bool:
     """Return whether all pages of the list arrived."""
-    pages: set[int | None] = set()
+    pages: set[int] = set()
     needed = 1
     for one in events:
         if is_call(one.request, "LIST") and one.request.status == 200 and one.answer is not None:
-            pages.add(one.request.positive_number("pageNumber"))
+            pages.add(one.request.whole_number("pageNumber", 1))
             needed = json.loads(one.answer.body)["pageCount"]
     return {*range(1, needed + 1)} <= pages
 

@@ -136,7 +136,7 @@ class Process:
         self.shown.setdefault(rule_id, []).append(rule)
 
     def _page(self, request: SimRequest, form: dict[str, Json], sent: int) -> None:
-        number, total, found = request.positive_number("pageNumber") or 1, form.get("total"), form.get("entities")
+        number, total, found = request.whole_number("pageNumber", 1), form.get("total"), form.get("entities")
         if not isinstance(total, int) or not isinstance(found, list):
             return
         rules = [one for one in found if isinstance(one, dict) and isinstance(one.get("id"), str)]

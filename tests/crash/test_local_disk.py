@@ -158,6 +158,6 @@ def test_the_sandbox_on_a_full_disk_fails_without_a_retry(tmp_path: Path) -> Non
     document = json.loads(ended.stdout)
     assert 1 == ended.returncode
     assert ["failed", "skipped", "skipped"] == sorted(one["status"] for one in document["outcomes"])
-    assert ".cxroute/sandbox.json.log: cannot be written: " in document["error"]["message"]
+    assert ".cxroute/sandbox.json: cannot be written: " in document["error"]["message"]
     assert "attempt" not in ended.stderr
     assert "Traceback" not in ended.stderr

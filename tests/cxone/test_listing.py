@@ -8,12 +8,8 @@ from dataclasses import replace
 import pytest
 
 from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.listing import read_complete_list
-from reconciler.cxone.paging import ListEndpoint
-from reconciler.cxone.settings import ClientCredentials, ServerUrl
+from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.cxone.transport.rate_limiter import RateLimiter
-from reconciler.manifest.kinds.profile import ListedQueues
 from tests.support import canary_secrets as canary
 from tests.support.builders import managed, rule
 from tests.support.fake_clock import FakeClock
@@ -54,26 +50,3 @@ def told(rules: int, page_size: int) -> Told:
 def test_each_page_is_reported_with_the_number_of_pages(rules: int, page_size: int, expected: Told) -> None:
     """From the first one on, and never fewer in all than read; an empty list is read twice."""
     assert expected == told(rules, page_size)
-
-
-def test_a_list_without_a_total_is_read_twice_without_a_wait() -> None:
-    """The second read is not a retry: no read failed."""
-    profile = ListedQueues.model_validate({"path": "/rules", "paging": {"style": "all-at-once"}, "list": "."})
-    endpoint = ListEndpoint(("rules", "/rules"), profile, 100, lambda: ServerUrl.parse(TENANT.base_url), dict)
-    waits: list[float] = []
-    requests: list[str] = []
-
-    async def fetch_page(query: str) -> object:
-        requests.append(query)
-        return [{"id": "1"}]
-
-    async def sleep(seconds: float) -> None:
-        waits.append(seconds)
-
-    time = replace(FakeClock().time, sleep=sleep)
-    limiter = RateLimiter(1.0, 1, time, 1.0)
-    progress: list[object] = []
-    entries = asyncio.run(read_complete_list(fetch_page, endpoint, time, limiter, lambda *page: progress.append(page)))
-    assert [{"id": "1"}] == entries
-    assert 2 == len(requests)
-    assert [] == waits

@@ -1,4 +1,4 @@
-"""Profiles: five styles of paging, errors and names by a manifest; one client, and a simulator of each."""
+"""Profiles: styles of paging, errors and names by a manifest; the client on recorded pages."""
 
 from __future__ import annotations
 
@@ -15,23 +15,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler import errors
-from reconciler.cli.commands.simulate import tenant_profile
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.profile_mapping import ProfileMapper
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile, operator_names
 from reconciler.manifest.load import load_manifests
-from reconciler.model.live import FetchedRule
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
-from tests.support.builders import MARKER, QUEUES, rule
 from tests.support.fake_clock import FakeClock
-from tests.support.in_process_tenant import TENANT, InProcessTenant
+from tests.support.in_process_tenant import TENANT
 from tests.support.program import Program, write
-from tests.support.simulated import stored
-from tests.support.tenant_profiles import ERRORS, OTHER_NAMES, PAGING
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,112 +36,19 @@ def tenant_of(made: Profile) -> TenantSettings:
     return replace(TENANT, profile=made, queues=made.queues, rules_path=made.rules.path, queues_path=made.queues.path)
 
 
-class Spoken(InProcessTenant):
-    """A simulated tenant with a profile, and a client with the same one."""
-
-    def __init__(self, made: Profile, rules: int = 0, faults: str = "", cap: int = 3, **said: Any) -> None:
-        profile = tenant_profile(made, made.rules.path, made.queues.path)
-        super().__init__(
-            settings=SimulatorSettings(page_cap=cap, profile=profile, **said),
-            faults=FaultInjector(faults) if faults else None,
-            state=TenantState(
-                [queue._asdict() for queue in QUEUES], [stored(number, **unknown()) for number in range(rules)]
-            ),
-            tenant=tenant_of(made),
-        )
-
-    def ids(self) -> list[str]:
-        """Return the ids that the client reads."""
-        return sorted(live.id for live in self.talk(lambda client: client.rules()))
-
-
-def unknown() -> dict[str, Any]:
-    """Fields of the tenant: some have names that another profile uses for known fields."""
-    targets = [{"type": "queue", "queueId": "q-cards", "weight": 1, "hint": {"x": 1}}]
-    return {"targets": targets, "division": {"id": "d"}, "~odd": 1}
-
-
-@pytest.mark.parametrize("count", [0, 1, 3, 4, 7])
-@pytest.mark.parametrize("style", PAGING)
-def test_every_style_is_read_to_its_end(style: str, count: int) -> None:
-    """Empty, one page, a full one, several: each rule once."""
-    spoken = Spoken(profile(rules=PAGING[style]), count)
-    assert sorted(f"r{number}" for number in range(count)) == spoken.ids()
-
-
-@pytest.mark.parametrize("style", PAGING)
-def test_a_rule_is_created_updated_and_deleted_in_every_style(style: str) -> None:
-    """And read again, also by its id."""
-    spoken = Spoken(profile(rules=PAGING[style]), 4)
-
-    async def work(client: WritingClient) -> None:
-        made = await client.create(rule(), MARKER)
-        read = await client.rule(made.id)
-        assert read is not None
-        assert rule() == read.live.rule
-        changed = await client.update(read, rule(priority=7), MARKER)
-        assert 7 == changed.rule.priority
-        assert 5 == len(await client.rules())
-        await client.delete(FetchedRule(changed))
-        assert 4 == len(await client.rules())
-
-    spoken.talk(work)
-
-
-FAULTS = ("duplicate", "missing", "shift", "shift=-1", "empty-list", "stale")
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("style", [style for style in PAGING if style != "all-at-once"])
-def test_a_fault_while_paging_is_retried(style: str, fault: str) -> None:
-    """F28 to F31, F33: once, on the second page; after another read every rule is there."""
-    spoken = Spoken(profile(rules=PAGING[style]), 7, f"GET rules:{fault}@#2")
-    assert [f"r{number}" for number in range(7)] == spoken.ids()
-
-
-@pytest.mark.parametrize(
-    "style", [style for style, said in PAGING.items() if "total" in str(said) or style == "skip-top"]
-)
-@pytest.mark.parametrize("fault", ["missing", "shift"])
-def test_a_list_shorter_than_its_total_is_not_accepted(style: str, fault: str) -> None:
-    """F29, F30: the total shows that entries are missing."""
-    spoken = Spoken(profile(rules=PAGING[style]), 7, f"GET rules:{fault}")
-    with pytest.raises(errors.IncompleteReadError, match="of 7 arrived"):
-        spoken.ids()
-
-
-@pytest.mark.parametrize("style", ["next-link", "scroll-token-uncounted"])
-def test_a_list_without_a_total_and_with_a_repeated_id_is_refused(style: str) -> None:
-    """F28, F30: without a total, a repeated entry shows that the pages moved."""
-    spoken = Spoken(profile(rules=PAGING[style]), 7, "GET rules:shift=-1")
-    with pytest.raises(errors.IncompleteReadError, match="arrived twice"):
-        spoken.ids()
-
-
-@pytest.mark.parametrize("style", ["next-link", "scroll-token-uncounted", "all-at-once"])
-def test_a_list_without_a_total_is_accepted_if_two_reads_agree(style: str) -> None:
-    """A read that lacks an entry differs from the next; a server that always differs is not accepted."""
-    once = Spoken(profile(rules=PAGING[style]), 7, "GET rules:missing@#1", cap=10)
-    assert 7 == len(once.ids())
-    with pytest.raises(errors.IncompleteReadError, match="do not show the same"):
-        Spoken(profile(rules=PAGING[style]), 7, ",".join(f"GET rules:missing@#{n}" for n in (1, 3, 5, 7)), cap=10).ids()
-
-
-@pytest.mark.parametrize("style", [style for style in PAGING if style != "all-at-once"])
-def test_a_circular_list_ends(style: str) -> None:
-    """F32: a link or token back to the start, on the last page or on each."""
-    for when in ("", "@#2-"):
-        with pytest.raises(errors.UnexpectedResponseError, match=r"circle|links back"):
-            Spoken(profile(rules=PAGING[style]), 7, f"GET rules:cycle{when}").ids()
-
-
-@pytest.mark.parametrize("style", [style for style in PAGING if "scroll" not in style and style != "all-at-once"])
-def test_a_link_to_another_host_is_refused_before_a_request(style: str) -> None:
-    """F32: no form of the link causes a request to another host."""
-    spoken = Spoken(profile(rules=PAGING[style]), 7, "GET rules:other-host@#1")
-    with pytest.raises(errors.UnexpectedResponseError, match="another host"):
-        spoken.ids()
-    assert 1 == sum(request.method == "GET" for request in spoken.state.requests)
+OTHER_NAMES: dict[str, Any] = {
+    "rules": {"path": "/acd/rules", "id": "ruleId", "single": "rule"},
+    "rule": {"name": "ruleName", "priority": "order", "enabled": "isActive", "conditions": "when", "targets": "then"},
+    "condition": {"type": "kind", "attributeName": "field", "operator": "op", "value": "is", "attribute": "FIELD"},
+    "target": {"queueId": "skillId", "weight": "share", "queue": "SKILL"},
+    "operators": {"equals": "EQ", "in": "equals", "greaterThanOrEqual": ">="},
+}
+STYLES: dict[str, dict[str, Any]] = {
+    "page-number": {"style": "page-number", "page": "p", "first": 0, "size": "n", "next": "more"},
+    "skip-top": {"style": "skip-top", "total": "total", "next": "more"},
+    "scroll-token": {"style": "scroll-token", "total": "total", "token": "more"},
+}
+COUNTED = ["page-number", "skip-top"]
 
 
 class Scripted:
@@ -181,65 +80,132 @@ def entry(name: str) -> dict[str, Any]:
     return {"id": name, "name": name, "priority": 1}
 
 
+def pages(style: str, names: str, size: int = 3, total: int | None = None) -> list[dict[str, Any]]:
+    """Return the pages of a list with these rules, each of one letter."""
+    count = len(names) if total is None else total
+    length = max(len(names), count) if names and style in COUNTED else len(names)
+    found = []
+    for start in range(0, length or 1, size):
+        following = start + size
+        link: str | None = f"/api/v2/routing/rules?skip={following}&p={following // size}"
+        if style == "scroll-token":
+            link = f"token {following}"
+        if following >= length:
+            link = None
+        entries = [entry(name) for name in names[start:following]]
+        found.append({"entities": entries, "total": count, "more": link})
+    return found
+
+
+def names_read(server: Scripted, style: str) -> str:
+    """Return the names of the rules that the client reads."""
+    return "".join(sorted(live.id for live in server.rules(profile(rules={"paging": STYLES[style]}))))
+
+
+@pytest.mark.parametrize("names", ["", "a", "abc", "abcd", "abcdefg"])
+@pytest.mark.parametrize("style", STYLES)
+def test_every_style_is_read_to_its_end(style: str, names: str) -> None:
+    """Empty, one page, a full one, several: each rule once. An empty list is read again."""
+    recorded = pages(style, names)
+    assert names == names_read(Scripted(*recorded), style)
+
+
+def test_each_style_requests_the_next_page_in_its_way() -> None:
+    """By a number, by the entries to skip, or by the token."""
+    asked = {}
+    for style in STYLES:
+        server = Scripted(*pages(style, "abcd"))
+        names_read(server, style)
+        asked[style] = [url.partition("?")[2] for url in server.asked]
+    assert {
+        "page-number": ["p=0&n=100", "p=1&n=100"],
+        "skip-top": ["skip=0&top=100", "skip=3&top=100"],
+        "scroll-token": ["size=100", "scrollToken=token+3&size=100"],
+    } == asked
+
+
+FAULTS = {"duplicate": "abcabcg", "missing": "abcdg", "shift": "abcefg", "earlier": "abccdef", "empty": ""}
+
+
+@pytest.mark.parametrize("names", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("style", STYLES)
+def test_an_incomplete_read_is_repeated(style: str, names: str) -> None:
+    """F28 to F31: after another read every rule is there."""
+    server = Scripted(*pages(style, names, total=7), *pages(style, "abcdefg"))
+    assert "abcdefg" == names_read(server, style)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_total_that_changes_between_pages_is_not_accepted(style: str) -> None:
+    """F30: a rule was created or deleted while the list was read."""
+    first = pages(style, "abcd", total=4)
+    second = pages(style, "abcd", total=5)
+    with pytest.raises(errors.IncompleteReadError, match="its total changed"):
+        names_read(Scripted(*[first[0], second[1]] * 3), style)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_list_shorter_than_its_total_is_not_accepted(style: str) -> None:
+    """F29, F30: the total shows that entries are missing."""
+    with pytest.raises(errors.IncompleteReadError, match="6 of 7 arrived"):
+        names_read(Scripted(*pages(style, "abcdef", total=7) * 3), style)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_page_without_a_total_is_an_error(style: str) -> None:
+    """Nothing proves that such a list is complete."""
+    (page,) = pages(style, "a")
+    del page["total"]
+    with pytest.raises(errors.UnexpectedResponseError, match="no usable `total`"):
+        names_read(Scripted(page), style)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_circular_list_ends(style: str) -> None:
+    """F32: a link or token back to the start."""
+    back = "back" if style == "scroll-token" else "/api/v2/routing/rules?p=0&skip=0"
+    recorded = [{**page, "more": back} for page in pages(style, "abcdefg")]
+    with pytest.raises(errors.UnexpectedResponseError, match="links back"):
+        names_read(Scripted(*recorded), style)
+
+
 @pytest.mark.parametrize(
     "link",
     [
-        "https://evil.example/api/v2/routing/rules?c=1",
-        "//evil.example/api/v2/routing/rules?c=1",
-        "https://localhost/api/v2/routing/rules?c=1",
-        "http://localhost:81/api/v2/routing/rules?c=1",
-        "http://localhost@evil.example/api/v2/routing/rules?c=1",
-        "http://localhost.evil.example/api/v2/routing/rules?c=1",
-        "http:///api/v2/routing/rules?c=1",
+        "https://evil.example/api/v2/routing/rules?p=1",
+        "//evil.example/api/v2/routing/rules?p=1",
+        "https://localhost/api/v2/routing/rules?p=1",
+        "http://localhost:81/api/v2/routing/rules?p=1",
+        "http://localhost@evil.example/api/v2/routing/rules?p=1",
+        "http://localhost.evil.example/api/v2/routing/rules?p=1",
+        "http:///api/v2/routing/rules?p=1",
         "javascript:alert(1)",
-        "/api/v2/routing/rules/../queues?c=1",
-        "/api/v2/routing/queues?c=1",
-        "?c=1",
-        "/api/v2/routing/rules",
-        "/api/v2/routing/rules?c=1\r\nX-Evil: 1",
-        "/api/v2/routing/rules?c=ä",
-        "/api/v2/routing/rules?c=" + "1" * 5000,
-        "http://[::1/api/v2/routing/rules?c=1",
-        7,
-        {"href": "/api/v2/routing/rules?c=1"},
-        ["/api/v2/routing/rules?c=1"],
-        True,
+        "http://[::1/api/v2/routing/rules?p=1",
     ],
 )
-def test_a_hostile_link_is_not_followed(link: object) -> None:
-    """Only the query of a link to the same list on the same server is used; other links end the read with a reason."""
-    server = Scripted({"entities": [entry("a")], "_links": {"next": link}})
-    with pytest.raises(errors.UnexpectedResponseError, match="page of rules"):
-        server.rules(profile(rules={"paging": {"style": "next-link"}}))
-    assert ["http://localhost/api/v2/routing/rules"] == server.asked
+@pytest.mark.parametrize("style", COUNTED)
+def test_a_link_to_another_host_is_refused_before_a_request(style: str, link: str) -> None:
+    """F32: no form of the link causes a request to another host."""
+    server = Scripted({"entities": [entry("a")], "total": 2, "more": link})
+    with pytest.raises(errors.UnexpectedResponseError, match=r"another host|not a URL"):
+        names_read(server, style)
+    assert 1 == len(server.asked)
 
 
-@pytest.mark.parametrize(
-    "link",
-    ["http://localhost/api/v2/routing/rules?c=1", "/api/v2/routing/rules?c=1", "//localhost/api/v2/routing/rules?c=1"],
-)
-def test_a_link_to_the_list_itself_is_followed(link: str) -> None:
-    """As a full URL or as a path."""
-    page, last = {"entities": [entry("a")], "_links": {"next": link}}, {"entities": [entry("b")], "_links": {}}
-    server = Scripted(page, last, page, last)
-    if link.startswith("//"):
-        with pytest.raises(errors.UnexpectedResponseError, match="another host"):
-            server.rules(profile(rules={"paging": {"style": "next-link"}}))
-        return
-    assert 2 == len(server.rules(profile(rules={"paging": {"style": "next-link"}})))
-    assert "http://localhost/api/v2/routing/rules?c=1" == server.asked[1]
+@pytest.mark.parametrize("token", [7, {"href": "a"}, ["a"], True])
+def test_a_token_that_is_not_text_is_an_error(token: object) -> None:
+    """Its page does not say how the list goes on."""
+    server = Scripted({"entities": [entry("a")], "total": 2, "more": token})
+    with pytest.raises(errors.UnexpectedResponseError, match="`more` that is not text"):
+        names_read(server, "scroll-token")
 
 
 @pytest.mark.parametrize(
     ("made", "answer"),
     [
-        ({"style": "all-at-once"}, {"total": 3}),
-        ({"style": "all-at-once"}, {"totalRecords": 3}),
-        ({"style": "all-at-once"}, {"nextUri": "/api/v2/routing/rules?pageNumber=2"}),
-        ({"style": "all-at-once"}, {"_links": {"next": "/x?skip=1"}}),
-        ({"style": "all-at-once"}, {"scrollToken": "abc"}),
-        ({"style": "next-link", "next": "_links.nxt"}, {"_links": {"next": "/x?skip=1"}}),
-        ({"style": "scroll-token", "token": "tokn"}, {"scrollToken": "abc"}),
+        ({"style": "page-number", "next": "more"}, {"total": 1, "nextUri": "/x?pageNumber=2"}),
+        ({"style": "skip-top", "total": "count", "next": "m"}, {"count": 1, "_links": {"next": "/x?skip=1"}}),
+        ({"style": "scroll-token", "total": "count", "token": "tokn"}, {"count": 1, "scrollToken": "abc"}),
         ({"style": "page-number", "total": "count"}, {"count": 1, "total": 3}),
         ({"style": "scroll-token", "total": "count"}, {"count": 1, "hits": 3}),
     ],
@@ -257,7 +223,7 @@ def test_an_endless_chain_of_pages_is_an_error() -> None:
 
     class Endless(Scripted):
         def __call__(self, request: httpx.Request) -> httpx.Response:
-            self.answers = [{"entities": [entry("a")], "scrollToken": f"t{next(count)}"}]
+            self.answers = [{"entities": [entry("a")], "hits": 2, "scrollToken": f"t{next(count)}"}]
             return super().__call__(request)
 
     server = Endless({})
@@ -268,59 +234,19 @@ def test_an_endless_chain_of_pages_is_an_error() -> None:
 
 def test_a_server_that_repeats_one_token_until_the_end_is_read() -> None:
     """Some servers keep the position: the same token, other entries."""
-    pages = [{"data": [entry(name)] if name else [], "scrollToken": "same", "hits": 2} for name in ("a", "b", "")]
-    made = profile(rules={"list": "data", "paging": {"style": "scroll-token", "total": "hits"}})
-    assert 2 == len(Scripted(*pages).rules(made))
+    recorded = [{**page, "more": "same"} for page in pages("scroll-token", "ab", size=1)]
+    assert "ab" == names_read(Scripted(*recorded, {"entities": [], "total": 2, "more": "same"}), "scroll-token")
 
 
-@pytest.mark.parametrize("names", [{}, OTHER_NAMES], ids=["the tutorial's names", "other names"])
-@pytest.mark.parametrize("style", ERRORS)
-def test_the_reason_of_a_refusal_is_read_from_every_form_of_body(style: str, names: dict[str, Any]) -> None:
-    """Only that change fails, with the tenant's text."""
-    spoken = Spoken(profile(**names, errors=ERRORS[style]), names_unique=True)
-
-    async def work(client: WritingClient) -> None:
-        await client.create(rule(), MARKER)
-        with pytest.raises(errors.RejectedError, match="may already exist, check for duplicates"):
-            await client.create(rule(), MARKER)
-
-    spoken.talk(work)
+UNKNOWN = {"id": "1", "division": {"id": "d"}, "~odd": 1, "conditions": [{"hint": {"x": 1}}]}
 
 
-@pytest.mark.parametrize("update", ["PUT", "PATCH"])
-@pytest.mark.parametrize("names", [{}, OTHER_NAMES], ids=["the tutorial's names", "other names"])
-def test_unknown_fields_survive_an_update(names: dict[str, Any], update: str) -> None:
-    """R2: with both verbs, also inside conditions and targets, and under names that cxroute uses for other fields."""
-    spoken = Spoken(profile(**names, update=update), 1)
-    before = spoken.state.rules()[0]
-
-    async def work(client: WritingClient) -> None:
-        read = await client.rule("r0")
-        assert read is not None
-        await client.update(read, replace(read.live.rule, priority=77), MARKER)
-
-    spoken.talk(work)
-    after = spoken.state.rules()[0]
-    assert [update] == [one.method for one in spoken.state.requests if one.method not in ("GET", "POST")]
-    changed = {"priority", "description", "version", "dateModified"}
-    assert {name: value for name, value in before.items() if name not in changed} == {
-        name: value for name, value in after.items() if name not in changed
-    }
-    assert 77 == after["priority"]
-
-
-def test_the_verb_that_a_profile_does_not_name_is_never_sent() -> None:
-    """The simulator of the profile would refuse it."""
-    spoken = Spoken(profile(update="PATCH"), 1)
-    spoken.tenant = tenant_of(DEFAULT_PROFILE)
-
-    async def work(client: WritingClient) -> None:
-        read = await client.rule("r0")
-        assert read is not None
-        with pytest.raises(errors.UnsupportedCallError, match="405"):
-            await client.update(read, rule(), MARKER)
-
-    spoken.talk(work)
+def test_an_update_sends_what_the_verb_needs() -> None:
+    """PUT sends the whole rule; PATCH the managed fields. Both keep unknown fields in conditions."""
+    form = {**dict.fromkeys(("name", "description", "priority", "enabled", "targets"), 0), **UNKNOWN}
+    assert form == ProfileMapper(profile(update="PUT")).update_body(form)
+    managed = {name: value for name, value in form.items() if name not in ("id", "division", "~odd")}
+    assert managed == ProfileMapper(profile(update="PATCH")).update_body(form)
 
 
 NAMES = st.sampled_from(
@@ -392,8 +318,11 @@ def rows() -> Iterator[tuple[dict[str, Any], str]]:
     yield {"errors": {"header": "X: y\r\nZ"}}, "header"
     yield {"errors": {"messages": ["{{ config }}"]}}, "errors[].message"
     yield {"rules": {"paging": {"style": "skip-top", "skip": "a&b"}}}, "query parameter"
-    yield {"rules": {"paging": {"style": "cursor"}}}, "paging needs a `style`, one of page-number"
-    yield {"rules": {"paging": {"style": "next-link", "page": "p"}}}, "unknown field"
+    for style in ("cursor", "next-link", "all-at-once"):
+        told = "paging needs a `style`, one of page-number, skip-top, scroll-token"
+        yield {"rules": {"paging": {"style": style}}}, told
+    yield {"rules": {"paging": {"style": "scroll-token", "page": "p"}}}, "unknown field"
+    yield {"rules": {"list": "."}}, "member"
     yield {"rule": {"name": "id"}}, "has two meanings"
     yield {"rule": {"name": "x", "priority": "x"}}, "has two meanings"
     yield {"operators": {"equals": "in"}}, "has two meanings"

@@ -1,4 +1,4 @@
-"""Queues from the platform: skills and digital queues; and profiles with the program over a socket."""
+"""Queues from the platform: skills and digital queues; and with the program over a socket."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from reconciler.simulator.state import TenantState
 from tests.support.command import Command, serving
 from tests.support.in_process_tenant import TENANT, InProcessTenant
 from tests.support.program import Program, write
-from tests.support.tenant_profiles import ERRORS, OTHER_NAMES, PAGING
 from tests.support.written_manifests import yaml_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,32 +105,7 @@ def simulated(*more: str) -> Iterator[str]:
         yield url
 
 
-MADE: dict[str, dict[str, Any]] = {
-    "page-number": {"rules": PAGING["page-number"], "errors": ERRORS["a header"], "pageSize": 2},
-    "skip-top": {
-        **OTHER_NAMES,
-        "rules": {**OTHER_NAMES["rules"], **PAGING["skip-top"]},
-        "errors": ERRORS["a success that refuses"],
-        "update": "PATCH",
-        "pageSize": 2,
-    },
-    "next-link": {"rules": PAGING["next-link"], "errors": ERRORS["one text"], "pageSize": 2},
-    "scroll-token": {
-        "rules": {**PAGING["scroll-token"], "ids": "number", "id": "ruleId"},
-        "queues": {
-            "ids": "number",
-            "id": "queueId",
-            "path": "/queues",
-            "paging": {"style": "all-at-once"},
-            "list": ".",
-        },
-        "target": {"queueIds": "number"},
-        "errors": ERRORS["OAuth's"],
-        "pageSize": 2,
-    },
-}
 SOURCES: dict[str, dict[str, Any]] = {"skills": {"queues": "acd-skills"}, "digital": {"queues": "digital"}}
-CASES = [*((made, {}) for made in MADE.values()), *((None, api) for api in SOURCES.values())]
 
 
 @pytest.fixture
@@ -147,24 +121,36 @@ def typed(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tu
     return run
 
 
-@pytest.mark.parametrize(("made", "api"), CASES, ids=[*MADE, *SOURCES])
-def test_the_program_reaches_every_kind_of_tenant_by_a_manifest(
-    typed: Callable[..., tuple[int, str]], made: dict[str, Any] | None, api: dict[str, Any]
+@pytest.mark.parametrize("api", SOURCES.values(), ids=SOURCES)
+def test_the_program_reads_the_queues_of_the_platform(
+    typed: Callable[..., tuple[int, str]],
+    api: dict[str, Any],
 ) -> None:
-    """Over a socket: an apply of five rules, a plan without changes; then, with two rules, an update and a delete."""
-    manifests("http://127.0.0.1:9", made, **api)
+    """Over a socket: an apply of five rules, and a plan without changes."""
+    manifests("http://127.0.0.1:9", **api)
     with simulated() as url:
-        manifests(url, made, **api)
+        manifests(url, **api)
         steps = [typed("apply", "--yes"), typed("plan", "--detailed-exitcode")]
         assert [0, 0] == [code for code, _ in steps], steps
-        if made not in (MADE["skip-top"], MADE["scroll-token"]):  # of other names, verbs and ids
-            return
-        rules = [{"intent": f"intent_{one}", "queue": "Cards", "priority": 10 - one} for one in range(4)]
-        write("rules.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "RuleSet", "name": "cards", "rules": rules}))
-        lifted = ("--allow", "unrouted", "--allow", "transient", "--reason", "test")
-        steps = [typed("plan", "--detailed-exitcode"), typed("apply", "--yes", *lifted)]
-        steps.append(typed("plan", "--detailed-exitcode"))
-        assert [2, 0, 0] == [code for code, _ in steps], steps
+
+
+OTHER_APIS: list[tuple[dict[str, Any] | None, dict[str, Any]]] = [
+    ({"rules": {"id": "ruleId"}}, {}),
+    (None, {"rulesPath": "/acd/rules"}),
+    (None, {"queuesPath": "/acd/queues"}),
+]
+
+
+@pytest.mark.parametrize(("made", "api"), OTHER_APIS)
+def test_the_simulator_refuses_an_environment_with_another_api(
+    cxroute: Program,
+    made: dict[str, Any] | None,
+    api: dict[str, Any],
+) -> None:
+    """Exit 64, with the reason."""
+    manifests("http://127.0.0.1:9", made, **api)
+    assert 64 == cxroute("simulate", "--as", "prod", "--port", "0")
+    assert "--as prod: the simulator has the API of the default profile only" in cxroute.err
 
 
 def test_a_rule_with_an_inactive_skill_fails_the_plan_at_its_line(typed: Callable[..., tuple[int, str]]) -> None:

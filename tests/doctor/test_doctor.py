@@ -389,15 +389,6 @@ def test_pages(came: int, total: int, asked: int, state: str, said: str) -> None
     assert (state, said) == (line.status, line.message)
 
 
-def test_a_list_without_a_total_is_counted_to_the_end_of_its_page() -> None:
-    """The tenant may not send a total."""
-    line = findings.check_pages("rules", 100, None, 100)
-    assert ("ok", "100 rules in the first page; the tenant does not send a total") == (
-        line.status,
-        line.message,
-    )
-
-
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -86,7 +86,6 @@ def live(rules: Iterable[dict[str, Any]]) -> None:
     Path("live.json").write_text(json.dumps(document), encoding="utf-8")
     whole = [form for form in found if r"\ud" not in json.dumps(form).replace(r"\ud83d\ud", "")]
     Path(".cxroute/sandbox.json").write_text(json.dumps({**document, "rules": whole, "contexts": {}}), encoding="utf-8")
-    Path(".cxroute/sandbox.json.log").unlink(missing_ok=True)
     for path in Path().glob("out/*"):
         path.unlink()
 

@@ -39,7 +39,7 @@ from tests.support.many_tenants import Tenants, rule, ruleset, tenants
 from tests.support.plain_http import PLAIN
 from tests.support.recording import SCHEMA_TEXTS, OutputRecorder, cxroute, json_text, plain_text, workplace, write
 from tests.support.server_process import KEY, server_process
-from tests.support.watch_process import WatchProcess, tenant_user, webhook_server
+from tests.support.watch_process import WatchProcess, webhook_server
 
 Rule = dict[str, Any]
 """A rule in the API's form."""
@@ -97,12 +97,6 @@ promises:
 - {name: gone is never there, for: {intent: gone, minConfidence: 0.5}, never: {queues: [Cards]}, severity: warning}
 """
 WRONG: Final = HEAD.format(kind="RuleSet", name="wrong") + "rules:\n- {intnet: x, queue: Nowhere, priority: high}\n"
-PROFILE: Final = """\
-rules: {path: /inContactAPI/services/v30.0/routing-rules, list: rules, id: ruleId, paging: {style: skip-top}}
-rule: {name: ruleName, enabled: isActive}
-operators: {equals: EQ, in: IN}
-update: PATCH
-"""
 BY_HAND: Final = {
     "id": "r1",
     "name": "By hand",
@@ -449,23 +443,6 @@ class Interrupting:
         await self.app(scope, receive, send)
 
 
-def record_profile(record: OutputRecorder) -> None:
-    """Record an apply to a tenant with a Profile, and the rule that it sent."""
-    environment = HEAD.format(kind="Environment", name="acd") + "owner: acme\n"
-    profile = f"---\n{HEAD.format(kind='Profile', name='acd')}{PROFILE}"
-    manifests("rules:\n- {key: x, intent: x, queue: Cards, priority: 5}\n")
-    write("manifests/acd.yaml", f"{environment}tenant: acme\napi: {{profile: acd}}\n{profile}")
-    with server_process(Path.cwd(), "simulate", "--as", "acd", "--port", "0", "--state", "acd.json") as (_, url):
-        write("manifests/acd.yaml", f"{environment}api: {{profile: acd, baseUrl: '{url}'}}\n{profile}")
-        record.document("profile.apply", "a tenant with a Profile", "apply", "-e", "acd", "--yes")
-        with tenant_user(url) as person:
-            rules = person.http.get("/inContactAPI/services/v30.0/routing-rules", params={"skip": 0, "top": 9})
-            record.form("profile.rules", rules.json())
-
-
-# The endpoint and the loop
-
-
 def record_endpoint(record: OutputRecorder) -> None:
     """Record the endpoint's responses, log and metrics: of the process, and in this process if the tenant fails."""
     more = "context: {minConfidence: 0.4, below: {intent: none}}\n"
@@ -537,7 +514,7 @@ def record_loop(record: OutputRecorder) -> None:
 
 SCENARIOS: Final = (
     *(record_sandbox, record_bank, record_offline, record_step, record_program),
-    *(record_tenants, record_profile, record_endpoint, record_loop),
+    *(record_tenants, record_endpoint, record_loop),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -33,19 +34,19 @@ def reopened(path: Path) -> dict[str, Any]:
 
 
 def write(path: Path, **parts: Any) -> None:
-    """Write a snapshot as a manual edit would."""
+    """Write a state as a manual edit would."""
     path.write_text(json.dumps({"queues": QUEUES, "rules": [], "contexts": {}, **parts}, indent=4))
 
 
-def test_a_new_state_is_empty_and_writes_no_snapshot(tmp_path: Path) -> None:
+def test_a_new_state_is_empty_and_writes_no_file(tmp_path: Path) -> None:
     """Opening and closing a new state does not create FILE; its folder is created."""
     path = tmp_path / "deep" / "state.json"
     assert {"queues": [], "rules": [], "contexts": {}} == reopened(path)
     assert not path.exists()
 
 
-def test_a_closed_state_is_one_readable_file(tmp_path: Path) -> None:
-    """After close FILE holds everything as JSON, one object a line, and the log is empty."""
+def test_a_state_is_one_readable_file(tmp_path: Path) -> None:
+    """FILE holds everything as JSON, one object a line."""
     path = tmp_path / "state.json"
     with TenantState.load(path, initial=TenantState(QUEUES)) as state:
         state.put(stored(1, name="Überweisung"))
@@ -54,13 +55,12 @@ def test_a_closed_state_is_one_readable_file(tmp_path: Path) -> None:
     document = {"queues": QUEUES, "rules": [stored(1, name="Überweisung"), stored(2)], "contexts": {"c1": {"a": 1}}}
     assert document == json.loads(path.read_text(encoding="utf-8"))
     assert document == reopened(path)
-    assert 0 == Path(f"{path}.log").stat().st_size
     assert "Überweisung" in path.read_text(encoding="utf-8")
     assert 11 == len(path.read_text(encoding="utf-8").splitlines())
 
 
 def test_acknowledged_changes_survive_a_kill(tmp_path: Path) -> None:
-    """Creates, updates, deletes and contexts of a killed process are present, although FILE was never written."""
+    """Creates, updates, deletes and contexts of a killed process are present."""
     path = tmp_path / "state.json"
     steps = f"""
 for n in range(5): state.put({{**{stored(1)!r}, "id": f"r{{n}}"}})
@@ -68,39 +68,33 @@ state.put({stored(2, priority=99)!r}); state.remove("r3")
 state.merge("c1", {{"a": 1}}); state.merge("c1", {{"b": 2}})
 """
     killed(path, steps)
-    assert not path.exists()
     found = reopened(path)
     assert ["r0", "r1", "r2", "r4"] == [rule["id"] for rule in found["rules"]]
     assert stored(2, priority=99) == found["rules"][2]
     assert {"c1": {"a": 1, "b": 2}} == found["contexts"]
 
 
-@pytest.mark.parametrize("torn", [b"[", b'["rule","r9",null,{"id":"r9","na', b'["rule","r9",null,null]'])
-def test_a_torn_last_line_is_dropped(tmp_path: Path, torn: bytes) -> None:
-    """A line without its end was not acknowledged: it is dropped, and later lines are not appended to it."""
+@pytest.mark.parametrize("rest", [b"", b'{"queues": [', b"[]"])
+def test_a_kill_while_the_file_is_replaced_does_no_harm(tmp_path: Path, rest: bytes) -> None:
+    """The document that was not finished is ignored, and replaced by the next one."""
     path = tmp_path / "state.json"
     killed(path, f"state.put({stored(1)!r})")
-    with Path(f"{path}.log").open("ab") as log:
-        log.write(torn)
+    Path(f"{path}.new").write_bytes(rest)
     with TenantState.load(path) as state:
         state.put(stored(2))
     assert [stored(1), stored(2)] == reopened(path)["rules"]
+    assert {"state.json", "state.json.lock"} == {each.name for each in tmp_path.iterdir()}
 
 
-def test_a_kill_between_snapshot_and_log_does_no_harm(tmp_path: Path) -> None:
-    """Reading a log again over a snapshot that already contains it changes nothing, for any content."""
+def test_a_state_is_read_without_a_lock(tmp_path: Path) -> None:
+    """Another process may have it open; changes of the copy stay in memory, and nothing is written."""
     path = tmp_path / "state.json"
-    steps = f"""
-state.put({stored(1)!r}); state.put({stored(1, priority=2)!r}); state.put({stored(1)!r})
-state.put({stored(2)!r}); state.remove("r2"); state.put({stored(3)!r})
-state.merge("c", {{"a": 1}}); state.merge("c", {{"a": 2}}); state.merge("c", {{"a": 1}})
-"""
-    killed(path, steps)
-    log = Path(f"{path}.log").read_bytes()
-    before = reopened(path)
-    Path(f"{path}.log").write_bytes(log)
-    assert before == reopened(path)
-    assert [stored(1), stored(3)] == before["rules"]
+    with TenantState.load(path, initial=TenantState(QUEUES, [stored(1)])):
+        copy = TenantState.read(path)
+        copy.put(stored(2))
+    assert [stored(1)] == reopened(path)["rules"]
+    assert [] == TenantState.read(tmp_path / "none" / "state.json").rules()
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_manual_edit_counts(tmp_path: Path) -> None:
@@ -111,17 +105,6 @@ def test_a_manual_edit_counts(tmp_path: Path) -> None:
             state.put(stored(n))
     write(path, rules=[stored(1, priority=7), stored(3)])
     assert [stored(1, priority=7), stored(3)] == reopened(path)["rules"]
-
-
-def test_a_manual_edit_wins_over_the_log_of_a_killed_run(tmp_path: Path) -> None:
-    """A rule that was edited or removed after a kill stays so; other changes of the killed run remain."""
-    path = tmp_path / "state.json"
-    write(path, rules=[stored(1), stored(2), stored(3)])
-    killed(
-        path, f"state.put({stored(1, priority=1)!r}); state.put({stored(2, priority=2)!r}); state.put({stored(4)!r})"
-    )
-    write(path, rules=[stored(1, priority=7), stored(2)])
-    assert [stored(1, priority=7), stored(2, priority=2), stored(4)] == reopened(path)["rules"]
 
 
 def test_an_initial_tenant_is_used_once(tmp_path: Path) -> None:
@@ -152,7 +135,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("text", "reason"), BROKEN, ids=lambda value: value[:30])
-def test_a_broken_snapshot_is_a_clear_error(tmp_path: Path, text: str, reason: str) -> None:
+def test_a_broken_file_is_a_clear_error(tmp_path: Path, text: str, reason: str) -> None:
     """The error names the file and the problem; nothing is written, and the state is not left locked."""
     path = tmp_path / "state.json"
     path.write_text(text, encoding="utf-8")
@@ -164,22 +147,11 @@ def test_a_broken_snapshot_is_a_clear_error(tmp_path: Path, text: str, reason: s
     assert text == path.read_text(encoding="utf-8")
 
 
-NO_ENTRIES = [
-    *("rubbish", "5", "[]", "[" * 100_000, '["queue", "x", null, {}]', '[["rule"], "x", null, null]'),
-    *('["rule", "x", null, {}]', '["rule", "x", null, 5]', '["rule", ["x"], null, null]'),
-    *('["rule", "x", null, {"id": "x", "name": "\\ud800"}]', '["context", "c", null, {"a": NaN}]'),
-    *('["context", "c", null, [1]]', '["script", "s", null, "text"]'),
-]
-
-
-@pytest.mark.parametrize("line", NO_ENTRIES, ids=lambda value: value[:30])
-def test_a_broken_log_is_a_clear_error(tmp_path: Path, line: str) -> None:
-    """A line in the middle that is not an entry is named with its number; it is not skipped silently."""
+def test_another_kind_of_file_is_a_clear_error(tmp_path: Path) -> None:
+    """A pipe would be read forever."""
     path = tmp_path / "state.json"
-    killed(path, f"state.put({stored(1)!r})")
-    log = Path(f"{path}.log")
-    log.write_bytes(f"{line}\n".encode() + log.read_bytes())
-    with pytest.raises(StateError, match=r"state\.json\.log:1: is not an entry"):
+    os.mkfifo(path)
+    with pytest.raises(StateError, match="is not a regular file"):
         TenantState.load(path)
 
 
@@ -198,31 +170,24 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> Non
         TenantState.load(tmp_path / "file" / "state.json")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_change_that_cannot_be_stored_is_not_made(tmp_path: Path) -> None:
-    """With a full disk put, remove and merge raise, and the state in memory does not change."""
-    with TenantState.load(tmp_path / "state.json") as state:
-        state.put(stored(1))
-        kept = os.dup(state._files._log) if state._files else -1
-        os.dup2(os.open("/dev/full", os.O_WRONLY), state._files._log if state._files else -1)
-        for change in (lambda: state.put(stored(2)), lambda: state.remove("r1"), lambda: state.merge("c", {})):
-            with pytest.raises(StateError, match="cannot be written"):
-                change()
-        assert ([stored(1)], {}, 1) == (state.rules(), state.contexts, state.revision)
-        os.dup2(kept, state._files._log if state._files else -1)
-
-
-def test_a_thousand_creates_do_not_rewrite_the_file(tmp_path: Path) -> None:
-    """Creates do not touch FILE; the log grows by one line each."""
+    """With a full disk put, remove and merge raise; the state does not change, and later changes are stored."""
     path = tmp_path / "state.json"
-    write(path)
-    before = path.stat().st_mtime_ns
+    large = stored(2, description="x" * 10_000)
     with TenantState.load(path) as state:
-        for n in range(1_000):
-            state.put(stored(n))
-        assert before == path.stat().st_mtime_ns
-        assert 1_000 == len(Path(f"{path}.log").read_bytes().splitlines())
-    assert 1_000 == len(reopened(path)["rules"])
+        state.put(stored(1))
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+        try:
+            for change in (lambda: state.put(large), lambda: state.remove("r1"), lambda: state.merge("c", {})):
+                with pytest.raises(StateError, match="cannot be written"):
+                    change()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert ([stored(1)], {}, 1) == (state.rules(), state.contexts, state.revision)
+        assert [stored(1)] == TenantState.read(path).rules()
+        state.put(large)
+    assert [stored(1), large] == reopened(path)["rules"]
 
 
 def test_an_edit_in_the_ui_is_one_change() -> None:

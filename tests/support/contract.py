@@ -9,8 +9,6 @@ from typing import Any
 
 import httpx
 
-from reconciler.cli.commands.simulate import tenant_profile
-from reconciler.manifest.kinds.profile import Profile
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 
@@ -31,9 +29,6 @@ def settings(given: Json) -> SimulatorSettings:
     switches = dict(given.get("settings", {}))
     if "scopes" in switches:
         switches["scopes"] = frozenset(switches["scopes"])
-    if "profile" in given:
-        made = Profile.model_validate({"name": "x", **given["profile"]})
-        switches["profile"] = tenant_profile(made, made.rules.path, made.queues.path)
     return SimulatorSettings(**switches, clock=lambda: 1_769_936_400.0)
 
 

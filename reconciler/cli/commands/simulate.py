@@ -1,13 +1,11 @@
-"""`cxroute simulate`: a simulated CXone over HTTP, on loopback, with the profile of an Environment."""
+"""`cxroute simulate`: a simulated CXone over HTTP, on loopback."""
 
 import argparse
 import os
-from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from secrets import randbelow
-from typing import Any
+from typing import Literal
 
 from reconciler.cli.arguments import requires_extra
 from reconciler.cli.command_line import choose_environment, expected_queues
@@ -15,8 +13,8 @@ from reconciler.cli.output import Output
 from reconciler.cli.sandbox import add_queues, add_script, custom_fields, open_state
 from reconciler.cxone.paging import choose_queue_list
 from reconciler.errors import ManifestError, UsageError
-from reconciler.manifest.kinds import profile as profiles
-from reconciler.manifest.kinds.environment import SANDBOX
+from reconciler.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, QUEUES_PATH, RULES_PATH, Profile
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Queue
 from reconciler.simulator import state as tenants
@@ -24,69 +22,42 @@ from reconciler.simulator.app import Simulator, serve
 from reconciler.simulator.faults import __doc__ as faults_help
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
-from reconciler.simulator.profile import ServedList, TenantProfile
 from reconciler.simulator.settings import PROFILES
 from reconciler.text.hosts import LAST_PORT, is_loopback, url_of
 
 
-def _simulate_environment(state: tenants.TenantState, name: str, directory: Path) -> dict[str, Any]:
-    """Add the queues and the script of an Environment to the state; return the settings of its tenant."""
+def _simulate_environment(
+    state: tenants.TenantState, name: str, directory: Path
+) -> dict[str, Literal["text", "number"]]:
+    """Add the queues and the script of an Environment to the state; return its custom fields."""
     manifests = load_manifests(directory)
     environment = choose_environment(manifests, name)
-    api, profile = environment.api, manifests.profile(environment)
-    beside_rules = (api.queues_path if api.queues == "rules-api" else None) or profile.queues.path
-    served = tenant_profile(profile, api.rules_path or profile.rules.path, beside_rules)
-    switches: dict[str, Any] = {"profile": served, "custom_fields": custom_fields(environment)}
-    if profile.rules.ids == "number":
-        switches["new_id"] = lambda: str(randbelow(10**12))
+    profile = manifests.profile(environment)
+    _require_default_api(environment, profile)
+
     names = {queue["name"] for queue in state.queues}  # by name, because ids are generated
-    queues = [queue for queue in expected_queues(manifests, environment.name) if queue.name not in names]
-    add_queues(state, queues, choose_queue_list(api, profile.queues).ids)
+    expected = expected_queues(manifests, environment.name)
+    missing = [queue for queue in expected if queue.name not in names]
+    add_queues(state, missing, choose_queue_list(environment.api, profile.queues).ids)
     add_script(state, environment)
-    return switches
+    return custom_fields(environment)
 
 
-def tenant_profile(profile: profiles.Profile, rules_path: str, queues_path: str) -> TenantProfile:
-    """Return the simulator's profile with its lists at these paths."""
-    rules, queues, errors = profile.rules, profile.queues, profile.errors
-    types = {"attribute": profile.condition.attribute, "queue": profile.target.queue}
-    of_queues = {"name": queues.name, **({"isActive": queues.active} if queues.active else {})}
-    return TenantProfile(
-        rules=_served_list(rules, rules_path, profile.rule.tenant_names()),
-        queues=_served_list(queues, queues_path, of_queues),
-        single_member=rules.single,
-        condition=profile.condition.tenant_names(),
-        target=profile.target.tenant_names(),
-        words={**types, **profiles.operator_names(profile.operators)},
-        queue_numbers=profile.target.queue_ids == "number",
-        update=profile.update,
-        message_member=errors.messages[0] if errors.messages else "",
-        message_header=errors.header or "",
-        refused_member=errors.refused[0] if errors.refused else "",
-    )
-
-
-def _served_list(listed: profiles.ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
-    fields: dict[str, Any] = {"position": "", "size": "", "next": ""}
-    match listed.paging:
-        case profiles.PageNumber() as paging:
-            fields = {"position": paging.page, "first": paging.first, "size": paging.size, "next": paging.next}
-        case profiles.SkipTop() as paging:
-            fields = {"position": paging.skip, "size": paging.top, "next": paging.next}
-        case profiles.NextLink() as paging:
-            fields = {"position": "cursor", "size": paging.size or "", "next": paging.next}
-        case profiles.ScrollToken() as paging:
-            fields = {"position": paging.parameter, "size": paging.size or "", "next": paging.token}
-    renamed = {field: name for field, name in {"id": listed.id, **names}.items() if field != name}
-    fields |= {"path": path, "member": listed.list, "style": listed.paging.style, "total": listed.paging.total or ""}
-    fields |= {"no_content": listed.no_content, "names": renamed, "numbers": listed.ids == "number"}
-    return ServedList(**fields)
+def _require_default_api(environment: Environment, profile: Profile) -> None:
+    """Raise UsageError for an Environment whose rules or queues have other paths or names."""
+    api = environment.api
+    has_default_paths = api.rules_path in (None, RULES_PATH) and api.queues_path in (None, QUEUES_PATH)
+    if profile != DEFAULT_PROFILE or not has_default_paths:
+        raise UsageError(
+            f"--as {environment.name}: the simulator has the API of the default profile only."
+            " Name an Environment without `profile`, `rulesPath` and `queuesPath`"
+        )
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--tenant", choices=("empty", "bank"), default="empty", help="a tenant without rules, or a bank's tenant")
-    add("--as", dest="speak", metavar="ENV", help="use the profile, queues and custom fields of the Environment ENV")
+    add("--as", dest="speak", metavar="ENV", help="use the queues, custom fields and script of the Environment ENV")
     add("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
     add("--port", type=int, default=8099, help="port to listen on; 0 selects a free port (default: 8099)")
     add("--state", metavar="FILE", help="keep the state in this file, so that it survives a kill")
@@ -114,14 +85,21 @@ def run(options: argparse.Namespace, output: Output) -> int:
     keys = _pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET")
     directory = Path(options.manifests)
     with open_state(Path(options.state), start) if options.state else nullcontext(start) as state:
-        switches: dict[str, Any] = {}
+        fields: dict[str, Literal["text", "number"]] = {}
         if options.speak:
-            switches = _simulate_environment(state, options.speak, directory)
+            fields = _simulate_environment(state, options.speak, directory)
         else:
             add_queues(state, _named_queues(directory))
         # As is assumed of most tenants, it refuses duplicate names and has ETags.
-        settings = replace(PROFILES["A"], clients=clients, access_keys=keys, rate=options.rate, **switches)
-        app = Simulator(state, replace(settings, latency=options.latency_ms / 1000), faults)
+        settings = replace(
+            PROFILES["A"],
+            clients=clients,
+            access_keys=keys,
+            custom_fields=fields,
+            rate=options.rate,
+            latency=options.latency_ms / 1000,
+        )
+        app = Simulator(state, settings, faults)
         with requires_extra("serve", "`cxroute simulate`"):
             from reconciler.endpoint.server import open_listener  # noqa: PLC0415 - an optional extra
 

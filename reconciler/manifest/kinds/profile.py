@@ -89,11 +89,10 @@ OperatorNames = Annotated[dict[Operator, TenantWord], AfterValidator(_check_oper
 Member = Annotated[str, Field(pattern=f.MEMBER)]
 Parameter = Annotated[str, Field(pattern=f.PARAMETER)]
 
-PAGING_STYLES: Final = ("page-number", "skip-top", "next-link", "scroll-token", "all-at-once")
+PAGING_STYLES: Final = ("page-number", "skip-top", "scroll-token")
 
 _SIZE: Final = "Query parameter with the size of a page."
 _TOTAL: Final = "Response member with the total number of entries."
-_OPTIONAL_TOTAL: Final = "Response member with the total number of entries. Without it, every list is read twice."
 _NEXT: Final = "Response member with the next page's link. It is not followed, but must not lead elsewhere or back."
 
 
@@ -118,30 +117,14 @@ class SkipTop(f.StrictModel):
     next: Member = f.exemplary("_links.next", _NEXT)
 
 
-class NextLink(f.StrictModel):
-    """Each page has a link to the next one, except the last."""
-
-    style: Literal["next-link"] = f.optional("next-link", __doc__)
-    size: f.Omittable[Parameter] = f.omittable(_SIZE, "limit")
-    total: f.Omittable[Member] = f.omittable(_OPTIONAL_TOTAL, "total")
-    next: Member = f.exemplary("_links.next", "Response member with the next page's link: only its query may differ.")
-
-
 class ScrollToken(f.StrictModel):
     """Each page has a token to request the next one; the last has no token, or is empty."""
 
     style: Literal["scroll-token"] = f.optional("scroll-token", __doc__)
     parameter: Parameter = f.exemplary("scrollToken", "Query parameter with the token.")
-    size: f.Omittable[Parameter] = f.omittable(_SIZE, "size")
-    total: f.Omittable[Member] = f.omittable(_OPTIONAL_TOTAL, "hits")
+    size: Parameter = f.exemplary("size", _SIZE)
+    total: Member = f.exemplary("hits", _TOTAL)
     token: Member = f.exemplary("scrollToken", "Response member with the token of the next page.")
-
-
-class AllAtOnce(f.StrictModel):
-    """One response holds all entries."""
-
-    style: Literal["all-at-once"] = f.optional("all-at-once", __doc__)
-    total: f.Omittable[Member] = f.omittable(_OPTIONAL_TOTAL, "total")
 
 
 def _style(value: object) -> str | None:
@@ -152,9 +135,7 @@ def _style(value: object) -> str | None:
 Paging = Annotated[
     Annotated[PageNumber, Tag("page-number")]
     | Annotated[SkipTop, Tag("skip-top")]
-    | Annotated[NextLink, Tag("next-link")]
-    | Annotated[ScrollToken, Tag("scroll-token")]
-    | Annotated[AllAtOnce, Tag("all-at-once")],
+    | Annotated[ScrollToken, Tag("scroll-token")],
     Discriminator(
         _style,
         custom_error_type="CXR104",
@@ -185,9 +166,7 @@ class ListSettings(f.StrictModel):
         "The paging of the list: its style, and the names of its parameters and members.",
         {"style": "skip-top", "skip": "skip", "top": "top", "total": "totalRecords"},
     )
-    list: Annotated[str, Field(pattern=f.DOT_OR_MEMBER)] = f.exemplary(
-        "entities", "Response member with the list; a dot if the response is the list."
-    )
+    list: Member = f.exemplary("entities", "Response member with the list.")
     id: FieldName = f.exemplary("id", "Field with an entry's id.")
     ids: Literal["text", "number"] = f.optional("text", "Whether the ids are texts or integers in JSON.")
     no_content: bool = Field(

@@ -2,7 +2,7 @@
 
     SPEC  = RULE *("," RULE)                     the first rule that applies decides
     RULE  = [METHOD] [RESOURCE] ":" FAULT ["=" ARGUMENT] ["@" WHEN]
-    METHOD    GET | POST | PUT | PATCH | DELETE | *      default: any
+    METHOD    GET | POST | PUT | DELETE | *      default: any
     RESOURCE  token | discovery | rules | rule | queues | script | context
                      `rules` is the list and create, `rule` is a single rule, `script` is each call for scripts,
                      `context` is each write to a conversation: its context, custom fields or a signal; default: any

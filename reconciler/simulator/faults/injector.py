@@ -9,7 +9,7 @@ from typing import Final
 
 from reconciler.simulator.api import SimulatorApi
 from reconciler.simulator.faults.responses import ALTERED_FIELDS, REAL_RESPONSES, REPLACED_RESPONSES, status_response
-from reconciler.simulator.faults.spec import FaultCall, FaultSpecError, parse_faults
+from reconciler.simulator.faults.spec import Fault, FaultCall, FaultSpecError, parse_faults
 from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
 from reconciler.simulator.state import JsonObject, TenantState
 
@@ -29,13 +29,7 @@ class FaultInjector:
         """Read the SPEC. Raises FaultSpecError."""
         self._faults = parse_faults(spec)
         for fault in self._faults:
-            name = fault.name.removesuffix(APPLIED_SUFFIX)
-            if not re.fullmatch("[45][0-9]{2}", name) and fault.name not in _NAMES:
-                near = difflib.get_close_matches(fault.name, _NAMES, 1)
-                hint = f"did you mean {near[0]}?" if near else f"known: a status from 400 to 599, {', '.join(_NAMES)}"
-                raise FaultSpecError(f'fault "{fault.text}": unknown fault {fault.name}; {hint}')
-            if fault.argument and not _is_argument(name, fault.argument):
-                raise FaultSpecError(f'fault "{fault.text}": {fault.name} does not accept "{fault.argument}"')
+            _check_fault(fault)
         self._counts = [0] * len(self._faults)
         self._randoms = [Random(f"{seed}/{number}") for number in range(len(self._faults))]  # noqa: S311 - repeatable
         self._request_count = 0
@@ -58,8 +52,13 @@ class FaultInjector:
         if fault.name == DELAYED_FAULT:
             self._delayed.append((request, self._request_count + int(fault.argument or 1)))
             return SimResponse(status=0, delivery=DeliveryMode.SILENT)
-        random, argument = self._randoms[index], fault.argument
-        call = FaultCall(request=request, api=api, argument=argument, random=random, rules_before=self._rules_before)
+        call = FaultCall(
+            request=request,
+            api=api,
+            argument=fault.argument,
+            random=self._randoms[index],
+            rules_before=self._rules_before,
+        )
         if fault.name in REAL_RESPONSES:
             return REAL_RESPONSES[fault.name](call)
         name = fault.name.removesuffix(APPLIED_SUFFIX)
@@ -97,6 +96,20 @@ class FaultInjector:
                 applies = fault.applies(self._counts[index], seconds, self._randoms[index])
                 chosen = index if applies and chosen is None else chosen
         return chosen
+
+
+def _check_fault(fault: Fault) -> None:
+    """Raise FaultSpecError for an unknown name, and for an argument that its fault does not take."""
+    name = fault.name.removesuffix(APPLIED_SUFFIX)
+    if not re.fullmatch("[45][0-9]{2}", name) and fault.name not in _NAMES:
+        near = difflib.get_close_matches(fault.name, _NAMES, 1)
+        hint = f"known: a status from 400 to 599, {', '.join(_NAMES)}"
+        if near:
+            hint = f"did you mean {near[0]}?"
+        raise FaultSpecError(f'fault "{fault.text}": unknown fault {fault.name}; {hint}')
+    if fault.argument and not _is_argument(name, fault.argument):
+        problem = f'{fault.name} does not accept "{fault.argument}"'
+        raise FaultSpecError(f'fault "{fault.text}": {problem}')
 
 
 def _is_argument(name: str, argument: str) -> bool:

@@ -36,7 +36,7 @@ class FaultCall:
 
 
 _RULE: Final = re.compile(
-    r"(?:(?P<method>\*|GET|POST|PUT|PATCH|DELETE)\s*)?"
+    r"(?:(?P<method>\*|GET|POST|PUT|DELETE)\s*)?"
     r"(?:(?P<resource>token|discovery|rules|rule|queues|script|context)\s*)?"
     r":\s*(?P<name>[a-z0-9-]+)(?:=(?P<argument>[^@\s]*))?\s*(?:@(?P<when>.+))?"
 )
