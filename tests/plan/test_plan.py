@@ -6,6 +6,7 @@ import json
 import random
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import jsonschema
 import pytest
@@ -16,7 +17,6 @@ from reconciler.model.change import Adopt, Create, Delete, Update
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Rule, Source
 from reconciler.plan.document import plan_id, plan_to_json, read_saved_plan, unreviewed_changes
-from reconciler.plan.json_schema import plan_schema
 from reconciler.plan.plan import (
     LiveState,
     Plan,
@@ -26,6 +26,7 @@ from reconciler.plan.plan import (
     replace_findings,
     unmatched_selectors,
 )
+from reconciler.plan.plan_json import plan_schema
 from reconciler.plan.schedule import schedule_steps
 from tests.support.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
 
@@ -179,7 +180,7 @@ def test_the_document_has_exactly_the_fields_of_its_schema() -> None:
 
 def test_a_change_shows_rules_in_the_form_of_the_api() -> None:
     """With queue names, and null if there is no rule."""
-    changes = {change["address"]: change for change in plan_to_json(some_plan())["changes"]}
+    changes: dict[str | None, Any] = {change["address"]: change for change in plan_to_json(some_plan())["changes"]}
     assert changes["cards/new"]["before"] is None
     assert changes["cards/gone"]["after"] is None
     target = {"type": "queue", "queueId": "q-cards", "weight": 1, "queueName": "Card Services"}
@@ -238,7 +239,7 @@ def test_a_file_that_is_not_a_plan_is_refused(text: str) -> None:
 
 def test_a_plan_that_was_edited_is_refused() -> None:
     """Its id no longer matches."""
-    form = plan_to_json(some_plan())
+    form: Any = plan_to_json(some_plan())
     form["changes"][0]["after"]["priority"] = 7
     with pytest.raises(RefusedError, match="was changed after it was created"):
         read_saved_plan(json.dumps(form), "plan.json")
