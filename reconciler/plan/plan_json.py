@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Final, Literal, NotRequired, final
 
-from pydantic import AfterValidator, Field, TypeAdapter, ValidationError, WithJsonSchema, with_config
+from pydantic import Field, TypeAdapter, ValidationError, WithJsonSchema, with_config
 from typing_extensions import TypeAliasType, TypedDict
 
 from reconciler.behaviour.diff.effects import Kind, When
@@ -20,13 +20,7 @@ from reconciler.model.finding import Document, Severity
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
-def _require_text(text: str) -> str:
-    if not text:
-        raise ValueError("must not be empty")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_require_text)]
+Text = Annotated[str, Field(min_length=1), WithJsonSchema({"type": "string"})]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]
 Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -111,11 +105,11 @@ class AcceptJson(PlanPart):
 class ChangeJson(PlanPart):
     """A change of one rule. `since`, only in drift, is the run that last wrote a missing rule."""
 
-    action: Action | Literal["none"]
+    action: Literal[Action, "none"]
     address: Annotated[str, Field(pattern=ADDRESS)] | None
     id: str | None
     name: str
-    cause: Cause | Literal["missing", "unmanaged"]
+    cause: Literal[Cause, "missing", "unmanaged"]
     steps: list[StepJson]
     before: RuleJson | None
     after: RuleJson | None
@@ -180,7 +174,7 @@ class RuleCauseJson(PlanPart):
     """A rule that is edited; `source` is `file:line`."""
 
     address: str
-    action: Action | Literal["changed", "disabled", "deleted", "added"]
+    action: Literal[Action, "changed", "disabled", "deleted", "added"]
     fields: list[str]
     source: str | None
 
@@ -381,7 +375,7 @@ class ToolJson(PlanPart):
 class SampleJson(PlanPart):
     """A traffic sample."""
 
-    file: Text
+    file: str
     digest: Sha256
 
 
@@ -391,7 +385,7 @@ class OptionsJson(PlanPart):
     only: list[str]
     adopt: bool
     keepDrift: bool
-    undo: Text | None
+    undo: str | None
     traffic: SampleJson | None
     base: str | None
 
@@ -399,9 +393,9 @@ class OptionsJson(PlanPart):
 class FallbackJson(PlanPart):
     """The endpoint's fallback."""
 
-    intent: Text | None
+    intent: str | None
     minConfidence: float
-    knownIntents: list[Text]
+    knownIntents: list[str]
 
 
 class EndpointJson(PlanPart):
