@@ -6,16 +6,20 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from reconciler.cli.stdio import has_colours, width_of, wrap_for
 from reconciler.errors import CxrouteError, ManifestError
-from reconciler.model.finding import Finding, finding_to_json
+from reconciler.model.finding import Finding
+from reconciler.plan.finding_json import finding_to_json
 from reconciler.render.colour import Style, ansi_style, no_style
 from reconciler.render.finding_subject import MAX_NAMED
 from reconciler.render.text.findings import findings_text, findings_with_carets
 from reconciler.text.escape import sanitize
 from reconciler.text.redact import REDACTOR
+
+if TYPE_CHECKING:
+    from reconciler.render.command_json import ErrorJson
 
 _USER_INFO: Final = re.compile(r"://[^\s\"']*@")
 _COLOURS = {"warning": "yellow", "error": "red"}
@@ -131,9 +135,9 @@ def _hide_passwords(text: str) -> str:
     return _USER_INFO.sub("://[secret]@", text)
 
 
-def error_document(error: CxrouteError) -> dict[str, Any]:
+def error_document(error: CxrouteError) -> "ErrorJson":
     """Return an error in JSON: kind, message, exit code, and every finding."""
-    form: dict[str, Any] = {"kind": error.kind, "message": str(error), "exitCode": error.exit_code}
+    form: ErrorJson = {"kind": error.kind, "message": str(error), "exitCode": error.exit_code}
     if isinstance(error, ManifestError):
         form["findings"] = [finding_to_json(finding) for finding in error.findings]
     return form

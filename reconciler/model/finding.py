@@ -1,4 +1,4 @@
-"""Findings about manifests and rules, with stable codes, and their JSON form (plan-json).
+"""Findings about manifests and rules, with stable codes.
 
 Codes never change their meaning: CXR0.. YAML, CXR1.. manifests and names, CXR2.. routing, CXR3.. live rules.
 """
@@ -269,26 +269,3 @@ to conditions, targets, priority and `enabled`: if the tenant stores one of thes
 """
 _PARAGRAPH: Final = re.compile(r"^(CXR\d+) ([^:\n]+): (.+?)\n(?=CXR|\Z)", re.MULTILINE | re.DOTALL)
 CODES: Final = {code: Code(title, text.replace("\n", " ")) for code, title, text in _PARAGRAPH.findall(_TEXTS)}
-
-
-def finding_to_json(finding: Finding) -> Document:
-    """Return a finding in the form of plan-json "Plan"; `addresses` and `sources` have the same order."""
-    form: Document = {
-        "code": finding.code,
-        "severity": finding.severity,
-        "message": f"{finding.message} ({finding.hint})" if finding.hint else finding.message,
-        "address": None if finding.address is None else str(finding.address),
-        "source": source_to_json(finding.source),
-    }
-    if finding.repeats and finding.address:
-        form["addresses"] = [str(each.address) for each in finding.occurrences]
-    if finding.repeats:
-        form["sources"] = [source_to_json(each.source) for each in finding.occurrences]
-    if finding.acknowledged:
-        form["acknowledged"] = {"reason": finding.acknowledged}
-    return form
-
-
-def source_to_json(source: Source | None) -> Document | None:
-    """Return the position as JSON, or None."""
-    return None if source is None else source._asdict()

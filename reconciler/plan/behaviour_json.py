@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from reconciler.behaviour.diff.containment import RegionClaim
 from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow, NamedRule
 from reconciler.behaviour.diff.regions import Region
-from reconciler.behaviour.routing_entry import Destination
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.space import Example
 from reconciler.behaviour.space.value_type import ValueType
@@ -18,10 +18,26 @@ from reconciler.plan.edits import EditedRule
 from reconciler.plan.impact import Impact
 
 if TYPE_CHECKING:
+    from reconciler.plan.plan_json import (
+        BalanceJson,
+        BehaviourJson,
+        DestinationJson,
+        EffectJson,
+        ExampleJson,
+        FallbackCauseJson,
+        NamedRuleJson,
+        RegionJson,
+        RowJson,
+        RuleCauseJson,
+        ShareJson,
+        TypeJson,
+        UnmanagedCauseJson,
+        ViolationJson,
+    )
     from reconciler.plan.traffic_shares import EffectShare, QueueShare, ShareRange
 
 
-def impact_to_json(impact: Impact, queue_names: Mapping[str, str], headline: str = "") -> Document:
+def impact_to_json(impact: Impact, queue_names: Mapping[str, str], headline: str = "") -> "BehaviourJson":
     """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id.
 
     `effects` hold the conversations of `regions` by the edit that moves them, and `rules` what their rows name.
@@ -34,7 +50,7 @@ def impact_to_json(impact: Impact, queue_names: Mapping[str, str], headline: str
         _effect(effect, share, impact.edits, rules, queue_names)
         for effect, share in zip(behaviour.effects, shares, strict=True)
     ]
-    document: Document = {
+    document: BehaviourJson = {
         "changed": behaviour.changed,
         "complete": behaviour.complete,
         "headline": headline,
@@ -54,7 +70,7 @@ class _NamedRules:
     """The rules that rows name, by a short name each, with what a program needs to evaluate a row."""
 
     def __init__(self) -> None:
-        self.document: Document = {}
+        self.document: dict[str, NamedRuleJson] = {}
         self._names: dict[int, str] = {}
 
     def name(self, rule: NamedRule) -> str:
@@ -79,7 +95,7 @@ def _effect(
     edits: Sequence[EditedRule],
     rules: _NamedRules,
     queue_names: Mapping[str, str],
-) -> Document:
+) -> "EffectJson":
     shares = share.rows if share else (None,) * len(effect.rows)
     return {
         "causes": [cause_to_json(edits, number) for number in effect.edits],
@@ -88,11 +104,11 @@ def _effect(
     }
 
 
-def cause_to_json(edits: Sequence[EditedRule], number: int) -> Document:
+def cause_to_json(edits: Sequence[EditedRule], number: int) -> "RuleCauseJson | UnmanagedCauseJson | FallbackCauseJson":
     """Return an edit, or that of the endpoint's fallback."""
-    if number == FALLBACK:
+    edited = None if number == FALLBACK else edits[number]
+    if edited is None or edited.action == "fallback":
         return {"action": "fallback"}
-    edited = edits[number]
     entry = edited.entry
     if edited.action == "unmanaged":
         return {"action": "unmanaged", "name": entry.rule.name, "id": entry.id}
@@ -104,8 +120,8 @@ def cause_to_json(edits: Sequence[EditedRule], number: int) -> Document:
     }
 
 
-def _row(row: EffectRow, share: "ShareRange | None", rules: _NamedRules, queue_names: Mapping[str, str]) -> Document:
-    return {
+def _row(row: EffectRow, share: "ShareRange | None", rules: _NamedRules, queue_names: Mapping[str, str]) -> "RowJson":
+    form: RowJson = {
         "kind": row.kind,
         "where": _clauses(row.where),
         "earlier": [rules.name(rule) for rule in row.earlier],
@@ -114,16 +130,17 @@ def _row(row: EffectRow, share: "ShareRange | None", rules: _NamedRules, queue_n
         "after": destination_to_json(row.after, queue_names),
         "example": row.example.attributes,
         "share": _share(share),
-        **({"otherType": list(row.other_type)} if row.other_type else {}),
-        **_assumed(row.example),
     }
+    if row.other_type:
+        form["otherType"] = list(row.other_type)
+    return {**form, **_assumed(row.example)}
 
 
-def _share(share: "ShareRange | None") -> Document | None:
+def _share(share: "ShareRange | None") -> "ShareJson | None":
     return None if share is None else {"least": share.least, "most": share.most}
 
 
-def destination_to_json(destination: Destination, queue_names: Mapping[str, str]) -> Document:
+def destination_to_json(destination: Destination, queue_names: Mapping[str, str]) -> "DestinationJson":
     """Return a destination: queues with their shares, no queue at all, or the tenant's default routing."""
     if destination is None:
         return {"default": True}
@@ -131,66 +148,73 @@ def destination_to_json(destination: Destination, queue_names: Mapping[str, str]
     return {"queues": [{"queueId": queue, "queueName": name, "share": share} for queue, name, share in shares]}
 
 
-def _region(region: Region, queue_names: Mapping[str, str], share: "ShareRange | None") -> Document:
-    return {
+def hide_assumed_ids(destinations: Iterable["DestinationJson"]) -> None:
+    """Remove the ids of queues that are known by name alone, as they are offline."""
+    for destination in destinations:
+        if "queues" in destination:
+            for queue in destination["queues"]:
+                queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]
+
+
+def _region(region: Region, queue_names: Mapping[str, str], share: "ShareRange | None") -> "RegionJson":
+    form: RegionJson = {
         "where": _clauses(region.where),
         "except": [_clauses(clauses) for clauses in region.excepts],
         "before": destination_to_json(region.before, queue_names),
         "after": destination_to_json(region.after, queue_names),
         "witness": region.example.attributes,
-        "beforeRule": region.before_rule and region.before_rule.name,
-        "afterRule": region.after_rule and region.after_rule.name,
-        **_rules(region),
-        **_assumption_and_share(region.example, share),
+        "beforeRule": _name(region.before_rule),
+        "afterRule": _name(region.after_rule),
+        "beforeRules": [_name(entry) for entry in region.before_rules],
+        "afterRules": [_name(entry) for entry in region.after_rules],
+        "trafficPercent": None if share is None else share.most,
     }
+    if share is not None and share.least != share.most:
+        form["trafficPercentLeast"] = share.least
+    return {**form, **_assumed(region.example)}
 
 
-def violation_to_json(region: Region, queue_names: Mapping[str, str]) -> Document:
+def violation_to_json(region: Region, queue_names: Mapping[str, str]) -> "ViolationJson":
     """Return conversations that break a promise: each goes to `destination` by `rule` (None: no rule)."""
     return {
         "where": _clauses(region.where),
         "except": [_clauses(clauses) for clauses in region.excepts],
         "destination": destination_to_json(region.after, queue_names),
         "witness": region.example.attributes,
-        "rule": region.after_rule and region.after_rule.name,
+        "rule": _name(region.after_rule),
         **_assumed(region.example),
     }
 
 
-def _rules(part: Region) -> Document:
-    pairs = (("beforeRules", part.before_rules), ("afterRules", part.after_rules))
-    return {name: [entry and entry.name for entry in entries] for name, entries in pairs}
+def _name(entry: RoutingEntry | None) -> str | None:
+    return entry.name if entry else None
 
 
-def _assumed(example: Example) -> Document:
-    assumed = [{"condition": json.loads(text), "holds": holds} for text, holds in example.assumed.items()]
-    return {"assumed": assumed} if assumed else {}
+def _assumed(example: Example) -> "ExampleJson":
+    if not example.assumed:
+        return {}
+    return {"assumed": [{"condition": json.loads(text), "holds": holds} for text, holds in example.assumed.items()]}
 
 
-def _assumption_and_share(example: Example, share: "ShareRange | None") -> Document:
-    fields = _assumed(example) | {"trafficPercent": None if share is None else share.most}
-    return fields if share is None or share.least == share.most else fields | {"trafficPercentLeast": share.least}
-
-
-def _type(name: str, value_type: ValueType) -> Document:
+def _type(name: str, value_type: ValueType) -> "TypeJson":
     """Return a type that the result is based on: a text, or a number within bounds; the value may also be missing."""
     if value_type.numbers is None:
         return {"attributeName": name, "type": "text"}
     return {"attributeName": name, "type": "number", "least": value_type.numbers[0], "most": value_type.numbers[1]}
 
 
-def _balance(share: "QueueShare", queue_names: Mapping[str, str]) -> Document:
+def _balance(share: "QueueShare", queue_names: Mapping[str, str]) -> "BalanceJson":
     """Return a queue's share of the sample, in percent; without an id: the default routing, or no queue."""
     document: Document = {"queueId": share.queue or None, "queueName": queue_names.get(share.queue or "")}
     document |= {} if share.queue else {"default": share.queue is None}
     for name, part in (("before", share.before), ("after", share.after), ("change", share.change)):
         document[name] = part.most
         document |= {} if part.least == part.most else {f"{name}Least": part.least}
-    return document
+    return cast("BalanceJson", document)
 
 
-def region_claims(document: Mapping[str, Any]) -> tuple[RegionClaim, ...]:
-    """Return the claim of each region of a behaviour's JSON. Raises KeyError and the like."""
+def region_claims(document: "BehaviourJson") -> tuple[RegionClaim, ...]:
+    """Return the claim of each region of a behaviour's JSON."""
     return tuple(
         RegionClaim(
             tuple(map(_parse_clause, region["where"])),
@@ -207,10 +231,11 @@ def _parse_clause(document: Mapping[str, Any]) -> Clause:
     return Clause(parse_condition(payload), negate)
 
 
-def _without_names(destination: Mapping[str, Any]) -> object:
+def _without_names(destination: "DestinationJson") -> object:
     """Return a destination without the names of queues: a renamed queue is the same queue."""
-    queues = destination.get("queues")
-    return "default" if queues is None else sorted([queue["queueId"], queue["share"]] for queue in queues)
+    if "queues" not in destination:
+        return "default"
+    return sorted(([queue["queueId"], queue["share"]] for queue in destination["queues"]), key=str)
 
 
 def _clauses(clauses: Iterable[Clause]) -> list[Document]:

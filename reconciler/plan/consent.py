@@ -5,12 +5,14 @@ not prove that, the owners of every queue are listed. A passing moment during an
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.desired.queues import OwnedQueue
-from reconciler.model.finding import Document
 from reconciler.text.escape import join_first, sanitize
+
+if TYPE_CHECKING:
+    from reconciler.plan.plan_json import ConsentJson
 
 ConsentChange = Literal["gains", "loses", "both", "unknown"]
 CALLERS: Final[Mapping[ConsentChange, str]] = {
@@ -55,7 +57,7 @@ def required_consent(
             yield Consent(queue, "unknown")
 
 
-def consent_to_json(consent: Consent) -> Document:
+def consent_to_json(consent: Consent) -> "ConsentJson":
     """Return the JSON form of one entry."""
     queue = consent.queue
     return {"queueId": queue.id, "queueName": queue.name, "owners": list(queue.owners), "change": consent.change}

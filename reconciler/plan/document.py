@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
 from reconciler.behaviour.diff.difference import compare_behaviour
@@ -14,11 +14,11 @@ from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.cxone.rule_json import rule_body
 from reconciler.errors import RefusedError, UsageError
 from reconciler.model.change import Change, Create, Delete, HeldChange, PlanStep, Update, is_copy_removal, write_payload
-from reconciler.model.finding import Document, finding_to_json, source_to_json
 from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import CANONICAL_JSON, Rule, Target
 from reconciler.plan.behaviour_json import impact_to_json, region_claims
 from reconciler.plan.consent import consent_to_json, parse_consent
+from reconciler.plan.finding_json import finding_to_json, source_to_json
 from reconciler.plan.headline import headline
 from reconciler.plan.impact import NO_IMPACT
 from reconciler.plan.plan import Plan, PlanOptions
@@ -26,6 +26,19 @@ from reconciler.plan.replay import replay_to_json
 from reconciler.plan.routing_table import live_entries
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.version import __version__
+
+if TYPE_CHECKING:
+    from reconciler.plan.plan_json import (
+        ChangeJson,
+        EndpointJson,
+        FallbackJson,
+        GuardJson,
+        PlanJson,
+        RuleJson,
+        SampleJson,
+        StepJson,
+        SummaryJson,
+    )
 
 FORMAT_VERSION: Final = "1.0"
 ERROR_FILE: Final = "error.json"  # of `plan --report`, in place of a plan: why there is none
@@ -48,15 +61,17 @@ class ReviewedPlan:
     changes: frozenset[str]
     addresses: frozenset[str]  # the addresses of its changes
     claims: tuple[RegionClaim, ...]  # the impact of its regions
-    traffic: Document | None  # the path and digest of its traffic sample, if it has one
+    traffic: "SampleJson | None"
     consent: frozenset[tuple[str, tuple[str, ...]]] = frozenset()  # each queue and its owners
 
 
-def plan_to_json(plan: Plan) -> Document:
+def plan_to_json(plan: Plan) -> "PlanJson":
     """Return the plan as a JSON document (plan-json); the same plan gives the same document."""
-    steps, options = _steps(plan), plan.options
+    steps = _steps(plan)
+    options = plan.options
     sample = plan.impact.traffic.sample if plan.impact and plan.impact.traffic else None
-    form = {
+    changes = [change for change in plan.changes if id(change) in steps]
+    form: PlanJson = {
         "formatVersion": FORMAT_VERSION,
         "tool": {"name": "cxroute", "version": __version__},
         "environment": plan.environment,
@@ -70,22 +85,29 @@ def plan_to_json(plan: Plan) -> Document:
             "adopt": options.adopt,
             "keepDrift": options.keep_drift,
             "undo": options.undo,
-            "traffic": sample and {"file": sample.name, "digest": sample.digest},
+            "traffic": {"file": sample.name, "digest": sample.digest} if sample else None,
             "base": options.base,
         },
-        "endpoint": options.base
-        and {name: stage.fallback.settings for name, stage in zip(("before", "after"), plan.endpoints, strict=True)},
-        "summary": count_changes(plan),
-        "changes": [change_to_json(plan, change, steps[id(change)]) for change in plan.changes if id(change) in steps],
+        "endpoint": _endpoint(plan) if options.base else None,
+        "summary": cast("SummaryJson", count_changes(plan)),
+        "changes": [change_to_json(plan, change, steps[id(change)]) for change in changes],
         "held": [{**change_to_json(plan, held.change), "reason": held.reason} for held in plan.held],
-        "behaviour": plan.impact and impact_to_json(plan.impact, plan.queue_names, _headline(plan)),
+        "behaviour": impact_to_json(plan.impact, plan.queue_names, _headline(plan)) if plan.impact else None,
         "findings": [finding_to_json(finding) for finding in (*plan.failed_tests, *plan.findings)],
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
-        "guards": [asdict(result) for result in plan.guards],
+        "guards": [cast("GuardJson", asdict(result)) for result in plan.guards],
     }
-    form |= {} if plan.consent is None else {"consent": [consent_to_json(entry) for entry in plan.consent]}
-    replayed = {"replay": replay_to_json(plan.replay, plan.queue_names)} if plan.replay else {}
-    return {**form, "planId": plan.remember_id(lambda: digest_document(form)), **replayed}
+    if plan.consent is not None:
+        form["consent"] = [consent_to_json(entry) for entry in plan.consent]
+    form["planId"] = plan.remember_id(lambda: digest_document(form))
+    if plan.replay:
+        form["replay"] = replay_to_json(plan.replay, plan.queue_names)
+    return form
+
+
+def _endpoint(plan: Plan) -> "EndpointJson":
+    before, after = plan.endpoints
+    return cast("EndpointJson", {"before": before.fallback.settings, "after": after.fallback.settings})
 
 
 def _headline(plan: Plan) -> str:
@@ -94,7 +116,7 @@ def _headline(plan: Plan) -> str:
 
 def plan_id(plan: Plan) -> str:
     """Return the 12 hex digits that identify this plan."""
-    return plan.remember_id(lambda: str(plan_to_json(plan)["planId"]))
+    return plan.remember_id(lambda: plan_to_json(plan)["planId"])
 
 
 def count_changes(plan: Plan) -> dict[str, int]:
@@ -107,7 +129,7 @@ def count_changes(plan: Plan) -> dict[str, int]:
     return {**counts, "unchanged": plan.unchanged, "held": len(plan.held), "unmanaged": plan.unmanaged, **watched}
 
 
-def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -> Document:
+def change_to_json(plan: Plan, change: Change, steps: Sequence["StepJson"] = ()) -> "ChangeJson":
     """Return one change in the form of plan-json "Change"; a held change has no steps."""
     payload = write_payload(PlanStep(change), plan.owner)
     fields = () if isinstance(change, Create | Delete) else change.fields
@@ -125,11 +147,11 @@ def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -
     }
 
 
-def _steps(plan: Plan) -> dict[int, list[Document]]:
+def _steps(plan: Plan) -> dict[int, list["StepJson"]]:
     """Return each change's calls, each in its wave; `copy` marks those of a temporary copy."""
     # The removal of a leftover copy is a step of its address's change, if there is one.
     owners = {change.address: id(change) for change in plan.changes if not is_copy_removal(change)}
-    steps: dict[int, list[Document]] = {
+    steps: dict[int, list[StepJson]] = {
         id(change): [] for change in plan.changes if not is_copy_removal(change) or change.address not in owners
     }
     for number, wave in enumerate(plan.steps, 1):
@@ -141,59 +163,62 @@ def _steps(plan: Plan) -> dict[int, list[Document]]:
     return steps
 
 
-def live_rule_to_json(live: LiveRule, queue_names: Mapping[str, str]) -> Document:
+def live_rule_to_json(live: LiveRule, queue_names: Mapping[str, str]) -> "RuleJson":
     """Return a live rule in the API's form, without the fields that the server adds."""
     return {"id": live.id, **rule_to_json(live.rule, live.marker, queue_names)}
 
 
 def read_saved_plan(text: str, name: str) -> ReviewedPlan:
     """Return the parts of a saved plan that limit an apply. Raises UsageError, and RefusedError if it is outdated."""
+    from reconciler.plan.plan_json import parse_plan  # noqa: PLC0415 - only a saved plan is read by its types
+
+    remedy = f"Create one with `cxroute plan --out {name}`"
     try:
-        form = json.loads(text)
-        options = form["options"]
-        if form.get("report") == DRIFT_REPORT:
-            remedy = f"Create a plan with `cxroute plan --out {name}`"
-            raise UsageError(f"{name} is a report of `cxroute drift`, not a plan. {remedy}")
-        reviewed = ReviewedPlan(
-            plan_id=_require_text(form["planId"]),
-            environment=_require_text(form["environment"]),
-            owner=_require_text(form["owner"]),
-            options=PlanOptions(
-                only=tuple(map(str, options["only"])),
-                adopt=options["adopt"],
-                keep_drift=options["keepDrift"],
-                undo=None if options["undo"] is None else _require_text(options["undo"]),
-                base=options.get("base") and _require_text(options["base"]),
-                base_fallback=options.get("base") and _parse_fallback(form["endpoint"]["before"]),
-            ),
-            generated_at=datetime.fromisoformat(form["generatedAt"]).isoformat(),
-            changes=frozenset(_change_identity(change) for change in form["changes"]),
-            addresses=frozenset(_require_text(change["address"]) for change in form["changes"]),
-            claims=region_claims(form["behaviour"] or {"regions": []}),
-            traffic=options["traffic"]
-            and {name: _require_text(options["traffic"][name]) for name in ("file", "digest")},
-            consent=frozenset(parse_consent(entry).queue.identity for entry in form.get("consent", ())),
-        )
-        version = (str(form["formatVersion"]).split(".")[0], str(form["tool"]["version"]).split(".")[0])
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        raise UsageError(f"{name} is not a saved plan. Create one with `cxroute plan --out {name}`") from None
-    if version != (FORMAT_VERSION.split(".")[0], __version__.split(".")[0]):
-        remedy = "Run `plan` again with this version"
-        raise RefusedError(f"{name} was created by another major version of cxroute. {remedy}")
-    if reviewed.plan_id != digest_document(form):
+        form = parse_plan(text)
+        reviewed = _reviewed(form)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{name} is not a saved plan ({sanitize(str(error), _LONGEST_VALUE)}). {remedy}") from None
+    if "report" in form:
+        raise UsageError(f"{name} is a report of `cxroute drift`, not a plan. {remedy}")
+    versions = [form["formatVersion"], form["tool"]["version"]]
+    if list(map(_major, versions)) != list(map(_major, (FORMAT_VERSION, __version__))):
+        again = "Run `plan` again with this version"
+        raise RefusedError(f"{name} was created by another major version of cxroute. {again}")
+    if form["planId"] != digest_document(form):
         raise RefusedError(f"{name} was changed after it was created (its planId does not match). Run `plan` again")
     return reviewed
 
 
-def _parse_fallback(form: Mapping[str, Any]) -> FallbackPolicy:
-    intent = None if form["intent"] is None else _require_text(form["intent"])
-    return FallbackPolicy(intent, float(form["minConfidence"]), frozenset(map(_require_text, form["knownIntents"])))
+def _reviewed(form: "PlanJson") -> ReviewedPlan:
+    options = form["options"]
+    endpoint = form["endpoint"]
+    return ReviewedPlan(
+        plan_id=form["planId"],
+        environment=form["environment"],
+        owner=form["owner"],
+        options=PlanOptions(
+            only=tuple(options["only"]),
+            adopt=options["adopt"],
+            keep_drift=options["keepDrift"],
+            undo=options["undo"],
+            base=options["base"],
+            base_fallback=_parse_fallback(endpoint["before"]) if endpoint else None,
+        ),
+        generated_at=datetime.fromisoformat(form["generatedAt"]).isoformat(),
+        changes=frozenset(_change_identity(change) for change in form["changes"]),
+        addresses=frozenset(change["address"] or "" for change in form["changes"]),
+        claims=region_claims(form["behaviour"]) if form["behaviour"] else (),
+        traffic=options["traffic"],
+        consent=frozenset(parse_consent(entry).queue.identity for entry in form.get("consent", ())),
+    )
 
 
-def _require_text(value: object) -> str:
-    if isinstance(value, str) and value:
-        return value
-    raise ValueError(value)
+def _major(version: str) -> str:
+    return version.split(".", maxsplit=1)[0]
+
+
+def _parse_fallback(form: "FallbackJson") -> FallbackPolicy:
+    return FallbackPolicy(form["intent"], form["minConfidence"], frozenset(form["knownIntents"]))
 
 
 def unreviewed_changes(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
@@ -275,8 +300,13 @@ def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]
     return tuple(fresh.impact.behaviour.regions[index] for index in find_uncovered(claims, reviewed.claims))
 
 
-def _change_identity(change: Mapping[str, Any]) -> str:
-    return CANONICAL_JSON.encode([change[name] for name in ("action", "address", "id", "before", "after")])
+def _change_identity(change: "ChangeJson") -> str:
+    return CANONICAL_JSON.encode(change_facts(change))
+
+
+def change_facts(change: "ChangeJson") -> list[object]:
+    """Return what a change does: not why, in which calls, and from which line."""
+    return [change["action"], change["address"], change["id"], change["before"], change["after"]]
 
 
 def digest_document(payload: Mapping[str, Any]) -> str:
@@ -289,10 +319,10 @@ def digest_document(payload: Mapping[str, Any]) -> str:
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
 
 
-def rule_to_json(rule: Rule, marker: Marker | None, queue_names: Mapping[str, str]) -> Document:
+def rule_to_json(rule: Rule, marker: Marker | None, queue_names: Mapping[str, str]) -> "RuleJson":
     """Return a rule in the API's form, with the names of its queues; the marker is a part of the description."""
     form = rule_body(rule, marker)
     for target, target_form in zip(rule.targets, form["targets"], strict=True):
         if isinstance(target, Target):
             target_form["queueName"] = queue_names.get(target.queue_id)
-    return form
+    return cast("RuleJson", form)

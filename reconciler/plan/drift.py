@@ -5,7 +5,7 @@ These are unmanaged live rules that take conversations which the manifests route
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.diff.effects import EditSet, Effect
@@ -13,13 +13,14 @@ from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Adopt, Change, Create
-from reconciler.model.finding import Document, Finding, finding_to_json
+from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import Address, Source
 from reconciler.plan.behaviour_json import impact_to_json
 from reconciler.plan.document import DRIFT_REPORT, digest_document, live_rule_to_json, plan_to_json
 from reconciler.plan.edits import EditedRule, edits_of_lists
+from reconciler.plan.finding_json import finding_to_json
 from reconciler.plan.headline import headline
 from reconciler.plan.impact import NO_IMPACT, Impact
 from reconciler.plan.plan import Plan, is_selected
@@ -28,6 +29,9 @@ from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.plan.traffic_shares import convert_sample, measure_traffic
 from reconciler.plan.words import order_effects
 from reconciler.traffic.sample import TrafficSample
+
+if TYPE_CHECKING:
+    from reconciler.plan.plan_json import PlanJson, SummaryJson
 
 FAILED_TEST: Final = "CXR220"
 BROKEN_PROMISE: Final = "CXR221"
@@ -220,33 +224,42 @@ def _stale_findings(accept: Sequence[Acceptance], unwritten: Sequence[LiveRule])
         yield Finding(code="CXR330", severity="warning", message=message, source=entry.source, hint=hint)
 
 
-def drift_to_json(drift: Drift) -> Document:
+def drift_to_json(drift: Drift) -> "PlanJson":
     """Return the document; the same drift gives the same document."""
-    plan, impact, document = drift.plan, drift.full_impact, plan_to_json(replace(drift.plan, consent=None))
+    plan = drift.plan
+    impact = drift.full_impact
+    document = plan_to_json(replace(plan, consent=None))
     since = {str(address): run for address, run in drift.last_runs.items()}
     changes = document["changes"]
     for change in changes:
         if change["action"] == Create.action:
-            change |= {"cause": "missing", "since": since.get(change["address"])}
+            change["cause"] = "missing"
+            change["since"] = since.get(str(change["address"]))
     # Rules that apply does not write, each with the entry that accepts it.
     for live in drift.in_the_way:
-        accept = {"name": live.rule.name, "digest": marker_digest(live.rule)}
-        before = live_rule_to_json(live, plan.queue_names)
-        head = {"action": "none", "address": None, "id": live.id, "name": live.rule.name, "cause": "unmanaged"}
-        tail: Document = {"before": before, "after": None, "fields": [], "source": None}
-        changes.append({**head, "accept": accept, "steps": [], **tail})
-    findings = [finding_to_json(finding) for finding in (*drift.failed_checks, *drift.notes)]
-    save = {"lastSave": plan.live.last_save._asdict()} if plan.live.last_save else {}
-    form = {
-        **document,
-        "changes": changes,
-        "report": DRIFT_REPORT,
-        **save,
-        "summary": {**document["summary"], **count_sections(drift)},
-        "behaviour": impact_to_json(impact, plan.queue_names, headline(impact, plan.queue_names, plan.labels)),
-        "findings": document["findings"] + findings,
-    }
-    return {**form, "planId": digest_document(form)}
+        changes.append(
+            {
+                "action": "none",
+                "address": None,
+                "id": live.id,
+                "name": live.rule.name,
+                "cause": "unmanaged",
+                "accept": {"name": live.rule.name, "digest": marker_digest(live.rule)},
+                "steps": [],
+                "before": live_rule_to_json(live, plan.queue_names),
+                "after": None,
+                "fields": [],
+                "source": None,
+            }
+        )
+    document["report"] = DRIFT_REPORT
+    if save := plan.live.last_save:
+        document["lastSave"] = {"by": save.by, "at": save.at}
+    document["summary"] = cast("SummaryJson", {**document["summary"], **count_sections(drift)})
+    document["behaviour"] = impact_to_json(impact, plan.queue_names, headline(impact, plan.queue_names, plan.labels))
+    document["findings"] += [finding_to_json(finding) for finding in (*drift.failed_checks, *drift.notes)]
+    document["planId"] = digest_document(document)
+    return document
 
 
 def count_sections(drift: Drift) -> dict[str, int]:

@@ -9,18 +9,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import call
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.behaviour.endpoint_stage import EndpointStage, store_values
 from reconciler.behaviour.evaluate import RuleIndex
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
 from reconciler.behaviour.space.value_type import ANY_TEXT
-from reconciler.model.finding import Document
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import PATTERNS, Condition
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.plan.traffic_shares import split_distance
 from reconciler.traffic.records import MAX_CACHED_LENGTH, CellValue, ParsedRow, RecordReader
+
+if TYPE_CHECKING:
+    from reconciler.plan.plan_json import ReplayJson
 
 _MAX_EXAMPLES: Final = 3  # of a pair of destinations
 _MAX_RULES: Final = 100  # pairs of rules of a pair of destinations
@@ -190,7 +192,7 @@ class _Replayer:
         )
 
 
-def replay_to_json(result: ReplayResult, queue_names: Mapping[str, str]) -> Document:
+def replay_to_json(result: ReplayResult, queue_names: Mapping[str, str]) -> "ReplayJson":
     """Return the counts as JSON (plan-json "Replay")."""
     return {
         "file": result.name,
@@ -206,7 +208,7 @@ def replay_to_json(result: ReplayResult, queue_names: Mapping[str, str]) -> Docu
                 "after": destination_to_json(pair.after, queue_names),
                 "moved": pair.moved,
                 "rules": [{"before": before, "after": after} for before, after in pair.rules],
-                "examples": [example._asdict() for example in pair.examples],
+                "examples": [{"line": each.line, "attributes": each.attributes} for each in pair.examples],
             }
             for pair in result.pairs
         ],

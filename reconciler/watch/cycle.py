@@ -13,7 +13,7 @@ from reconciler.errors import ApiError, CxrouteError, ManifestError, RefusedErro
 from reconciler.model.change import Applied, Outcome, UnknownOutcome, is_copy_removal
 from reconciler.model.live import marker_digest
 from reconciler.model.rule import CANONICAL_JSON
-from reconciler.plan.document import change_to_json
+from reconciler.plan.document import change_facts, change_to_json
 from reconciler.plan.drift import Drift, edited_changes, missing_rules
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import GuardResult, Plan
@@ -98,9 +98,7 @@ class CycleResult:
             facts.append([] if self.error is None else [self.error.kind, text])
         if self.plan is not None:
             drift = self.drift or Drift(plan=self.plan)
-            documents = [change_to_json(self.plan, change) for change in self.plan.changes]
-            names = ("action", "address", "id", "before", "after")
-            facts += [[document[name] for name in names] for document in documents]
+            facts += [change_facts(change_to_json(self.plan, change)) for change in self.plan.changes]
             facts += sorted(f"{finding.address} {finding.message}" for finding in self.plan.conflicts)
             facts += [f"{finding.source} {finding.message}" for finding in self.plan.failed_tests]
             facts += [guard.name for guard in self.failed_guards if self.may_write]

@@ -126,7 +126,7 @@ def test_promises_are_about_the_bots_event(block: int) -> None:
             assert is_broken is bool(inside), (seed, event, stated, rules)
             assert [taking and f"set/{taking['id']}"] * is_broken == [each["rule"] for each in inside]
         for each in regions:
-            assert holds_where(each["where"], each["except"], (each["witness"], {}))
+            assert holds_where(each["where"], each["except"], (dict(each["witness"]), {}))
             sent = [name for name in (*intents, "unheard") if _has_event(each, name, shares)]
             assert ("intent" in each["witness"]) is (sent != [None]), each
 

@@ -15,6 +15,7 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.live import Marker, marker_digest
 from reconciler.model.rule import Rule
 from reconciler.plan.document import rule_to_json
+from reconciler.plan.plan_json import RuleJson
 from tests.support.builders import OWNER, address, rule
 
 PROD: Final = Environment.model_validate({"name": "prod", "owner": OWNER, "tenant": "acme"})
@@ -50,7 +51,7 @@ def test_lines_that_are_not_entries_are_counted() -> None:
     assert [3] == counts
 
 
-def written(what: Rule, *, owner: str = OWNER, where: str = "cards/vip", copy: bool = False) -> dict[str, Any]:
+def written(what: Rule, *, owner: str = OWNER, where: str = "cards/vip", copy: bool = False) -> RuleJson:
     """Return a rule as a journal has it."""
     return rule_to_json(what, Marker(owner, address(where), marker_digest(what), copy=copy), {})
 

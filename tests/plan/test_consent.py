@@ -15,7 +15,7 @@ from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.desired.queues import OwnedQueue
 from reconciler.plan.consent import required_consent
 from reconciler.plan.document import digest_document
-from reconciler.plan.json_schema import plan_schema
+from reconciler.plan.plan_json import plan_schema
 from tests.support.brute_force_checks import QUEUES, RoutingDifference
 from tests.support.live_file import live_file
 from tests.support.program import Program, write

@@ -109,14 +109,15 @@ def test_drift_against_a_plain_evaluator(block: int) -> None:
         assert bool(moved.all) is (OTHERS_UNCHANGED in text), (seed, text)
         assert text.startswith("No drift.") is not drift.has_drift
         alone = RoutingDifference(tenant.wanted, [*tenant.managed, *tenant.others], tenant.evaluation)
-        assert bool(alone.all) is drift_to_json(drift)["behaviour"]["changed"], (seed, alone.report)
+        form: Any = drift_to_json(drift)
+        assert bool(alone.all) is form["behaviour"]["changed"], (seed, alone.report)
 
 
 def test_a_rule_before_all_others_is_in_the_way() -> None:
     """The plan has no change; drift names the rule and its conversations, and states that apply does not remove it."""
     drift = drift_of([VIP], [LIVE_VIP, unmanaged("2", EVERYTHING)])
     assert not drift.plan.changes
-    form = drift_to_json(drift)
+    form: Any = drift_to_json(drift)
     (entry_of,) = form["changes"]
     expected = {"action": "none", "cause": "unmanaged", "id": "2", "name": "everybody"}
     assert expected.items() <= entry_of.items()
@@ -179,7 +180,8 @@ def test_an_accepted_rule_is_counted_until_it_is_edited() -> None:
     drift = drift_of([VIP], [LIVE_VIP, other], *accepted(other))
     assert (False, 1, ()) == (drift.has_drift, len(drift.accepted), drift.in_the_way)
     assert drift_as_text(drift).endswith("\n1 unmanaged rule is accepted.\n")
-    assert drift_to_json(drift)["behaviour"]["changed"]
+    form: Any = drift_to_json(drift)
+    assert form["behaviour"]["changed"]
     changed = unmanaged("2", replace(EVERYTHING, priority=0))
     again = drift_of([VIP], [LIVE_VIP, changed], *accepted(other))
     assert (True, ("2",)) == (again.has_drift, tuple(one.id for one in again.in_the_way))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import jsonschema
 import pytest
@@ -15,8 +18,7 @@ from reconciler.manifest.kinds.ruleset import Hold
 from reconciler.model.change import Adopt, Create, Delete, Update
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Rule, Source
-from reconciler.plan.document import plan_id, plan_to_json, read_saved_plan, unreviewed_changes
-from reconciler.plan.json_schema import plan_schema
+from reconciler.plan.document import digest_document, plan_id, plan_to_json, read_saved_plan, unreviewed_changes
 from reconciler.plan.plan import (
     LiveState,
     Plan,
@@ -26,6 +28,7 @@ from reconciler.plan.plan import (
     replace_findings,
     unmatched_selectors,
 )
+from reconciler.plan.plan_json import plan_schema
 from reconciler.plan.schedule import schedule_steps
 from tests.support.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
 
@@ -179,7 +182,7 @@ def test_the_document_has_exactly_the_fields_of_its_schema() -> None:
 
 def test_a_change_shows_rules_in_the_form_of_the_api() -> None:
     """With queue names, and null if there is no rule."""
-    changes = {change["address"]: change for change in plan_to_json(some_plan())["changes"]}
+    changes: dict[str | None, Any] = {change["address"]: change for change in plan_to_json(some_plan())["changes"]}
     assert changes["cards/new"]["before"] is None
     assert changes["cards/gone"]["after"] is None
     target = {"type": "queue", "queueId": "q-cards", "weight": 1, "queueName": "Card Services"}
@@ -236,9 +239,39 @@ def test_a_file_that_is_not_a_plan_is_refused(text: str) -> None:
         read_saved_plan(text, "plan.json")
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda form: form.pop("owner"), "owner: Field required"),
+        (lambda form: form.update(environment=""), "environment: String should have at least 1 character"),
+        (lambda form: form.update(generatedAt="today"), "Invalid isoformat string: 'today'"),
+        (lambda form: form["changes"][1].update(address="x"), "changes.1.address: String should match pattern"),
+        (lambda form: form["changes"][0].update(action="drop"), "changes.0.action: Input should be 'create', "),
+        (lambda form: form["options"].update(adopt="yes"), "options.adopt: Input should be a valid boolean"),
+        (lambda form: form["summary"].update(create=1.5), "summary.create: Input should be a valid integer"),
+    ],
+)
+def test_a_field_that_is_wrong_is_named(change: Callable[[Any], object], problem: str) -> None:
+    """With its place, its problem and the remedy."""
+    form = plan_to_json(some_plan())
+    change(form)
+    remedy = r"Create one with `cxroute plan --out plan\.json`"
+    with pytest.raises(UsageError, match=rf"^plan\.json is not a saved plan \({re.escape(problem)}.*\)\. {remedy}$"):
+        read_saved_plan(json.dumps(form), "plan.json")
+
+
+def test_fields_of_a_later_version_are_ignored() -> None:
+    """Fields may be added within format version 1."""
+    form: Any = plan_to_json(some_plan())
+    form |= {"formatVersion": "1.9", "later": {"a": 1}}
+    form["changes"][0]["later"] = [None]
+    form["planId"] = digest_document(form)
+    assert form["planId"] == read_saved_plan(json.dumps(form), "plan.json").plan_id
+
+
 def test_a_plan_that_was_edited_is_refused() -> None:
     """Its id no longer matches."""
-    form = plan_to_json(some_plan())
+    form: Any = plan_to_json(some_plan())
     form["changes"][0]["after"]["priority"] = 7
     with pytest.raises(RefusedError, match="was changed after it was created"):
         read_saved_plan(json.dumps(form), "plan.json")

@@ -70,7 +70,7 @@ def check(pair: RulePair, sample: TrafficSample, axes: dict[str, list[Any]], ste
     edited = EditSet([one.edit for one in edits])
     behaviour = compare_behaviour(before, after, pair.evaluation, steps, edited=edited)
     moved = measure_traffic(behaviour, before, after, sample)
-    document = impact_to_json(Impact(behaviour, edits, moved), QUEUES)
+    document: Any = impact_to_json(Impact(behaviour, edits, moved), QUEUES)
     ways = [[_way(pair, one) for one in conversations(row, axes)] for row in sample.rows]
     for effect in document["effects"]:
         for rows, share in [*(([row], row["share"]) for row in effect["rows"]), (effect["rows"], effect["share"])]:

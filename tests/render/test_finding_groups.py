@@ -18,8 +18,9 @@ from reconciler.checks.lint_view import LintView
 from reconciler.journal.places import JournalFile
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import load_manifests
-from reconciler.model.finding import Finding, finding_to_json, group_findings
+from reconciler.model.finding import Finding, group_findings
 from reconciler.model.rule import Source
+from reconciler.plan.finding_json import finding_to_json
 from reconciler.plan.plan import add_findings
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings

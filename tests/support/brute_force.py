@@ -15,7 +15,7 @@ from itertools import combinations, pairwise, product
 from math import ceil, floor, prod
 from typing import Any, Final, TypeAlias
 
-Json = dict[str, Any]
+Json = Any  # an object in the form of the API, or of a plan
 Input = tuple[dict[str, Any], dict[str, bool]]
 """Attributes, and for each condition that is not understood, by its JSON, whether it holds."""
 Destination = frozenset[tuple[str, Fraction]] | None

@@ -234,7 +234,7 @@ class OrderSafety:
 
 def check_order(moves: Sequence[Move], fixed: Sequence[Json], waves: Sequence[Steps], evaluation: str) -> None:
     """Assert that the waves make all moves, and are safe after any part of a wave."""
-    report = f"{evaluation}\nfixed:\n{rules_text(fixed)}\nmoves:\n{rules_text(moves)}\nwaves: {waves}\n"  # type: ignore[arg-type]
+    report = f"{evaluation}\nfixed:\n{rules_text(fixed)}\nmoves:\n{rules_text(moves)}\nwaves: {waves}\n"
     safety, state = OrderSafety(moves, fixed, evaluation), before_of(moves, fixed)
     for wave in waves:
         assert len({at for at, _ in wave}) == len(wave) > 0, report + "two calls for one rule in a wave"

@@ -3,6 +3,7 @@
 import argparse
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.effects import EditSet
@@ -11,8 +12,7 @@ from reconciler.cli.command_line import SIMULATED
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import endpoints, evaluation, labels, parse_source, read_sources
-from reconciler.model.finding import Document
-from reconciler.plan.behaviour_json import impact_to_json
+from reconciler.plan.behaviour_json import hide_assumed_ids, impact_to_json
 from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.edits import edits_of_lists
 from reconciler.plan.headline import headline
@@ -22,6 +22,9 @@ from reconciler.render.effects import summarize_effects
 from reconciler.render.text.effects import effects_lines, headline_lines
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import Labels
+
+if TYPE_CHECKING:
+    from reconciler.plan.plan_json import BehaviourJson
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -83,14 +86,9 @@ def queue_names(splits: Iterable[Destination], queues: Mapping[str, str]) -> dic
     return {queue: f"{name} ({queue})" if count[name] > 1 else name for queue, name in names.items()}
 
 
-def _document(impact: Impact, queues: Mapping[str, str], names: Labels) -> dict[str, object]:
+def _document(impact: Impact, queues: Mapping[str, str], names: Labels) -> "BehaviourJson":
     document = impact_to_json(impact, queues, headline(impact, queues, names))
     rows = [row for effect in document["effects"] for row in effect["rows"]]
-    hide_assumed_ids(entry[side] for entry in (*document["regions"], *rows) for side in ("before", "after"))
+    entries = (*document["regions"], *rows)
+    hide_assumed_ids(destination for entry in entries for destination in (entry["before"], entry["after"]))
     return document
-
-
-def hide_assumed_ids(places: Iterable[Document]) -> None:
-    """Remove the ids of queues that are known by name alone."""
-    for queue in (queue for place in places for queue in place.get("queues", ())):
-        queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]

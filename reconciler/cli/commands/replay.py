@@ -10,6 +10,7 @@ from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import DiffSide, endpoints, evaluation, labels, parse_source, read_sources
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
+from reconciler.plan.behaviour_json import hide_assumed_ids
 from reconciler.plan.replay import ReplaySide, replay, replay_to_json
 from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.render.replay import summarize_replay
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     code = PENDING if options.detailed_exitcode and (result.moved or result.unknown) else 0
     if output.form == "json":
         document = replay_to_json(result, queues)
-        diff.hide_assumed_ids([pair[place] for pair in document["pairs"] for place in ("before", "after")])
+        hide_assumed_ids(destination for pair in document["pairs"] for destination in (pair["before"], pair["after"]))
         output.document(document)
         return code
     if any(side.kind == "live" and side.session and side.session.simulated for side in sides):

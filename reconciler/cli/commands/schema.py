@@ -5,8 +5,8 @@ import argparse
 from reconciler.cli.output import Output
 from reconciler.errors import UsageError
 from reconciler.manifest.documents import default_profile_yaml, manifest_schema_text
-from reconciler.plan.json_schema import plan_schema
-from reconciler.plan.output_schemas import OUTPUTS, output_schema
+from reconciler.plan.plan_json import plan_schema
+from reconciler.render.command_json import OUTPUTS, output_schema
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,8 @@ from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.manifest.files import count_files
 from reconciler.manifest.kinds.fields import ALL_CODES
 from reconciler.manifest.load import load_manifests
-from reconciler.model.finding import CODES, Finding, finding_to_json, group_findings
+from reconciler.model.finding import CODES, Finding, group_findings
+from reconciler.plan.finding_json import finding_to_json
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, job_summary, quote_for_runner
 from reconciler.render.scanning import code_quality_report, failure_to_sarif, findings_to_sarif

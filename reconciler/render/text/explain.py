@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
 from reconciler.checks.explain import Explanation, NonMatch
 from reconciler.model.finding import Document
 from reconciler.model.rule import Condition, to_api_json
-from reconciler.plan.behaviour_json import destination_to_json
+from reconciler.plan.behaviour_json import destination_to_json, hide_assumed_ids
+from reconciler.plan.finding_json import source_to_json
 from reconciler.plan.routing_table import entry_name
 from reconciler.plan.words import DEFAULT_ROUTING
 from reconciler.render.colour import Style
@@ -16,6 +17,9 @@ from reconciler.render.finding_subject import source_location
 from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import Labels, condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
+
+if TYPE_CHECKING:
+    from reconciler.plan.plan_json import DestinationJson
 
 _MAX_WIDTH: Final = 60
 
@@ -68,7 +72,7 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
         **(unsure if explanation.undecided else sure),
         "undecided": [_non_match_document(non_match) for non_match in explanation.undecided],
         "passed": [_non_match_document(non_match) for non_match in explanation.non_matches],
-        "winnerSource": first.source._asdict() if first and first.source else None,
+        "winnerSource": source_to_json(first.source) if first else None,
         "next": {
             "rule": following.name if following else None,
             "destination": rule_destination(following, names.queues),
@@ -134,18 +138,16 @@ def _where(entry: RoutingEntry) -> str:
 
 def _non_match_document(non_match: NonMatch) -> Document:
     name, source = non_match.entry.name, non_match.entry.source
-    return {"rule": name, "condition": to_api_json(non_match.condition), "source": source and source._asdict()}
+    return {"rule": name, "condition": to_api_json(non_match.condition), "source": source_to_json(source)}
 
 
-def rule_destination(entry: RoutingEntry | None, queues: Mapping[str, str]) -> Document:
+def rule_destination(entry: RoutingEntry | None, queues: Mapping[str, str]) -> "DestinationJson":
     """Return the destination of a rule, or of no rule, as JSON; `queues` are names by id."""
     return destination_form(destination_of_rule(entry), queues)
 
 
-def destination_form(destination: Destination, queues: Mapping[str, str]) -> Document:
+def destination_form(destination: Destination, queues: Mapping[str, str]) -> "DestinationJson":
     """Return a destination as JSON; `queues` are names by id."""
     form = destination_to_json(destination, queues)
-    for queue in form.get("queues", ()):
-        # Offline the id of a queue is unknown, and its name is used instead.
-        queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]
+    hide_assumed_ids([form])
     return form

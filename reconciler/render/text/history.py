@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.desired.desired import short_labels
@@ -13,6 +13,9 @@ from reconciler.model.rule import Rule
 from reconciler.render.text.wrap import align_columns
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import conditions_phrase, queues_phrase, rule_phrase
+
+if TYPE_CHECKING:
+    from reconciler.render.command_json import RunJson
 
 _LABELS: Final = short_labels(BotAttributes())  # a journal has no others
 
@@ -40,7 +43,7 @@ def run_text(run: RecordedRun) -> str:
     return "\n".join(lines) + "\n"
 
 
-def run_document(run: RecordedRun) -> dict[str, Any]:
+def run_document(run: RecordedRun) -> "RunJson":
     """Return one run as JSON: its head, its changes and its end."""
     return {"run": run.id, "start": dict(run.start), "changes": list(map(dict, run.changes)), "end": run.end}
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from xml.etree import ElementTree as ET
 
 from reconciler.behaviour.diff.promises import RuleEdit
@@ -21,6 +21,9 @@ from reconciler.plan.words import destination_phrase
 from reconciler.render.finding_subject import source_location
 from reconciler.text.escape import join_all, pluralize, quote, sanitize
 from reconciler.text.phrases import Labels, condition_phrase, conversation_phrase, queues_phrase
+
+if TYPE_CHECKING:
+    from reconciler.render.command_json import AdequacyJson, UnnoticedEditJson
 
 _MAX_LISTED_RULES: Final = 20_000  # of all examples in JSON, each of which has a complete list of rules
 
@@ -155,7 +158,7 @@ def _edit_phrase(edit: RuleEdit, labels: Labels, queues: Mapping[str, str]) -> s
     return f"{added} instead of {removed.removeprefix('to ')}" if added else f"without the condition {removed}"
 
 
-def adequacy_document(adequacies: Sequence[Adequacy]) -> dict[str, Any]:
+def adequacy_document(adequacies: Sequence[Adequacy]) -> "AdequacyJson":
     """Return the adequacy of all environments together as JSON, with a limited number of examples."""
     pairs = [(unnoticed, adequacy) for adequacy in adequacies for unnoticed in adequacy.unnoticed]
     pairs.sort(key=lambda pair: -pair[0].traffic)
@@ -170,10 +173,9 @@ def adequacy_document(adequacies: Sequence[Adequacy]) -> dict[str, Any]:
     }
 
 
-def _example(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> dict[str, Any]:
+def _example(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> "UnnoticedEditJson":
     (entry, edited), queues = unnoticed.edit, adequacy.checked.queues
     ordered = (edited if each is entry else each for each in adequacy.rules.ordered)
-    rules = [{"id": each.name, **rule_to_json(each.rule, None, queues)} for each in ordered if each]
     return {
         "environment": adequacy.checked.environment.name,
         "edit": _edit_phrase(unnoticed.edit, adequacy.checked.labels, queues),
@@ -181,5 +183,5 @@ def _example(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> dict[str, Any]:
         "witness": dict(unnoticed.event),
         "before": destination_to_json(unnoticed.before, queues),
         "after": destination_to_json(unnoticed.after, queues),
-        "rules": rules,
+        "rules": [{"id": each.name, **rule_to_json(each.rule, None, queues)} for each in ordered if each],
     }

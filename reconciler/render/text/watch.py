@@ -3,8 +3,8 @@
 from typing import Any
 
 from reconciler.errors import ManifestError
-from reconciler.model.finding import finding_to_json
 from reconciler.plan.drift import missing_rules
+from reconciler.plan.finding_json import finding_to_json
 from reconciler.render.drift_summary import remaining_phrases
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import failing_tests_phrase
