@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from typing import Final, overload
 
 from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
+from reconciler.behaviour.routing_entry import Destination
 from reconciler.model.rule import Source
 from reconciler.plan.clauses import FEW_VALUES, clauses_phrase
 from reconciler.plan.edits import EditedRule
@@ -66,7 +67,6 @@ _THE_SAME: Final = "the same"
 EARLIER_KEEP: Final = "Earlier rules keep theirs:"
 OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
 """The end of the note about rows that a text without details leaves out."""
-_NO_ROUTE: Final = ("", "")
 _FEW_REPEATED: Final = 2
 """So many equal conditions are written once; fewer ones if they have many words."""
 _MANY_WORDS: Final = 3
@@ -77,7 +77,7 @@ class RowText:
     """Conversations that go to another queue, in words.
 
     Rows are read from the top. `...` stands for all conditions but the last one of the nearest row above that is
-    written in full; of a route, for the destination of the row above.
+    written in full; of a route, for the split of the row above.
     """
 
     callers: str
@@ -89,7 +89,7 @@ class RowText:
     share: str  # `1.9 %`; empty without a sample
     by: str  # who takes them instead: `by general/catch-all`; empty if the same rule does
     example: str
-    short_before: str = ""  # `...` for a destination that the row above has, too
+    short_before: str = ""  # `...` for a split that the row above has, too
     short_after: str = ""
     all_callers: str = ""  # with every value of each list; empty if `callers` has them
 
@@ -107,7 +107,7 @@ class RowText:
 
     @property
     def short_route(self) -> str:
-        """Return the route, with `...` for a destination that the row above has, too."""
+        """Return the route, with `...` for a split that the row above has, too."""
         return f"{self.short_before or self.before} -> {self.short_after or self.after}"
 
 
@@ -358,7 +358,7 @@ class _EffectWriter:
     ) -> Iterator[RowText]:
         """Yield the rows in words; `share_of` has the share of each row by its identity."""
         head: tuple[str, ...] = ()
-        above = _NO_ROUTE
+        above = ("", "")
         for row, conditions in self._conditions(blocks, edits):
             repeated = _repeated(head, conditions.whole)
             head = head if repeated else conditions.whole
@@ -367,7 +367,7 @@ class _EffectWriter:
             every = (*phrases, *exclusions)
             whole = (*row_phrases(row, self._labels, ALL_VALUES), *exclusions)
             routes = two_destinations(row.before, row.after, self._names)
-            short_before, short_after = _short_route(routes, above if repeated else _NO_ROUTE)
+            short_before, short_after = _short_route(row, routes, above)
             above = routes
             share = share_of[id(row)]
             yield RowText(
@@ -510,15 +510,19 @@ def _repeated(head: Sequence[str], phrases: Sequence[str]) -> int:
     return count if count >= _FEW_REPEATED or is_long else 0
 
 
-def _short_route(route: tuple[str, str], above: tuple[str, str]) -> tuple[str, str]:
-    """Return a route with `...` for the end that the row above has, too; the end is written if both are the same."""
+def _short_route(row: EffectRow, route: tuple[str, str], above: tuple[str, str]) -> tuple[str, str]:
+    """Return a route with `...` for a split that the row above has, too, but not for both ends."""
     before, after = route
     before_above, after_above = above
-    if before == before_above and after != after_above:
+    if _is_split(row.before) and before == before_above and after != after_above:
         return _SAME, after
-    if after == after_above and before != before_above:
+    if _is_split(row.after) and after == after_above:
         return before, _SAME
     return route
+
+
+def _is_split(destination: Destination) -> bool:
+    return destination is not None and len(destination) > 1
 
 
 def _redirect(row: EffectRow) -> str:

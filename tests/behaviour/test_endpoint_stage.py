@@ -135,7 +135,7 @@ def test_rare_changes_give_exact_effects(before: Behind, after: Behind) -> None:
     EventDifference(before, after, "lowest-first").check(document(before, after))
 
 
-def test_a_rule_that_is_earlier_behind_the_new_fallback_is_one_of_both_lists() -> None:
+def test_a_rule_that_only_the_new_fallback_puts_first_is_named_as_both() -> None:
     """It comes after the row's rule in the new list: so `after` alone would be wrong."""
     kept = rule("k1", 3, [NOT_AB], "A")
     before = Behind([kept, all_others(4)], FallbackPolicy("b", 0.7))

@@ -10,14 +10,16 @@ from typing import Any
 
 import pytest
 
+from reconciler.behaviour.diff.effects import EffectRow
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.rule import Address
 from reconciler.plan.headline import MAX_WORDS, headline
 from reconciler.plan.impact import Impact
 from reconciler.plan.traffic_shares import ShareRange, measure_traffic
-from reconciler.plan.words import NO_IMPACT, NO_KNOWN_IMPACT, share_phrase
+from reconciler.plan.words import NO_IMPACT, NO_KNOWN_IMPACT, listed_intents, share_phrase
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.effects import FIRST_FITS, OTHERS_UNCHANGED, EffectsSummary, summarize_effects
+from reconciler.render.row_order import row_blocks
 from reconciler.render.text.effects import effects_lines
 from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample
@@ -422,3 +424,55 @@ def test_a_new_rule_leaves_its_queue_to_its_row() -> None:
     """The row says it; a new rule that moves nobody has no row, and is named in one line."""
     (effect,) = summarized([], [rule("a/x", 1, [attribute("intent", "equals", "pin")], "A")]).effects
     assert (('new: to "Card Services", priority 1',), ("new, priority 1",)) == (effect.edits, effect.short_edits)
+
+
+_GOLD = rule("priority/gold", 500, [attribute("tier", "in", ["gold", "platinum"])], "B")
+
+
+def with_bound(least: float) -> list[Json]:
+    """Rules with equal bounds: those of one RuleSet send two kinds of intents to two queues."""
+    cards = [asks(f"cards/r{number}", f"card {number}", least, "A") for number in range(2)]
+    cash = [asks("cards/cash", "cash", least, "B")]
+    late = rule("languages/french", 600, [attribute("language", "equals", "fr")], "D")
+    return [*cards, *cash, late, REST]
+
+
+def test_rows_about_the_same_intents_stand_together() -> None:
+    """The destination and the conditions that they share are written once."""
+    cells = [re.split("  +", line.strip()) for line in told(with_bound(0.6), with_bound(0.7)).splitlines()]
+    callers = [row[0] for row in cells[1:5]]
+    routes = [row[1] for row in cells[1:5]]
+    shared = "..., all others"
+    bound = "confidence 0.6 to 0.7, language fr"
+    assert [f"cash, {bound}", shared, f'"card 0" or "card 1", {bound}', shared] == callers
+    before = [route.partition(" -> ")[0] for route in routes]
+    assert ['"Fraud Desk"', '"Fraud Desk"', '"Card Services"', '"Card Services"'] == before
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_blocks_keep_every_row_and_the_order_of_rows_with_a_common_intent(seed: int) -> None:
+    """Random lists of intents; a row without a list fits every intent, so nothing changes places."""
+    rows = random_rows(Random(seed))
+    ordered = [row for block in row_blocks(rows, LABELS) for row in block]
+    assert sorted(map(id, rows)) == sorted(map(id, ordered))
+    for place, row in enumerate(rows):
+        for later in rows[place + 1 :]:
+            lists = [set(listed_intents(each, LABELS)) for each in (row, later)]
+            if not all(lists) or lists[0] & lists[1]:
+                assert index_of(row, ordered) < index_of(later, ordered)
+
+
+def index_of(row: EffectRow, rows: Sequence[EffectRow]) -> int:
+    return next(place for place, each in enumerate(rows) if each is row)
+
+
+def random_rows(random: Random) -> list[EffectRow]:
+    """Return the rows of all effects of a random edit of rules about few intents, mixed."""
+    intents = ["a", "b", "c", "d", "e"]
+    before = []
+    for number in range(6):
+        listed = random.sample(intents, random.randint(1, 3))
+        before.append(asks(f"s/r{number}", listed, random.choice((0.5, 0.6)), random.choice("ABC"), 100 + number))
+    after = [form for form in before if random.random() < 0.6]
+    rows = [row for effect in compared([*before, _GOLD, REST], [*after, REST]).behaviour.effects for row in effect.rows]
+    return random.sample(rows, len(rows))

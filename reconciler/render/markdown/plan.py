@@ -224,7 +224,7 @@ def _totals_text(summary: PlanSummary) -> str:
         return escape_markdown(summary.totals_text)
     held = f"{counts['held']:,} held" if counts["held"] else ""
     words = ", ".join(filter(None, (summary.changes_text, held)))
-    return f"**{words or 'Only a clean-up after an earlier run'}.**"
+    return f"**{escape_markdown(words) or 'Only a clean-up after an earlier run'}.**"
 
 
 def _closed_parts(
