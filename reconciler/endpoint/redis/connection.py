@@ -28,6 +28,12 @@ return 1
 """
 
 
+def pending_cancellations() -> int:
+    """Return how many cancellations of the current task are not handled."""
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
+
+
 class SharedRedis:
     """The Redis of all instances. All keys begin with `prefix`."""
 
@@ -57,12 +63,19 @@ class SharedRedis:
 
     async def call(self, command: Awaitable[Result]) -> Result:
         """Return the response to a command. Raises LockUnavailableError."""
+        cancellations = pending_cancellations()
         try:
-            return await command
+            response = await command
         except (RedisError, OSError) as error:
             self.mark_lost(type(error).__name__)
             text = "Redis did not respond; nothing was written"
             raise LockUnavailableError(text, "shared_away") from error
+
+        # The client sends with asyncio.wait_for, which before Python 3.12 may ignore a cancellation
+        # that comes as it ends (python/cpython#86296): without it, no deadline would end the wait.
+        if pending_cancellations() > cancellations:
+            raise asyncio.CancelledError
+        return response
 
     async def get(self, key: str) -> bytes:
         """Return a key's value; empty without one. Raises LockUnavailableError."""

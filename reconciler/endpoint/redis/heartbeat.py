@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from redis.exceptions import RedisError
 
-from reconciler.endpoint.redis.connection import SharedRedis
+from reconciler.endpoint.redis.connection import SharedRedis, pending_cancellations
 
 Log = Callable[[str], object]
 
@@ -51,6 +51,8 @@ class Heartbeat:
                 self._log_state("away", reason=redis.reason)
                 await asyncio.sleep(_SECONDS)
                 continue
+            if pending_cancellations():  # that redis-py ignored: see SharedRedis.call
+                raise asyncio.CancelledError
             redis.is_usable = True
             self._log_state("open", instances=self.instances)
             await self._wait()

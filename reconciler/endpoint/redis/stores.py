@@ -70,10 +70,11 @@ class RedisLocks:
 
     @asynccontextmanager
     async def _lock_in_redis(self, key: str) -> AsyncIterator[None]:
-        lock = self._redis.client.lock(f"{key}:lock", timeout=_LOCK_SECONDS, sleep=_POLL_SECONDS)
+        lock = self._redis.client.lock(f"{key}:lock", timeout=_LOCK_SECONDS)
         token = secrets.token_bytes(16)
         try:
-            await self._redis.call(lock.acquire(token=token))
+            while not await self._redis.call(lock.acquire(blocking=False, token=token)):  # noqa: ASYNC110 - another process has it
+                await asyncio.sleep(_POLL_SECONDS)
             yield
         finally:
             # Also after a cancellation: Redis may have given the lock.
