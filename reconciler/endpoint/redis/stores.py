@@ -73,7 +73,8 @@ class RedisLocks:
         lock = self._redis.client.lock(f"{key}:lock", timeout=_LOCK_SECONDS)
         token = secrets.token_bytes(16)
         try:
-            while not await self._redis.call(lock.acquire(blocking=False, token=token)):  # noqa: ASYNC110 - another process has it
+            # Another process may have the lock: there is no event to wait for.
+            while not await self._redis.call(lock.acquire(blocking=False, token=token)):  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_SECONDS)
             yield
         finally:
