@@ -256,7 +256,7 @@ def test_a_plan_with_failed_tests_shows_them_first_and_exits_3(cxroute: Program)
         assert cxroute.out.index("1 route test fails") < cxroute.out.index(failure) < cxroute.out.index(change)
     assert "explain -e sandbox" in cxroute.out
     assert "Correct the rules or the route tests, then plan again." in cxroute.out
-    assert "Next: cxroute" not in cxroute.out
+    assert "To apply: cxroute" not in cxroute.out
     for form in ("markdown", "html", "github"):
         assert 3 == cxroute("plan", "--format", form)
         assert "1 route test fails" in cxroute.out

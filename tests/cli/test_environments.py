@@ -92,7 +92,7 @@ def test_plans_are_below_one_table(three: Tenants, cxroute: Program) -> None:
     assert "Plan for prod-us" not in several_said
     for name in ("prod-apac", "prod-emea"):
         assert 0 == cxroute("plan", "-e", name)
-        alone = cxroute.out.partition("Next: ")[0]
+        alone = cxroute.out.partition("To apply: ")[0]
         assert alone in several_said
     assert several_said.endswith("\nNothing was changed. To apply these: cxroute apply --all\n")
     assert 0 == three.writes("prod-apac")

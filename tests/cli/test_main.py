@@ -349,7 +349,7 @@ def test_the_command_under_a_plan_makes_exactly_its_changes(cxroute: Program) ->
     """With the same manifests, environment and selection, and each guard that must be lifted."""
     Path("manifests").rename("rules of ours")
     assert 0 == cxroute("-m", "rules of ours", "plan", "--only", "routing/catch-all", "--keep-drift")
-    typed = cxroute.out.strip().splitlines()[-1].split("Next: ")[1]
+    typed = cxroute.out.strip().splitlines()[-1].split("To apply: ")[1]
     assert "cxroute -m 'rules of ours' apply -e sandbox --only routing/catch-all --keep-drift" == typed
     assert 4 == cxroute(*shlex.split(typed)[1:])
     assert cxroute.err.strip().endswith(f"{typed} --yes")

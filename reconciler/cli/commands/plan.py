@@ -218,7 +218,7 @@ def next_command(session: Session, plan: Plan, saved: str | None, lifted: tuple[
     words = session.command_line
     command = words.apply_saved(saved, *allowed) if saved else words.command("apply", *allowed)
     reason = ' --reason "why"' if allowed else ""
-    meant = "If this is intended" if refused else "To apply exactly this plan" if saved else "Next"
+    meant = "If this is intended" if refused else "To apply exactly this plan" if saved else "To apply"
     return f"{meant}: {command}{reason}"
 
 
