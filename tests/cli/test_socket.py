@@ -195,7 +195,7 @@ def test_hostile_responses_end_in_one_sentence(place: BankWorkspace, fault: str)
         place.manifests(here.url)
         ended = place.run_without_waits("-e", "bank", "apply", "--yes")
     assert 1 == ended.code
-    [error] = [line for line in ended.err.strip().splitlines() if not line.startswith("waiting for the tenant: ")]
+    [error] = [line for line in ended.err.strip().splitlines() if not line.startswith("waiting for ")]
     assert "rules" in error or "answer" in error
 
 
