@@ -33,14 +33,29 @@ def diff_fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:
 
 def _diff_parts(name: str, before: Sequence[_Part], after: Sequence[_Part]) -> Iterator[FieldChange]:
     """Pair the parts that differ, most alike first, and explain each pair; other parts were removed or added."""
-    removed, added = _without_common(before, after), _without_common(after, before)
+    removed = _without_common(before, after)
+    added = _without_common(after, before)
     for step in (0, 1):
-        waiting = group_pairs((_pairing_keys(part)[step], index) for index, part in reversed(added.items()))
-        keys = [(index, _pairing_keys(part)[step]) for index, part in removed.items()]
-        for old, new in [(index, waiting[key].pop()) for index, key in keys if waiting.get(key)]:
-            yield from _leaf_changes(f"{name}[{new}]", to_api_json(removed.pop(old)), to_api_json(added.pop(new)))
-    yield from (FieldChange(f"{name}[{index}]", to_api_json(part), None) for index, part in removed.items())
-    yield from (FieldChange(f"{name}[{index}]", None, to_api_json(part)) for index, part in added.items())
+        for old, new in _alike(removed, added, step):
+            old_form = to_api_json(removed.pop(old))
+            new_form = to_api_json(added.pop(new))
+            yield from _leaf_changes(f"{name}[{new}]", old_form, new_form)
+
+    for index, part in removed.items():
+        yield FieldChange(f"{name}[{index}]", to_api_json(part), None)
+    for index, part in added.items():
+        yield FieldChange(f"{name}[{index}]", None, to_api_json(part))
+
+
+def _alike(removed: dict[int, _Part], added: dict[int, _Part], step: int) -> list[tuple[int, int]]:
+    """Return pairs of indices of a removed and an added part with one key, the first ones first."""
+    waiting = group_pairs((_pairing_keys(part)[step], index) for index, part in reversed(added.items()))
+    pairs = []
+    for index, part in removed.items():
+        same = waiting.get(_pairing_keys(part)[step])
+        if same:
+            pairs.append((index, same.pop()))
+    return pairs
 
 
 def _without_common(parts: Sequence[_Part], others: Sequence[_Part]) -> dict[int, _Part]:

@@ -26,7 +26,7 @@ _DRIFT: Final = {
     "added": "in CXone, somebody added it",
     "unmanaged": "not managed here",
 }
-ANOTHER_NAME: Final = "another name"
+_ANOTHER_NAME: Final = "another name"
 """A new name beside other fields: it often follows from them, and the list of all fields has it."""
 _UNAPPLIED: Final = "not applied yet: deleted"
 _MISSING: Final = "never applied, or deleted in CXone"
@@ -95,7 +95,7 @@ def _all_field_texts(edited: EditedRule, names: Mapping[str, str], labels: Label
 
     is_renamed = any(field.name == NAME for field in fields)
     if routing and is_renamed:
-        yield ANOTHER_NAME
+        yield _ANOTHER_NAME
     elif not routing:
         shown = [field for field in fields if field.name == NAME] or fields
         for field in shown:

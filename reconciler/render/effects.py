@@ -401,18 +401,20 @@ class _EffectWriter:
             begins_with_intents = len(block) > 1 and len(lists) == 1
             for row in block:
                 intents = intents_of[id(row)]
-                first, *others = phrases_of[id(row)]
-                number = self._number_of_intents(intents, own, seen, sizes)
-                whole = sorted([first, *others], key=lambda phrase: -counts[phrase])
+                phrases = phrases_of[id(row)]
+                whole = sorted(phrases, key=lambda phrase: -counts[phrase])
                 if intents and begins_with_intents:
-                    whole.remove(first)
-                    whole.insert(0, first)
+                    whole.remove(phrases[0])
+                    whole.insert(0, phrases[0])
+
+                place = whole.index(phrases[0])  # of the intents, if the row lists some
+                number = self._number_of_intents(intents, own, seen, sizes)
                 shown = list(whole)
                 if number:
-                    shown[whole.index(first)] = number
-                elif intents and whole[0] != first:
+                    shown[place] = number
+                elif intents and place > 0:
                     # Only at the beginning of a row is a list of intents clear without a name.
-                    shown[whole.index(first)] = f"intent {first}"
+                    shown[place] = f"intent {phrases[0]}"
                 seen.add(intents)
                 yield row, _Conditions(whole=tuple(whole), shown=tuple(shown))
 

@@ -77,6 +77,7 @@ def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES) -> PlanSum
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
     rules = f"{pluralize(len(plan.managed), 'rule')} managed, {plan.unmanaged:,} unmanaged"
     schedule = f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."
+    changes_text = _changes_text(plan, counts)
     allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
     held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]
     noted = [(change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)]
@@ -98,8 +99,8 @@ def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES) -> PlanSum
         notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
         acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
         counts=counts,
-        totals_text=_totals_text(plan, counts),
-        changes_text=_changes_text(plan, counts),
+        totals_text=_totals_text(plan, counts, changes_text),
+        changes_text=changes_text,
         schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
         consent=plan.consent or (),
         broken_promises=_broken_promises(plan),
@@ -152,7 +153,7 @@ def match_phrase(plan: Plan) -> str:
     return f"{pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests."
 
 
-def _totals_text(plan: Plan, counts: Mapping[str, int]) -> str:
+def _totals_text(plan: Plan, counts: Mapping[str, int], changes_text: str) -> str:
     if not plan.changes and plan.options.undo:
         remaining = f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""
         return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
@@ -163,8 +164,8 @@ def _totals_text(plan: Plan, counts: Mapping[str, int]) -> str:
         suffix = f" {counts['held']} held." if plan.held else ""
         return f"{'Nothing else to change' if blocked else 'No changes'}. {match_phrase(plan)}{blocked}{suffix}"
     suffix = f", {counts['held']} held" if counts["held"] else ""
-    words = _changes_text(plan, counts) or "a clean-up after an earlier run"
-    return f"Plan: {words}, {counts['unchanged']:,} unchanged{suffix}."
+    changes = changes_text or "a clean-up after an earlier run"
+    return f"Plan: {changes}, {counts['unchanged']:,} unchanged{suffix}."
 
 
 def _changes_text(plan: Plan, counts: Mapping[str, int]) -> str:
@@ -173,7 +174,8 @@ def _changes_text(plan: Plan, counts: Mapping[str, int]) -> str:
     if not words or not plan.watch:
         return words
     notes = []
-    if plan.watch.unwatched == sum(counts[kind] for kind in COUNTED_ACTIONS):
+    changed = sum(counts[kind] for kind in COUNTED_ACTIONS)
+    if plan.watch.unwatched == changed:
         notes.append("untested")
     elif plan.watch.unwatched:
         notes.append(f"{plan.watch.unwatched:,} untested")

@@ -93,13 +93,20 @@ def _non_match_row(non_match: NonMatch, explanation: Explanation, names: Display
 
 
 def _table(rows: Sequence[tuple[str, RoutingEntry, str]], style: Style) -> Iterator[str]:
-    called = [entry_name(entry) for _, entry, _ in rows]
+    names = [entry_name(entry) for _, entry, _ in rows]
     priorities = [f"priority {quote(entry.rule.priority)}" for _, entry, _ in rows]
-    width, wide = (min(_MAX_WIDTH, max(map(len, cells), default=0)) for cells in (called, priorities))
+    name_width = _column_width(names)
+    priority_width = _column_width(priorities)
     colours = {"yes": "green", "no": "dim", "?": "yellow"}
-    for (verdict, entry, why), name, priority in zip(rows, called, priorities, strict=True):
-        head = f"  {style(colours[verdict], f'{verdict:<3}')}  {name:<{width}}  {priority:<{wide}}"
-        yield f"{head}  {why}   {style('dim', _where(entry))}"
+
+    for (verdict, entry, why), name, priority in zip(rows, names, priorities, strict=True):
+        answer = style(colours[verdict], f"{verdict:<3}")
+        place = style("dim", _where(entry))
+        yield f"  {answer}  {name:<{name_width}}  {priority:<{priority_width}}  {why}   {place}"
+
+
+def _column_width(cells: Sequence[str]) -> int:
+    return min(_MAX_WIDTH, max(map(len, cells), default=0))
 
 
 def _hidden_rules(explanation: Explanation, names: DisplayNames, non_matches: Sequence[NonMatch]) -> Iterator[str]:
