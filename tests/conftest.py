@@ -14,7 +14,7 @@ from tests.hostile.command import Workspace
 from tests.support import canary_secrets as canary
 from tests.support.measure import measure_children
 from tests.support.program import NO_BACKOFF, VARIABLES, Program
-from tests.tiers import FAST, is_left_out, mark_slow
+from tests.tiers import has_no_test, mark_slow
 
 TESTS = Path(__file__).parent
 
@@ -93,8 +93,8 @@ def pytest_configure() -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave slow files alone where the fast tier is collected: to import them takes seconds."""
-    return (config.option.markexpr == FAST and is_left_out(_below_tests(collection_path))) or None
+    """Leave files alone of which the chosen tier has no test: to import them all takes seconds in each worker."""
+    return has_no_test(_below_tests(collection_path), config.option.markexpr) or None
 
 
 def _below_tests(path: Path) -> str:

@@ -1,7 +1,7 @@
-"""The two tiers of the tests: `make test` runs those that are not `slow`, `make test-all` runs all.
+"""The three tiers of the tests: `make test` runs the fast ones, `make test-all` the slow ones as well, `make campaign` all.
 
-The fast tier takes about four minutes on two quiet cores, runs in process mostly, and touches each package and promise.
-The tables say what is slow. The matrix of faults marks its own cases: the first one of each fault is fast.
+The fast tier runs in process mostly, and touches each package and promise. The tables say what is slow, and what is
+left to the campaign. The matrix of faults marks its own cases: the first one of each fault is fast.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ FULL: Final = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 """Whether everything is to be tried, and not the sample that `make test-all` has time for."""
 FAST: Final = "not slow and not root"
 """The fast tier, as `make test` chooses it."""
+REST: Final = "slow and not root"
+"""The slow tier, as `make test-rest` chooses it."""
+MARKED: Final = frozenset({"campaign/test_matrix.py"})
+"""The files that mark their slow tests themselves."""
 PARTS: Final = {
     # Real browsers and processes, servers under load, pages whose commands are all typed.
     "browser": 0,
@@ -353,12 +357,24 @@ SHARES: Final = {
     "hostile/test_first_contact.py::test_a_known_tenant_that_cuts_a_longer_text_loses_no_rule": 6,
     "plan/test_odd_live_rules.py::test_no_command_raises_for_any_mixture": 12,
 }
-"""Slow cases of these are many and alike: `make test-all` runs one in so many of them, `make campaign` all."""
+"""Slow cases of these are many and alike: `make test-all` runs one in so many of them, `make campaign` all.
+
+0 leaves all slow cases to the campaign: they measure memory or time, or repeat at a large size what faster tests show.
+"""
 
 
-def is_left_out(path: str) -> bool:
-    """Return whether the fast tier has nothing of a file. `path` is relative to tests/."""
-    return any(PARTS.get(part) == 0 for part in _parts(path))
+def has_no_test(path: str, markers: str) -> bool:
+    """Return whether a tier has nothing of a file. `path` is relative to tests/, `markers` what pytest chooses by."""
+    if markers == FAST:
+        return any(PARTS.get(part) == 0 for part in _parts(path))
+
+    is_test = path.rpartition("/")[2].startswith("test_") and path.endswith(".py")
+    return markers == REST and is_test and not _has_slow_tests(path)
+
+
+def _has_slow_tests(path: str) -> bool:
+    slow = {key.partition("::")[0] for key in PARTS} | MARKED
+    return any(part in slow for part in _parts(path))
 
 
 def mark_slow(items: Iterable[tuple[str, pytest.Item]]) -> list[pytest.Item]:
@@ -375,9 +391,14 @@ def mark_slow(items: Iterable[tuple[str, pytest.Item]]) -> list[pytest.Item]:
             if seen[part] > PARTS.get(part, seen[part]):
                 item.add_marker(pytest.mark.slow)
         further = seen[test] - PARTS.get(test, 0) - 1
-        if not FULL and further >= 0 and further % SHARES.get(test, 1):
+        if not FULL and further >= 0 and not _is_tried(further, SHARES.get(test, 1)):
             left.append(item)
     return left
+
+
+def _is_tried(further: int, share: int) -> bool:
+    """Return whether the slow tier has a slow case, by its number from 0."""
+    return share > 0 and further % share == 0
 
 
 def _parts(path: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from reconciler.plan.plan import PlanOptions
 if TYPE_CHECKING:  # loads the journal, which `validate` does not need
     from reconciler.journal.undo_request import UndoRequest
 
-SIMULATED: Final = "Sandbox: simulated; no tenant was contacted.\n"
+SIMULATED: Final = "Simulated: no tenant was contacted.\n"
 
 
 def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:

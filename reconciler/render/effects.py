@@ -42,7 +42,7 @@ from reconciler.text.escape import join_all, pluralize, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase
 
 OTHERS_UNCHANGED: Final = "Everyone else: no change (proven)."
-FIRST_FITS: Final = "First matching line wins."
+FIRST_FITS: Final = "First match wins."
 UNKNOWN_NOTE: Final = "Not known: the rules overlap in too many ways, and the analysis stopped at its bound for"
 WAITING_NOTE: Final = "The tenant's settings decide whether conversations that already wait are routed again."
 _MAX_FLOWS: Final = 8
@@ -67,6 +67,8 @@ _THE_SAME: Final = "the same"
 EARLIER_KEEP: Final = "Earlier rules keep theirs:"
 OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
 """The end of the note about rows that a text without details leaves out."""
+_FEW_ROWS: Final = 3
+"""So many rows of an effect have each single queue in full; with more rows, `...` stands for an equal one above."""
 _FEW_REPEATED: Final = 2
 """So many equal conditions are written once; fewer ones if they have many words."""
 _MANY_WORDS: Final = 3
@@ -77,7 +79,7 @@ class RowText:
     """Conversations that go to another queue, in words.
 
     Rows are read from the top. `...` stands for all conditions but the last one of the nearest row above that is
-    written in full; of a route, for the split of the row above.
+    written in full; of a route, for the same place of the row above.
     """
 
     callers: str
@@ -89,7 +91,7 @@ class RowText:
     share: str  # `1.9 %`; empty without a sample
     by: str  # who takes them instead: `by general/catch-all`; empty if the same rule does
     example: str
-    short_before: str = ""  # `...` for a split that the row above has, too
+    short_before: str = ""  # `...` for what the row above has, too
     short_after: str = ""
     all_callers: str = ""  # with every value of each list; empty if `callers` has them
 
@@ -107,7 +109,7 @@ class RowText:
 
     @property
     def short_route(self) -> str:
-        """Return the route, with `...` for a split that the row above has, too."""
+        """Return the route, with `...` for a place that the row above has, too."""
         return f"{self.short_before or self.before} -> {self.short_after or self.after}"
 
 
@@ -359,6 +361,7 @@ class _EffectWriter:
         """Yield the rows in words; `share_of` has the share of each row by its identity."""
         head: tuple[str, ...] = ()
         above = ("", "")
+        may_be_short = _is_split if sum(map(len, blocks)) <= _FEW_ROWS else _always
         for row, conditions in self._conditions(blocks, edits):
             repeated = _repeated(head, conditions.whole)
             head = head if repeated else conditions.whole
@@ -367,7 +370,7 @@ class _EffectWriter:
             every = (*phrases, *exclusions)
             whole = (*row_phrases(row, self._labels, ALL_VALUES), *exclusions)
             routes = two_destinations(row.before, row.after, self._names)
-            short_before, short_after = _short_route(row, routes, above)
+            short_before, short_after = _short_route(row, routes, above, may_be_short)
             above = routes
             share = share_of[id(row)]
             yield RowText(
@@ -512,15 +515,24 @@ def _repeated(head: Sequence[str], phrases: Sequence[str]) -> int:
     return count if count >= _FEW_REPEATED or is_long else 0
 
 
-def _short_route(row: EffectRow, route: tuple[str, str], above: tuple[str, str]) -> tuple[str, str]:
-    """Return a route with `...` for a split that the row above has, too, but not for both ends."""
+def _short_route(
+    row: EffectRow,
+    route: tuple[str, str],
+    above: tuple[str, str],
+    may_be_short: Callable[[Destination], bool],
+) -> tuple[str, str]:
+    """Return a route with `...` for what the row above has, too, but not for both ends."""
     before, after = route
     before_above, after_above = above
-    if _is_split(row.before) and before == before_above and after != after_above:
+    if before == before_above and after != after_above and may_be_short(row.before):
         return _SAME, after
-    if _is_split(row.after) and after == after_above:
+    if after == after_above and may_be_short(row.after):
         return before, _SAME
     return route
+
+
+def _always(_destination: Destination) -> bool:
+    return True
 
 
 def _is_split(destination: Destination) -> bool:

@@ -84,5 +84,5 @@ def next_step(summary: PlanSummary) -> str:
         )
     changes_something = bool(summary.changes or summary.endpoint_text)
     if changes_something and not sentences:
-        return "Apply after the merge."
+        return "Merge, then apply."
     return " ".join(sentences)

@@ -177,7 +177,7 @@ def test_the_bank_is_explained_by_its_manifests_or_by_its_tenant(cxroute: Progra
     assert passed["cards/pin-blocked"]["source"]["file"].endswith("cards.yaml")
     assert "fraud/lost-or-stolen-card" in passed
     assert 0 == cxroute(*said)
-    assert cxroute.out.startswith("Sandbox: simulated; no tenant was contacted.\nBy the manifests")
+    assert cxroute.out.startswith("Simulated: no tenant was contacted.\nBy the manifests")
     assert len(cxroute.out.splitlines()) < 20
     code, live = cxroute.json(*said, "--live", "--attr", "ivrMenu=branch", "--attr", "channel=phone")
     assert (0, "live", "IVR | branch line") == (code, live["rules"], live["winner"])

@@ -86,7 +86,7 @@ def test_live_rules_and_manifests(cxroute: Program) -> None:
     """Every conversation is affected before an apply, and none after it. An edit in CXone is visible."""
     assert 0 == cxroute("init")
     assert 0 == cxroute("diff", "live:sandbox", "manifests:sandbox")
-    assert cxroute.out.startswith("Sandbox: simulated; no tenant was contacted.\nFrom live:sandbox")
+    assert cxroute.out.startswith("Simulated: no tenant was contacted.\nFrom live:sandbox")
     assert '"billing_inquiry", confidence 0.6 or more   the tenant\'s default routing -> "Billing"' in cxroute.out
     assert 0 == cxroute("apply", "--yes")
     assert 0 == cxroute("diff", "live:sandbox", "manifests:sandbox")

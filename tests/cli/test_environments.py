@@ -116,9 +116,9 @@ def test_all_is_every_environment_except_the_sandbox(three: Tenants, cxroute: Pr
     _, form = cxroute.json("plan", "--all")
     assert ["prod-apac", "prod-emea", "prod-us"] == [plan["environment"] for plan in form["environments"]]
     assert 0 == cxroute("plan", "-e", "sandbox,prod-us")
-    simulated = "Sandbox: simulated; no tenant was contacted.\nPlan for sandbox\n"
+    simulated = "Simulated: no tenant was contacted.\nPlan for sandbox\n"
     assert simulated in cxroute.out
-    assert 1 == cxroute.out.count("simulated; no tenant")
+    assert 1 == cxroute.out.count("Simulated: no tenant")
 
 
 def test_the_variable_may_list_several(three: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:

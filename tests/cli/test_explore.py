@@ -34,10 +34,10 @@ def test_the_page_of_the_manifests_needs_no_tenant(cxroute: Program) -> None:
     assert 0 == cxroute("init")
     assert 0 == cxroute("explore")
     assert "Wrote explore.html: the manifests of sandbox, 3 rules and 0 promises. It works offline" in cxroute.out
-    assert cxroute.out.startswith("Sandbox: simulated")
+    assert cxroute.out.startswith("Simulated: no tenant was contacted.")
     data = data_of("explore.html")
     assert (["the manifests of sandbox"], 3) == ([side["name"] for side in data["sides"]], len(data["rules"]))
-    assert "Sandbox: simulated" in Path("explore.html").read_text(encoding="utf-8")
+    assert "Simulated: no tenant was contacted." in Path("explore.html").read_text(encoding="utf-8")
 
 
 def test_live_rules_are_those_of_the_tenant(cxroute: Program) -> None:

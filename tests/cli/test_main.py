@@ -44,7 +44,7 @@ def test_the_first_steps_of_a_new_user_work(cxroute: Program) -> None:
     name_tenant()
     assert 0 == cxroute("validate")
     assert 2 == cxroute("plan", "--detailed-exitcode")
-    assert cxroute.out.startswith("Sandbox: simulated; no tenant was contacted.\n")
+    assert cxroute.out.startswith("Simulated: no tenant was contacted.\n")
     assert "Plan: 3 to create, 0 unchanged." in cxroute.out
     assert 0 == cxroute("apply", "--yes")
     assert "Applied 3 of 3" in cxroute.out
@@ -487,6 +487,6 @@ def test_markdown_of_the_sandbox_says_that_it_is_simulated(cxroute: Program) -> 
     assert 0 == cxroute("init")
     assert 0 == cxroute("plan", "--format", "markdown")
     assert "### Routing plan for `sandbox` (simulated)\n\n" in cxroute.out
-    assert "\n<sub>Sandbox: simulated; no tenant was contacted." in cxroute.out
+    assert "\n<sub>Simulated: no tenant was contacted." in cxroute.out
     assert "\\n" not in cxroute.out
     assert "u000a" not in cxroute.out

@@ -28,7 +28,7 @@ BLOCK: Final = re.compile(r"<!-- not run: tests/deploy/test_install.py runs it -
 COMMANDS: Final = "".join(BLOCK.findall(PAGE)).splitlines()
 ADDRESS: Final = "git+https://git.example/OWNER/cxroute@COMMIT"
 BUILD: Final = "python3 -m pip wheel "
-DEMO: Final = "Sandbox: simulated; no tenant was contacted."
+DEMO: Final = "Simulated: no tenant was contacted."
 WAYS: Final = ("pipx install ", "uv tool install ", "venv/bin/python -m pip install ")
 REST: Final = {"cxroute version", "cxroute demo", "python3 -m venv venv"}
 

@@ -62,7 +62,7 @@ def exported(program: Program, *arguments: str) -> str:
     """Return the RuleSets on stdout, without the comments above them."""
     assert 0 == program("export", *arguments), program.err
     lines = program.out.splitlines(keepends=True)
-    assert lines[0].startswith("# Sandbox: simulated; no tenant was contacted. Live rules of sandbox")
+    assert lines[0].startswith("# Simulated: no tenant was contacted. Live rules of sandbox")
     return "".join(lines[1:])
 
 

@@ -438,7 +438,7 @@ def with_bound(least: float) -> list[Json]:
 
 
 def test_rows_about_the_same_intents_stand_together() -> None:
-    """The destination and the conditions that they share are written once."""
+    """The queue and the conditions that they share are written once."""
     cells = [re.split("  +", line.strip()) for line in told(with_bound(0.6), with_bound(0.7)).splitlines()]
     callers = [row[0] for row in cells[1:5]]
     routes = [row[1] for row in cells[1:5]]
@@ -446,7 +446,14 @@ def test_rows_about_the_same_intents_stand_together() -> None:
     bound = "confidence 0.6 to 0.7, language fr"
     assert [f"cash, {bound}", shared, f'"card 0" or "card 1", {bound}', shared] == callers
     before = [route.partition(" -> ")[0] for route in routes]
-    assert ['"Fraud Desk"', '"Fraud Desk"', '"Card Services"', '"Card Services"'] == before
+    assert ['"Fraud Desk"', "...", '"Card Services"', "..."] == before
+
+
+def test_three_rows_or_fewer_name_their_queues_in_full() -> None:
+    """Only with more rows does `...` stand for a single queue."""
+    old, new = ([asks("cards/cash", "cash", least, "B"), with_bound(least)[3], REST] for least in (0.6, 0.7))
+    (effect,) = summarized(old, new).effects
+    assert ['"Fraud Desk"', '"Fraud Desk"'] == [row.short_route.partition(" -> ")[0] for row in effect.rows]
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -69,7 +69,7 @@ class TextReader:
         return [self._effect(block) for block in blocks]
 
     def _effect(self, block: str) -> ParsedEffect:
-        besides = ("        example: ", "Everyone", "First matching")
+        besides = ("        example: ", "Everyone", "First match")
         lines = [line for line in block.splitlines() if not line.startswith(besides)]
         head, *body = lines
         body = [line for line in body if line.startswith("    ")]
