@@ -1,4 +1,4 @@
-"""The three tiers of the tests: `make test` runs the fast ones, `make test-all` the slow ones as well, `make campaign` all.
+"""The three tiers of the tests: `make test` runs the fast ones, `make test-all` slow ones as well, `make campaign` all.
 
 The fast tier runs in process mostly, and touches each package and promise. The tables say what is slow, and what is
 left to the campaign. The matrix of faults marks its own cases: the first one of each fault is fast.
@@ -22,6 +22,29 @@ REST: Final = "slow and not root"
 MARKED: Final = frozenset({"campaign/test_matrix.py"})
 """The files that mark their slow tests themselves."""
 PARTS: Final = {
+    # Large or measured.
+    "render/test_explore_effects.py::test_ten_thousand_rules_with_a_change_fit": 0,
+    "cli/test_files.py::test_several_runs_that_write_one_file_leave_one_of_their_texts": 0,
+    "cli/test_completion.py::test_zsh_reads_the_script_of_its_recipe": 0,
+    "deploy/test_many_tenants.py::test_github_accepts_the_workflow": 0,
+    "project/test_recorded.py": 0,
+    "project/test_readme.py::test_the_picture_shows_the_output_of_the_program": 0,
+    "behaviour/test_endpoint_stage.py::test_a_changed_endpoint_gives_exact_effects": 6,
+    "behaviour/test_endpoint_stage.py::test_rules_behind_one_endpoint_give_exact_effects": 6,
+    "plan/test_bank_shares.py::test_an_edit_of_the_bank_moves_a_known_share": 3,
+    "cxone/test_rate_refusals.py::test_429s_from_other_clients_fail_no_rule": 2,
+    "cli/test_unwritable_places.py::test_a_file_that_cannot_be_written_is_a_clear_error": 12,
+    "cli/test_terminal.py::test_messages_fit_the_terminal": 6,
+    "cli/test_show.py::test_show_prints_what_plan_printed": 12,
+    "cli/test_sinks.py::test_a_secret_is_hidden_in": 30,
+    "studio/test_hostile_snippets.py::test_a_huge_text_is_read_or_refused_soon": 8,
+    "cxone/test_aiohttp_trust.py::test_a_target_is_sent_exactly": 3,
+    "manifest/test_other_tools.py::test_the_bank_is_the_same_to_other_loaders": 8,
+    "forge/test_contract.py::test_unreadable_approvals_are_an_error": 12,
+    "forge/test_contract.py::test_another_plan_is_refused": 12,
+    "render/test_order_of_reports.py::test_no_condition_is_dropped": 16,
+    "render/test_labels.py::test_a_hostile_label_is_only_text": 16,
+    "cxone/test_rate_table.py::test_another_limit_costs_little_time": 8,
     # Real browsers and processes, servers under load, pages whose commands are all typed.
     "browser": 0,
     "endpoint/test_conversation.py": 0,
@@ -274,6 +297,26 @@ PARTS: Final = {
 }
 """A folder, file or test below tests/ -> how many of its cases are fast: the first ones."""
 SHARES: Final = {
+    "forge/test_contract.py::test_unreadable_approvals_are_an_error": 6,
+    "forge/test_contract.py::test_another_plan_is_refused": 6,
+    "traffic/test_imports.py::test_memory_grows_with_the_cells_and_not_with_the_rows": 0,
+    "traffic/test_records.py::test_memory_does_not_grow_with_the_file": 0,
+    "campaign/test_campaign.py::test_every_kind_of_fault_occurs": 0,
+    "campaign/test_studio.py::test_every_kind_of_fault_happens": 0,
+    "cxone/test_rate_socket.py::test_creates_on_a_tenant_that_allows_less": 0,
+    "plan/test_bank_shares.py::test_random_edits_move_known_shares": 0,
+    "cli/test_main.py::test_the_demo_works_without_a_terminal": 6,
+    "cli/test_lsp.py::test_an_edit_among_1000_rules_is_answered_in_time": 0,
+    "cli/test_lsp.py::test_many_edits_are_checked_together": 0,
+    "cli/test_editor_start.py::test_the_start_takes_little_more_than_the_protocol": 0,
+    "render/test_comment_limits.py::test_ten_thousand_changes_fit": 0,
+    "render/test_explore_effects.py::test_ten_thousand_rules_with_a_change_fit": 0,
+    "browser/test_explore.py::test_ten_thousand_rules_are_fast": 0,
+    "export/test_generated.py::test_three_thousand_rules_are_adopted_unchanged": 0,
+    "watch/test_watch_loop.py::test_remembered_notifications_are_limited": 0,
+    "project/test_mutation.py::test_a_mutant_is_tried_in_a_separate_process": 0,
+    "endpoint/test_client.py::test_a_thousand_concurrent_writes_request_one_token": 0,
+    "manifest/test_hostile_manifests.py::test_mutated_manifests_load_or_end_in_findings": 0,
     "campaign/test_campaign.py::test_a_reviewed_plan_continues_after_edits_without_effect_on_routes": 12,
     "campaign/test_campaign.py::test_a_reviewed_plan_stops_if_it_would_move_more": 12,
     "campaign/test_campaign.py::test_a_run_without_faults_succeeds_on_every_profile": 12,
@@ -361,6 +404,10 @@ SHARES: Final = {
 
 0 leaves all slow cases to the campaign: they measure memory or time, or repeat at a large size what faster tests show.
 """
+USUAL_SHARE: Final = 4
+"""That of the other slow tests: of their cases, one in so many; every one where `DISTINCT` says so."""
+DISTINCT: Final = ("browser", "deploy", "docs", "endpoint", "forge", "project", "release")
+"""Folders whose cases are each about something else: a page, a package, a forge, a command."""
 
 
 def has_no_test(path: str, markers: str) -> bool:
@@ -391,9 +438,15 @@ def mark_slow(items: Iterable[tuple[str, pytest.Item]]) -> list[pytest.Item]:
             if seen[part] > PARTS.get(part, seen[part]):
                 item.add_marker(pytest.mark.slow)
         further = seen[test] - PARTS.get(test, 0) - 1
-        if not FULL and further >= 0 and not _is_tried(further, SHARES.get(test, 1)):
+        is_slow = item.get_closest_marker("slow") is not None
+        if is_slow and not FULL and not _is_tried(further, _share(test)):
             left.append(item)
     return left
+
+
+def _share(test: str) -> int:
+    usual = 1 if test.startswith(DISTINCT) else USUAL_SHARE
+    return SHARES.get(test, usual)
 
 
 def _is_tried(further: int, share: int) -> bool:

@@ -23,7 +23,7 @@ from tests.release.packages import unpack
 from tests.support.house import measures
 from tests.support.imports import import_cycles, imported
 from tests.support.measure import IMPURE, PURE, entry_of, pure_modules
-from tests.tiers import PARTS, SHARES
+from tests.tiers import MARKED, PARTS, SHARES
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -177,13 +177,29 @@ def _is_outside(module: str) -> bool:
     return bool(OUTSIDE & {first, module}) or (first == "reconciler" and entry_of(path) in IMPURE)
 
 
-@pytest.mark.parametrize("entry", sorted({*PARTS, *SHARES}))
-def test_each_tier_names_existing_tests(entry: str) -> None:
+def test_each_tier_names_existing_tests() -> None:
     """A folder, a file, or a test in a file: a renamed test would silently leave its tier."""
+    assert not [entry for entry in (*PARTS, *SHARES) if not exists(entry)]
+
+
+def exists(entry: str) -> bool:
+    """Return whether there is a folder, a file, or a test in a file, as the tables of tiers write it."""
     path, _, test = entry.partition("::")
     there = ROOT / "tests" / path
-    assert there.exists()
-    assert not test or re.search(rf"^(async )?def {test}\(", there.read_text(encoding="utf-8"), re.MULTILINE)
+    if not test:
+        return there.exists()
+    return bool(re.search(rf"^(async )?def {test}\(", there.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_the_files_that_mark_slow_tests_are_listed() -> None:
+    """The slow tier does not import the other files, so a mark there would hide a test."""
+    tests = ROOT / "tests"
+    marking = {
+        path.relative_to(tests).as_posix()
+        for path in tests.rglob("test_*.py")
+        if re.search(r"mark\.slow", path.read_text(encoding="utf-8")) and path.name != "test_house.py"
+    }
+    assert marking == MARKED
 
 
 SUITES = {"browser", "campaign", "crash", "deploy", "docs", "hostile", "mutation", "project", "release"}
