@@ -112,6 +112,20 @@ def test_equal_edits_that_release_to_several_rules_are_one_row() -> None:
     assert ([], 10) == (row["earlier"], len(row["counterpart"]))
 
 
+def test_the_rows_of_equal_edits_have_one_list_of_intents() -> None:
+    """An earlier rule keeps one intent of the gold callers: it is named, and the intents are not listed again."""
+    intents = [attribute("intent", "equals", name) for name in ("x", "y", "z")]
+    gold = attribute("tier", "equals", "gold")
+    kept, unsure = rule("kept", 0, [gold, X], "C"), rule("unsure", 50, [gold], "B")
+    old, new = (
+        [kept, *(rule(f"k{number}", 1, [intent, at_least(bound)], "A") for number, intent in enumerate(intents))]
+        for bound in (0.6, 0.7)
+    )
+    (effect,) = effects_of([*old, unsure, CATCH_ALL], [*new, unsure, CATCH_ALL])
+    lists = [part["value"] for row in effect["rows"] for part in row["where"] if part["attributeName"] == "intent"]
+    assert [["x", "y", "z"]] * 2 == lists
+
+
 def test_an_equal_edit_that_moves_no_conversation_is_not_a_cause() -> None:
     """Of two rules with one edit, an earlier rule hides the second one."""
     hidden = rule("first", 0, [Y], "B")

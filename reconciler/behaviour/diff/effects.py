@@ -112,6 +112,7 @@ class _Draft:
     after: Destination
     box: Box
     earlier: frozenset[int]
+    contained: frozenset[int]  # further rules that come earlier; what they match in the box, `earlier` match, too
     counterparts: frozenset[int]
     takers: frozenset[int]  # the rules that take the conversations before or afterwards
     place: _Place  # of the rule that takes them afterwards, or for `takes` today
@@ -345,7 +346,7 @@ class EffectBuilder:
 
     def _effect(self, drafts: Sequence[_Draft]) -> Effect:
         alike = group_pairs(((draft.kind, draft.before, draft.after), draft) for draft in drafts)
-        merged = [row for group in alike.values() for row in self._merge(group)]
+        merged = self._with_common_intents([row for group in alike.values() for row in self._merge(group)])
         edits = sorted({edit for draft in drafts for edit in draft.edits})
         named = list(map(self._named, merged))
         named.sort(key=lambda row: row.draft.place)
@@ -504,6 +505,7 @@ class EffectBuilder:
         earlier = set[int]().union(*(self._book.overlapping_before(*place, box) for place in places))
         box, earlier = self._fold_own_version(box, earlier, cause.edit)
         old, new = (self._number(side, rank) for side, rank in zip((0, 1), pair, strict=True))
+        outermost = frozenset(self._without_contained(box, earlier))
         takes = cause.kind == "takes"
         counterpart = old if takes else new
         before, after = self._pairs.destinations_of(pair)
@@ -513,7 +515,8 @@ class EffectBuilder:
             before=before,
             after=after,
             box=box,
-            earlier=frozenset(self._without_contained(box, earlier)),
+            earlier=outermost,
+            contained=frozenset(earlier) - outermost,
             counterparts=frozenset(() if cause.kind == "redirects" else (counterpart,)),
             takers=frozenset((old, new)),
             place=self._book.place_of_rank(0, pair[0]) if takes else self._book.place_of_rank(1, pair[1]),
@@ -691,12 +694,59 @@ class EffectBuilder:
                     edits=rows[0].edits.union(*(row.edits for row in rows)),
                     box=box,
                     earlier=frozenset(self._without_contained(box, earlier)),
+                    contained=every.union(*(row.contained for row in rows)),
                     counterparts=rows[0].counterparts.union(*(row.counterparts for row in rows)),
                     takers=takers,
                     place=max(row.place for row in rows),
                     example=rows[self._space.most_usual(row.example for row in rows)].example,
                 )
         return None
+
+    def _with_common_intents(self, rows: Sequence[_Draft]) -> Sequence[_Draft]:
+        """Return the rows, those with a part of another row's values of the pivot with all of them where that is exact.
+
+        An edit of several rules then has one list of intents, and the rule that keeps some of them is named.
+        """
+        pivot = self._space.pivot
+        if not 1 < len(rows) <= _MAX_COMPARED:
+            return rows
+        lists = dict.fromkeys(row.box[pivot] for row in rows if pivot in row.box)
+        if len(lists) < 2:
+            return rows
+
+        longest_first = sorted(lists, key=lambda values: -values[0].bit_count())
+        numbers = frozenset[int]().union(*(row.earlier | row.contained for row in rows))
+        return [self._widened(row, longest_first, numbers) for row in rows]
+
+    def _widened(self, row: _Draft, lists: Iterable[ValueSet], numbers: AbstractSet[int]) -> _Draft:
+        """Return a row with the first of the lists that adds only conversations of the rules `numbers`."""
+        pivot = self._space.pivot
+        own = row.box.get(pivot)
+        if own is None:
+            return row
+
+        for values in lists:
+            if values == own or not covers(values, own):
+                continue
+            added = [{**row.box, pivot: piece} for piece in subtract(self._space.pivot_domain, values, own)]
+            earlier = row.earlier | self._rules_before(row, numbers, added)
+            boxes = [self._book.rules[number].box for number in earlier]
+            if not self._keeps(row, earlier) or not all(self._is_held(box, boxes) for box in added):
+                continue
+            box = {**row.box, pivot: values}
+            return replace(row, box=box, earlier=frozenset(self._without_contained(box, earlier)))
+        return row
+
+    def _rules_before(self, row: _Draft, numbers: Iterable[int], boxes: Sequence[Box]) -> set[int]:
+        """Return the rules that come before all rules that take a row, and match a part of a box."""
+        first = min(self._book.place(number) for number in row.takers)
+        earlier = (number for number in numbers if self._book.place(number) < first)
+        return {number for number in earlier if any(overlaps(box, self._book.rules[number].box) for box in boxes)}
+
+    def _is_held(self, box: Box, boxes: Iterable[Box]) -> bool:
+        """Return whether boxes together certainly hold all of a box."""
+        touching = [outer for outer in boxes if overlaps(box, outer)]
+        return len(touching) <= _MAX_COVERING and self._is_covered(box, touching, [_MAX_PIECES])
 
     def _keeps(self, row: _Draft, earlier: AbstractSet[int]) -> bool:
         """Return whether a row loses no conversation if these rules come before it."""
