@@ -32,11 +32,6 @@ class ColumnValues:
     labels: Mapping[str, str] = field(default_factory=dict)  # what people read, by value
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)  # the values of each group, by its name
 
-    @property
-    def is_numeric(self) -> bool:
-        """Return whether the values are numbers."""
-        return self.kind in ("confidence", "number")
-
     @cached_property
     def spellings(self) -> dict[str, tuple[Scalar, ...]]:
         """Return the known texts of cells, each with its values: groups, labels, and the values themselves."""

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import RefusedError
 from reconciler.model.rule import JSON_NUMBER, Queue, Rule, Target, normalized_conditions, sorted_targets
-from reconciler.table.advice import advise_queues, lists_queues, read_cell
+from reconciler.table.advice import read_cell
 from reconciler.table.cells import MOST_DIGITS, CellError, read_conditions, read_queues, write_conditions, write_quoted
 from reconciler.table.column_values import ColumnValues
 from reconciler.table.rows import NAME, NO, YES, Column, DecisionTable, Row, conditions_by_attribute
@@ -21,11 +21,8 @@ _NO_BREAK_SPACES: Final = re.compile("[\u00a0\u2007\u202f]")
 _ADDRESS: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,63})(?:/([a-z0-9][a-z0-9-]{0,63})?)?")
 _PRIORITY: Final = re.compile(r"-?[0-9]{1,10}")
 _LARGEST_PRIORITY: Final = 2**31 - 1
-_WHOLE_NUMBER: Final = re.compile(r"[+-]? ?(?P<digits>[0-9]{1,10})[.,]0*")
 _SWITCH: Final = {YES: True, NO: False, "true": True, "false": False}
-_SWITCH_WORDS: Final = dict.fromkeys(("on", "y", "1", "x", "enabled", "active"), YES) | dict.fromkeys(
-    ("off", "n", "0", "disabled", "inactive"), NO
-)
+_QUEUE_FORM: Final = "Several queues need weights, such as Cards 80; General 20"
 _NEW_RULE: Final = Rule(name="", description="", priority=100, enabled=True, conditions=(), targets=())
 
 
@@ -193,14 +190,10 @@ class _RowReader:
 
     def _targets(self, text: str, rule: Rule) -> list[Target]:
         known, aliases = self.vocabulary.queues, self.vocabulary.aliases
-        try:
-            queues = read_queues(text)
-        except CellError as error:
-            raise CellError(f"{error}{self._queue_advice(text)}") from None
         own = {target.queue_id: target.weight for target in rule.targets if isinstance(target, Target)}
         kept = next(iter(own.values())) if len(own) == 1 else 1
         targets = list[Target]()
-        for typed, weight in queues:
+        for typed, weight in read_queues(text):
             if weight is not None and f"{typed} {weight}" in known:
                 raise CellError(
                     f"{quote_name(text)} is not clear: write the name in quotes,"
@@ -212,36 +205,19 @@ class _RowReader:
             if len(matching) > 1:
                 raise CellError(f"{quote_name(name)} is the name of several queues")
             if not matching:
-                hint = self._queue_advice(text) or self._name_advice(text, name)
-                raise CellError(f"{quote_name(name)} is not a queue of this Environment{hint}")
+                hint = suggest(name, [*known, *aliases])
+                problem = f"{quote_name(name)} is not a queue of this Environment"
+                raise CellError(f"{problem}; {hint} {_QUEUE_FORM}" if hint else f"{problem}. {_QUEUE_FORM}")
             if matching[0] in (target.queue_id for target in targets):
                 raise CellError(f"{quote_name(name)} is there twice: write each queue once, with its whole weight")
             targets.append(Target(matching[0], kept if weight is None else weight))
         return targets
 
-    def _name_advice(self, text: str, name: str) -> str:
-        """Return what to write instead of an unknown name, after a semicolon."""
-        names = [*self.vocabulary.queues, *self.vocabulary.aliases]
-        if lists_queues(text, names):
-            return "; each of several queues needs a weight, such as Cards 80; General 20"
-        return _joined("; ", suggest(name, names))
-
-    def _queue_advice(self, text: str) -> str:
-        """Return what to write instead of a refused text, after a colon."""
-        names = [*self.vocabulary.queues, *self.vocabulary.aliases]
-        return _joined(": ", advise_queues(text, names).in_words(()))
-
-
-def _joined(joint: str, text: str) -> str:
-    return f"{joint}{text}" if text else ""
-
 
 def _read_priority(text: str) -> int:
     """Return the priority of a cell. Raises CellError."""
     if not _PRIORITY.fullmatch(text):
-        whole = _WHOLE_NUMBER.fullmatch(text)
-        number = str(int(whole["digits"])) if whole and not text.startswith("-") else "one, such as 100"
-        raise CellError(f"{quote_name(text)} is not a whole number: write {number}")
+        raise CellError(f"{quote_name(text)} is not a whole number: write one, such as 100")
     priority = int(text)
     if not -_LARGEST_PRIORITY - 1 <= priority <= _LARGEST_PRIORITY:
         raise CellError(f"{quote_name(text)} is not a priority: write at most {_LARGEST_PRIORITY}")
@@ -250,7 +226,7 @@ def _read_priority(text: str) -> int:
 
 def _read_switch(text: str) -> bool:
     """Return whether a rule is on. Raises CellError."""
-    if text.lower() in _SWITCH:
-        return _SWITCH[text.lower()]
-    word = _SWITCH_WORDS.get(text.lower(), "")
-    raise CellError(f"{quote_name(text)} is neither {YES} nor {NO}{_joined(': write ', word)}")
+    is_on = _SWITCH.get(text.lower())
+    if is_on is None:
+        raise CellError(f"{quote_name(text)} is neither {YES} nor {NO}")
+    return is_on
