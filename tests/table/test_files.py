@@ -244,7 +244,7 @@ LONG_FOOTER = b"</sheetData><headerFooter><oddFooter>" + b"&amp;L" * 128 + b"</o
     [("xl/styles.xml", b"<fonts", LONG_FORMAT), ("xl/worksheets/sheet1.xml", b"</sheetData>", LONG_FOOTER)],
 )
 def test_a_part_that_is_slow_to_read_is_refused(part: str, old: bytes, new: bytes) -> None:
-    """openpyxl takes the square of its length; programs for spreadsheets write at most 255 characters there."""
+    """The library takes the square of its length; programs for spreadsheets write at most 255 characters there."""
     assert read_xlsx(_with_part(part, old, new.replace(b"[[", b"").replace(b"&amp;L" * 2, b"&amp;L")))
     with pytest.raises(SheetError, match="not a workbook"):
         read_xlsx(_with_part(part, old, new))
