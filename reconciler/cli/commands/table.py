@@ -261,16 +261,8 @@ def _effect_lines(effects: EditEffects, style: Style) -> Iterator[str]:
         if len(findings) > _MOST_SHOWN:
             yield f"and {len(findings) - _MOST_SHOWN:,} more\n"
     if count := effects.failed_before:
-        verb = "fails" if count == 1 else "fail"
-        yield f"{_count_checks(count)} {verb} without these edits, too: see cxroute test.\n"
-    if count := effects.repaired:
-        verb = "passes" if count == 1 else "pass"
-        yield f"{_count_checks(count, 'failing ')} {verb} with these edits.\n"
-
-
-def _count_checks(count: int, adjective: str = "") -> str:
-    noun = "route test or promise" if count == 1 else "route tests or promises"
-    return f"{count:,} {adjective}{noun}"
+        checks = "route test or promise fails" if count == 1 else "route tests or promises fail"
+        yield f"{count:,} {checks} without these edits, too: see cxroute test.\n"
 
 
 def _count(findings: Sequence[Finding], noun: str) -> str:
