@@ -12,7 +12,7 @@ from reconciler.text.suggest import suggest
 _FORMS: Final[Mapping[str, str]] = {
     "confidence": "write a comparison, such as >= 0.6 or between 0.6 and 0.9",
     "boolean": "write true or false",
-    "number": "write a number with all its digits and a decimal point, such as >= 10 or between 0.5 and 2",
+    "number": "write a number with all its digits, such as >= 10 or between 0.5 and 2",
 }
 """The form of a cell, by the kind of its column."""
 _ANY_FORM: Final = (
@@ -48,5 +48,6 @@ def _describe_form(column: ColumnValues) -> str:
         return _FORMS[column.kind]
     if not column.offered:
         return _ANY_FORM
-    examples = [write_scalar(column.shown(value), column.spellings) for value in column.offered[:3]]
-    return f"write a value of the column, such as {join_all(examples, 'or')}, and several with semicolons"
+    shown = map(column.shown, column.offered[:3])
+    examples = join_all([write_scalar(value, column.spellings) for value in shown], "or")
+    return f"write a value of the column, such as {examples}, and several with semicolons"

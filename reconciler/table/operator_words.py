@@ -1,4 +1,4 @@
-"""The words of a cell before a value, by operator: those that cxroute reads, and those of a text that is not clear."""
+"""The words of a cell before a value: those that cxroute reads, and those that it refuses."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,17 +15,22 @@ EXISTENCE_WORDS: Final = {"exists": "present", "notExists": "missing"}
 WORDS: Final[Mapping[str, str]] = VERBS | _EQUALITIES | LISTS | EXISTENCE_WORDS | {"between": "between"}
 """The word that cxroute writes, by operator."""
 
-OPERATORS: Final[Mapping[str, str]] = {word: operator for operator, word in WORDS.items()} | {PLAIN_EQUALITY: "equals"}
+OPERATORS: Final[Mapping[str, str]] = {
+    **{word: operator for operator, word in WORDS.items()},
+    PLAIN_EQUALITY: "equals",
+}
 """The operator of each word that cxroute reads."""
 
 _BEFORE_VALUES: Final = (
     *("is", "isn't", "isnt", "not", "equals", "equal to", "unequal to", "exactly", "other than"),
-    *("one of", "any of", "either", "none of", "neither", "contains", "includes", "does not", "doesn't"),
+    *("one of", "any of", "either", "none of", "neither"),
+    *("contains", "includes", "does not", "doesn't"),
     *("starts with", "start with", "begins with", "ends with", "end with"),
 )
 _BEFORE_NUMBERS: Final = (
-    *("at least", "min", "min.", "minimum", "from", "no less than", "at most", "max", "max.", "maximum", "up to"),
-    *("no more than", "more", "greater", "higher", "bigger", "larger", "above", "over", "exceeds"),
+    *("at least", "min", "min.", "minimum", "from", "no less than", "exceeds", "above", "over"),
+    *("at most", "max", "max.", "maximum", "up to", "no more than"),
+    *("more", "greater", "higher", "bigger", "larger"),
     *("less", "lower", "smaller", "fewer", "below", "under", "between", "in"),
 )
 _THAN: Final = r"(?: than)?(?: or equal(?: to)?)?"
@@ -47,4 +52,4 @@ SYNONYM_OPENINGS: Final = re.compile(
     rf"|(?:{_any_of(_BEFORE_NUMBERS)}){_THAN}(?= ?[\d.,+%-])",
     re.IGNORECASE,
 )
-"""The start of a text that states a condition in other words than cxroute reads: it is not clear."""
+"""The start of a text that states a condition in words that cxroute does not read."""

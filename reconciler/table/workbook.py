@@ -11,7 +11,8 @@ from openpyxl import Workbook, load_workbook
 from reconciler.text.files import MIB
 
 _MAX_UNPACKED: Final = 10 * MIB  # openpyxl takes up to 90 times this memory
-_LONGEST_FORMAT: Final = 255  # characters of a number format, a header or a footer: as programs for spreadsheets
+_LONGEST_FORMAT: Final = 255
+"""The characters of a number format, a header or a footer that programs for spreadsheets allow."""
 _ONE_LINE: Final = ("Header", "Footer")
 
 
@@ -20,7 +21,10 @@ class TooLargeError(Exception):
 
 
 def open_workbook(data: bytes) -> Workbook:
-    """Return a workbook whose cells are not read yet. Raises TooLargeError, and other errors for another file."""
+    """Return a workbook whose cells are not read yet. Raises TooLargeError.
+
+    For a file that is not a workbook it raises other errors, of many kinds.
+    """
     with ZipFile(BytesIO(data)) as archive:
         parts = archive.infolist()
         if sum(part.file_size for part in parts) > _MAX_UNPACKED:
@@ -32,7 +36,7 @@ def open_workbook(data: bytes) -> Workbook:
 
 
 class _PartCheck:
-    """Refuses a part that makes a small file large, or for which openpyxl takes the square of its length."""
+    """Refuses a part that makes a small file large, or that openpyxl is very slow to read."""
 
     def __init__(self) -> None:
         self._element = ""

@@ -18,8 +18,6 @@ from reconciler.text.escape import quote, sanitize
 
 _MAX_TEXT: Final = 32_767  # characters of a cell
 _NOT_IN_TITLES: Final = re.compile(r"[\\/*?:\[\]']")
-_NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_ESCAPE: Final = re.compile("_?x[0-9A-Fa-f]{4}_")  # the format's form of a character
 _SPARE_ROWS: Final = 500  # rows below the table that offer the same lists, for new rules
 _MAX_BLANK: Final = 100  # rows above the headings
 _EXACT: Final = 10**15  # programs for spreadsheets keep 15 digits of a number
@@ -65,14 +63,15 @@ def write_xlsx(
 def read_xlsx(data: bytes) -> Sheet:
     """Return the sheet of a workbook with the heading of a table, otherwise its first. Raises SheetError."""
     try:
-        with warnings.catch_warnings(action="ignore"):  # about what only a program for spreadsheets needs
+        with warnings.catch_warnings(action="ignore"):  # of what openpyxl cannot write again
             return _read_table(open_workbook(data))
     except SheetError:
         raise
     except TooLargeError as error:
         raise SheetError(f"the workbook has {error}") from None
-    except Exception:  # noqa: BLE001 - openpyxl has no common error for a file that is not as specified
-        raise SheetError("the file is not a workbook that cxroute can read: save it as .xlsx, or as CSV") from None
+    except Exception:  # noqa: BLE001 - openpyxl raises many kinds for a wrong file
+        problem = "the file is not a workbook that cxroute can read"
+        raise SheetError(f"{problem}: save it as .xlsx, or as CSV") from None
 
 
 def _read_table(book: Workbook) -> Sheet:
@@ -81,14 +80,16 @@ def _read_table(book: Workbook) -> Sheet:
         each.reset_dimensions()  # a program may write wrong ones: openpyxl would leave cells out
     sheet, *others = list(filter(_is_table, sheets)) or sheets[:1]
     if others:
-        raise SheetError(f"{quote(sanitize(others[0].title))} is a second sheet with a table: keep the edited one")
+        second = quote(sanitize(others[0].title))
+        raise SheetError(f"{second} is a second sheet with a table: keep the edited one")
     title = sanitize(sheet.title)
 
     def name_cell(row: int, at: int) -> str:
         return f"{title}!{column_letters(at)}{row + 1}"
 
     merged = _merged_cells(book, sheet)
-    refuse_cells([f"{title}!{sanitize(span, 20)}: these cells are merged: split them" for span in merged])
+    spans = [f"{title}!{sanitize(span, 20)}" for span in merged]
+    refuse_cells([f"{span}: these cells are merged: split them" for span in spans])
     problems = list[str]()
     table = build_sheet(_read_rows(sheet, name_cell, problems), name_cell)
     refuse_cells(problems)
@@ -104,12 +105,17 @@ def _is_table(sheet: Any) -> bool:  # noqa: ANN401 - a sheet of openpyxl
 
 def _merged_cells(book: Any, sheet: Any) -> list[str]:  # noqa: ANN401 - of openpyxl
     """Return the merged cells: all but the first of them have lost their text."""
-    # Two private names: openpyxl tells merged cells only of a workbook that it reads as a whole, with much memory.
+    # Two private names. openpyxl tells merged cells only of a workbook that it reads as a whole,
+    # which takes much memory.
     part = book._archive.read(sheet._worksheet_path)  # noqa: SLF001
     return [span.decode(errors="replace") for span in _MERGED.findall(part)]
 
 
-def _read_rows(sheet: Any, name_cell: NameCell, problems: list[str]) -> Iterator[list[str]]:  # noqa: ANN401
+def _read_rows(
+    sheet: Any,  # noqa: ANN401 - of openpyxl
+    name_cell: NameCell,
+    problems: list[str],
+) -> Iterator[list[str]]:
     """Yield the texts of each row; `problems` get the cells that a program changed."""
     for row, cells in enumerate(sheet.iter_rows()):
         texts = list[str]()
@@ -139,19 +145,20 @@ def _cell_text(value: object) -> str:
 
 
 def _fill(sheet: Any, lines: Iterable[Sequence[str]]) -> None:  # noqa: ANN401 - a sheet of openpyxl
-    problems, widths = [], dict[int, int]()
+    """Write the lines, whose texts table/cells.py wrote: they have only visible characters."""
+    problems = list[str]()
+    widths = dict[int, int]()
     for number, line in enumerate(lines, start=1):
         for at, text in enumerate(line):
-            name = f"{sheet.title}!{column_letters(at)}{number}: its text has"
             if len(text) > _MAX_TEXT:
-                problems.append(f"{name} {len(text):,} characters, at most {_MAX_TEXT:,} fit")
-            elif _ESCAPE.search(text):
-                problems.append(f"{name} a part that programs change: {_ESCAPE.findall(text)[0]}")
-            elif _NOT_IN_XML.search(text):
-                problems.append(f"{name} a character that a workbook cannot hold")
+                name = f"{sheet.title}!{column_letters(at)}{number}"
+                length = f"its text has {len(text):,} characters, at most {_MAX_TEXT:,} fit"
+                problems.append(f"{name}: {length}")
             elif text:
                 cell = sheet.cell(number, at + 1)
-                cell.value, cell.data_type, cell.number_format = text, "s", "@"
+                cell.value = text
+                cell.data_type = "s"
+                cell.number_format = "@"
                 cell.font = Font(bold=number == 1)
                 widths[at] = min(max(widths.get(at, 8), len(text) + 2), 60)
     refuse_cells(problems)

@@ -34,7 +34,7 @@ VIP = ColumnValues(attribute="vip", heading="VIP", kind="boolean")
 OPEN = ColumnValues(attribute="customerTier", heading="customer tier")
 
 A_COMPARISON = "; write a comparison, such as >= 0.6 or between 0.6 and 0.9"
-A_NUMBER = "; write a number with all its digits and a decimal point, such as >= 10 or between 0.5 and 2"
+A_NUMBER = "; write a number with all its digits, such as >= 10 or between 0.5 and 2"
 A_KNOWN_INTENT = (
     '; write a value of the column, such as Change of PIN, pin_blocked or "Terms and fees", and several with semicolons'
 )
