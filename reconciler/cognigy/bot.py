@@ -44,9 +44,14 @@ def merge_bot(intents: Iterable[BotIntent]) -> Bot:
     by_name: dict[str, BotIntent] = {}
     for intent in intents:
         first = by_name.get(intent.name, intent)
-        label, parent, reference = (first[at] or intent[at] for at in (1, 2, 3))
-        # An intent that is enabled in one place can arrive.
-        by_name[intent.name] = BotIntent(intent.name, label, parent, reference, first.exclusion and intent.exclusion)
+        by_name[intent.name] = BotIntent(
+            name=intent.name,
+            label=first.label or intent.label,
+            parent=first.parent or intent.parent,
+            id=first.id or intent.id,
+            # An intent that is enabled in one place can arrive.
+            exclusion=first.exclusion and intent.exclusion,
+        )
     merged = [by_name[name] for name in sorted(by_name, key=sort_key)]
     included = {intent.name: intent for intent in merged if not intent.exclusion}
     if not 0 < len(included) <= MAX_INTENTS:

@@ -66,7 +66,8 @@ def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) ->
     rows = {row.cells[NAME]: row for row in table.rows}
     if digest != table.digest:
         _refuse_stale_table(table, rows, lines, digest)
-    names, reader = Counter(cells[NAME].text for cells in lines), _RowReader(vocabulary, table.values)
+    names = Counter(cells[NAME].text for cells in lines)
+    reader = _RowReader(vocabulary, table.values)
     edits = list[RowEdit]()
     for cells in lines:
         name = cells[NAME]
@@ -74,16 +75,20 @@ def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) ->
             reader.problems.append(f"{name.name}: a new row needs the RuleSet here, or RULESET/KEY")
         elif row := rows.get(name.text):
             if names[name.text] > 1:
-                reader.problems.append(f"{name.name}: {quote_name(name.text)} is in two rows: a copy needs a new key")
+                problem = f"{quote_name(name.text)} is in two rows: a copy needs a new key"
+                reader.problems.append(f"{name.name}: {problem}")
             rule, changes = reader.read(cells, row.cells, row.entry.rule)
-            edits += [RowEdit(name, row.entry, rule, changes)] if changes else []
+            if changes:
+                edits.append(RowEdit(name, row.entry, rule, changes))
         elif _ADDRESS.fullmatch(name.text):
-            edits.append(RowEdit(name, None, *reader.read(cells, {}, _NEW_RULE)))
+            rule, changes = reader.read(cells, {}, _NEW_RULE)
+            edits.append(RowEdit(name, None, rule, changes))
         else:
             reason = "is not a RuleSet, and not an address such as cards/card-help"
             reader.problems.append(f"{name.name}: {quote_name(name.text)} {reason}")
     refuse_cells(reader.problems)
-    return TableEdits(tuple(edits), tuple(row.entry for name, row in rows.items() if name not in names))
+    removed = [row.entry for name, row in rows.items() if name not in names]
+    return TableEdits(tuple(edits), tuple(removed))
 
 
 def _match_columns(table: DecisionTable, sheet: Sheet) -> list[Column]:
@@ -92,30 +97,41 @@ def _match_columns(table: DecisionTable, sheet: Sheet) -> list[Column]:
     by_attribute = {column.attribute: column for column in own.values()}
     attributes = [by_attribute.get(name) or Column(each.heading, name) for name, each in table.values.items()]
     by_label = {column.heading: column for column in attributes}
-    by_name = {form: each for each in attributes for form in (each.attribute, write_quoted(each.attribute))}
-    known = {**by_label, **by_name, **own}
-    columns, problems = list[Column](), []
+    by_name = {column.attribute: column for column in attributes}
+    by_quoted_name = {write_quoted(name): column for name, column in by_name.items()}
+    known = {**by_label, **by_name, **by_quoted_name, **own}
+    columns = list[Column]()
+    problems = list[str]()
     for cell in sheet.headings:
         column = table.columns[-1] if ORIGIN.fullmatch(cell.text) else known.get(cell.text)
         if column is None or column in columns:
             hint = suggest(cell.text, known)
-            what = "is there twice" if column else "is not an attribute of the rules or of an Attributes document"
-            problems.append(f"{cell.name}: the heading {quote_name(cell.text)} {what}{f'; {hint}' if hint else ''}")
+            remedy = f"; {hint}" if hint else ""
+            problem = "is not an attribute of the rules or of an Attributes document"
+            if column:
+                problem = "is there twice"
+            problems.append(f"{cell.name}: the heading {quote_name(cell.text)} {problem}{remedy}")
         else:
             columns.append(column)
-    missing = [column for column in own.values() if column.heading != "Share of callers" and column not in columns]
-    problems += [f"{sheet.headings[0].name}: there is no column {quote_name(column.heading)}" for column in missing]
+
+    for column in own.values():
+        if column.heading != "Share of callers" and column not in columns:
+            problem = f"there is no column {quote_name(column.heading)}"
+            problems.append(f"{sheet.headings[0].name}: {problem}")
     refuse_cells(problems)
     return columns
 
 
 def _read_origin(table: DecisionTable, sheet: Sheet) -> str:
     """Return the digest of the rules of which the sheet is a table. Raises SheetError, and RefusedError."""
-    origin = next(filter(None, (ORIGIN.fullmatch(cell.text) for cell in sheet.headings)), None)
+    origins = (ORIGIN.fullmatch(cell.text) for cell in sheet.headings)
+    origin = next(filter(None, origins), None)
     if origin is None:
-        where, example = sheet.headings[0].name, quote_name(table.origin)
-        required = f"row 1 must contain the headings of the table, such as Rule, Queue and {example}"
-        raise SheetError(f"{where}: {required}. Copy them from a new table")
+        where = sheet.headings[0].name
+        examples = f"Rule, Queue and {quote_name(table.origin)}"
+        raise SheetError(
+            f"{where}: row 1 must contain the headings of the table, such as {examples}. Copy them from a new table"
+        )
     if origin[1] != table.environment:
         raise RefusedError(f"this is a table of {quote_name(origin[1])}, and -e is {table.environment}")
     return origin[2]
@@ -125,17 +141,23 @@ def _refuse_stale_table(
     table: DecisionTable, rows: Mapping[str, Row], lines: Sequence[Mapping[Column, Cell]], digest: str
 ) -> None:
     """Raise RefusedError with the values that differ, unless the edits of the sheet are in the manifests already."""
-    differences = [
-        f"{cell.name}: {quote_name(cell.text)} in the table, {quote_name(before)} in the manifests"
-        for cells in lines
-        if (row := rows.get(cells[NAME].text))
-        for column, cell in cells.items()
-        if column.is_editable and cell.text != (before := row.cells.get(column, ""))
-    ]
-    if differences or {*rows} != {cells[NAME].text for cells in lines}:
-        message = f"the rules changed after this table was made: it is of {digest}, and the manifests are at"
-        remedy = f"{table.digest}. Make a new table, and repeat the edits there"
-        raise RefusedError(f"nothing was written: {message} {remedy}{list_lines(differences)}")
+    differences = list[str]()
+    for cells in lines:
+        row = rows.get(cells[NAME].text)
+        before = row.cells if row else {}
+        for column, cell in cells.items():
+            text = before.get(column, "")
+            if row and column.is_editable and cell.text != text:
+                both = f"{quote_name(cell.text)} in the table, {quote_name(text)} in the manifests"
+                differences.append(f"{cell.name}: {both}")
+
+    names = {cells[NAME].text for cells in lines}
+    if differences or names != {*rows}:
+        problem = f"it is of {digest}, and the manifests are at {table.digest}"
+        raise RefusedError(
+            f"nothing was written: the rules changed after this table was made: {problem}."
+            f" Make a new table, and repeat the edits there{list_lines(differences)}"
+        )
 
 
 class _RowReader:
@@ -189,8 +211,10 @@ class _RowReader:
         return replace(rule, conditions=normalized_conditions([*others, *new]))
 
     def _targets(self, text: str, rule: Rule) -> list[Target]:
-        known, aliases = self.vocabulary.queues, self.vocabulary.aliases
-        own = {target.queue_id: target.weight for target in rule.targets if isinstance(target, Target)}
+        known = self.vocabulary.queues
+        aliases = self.vocabulary.aliases
+        understood = (target for target in rule.targets if isinstance(target, Target))
+        own = {target.queue_id: target.weight for target in understood}
         kept = next(iter(own.values())) if len(own) == 1 else 1
         targets = list[Target]()
         for typed, weight in read_queues(text):
@@ -201,13 +225,15 @@ class _RowReader:
                 )
             name = typed if typed in known else aliases.get(typed, typed)
             named = known.get(name, ())
-            matching = [queue.id for queue in named if queue.id in own] or [queue.id for queue in named]
+            ids = [queue.id for queue in named]
+            matching = [queue_id for queue_id in ids if queue_id in own] or ids
             if len(matching) > 1:
                 raise CellError(f"{quote_name(name)} is the name of several queues")
             if not matching:
                 hint = suggest(name, [*known, *aliases])
+                remedy = f"; {hint}" if hint else "."
                 problem = f"{quote_name(name)} is not a queue of this Environment"
-                raise CellError(f"{problem}; {hint} {_QUEUE_FORM}" if hint else f"{problem}. {_QUEUE_FORM}")
+                raise CellError(f"{problem}{remedy} {_QUEUE_FORM}")
             if matching[0] in (target.queue_id for target in targets):
                 raise CellError(f"{quote_name(name)} is there twice: write each queue once, with its whole weight")
             targets.append(Target(matching[0], kept if weight is None else weight))
