@@ -124,6 +124,9 @@ def _read_rows(
             if problem:
                 problems.append(f"{name_cell(row, at)}: it is {problem}")
             texts.append("" if problem else _cell_text(cell.value))
+
+        while texts and not texts[-1]:  # cells that have only a format
+            texts.pop()
         yield texts
 
 

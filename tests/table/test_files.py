@@ -180,9 +180,9 @@ def test_libreoffice_keeps_every_cell(name: str, tmp_path: Path) -> None:
     assert [[cell.text for cell in row] for row in sheet.rows] == rows[1:]
 
 
-def _with_part(name: str, old: bytes, new: bytes) -> bytes:
+def _with_part(name: str, old: bytes, new: bytes, workbook: bytes = b"") -> bytes:
     stream = BytesIO()
-    with ZipFile(BytesIO(a_workbook("x"))) as parts, ZipFile(stream, "w", ZIP_DEFLATED) as copy:
+    with ZipFile(BytesIO(workbook or a_workbook("x"))) as parts, ZipFile(stream, "w", ZIP_DEFLATED) as copy:
         for part in parts.namelist():
             content = parts.read(part)
             copy.writestr(part, content.replace(old, new) if part == name else content)
@@ -277,6 +277,20 @@ def test_the_kinds_of_cells(cell: bytes, text: str) -> None:
     row = b'<row r="3"><c r="A3" t="inlineStr"><is><t>a/c</t></is></c>' + cell + b"</row></sheetData>"
     data = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", row)
     assert read_xlsx(data).rows[1][1].text == text
+
+
+def test_cells_that_have_only_a_format_are_passed_over() -> None:
+    row = b'<row r="3"><c r="A3" t="inlineStr"><is><t>a/c</t></is></c><c r="XFD3" s="0"/></row></sheetData>'
+    data = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", row)
+    assert [cell.text for cell in read_xlsx(data).rows[1]] == ["a/c", ""]
+
+
+@pytest.mark.parametrize("ref", [b"A1", b"A1:A1", b"A1:B2"])
+def test_wrong_dimensions_of_a_sheet_leave_no_cell_out(ref: bytes) -> None:
+    row = b'<row r="3"><c r="A3" t="inlineStr"><is><t>a/c</t></is></c></row></sheetData>'
+    data = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", row)
+    data = _with_part("xl/worksheets/sheet1.xml", b'ref="A1:B2"', b'ref="' + ref + b'"', data)
+    assert [cells[0].text for cells in read_xlsx(data).rows] == ["a/b", "a/c"]
 
 
 @pytest.mark.parametrize("blank", [0, 3])
