@@ -50,8 +50,8 @@ def a_condition(column: ColumnValues, operator: str, value: Any) -> Condition:
 
 @pytest.mark.parametrize("number", ["0.6", "0,6", "60%", "60 %", "60 percent", "70", "1.7", "100", "-0.5", "10,000"])
 @pytest.mark.parametrize("form", ["{}", "= {}", "is {}", ">= {}%", "=> {}", "at least {}", "{} or more", "{} - 0,9"])
-def test_a_number_that_is_not_clear_is_no_confidence(form: str, number: str) -> None:
-    """No number is invented: 1.7 can be 0.17 or 0.7, and a bare number never becomes an equality."""
+def test_an_unclear_number_is_refused_as_a_confidence(form: str, number: str) -> None:
+    """1.7 can be 0.17 or 0.7, and a number without a comparison does not mean "equals"."""
     with pytest.raises(CellError, match=re.escape(A_COMPARISON)):
         read_cell(form.format(number), CONFIDENCE)
 
