@@ -21,7 +21,6 @@ class EditEffects(NamedTuple):
     broken_promises: tuple[Finding, ...] = ()  # of severity error
     new_findings: tuple[Finding, ...] = ()  # warnings of the lint, and broken promises of severity warning
     failed_before: int = 0  # tests and promises that fail with the edit and without it
-    repaired: int = 0  # tests and promises that fail only without the edit
 
 
 def find_edit_effects(before: Manifests, after: Manifests, environments: Sequence[Environment]) -> EditEffects:
@@ -46,7 +45,6 @@ def find_edit_effects(before: Manifests, after: Manifests, environments: Sequenc
             *_new_findings(before, after, pairs),
         ),
         failed_before=_count_sources(first.failure for first, changed in results if changed.failure),
-        repaired=_count_sources(first.failure for first, changed in results if not changed.failure),
     )
 
 

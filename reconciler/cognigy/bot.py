@@ -1,4 +1,4 @@
-"""A bot: its intents of all flows and locales, each name once, and the Lookup cases that decide in the flow."""
+"""A bot: its intents of all flows and locales, each name once."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -22,19 +22,11 @@ class BotIntent(NamedTuple):
     exclusion: str = ""  # why it never arrives: "disabled", "reject", "unusable name"; "" if it does
 
 
-class LookupCase(NamedTuple):
-    """A case of a Lookup node on the intent: the flow itself decides for this intent."""
-
-    intent: str
-    flow: str
-
-
 class Bot(NamedTuple):
     """A bot's intents in order: those that can arrive, by name, and those that are left out."""
 
     intents: dict[str, BotIntent]
     excluded: list[BotIntent]
-    cases: list[LookupCase]
 
     @property
     def names_by_id(self) -> dict[str, str]:
@@ -47,16 +39,21 @@ def sort_key(name: str) -> tuple[str, str]:
     return name.casefold(), name
 
 
-def merge_bot(intents: Iterable[BotIntent], cases: Iterable[LookupCase] = ()) -> Bot:
+def merge_bot(intents: Iterable[BotIntent]) -> Bot:
     """Return the bot of the intents of all flows and locales, the primary locale first. Raises BotError."""
     by_name: dict[str, BotIntent] = {}
     for intent in intents:
         first = by_name.get(intent.name, intent)
-        label, parent, reference = (first[at] or intent[at] for at in (1, 2, 3))
-        # An intent that is enabled in one place can arrive.
-        by_name[intent.name] = BotIntent(intent.name, label, parent, reference, first.exclusion and intent.exclusion)
+        by_name[intent.name] = BotIntent(
+            name=intent.name,
+            label=first.label or intent.label,
+            parent=first.parent or intent.parent,
+            id=first.id or intent.id,
+            # An intent that is enabled in one place can arrive.
+            exclusion=first.exclusion and intent.exclusion,
+        )
     merged = [by_name[name] for name in sorted(by_name, key=sort_key)]
     included = {intent.name: intent for intent in merged if not intent.exclusion}
     if not 0 < len(included) <= MAX_INTENTS:
         raise BotError(f"the bot has {len(included):,} intents, not 1 to {MAX_INTENTS:,}; check the source")
-    return Bot(included, [each for each in merged if each.exclusion], list(dict.fromkeys(cases)))
+    return Bot(included, [each for each in merged if each.exclusion])

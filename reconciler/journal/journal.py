@@ -8,7 +8,6 @@ import socket
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import get_close_matches
 from typing import Any, Final
 
 from reconciler.apply.attempt import Attempt, Verdict
@@ -21,9 +20,10 @@ from reconciler.model.change import Change, Create, Failed, PlanStep, Skipped, i
 from reconciler.model.rule import CANONICAL_JSON
 from reconciler.plan.document import change_to_json, plan_id
 from reconciler.plan.plan import Plan
-from reconciler.text.escape import sanitize
+from reconciler.text.escape import quote_name
 from reconciler.text.files import MIB
 from reconciler.text.json_values import STRICT_DECODER
+from reconciler.text.suggest import suggest
 
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 """The names of runs. Another name in a journal is not a run, and is not suggested as a word of a command."""
@@ -181,9 +181,9 @@ def find_run(recorded: Sequence[RecordedRun], name: str, place: str, remedy: str
     for run in recorded:
         if run.id == name:
             return run
-    near = get_close_matches(name[:100], [run.id for run in recorded], n=1)
-    hint = f" Did you mean {sanitize(near[0])}?" if near else f" {remedy}" if remedy else ""
-    raise UsageError(f"the journal {place} has no run {name!r}.{hint}")
+    problem = f"the journal {place} has no run {quote_name(name)}"
+    hint = suggest(name, [run.id for run in recorded])
+    raise UsageError(f"{problem}; {hint}" if hint else f"{problem}. {remedy}".rstrip())
 
 
 def parse_runs(lines: Iterable[str], on_skipped: Callable[[int], object] = lambda _: None) -> tuple[RecordedRun, ...]:

@@ -5,14 +5,16 @@ the environment of the process alone, as the library of the store reads them.
 """
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import wraps
 from threading import Thread
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, ParamSpec, TypeVar
 
 from reconciler.text.escape import sanitize
 from reconciler.text.pages import page
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _SECONDS: Final = 20.0  # for one call: a store that does not answer must not stop an apply
@@ -21,27 +23,71 @@ _WITH_FOLDERS: Final = frozenset({"file", "local", "memory", "sftp", "ssh", "smb
 _LONGEST_REASON: Final = 200  # characters of a store's message
 
 
+def _within_time(method: Callable[P, T]) -> Callable[P, T]:
+    """Return the method with a limit of time. It raises OSError for whatever a library of a store raises."""
+
+    @wraps(method)
+    def call(*arguments: P.args, **options: P.kwargs) -> T:
+        results: list[T] = []
+        failures: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                results.append(method(*arguments, **options))
+            except BaseException as failure:  # noqa: BLE001 - each library has its own errors
+                failures.append(failure)
+
+        thread = Thread(target=work, daemon=True)  # a stuck call does not keep the process alive
+        thread.start()
+        thread.join(_SECONDS)
+        if results:
+            return results[0]
+        if not failures:
+            raise OSError(errno.ETIMEDOUT, f"no answer within {_SECONDS:.0f} seconds")
+        failure = failures[0]
+        if isinstance(failure, FileNotFoundError):
+            raise FileNotFoundError(errno.ENOENT, "it does not exist") from None
+        own = failure.strerror if isinstance(failure, OSError) else None
+        reason = own or f"{type(failure).__name__}: {failure}"
+        raise OSError(errno.EIO, sanitize(" ".join(reason.split()), _LONGEST_REASON)) from None
+
+    return call
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectStore:
     """The objects below an address. Each method raises OSError, whose `strerror` has the reason."""
 
     address: str
 
+    @_within_time
     def write(self, name: str, content: bytes) -> None:
         """Write an object, or replace it."""
-        _within_time(lambda: self._write(name, content))
+        filesystem, path = self._open()
+        if self.address.partition("://")[0] in _WITH_FOLDERS:
+            filesystem.makedirs(path, exist_ok=True)
+        filesystem.pipe_file(f"{path}/{name}", content)
 
+    @_within_time
     def exists(self, name: str) -> bool:
         """Return whether there is an object."""
-        return _within_time(lambda: self._exists(name))
+        filesystem, path = self._open()
+        return bool(filesystem.exists(f"{path}/{name}"))
 
+    @_within_time
     def names(self, suffix: str) -> list[str]:
         """Return the names of the objects with a suffix, in order."""
-        return _within_time(lambda: sorted(self._list(suffix)))
+        filesystem, path = self._open()
+        filesystem.invalidate_cache()
+        found = [str(each).rstrip("/") for each in filesystem.ls(path, detail=False)]
+        names = [each.rpartition("/")[2] for each in found]
+        return sorted(name for name in names if name.endswith(suffix))
 
+    @_within_time
     def read(self, name: str, limit: int) -> bytes:
         """Return an object's content."""
-        content = _within_time(lambda: self._read(name, limit + 1))
+        filesystem, path = self._open()
+        content: bytes = filesystem.cat_file(f"{path}/{name}", start=0, end=limit + 1)
         if len(content) > limit:
             raise OSError(errno.EFBIG, f"{name} is larger than {limit >> 20} MiB")
         return content
@@ -56,29 +102,6 @@ class ObjectStore:
             ) from None
         filesystem, path = url_to_fs(self.address)
         return filesystem, str(path).rstrip("/")
-
-    def _write(self, name: str, content: bytes) -> None:
-        filesystem, path = self._open()
-        if self.address.partition("://")[0] in _WITH_FOLDERS:
-            filesystem.makedirs(path, exist_ok=True)
-        filesystem.pipe_file(f"{path}/{name}", content)
-
-    def _exists(self, name: str) -> bool:
-        filesystem, path = self._open()
-        return bool(filesystem.exists(f"{path}/{name}"))
-
-    def _list(self, suffix: str) -> Iterator[str]:
-        filesystem, path = self._open()
-        filesystem.invalidate_cache()
-        for found in filesystem.ls(path, detail=False):
-            name = str(found).rstrip("/").rpartition("/")[2]
-            if name.endswith(suffix):
-                yield name
-
-    def _read(self, name: str, size: int) -> bytes:
-        filesystem, path = self._open()
-        content: bytes = filesystem.cat_file(f"{path}/{name}", start=0, end=size)
-        return content
 
 
 @dataclass(slots=True)
@@ -111,29 +134,3 @@ class ObjectSink:
     def close(self) -> None:
         """Write the object."""
         self.sync()
-
-
-def _within_time(action: Callable[[], T]) -> T:
-    """Return the result of an action, which raises whatever a library of a store raises. Raises OSError."""
-    results: list[T] = []
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            results.append(action())
-        except BaseException as failure:  # noqa: BLE001 - each library has its own errors
-            failures.append(failure)
-
-    thread = Thread(target=work, daemon=True)  # a stuck call does not keep the process alive
-    thread.start()
-    thread.join(_SECONDS)
-    if results:
-        return results[0]
-    if not failures:
-        raise OSError(errno.ETIMEDOUT, f"no answer within {_SECONDS:.0f} seconds")
-    failure = failures[0]
-    if isinstance(failure, FileNotFoundError):
-        raise FileNotFoundError(errno.ENOENT, "it does not exist") from None
-    own = failure.strerror if isinstance(failure, OSError) else None
-    reason = own or f"{type(failure).__name__}: {failure}"
-    raise OSError(errno.EIO, sanitize(" ".join(reason.split()), _LONGEST_REASON)) from None

@@ -5,12 +5,13 @@ Several operators can share a directory or an address: no two runs write the sam
 
 import io
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from reconciler.errors import UsageError
 from reconciler.journal.history import RecordedRun
@@ -26,25 +27,47 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 OnUnreadable = Callable[[int], object]  # gets the number of lines that are not entries
 
 
-class JournalPlace(Protocol):
+class JournalPlace(ABC):
     """Where runs are recorded and read."""
 
+    __slots__ = ()
+
     @property
+    @abstractmethod
     def name(self) -> str:
         """Return the place for messages."""
 
+    @abstractmethod
     def reserve(self, run: str) -> str:
         """Return the name of a new run: the given one, or with a number if another run has it."""
 
+    @abstractmethod
     def sink(self, run: str) -> JournalSink:
         """Return the target of a run's entries."""
 
+    @abstractmethod
+    def contents(self) -> list[bytes]:
+        """Return the contents of the files, in order. Raises OSError."""
+
     def read(self, on_unreadable: OnUnreadable = lambda _: None) -> Sequence[RecordedRun]:
         """Return the runs, oldest first; none if the place does not exist. Raises UsageError."""
+        try:
+            files = self.contents()
+        except FileNotFoundError:
+            return ()
+        except OSError as error:
+            raise UsageError(f"cannot read the journal {self.name}: {error.strerror}") from error
+        runs: list[RecordedRun] = []
+        for data in files:
+            lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace")
+            runs += parse_runs(lines, on_unreadable)
+        if len(files) == 1:
+            return runs  # in the order of its entries
+        return sorted(runs, key=lambda run: str(run.start.get("at")))
 
 
 @dataclass(frozen=True, slots=True)
-class JournalFile:
+class JournalFile(JournalPlace):
     """One file, to which all runs are appended."""
 
     path: Path
@@ -63,13 +86,13 @@ class JournalFile:
         del run
         return FileSink(self.path)
 
-    def read(self, on_unreadable: OnUnreadable = lambda _: None) -> Sequence[RecordedRun]:
-        """Return the runs of the file. Raises UsageError."""
-        return _read_all(self, lambda: [read_file(self.path, LARGEST)], on_unreadable)
+    def contents(self) -> list[bytes]:
+        """Return the content of the file."""
+        return [read_file(self.path, LARGEST)]
 
 
 @dataclass(frozen=True, slots=True)
-class JournalFolder:
+class JournalFolder(JournalPlace):
     """A directory with one file for each run."""
 
     path: Path
@@ -93,21 +116,17 @@ class JournalFolder:
         """Return the file of the run."""
         return FileSink(self._file(run))
 
-    def read(self, on_unreadable: OnUnreadable = lambda _: None) -> Sequence[RecordedRun]:
-        """Return the runs of all files. Raises UsageError."""
-
-        def contents() -> Iterable[bytes]:
-            names = sorted(path.name for path in self.path.iterdir() if path.name.endswith(SUFFIX))
-            return [read_file(self.path / name, LARGEST) for name in names[-MOST_RUNS:]]
-
-        return _read_all(self, contents, on_unreadable)
+    def contents(self) -> list[bytes]:
+        """Return the contents of the newest files."""
+        names = sorted(path.name for path in self.path.iterdir() if path.name.endswith(SUFFIX))
+        return [read_file(self.path / name, LARGEST) for name in names[-MOST_RUNS:]]
 
     def _file(self, run: str) -> Path:
         return self.path / f"{run}{SUFFIX}"
 
 
 @dataclass(frozen=True, slots=True)
-class JournalAddress:
+class JournalAddress(JournalPlace):
     """An address with one object for each run."""
 
     store: ObjectStore
@@ -127,13 +146,9 @@ class JournalAddress:
         """Return the object of the run."""
         return ObjectSink(self.store, f"{run}{SUFFIX}")
 
-    def read(self, on_unreadable: OnUnreadable = lambda _: None) -> Sequence[RecordedRun]:
-        """Return the runs of all objects. Raises UsageError."""
-
-        def contents() -> Iterable[bytes]:
-            return [self.store.read(name, LARGEST) for name in self.store.names(SUFFIX)[-MOST_RUNS:]]
-
-        return _read_all(self, contents, on_unreadable)
+    def contents(self) -> list[bytes]:
+        """Return the newest objects."""
+        return [self.store.read(name, LARGEST) for name in self.store.names(SUFFIX)[-MOST_RUNS:]]
 
 
 def parse_place(text: str) -> JournalPlace:
@@ -158,20 +173,3 @@ def _parse_address(text: str) -> JournalPlace:
 def _candidates(run: str) -> Iterable[str]:
     yield run
     yield from (f"{run}-{number}" for number in count(2))
-
-
-def _read_all(
-    place: JournalPlace, contents: Callable[[], Iterable[bytes]], on_unreadable: OnUnreadable
-) -> Sequence[RecordedRun]:
-    try:
-        files = list(contents())
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise UsageError(f"cannot read the journal {place.name}: {error.strerror}") from error
-    runs: list[RecordedRun] = []
-    for data in files:
-        lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace")
-        runs += parse_runs(lines, on_unreadable)
-    # One file has the order of its entries; several are ordered by the start of each run.
-    return runs if len(files) == 1 else sorted(runs, key=lambda run: str(run.start.get("at")))

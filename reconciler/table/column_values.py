@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
+from reconciler.behaviour.space.domain import Domain
 from reconciler.manifest.documents import TYPE_PHRASES, fits_type
-from reconciler.model.rule import EQUALITIES, RANGES, SETS, Condition, Scalar
+from reconciler.model.rule import EQUALITIES, RANGES, SETS, Condition, Scalar, make_condition
 from reconciler.text.escape import quote_name
 from reconciler.text.value_groups import ValueGroups
 
@@ -15,8 +16,6 @@ ValueKind = Literal["confidence", "number", "text", "boolean", "any"]
 _NOT_A_CONFIDENCE: Final = "has a value that is not a confidence, a number from 0 to 1"
 
 _NO_CONFIDENCE: Final = "is met by no confidence, which is a number from 0 to 1"
-_LOWER: Final = frozenset({"greaterThan", "greaterThanOrEqual", "between"})
-_UPPER: Final = frozenset({"lessThan", "lessThanOrEqual", "between"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +30,6 @@ class ColumnValues:
     stated: frozenset[frozenset[Condition]] = frozenset()  # the conditions of each rule, as one cell states them
     labels: Mapping[str, str] = field(default_factory=dict)  # what people read, by value
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)  # the values of each group, by its name
-
-    @property
-    def is_numeric(self) -> bool:
-        """Return whether the values are numbers."""
-        return self.kind in ("confidence", "number")
 
     @cached_property
     def spellings(self) -> dict[str, tuple[Scalar, ...]]:
@@ -70,9 +64,15 @@ class ColumnValues:
         reasons = filter(None, map(self._refuse_condition, conditions))
         if reason := next(reasons, ""):
             return reason
+        if self.kind == "confidence" and not self._some_confidence_meets(conditions):
+            return _NO_CONFIDENCE
+        return ""
+
+    def _some_confidence_meets(self, conditions: Sequence[Condition]) -> bool:
         bounds = [part for part in conditions if part.operator in RANGES]
-        is_possible = self.kind != "confidence" or _meets_all(0, 1, bounds)
-        return "" if is_possible else _NO_CONFIDENCE
+        bounds.append(make_condition(self.attribute, "between", (0, 1)))
+        (numbers, *_) = Domain(self.attribute, bounds).values_for_all(bounds)
+        return numbers != 0
 
     def _refuse_condition(self, condition: Condition) -> str:
         if condition.operator in EQUALITIES | SETS:
@@ -97,22 +97,6 @@ class ColumnValues:
         if self.kind != "any" and not fits_type(value, self.kind):
             return f"has a value that is not {TYPE_PHRASES[self.kind]}"
         return ""
-
-
-def _meets_all(low: float, high: float, bounds: Sequence[Condition]) -> bool:
-    """Return whether a number from `low` to `high` meets all bounds."""
-    has_low = has_high = True
-    for bound in bounds:
-        first, last = _number(bound.values[0]), _number(bound.values[-1])
-        if bound.operator in _LOWER and (first > low or (first == low and bound.operator == "greaterThan")):
-            low, has_low = first, bound.operator != "greaterThan"
-        if bound.operator in _UPPER and (last < high or (last == high and bound.operator == "lessThan")):
-            high, has_high = last, bound.operator != "lessThan"
-    return low < high or (low == high and has_low and has_high)
-
-
-def _number(value: Scalar) -> float:
-    return float(value)
 
 
 def _refuse_bound(value: Scalar) -> str:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import RefusedError
 from reconciler.model.rule import JSON_NUMBER, Queue, Rule, Target, normalized_conditions, sorted_targets
-from reconciler.table.advice import advise_queues, lists_queues, read_cell
+from reconciler.table.advice import read_cell
 from reconciler.table.cells import MOST_DIGITS, CellError, read_conditions, read_queues, write_conditions, write_quoted
 from reconciler.table.column_values import ColumnValues
 from reconciler.table.rows import NAME, NO, YES, Column, DecisionTable, Row, conditions_by_attribute
@@ -21,11 +21,8 @@ _NO_BREAK_SPACES: Final = re.compile("[\u00a0\u2007\u202f]")
 _ADDRESS: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,63})(?:/([a-z0-9][a-z0-9-]{0,63})?)?")
 _PRIORITY: Final = re.compile(r"-?[0-9]{1,10}")
 _LARGEST_PRIORITY: Final = 2**31 - 1
-_WHOLE_NUMBER: Final = re.compile(r"[+-]? ?(?P<digits>[0-9]{1,10})[.,]0*")
 _SWITCH: Final = {YES: True, NO: False, "true": True, "false": False}
-_SWITCH_WORDS: Final = dict.fromkeys(("on", "y", "1", "x", "enabled", "active"), YES) | dict.fromkeys(
-    ("off", "n", "0", "disabled", "inactive"), NO
-)
+_QUEUE_FORM: Final = "Several queues need weights, such as Cards 80; General 20"
 _NEW_RULE: Final = Rule(name="", description="", priority=100, enabled=True, conditions=(), targets=())
 
 
@@ -69,7 +66,8 @@ def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) ->
     rows = {row.cells[NAME]: row for row in table.rows}
     if digest != table.digest:
         _refuse_stale_table(table, rows, lines, digest)
-    names, reader = Counter(cells[NAME].text for cells in lines), _RowReader(vocabulary, table.values)
+    names = Counter(cells[NAME].text for cells in lines)
+    reader = _RowReader(vocabulary, table.values)
     edits = list[RowEdit]()
     for cells in lines:
         name = cells[NAME]
@@ -77,16 +75,20 @@ def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) ->
             reader.problems.append(f"{name.name}: a new row needs the RuleSet here, or RULESET/KEY")
         elif row := rows.get(name.text):
             if names[name.text] > 1:
-                reader.problems.append(f"{name.name}: {quote_name(name.text)} is in two rows: a copy needs a new key")
+                problem = f"{quote_name(name.text)} is in two rows: a copy needs a new key"
+                reader.problems.append(f"{name.name}: {problem}")
             rule, changes = reader.read(cells, row.cells, row.entry.rule)
-            edits += [RowEdit(name, row.entry, rule, changes)] if changes else []
+            if changes:
+                edits.append(RowEdit(name, row.entry, rule, changes))
         elif _ADDRESS.fullmatch(name.text):
-            edits.append(RowEdit(name, None, *reader.read(cells, {}, _NEW_RULE)))
+            rule, changes = reader.read(cells, {}, _NEW_RULE)
+            edits.append(RowEdit(name, None, rule, changes))
         else:
             reason = "is not a RuleSet, and not an address such as cards/card-help"
             reader.problems.append(f"{name.name}: {quote_name(name.text)} {reason}")
     refuse_cells(reader.problems)
-    return TableEdits(tuple(edits), tuple(row.entry for name, row in rows.items() if name not in names))
+    removed = [row.entry for name, row in rows.items() if name not in names]
+    return TableEdits(tuple(edits), tuple(removed))
 
 
 def _match_columns(table: DecisionTable, sheet: Sheet) -> list[Column]:
@@ -95,30 +97,41 @@ def _match_columns(table: DecisionTable, sheet: Sheet) -> list[Column]:
     by_attribute = {column.attribute: column for column in own.values()}
     attributes = [by_attribute.get(name) or Column(each.heading, name) for name, each in table.values.items()]
     by_label = {column.heading: column for column in attributes}
-    by_name = {form: each for each in attributes for form in (each.attribute, write_quoted(each.attribute))}
-    known = {**by_label, **by_name, **own}
-    columns, problems = list[Column](), []
+    by_name = {column.attribute: column for column in attributes}
+    by_quoted_name = {write_quoted(name): column for name, column in by_name.items()}
+    known = {**by_label, **by_name, **by_quoted_name, **own}
+    columns = list[Column]()
+    problems = list[str]()
     for cell in sheet.headings:
         column = table.columns[-1] if ORIGIN.fullmatch(cell.text) else known.get(cell.text)
         if column is None or column in columns:
             hint = suggest(cell.text, known)
-            what = "is there twice" if column else "is not an attribute of the rules or of an Attributes document"
-            problems.append(f"{cell.name}: the heading {quote_name(cell.text)} {what}{f'; {hint}' if hint else ''}")
+            remedy = f"; {hint}" if hint else ""
+            problem = "is not an attribute of the rules or of an Attributes document"
+            if column:
+                problem = "is there twice"
+            problems.append(f"{cell.name}: the heading {quote_name(cell.text)} {problem}{remedy}")
         else:
             columns.append(column)
-    missing = [column for column in own.values() if column.heading != "Share of callers" and column not in columns]
-    problems += [f"{sheet.headings[0].name}: there is no column {quote_name(column.heading)}" for column in missing]
+
+    for column in own.values():
+        if column.heading != "Share of callers" and column not in columns:
+            problem = f"there is no column {quote_name(column.heading)}"
+            problems.append(f"{sheet.headings[0].name}: {problem}")
     refuse_cells(problems)
     return columns
 
 
 def _read_origin(table: DecisionTable, sheet: Sheet) -> str:
     """Return the digest of the rules of which the sheet is a table. Raises SheetError, and RefusedError."""
-    origin = next(filter(None, (ORIGIN.fullmatch(cell.text) for cell in sheet.headings)), None)
+    origins = (ORIGIN.fullmatch(cell.text) for cell in sheet.headings)
+    origin = next(filter(None, origins), None)
     if origin is None:
-        where, example = sheet.headings[0].name, quote_name(table.origin)
-        required = f"row 1 must contain the headings of the table, such as Rule, Queue and {example}"
-        raise SheetError(f"{where}: {required}. Copy them from a new table")
+        where = sheet.headings[0].name
+        examples = f"Rule, Queue and {quote_name(table.origin)}"
+        raise SheetError(
+            f"{where}: row 1 must contain the headings of the table, such as {examples}. Copy them from a new table"
+        )
     if origin[1] != table.environment:
         raise RefusedError(f"this is a table of {quote_name(origin[1])}, and -e is {table.environment}")
     return origin[2]
@@ -128,17 +141,23 @@ def _refuse_stale_table(
     table: DecisionTable, rows: Mapping[str, Row], lines: Sequence[Mapping[Column, Cell]], digest: str
 ) -> None:
     """Raise RefusedError with the values that differ, unless the edits of the sheet are in the manifests already."""
-    differences = [
-        f"{cell.name}: {quote_name(cell.text)} in the table, {quote_name(before)} in the manifests"
-        for cells in lines
-        if (row := rows.get(cells[NAME].text))
-        for column, cell in cells.items()
-        if column.is_editable and cell.text != (before := row.cells.get(column, ""))
-    ]
-    if differences or {*rows} != {cells[NAME].text for cells in lines}:
-        message = f"the rules changed after this table was made: it is of {digest}, and the manifests are at"
-        remedy = f"{table.digest}. Make a new table, and repeat the edits there"
-        raise RefusedError(f"nothing was written: {message} {remedy}{list_lines(differences)}")
+    differences = list[str]()
+    for cells in lines:
+        row = rows.get(cells[NAME].text)
+        before = row.cells if row else {}
+        for column, cell in cells.items():
+            text = before.get(column, "")
+            if row and column.is_editable and cell.text != text:
+                both = f"{quote_name(cell.text)} in the table, {quote_name(text)} in the manifests"
+                differences.append(f"{cell.name}: {both}")
+
+    names = {cells[NAME].text for cells in lines}
+    if differences or names != {*rows}:
+        problem = f"it is of {digest}, and the manifests are at {table.digest}"
+        raise RefusedError(
+            f"nothing was written: the rules changed after this table was made: {problem}."
+            f" Make a new table, and repeat the edits there{list_lines(differences)}"
+        )
 
 
 class _RowReader:
@@ -192,15 +211,13 @@ class _RowReader:
         return replace(rule, conditions=normalized_conditions([*others, *new]))
 
     def _targets(self, text: str, rule: Rule) -> list[Target]:
-        known, aliases = self.vocabulary.queues, self.vocabulary.aliases
-        try:
-            queues = read_queues(text)
-        except CellError as error:
-            raise CellError(f"{error}{self._queue_advice(text)}") from None
-        own = {target.queue_id: target.weight for target in rule.targets if isinstance(target, Target)}
+        known = self.vocabulary.queues
+        aliases = self.vocabulary.aliases
+        understood = (target for target in rule.targets if isinstance(target, Target))
+        own = {target.queue_id: target.weight for target in understood}
         kept = next(iter(own.values())) if len(own) == 1 else 1
         targets = list[Target]()
-        for typed, weight in queues:
+        for typed, weight in read_queues(text):
             if weight is not None and f"{typed} {weight}" in known:
                 raise CellError(
                     f"{quote_name(text)} is not clear: write the name in quotes,"
@@ -208,40 +225,25 @@ class _RowReader:
                 )
             name = typed if typed in known else aliases.get(typed, typed)
             named = known.get(name, ())
-            matching = [queue.id for queue in named if queue.id in own] or [queue.id for queue in named]
+            ids = [queue.id for queue in named]
+            matching = [queue_id for queue_id in ids if queue_id in own] or ids
             if len(matching) > 1:
                 raise CellError(f"{quote_name(name)} is the name of several queues")
             if not matching:
-                hint = self._queue_advice(text) or self._name_advice(text, name)
-                raise CellError(f"{quote_name(name)} is not a queue of this Environment{hint}")
+                hint = suggest(name, [*known, *aliases])
+                remedy = f"; {hint}" if hint else "."
+                problem = f"{quote_name(name)} is not a queue of this Environment"
+                raise CellError(f"{problem}{remedy} {_QUEUE_FORM}")
             if matching[0] in (target.queue_id for target in targets):
                 raise CellError(f"{quote_name(name)} is there twice: write each queue once, with its whole weight")
             targets.append(Target(matching[0], kept if weight is None else weight))
         return targets
 
-    def _name_advice(self, text: str, name: str) -> str:
-        """Return what to write instead of an unknown name, after a semicolon."""
-        names = [*self.vocabulary.queues, *self.vocabulary.aliases]
-        if lists_queues(text, names):
-            return "; each of several queues needs a weight, such as Cards 80; General 20"
-        return _joined("; ", suggest(name, names))
-
-    def _queue_advice(self, text: str) -> str:
-        """Return what to write instead of a refused text, after a colon."""
-        names = [*self.vocabulary.queues, *self.vocabulary.aliases]
-        return _joined(": ", advise_queues(text, names).in_words(()))
-
-
-def _joined(joint: str, text: str) -> str:
-    return f"{joint}{text}" if text else ""
-
 
 def _read_priority(text: str) -> int:
     """Return the priority of a cell. Raises CellError."""
     if not _PRIORITY.fullmatch(text):
-        whole = _WHOLE_NUMBER.fullmatch(text)
-        number = str(int(whole["digits"])) if whole and not text.startswith("-") else "one, such as 100"
-        raise CellError(f"{quote_name(text)} is not a whole number: write {number}")
+        raise CellError(f"{quote_name(text)} is not a whole number: write one, such as 100")
     priority = int(text)
     if not -_LARGEST_PRIORITY - 1 <= priority <= _LARGEST_PRIORITY:
         raise CellError(f"{quote_name(text)} is not a priority: write at most {_LARGEST_PRIORITY}")
@@ -250,7 +252,7 @@ def _read_priority(text: str) -> int:
 
 def _read_switch(text: str) -> bool:
     """Return whether a rule is on. Raises CellError."""
-    if text.lower() in _SWITCH:
-        return _SWITCH[text.lower()]
-    word = _SWITCH_WORDS.get(text.lower(), "")
-    raise CellError(f"{quote_name(text)} is neither {YES} nor {NO}{_joined(': write ', word)}")
+    is_on = _SWITCH.get(text.lower())
+    if is_on is None:
+        raise CellError(f"{quote_name(text)} is neither {YES} nor {NO}")
+    return is_on

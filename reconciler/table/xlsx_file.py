@@ -1,27 +1,34 @@
 """The decision table as a workbook (XLSX), and back. Every cell is text in text format: no program changes it."""
 
 import re
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
 from itertools import zip_longest
 from typing import Any, Final
-from zipfile import BadZipFile
 
 from openpyxl import Workbook
 from openpyxl.styles import Font
 from openpyxl.worksheet.datavalidation import DataValidation
 
+from reconciler.model.rule import integral_floats_as_ints
 from reconciler.table.sheet import MAX_COLUMNS, ORIGIN, Sheet, SheetError, build_sheet, column_letters, refuse_cells
-from reconciler.table.workbook import TooLargeError, WorkbookCell, WorkbookError, Worksheet, read_worksheets
+from reconciler.table.workbook import TooLargeError, open_workbook
 from reconciler.text.escape import quote, sanitize
 
 _MAX_TEXT: Final = 32_767  # characters of a cell
 _NOT_IN_TITLES: Final = re.compile(r"[\\/*?:\[\]']")
-_NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_ESCAPE: Final = re.compile("_?x[0-9A-Fa-f]{4}_")  # the format's form of a character
 _SPARE_ROWS: Final = 500  # rows below the table that offer the same lists, for new rules
 _MAX_BLANK: Final = 100  # rows above the headings
+_EXACT: Final = 10**15  # programs for spreadsheets keep 15 digits of a number
+_MERGED: Final = re.compile(rb'<(?:\w+:)?mergeCell\s[^<>]*\bref="([^"<>]*)"')
+_PROBLEMS: Final = {
+    "f": "a formula; write its result as text",
+    "e": "an error value",
+    "d": 'a date or time, into which the program changed a text: write it in quotes, such as "1-2"',
+}
+"""Why a cell must not be read, by openpyxl's type of its value."""
+NameCell = Callable[[int, int], str]
 _GUIDE, _LISTS = "How to edit", "Lists"
 
 
@@ -56,62 +63,105 @@ def write_xlsx(
 def read_xlsx(data: bytes) -> Sheet:
     """Return the sheet of a workbook with the heading of a table, otherwise its first. Raises SheetError."""
     try:
-        sheets = read_worksheets(data)
+        with warnings.catch_warnings(action="ignore"):  # of what openpyxl cannot write again
+            return _read_table(open_workbook(data))
+    except SheetError:
+        raise
     except TooLargeError as error:
         raise SheetError(f"the workbook has {error}") from None
-    except (WorkbookError, BadZipFile, OSError, EOFError, ValueError, LookupError, RuntimeError, zlib.error):
-        sheets = []
-    if not sheets:
-        raise SheetError("the file is not a workbook that cxroute can read: save it as .xlsx, or as CSV")
+    except Exception:  # noqa: BLE001 - openpyxl raises many kinds for a wrong file
+        problem = "the file is not a workbook that cxroute can read"
+        raise SheetError(f"{problem}: save it as .xlsx, or as CSV") from None
+
+
+def _read_table(book: Workbook) -> Sheet:
+    sheets = book.worksheets
+    for each in sheets:
+        each.reset_dimensions()  # a program may write wrong ones: openpyxl would leave cells out
     sheet, *others = list(filter(_is_table, sheets)) or sheets[:1]
     if others:
-        raise SheetError(f"{quote(sanitize(others[0].title))} is a second sheet with a table: keep the edited one")
+        second = quote(sanitize(others[0].title))
+        raise SheetError(f"{second} is a second sheet with a table: keep the edited one")
     title = sanitize(sheet.title)
-    refuse_cells([f"{title}!{sanitize(merged, 20)}: these cells are merged: split them" for merged in sheet.merged])
 
     def name_cell(row: int, at: int) -> str:
         return f"{title}!{column_letters(at)}{row + 1}"
 
-    rows = range(max(sheet.rows, default=-1) + 1)
-    table = build_sheet((_texts(sheet.rows.get(row, {})) for row in rows), name_cell)
-    refuse_cells(
-        [
-            f"{name_cell(row, at)}: it is {cell.problem}"
-            for row, cells in sheet.rows.items()
-            for at, cell in cells.items()
-            if cell.problem
-        ]
-    )
+    merged = _merged_cells(book, sheet)
+    spans = [f"{title}!{sanitize(span, 20)}" for span in merged]
+    refuse_cells([f"{span}: these cells are merged: split them" for span in spans])
+    problems = list[str]()
+    table = build_sheet(_read_rows(sheet, name_cell, problems), name_cell)
+    refuse_cells(problems)
     return table
 
 
-def _is_table(sheet: Worksheet) -> bool:
+def _is_table(sheet: Any) -> bool:  # noqa: ANN401 - a sheet of openpyxl
     """Return whether the first row with text has the heading of a table."""
-    first = min(sheet.rows, default=0)
-    headings = sheet.rows.get(first, {}) if first < _MAX_BLANK else {}
-    return any(ORIGIN.fullmatch(cell.text) for cell in headings.values())
+    rows = sheet.iter_rows(max_row=_MAX_BLANK, max_col=MAX_COLUMNS, values_only=True)
+    headings = next(filter(any, rows), ())
+    return any(ORIGIN.fullmatch(str(text)) for text in headings)
 
 
-def _texts(cells: Mapping[int, WorkbookCell]) -> list[str]:
-    """Return the texts of a row up to its last cell."""
-    last = min(max(cells, default=-1), MAX_COLUMNS)
-    return [cells[at].text if at in cells else "" for at in range(last + 1)]
+def _merged_cells(book: Any, sheet: Any) -> list[str]:  # noqa: ANN401 - of openpyxl
+    """Return the merged cells: all but the first of them have lost their text."""
+    # Two private names. openpyxl tells merged cells only of a workbook that it reads as a whole,
+    # which takes much memory.
+    part = book._archive.read(sheet._worksheet_path)  # noqa: SLF001
+    return [span.decode(errors="replace") for span in _MERGED.findall(part)]
+
+
+def _read_rows(
+    sheet: Any,  # noqa: ANN401 - of openpyxl
+    name_cell: NameCell,
+    problems: list[str],
+) -> Iterator[list[str]]:
+    """Yield the texts of each row; `problems` get the cells that a program changed."""
+    for row, cells in enumerate(sheet.iter_rows()):
+        texts = list[str]()
+        for at, cell in enumerate(cells):
+            problem = _find_problem(cell)
+            if problem:
+                problems.append(f"{name_cell(row, at)}: it is {problem}")
+            texts.append("" if problem else _cell_text(cell.value))
+
+        while texts and not texts[-1]:  # cells that have only a format
+            texts.pop()
+        yield texts
+
+
+def _find_problem(cell: Any) -> str:  # noqa: ANN401 - a cell of openpyxl
+    """Return why a cell must not be read; empty if no program can have changed it."""
+    if cell.data_type == "n" and cell.value is not None and not abs(cell.value) < _EXACT:
+        return "a number of more than 15 digits, which the program rounds: write it as text"
+    return _PROBLEMS.get(cell.data_type, "")
+
+
+def _cell_text(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(integral_floats_as_ints(value))
 
 
 def _fill(sheet: Any, lines: Iterable[Sequence[str]]) -> None:  # noqa: ANN401 - a sheet of openpyxl
-    problems, widths = [], dict[int, int]()
+    """Write the lines, whose texts table/cells.py wrote: they have only visible characters."""
+    problems = list[str]()
+    widths = dict[int, int]()
     for number, line in enumerate(lines, start=1):
         for at, text in enumerate(line):
-            name = f"{sheet.title}!{column_letters(at)}{number}: its text has"
             if len(text) > _MAX_TEXT:
-                problems.append(f"{name} {len(text):,} characters, at most {_MAX_TEXT:,} fit")
-            elif _ESCAPE.search(text):
-                problems.append(f"{name} a part that programs change: {_ESCAPE.findall(text)[0]}")
-            elif _NOT_IN_XML.search(text):
-                problems.append(f"{name} a character that a workbook cannot hold")
+                name = f"{sheet.title}!{column_letters(at)}{number}"
+                length = f"its text has {len(text):,} characters, at most {_MAX_TEXT:,} fit"
+                problems.append(f"{name}: {length}")
             elif text:
                 cell = sheet.cell(number, at + 1)
-                cell.value, cell.data_type, cell.number_format = text, "s", "@"
+                cell.value = text
+                cell.data_type = "s"
+                cell.number_format = "@"
                 cell.font = Font(bold=number == 1)
                 widths[at] = min(max(widths.get(at, 8), len(text) + 2), 60)
     refuse_cells(problems)

@@ -149,7 +149,7 @@ def test_errors_in_manifests_name_file_line_and_column(cxroute: Program) -> None
         (["apply", "--allow", "deletes"], "requires --reason"),
         (["apply", "nowhere.json"], "cannot read nowhere.json"),
         (["plan", "--only", "routing/nothing"], "no rule has that address"),
-        (["history", "2020"], ".cxroute/journal.jsonl has no run '2020'"),
+        (["history", "2020"], '.cxroute/journal.jsonl has no run "2020"'),
         (["init"], "already exists"),
     ],
 )

@@ -326,7 +326,7 @@ def test_options_that_contradict_undo_are_a_usage_error(cxroute: Program, argume
 def test_an_unknown_run_is_reported_with_the_nearest_name(cxroute: Program) -> None:
     """Exit 64."""
     assert 64 == cxroute("plan", "--undo", f"{last()}x")
-    assert f"Did you mean {last()}?" in cxroute.err
+    assert f'did you mean "{last()}"?' in cxroute.err
 
 
 def spoilt(change: Callable[[list[dict[str, Any]]], object]) -> list[dict[str, Any]]:

@@ -21,8 +21,6 @@ LETTERS = tuple(" \t\n;:,.-_/<>()[]{}'\"`=#%@|!&*+~\\$^?aA0x1z\u00e9")
 SIZE = 1_000
 
 BOUNDED = {
-    "reconciler.table.advice._RANGE": "a text of at most 500 characters is interpreted",
-    "reconciler.table.advice._WEIGHT_SIGN": "a text of at most 500 characters is interpreted",
     "reconciler.render.text.wrap._UNIT": "a line ends in no space",
     "reconciler.studio.language._TOKEN": "a text ends in a line end: spaces always have a token after them",
 }

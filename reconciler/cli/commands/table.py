@@ -200,7 +200,8 @@ def _read_allowed(options: argparse.Namespace) -> frozenset[str]:
 
 def _write_edits(session: Session, current: CurrentRules, options: argparse.Namespace) -> int:
     """Write the edits of a table, or say what they would be. Raises CxrouteError."""
-    say, sheet = session.output.result, _read_sheet(Path(options.edited))
+    say = session.output.result
+    sheet = _read_sheet(Path(options.edited))
     edits = compare_sheet(current.table, sheet, current.vocabulary)
     if not any(edits):
         say("The table has no edits.\n")
@@ -261,16 +262,8 @@ def _effect_lines(effects: EditEffects, style: Style) -> Iterator[str]:
         if len(findings) > _MOST_SHOWN:
             yield f"and {len(findings) - _MOST_SHOWN:,} more\n"
     if count := effects.failed_before:
-        verb = "fails" if count == 1 else "fail"
-        yield f"{_count_checks(count)} {verb} without these edits, too: see cxroute test.\n"
-    if count := effects.repaired:
-        verb = "passes" if count == 1 else "pass"
-        yield f"{_count_checks(count, 'failing ')} {verb} with these edits.\n"
-
-
-def _count_checks(count: int, adjective: str = "") -> str:
-    noun = "route test or promise" if count == 1 else "route tests or promises"
-    return f"{count:,} {adjective}{noun}"
+        checks = "route test or promise fails" if count == 1 else "route tests or promises fail"
+        yield f"{count:,} {checks} without these edits, too: see cxroute test.\n"
 
 
 def _count(findings: Sequence[Finding], noun: str) -> str:
@@ -398,14 +391,19 @@ def _edit_lines(edits: TableEdits, writer: ManifestWriter, style: Style) -> Iter
 
 def _print_impact(session: Session, current: CurrentRules, after: DesiredState) -> None:
     """Print the conversations that go elsewhere by the edited rules."""
-    before, stage = current.tenant.desired, current.tenant.desired.endpoint  # no rule changes the endpoint
-    unedited, edited_list = desired_entries(before), desired_entries(after)
+    before = current.tenant.desired
+    stage = before.endpoint  # no rule changes it
+    unedited = desired_entries(before)
+    edited_list = desired_entries(after)
     edits = edits_of_lists(unedited, edited_list, before.labels, words="plan")
-    old, new = (order_entries(stage.pull_back(each), before.evaluation) for each in (unedited, edited_list))
+
+    old = order_entries(stage.pull_back(unedited), before.evaluation)
+    new = order_entries(stage.pull_back(edited_list), before.evaluation)
     edited_set = EditSet([edited.edit for edited in edits])
     difference = compare_behaviour(old, new, before.evaluation, types=stage.types, edited=edited_set)
     sample = session.sample and convert_sample(stage.types, session.sample)
     traffic = measure_traffic(difference, old, new, sample) if sample else None
+
     queues = current.tenant.resolver.names
     impact = order_effects(Impact(difference, edits, traffic), before.labels)
     summary = summarize_effects(impact, queues, before.labels, values=session.limits.values)
