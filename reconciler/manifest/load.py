@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest import cross_checks as checks
-from reconciler.manifest.corrections import entry_of_text, translated_entry
 from reconciler.manifest.documents import (
     ITEM_FIELDS,
     KINDS,
@@ -30,7 +29,6 @@ from reconciler.manifest.misread_texts import warn_of_misread_texts
 from reconciler.manifest.model_paths import field_names
 from reconciler.manifest.secret_fields import is_secret_name
 from reconciler.manifest.source_map import ErrorCollector, List, LoadedDocument, Map, SourceMap
-from reconciler.manifest.syntax_advice import improve_syntax_error
 from reconciler.manifest.yaml_reader import ParsedFile, parse_file
 from reconciler.model.finding import Finding
 from reconciler.text.escape import quote_name
@@ -209,7 +207,6 @@ def _check_files(contents: Iterable[tuple[str, bytes | Finding]]) -> tuple[list[
 
 
 def _check_file(parsed: ParsedFile) -> _CheckedFile:
-    improve_syntax_error(parsed)
     checked = _CheckedFile(parsed, [], [])
     for document in parsed.documents:
         if parsed.collector.is_full:
@@ -310,17 +307,13 @@ def _report_problems(problems: Iterable[checks.DocumentProblem], collector: Erro
 
 def _is_misspelt(problem: checks.DocumentProblem, collector: ErrorCollector) -> bool:
     """Return whether an unknown field is probably the missing one: then that is the error."""
-    model, fields = KINDS[str(problem.source_map.root["kind"])], problem.source_map.value(problem.path)
+    fields = problem.source_map.value(problem.path)
     if not isinstance(fields, Map):
         return False
+    model = KINDS[str(problem.source_map.root["kind"])]
     known = field_names(model, problem.path)
     unknown = [name for name in fields if name not in known]
-    return any(
-        collector.suggest(name, problem.missing)
-        or translated_entry(model, problem.path, name, fields[name])
-        or (fields[name] is None and entry_of_text(model, problem.path, name))
-        for name in unknown
-    )
+    return any(collector.suggest(name, problem.missing) for name in unknown)
 
 
 def _by_name(documents: Iterable[LoadedDocument[T]]) -> dict[str, LoadedDocument[T]]:
