@@ -58,6 +58,11 @@ class SyntaxNode:
         """Return whether this is a text, number, boolean or null."""
         return self.text is not None
 
+    @property
+    def is_flow(self) -> bool:
+        """Return whether this is a list or mapping in brackets."""
+        return self.style == "flow"
+
     def entries(self) -> "Iterator[tuple[SyntaxNode, SyntaxNode]]":
         """Yield each key with its value; the last key of a broken text may have none."""
         if self.is_mapping:
@@ -222,8 +227,8 @@ class _TreeReader:
                 self._read_entry(node, part, depth)
             else:
                 self._read_value(node, part, depth)
-        is_flow = node.style == "flow"
-        node.end = self._index(part.end_mark) if is_flow else max([node.end, *(each.end for each in node.values)])
+        if node.is_flow:
+            node.end = self._index(part.end_mark)
         node.is_complete = True
 
     def _read_entry(self, node: SyntaxNode, event: _Event, depth: int) -> None:
