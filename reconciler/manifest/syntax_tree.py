@@ -51,7 +51,6 @@ class SyntaxNode:
     keys: "list[SyntaxNode]" = field(default_factory=list)
     values: "list[SyntaxNode]" = field(default_factory=list)
     is_mapping: bool = False
-    is_complete: bool = True  # whether the parser reached its end
 
     @property
     def is_scalar(self) -> bool:
@@ -211,7 +210,7 @@ class _TreeReader:
         if kind in (MappingStartEvent, SequenceStartEvent):
             style = "flow" if event.flow_style else "block"
             is_mapping = kind is MappingStartEvent
-            return SyntaxNode(start=start, end=end, style=style, is_mapping=is_mapping, is_complete=False)
+            return SyntaxNode(start=start, end=end, style=style, is_mapping=is_mapping)
         return SyntaxNode(start=start, end=end, style="", text="")  # an alias, which manifests refuse
 
     def _fill(self, node: SyntaxNode, event: _Event, depth: int) -> None:
@@ -229,7 +228,6 @@ class _TreeReader:
                 self._read_value(node, part, depth)
         if node.is_flow:
             node.end = self._index(part.end_mark)
-        node.is_complete = True
 
     def _read_entry(self, node: SyntaxNode, event: _Event, depth: int) -> None:
         key = self._open(event)

@@ -363,9 +363,7 @@ def test_an_editor_renames_lists_and_outlines(tmp_path: Path) -> None:
             names,
         )
 
-    symbols = lsp.DocumentSymbolClientCapabilities(hierarchical_document_symbol_support=True)
-    capabilities = lsp.ClientCapabilities(text_document=lsp.TextDocumentClientCapabilities(document_symbol=symbols))
-    edit_in(tmp_path, session, capabilities=capabilities)
+    edit_in(tmp_path, session)
 
 
 def test_the_outline_names_tests_and_promises(tmp_path: Path) -> None:

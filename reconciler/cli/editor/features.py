@@ -62,10 +62,6 @@ class _Server(Protocol):
     def workspace_edit(self, manifest: Manifest, edits: "Mapping[str, Sequence[TextEdit]]") -> lsp.WorkspaceEdit:
         """Return edits of several files."""
 
-    @property
-    def has_symbol_trees(self) -> bool:
-        """Whether the editor shows symbols inside of symbols."""
-
 
 Feature = tuple[str, Any, Callable[[Any], Any]]
 
@@ -164,26 +160,12 @@ def _rename(server: _Server, parameters: lsp.RenameParams) -> lsp.WorkspaceEdit:
     return server.workspace_edit(manifest, edits)
 
 
-def _outline(
-    server: _Server, parameters: lsp.DocumentSymbolParams
-) -> Sequence[lsp.DocumentSymbol | lsp.SymbolInformation]:
+def _outline(server: _Server, parameters: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol]:
     manifest = server.manifest(parameters.text_document.uri)
     if manifest is None:
         return []
-    uri = parameters.text_document.uri
     symbols = manifest.session.outline(manifest.buffers, manifest.path)
-    if server.has_symbol_trees:
-        return [_symbol(each, manifest.text) for each in symbols]
-    return [
-        lsp.SymbolInformation(
-            location=lsp.Location(uri, manifest.text.range(each.start, each.end)),
-            name=each.name,
-            kind=_SYMBOLS[each.kind],
-            container_name=document.name if each is not document else None,
-        )
-        for document in symbols
-        for each in (document, *document.children)
-    ]
+    return [_symbol(each, manifest.text) for each in symbols]
 
 
 def _symbol(symbol: "Symbol", text: PositionedText) -> lsp.DocumentSymbol:

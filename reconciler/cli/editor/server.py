@@ -189,13 +189,6 @@ class ManifestServer:
             ]
         return lsp.WorkspaceEdit(changes=changes)
 
-    @property
-    def has_symbol_trees(self) -> bool:
-        """Whether the editor shows symbols inside of symbols."""
-        document = self.server.client_capabilities.text_document
-        support = document.document_symbol if document else None
-        return bool(support and support.hierarchical_document_symbol_support)
-
     def open_uris(self) -> dict[str, str]:
         """Return the URIs of the open manifests as the editor writes them, by path."""
         opened: dict[str, str] = {}

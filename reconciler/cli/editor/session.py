@@ -1,14 +1,14 @@
 """One folder of manifests in an editor: its present texts, the last analysis, and answers about a place in a text."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from reconciler.cli.editor.analysis import Analysis, RuleKey, analyze, suggested_name
+from reconciler.cli.editor.analysis import Analysis, analyze, suggested_name
 from reconciler.cli.editor.completion import Completion, complete
-from reconciler.cli.editor.names import Mention, Names, SourceFile, key_node, rules_of
+from reconciler.cli.editor.names import Mention, Names, SourceFile, rules_of
 from reconciler.cli.editor.outline import Symbol, outline
 from reconciler.cli.editor.rename import (
     Outcome,
@@ -19,7 +19,7 @@ from reconciler.cli.editor.rename import (
     renamed_content,
 )
 from reconciler.manifest.files import EXTENSIONS, read_files
-from reconciler.manifest.syntax_tree import SyntaxDocument, SyntaxNode
+from reconciler.manifest.syntax_tree import SyntaxNode
 from reconciler.manifest.yaml_patch import TextEdit
 from reconciler.manifest.yaml_writer import format_scalar
 from reconciler.model.finding import Finding
@@ -27,25 +27,9 @@ from reconciler.model.rule import Source
 from reconciler.text.escape import escape_invisible
 
 _MANIFEST: Final = re.compile(rb"""\bapiVersion["']?\s*:\s*["']?routing/""")
-_AS_OF: Final = "As of the last valid text (the manifests have errors now):"
+_WITH_ERRORS: Final = "Correct the errors of the manifests to see who reaches this rule."
 
 Contents = Mapping[str, bytes | Finding]
-
-
-class RuleAt(NamedTuple):
-    """A rule of the present text, and its document."""
-
-    document: SyntaxDocument
-    node: SyntaxNode
-
-    @property
-    def identity(self) -> tuple[str, RuleKey] | None:
-        """Return its RuleSet, and what its key follows from; None if the text does not say it."""
-        node = key_node(self.node)
-        if node is None:
-            return None
-        field = "key" if node is self.node.get("key") else "intent"
-        return self.document.root.text_of("name"), (field, node.text or "")
 
 
 class Renamed(NamedTuple):
@@ -67,7 +51,6 @@ class FolderSession:
         self._files: dict[str, SourceFile] = {}
         self._names = Names({})
         self._analysis = Analysis([], None, [])
-        self._valid = self._analysis  # the last one without errors
 
     def analysis(self, buffers: Mapping[str, str]) -> Analysis:
         """Return the analysis of the files, with the texts of the editor where it has them."""
@@ -76,8 +59,6 @@ class FolderSession:
             return self._analysis
         self._contents = contents
         self._analysis = analyze(contents, self._environment) if _are_manifests(contents) else Analysis([], None, [])
-        if self._analysis.manifests:
-            self._valid = self._analysis
         return self._analysis
 
     def findings(self, analysis: Analysis) -> list[Finding]:
@@ -117,19 +98,14 @@ class FolderSession:
         return buffers.get(path, self.text(path))
 
     def hover(self, buffers: Mapping[str, str], path: str, offset: int) -> str:
-        """Return Markdown about the rule at a character, "" without one.
-
-        An analysis knows the lines of its own texts alone. So while the present text is not valid, the rule is found by
-        its address in the last valid one.
-        """
+        """Return Markdown about the rule at a character; "" without one."""
         analysis = self.analysis(buffers)
         rule = self._rule_at(path, offset)
         if rule is None:
             return ""
-        if analysis.manifests:
-            return analysis.describe_rule(self._source(path, rule.node))
-        text = self._describe_last_valid(path, rule)
-        return f"{_AS_OF}\n\n{text}" if text else ""
+        if analysis.manifests is None:
+            return _WITH_ERRORS
+        return analysis.describe_rule(self._source(path, rule))
 
     def mention(self, buffers: Mapping[str, str], path: str, offset: int) -> Mention | None:
         """Return the name at a character."""
@@ -199,7 +175,7 @@ class FolderSession:
         self._read(buffers)
         return self._names
 
-    def _rule_at(self, path: str, offset: int) -> RuleAt | None:
+    def _rule_at(self, path: str, offset: int) -> SyntaxNode | None:
         """Return the rule around a character; without one, the only one of its line."""
         file = self._files.get(path)
         if file is None:
@@ -207,28 +183,14 @@ class FolderSession:
         line_start = file.text.rfind("\n", 0, offset) + 1
         line_end = file.text.find("\n", offset)
         line_end = len(file.text) if line_end < 0 else line_end
-        rules = [each for each in _rules(file) if each.node.start <= line_end and each.node.end >= line_start]
-        around = [each for each in rules if each.node.start <= offset <= each.node.end] or rules
+        rules = [rule for document in file.documents for rule in rules_of(document)]
+        rules = [each for each in rules if each.start <= line_end and each.end >= line_start]
+        around = [each for each in rules if each.start <= offset <= each.end] or rules
         return around[0] if len(around) == 1 else None
 
     def _source(self, path: str, node: SyntaxNode) -> Source:
         before = self._files[path].text[: node.start]
         return Source(path, before.count("\n") + 1, node.start - before.rfind("\n"))
-
-    def _describe_last_valid(self, path: str, rule: RuleAt) -> str:
-        """Describe the rule with the same address in the last valid text, if exactly one rule has it, then and now."""
-        identity = rule.identity
-        if identity is None or not rule.node.is_complete:
-            return ""
-        namesakes = [each for each in _rules(self._files[path]) if each.identity == identity]
-        sources = self._valid.sources_of(*identity)
-        return self._valid.describe_rule(sources[0]) if len(sources) == len(namesakes) == 1 else ""
-
-
-def _rules(file: SourceFile) -> Iterator[RuleAt]:
-    for document in file.documents:
-        for node in rules_of(document):
-            yield RuleAt(document, node)
 
 
 def _has_manifests(contents: Contents) -> bool:
