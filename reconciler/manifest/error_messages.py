@@ -41,7 +41,7 @@ class ValidatedValue(NamedTuple):
 def report_errors(error: ValidationError, validated: ValidatedValue, collector: ErrorCollector) -> None:
     """Report each error of an invalid value."""
     errors = error.errors(include_url=False)
-    report = _Report(validated, collector, errors)
+    report = _Report(validated, collector)
     for position, details in enumerate(errors):
         if collector.is_full:
             collector.omitted_count += len(errors) - position
@@ -52,32 +52,24 @@ def report_errors(error: ValidationError, validated: ValidatedValue, collector: 
 class _Report:
     """The errors of one value."""
 
-    def __init__(
-        self,
-        validated: ValidatedValue,
-        collector: ErrorCollector,
-        errors: Sequence[ErrorDetails],
-    ) -> None:
+    def __init__(self, validated: ValidatedValue, collector: ErrorCollector) -> None:
         self.source_map = validated.source_map
         self.model = validated.model
         self.start = validated.path
         self.collector = collector
-        self._unknown: dict[tuple[PathStep, ...], list[str]] = {}
-        for details in errors:
-            if details["type"] == "extra_forbidden":
-                *parents, name = self._path(details)
-                self._unknown.setdefault(tuple(parents), []).append(str(name))
 
-    def _path(self, details: ErrorDetails) -> list[PathStep]:
-        return self.source_map.document_path((*self.start, *details["loc"]))
+    def _names(self, path: Sequence[PathStep]) -> Sequence[str]:
+        """Return the fields that a mapping at a path may have."""
+        return field_names(self.model, path[len(self.start) :])
 
     def add(self, details: ErrorDetails) -> None:
         source_map = self.source_map
-        path = self._path(details)
+        path = source_map.document_path((*self.start, *details["loc"]))
         name = str(details["loc"][-1]) if details["loc"] else ""
         match details["type"]:
             case "missing":
-                if not self._is_misspelt(path, name):
+                fields = source_map.value(path)
+                if not is_misspelt(fields, self._names(path), [name], self.collector):
                     message = f"missing field {quote_name(name)}"
                     self.collector.report("CXR103", source_map.index(path), message)
             case "extra_forbidden" if credentials := find_credentials(source_map, path):
@@ -94,18 +86,13 @@ class _Report:
             case _:
                 self._add_wrong_value(details, path)
 
-    def _is_misspelt(self, path: Sequence[PathStep], name: str) -> bool:
-        """Return whether an unknown field beside a missing one is the missing one."""
-        unknown = self._unknown.get(tuple(path), [])
-        return any(self.collector.suggest(each, [name]) for each in unknown)
-
     def _suggest(self, name: str, names: Sequence[str]) -> str:
         """Return the hint for an unknown name: the nearest known one, or all of them."""
         return self.collector.suggest(name, names) or f"available: {', '.join(names)}"
 
     def _add_unknown_field(self, path: list[PathStep], name: str) -> None:
         *parents, _ = path
-        hint = self._suggest(name, field_names(self.model, parents[len(self.start) :]))
+        hint = self._suggest(name, self._names(parents))
         message = f"unknown field {quote_name(name)}"
         index = self.source_map.key_index(path)
         self.collector.report("CXR102", index, message, hint, excerpt_of(path))
@@ -148,6 +135,17 @@ class _Report:
         of_operator = details.get("ctx", {}).get("example")
         example = of_operator or example_of(self.model, path[len(self.start) :])
         return f"such as {example}" if example else ""
+
+
+def is_misspelt(
+    fields: object,
+    known: Sequence[str],
+    missing: Sequence[str],
+    collector: ErrorCollector,
+) -> bool:
+    """Return whether an unknown field of a mapping is probably a missing one."""
+    names = fields if isinstance(fields, Map) else ()
+    return any(collector.suggest(name, missing) for name in names if name not in known)
 
 
 def find_credentials(source_map: SourceMap, path: Sequence[PathStep]) -> list[list[PathStep]]:

@@ -20,7 +20,7 @@ from reconciler.manifest.documents import (
     Queues,
     RouteTests,
 )
-from reconciler.manifest.error_messages import ValidatedValue, report_errors
+from reconciler.manifest.error_messages import ValidatedValue, is_misspelt, report_errors
 from reconciler.manifest.files import read_files
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
@@ -39,15 +39,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LIKELY_KINDS: Final = {
-    "rules": "RuleSet",
-    "owner": "Environment",
-    "tests": "RouteTests",
-    "queues": "Queues",
-    "intents": "Intents",
-    "attributes": "Attributes",  # after `owner`: an Environment has such a field, too
-    "promises": "Promises",
-}  # the field that identifies a document's kind
 _MAX_PROBLEMS: Final = 5000  # the limit of one check of all documents
 
 
@@ -227,8 +218,7 @@ def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list
     root = source_map.root
     kind = root.get("kind")
     model = KINDS.get(kind) if isinstance(kind, str) else None
-    likely = next((kind for field, kind in _LIKELY_KINDS.items() if field in root), "")
-    _check_head(source_map, collector, likely, model)
+    _check_head(source_map, collector, model)
     if model is None:
         return []
     _warn_of_secrets(source_map, collector)
@@ -242,12 +232,10 @@ def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list
         return []
 
 
-def _check_head(source_map: SourceMap, collector: ErrorCollector, likely: str, model: type[Any] | None) -> None:
-    """Report a missing or unknown apiVersion and kind; `likely` is the kind that the fields suggest."""
+def _check_head(source_map: SourceMap, collector: ErrorCollector, model: type[Any] | None) -> None:
+    """Report a missing or unknown apiVersion and kind."""
     root = source_map.root
     kinds = f"available: {', '.join(KINDS)}"
-    if likely:
-        kinds += f"; the fields suggest kind: {likely}"
     for name, hint in {"apiVersion": "write apiVersion: routing/v1", "kind": kinds}.items():
         misspelt = next((key for key in root if key != name and key.casefold() == name.casefold()), "")
         if name in root or (misspelt and model):  # a known kind reports its unknown fields itself
@@ -259,10 +247,12 @@ def _check_head(source_map: SourceMap, collector: ErrorCollector, likely: str, m
         else:
             collector.report("CXR103", source_map.start, f"missing field {quote_name(name)}", hint)
     if model is None and "kind" in root:
-        kind, message, hint = root["kind"], f'"kind" must be one of {", ".join(KINDS)}', ""
+        kind = root["kind"]
+        message = f'"kind" must be one of {", ".join(KINDS)}'
+        hint = ""
         if isinstance(kind, str):
-            hint = collector.suggest(kind, KINDS) or (f"write kind: {likely}" if likely else "")
-            message = f"{message}, not {quote_name(kind)}"
+            message += f", not {quote_name(kind)}"
+            hint = collector.suggest(kind, KINDS)
         collector.report("CXR101", source_map.index(("kind",)), message, hint)
 
 
@@ -295,7 +285,7 @@ def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector)
 def _report_problems(problems: Iterable[checks.DocumentProblem], collector: ErrorCollector) -> None:
     for problem in problems:
         if problem.missing and _is_misspelt(problem, collector):
-            continue
+            continue  # the unknown field is the error
         hint = collector.suggest(problem.unknown_name, sorted(problem.candidates)) if problem.unknown_name else ""
         index = problem.source_map.index(problem.path)
         if problem.code == "CXR113" and not hint:
@@ -306,14 +296,9 @@ def _report_problems(problems: Iterable[checks.DocumentProblem], collector: Erro
 
 
 def _is_misspelt(problem: checks.DocumentProblem, collector: ErrorCollector) -> bool:
-    """Return whether an unknown field is probably the missing one: then that is the error."""
-    fields = problem.source_map.value(problem.path)
-    if not isinstance(fields, Map):
-        return False
     model = KINDS[str(problem.source_map.root["kind"])]
     known = field_names(model, problem.path)
-    unknown = [name for name in fields if name not in known]
-    return any(collector.suggest(name, problem.missing) for name in unknown)
+    return is_misspelt(problem.source_map.value(problem.path), known, problem.missing, collector)
 
 
 def _by_name(documents: Iterable[LoadedDocument[T]]) -> dict[str, LoadedDocument[T]]:
