@@ -104,7 +104,7 @@ def test_a_misspelt_name_of_a_document_is_one_error(text: str, hint: str) -> Non
 @pytest.mark.parametrize("second", [ENVIRONMENT, "kind: Queues\nname: q\nqueues: {b: c}\n"])
 @pytest.mark.parametrize("first", [HEAD + "  - {intent: a, queue: b}\n", TESTS + "  []\n"])
 def test_a_missing_line_between_documents_is_one_error(first: str, second: str) -> None:
-    """At the second document, whose own errors are reported, too; with the line, both are valid."""
+    """At the second document; with the line, both are valid."""
     (error,) = errors_of(first + second)
     assert error.source
     assert first.count("\n") + 1 == error.source.line
