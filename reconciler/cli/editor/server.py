@@ -142,7 +142,8 @@ class ManifestServer:
         """Publish the errors of each folder at once, with the advice of the last check; then all findings."""
         self._scheduled = None
         for folder in self._folders.values():
-            analysis = folder.session.analysis(self.buffers(folder.session))
+            folder.session.read(self.buffers(folder.session))
+            analysis = folder.session.analysis()
             if analysis.manifests:
                 self._show(folder, [*analysis.findings, *folder.advice])
             findings = folder.session.findings(analysis)
@@ -162,10 +163,12 @@ class ManifestServer:
         file = uris.to_fs_path(uri) or ""
         for folder in self._folders.values():
             path = folder.session.display_path(file)
-            buffers = self.buffers(folder.session)
-            text = folder.session.present_text(buffers, path) if path else None
+            if not path:
+                continue
+            folder.session.read(self.buffers(folder.session))
+            text = folder.session.text(path)
             if text is not None:
-                return Manifest(folder.session, buffers, path, self.positioned(text))
+                return Manifest(folder.session, path, self.positioned(text))
         return None
 
     def positioned(self, text: str) -> PositionedText:

@@ -48,17 +48,27 @@ class FolderSession:
         self._environment = environment
         self._label = label
         self._contents: Contents = {}
+        self._analysed: Contents = {}
         self._files: dict[str, SourceFile] = {}
         self._names = Names({})
         self._analysis = Analysis([], None, [])
 
-    def analysis(self, buffers: Mapping[str, str]) -> Analysis:
-        """Return the analysis of the files, with the texts of the editor where it has them."""
-        contents = self._read(buffers)
-        if contents == self._contents:
-            return self._analysis
+    def read(self, buffers: Mapping[str, str]) -> None:
+        """Read the files, with the texts of the editor where it has them; later answers are about these."""
+        contents: dict[str, bytes | Finding] = dict(read_files(self.directory))
+        if not _has_manifests(contents):
+            contents.clear()
+        contents |= {path: text.encode(errors="surrogatepass") for path, text in buffers.items()}
+        texts = {path: text for path, content in contents.items() if (text := _decode(content)) is not None}
         self._contents = contents
-        self._analysis = analyze(contents, self._environment) if _are_manifests(contents) else Analysis([], None, [])
+        self._keep(texts | dict(buffers))
+
+    def analysis(self) -> Analysis:
+        """Return the analysis of the present texts."""
+        if self._contents != self._analysed:
+            self._analysed = self._contents
+            are_manifests = _are_manifests(self._contents)
+            self._analysis = analyze(self._contents, self._environment) if are_manifests else Analysis([], None, [])
         return self._analysis
 
     def findings(self, analysis: Analysis) -> list[Finding]:
@@ -91,15 +101,9 @@ class FolderSession:
         file = self._files.get(path)
         return file.text if file else None
 
-    def present_text(self, buffers: Mapping[str, str], path: str) -> str | None:
-        """Return the text of a manifest, after changes on the disk, too."""
-        if path not in buffers:
-            self._read(buffers)
-        return buffers.get(path, self.text(path))
-
-    def hover(self, buffers: Mapping[str, str], path: str, offset: int) -> str:
+    def hover(self, path: str, offset: int) -> str:
         """Return Markdown about the rule at a character; "" without one."""
-        analysis = self.analysis(buffers)
+        analysis = self.analysis()
         rule = self._rule_at(path, offset)
         if rule is None:
             return ""
@@ -107,30 +111,28 @@ class FolderSession:
             return _WITH_ERRORS
         return analysis.describe_rule(self._source(path, rule))
 
-    def mention(self, buffers: Mapping[str, str], path: str, offset: int) -> Mention | None:
+    def mention(self, path: str, offset: int) -> Mention | None:
         """Return the name at a character."""
-        return self._present_names(buffers).mention_at(path, offset)
+        return self._names.mention_at(path, offset)
 
-    def mentions(self, buffers: Mapping[str, str], mention: Mention) -> Sequence[Mention]:
+    def mentions(self, mention: Mention) -> Sequence[Mention]:
         """Return all places that mean the same name."""
-        return self._present_names(buffers).same_name(mention)
+        return self._names.same_name(mention)
 
-    def alias(self, buffers: Mapping[str, str], path: str, offset: int) -> Mention | None:
+    def alias(self, path: str, offset: int) -> Mention | None:
         """Return the alias at a character; None where there is none that can be renamed."""
-        names = self._present_names(buffers)
-        mention = names.mention_at(path, offset)
+        mention = self.mention(path, offset)
         with suppress(RenameError):
-            find_alias(names, mention)
+            find_alias(self._names, mention)
             return mention
         return None
 
-    def rename(self, buffers: Mapping[str, str], path: str, offset: int, name: str) -> Renamed:
+    def rename(self, path: str, offset: int, name: str) -> Renamed:
         """Return the edits that rename the alias at a character, or why they are refused."""
-        before = self.analysis(buffers)
-        names = self._present_names(buffers)
+        before = self.analysis()
         try:
-            alias = find_alias(names, names.mention_at(path, offset))
-            edits = rename_edits(names, alias, name)
+            alias = find_alias(self._names, self.mention(path, offset))
+            edits = rename_edits(self._names, alias, name)
             renamed = {file: renamed_content(content, edits.get(file, ())) for file, content in self._contents.items()}
             after = analyze(renamed, self._environment)
             outcomes = (Outcome(before, self.findings(before)), Outcome(after, self.findings(after)))
@@ -139,27 +141,15 @@ class FolderSession:
             return Renamed({}, str(error))
         return Renamed(edits, "")
 
-    def complete(self, buffers: Mapping[str, str], path: str, offset: int) -> Completion | None:
+    def complete(self, path: str, offset: int) -> Completion | None:
         """Return what can be written at a character."""
-        names = self._present_names(buffers)
         text = self.text(path)
-        return None if text is None else complete(text, offset, names)
+        return None if text is None else complete(text, offset, self._names)
 
-    def outline(self, buffers: Mapping[str, str], path: str) -> list[Symbol]:
+    def outline(self, path: str) -> list[Symbol]:
         """Return the documents of a file, with their rules, tests and promises."""
-        self._read(buffers)
         file = self._files.get(path)
         return [outline(document, file.text) for document in file.documents] if file else []
-
-    def _read(self, buffers: Mapping[str, str]) -> Contents:
-        """Return the present contents, and keep the texts with their trees."""
-        contents: dict[str, bytes | Finding] = dict(read_files(self.directory))
-        if not _has_manifests(contents):
-            contents.clear()
-        contents |= {path: text.encode(errors="surrogatepass") for path, text in buffers.items()}
-        texts = {path: text for path, content in contents.items() if (text := _decode(content)) is not None}
-        self._keep(texts | dict(buffers))
-        return contents
 
     def _keep(self, texts: Mapping[str, str]) -> None:
         if {path: file.text for path, file in self._files.items()} == texts:
@@ -170,10 +160,6 @@ class FolderSession:
     def _source_file(self, path: str, text: str) -> SourceFile:
         earlier = self._files.get(path)
         return earlier if earlier and earlier.text == text else SourceFile(text)
-
-    def _present_names(self, buffers: Mapping[str, str]) -> Names:
-        self._read(buffers)
-        return self._names
 
     def _rule_at(self, path: str, offset: int) -> SyntaxNode | None:
         """Return the rule around a character; without one, the only one of its line."""
