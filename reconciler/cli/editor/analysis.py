@@ -1,6 +1,5 @@
 """Manifests in an editor: the findings of `validate`, and who reaches a rule."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -26,7 +25,6 @@ from reconciler.text.escape import pluralize
 from reconciler.text.phrases import Labels
 
 _REACHED: Final = "\0reached"  # a queue that no tenant has
-_SUGGESTION: Final = re.compile(r'(?:did you mean|put it in quotes:) "([^"\\]+)"')
 _UNDECIDED: Final = "Not known for all conversations: the rules overlap in too many ways."
 
 
@@ -80,12 +78,6 @@ def find_reach(entries: Sequence[RoutingEntry], name: str, evaluation: Evaluatio
     edited = EditSet([edited.edit for edited in edits])
     behaviour = compare_behaviour(before, after, evaluation, types=endpoint.types, edited=edited)
     return Impact(behaviour, edits)
-
-
-def suggested_name(finding: Finding) -> str:
-    """Return the name or the text in quotes that a finding suggests; "" without one."""
-    suggestion = _SUGGESTION.search(finding.hint)
-    return suggestion[1] if suggestion else ""
 
 
 def _describe(desired: DesiredState, rule: DesiredRule, queues: Mapping[str, str]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -41,6 +42,7 @@ _SEVERITIES: Final = {
 }
 _WATCHERS: Final = "manifests"  # the id of their registration
 _PATTERNS: Final = ("**/*.yaml", "**/*.yml")
+_SUGGESTION: Final = re.compile(r'(?:did you mean|put it in quotes:) "([^"\\]+)"')
 _START: Final = lsp.Range(lsp.Position(0, 0), lsp.Position(0, 0))
 
 Diagnostics = dict[str, list[lsp.Diagnostic]]
@@ -215,7 +217,7 @@ class ManifestServer:
             # What has no place, such as an unknown name after -e, or that of a folder, stands in the first file.
             anchor = uri or file_uri(folder.session.anchor, opened)
             if anchor:
-                diagnostics[anchor].append(_diagnostic(finding, place, folder.session.suggestion(finding)))
+                diagnostics[anchor].append(_diagnostic(finding, place))
         self._publish(folder, diagnostics)
 
     def _publish(self, folder: _Folder, diagnostics: Mapping[str, list[lsp.Diagnostic]]) -> None:
@@ -254,7 +256,9 @@ def _range(finding: "Finding", text: PositionedText | None) -> lsp.Range:
     return text.range(index, index + finding.span)
 
 
-def _diagnostic(finding: "Finding", place: lsp.Range, suggestion: str) -> lsp.Diagnostic:
+def _diagnostic(finding: "Finding", place: lsp.Range) -> lsp.Diagnostic:
+    """Return a finding for the editor; its `data` is the name or the text in quotes that the finding suggests."""
+    suggestion = _SUGGESTION.search(finding.hint)
     hint = f"\n{finding.hint}" if finding.hint else ""
     return lsp.Diagnostic(
         range=place,
@@ -262,5 +266,5 @@ def _diagnostic(finding: "Finding", place: lsp.Range, suggestion: str) -> lsp.Di
         severity=_SEVERITIES[finding.severity],
         code=finding.code,
         source="cxroute",
-        data=suggestion,
+        data=suggestion[1] if suggestion else "",
     )

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from reconciler.cli.editor.analysis import Analysis, analyze, suggested_name
+from reconciler.cli.editor.analysis import Analysis, analyze
 from reconciler.cli.editor.completion import Completion, complete
 from reconciler.cli.editor.names import Mention, Names, SourceFile, rules_of
 from reconciler.cli.editor.outline import Symbol, outline
@@ -82,10 +82,6 @@ class FolderSession:
             return ""
         is_hidden = any(part.startswith(".") for part in file.relative_to(self.directory).parts)
         return "" if is_hidden else escape_invisible(file.as_posix())
-
-    def suggestion(self, finding: Finding) -> str:
-        """Return the name that a finding suggests; "" without one."""
-        return suggested_name(finding)
 
     def written(self, name: str) -> str:
         """Return a name as it is written in a manifest."""
