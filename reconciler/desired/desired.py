@@ -193,9 +193,11 @@ def labels_of(manifests: Manifests, environment: Environment) -> Labels:
         grouped |= {(name, value): group for value, group in entry.value_groups.items()}
     for loaded in reversed(manifests.intents):  # of two labels or groups of an intent, the first
         names |= {(intent, name) for name in loaded.document.names}
-        described = [entry for entry in reversed(loaded.document.intents) if not isinstance(entry, str)]
-        labels |= {(intent, entry.name): entry.label for entry in described if entry.label}
-        grouped |= {(intent, entry.name): entry.group for entry in described if entry.group}
+        for each in reversed(loaded.document.entries):
+            if each.label:
+                labels[intent, each.name] = each.label
+            if each.group:
+                grouped[intent, each.name] = each.group
     texts = {key: (*key[:-1], sanitize(label)) for key, label in labels.items()}
     uses = Counter([*texts.values(), *((*key[:-1], sanitize(key[-1])) for key in names)])
     exact = {key: label for key, label in labels.items() if uses[texts[key]] == 1}
