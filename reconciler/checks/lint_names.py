@@ -77,8 +77,8 @@ def _confident_conversation(view: LintView, intent: str) -> dict[str, str | floa
 def _unknown_intents(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each intent that is in no Intents document; after a limit, one for all others."""
     entries_by_intent = entries_of_unknown_intents(view)
-    described = (entry for loaded in view.manifests.intents for entry in loaded.document.intents)
-    groups = group_pairs((entry.group, entry.name) for entry in described if not isinstance(entry, str))
+    entries = (entry for loaded in view.manifests.intents for entry in loaded.document.entries)
+    groups = group_pairs((entry.group, entry.name) for entry in entries)
     unknown = list(entries_by_intent)
     for intent in unknown[:_MAX_UNKNOWN_INTENTS]:
         first, *others = entries_by_intent[intent]

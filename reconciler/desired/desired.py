@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from itertools import count
 from typing import Any, TypeVar
 
 from reconciler.behaviour.endpoint_stage import DIRECT, EndpointStage, FallbackPolicy
@@ -12,7 +11,6 @@ from reconciler.behaviour.routing_entry import Evaluation
 from reconciler.behaviour.space.value_type import ANY_NUMBER, ANY_TEXT, SHARE, Types
 from reconciler.desired.expand import (
     MAX_FILLED_BYTES_TOTAL,
-    MAX_KEY_LENGTH,
     InvalidRuleError,
     RuleExpander,
     StatedPromise,
@@ -30,7 +28,6 @@ from reconciler.manifest.kinds.environment import BotAttributes, Environment
 from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleEntry, RuleSet
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument, PathStep
-from reconciler.manifest.yaml_writer import format_scalar
 from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
 from reconciler.model.live import fingerprint
@@ -196,9 +193,11 @@ def labels_of(manifests: Manifests, environment: Environment) -> Labels:
         grouped |= {(name, value): group for value, group in entry.value_groups.items()}
     for loaded in reversed(manifests.intents):  # of two labels or groups of an intent, the first
         names |= {(intent, name) for name in loaded.document.names}
-        described = [entry for entry in reversed(loaded.document.intents) if not isinstance(entry, str)]
-        labels |= {(intent, entry.name): entry.label for entry in described if entry.label}
-        grouped |= {(intent, entry.name): entry.group for entry in described if entry.group}
+        for each in reversed(loaded.document.entries):
+            if each.label:
+                labels[intent, each.name] = each.label
+            if each.group:
+                grouped[intent, each.name] = each.group
     texts = {key: (*key[:-1], sanitize(label)) for key, label in labels.items()}
     uses = Counter([*texts.values(), *((*key[:-1], sanitize(key[-1])) for key in names)])
     exact = {key: label for key, label in labels.items() if uses[texts[key]] == 1}
@@ -310,25 +309,15 @@ class _EnvironmentExpander:
         first = self.rules.setdefault(desired.address, desired)
         if first is not desired:
             message = f"rule {desired.address} is defined twice in {self.environment.name}, first at {first.location}"
-            example = self._free_key(address)
-            hint = f"give one of them another `key`, such as key: {example}"
-            raise InvalidRuleError("CXR109", message, hint=hint)
+            raise InvalidRuleError("CXR109", message, hint="give one of them another `key`")
         first = self._names.setdefault(desired.rule.name, desired)
         if first is not desired:
             message = f"rule name {desired.rule.name!r} is already used by {first.address} at {first.location}"
-            name = format_scalar(f"{desired.rule.name} ({address})", "in block")
-            hint = f"give one of them a `name`, such as name: {name}"
-            raise InvalidRuleError("CXR110", message, hint=hint)
+            raise InvalidRuleError("CXR110", message, hint="give one of them another `name`")
         if expander.is_implicit_catch_all():
             message, hint = "no condition: the rule matches every conversation", "if this is intended, write `when: []`"
             finding = loaded.finding("CXR120", message, "rules", index, severity="warning", hint=hint, address=address)
             self.findings.append(finding)
-
-    def _free_key(self, address: Address) -> str:
-        """Return a key that no rule of the RuleSet has yet, similar to that of an address."""
-        keys = {other.key for other in self.rules if other.ruleset == address.ruleset}
-        candidates = (f"{address.key[: MAX_KEY_LENGTH - 6]}-{number}" for number in count(2))
-        return next(key for key in candidates if key not in keys)
 
     def _stored_rule(self, expander: RuleExpander) -> Rule:
         """Return a rule in the form in which the tenant keeps it. Raises InvalidRuleError."""

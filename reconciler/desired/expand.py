@@ -22,7 +22,6 @@ from reconciler.desired.substitution import (
     describe_value,
     fill_variables,
     text_size,
-    unquoted_hint,
 )
 from reconciler.manifest.documents import PromiseEntry, Promises
 from reconciler.manifest.kinds.environment import Environment
@@ -116,7 +115,7 @@ class FieldExpander:
             return value
         actual = f"{raw} is {describe_value(value)} in {self.environment.name}"
         message = f"{path[-1]} must be {field_type.requirement}, and {actual}"
-        raise InvalidRuleError("CXR104", message, *path, hint=unquoted_hint(value, field_type))
+        raise InvalidRuleError("CXR104", message, *path)
 
     def fill_text(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> str:
         """Return a text with variables filled in."""

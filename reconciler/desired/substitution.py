@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from reconciler.model.rule import MAX_WEIGHT, Json, parse_number
+from reconciler.model.rule import MAX_WEIGHT, Json
 from reconciler.text.escape import quote_name
 from reconciler.text.files import KIB
 
@@ -83,12 +83,3 @@ def describe_value(value: Json) -> str:
     if isinstance(value, tuple):
         return "a list"
     return f"the text {quote_name(value)}" if isinstance(value, str) else json.dumps(value)
-
-
-def unquoted_hint(value: Json, kind: FieldType) -> str:
-    """Return a hint for a variable whose text would be valid without quotes."""
-    try:
-        fits = isinstance(value, str) and kind.accepts(parse_number(value))
-    except ValueError:
-        fits = False
-    return "write the variable's value without quotes" if fits else ""

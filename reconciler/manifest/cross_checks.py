@@ -220,12 +220,9 @@ def _values_of_attribute(
 
 
 def _values_of_intents(loaded: LoadedDocument[Intents]) -> Iterator[_DescribedValue]:
-    for index, entry in enumerate(loaded.document.intents):
+    for index, entry in enumerate(loaded.document.entries):
         path = ("intents", index, "group")
-        if isinstance(entry, str):
-            yield _DescribedValue(entry, None, None, loaded.source_map, path)
-        else:
-            yield _DescribedValue(entry.name, entry.label, entry.group, loaded.source_map, path)
+        yield _DescribedValue(entry.name, entry.label, entry.group, loaded.source_map, path)
 
 
 def _ambiguous_groups(values: Sequence[_DescribedValue]) -> Iterator[DocumentProblem]:

@@ -88,10 +88,16 @@ class Intents(f.ManifestDocument):
         ["card_not_working", {"name": "lost_or_stolen_card", "label": "Lost or stolen card"}],
     )
 
+    @cached_property
+    def entries(self) -> tuple[IntentEntry, ...]:
+        """Return the intents, in order; a name alone is an entry without further fields."""
+        plain = IntentEntry.model_construct
+        return tuple(plain(name=each) if isinstance(each, str) else each for each in self.intents)
+
     @property
     def names(self) -> tuple[str, ...]:
-        """Return the intents, in order."""
-        return tuple(entry if isinstance(entry, str) else entry.name for entry in self.intents)
+        """Return the names of the intents, in order."""
+        return tuple(entry.name for entry in self.entries)
 
 
 TYPE_PHRASES: Final[Mapping[str, str]] = {"text": "a text", "number": "a number", "boolean": "true or false"}
@@ -158,19 +164,23 @@ class AttributeEntry(f.StrictModel):
         """Return the declared values as rules compare them; empty if it can have any."""
         return frozenset(map(canonical_scalar, self.values or ()))
 
+    @cached_property
+    def _described(self) -> Mapping[str, ValueEntry]:
+        """Return the values with fields; a label alone is an entry without further fields."""
+        described = self.values if isinstance(self.values, dict) else {}
+        return {
+            value: ValueEntry(label=entry) if isinstance(entry, str) else entry for value, entry in described.items()
+        }
+
     @property
     def value_labels(self) -> Mapping[str, str]:
         """Return the labels by value, of the values that have one."""
-        described = self.values if isinstance(self.values, dict) else {}
-        labels = {value: entry if isinstance(entry, str) else entry.label for value, entry in described.items()}
-        return {value: label for value, label in labels.items() if label is not None}
+        return {value: entry.label for value, entry in self._described.items() if entry.label}
 
     @property
     def value_groups(self) -> Mapping[str, str]:
         """Return the groups by value, of the values that have one."""
-        described = self.values if isinstance(self.values, dict) else {}
-        groups = {value: entry.group for value, entry in described.items() if not isinstance(entry, str)}
-        return {value: group for value, group in groups.items() if group is not None}
+        return {value: entry.group for value, entry in self._described.items() if entry.group}
 
     @cached_property
     def declared_type(self) -> str | None:

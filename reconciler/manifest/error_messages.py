@@ -2,29 +2,16 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from reconciler.manifest.corrections import (
-    corrected_entry,
-    corrected_name,
-    entry_of_text,
-    extra_attribute,
-    translated_entry,
-)
-from reconciler.manifest.kinds.condition import (
-    EXAMPLE_CONDITION,
-    SORTED_OPERATORS,
-    suggest_conditions,
-    suggest_operator,
-)
+from reconciler.manifest.kinds.condition import SORTED_OPERATORS
 from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
-from reconciler.manifest.model_paths import field_names
+from reconciler.manifest.model_paths import example_of, field_names
 from reconciler.manifest.secret_fields import credential_hint, is_credential_name, is_secret_name
 from reconciler.manifest.source_map import ErrorCollector, Excerpt, List, Map, PathStep, SourceMap
-from reconciler.manifest.yaml_writer import format_flow, format_pair
 from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
 
 _TYPE_MESSAGES: Final = {
@@ -41,8 +28,6 @@ _TYPE_MESSAGES: Final = {
 _SECRET_FIELDS: Final = frozenset({"credentials", "notify", "baseUrl", "tokenUrl"})
 """Fields that may contain a secret by mistake. Logs have more readers than manifests."""
 _QUOTED_TEXT: Final = re.compile("'([^']*)'")
-SUGGESTED_NAME: Final = re.compile(r'did you mean "([^"\\]+)"\?')
-_BOOLEANS: Final = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false"})
 
 
 class ValidatedValue(NamedTuple):
@@ -54,9 +39,9 @@ class ValidatedValue(NamedTuple):
 
 
 def report_errors(error: ValidationError, validated: ValidatedValue, collector: ErrorCollector) -> None:
-    """Report each error of an invalid value, and one for errors with the same correction."""
+    """Report each error of an invalid value."""
     errors = error.errors(include_url=False)
-    report = _Report(validated, collector, errors)
+    report = _Report(validated, collector)
     for position, details in enumerate(errors):
         if collector.is_full:
             collector.omitted_count += len(errors) - position
@@ -67,26 +52,24 @@ def report_errors(error: ValidationError, validated: ValidatedValue, collector: 
 class _Report:
     """The errors of one value."""
 
-    def __init__(self, validated: ValidatedValue, collector: ErrorCollector, errors: Sequence[ErrorDetails]) -> None:
-        self.source_map, self.model, start = validated
-        self.collector, self.start = collector, start
-        self._corrections: set[tuple[PathStep, ...]] = set()
-        self._unknown: dict[tuple[PathStep, ...], list[str]] = {}
-        for details in errors:
-            if details["type"] == "extra_forbidden":
-                *parents, name = self._path(details)
-                self._unknown.setdefault(tuple(parents), []).append(str(name))
+    def __init__(self, validated: ValidatedValue, collector: ErrorCollector) -> None:
+        self.source_map = validated.source_map
+        self.model = validated.model
+        self.start = validated.path
+        self.collector = collector
 
-    def _path(self, details: ErrorDetails) -> list[PathStep]:
-        return self.source_map.document_path((*self.start, *details["loc"]))
+    def _names(self, path: Sequence[PathStep]) -> Sequence[str]:
+        """Return the fields that a mapping at a path may have."""
+        return field_names(self.model, path[len(self.start) :])
 
     def add(self, details: ErrorDetails) -> None:
-        source_map, path = self.source_map, self._path(details)
+        source_map = self.source_map
+        path = source_map.document_path((*self.start, *details["loc"]))
         name = str(details["loc"][-1]) if details["loc"] else ""
-        context = details.get("ctx", {})
         match details["type"]:
             case "missing":
-                if not self._is_misspelt(path, name):
+                fields = source_map.value(path)
+                if not is_misspelt(fields, self._names(path), [name], self.collector):
                     message = f"missing field {quote_name(name)}"
                     self.collector.report("CXR103", source_map.index(path), message)
             case "extra_forbidden" if credentials := find_credentials(source_map, path):
@@ -95,82 +78,28 @@ class _Report:
             case "extra_forbidden":
                 self._add_unknown_field(path, name)
             case "CXR112":
-                candidates = (*SORTED_OPERATORS, "attribute")
-                hint = suggest_operator(name, source_map.value(path)) or self.collector.suggest(name, candidates)
+                hint = self._suggest(name, [*SORTED_OPERATORS, "attribute"])
                 message = f"unknown operator {quote_name(name)}"
                 self.collector.report("CXR112", source_map.key_index(path), message, hint)
             case "CXR102" | "CXR103" as code:
-                hint = self._without_logic(path, context["replacement"]) if "replacement" in context else ""
-                self.collector.report(code, source_map.key_index(path), details["msg"], hint)
+                self.collector.report(code, source_map.key_index(path), details["msg"])
             case _:
                 self._add_wrong_value(details, path)
 
-    def _is_misspelt(self, path: Sequence[PathStep], name: str) -> bool:
-        """Return whether an unknown field beside a missing one is the missing one: then that is the error."""
-        unknown = self._unknown.get(tuple(path), [])
-        if unknown and corrected_entry(self.model, self.source_map, path, len(self.start)):
-            return True
-        if any(self._translation_of(path, each).startswith(f"{name}:") for each in unknown):
-            return True
-        return any(self.collector.suggest(each, [name]) or self._entry_of(path, each) for each in unknown)
-
-    def _translation_of(self, parents: Sequence[PathStep], name: str) -> str:
-        """Return the entry that a field of another program, or an attribute, stands for."""
-        value = self.source_map.value((*parents, name))
-        steps = parents[len(self.start) :]
-        translated = translated_entry(self.model, steps, name, value)
-        return translated or extra_attribute(self.model, steps, name, value)
-
-    def _entry_of(self, parents: Sequence[PathStep], text: str) -> str:
-        """Return the entry that a field without a value stands for, such as `{queue=cards}`."""
-        if self.source_map.value((*parents, text)) is not None:
-            return ""
-        return entry_of_text(self.model, parents[len(self.start) :], text)
+    def _suggest(self, name: str, names: Sequence[str]) -> str:
+        """Return the hint for an unknown name: the nearest known one, or all of them."""
+        return self.collector.suggest(name, names) or f"available: {', '.join(names)}"
 
     def _add_unknown_field(self, path: list[PathStep], name: str) -> None:
         *parents, _ = path
-        names = field_names(self.model, parents[len(self.start) :])
-        hint = self.collector.suggest(name, names)
-        if excerpt_of(path) == "shown":
-            hint = self._correct_name(path, name, hint)
-        if self._is_repeated(hint, path):
-            return
+        hint = self._suggest(name, self._names(parents))
         message = f"unknown field {quote_name(name)}"
-        hint = hint or f"available: {', '.join(names)}"
-        self.collector.report("CXR102", self.source_map.key_index(path), message, hint, excerpt_of(path))
-
-    def _correct_name(self, path: Sequence[PathStep], name: str, hint: str) -> str:
-        """Return the hint for an unknown field: the known name, or the entry where the value changes, too."""
-        *parents, _ = path
-        value = self.source_map.value(path)
-        if entry := self._entry_of(parents, name) or self._translation_of(parents, name):
-            return f"write {entry}"
-        if suggestion := SUGGESTED_NAME.search(hint):
-            entry = corrected_name(self.model, parents[len(self.start) :], suggestion[1], value)
-            return f"write {entry}" if entry and entry != format_pair(suggestion[1], value) else hint
-        entry = corrected_entry(self.model, self.source_map, parents, len(self.start))
-        return f"write {entry}" if entry else hint
-
-    def _is_repeated(self, hint: str, path: Sequence[PathStep]) -> bool:
-        """Return whether the same entry was corrected already: one cause is one error."""
-        name = hint.removeprefix("write ").partition(":")[0]
-        places = [at for at, step in enumerate(path) if step == name]
-        correction = (hint, *path[: places[-1] + 1 if places else None])
-        is_repeated = correction in self._corrections
-        if hint.startswith("write "):
-            self._corrections.add(correction)
-        return is_repeated
-
-    def _without_logic(self, path: Sequence[PathStep], replacement: Sequence[Any]) -> str:
-        """Return the correction of an item of `when` that joins conditions."""
-        *parents, position = path
-        if not replacement or not isinstance(position, int):
-            return "write one rule for each alternative"
-        items = self.source_map.value(parents)
-        return f"write {format_pair('when', [*items[:position], *replacement, *items[position + 1 :]])}"
+        index = self.source_map.key_index(path)
+        self.collector.report("CXR102", index, message, hint, excerpt_of(path))
 
     def _add_wrong_value(self, details: ErrorDetails, path: list[PathStep]) -> None:
-        source_map, collector = self.source_map, self.collector
+        source_map = self.source_map
+        collector = self.collector
         code, requirement, names = _find_requirement(details)
         value = details["input"]
         if details["type"] == "too_short" and value:
@@ -186,29 +115,37 @@ class _Report:
         elif not requirement.startswith("must"):
             collector.report(code, source_map.index(path), requirement)
         else:
-            hint = self._correct_value(details, path, names)
-            if self._is_repeated(hint, path):
-                return
+            hint = self._hint_for(details, path, names)
             actual = "" if requirement.startswith("must not") else f", not {_describe_value(value)}"
-            collector.report(code, source_map.index(path), f"{_subject(path)} {requirement}{actual}", hint)
+            message = f"{_subject(path)} {requirement}{actual}"
+            collector.report(code, source_map.index(path), message, hint)
 
-    def _correct_value(self, details: ErrorDetails, path: Sequence[PathStep], names: Sequence[str]) -> str:
-        """Return the hint for a wrong value: the nearest known value, or the entry as it should be."""
+    def _hint_for(
+        self,
+        details: ErrorDetails,
+        path: Sequence[PathStep],
+        names: Sequence[str],
+    ) -> str:
+        """Return the hint for a wrong value: the nearest known value, or a valid example."""
         value = details["input"]
-        if corrected := details.get("ctx", {}).get("corrected"):
-            return f"write {corrected}"
-        is_item = isinstance(value, str) and bool(path) and not isinstance(path[-1], str)
-        if is_item and (entry := entry_of_text(self.model, path[len(self.start) :], value)):
-            return f"write {entry}"
-        if path[-1:] == ["when"]:
-            conditions = ", ".join(map(format_flow, suggest_conditions(value)))
-            return f"write when: [{conditions or EXAMPLE_CONDITION}]"
         if names and isinstance(value, str) and (hint := self.collector.suggest(value, names)):
             return hint
-        self.collector.remaining_suggestions -= 1
-        is_in_time = self.collector.remaining_suggestions >= 0
-        entry = corrected_entry(self.model, self.source_map, path, len(self.start)) if is_in_time else ""
-        return f"write {entry}" if entry else _find_hint(details["type"], value)
+        if details["type"] == "string_type" and isinstance(value, (bool, int, float)):
+            return "put it in quotes"
+        of_operator = details.get("ctx", {}).get("example")
+        example = of_operator or example_of(self.model, path[len(self.start) :])
+        return f"such as {example}" if example else ""
+
+
+def is_misspelt(
+    fields: object,
+    known: Sequence[str],
+    missing: Sequence[str],
+    collector: ErrorCollector,
+) -> bool:
+    """Return whether an unknown field of a mapping is probably a missing one."""
+    names = fields if isinstance(fields, Map) else ()
+    return any(collector.suggest(name, missing) for name in names if name not in known)
 
 
 def find_credentials(source_map: SourceMap, path: Sequence[PathStep]) -> list[list[PathStep]]:
@@ -265,13 +202,3 @@ def _describe_value(value: object) -> str:
     if value is None:
         return "empty"
     return str(value).lower() if isinstance(value, bool) else sanitize(repr(value), MAX_NAME_LENGTH)
-
-
-def _find_hint(kind: str, value: object) -> str:
-    if kind == "string_type" and isinstance(value, (bool, int, float)):
-        return "put it in quotes"
-    if kind == "bool_type" and isinstance(value, str) and value.lower() in _BOOLEANS:
-        return "write true or false, without quotes"
-    if kind == "int_type" and isinstance(value, str) and value.isascii() and value.isdigit():
-        return "write it without quotes and without leading zeros"
-    return "write it as a list: [...]" if kind == "tuple_type" and isinstance(value, str) else ""

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest import cross_checks as checks
-from reconciler.manifest.corrections import entry_of_text, translated_entry
 from reconciler.manifest.documents import (
     ITEM_FIELDS,
     KINDS,
@@ -21,7 +20,7 @@ from reconciler.manifest.documents import (
     Queues,
     RouteTests,
 )
-from reconciler.manifest.error_messages import ValidatedValue, report_errors
+from reconciler.manifest.error_messages import ValidatedValue, is_misspelt, report_errors
 from reconciler.manifest.files import read_files
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
@@ -30,7 +29,6 @@ from reconciler.manifest.misread_texts import warn_of_misread_texts
 from reconciler.manifest.model_paths import field_names
 from reconciler.manifest.secret_fields import is_secret_name
 from reconciler.manifest.source_map import ErrorCollector, List, LoadedDocument, Map, SourceMap
-from reconciler.manifest.syntax_advice import improve_syntax_error
 from reconciler.manifest.yaml_reader import ParsedFile, parse_file
 from reconciler.model.finding import Finding
 from reconciler.text.escape import quote_name
@@ -41,15 +39,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LIKELY_KINDS: Final = {
-    "rules": "RuleSet",
-    "owner": "Environment",
-    "tests": "RouteTests",
-    "queues": "Queues",
-    "intents": "Intents",
-    "attributes": "Attributes",  # after `owner`: an Environment has such a field, too
-    "promises": "Promises",
-}  # the field that identifies a document's kind
 _MAX_PROBLEMS: Final = 5000  # the limit of one check of all documents
 
 
@@ -209,7 +198,6 @@ def _check_files(contents: Iterable[tuple[str, bytes | Finding]]) -> tuple[list[
 
 
 def _check_file(parsed: ParsedFile) -> _CheckedFile:
-    improve_syntax_error(parsed)
     checked = _CheckedFile(parsed, [], [])
     for document in parsed.documents:
         if parsed.collector.is_full:
@@ -230,8 +218,7 @@ def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list
     root = source_map.root
     kind = root.get("kind")
     model = KINDS.get(kind) if isinstance(kind, str) else None
-    likely = next((kind for field, kind in _LIKELY_KINDS.items() if field in root), "")
-    _check_head(source_map, collector, likely, model)
+    _check_head(source_map, collector, model)
     if model is None:
         return []
     _warn_of_secrets(source_map, collector)
@@ -245,12 +232,10 @@ def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list
         return []
 
 
-def _check_head(source_map: SourceMap, collector: ErrorCollector, likely: str, model: type[Any] | None) -> None:
-    """Report a missing or unknown apiVersion and kind; `likely` is the kind that the fields suggest."""
+def _check_head(source_map: SourceMap, collector: ErrorCollector, model: type[Any] | None) -> None:
+    """Report a missing or unknown apiVersion and kind."""
     root = source_map.root
     kinds = f"available: {', '.join(KINDS)}"
-    if likely:
-        kinds += f"; the fields suggest kind: {likely}"
     for name, hint in {"apiVersion": "write apiVersion: routing/v1", "kind": kinds}.items():
         misspelt = next((key for key in root if key != name and key.casefold() == name.casefold()), "")
         if name in root or (misspelt and model):  # a known kind reports its unknown fields itself
@@ -262,10 +247,12 @@ def _check_head(source_map: SourceMap, collector: ErrorCollector, likely: str, m
         else:
             collector.report("CXR103", source_map.start, f"missing field {quote_name(name)}", hint)
     if model is None and "kind" in root:
-        kind, message, hint = root["kind"], f'"kind" must be one of {", ".join(KINDS)}', ""
+        kind = root["kind"]
+        message = f'"kind" must be one of {", ".join(KINDS)}'
+        hint = ""
         if isinstance(kind, str):
-            hint = collector.suggest(kind, KINDS) or (f"write kind: {likely}" if likely else "")
-            message = f"{message}, not {quote_name(kind)}"
+            message += f", not {quote_name(kind)}"
+            hint = collector.suggest(kind, KINDS)
         collector.report("CXR101", source_map.index(("kind",)), message, hint)
 
 
@@ -298,7 +285,7 @@ def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector)
 def _report_problems(problems: Iterable[checks.DocumentProblem], collector: ErrorCollector) -> None:
     for problem in problems:
         if problem.missing and _is_misspelt(problem, collector):
-            continue
+            continue  # the unknown field is the error
         hint = collector.suggest(problem.unknown_name, sorted(problem.candidates)) if problem.unknown_name else ""
         index = problem.source_map.index(problem.path)
         if problem.code == "CXR113" and not hint:
@@ -309,18 +296,9 @@ def _report_problems(problems: Iterable[checks.DocumentProblem], collector: Erro
 
 
 def _is_misspelt(problem: checks.DocumentProblem, collector: ErrorCollector) -> bool:
-    """Return whether an unknown field is probably the missing one: then that is the error."""
-    model, fields = KINDS[str(problem.source_map.root["kind"])], problem.source_map.value(problem.path)
-    if not isinstance(fields, Map):
-        return False
+    model = KINDS[str(problem.source_map.root["kind"])]
     known = field_names(model, problem.path)
-    unknown = [name for name in fields if name not in known]
-    return any(
-        collector.suggest(name, problem.missing)
-        or translated_entry(model, problem.path, name, fields[name])
-        or (fields[name] is None and entry_of_text(model, problem.path, name))
-        for name in unknown
-    )
+    return is_misspelt(problem.source_map.value(problem.path), known, problem.missing, collector)
 
 
 def _by_name(documents: Iterable[LoadedDocument[T]]) -> dict[str, LoadedDocument[T]]:

@@ -1,6 +1,6 @@
 """The models and types of a document's fields, by their paths in manifests."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any, get_args
 
@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from reconciler.manifest.source_map import PathStep
+from reconciler.manifest.yaml_writer import format_pair
 
 
 def models_at(kind: type[BaseModel], path: Sequence[PathStep]) -> list[type[BaseModel]]:
@@ -25,16 +26,15 @@ def field_names(kind: type[BaseModel], path: Sequence[PathStep]) -> tuple[str, .
     return tuple(dict.fromkeys(field.alias or "" for field in fields))
 
 
-def all_field_names(kinds: Iterable[type[BaseModel]]) -> frozenset[str]:
-    """Return the names of the fields of models, and of those inside them."""
-    waiting = [*kinds]
-    models: set[type[BaseModel]] = set()
-    while waiting:
-        model = waiting.pop()
-        if model not in models:
-            models.add(model)
-            waiting.extend(inner for field in model.model_fields.values() for inner in _models(field.annotation))
-    return frozenset(field.alias or "" for model in models for field in model.model_fields.values())
+def example_of(kind: type[BaseModel], path: Sequence[PathStep]) -> str:
+    """Return the field at a path with an example, or the nearest one above it; "" without one."""
+    steps = [*path]
+    while steps:
+        name = steps.pop()
+        for field in _fields(models_at(kind, steps), name):
+            if field.examples:
+                return format_pair(str(name), field.examples[0])
+    return ""
 
 
 def is_date(kind: type[BaseModel], path: Sequence[PathStep]) -> bool:

@@ -29,15 +29,6 @@ _ENDINGS: Final = (
     "bearer",
 )
 _IDENTIFIERS: Final = ("clientid", "accesskeyid", "keyid", "username", "userid")
-_VARIABLE_SETTINGS: Final = {
-    "clientid": "clientIdEnv",
-    "clientsecret": "clientSecretEnv",
-    "accesskeyid": "accessKeyIdEnv",
-    "keyid": "accessKeyIdEnv",
-    "accesskeysecret": "accessKeySecretEnv",
-    "secretkey": "accessKeySecretEnv",
-    "accesskey": "accessKeySecretEnv",
-}
 _LIKELY: Final = re.compile("secret|pass|pwd|token|key|bearer|client|user", re.IGNORECASE)
 _FLOW_END: Final = re.compile("[,}]")
 _SIGILS: Final = ("&", "*", "!", "@", "%")
@@ -58,15 +49,9 @@ def is_credential_name(name: str) -> bool:
     return is_secret_name(name) or _folded(name) in _IDENTIFIERS
 
 
-def variable_setting(name: str) -> str:
-    """Return the field of `credentials` that names the variable for a secret; the client's secret by default."""
-    return _VARIABLE_SETTINGS.get(_folded(name), "clientSecretEnv")
-
-
 def credential_hint(name: str) -> str:
     """Return what to do with a credential in a manifest."""
-    setting = variable_setting(name)
-    place = f"put it into an environment variable, whose name is in credentials.{setting}"
+    place = "put it into an environment variable, whose name is in `credentials`"
     if not is_secret_name(name):
         return f"remove it from the file, and {place}"
     return f"treat it as leaked: replace it with a new one, remove it from the file, and {place}"

@@ -105,12 +105,18 @@ class SourceText:
         message = remove_secrets(message, secrets)
         hint = remove_secrets(hint, secrets)
         line = source.line - self.first_line
-        if any(secret.first_line <= line <= secret.last_line for secret in secrets):
-            return Finding(code=code, severity="error", message=message, source=source, hint=hint)
-        excerpt = self._excerpt(index, source.column)
+        is_secret = any(secret.first_line <= line <= secret.last_line for secret in secrets)
+        excerpt = "" if is_secret else self._excerpt(index, source.column)
         token = _TOKEN.match(excerpt, source.column - 1)
-        finding = Finding(code=code, severity="error", message=message, source=source, hint=hint)
-        return replace(finding, excerpt=excerpt, span=len(token[0]) if token else 1)
+        return Finding(
+            code=code,
+            severity="error",
+            message=message,
+            source=source,
+            hint=hint,
+            excerpt=excerpt,
+            span=len(token[0]) if token else 1,
+        )
 
 
 @dataclass(kw_only=True)

@@ -51,12 +51,16 @@ class SyntaxNode:
     keys: "list[SyntaxNode]" = field(default_factory=list)
     values: "list[SyntaxNode]" = field(default_factory=list)
     is_mapping: bool = False
-    is_complete: bool = True  # whether the parser reached its end
 
     @property
     def is_scalar(self) -> bool:
         """Return whether this is a text, number, boolean or null."""
         return self.text is not None
+
+    @property
+    def is_flow(self) -> bool:
+        """Return whether this is a list or mapping in brackets."""
+        return self.style == "flow"
 
     def entries(self) -> "Iterator[tuple[SyntaxNode, SyntaxNode]]":
         """Yield each key with its value; the last key of a broken text may have none."""
@@ -206,7 +210,7 @@ class _TreeReader:
         if kind in (MappingStartEvent, SequenceStartEvent):
             style = "flow" if event.flow_style else "block"
             is_mapping = kind is MappingStartEvent
-            return SyntaxNode(start=start, end=end, style=style, is_mapping=is_mapping, is_complete=False)
+            return SyntaxNode(start=start, end=end, style=style, is_mapping=is_mapping)
         return SyntaxNode(start=start, end=end, style="", text="")  # an alias, which manifests refuse
 
     def _fill(self, node: SyntaxNode, event: _Event, depth: int) -> None:
@@ -222,9 +226,8 @@ class _TreeReader:
                 self._read_entry(node, part, depth)
             else:
                 self._read_value(node, part, depth)
-        is_flow = node.style == "flow"
-        node.end = self._index(part.end_mark) if is_flow else max([node.end, *(each.end for each in node.values)])
-        node.is_complete = True
+        if node.is_flow:
+            node.end = self._index(part.end_mark)
 
     def _read_entry(self, node: SyntaxNode, event: _Event, depth: int) -> None:
         key = self._open(event)

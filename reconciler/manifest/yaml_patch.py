@@ -2,17 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from yaml import MappingNode, ScalarNode, compose_all
-from yaml.cyaml import CBaseLoader
-
 from reconciler.manifest import yaml_writer
+from reconciler.manifest.syntax_tree import SyntaxNode, read_syntax
 
 Json = Any
 
@@ -20,51 +17,15 @@ _COMPACT_BRACE: Final = re.compile(r"(?:^|[\s\[,]){[^\s}]")
 _SPACED_BRACE: Final = re.compile(r"(?:^|[\s\[,]){ ")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """A scalar, mapping (`keys` and `values`) or list (`values`)."""
-
-    start: int
-    end: int  # after its last character
-    style: str  # of a scalar its quote, `|`, `>` or ""; of a list or mapping `flow` or `block`
-    keys: "tuple[Node, ...]" = ()
-    values: "tuple[Node, ...]" = ()
-
-    @property
-    def is_flow(self) -> bool:
-        """Return whether this is a list or mapping in brackets."""
-        return self.style == "flow"
-
-
-def find_mapping(text: str, start: int) -> Node:
+def find_mapping(text: str, start: int) -> SyntaxNode:
     """Return the mapping that begins at a character. Raises KeyError; the text is valid."""
-    for document in compose_all(text, CBaseLoader):
-        for mapping in _mappings(document):
-            if mapping.start_mark.index == start:
-                return _node(mapping, text)
+    waiting = [document.root for document in read_syntax(text)]
+    while waiting:
+        node = waiting.pop()
+        if node.is_mapping and node.start == start:
+            return node
+        waiting += node.values
     raise KeyError(start)
-
-
-def _mappings(node: Any) -> Iterator[Any]:  # noqa: ANN401 - PyYAML's nodes
-    if isinstance(node, MappingNode):
-        yield node
-    if not isinstance(node, ScalarNode):
-        for part in node.value:
-            yield from _mappings(part[1] if isinstance(part, tuple) else part)
-
-
-def _node(node: Any, text: str) -> Node:  # noqa: ANN401 - PyYAML's nodes
-    start, end = node.start_mark.index, node.end_mark.index
-    if isinstance(node, ScalarNode):
-        if node.style in ("|", ">"):
-            end = start + len(text[start:end].rstrip())
-        return Node(start=start, end=end, style=node.style or "")
-    pairs = node.value if isinstance(node, MappingNode) else [(None, value) for value in node.value]
-    keys = tuple(_node(key, text) for key, _ in pairs if key is not None)
-    values = tuple(_node(value, text) for _, value in pairs)
-    if values and not node.flow_style:
-        end = values[-1].end  # because a block's own end is the start of the next node
-    return Node(start=start, end=end, style="flow" if node.flow_style else "block", keys=keys, values=values)
 
 
 class CannotPatchError(Exception):
@@ -102,7 +63,7 @@ class _Patcher:
         self.padding = _padding_of(text)
         self.edits: list[TextEdit] = []
 
-    def patch_value(self, node: Node, old: Json, new: Json, style: str) -> None:
+    def patch_value(self, node: SyntaxNode, old: Json, new: Json, style: str) -> None:
         """Replace the differences in a value; `style` is "in flow" inside brackets, otherwise "in block"."""
         inside = "in flow" if node.is_flow else style
         if json.dumps(old) == json.dumps(new):  # because 1 equals True
@@ -118,7 +79,7 @@ class _Patcher:
     def _add_edit(self, start: int, end: int, text: str) -> None:
         self.edits.append(TextEdit(start, end, text))
 
-    def _patch_mapping(self, node: Node, old: dict[str, Json], new: dict[str, Json], style: str) -> None:
+    def _patch_mapping(self, node: SyntaxNode, old: dict[str, Json], new: dict[str, Json], style: str) -> None:
         names, new_names = list(old), _pair_names(old, new)
         for at, name in enumerate(names):
             if name in new_names:
@@ -136,7 +97,7 @@ class _Patcher:
             else:
                 self._insert_entry(node, before, name, value)
 
-    def _patch_entry(self, node: Node, at: int, old: tuple[str, Json], new: tuple[str, Json], style: str) -> None:
+    def _patch_entry(self, node: SyntaxNode, at: int, old: tuple[str, Json], new: tuple[str, Json], style: str) -> None:
         """Replace an entry's name and value; a list that replaces a text may need further lines."""
         key, value = node.keys[at], node.values[at]
         if old[0] != new[0]:
@@ -154,7 +115,7 @@ class _Patcher:
         else:
             self.patch_value(value, old[1], new[1], style)
 
-    def _remove_parts(self, node: Node, first: int, last: int) -> None:
+    def _remove_parts(self, node: SyntaxNode, first: int, last: int) -> None:
         """Remove entries or items: with their lines in a block, with their commas in brackets."""
         heads, values = node.keys or node.values, node.values
         if node.is_flow:
@@ -180,7 +141,7 @@ class _Patcher:
         line = self.text[start : self.end_of_line(start)]
         return line.lstrip().startswith("#") and line.index("#") <= self.column(dash)
 
-    def _insert_entry(self, node: Node, before: int, name: str, value: Json) -> None:
+    def _insert_entry(self, node: SyntaxNode, before: int, name: str, value: Json) -> None:
         """Insert an entry after another; with -1, as the first."""
         at = node.keys[0].start if before < 0 else node.values[before].end
         if node.is_flow:
@@ -191,7 +152,7 @@ class _Patcher:
             column = self.column(node.keys[0].start)
             insert(at, yaml_writer.format_entry(name, value, column, self.padding))
 
-    def _patch_list(self, node: Node, old: list[Json], new: list[Json], style: str) -> None:
+    def _patch_list(self, node: SyntaxNode, old: list[Json], new: list[Json], style: str) -> None:
         """Replace items, and remove and insert those without a counterpart."""
         matcher = SequenceMatcher(None, list(map(json.dumps, old)), list(map(json.dumps, new)), autojunk=False)
         for kind, first, last, new_first, new_last in matcher.get_opcodes():
@@ -205,7 +166,7 @@ class _Patcher:
             for item in new[new_first + common : new_last]:
                 self._insert_item(node, first + common, item)
 
-    def _insert_item(self, node: Node, at: int, item: Json) -> None:
+    def _insert_item(self, node: SyntaxNode, at: int, item: Json) -> None:
         """Insert an item before the item at a position, or after the last."""
         behind = at == len(node.values)
         if node.is_flow:
@@ -249,7 +210,7 @@ class _Patcher:
         first, last = self.line_start(start), self.text.find("\n", end)
         return (first, last + 1) if last >= 0 else (max(self.text.rfind("\n", 0, first), 0), len(self.text))
 
-    def find_dash(self, item: Node) -> int:
+    def find_dash(self, item: SyntaxNode) -> int:
         at = self.text.rfind("-", 0, item.start)
         if at < 0 or self.text[at + 1 : item.start].strip():
             raise CannotPatchError("there is a comment between a dash and its item")
@@ -263,7 +224,7 @@ class _Patcher:
         end = parts[last][0] if until_next else parts[last - 1][1]
         self._add_edit(parts[begin][0 if begin == first else 1], end, "")
 
-    def _format_like(self, node: Node, value: Json, style: str) -> str:
+    def _format_like(self, node: SyntaxNode, value: Json, style: str) -> str:
         """Return a value on one line, a text in the quotes of the previous value."""
         if isinstance(value, str) and node.style in ("'", '"'):
             written = self.text[node.start : node.end]

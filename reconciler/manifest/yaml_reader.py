@@ -49,7 +49,6 @@ _CONFLICT_MARKER: Final = re.compile(r"^(?:<{7}|\|{7}|>{7})(?: .*)?\r?$|^={7}\r?
 
 _Event = Any  # an event of the C parser, which has no types for type checkers
 _Value = Any
-_SyntaxError = tuple[int, str, str]  # the position of a syntax error, the problem, and the correction
 
 
 class StopReadingError(Exception):
@@ -137,7 +136,6 @@ class _EventReader:
         self._next: Callable[[], _Event] = CParser(text).get_event
         self._collector = collector
         self._remaining_entries = MAX_ENTRIES
-        self._joined: list[Document] = []  # the documents of the present one that begin without a line ---
         self._in_brackets = False  # whether the present value stands inside of [ ] or { }
 
     def read_documents(self, documents: list[Document]) -> None:
@@ -150,11 +148,9 @@ class _EventReader:
             if len(documents) == MAX_DOCUMENTS:
                 self._refuse_size(event, f"the file holds more than {MAX_DOCUMENTS:,} documents")
             self._count(event)
-            self._joined = []
             value = self._node(event, 0)
             if value is not None or event.start_mark.index in self._collector.refused_indexes:
                 documents.append(Document(value, event.start_mark.index))
-            documents.extend(self._joined)
             self._next()
 
     def _node(self, event: _Event, depth: int) -> _Value:
@@ -224,7 +220,7 @@ class _EventReader:
         return items
 
     def _mapping(self, depth: int) -> Map:
-        first = fields = Map()
+        fields = Map()
         fields.marks = {}
         duplicates: list[tuple[str, int, int]] = []  # each with its position, and that of the first
         while type(event := self._next()) is not MappingEndEvent:
@@ -235,7 +231,7 @@ class _EventReader:
             if key is None:
                 continue
             if depth == 1 and _begins_document(key, fields):
-                fields = self._begin_joined_document(event)
+                self._refuse_joined_document(event, key)
             if key in fields:
                 duplicates.append((key, event.start_mark.index, fields.key_index(key)))
             else:
@@ -247,17 +243,12 @@ class _EventReader:
             line = 0 if self._collector.is_full else self._collector.text.source(first_index).line
             message = f"duplicate key '{sanitize(key, MAX_NAME_LENGTH)}', first on line {line}"
             self._collector.report_unreadable("CXR011", index, message)
-        return first
-
-    def _begin_joined_document(self, event: _Event) -> Map:
-        """Report a document that begins without `---`, and return its fields, none yet."""
-        message = "a second document begins here, without a line --- before it"
-        if len(self._joined) < MAX_DOCUMENTS:
-            self._refuse(event, "CXR011", message, f"write --- on a line of its own, before {event.value}:")
-        fields = Map()
-        fields.marks = {}
-        self._joined.append(Document(fields, event.start_mark.index))
         return fields
+
+    def _refuse_joined_document(self, event: _Event, key: str) -> NoReturn:
+        message = "a second document begins here, without a line --- before it"
+        hint = f"write --- on a line of its own, before {key}:"
+        stop_reading(self._collector, "CXR011", event.start_mark.index, message, hint)
 
     def _key(self, event: _Event, depth: int) -> str | None:
         """Return a mapping's key; None if it is refused: its value is read and dropped."""
@@ -299,105 +290,99 @@ def _begins_document(key: str, fields: Map) -> bool:
     return key in fields and key in ("apiVersion", "kind") and bool(fields.keys() - {"apiVersion", "kind", "name"})
 
 
-class _ErrorContext(NamedTuple):
-    """The position of the parser's stop, and the start of the construct. Columns count from 1."""
+class _SyntaxProblem(NamedTuple):
+    """What is wrong where the parser stopped, or `at_start` of the construct, and what to write."""
 
-    text: str
-    position: int
-    start: int
-    start_line: int
-    start_column: int
-    context: str
-
-    @property
-    def character(self) -> str:
-        return quote_name(self.text[self.position]) if self.position < len(self.text) else "the end of the file"
-
-    def error(self, message: str, hint: str = "", at: int | None = None) -> _SyntaxError:
-        return self.position if at is None else at, message, hint
+    message: str
+    hint: str
+    at_start: bool = False
 
 
-def _describe_yaml_error(error: MarkedYAMLError, text: str) -> _SyntaxError:
-    """Return the message of a merge conflict, or of a parser error; of a rare one, the parser's message."""
-    if marker := _CONFLICT_MARKER.search(text):
-        hint = "keep one side, and delete the lines that begin with <<<<<<<, ======= and >>>>>>>"
-        return marker.start(), "an unresolved merge conflict", hint
-    mark: Any = error.problem_mark
-    began: Any = error.context_mark or mark
-    problem, context = error.problem or "", error.context or ""
-    index, start = min(mark.index, len(text)), min(began.index, len(text))
-    spot = _ErrorContext(text, index, start, began.line + 1, began.column + 1, context)
-    for opening, describe in _DESCRIPTIONS.items():
-        if problem.startswith(opening):
-            return describe(spot)
-    where = f", {context}" if context else ""
-    if where and began.line != mark.line:
-        where += f" that began on line {spot.start_line}"
-    return spot.error(f"not YAML: {problem}{where}")
-
-
-def _not_an_item(spot: _ErrorContext) -> _SyntaxError:
-    message = f"wrong indentation: this line is not part of the list that began on line {spot.start_line}"
-    column = spot.start_column
-    hint = f"an item begins with - in column {column}, and its other fields in column {column + 2}"
-    if spot.character == '"-"':
-        hint = f"begin its - in column {column}, below the - of the other items"
-    return spot.error(message, hint)
-
-
-def _not_a_key(spot: _ErrorContext) -> _SyntaxError:
-    message = f"wrong indentation: this line is not part of the mapping that began on line {spot.start_line}"
-    hint = f"begin it in column {spot.start_column}, or below the fields of its mapping"
-    return spot.error(message, "begin its - below the - of the other items" if spot.character == '"-"' else hint)
-
-
-def _second_colon(spot: _ErrorContext) -> _SyntaxError:
-    if re.search(r":\s", spot.text[spot.text.rfind("\n", 0, spot.position) + 1 : spot.position]):
-        return spot.error('a text that contains ": " is not in quotes', "put it in quotes")
-    message = "wrong indentation: this line is deeper than the line above, which already has a value"
-    return spot.error(message, "begin it below its field or item")
-
-
-def _bad_start(spot: _ErrorContext) -> _SyntaxError:
-    if spot.character == quote_name("\t"):
-        return spot.error("a tab cannot indent a line", "indent with spaces")
-    return spot.error(f"a text cannot begin with {spot.character}", "put the text in quotes")
-
-
-def _early_end(spot: _ErrorContext) -> _SyntaxError:
-    if "quoted" not in spot.context:
-        return spot.error("the file ends too early")
-    return spot.error("this quote is never closed", "close it where the text ends", spot.start)
-
-
-def _not_closed(spot: _ErrorContext) -> _SyntaxError:
-    bracket, closing = ("[", "]") if "sequence" in spot.context else ("{", "}")
-    message = f"the {bracket} of line {spot.start_line} is not closed before {spot.character}, or a comma is missing"
-    return spot.error(message, f"separate the values in brackets with commas, and close them with {closing}")
-
-
-_DESCRIPTIONS: Final[dict[str, Callable[[_ErrorContext], _SyntaxError]]] = {
-    "did not find expected '-' indicator": _not_an_item,
-    "did not find expected key": _not_a_key,
-    "mapping values are not allowed": _second_colon,
-    "could not find expected ':'": lambda spot: spot.error(
-        'this line has no ": " after its name', "write a field as name: value", spot.start
+_SECOND_COLON: Final = "a second colon"
+_TAB: Final = "a tab"
+_PROBLEMS: Final[dict[str, _SyntaxProblem]] = {
+    "did not find expected '-' indicator": _SyntaxProblem(
+        "wrong indentation: this line is not part of the list that began on line {line}",
+        "begin its - in column {column}, and its other fields in column {inner}",
     ),
-    "block sequence entries are not allowed": lambda spot: spot.error(
+    "did not find expected key": _SyntaxProblem(
+        "wrong indentation: this line is not part of the mapping that began on line {line}",
+        "begin it in column {column}; an item begins below the - of the other items",
+    ),
+    _SECOND_COLON: _SyntaxProblem('a text that contains ": " is not in quotes', "put it in quotes"),
+    "mapping values are not allowed": _SyntaxProblem(
+        "wrong indentation: this line is deeper than the line above, which already has a value",
+        "begin it below its field or item",
+    ),
+    "could not find expected ':'": _SyntaxProblem(
+        'this line has no ": " after its name',
+        "write a field as name: value",
+        at_start=True,
+    ),
+    "block sequence entries are not allowed": _SyntaxProblem(
         "a list item cannot begin in the line of the field's name",
         "begin it on a new line, or write the list in brackets: [a, b]",
     ),
-    "found character that cannot start": _bad_start,
-    "did not find expected alphabetic": lambda spot: spot.error(
-        f"a text cannot begin with {quote_name(spot.text[spot.start])}", "put the text in quotes", spot.start
+    _TAB: _SyntaxProblem("a tab cannot indent a line", "indent with spaces"),
+    "found character that cannot start": _SyntaxProblem(
+        "a text cannot begin with {character}",
+        "put the text in quotes",
     ),
-    "found unexpected end of stream": _early_end,
-    "did not find expected ',' or": _not_closed,
-    "did not find expected node content": lambda spot: spot.error(
-        f"a value is missing before {spot.character}: a bracket is not closed, or there is one too many",
+    "did not find expected alphabetic": _SyntaxProblem(
+        'a text cannot begin with "{opening}"',
+        "put the text in quotes",
+        at_start=True,
+    ),
+    "found unexpected end of stream": _SyntaxProblem(
+        "this quote is never closed",
+        "close it where the text ends",
+        at_start=True,
+    ),
+    "did not find expected ',' or": _SyntaxProblem(
+        "the {opening} of line {line} is not closed before {character}, or a comma is missing",
+        "separate the values in brackets with commas, and close the bracket",
+    ),
+    "did not find expected node content": _SyntaxProblem(
+        "a value is missing before {character}: a bracket is not closed, or there is one too many",
         "put a text with brackets in quotes",
     ),
-    "found unknown escape": lambda spot: spot.error(
-        "an escape in this text is unknown", "write \\\\ for a backslash, or use single quotes"
+    "found unknown escape": _SyntaxProblem(
+        "an escape in this text is unknown",
+        "write \\\\ for a backslash, or use single quotes",
     ),
 }  # the keys are the starts of the parser's messages
+
+
+def _describe_yaml_error(error: MarkedYAMLError, text: str) -> tuple[int, str, str]:
+    """Return the position, message and hint of a merge conflict, or of a parser's error."""
+    if marker := _CONFLICT_MARKER.search(text):
+        hint = "keep one side, and delete the lines that begin with <<<<<<<, ======= and >>>>>>>"
+        return marker.start(), "an unresolved merge conflict", hint
+    stop: Any = error.problem_mark
+    began: Any = error.context_mark or stop
+    index = min(stop.index, len(text))
+    start = min(began.index, len(text))
+    character = text[index : index + 1]
+    key = _problem_key(error.problem or "", character, text[:index])
+    if not key:
+        where = f", {error.context}" if error.context else ""
+        return index, f"not YAML: {error.problem}{where}", ""
+    fields = {
+        "line": began.line + 1,
+        "column": began.column + 1,
+        "inner": began.column + 3,
+        "character": quote_name(character) if character else "the end of the file",
+        "opening": text[start : start + 1],
+    }
+    problem = _PROBLEMS[key]
+    position = start if problem.at_start else index
+    return position, problem.message.format(**fields), problem.hint.format(**fields)
+
+
+def _problem_key(problem: str, character: str, before: str) -> str:
+    """Return the key of a parser's message; "" of a rare one."""
+    key = next(filter(problem.startswith, _PROBLEMS), "")
+    line = before.rpartition("\n")[2]
+    if key.startswith("mapping values") and re.search(r":\s", line):
+        return _SECOND_COLON
+    return _TAB if key.startswith("found character") and character == "\t" else key

@@ -92,7 +92,9 @@ def open_folder(folder: Path, **texts: str) -> tuple[FolderSession, Path]:
     directory.mkdir(exist_ok=True)
     for name, text in {**FILES, **texts}.items():
         (directory / name).write_text(text, encoding="utf-8")
-    return FolderSession(directory, None, "manifests"), directory
+    session = FolderSession(directory, None, "manifests")
+    session.read({})
+    return session, directory
 
 
 def offset_of(text: str, marked: str) -> int:
@@ -105,9 +107,9 @@ def offset_of(text: str, marked: str) -> int:
 def excerpts(session: FolderSession, directory: Path, name: str, marked: str) -> list[tuple[str, int, str]]:
     """Return the file, the line and the text of each mention of the name at `|`."""
     path = (directory / name).as_posix()
-    mention = session.mention({}, path, offset_of(FILES[name], marked))
+    mention = session.mention(path, offset_of(FILES[name], marked))
     places = []
-    for each in session.mentions({}, mention) if mention else ():
+    for each in session.mentions(mention) if mention else ():
         file = Path(each.file).name
         text = FILES[file]
         line = text.count("\n", 0, each.node.start) + 1
@@ -168,7 +170,8 @@ def test_completion_offers_what_can_stand_there(
         text = before + behind
         session, directory = open_folder(tmp_path, **{"new.yaml": text})
         path = (directory / "new.yaml").as_posix()
-        completion = session.complete({path: text}, path, len(before))
+        session.read({path: text})
+        completion = session.complete(path, len(before))
         texts = [choice.text for choice in completion.choices] if completion else []
         assert [] == [each for each in offered if each not in texts], texts
         assert [] == [each for each in others if each in texts], texts
@@ -195,7 +198,8 @@ def test_completion_knows_every_kind(tmp_path: Path, text: str, offered: list[st
     before = text.partition("|")[0]
     session, directory = open_folder(tmp_path)
     path = (directory / "new.yaml").as_posix()
-    completion = session.complete({path: before}, path, len(before))
+    session.read({path: before})
+    completion = session.complete(path, len(before))
     texts = [choice.text for choice in completion.choices] if completion else []
     assert [] == [each for each in offered if each not in texts], texts
 
@@ -207,7 +211,7 @@ def test_an_accepted_completion_gives_valid_yaml(tmp_path: Path) -> None:
         text = head + before + behind
         session, directory = open_folder(tmp_path, **{"new.yaml": text})
         path = (directory / "new.yaml").as_posix()
-        completion = session.complete({}, path, len(head + before))
+        completion = session.complete(path, len(head + before))
         assert completion
         for choice in completion.choices:
             (directory / "new.yaml").write_text(
@@ -281,12 +285,13 @@ def test_a_rename_changes_the_alias_alone(tmp_path: Path, seed: int) -> None:
     for name, text in texts.items():
         (directory / name).write_text(text, encoding="utf-8")
     session = FolderSession(directory, None, "manifests")
+    session.read({})
     alias = random.choice(["cards", "fraud desk", "no", "a:b", "42", "café"])
     new = random.choice(["clients", "true", "new: name", "it's", "x # y", "𝒳 7", "[a]", "cards and more"])
     path = (directory / "queues.yaml").as_posix()
     before = load_manifests(directory)
     offset = texts["queues.yaml"].index(f'"{alias}"') + 1
-    edits, refusal = session.rename({}, path, offset, new)
+    edits, refusal = session.rename(path, offset, new)
     assert "" == refusal
     for file, changes in edits.items():
         name = Path(file).name
@@ -312,7 +317,7 @@ def test_a_rename_that_would_change_more_is_refused(tmp_path: Path, new: str, re
     rules = RULES + "  - {intent: other, queue: Desk 9}\n"
     session, directory = open_folder(tmp_path, **{"rules.yaml": rules})
     path = (directory / "queues.yaml").as_posix()
-    edits, refusal = session.rename({}, path, offset_of(QUEUES, "  car|ds: Card"), new)
+    edits, refusal = session.rename(path, offset_of(QUEUES, "  car|ds: Card"), new)
     assert {} == edits
     assert reason in refusal
 
@@ -322,7 +327,7 @@ def test_a_variable_that_is_also_another_text_is_refused(tmp_path: Path) -> None
     rules = RULES.replace("description: cards", 'description: "to ${overflow}"')
     session, directory = open_folder(tmp_path, **{"rules.yaml": rules})
     path = (directory / "queues.yaml").as_posix()
-    edits, refusal = session.rename({}, path, offset_of(QUEUES, "  car|ds: Card"), "clients")
+    edits, refusal = session.rename(path, offset_of(QUEUES, "  car|ds: Card"), "clients")
     assert {} == edits
     assert "rename it by hand" in refusal
 
@@ -363,15 +368,13 @@ def test_an_editor_renames_lists_and_outlines(tmp_path: Path) -> None:
             names,
         )
 
-    symbols = lsp.DocumentSymbolClientCapabilities(hierarchical_document_symbol_support=True)
-    capabilities = lsp.ClientCapabilities(text_document=lsp.TextDocumentClientCapabilities(document_symbol=symbols))
-    edit_in(tmp_path, session, capabilities=capabilities)
+    edit_in(tmp_path, session)
 
 
 def test_the_outline_names_tests_and_promises(tmp_path: Path) -> None:
     """Each document with its items, also of a text that is not valid."""
     session, directory = open_folder(tmp_path, **{"tests.yaml": f"{TESTS}  - {{name: [\n"})
-    outline = session.outline({}, (directory / "tests.yaml").as_posix())
+    outline = session.outline((directory / "tests.yaml").as_posix())
     shown = [(each.name, [child.name for child in each.children]) for each in outline]
     assert ("RouteTests cards", ["lost_card -> fraud", "new card -> cards"]) == shown[0]
     assert ("Promises safety", ["cards", "fraud"]) == (shown[1][0], shown[1][1][:2])

@@ -110,20 +110,6 @@ def test_a_hidden_file_is_not_a_manifest(tmp_path: Path) -> None:
     edit_in(tmp_path, session)
 
 
-def test_an_editor_without_trees_gets_a_list_of_symbols(tmp_path: Path) -> None:
-    """Each rule names its document as its container."""
-    write(tmp_path, "prod.yaml", ENVIRONMENT.format(owner="acme"))
-
-    async def session(editor: Editor) -> None:
-        editor.open("cards.yaml", RULES)
-        document = lsp.TextDocumentIdentifier(editor.uri("cards.yaml"))
-        symbols = await editor.client.text_document_document_symbol_async(lsp.DocumentSymbolParams(document))
-        names = [(each.name, each.container_name) for each in symbols or () if isinstance(each, lsp.SymbolInformation)]
-        assert [("RuleSet cards", None), ("cards/a", "RuleSet cards")] == names
-
-    edit_in(tmp_path, session)
-
-
 def test_a_finding_without_a_place_is_in_a_real_file(tmp_path: Path) -> None:
     """The unknown name after -e is shown in a manifest, never at a folder."""
     write(tmp_path, "prod.yaml", ENVIRONMENT.format(owner="acme"))

@@ -58,16 +58,14 @@ def test_two_rules_with_one_address_are_an_error_at_the_second(room: Path) -> No
     """The first is not replaced silently; the message contains its position."""
     twice = ("{key: lost, intent: lost, queue: Cards}", "{key: lost, intent: stolen, queue: Fraud}")
     message = "rule cards/lost is defined twice in prod, first at manifests/rules.yaml:5"
-    assert [("CXR109", 6, message, "give one of them another `key`, such as key: lost-2")] == errors(room, *twice)
+    assert [("CXR109", 6, message, "give one of them another `key`")] == errors(room, *twice)
 
 
 def test_two_rules_with_one_name_are_an_error_at_the_second(room: Path) -> None:
     """Users of the tenant identify a rule by its name."""
     twice = ("{intent: lost, name: Cards, queue: Cards}", "{intent: stolen, name: Cards, queue: Fraud}")
     message = "rule name 'Cards' is already used by cards/lost at manifests/rules.yaml:5"
-    assert [("CXR110", 6, message, "give one of them a `name`, such as name: Cards (cards/stolen)")] == errors(
-        room, *twice
-    )
+    assert [("CXR110", 6, message, "give one of them another `name`")] == errors(room, *twice)
 
 
 def test_two_rules_of_one_intent_need_a_key_alone(room: Path) -> None:
@@ -89,15 +87,6 @@ def test_two_rules_of_one_intent_need_a_key_alone(room: Path) -> None:
         "cards/both": "Cognigy Intent Route: both",
         "cards/named": "Mine",
     }
-
-
-def test_the_advice_for_two_rules_of_one_intent_is_valid(room: Path) -> None:
-    """The suggested key is free, also where the next one is taken."""
-    rules = [CARDS, "{key: lost-2, intent: b, queue: Cards}", CARDS]
-    ((_, line, _, hint),) = errors(room, *rules)
-    assert (7, "give one of them another `key`, such as key: lost-3") == (line, hint)
-    rules[2] = f"{{{hint.rpartition('such as ')[2]}, {CARDS[1:]}"
-    assert 3 == len(desired_in(room, "prod", *rules).rules)
 
 
 def test_one_address_in_two_environments_is_not_a_duplicate(room: Path) -> None:

@@ -214,7 +214,7 @@ LIST = "a: 1\nrules:\n  - intent: x\n    queue: y\n"
             "a: {b: c\nd: e\n",
             (2, 2),
             'the { of line 1 is not closed before ":", or a comma is missing',
-            "close them with }",
+            "close the bracket",
         ),
         ("a: }\n", (1, 4), 'a value is missing before "}"', "brackets in quotes"),
         ('a: "\\q"\n', (1, 5), "an escape in this text is unknown", "for a backslash"),

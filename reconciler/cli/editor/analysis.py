@@ -1,6 +1,5 @@
 """Manifests in an editor: the findings of `validate`, and who reaches a rule."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -13,7 +12,6 @@ from reconciler.checks.route_tests import Checked
 from reconciler.cli.validation import check_environments, sort_findings, validate
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.errors import CxrouteError, ManifestError
-from reconciler.manifest.kinds.ruleset import RuleEntry
 from reconciler.manifest.load import Manifests, load_contents
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source, Target
@@ -26,11 +24,7 @@ from reconciler.render.limits import MAX_SHOWN
 from reconciler.text.escape import pluralize
 from reconciler.text.phrases import Labels
 
-RuleKey = tuple[str, str]
-"""A rule's `key`, or without one its only intent: the field, and its text."""
-
 _REACHED: Final = "\0reached"  # a queue that no tenant has
-_SUGGESTION: Final = re.compile(r'(?:did you mean|put it in quotes:) "([^"\\]+)"')
 _UNDECIDED: Final = "Not known for all conversations: the rules overlap in too many ways."
 
 
@@ -55,17 +49,6 @@ class Analysis(NamedTuple):
                 if rule.source == source and each.desired:
                     return "\n\n".join(_describe(each.desired, rule, each.queues))
         return ""
-
-    def sources_of(self, ruleset: str, key: RuleKey) -> list[Source]:
-        """Return the position of each rule with this key in RuleSets of this name."""
-        documents = self.manifests.rulesets if self.manifests else ()
-        return [
-            loaded.source_of("rules", index)
-            for loaded in documents
-            if loaded.document.name == ruleset
-            for index, entry in enumerate(loaded.document.rules)
-            if _key_of(entry) == key
-        ]
 
 
 def analyze(contents: Mapping[str, bytes | Finding], only: str | None) -> Analysis:
@@ -95,21 +78,6 @@ def find_reach(entries: Sequence[RoutingEntry], name: str, evaluation: Evaluatio
     edited = EditSet([edited.edit for edited in edits])
     behaviour = compare_behaviour(before, after, evaluation, types=endpoint.types, edited=edited)
     return Impact(behaviour, edits)
-
-
-def suggested_name(finding: Finding) -> str:
-    """Return the name or the text in quotes that a finding suggests; "" without one."""
-    suggestion = _SUGGESTION.search(finding.hint)
-    return suggestion[1] if suggestion else ""
-
-
-def _key_of(entry: RuleEntry) -> RuleKey | None:
-    if entry.key is not None:
-        return "key", entry.key
-    if entry.intent is not None:
-        return "intent", entry.intent
-    intents = entry.intents or ()
-    return ("intent", intents[0]) if isinstance(intents, tuple) and len(intents) == 1 else None
 
 
 def _describe(desired: DesiredState, rule: DesiredRule, queues: Mapping[str, str]) -> Iterator[str]:

@@ -1,6 +1,5 @@
 """What can be written at a character of a manifest: fields, values of fields, and names."""
 
-import json
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Final, Literal, NamedTuple
@@ -17,16 +16,6 @@ Schema = dict[str, Any]
 
 _FIRST_FIELDS: Final = ("apiVersion", "kind", "name")
 _ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf")
-_WORDS: Final[dict[Role, str]] = {
-    "queue": "queue",
-    "intent": "intent",
-    "attribute": "attribute",
-    "value": "value",
-    "rule": "rule",
-    "environment": "Environment",
-    "profile": "Profile",
-    "finding": "finding",
-}
 
 
 class Choice(NamedTuple):
@@ -80,7 +69,7 @@ def _fields(cursor: Cursor, names: Names) -> Iterator[Choice]:
                 yield Choice(name, f"{name}: ", "field", help=field.get("description", ""))
     for name, role in _names(kind, place, names):
         if name not in present:
-            yield Choice(name, f"{format_scalar(name)}: ", "name", _WORDS[role])
+            yield Choice(name, f"{format_scalar(name)}: ", "name", role)
 
 
 def _values(cursor: Cursor, names: Names) -> Iterator[Choice]:
@@ -97,11 +86,13 @@ def _values(cursor: Cursor, names: Names) -> Iterator[Choice]:
         nodes = names.values_of(role[1])
         yield from (Choice(each.text or "", _format_value(each), "name", "value") for each in nodes)
         return
-    found = {name: Choice(name, format_scalar(name), "name", _WORDS[role]) for name, role in _names(kind, place, names)}
-    yield from found.values()
+    found = list(_names(kind, place, names))
+    for name, meaning in found:
+        yield Choice(name, format_scalar(name), "name", meaning)
     if not found:
-        values = dict.fromkeys(json.dumps(each) for each in _constants(_schemas(kind, place.path)))
-        yield from (Choice(_label(value), _literal(value), "value") for value in values)
+        for value in _constants(_schemas(kind, place.path)):
+            text = format_scalar(value)
+            yield Choice(value if isinstance(value, str) else text, text, "value")
 
 
 def _format_value(node: SyntaxNode) -> str:
@@ -131,15 +122,6 @@ def _constants(schemas: Iterable[Schema]) -> Iterator[object]:
         yield from schema.get("enum", ())
         if schema.get("type") == "boolean":
             yield from (True, False)
-
-
-def _label(value: str) -> str:
-    parsed = json.loads(value)
-    return parsed if isinstance(parsed, str) else value
-
-
-def _literal(value: str) -> str:
-    return format_scalar(json.loads(value))
 
 
 @cache

@@ -37,7 +37,6 @@ class Manifest(NamedTuple):
     """A manifest of the editor, with its present text."""
 
     session: "FolderSession"
-    buffers: Mapping[str, str]
     path: str
     text: PositionedText
 
@@ -47,7 +46,7 @@ class Manifest(NamedTuple):
 
     def mention_at(self, position: lsp.Position) -> "Mention | None":
         """Return the name at a position."""
-        return self.session.mention(self.buffers, self.path, self.offset(position))
+        return self.session.mention(self.path, self.offset(position))
 
 
 class _Server(Protocol):
@@ -61,10 +60,6 @@ class _Server(Protocol):
 
     def workspace_edit(self, manifest: Manifest, edits: "Mapping[str, Sequence[TextEdit]]") -> lsp.WorkspaceEdit:
         """Return edits of several files."""
-
-    @property
-    def has_symbol_trees(self) -> bool:
-        """Whether the editor shows symbols inside of symbols."""
 
 
 Feature = tuple[str, Any, Callable[[Any], Any]]
@@ -93,7 +88,7 @@ def _hover(server: _Server, parameters: lsp.HoverParams) -> lsp.Hover | None:
     if manifest is None:
         return None
     index = manifest.offset(parameters.position)
-    text = manifest.session.hover(manifest.buffers, manifest.path, index)
+    text = manifest.session.hover(manifest.path, index)
     return lsp.Hover(lsp.MarkupContent(lsp.MarkupKind.Markdown, text)) if text else None
 
 
@@ -102,7 +97,7 @@ def _define(server: _Server, parameters: lsp.DefinitionParams) -> lsp.Location |
     mention = manifest.mention_at(parameters.position) if manifest else None
     if manifest is None or mention is None:
         return None
-    mentions = manifest.session.mentions(manifest.buffers, mention)
+    mentions = manifest.session.mentions(mention)
     definitions = [each._replace(node=each.target) for each in mentions if each.is_definition]
     locations = [server.location(manifest, each) for each in definitions]
     return locations[0] if len(locations) == 1 else locations or None
@@ -114,7 +109,7 @@ def _refer(server: _Server, parameters: lsp.ReferenceParams) -> list[lsp.Locatio
     if manifest is None or mention is None:
         return None
     with_definition = parameters.context.include_declaration
-    mentions = manifest.session.mentions(manifest.buffers, mention)
+    mentions = manifest.session.mentions(mention)
     chosen = [each for each in mentions if with_definition or not each.is_definition]
     return [server.location(manifest, each) for each in chosen]
 
@@ -124,7 +119,7 @@ def _complete(server: _Server, parameters: lsp.CompletionParams) -> list[lsp.Com
     if manifest is None:
         return None
     index = manifest.offset(parameters.position)
-    completion = manifest.session.complete(manifest.buffers, manifest.path, index)
+    completion = manifest.session.complete(manifest.path, index)
     if completion is None:
         return None
     place = manifest.text.range(completion.start, completion.end)
@@ -145,7 +140,7 @@ def _complete(server: _Server, parameters: lsp.CompletionParams) -> list[lsp.Com
 def _prepare_rename(server: _Server, parameters: lsp.PrepareRenameParams) -> lsp.PrepareRenamePlaceholder | None:
     manifest = server.manifest(parameters.text_document.uri)
     index = manifest.offset(parameters.position) if manifest else 0
-    alias = manifest.session.alias(manifest.buffers, manifest.path, index) if manifest else None
+    alias = manifest.session.alias(manifest.path, index) if manifest else None
     if manifest is None or alias is None:
         return None
     quote = 1 if alias.node.style in ("'", '"') else 0
@@ -158,32 +153,18 @@ def _rename(server: _Server, parameters: lsp.RenameParams) -> lsp.WorkspaceEdit:
     if manifest is None:
         raise JsonRpcException("This file is not a manifest of the folder.", _REQUEST_FAILED)
     index = manifest.offset(parameters.position)
-    edits, refusal = manifest.session.rename(manifest.buffers, manifest.path, index, parameters.new_name)
+    edits, refusal = manifest.session.rename(manifest.path, index, parameters.new_name)
     if refusal:
         raise JsonRpcException(refusal, _REQUEST_FAILED)
     return server.workspace_edit(manifest, edits)
 
 
-def _outline(
-    server: _Server, parameters: lsp.DocumentSymbolParams
-) -> Sequence[lsp.DocumentSymbol | lsp.SymbolInformation]:
+def _outline(server: _Server, parameters: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol]:
     manifest = server.manifest(parameters.text_document.uri)
     if manifest is None:
         return []
-    uri = parameters.text_document.uri
-    symbols = manifest.session.outline(manifest.buffers, manifest.path)
-    if server.has_symbol_trees:
-        return [_symbol(each, manifest.text) for each in symbols]
-    return [
-        lsp.SymbolInformation(
-            location=lsp.Location(uri, manifest.text.range(each.start, each.end)),
-            name=each.name,
-            kind=_SYMBOLS[each.kind],
-            container_name=document.name if each is not document else None,
-        )
-        for document in symbols
-        for each in (document, *document.children)
-    ]
+    symbols = manifest.session.outline(manifest.path)
+    return [_symbol(each, manifest.text) for each in symbols]
 
 
 def _symbol(symbol: "Symbol", text: PositionedText) -> lsp.DocumentSymbol:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final, Literal, NamedTuple
 
-from reconciler.desired.expand import NOT_IN_SLUGS
+from reconciler.desired.expand import slug_of
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.manifest.kinds.fields import REFERENCE
 from reconciler.manifest.syntax_tree import Place, SyntaxDocument, SyntaxNode, read_syntax
@@ -252,7 +252,7 @@ def address_of(document: SyntaxDocument, rule: SyntaxNode) -> str:
     """Return the address of a rule, `ruleset/key`; "" if its text does not say it."""
     node = key_node(rule)
     text = (node.text or "") if node else ""
-    key = text if node is rule.get("key") else NOT_IN_SLUGS.sub("-", text.lower()).strip("-")
+    key = text if node is rule.get("key") else slug_of(text)
     return f"{document.root.text_of('name')}/{key}" if key and "$" not in text else ""
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -41,6 +42,7 @@ _SEVERITIES: Final = {
 }
 _WATCHERS: Final = "manifests"  # the id of their registration
 _PATTERNS: Final = ("**/*.yaml", "**/*.yml")
+_SUGGESTION: Final = re.compile(r'(?:did you mean|put it in quotes:) "([^"\\]+)"')
 _START: Final = lsp.Range(lsp.Position(0, 0), lsp.Position(0, 0))
 
 Diagnostics = dict[str, list[lsp.Diagnostic]]
@@ -142,7 +144,8 @@ class ManifestServer:
         """Publish the errors of each folder at once, with the advice of the last check; then all findings."""
         self._scheduled = None
         for folder in self._folders.values():
-            analysis = folder.session.analysis(self.buffers(folder.session))
+            folder.session.read(self.buffers(folder.session))
+            analysis = folder.session.analysis()
             if analysis.manifests:
                 self._show(folder, [*analysis.findings, *folder.advice])
             findings = folder.session.findings(analysis)
@@ -162,10 +165,12 @@ class ManifestServer:
         file = uris.to_fs_path(uri) or ""
         for folder in self._folders.values():
             path = folder.session.display_path(file)
-            buffers = self.buffers(folder.session)
-            text = folder.session.present_text(buffers, path) if path else None
+            if not path:
+                continue
+            folder.session.read(self.buffers(folder.session))
+            text = folder.session.text(path)
             if text is not None:
-                return Manifest(folder.session, buffers, path, self.positioned(text))
+                return Manifest(folder.session, path, self.positioned(text))
         return None
 
     def positioned(self, text: str) -> PositionedText:
@@ -188,13 +193,6 @@ class ManifestServer:
                 lsp.TextEdit(text.range(edit.start, edit.end), edit.text) for edit in changed
             ]
         return lsp.WorkspaceEdit(changes=changes)
-
-    @property
-    def has_symbol_trees(self) -> bool:
-        """Whether the editor shows symbols inside of symbols."""
-        document = self.server.client_capabilities.text_document
-        support = document.document_symbol if document else None
-        return bool(support and support.hierarchical_document_symbol_support)
 
     def open_uris(self) -> dict[str, str]:
         """Return the URIs of the open manifests as the editor writes them, by path."""
@@ -219,7 +217,7 @@ class ManifestServer:
             # What has no place, such as an unknown name after -e, or that of a folder, stands in the first file.
             anchor = uri or file_uri(folder.session.anchor, opened)
             if anchor:
-                diagnostics[anchor].append(_diagnostic(finding, place, folder.session.suggestion(finding)))
+                diagnostics[anchor].append(_diagnostic(finding, place))
         self._publish(folder, diagnostics)
 
     def _publish(self, folder: _Folder, diagnostics: Mapping[str, list[lsp.Diagnostic]]) -> None:
@@ -258,7 +256,9 @@ def _range(finding: "Finding", text: PositionedText | None) -> lsp.Range:
     return text.range(index, index + finding.span)
 
 
-def _diagnostic(finding: "Finding", place: lsp.Range, suggestion: str) -> lsp.Diagnostic:
+def _diagnostic(finding: "Finding", place: lsp.Range) -> lsp.Diagnostic:
+    """Return a finding for the editor; its `data` is the name or the text in quotes that the finding suggests."""
+    suggestion = _SUGGESTION.search(finding.hint)
     hint = f"\n{finding.hint}" if finding.hint else ""
     return lsp.Diagnostic(
         range=place,
@@ -266,5 +266,5 @@ def _diagnostic(finding: "Finding", place: lsp.Range, suggestion: str) -> lsp.Di
         severity=_SEVERITIES[finding.severity],
         code=finding.code,
         source="cxroute",
-        data=suggestion,
+        data=suggestion[1] if suggestion else "",
     )

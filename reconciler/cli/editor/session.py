@@ -1,14 +1,14 @@
 """One folder of manifests in an editor: its present texts, the last analysis, and answers about a place in a text."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from reconciler.cli.editor.analysis import Analysis, RuleKey, analyze, suggested_name
+from reconciler.cli.editor.analysis import Analysis, analyze
 from reconciler.cli.editor.completion import Completion, complete
-from reconciler.cli.editor.names import Mention, Names, SourceFile, key_node, rules_of
+from reconciler.cli.editor.names import Mention, Names, SourceFile, rules_of
 from reconciler.cli.editor.outline import Symbol, outline
 from reconciler.cli.editor.rename import (
     Outcome,
@@ -19,7 +19,7 @@ from reconciler.cli.editor.rename import (
     renamed_content,
 )
 from reconciler.manifest.files import EXTENSIONS, read_files
-from reconciler.manifest.syntax_tree import SyntaxDocument, SyntaxNode
+from reconciler.manifest.syntax_tree import SyntaxNode
 from reconciler.manifest.yaml_patch import TextEdit
 from reconciler.manifest.yaml_writer import format_scalar
 from reconciler.model.finding import Finding
@@ -27,25 +27,9 @@ from reconciler.model.rule import Source
 from reconciler.text.escape import escape_invisible
 
 _MANIFEST: Final = re.compile(rb"""\bapiVersion["']?\s*:\s*["']?routing/""")
-_AS_OF: Final = "As of the last valid text (the manifests have errors now):"
+_WITH_ERRORS: Final = "Correct the errors of the manifests to see who reaches this rule."
 
 Contents = Mapping[str, bytes | Finding]
-
-
-class RuleAt(NamedTuple):
-    """A rule of the present text, and its document."""
-
-    document: SyntaxDocument
-    node: SyntaxNode
-
-    @property
-    def identity(self) -> tuple[str, RuleKey] | None:
-        """Return its RuleSet, and what its key follows from; None if the text does not say it."""
-        node = key_node(self.node)
-        if node is None:
-            return None
-        field = "key" if node is self.node.get("key") else "intent"
-        return self.document.root.text_of("name"), (field, node.text or "")
 
 
 class Renamed(NamedTuple):
@@ -64,20 +48,27 @@ class FolderSession:
         self._environment = environment
         self._label = label
         self._contents: Contents = {}
+        self._analysed: Contents = {}
         self._files: dict[str, SourceFile] = {}
         self._names = Names({})
         self._analysis = Analysis([], None, [])
-        self._valid = self._analysis  # the last one without errors
 
-    def analysis(self, buffers: Mapping[str, str]) -> Analysis:
-        """Return the analysis of the files, with the texts of the editor where it has them."""
-        contents = self._read(buffers)
-        if contents == self._contents:
-            return self._analysis
+    def read(self, buffers: Mapping[str, str]) -> None:
+        """Read the files, with the texts of the editor where it has them; later answers are about these."""
+        contents: dict[str, bytes | Finding] = dict(read_files(self.directory))
+        if not _has_manifests(contents):
+            contents.clear()
+        contents |= {path: text.encode(errors="surrogatepass") for path, text in buffers.items()}
+        texts = {path: text for path, content in contents.items() if (text := _decode(content)) is not None}
         self._contents = contents
-        self._analysis = analyze(contents, self._environment) if _are_manifests(contents) else Analysis([], None, [])
-        if self._analysis.manifests:
-            self._valid = self._analysis
+        self._keep(texts | dict(buffers))
+
+    def analysis(self) -> Analysis:
+        """Return the analysis of the present texts."""
+        if self._contents != self._analysed:
+            self._analysed = self._contents
+            are_manifests = _are_manifests(self._contents)
+            self._analysis = analyze(self._contents, self._environment) if are_manifests else Analysis([], None, [])
         return self._analysis
 
     def findings(self, analysis: Analysis) -> list[Finding]:
@@ -91,10 +82,6 @@ class FolderSession:
             return ""
         is_hidden = any(part.startswith(".") for part in file.relative_to(self.directory).parts)
         return "" if is_hidden else escape_invisible(file.as_posix())
-
-    def suggestion(self, finding: Finding) -> str:
-        """Return the name that a finding suggests; "" without one."""
-        return suggested_name(finding)
 
     def written(self, name: str) -> str:
         """Return a name as it is written in a manifest."""
@@ -110,51 +97,38 @@ class FolderSession:
         file = self._files.get(path)
         return file.text if file else None
 
-    def present_text(self, buffers: Mapping[str, str], path: str) -> str | None:
-        """Return the text of a manifest, after changes on the disk, too."""
-        if path not in buffers:
-            self._read(buffers)
-        return buffers.get(path, self.text(path))
-
-    def hover(self, buffers: Mapping[str, str], path: str, offset: int) -> str:
-        """Return Markdown about the rule at a character, "" without one.
-
-        An analysis knows the lines of its own texts alone. So while the present text is not valid, the rule is found by
-        its address in the last valid one.
-        """
-        analysis = self.analysis(buffers)
+    def hover(self, path: str, offset: int) -> str:
+        """Return Markdown about the rule at a character; "" without one."""
+        analysis = self.analysis()
         rule = self._rule_at(path, offset)
         if rule is None:
             return ""
-        if analysis.manifests:
-            return analysis.describe_rule(self._source(path, rule.node))
-        text = self._describe_last_valid(path, rule)
-        return f"{_AS_OF}\n\n{text}" if text else ""
+        if analysis.manifests is None:
+            return _WITH_ERRORS
+        return analysis.describe_rule(self._source(path, rule))
 
-    def mention(self, buffers: Mapping[str, str], path: str, offset: int) -> Mention | None:
+    def mention(self, path: str, offset: int) -> Mention | None:
         """Return the name at a character."""
-        return self._present_names(buffers).mention_at(path, offset)
+        return self._names.mention_at(path, offset)
 
-    def mentions(self, buffers: Mapping[str, str], mention: Mention) -> Sequence[Mention]:
+    def mentions(self, mention: Mention) -> Sequence[Mention]:
         """Return all places that mean the same name."""
-        return self._present_names(buffers).same_name(mention)
+        return self._names.same_name(mention)
 
-    def alias(self, buffers: Mapping[str, str], path: str, offset: int) -> Mention | None:
+    def alias(self, path: str, offset: int) -> Mention | None:
         """Return the alias at a character; None where there is none that can be renamed."""
-        names = self._present_names(buffers)
-        mention = names.mention_at(path, offset)
+        mention = self.mention(path, offset)
         with suppress(RenameError):
-            find_alias(names, mention)
+            find_alias(self._names, mention)
             return mention
         return None
 
-    def rename(self, buffers: Mapping[str, str], path: str, offset: int, name: str) -> Renamed:
+    def rename(self, path: str, offset: int, name: str) -> Renamed:
         """Return the edits that rename the alias at a character, or why they are refused."""
-        before = self.analysis(buffers)
-        names = self._present_names(buffers)
+        before = self.analysis()
         try:
-            alias = find_alias(names, names.mention_at(path, offset))
-            edits = rename_edits(names, alias, name)
+            alias = find_alias(self._names, self.mention(path, offset))
+            edits = rename_edits(self._names, alias, name)
             renamed = {file: renamed_content(content, edits.get(file, ())) for file, content in self._contents.items()}
             after = analyze(renamed, self._environment)
             outcomes = (Outcome(before, self.findings(before)), Outcome(after, self.findings(after)))
@@ -163,27 +137,15 @@ class FolderSession:
             return Renamed({}, str(error))
         return Renamed(edits, "")
 
-    def complete(self, buffers: Mapping[str, str], path: str, offset: int) -> Completion | None:
+    def complete(self, path: str, offset: int) -> Completion | None:
         """Return what can be written at a character."""
-        names = self._present_names(buffers)
         text = self.text(path)
-        return None if text is None else complete(text, offset, names)
+        return None if text is None else complete(text, offset, self._names)
 
-    def outline(self, buffers: Mapping[str, str], path: str) -> list[Symbol]:
+    def outline(self, path: str) -> list[Symbol]:
         """Return the documents of a file, with their rules, tests and promises."""
-        self._read(buffers)
         file = self._files.get(path)
         return [outline(document, file.text) for document in file.documents] if file else []
-
-    def _read(self, buffers: Mapping[str, str]) -> Contents:
-        """Return the present contents, and keep the texts with their trees."""
-        contents: dict[str, bytes | Finding] = dict(read_files(self.directory))
-        if not _has_manifests(contents):
-            contents.clear()
-        contents |= {path: text.encode(errors="surrogatepass") for path, text in buffers.items()}
-        texts = {path: text for path, content in contents.items() if (text := _decode(content)) is not None}
-        self._keep(texts | dict(buffers))
-        return contents
 
     def _keep(self, texts: Mapping[str, str]) -> None:
         if {path: file.text for path, file in self._files.items()} == texts:
@@ -195,11 +157,7 @@ class FolderSession:
         earlier = self._files.get(path)
         return earlier if earlier and earlier.text == text else SourceFile(text)
 
-    def _present_names(self, buffers: Mapping[str, str]) -> Names:
-        self._read(buffers)
-        return self._names
-
-    def _rule_at(self, path: str, offset: int) -> RuleAt | None:
+    def _rule_at(self, path: str, offset: int) -> SyntaxNode | None:
         """Return the rule around a character; without one, the only one of its line."""
         file = self._files.get(path)
         if file is None:
@@ -207,28 +165,14 @@ class FolderSession:
         line_start = file.text.rfind("\n", 0, offset) + 1
         line_end = file.text.find("\n", offset)
         line_end = len(file.text) if line_end < 0 else line_end
-        rules = [each for each in _rules(file) if each.node.start <= line_end and each.node.end >= line_start]
-        around = [each for each in rules if each.node.start <= offset <= each.node.end] or rules
+        rules = [rule for document in file.documents for rule in rules_of(document)]
+        rules = [each for each in rules if each.start <= line_end and each.end >= line_start]
+        around = [each for each in rules if each.start <= offset <= each.end] or rules
         return around[0] if len(around) == 1 else None
 
     def _source(self, path: str, node: SyntaxNode) -> Source:
         before = self._files[path].text[: node.start]
         return Source(path, before.count("\n") + 1, node.start - before.rfind("\n"))
-
-    def _describe_last_valid(self, path: str, rule: RuleAt) -> str:
-        """Describe the rule with the same address in the last valid text, if exactly one rule has it, then and now."""
-        identity = rule.identity
-        if identity is None or not rule.node.is_complete:
-            return ""
-        namesakes = [each for each in _rules(self._files[path]) if each.identity == identity]
-        sources = self._valid.sources_of(*identity)
-        return self._valid.describe_rule(sources[0]) if len(sources) == len(namesakes) == 1 else ""
-
-
-def _rules(file: SourceFile) -> Iterator[RuleAt]:
-    for document in file.documents:
-        for node in rules_of(document):
-            yield RuleAt(document, node)
 
 
 def _has_manifests(contents: Contents) -> bool:
