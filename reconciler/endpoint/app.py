@@ -160,6 +160,10 @@ class ContextApp:
             return error_response(400, FUTURE_OUTCOME, text)
         return await self._handler.handle(event, message_id, now, deadline)
 
+    def drain(self) -> None:
+        """Answer 503 to /ready from now on."""
+        self.draining = True
+
     def record_refusal(self, status: HTTPStatus | None, reason: str) -> None:
         """Count and log a request that the connection refused (`server.RefusalListener`)."""
         self.metrics.count_refusal(status)

@@ -82,7 +82,8 @@ async def _serve(options: Namespace, session: Session, settings: "ServeSettings"
 
     name = session.environment.name
     async with open_context_client(session, DEADLINE) as client, open_cluster(settings.shared, name, client) as join:
-        await serve(build_endpoint(options, session, settings, client, join), listener, print_address)
+        app = build_endpoint(options, session, settings, client, join)
+        await serve(app, listener, print_address, app.record_refusal, app.drain)
 
 
 JoinCluster = Callable[[EndpointDependencies], EndpointDependencies]  # one process -> one of several that share a Redis
