@@ -43,7 +43,6 @@ class ProbeReply:
     payload: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     clock_skew: float | None = None  # seconds by which the server's clock is ahead, if it sends its time
-    attempts: int = 1
 
     @property
     def is_good(self) -> bool:
@@ -106,8 +105,7 @@ def explain_failure(reply: ProbeReply, context: AdviceContext) -> CheckResult:
     """Return the finding for a failed call."""
     server_text = f": {sanitize(reply.error_text)}" if reply.error_text else ""
     if reply.kind == "json" or (reply.kind in ("page", "nothing", "garbled") and reply.status >= 400):  # noqa: PLR2004 - an error with any body
-        attempts = "" if reply.attempts == 1 else f" after {reply.attempts} attempts"
-        text = f"{reply.call}: status {reply.status}{attempts}{server_text}"
+        text = f"{reply.call}: status {reply.status}{server_text}"
         return CheckResult(context.name, "fail", text, _status_advice(reply.status, context))
     message, advice = _KIND_TEXTS[reply.kind]
     base = "api.tokenUrl" if context.name == "token" else "api.baseUrl"
