@@ -49,7 +49,7 @@ _STUDIO_ADVICE: Final = {
 }
 MAX_CALL_SECONDS: Final = 10.0  # seconds for one call, unless the settings allow less
 _FAILURE_KINDS: Final[dict[type[Exception], ReplyKind]] = {
-    UnexpectedResponseError: "too-large",
+    UnexpectedResponseError: "garbled",  # too large, or in another encoding
     http.UntrustedCertificateError: "untrusted",
     http.NotSentError: "unreachable",
     http.NoResponseError: "broken",
@@ -134,9 +134,7 @@ class Probe:
         self.replies.append(reply)
         return reply, response
 
-    async def _exchange(
-        self, request: http.ApiRequest
-    ) -> tuple[ProbeReply, http.ApiResponse | None]:
+    async def _exchange(self, request: http.ApiRequest) -> tuple[ProbeReply, http.ApiResponse | None]:
         before = self._time.now()
         try:
             async with self._time.deadline(min(self._tenant.timeout_seconds, MAX_CALL_SECONDS)):
@@ -180,8 +178,6 @@ class Probe:
 def _reply_kind(response: http.ApiResponse) -> ReplyKind:
     if response.status in http.REDIRECTS:
         return "redirect"
-    if not response.content.strip():
-        return "nothing"
     return "page" if response.is_html() else "json"
 
 
