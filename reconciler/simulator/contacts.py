@@ -4,14 +4,13 @@ All become attributes of the conversation, which rules read. For fields and sign
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Final
 from urllib.parse import parse_qsl
 
 from reconciler.simulator import messages as http
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
-from reconciler.simulator.validate import DECIMAL
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{number}" for number in range(1, 10))
@@ -60,10 +59,8 @@ def set_custom_fields(
         return _digital_error(settings, refused.response.status, [problem])
     if problems := list(_field_problems(body, defined)):
         return _digital_error(settings, 422, problems)
-    values = {item["ident"]: item["value"] for item in body}
-    # As rules see them: None for an empty text, a number for a decimal in a field for numbers.
-    is_number = {name: defined[name] == "number" and DECIMAL.fullmatch(value) for name, value in values.items()}
-    attributes = {name: float(value) if is_number[name] else value or None for name, value in values.items()}
+    # An empty text is stored as null: rules see no value.
+    attributes = {item["ident"]: item["value"] or None for item in body}
     state.merge(contact, attributes)
     return http.SimResponse(status=204)
 
@@ -89,7 +86,7 @@ def _exists(conversation: str) -> bool:
     return bool(_CONVERSATION.fullmatch(conversation)) and not conversation.startswith("unknown-")
 
 
-def _field_problems(body: http.Json, defined: Mapping[str, str]) -> Iterator[http.ApiProblem]:
+def _field_problems(body: http.Json, defined: Collection[str]) -> Iterator[http.ApiProblem]:
     if not isinstance(body, list):
         yield http.ApiProblem("must be a list of custom fields", "invalid.type")
         return

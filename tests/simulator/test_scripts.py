@@ -356,7 +356,7 @@ def test_a_signal_reaches_the_script(intent: str, confidence: str, skill: str, r
 
 def test_custom_fields_and_contexts_reach_the_script_too() -> None:
     """Their names are the script's variables; later values join the earlier ones."""
-    app = world(custom_fields={"cognigyDetectedIntent": "text", "cognigyConfidence": "number"})
+    app = world(custom_fields=("cognigyDetectedIntent", "cognigyConfidence"))
 
     async def talk(http: httpx.AsyncClient) -> list[str]:
         await save(http, *LOST_CARD)

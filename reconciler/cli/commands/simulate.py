@@ -6,7 +6,6 @@ import os
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from reconciler.cli.arguments import requires_extra
 from reconciler.cli.command_line import choose_environment, expected_queues
@@ -29,7 +28,7 @@ from reconciler.text.hosts import LAST_PORT, is_loopback
 
 def _simulate_environment(
     state: tenants.TenantState, name: str, directory: Path
-) -> dict[str, Literal["text", "number"]]:
+) -> tuple[str, ...]:
     """Add the queues and the script of an Environment to the state; return its custom fields."""
     manifests = load_manifests(directory)
     environment = choose_environment(manifests, name)
@@ -86,7 +85,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     keys = _pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET")
     directory = Path(options.manifests)
     with open_state(Path(options.state), start) if options.state else nullcontext(start) as state:
-        fields: dict[str, Literal["text", "number"]] = {}
+        fields: tuple[str, ...] = ()
         if options.speak:
             fields = _simulate_environment(state, options.speak, directory)
         else:

@@ -75,11 +75,8 @@ class RateLimiter:
         self._rate = RateControl(rate)
         self._next_send_at = -math.inf
         self._paused_until = -math.inf
-        self._queue_lock = asyncio.Lock()
-        self._free_slots = concurrency
-        self._slot_released = asyncio.Event()
-        self._slot_free_since = -math.inf  # when a slot became free after a time without one
-        self._waiting_calls = 0
+        self._slots = asyncio.Semaphore(concurrency)
+        self._turn = asyncio.Lock()  # of the call that waits for the next permit
         self._run_deadline = time.clock() + run_seconds
         self.requests = 0
         self.retries = 0
@@ -104,28 +101,20 @@ class RateLimiter:
     async def acquire(self, deadline: float = math.inf) -> float:
         """Wait for a concurrency slot and a rate permit; return the time. The caller must call `release`."""
         # Raises OverloadedError as soon as a 429 is known to hold all calls beyond `deadline`.
-        arrived_at = now = self._time.clock()
-        if self._waiting_calls or not self._free_slots or now < self._due_at():
-            self._waiting_calls += 1
-            try:
-                async with self._queue_lock:
-                    while not self._free_slots:
-                        self._slot_released.clear()
-                        await self._slot_released.wait()
-                    # From this time on, only the permit was missing.
-                    arrived_at, now = max(arrived_at, self._slot_free_since), await self._wait_until_due(deadline)
-            finally:
-                self._waiting_calls -= 1
-        self._free_slots -= 1
-        self._schedule_next(arrived_at, now)
+        await self._slots.acquire()
+        try:
+            arrived_at = self._time.clock()  # from now on, only the permit is missing
+            async with self._turn:
+                now = await self._wait_until_due(deadline)
+                self._schedule_next(arrived_at, now)
+        except BaseException:
+            self._slots.release()
+            raise
         return now
 
     def release(self) -> None:
         """Release the concurrency slot."""
-        if not self._free_slots:
-            self._slot_free_since = self._time.clock()
-        self._free_slots += 1
-        self._slot_released.set()
+        self._slots.release()
 
     def _due_at(self) -> float:
         return max(self._next_send_at, self._paused_until) - _TIMER_TOLERANCE
