@@ -8,7 +8,6 @@ TLS and is permitted only for a tenant on this machine.
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -27,11 +26,8 @@ from reconciler.text.hosts import is_loopback, request_url
 from reconciler.text.redact import REDACTOR
 from reconciler.watch.cycle import CycleResult, NotificationKind, NotificationState, Outbox
 
-_MAX_ATTEMPTS: Final = 3
-_FIRST_WAIT: Final = 1.0
-_MAX_WAIT: Final = 5.0
-ATTEMPT_SECONDS: Final = 5.0  # how long one attempt may take
-_OK, _MULTIPLE, _LIMITED, _SERVER = 200, 300, 429, 500
+ATTEMPT_SECONDS: Final = 5.0  # how long one message may take
+_RETRIES: Final = 2  # of connections that could not be made
 
 
 def webhook_host(url: str, label: str) -> str:
@@ -44,34 +40,22 @@ def webhook_host(url: str, label: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One webhook. `sleep` waits, in seconds."""
+    """One webhook."""
 
     http: httpx.AsyncClient
     url: str  # knowing it is enough to post, so messages show only the host
-    sleep: Callable[[float], Awaitable[object]]
 
     async def send(self, message: dict[str, Any]) -> str:
         """Deliver a message; return the error, or an empty text. Does not raise."""
-        error = ""
-        for attempt in range(_MAX_ATTEMPTS):
-            response = await self._send_once(json.dumps(message).encode())
-            if isinstance(response, str):
-                error = response
-            elif _OK <= response.status_code < _MULTIPLE:
-                return ""
-            else:
-                error = f"the response has status {response.status_code}"
-                if response.status_code != _LIMITED and response.status_code < _SERVER:
-                    break
-            if attempt < _MAX_ATTEMPTS - 1:
-                value = "" if isinstance(response, str) else response.headers.get("retry-after", "")
-                # A longer delay is ignored.
-                is_short = value.isascii() and value.isdecimal() and len(value) < 6  # noqa: PLR2004 - digits
-                await self.sleep(min(float(value), _MAX_WAIT) if is_short else _FIRST_WAIT * 2.0**attempt)
-        return f"{urlsplit(self.url).hostname}: {error}"
+        error = await self._post(json.dumps(message).encode())
+        return f"{urlsplit(self.url).hostname}: {error}" if error else ""
 
-    async def _send_once(self, body: bytes) -> httpx.Response | str:
-        headers = {"Content-Type": "application/json", "User-Agent": "cxroute", "Accept-Encoding": "identity"}
+    async def _post(self, body: bytes) -> str:
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "cxroute",
+            "Accept-Encoding": "identity",
+        }
         request = self.http.build_request("POST", self.url, content=body, headers=headers)
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
@@ -80,8 +64,9 @@ class Webhook:
         except (TimeoutError, httpx.TimeoutException):
             return "no response in time"
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return sanitize(system_error(error)) or "unreachable"  # the system's words do not repeat the address
-        return response
+            # The system's words do not repeat the address.
+            return sanitize(system_error(error)) or "unreachable"
+        return "" if response.is_success else f"the response has status {response.status_code}"
 
 
 def webhook_url(session: Session) -> str:
@@ -130,9 +115,9 @@ async def deliver_messages(session: Session, outbox: Outbox) -> tuple[int, int]:
         # The client ignores the environment of the process; an address on this machine needs no proxy.
         is_local = is_loopback(urlsplit(url).hostname or "")
         proxy = parse_proxy(proxy_url) if proxy_url and not is_local else None
-        transport = httpx.AsyncHTTPTransport(verify=load_tls_context(ca_file()), proxy=proxy)
+        transport = httpx.AsyncHTTPTransport(verify=load_tls_context(ca_file()), proxy=proxy, retries=_RETRIES)
         async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=ATTEMPT_SECONDS) as http:
-            delivered, failure = await outbox.deliver(Webhook(http, url, asyncio.sleep).send)
+            delivered, failure = await outbox.deliver(Webhook(http, url).send)
     except CxrouteError as error:
         session.output.warn(f"no notification was sent: {error}")
         return 0, 1

@@ -37,12 +37,6 @@ class Post(NamedTuple):
     body: str
 
 
-class Skip(NamedTuple):
-    """The decision to write nothing, for a reason."""
-
-    reason: str
-
-
 class BranchTip(NamedTuple):
     """The default branch, and its commit."""
 

@@ -163,9 +163,9 @@ def _write_widget(step: Step) -> None:
 
 def _publish_note(step: Step) -> None:
     run, options = step.read_run(), step.options
-    request = _build_request(step, run)
+    comment = _build_comment(step, run)
     if options.report is None:
-        step.files.add_summary(request.desired.text)
+        step.files.add_summary(comment.text)
     if run.pull_request is None:
         place = " Its text is in the job summary." if step.files.summary else ""
         step.output.note(f"There is no pull request for the comment.{place}")
@@ -173,17 +173,17 @@ def _publish_note(step: Step) -> None:
     try:
         with step.connect(run) as forge:
             notes = forge.list_notes(run.pull_request)
-            desired = replace(request.desired, author=step.author(forge), limit=forge.max_text)
-            decision = request.decide(notes, desired)
+            desired = replace(comment, author=step.author(forge), limit=forge.max_text)
+            decision = note.decide(notes, desired)
             step.output.result(f"{note.write_note(forge, run.pull_request, decision)}\n")
     except (RestError, UsageError) as error:
         place = "; the text of the comment is in the job summary" if step.files.summary else ""
         step.output.warn(f"{error}{place}")
         if options.report is not None:
-            step.files.add_summary(request.desired.text)
+            step.files.add_summary(comment.text)
 
 
-def _build_request(step: Step, run: PipelineRun) -> note.CommentRequest:
+def _build_comment(step: Step, run: PipelineRun) -> note.DesiredComment:
     options = step.options
     if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
         raise UsageError("specify exactly one of --report DIR, --applied FILE and --outdated [WHY]")
@@ -195,7 +195,7 @@ def _build_request(step: Step, run: PipelineRun) -> note.CommentRequest:
     return note.request_outdated(environment, options.outdated, run, now)
 
 
-def _request_report(step: Step, run: PipelineRun, folder: Path) -> note.CommentRequest:
+def _request_report(step: Step, run: PipelineRun, folder: Path) -> note.DesiredComment:
     failure = read_failure(folder)
     report = None if failure else read_plan_report(folder)
     if report is not None:
@@ -296,10 +296,9 @@ def _update_issue(step: Step) -> None:
             headline=drift_issue.drift_headline(plan),
             text=text,
             when=when,
-            limit=forge.max_text,
         )
-        for decision in drift_issue.decide_issues(forge.list_drift_issues(), drift):
-            step.output.result(f"{drift_issue.write_issue(forge, decision)}\n")
+        for done in drift_issue.update_issues(forge, drift):
+            step.output.result(f"{done}\n")
 
 
 _TASKS: Final[dict[str, Callable[[Step], None]]] = {
