@@ -8,6 +8,7 @@ TLS and is permitted only for a tenant on this machine.
 import asyncio
 import json
 import os
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -24,7 +25,7 @@ from reconciler.render.slack import slack_message
 from reconciler.text.escape import sanitize
 from reconciler.text.hosts import is_loopback, request_url
 from reconciler.text.redact import REDACTOR
-from reconciler.watch.cycle import CycleResult, NotificationKind, NotificationState, Outbox
+from reconciler.watch.cycle import CycleResult, Message, NotificationKind, NotificationState
 
 ATTEMPT_SECONDS: Final = 5.0  # how long one message may take
 _RETRIES: Final = 2  # of connections that could not be made
@@ -45,7 +46,17 @@ class Webhook:
     http: httpx.AsyncClient
     url: str  # knowing it is enough to post, so messages show only the host
 
-    async def send(self, message: dict[str, Any]) -> str:
+    async def send_all(self, waiting: deque[Message]) -> tuple[int, str]:
+        """Deliver messages until one fails; return their number and the error. The others stay."""
+        count = 0
+        while waiting:
+            if error := await self.send(waiting[0]):
+                return count, error
+            waiting.popleft()
+            count += 1
+        return count, ""
+
+    async def send(self, message: Message) -> str:
         """Deliver a message; return the error, or an empty text. Does not raise."""
         error = await self._post(json.dumps(message).encode())
         return f"{urlsplit(self.url).hostname}: {error}" if error else ""
@@ -88,10 +99,9 @@ def webhook_url(session: Session) -> str:
 
 async def notify(session: Session, cycle: CycleResult) -> None:
     """Send the notifications that an apply causes."""
-    outbox = Outbox()
-    for kind in NotificationState().find_due(cycle, 0.0):
-        outbox.waiting.append(build_message(session, kind, cycle))
-    await deliver_messages(session, outbox)
+    kinds = NotificationState().find_due(cycle, 0.0)
+    messages = deque(build_message(session, kind, cycle) for kind in kinds)
+    await deliver_messages(session, messages)
 
 
 def build_message(session: Session, kind: NotificationKind, cycle: CycleResult) -> dict[str, Any]:
@@ -105,10 +115,10 @@ def build_message(session: Session, kind: NotificationKind, cycle: CycleResult) 
     return payload
 
 
-async def deliver_messages(session: Session, outbox: Outbox) -> tuple[int, int]:
+async def deliver_messages(session: Session, waiting: deque[Message]) -> tuple[int, int]:
     """Send the waiting messages; return the numbers of sent messages and of failures. A failure is only a warning."""
-    if not outbox.waiting or session.environment.notify is None:
-        outbox.waiting.clear()
+    if not waiting or session.environment.notify is None:
+        waiting.clear()
         return 0, 0
     try:
         url, proxy_url = webhook_url(session), os.environ.get("CXROUTE_PROXY")
@@ -117,7 +127,7 @@ async def deliver_messages(session: Session, outbox: Outbox) -> tuple[int, int]:
         proxy = parse_proxy(proxy_url) if proxy_url and not is_local else None
         transport = httpx.AsyncHTTPTransport(verify=load_tls_context(ca_file()), proxy=proxy, retries=_RETRIES)
         async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=ATTEMPT_SECONDS) as http:
-            delivered, failure = await outbox.deliver(Webhook(http, url).send)
+            delivered, failure = await Webhook(http, url).send_all(waiting)
     except CxrouteError as error:
         session.output.warn(f"no notification was sent: {error}")
         return 0, 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from reconciler.plan.drift import find_drift
 from reconciler.plan.impact import NO_IMPACT, Impact
 from reconciler.plan.plan import GuardResult, Plan
 from reconciler.render.slack import slack_code, slack_message
-from reconciler.watch.cycle import CycleResult, NotificationKind, Outbox
+from reconciler.watch.cycle import MAX_WAITING, CycleResult, Message, NotificationKind
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, intent_is
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
@@ -288,13 +289,11 @@ def test_an_unreachable_webhook_is_an_error_text(hook: WebhookServer) -> None:
 
 def test_undelivered_messages_are_sent_first_the_next_time(hook: WebhookServer) -> None:
     """In order; beyond twenty, the oldest are dropped."""
-    outbox = Outbox()
-    for number in range(25):
-        outbox.waiting.append({"text": str(number)})
+    waiting: deque[Message] = deque(({"text": str(number)} for number in range(25)), MAX_WAITING)
 
     async def deliver() -> tuple[int, str]:
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
-            return await outbox.deliver(Webhook(http, hook.url).send)
+            return await Webhook(http, hook.url).send_all(waiting)
 
     hook.refusals += [400]
     assert (0, "127.0.0.1: the response has status 400") == asyncio.run(deliver())
