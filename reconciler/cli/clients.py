@@ -66,8 +66,8 @@ async def open_reading_client(session: Session) -> AsyncIterator[ReadingClient]:
 @asynccontextmanager
 async def open_probe(session: Session) -> AsyncIterator[Probe]:
     """Connect with a probe, which returns each response as it arrives; only reads are let through."""
-    async with _connect(session, "read") as (transport, tenant, credentials, on_wait):
-        yield Probe(read_only_transport(transport, tenant), tenant, credentials, REAL_TIME, on_wait)
+    async with _connect(session, "read") as (transport, tenant, credentials, _):
+        yield Probe(read_only_transport(transport, tenant), tenant, credentials, REAL_TIME)
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ TLS and is permitted only for a tenant on this machine.
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -25,13 +25,10 @@ from reconciler.render.slack import slack_message
 from reconciler.text.escape import sanitize
 from reconciler.text.hosts import is_loopback, request_url
 from reconciler.text.redact import REDACTOR
-from reconciler.watch.cycle import CycleResult, NotificationKind, NotificationState, Outbox
+from reconciler.watch.cycle import CycleResult, Message, NotificationKind, NotificationState
 
-_MAX_ATTEMPTS: Final = 3
-_FIRST_WAIT: Final = 1.0
-_MAX_WAIT: Final = 5.0
-ATTEMPT_SECONDS: Final = 5.0  # how long one attempt may take
-_OK, _MULTIPLE, _LIMITED, _SERVER = 200, 300, 429, 500
+ATTEMPT_SECONDS: Final = 5.0  # how long one message may take
+_RETRIES: Final = 2  # of connections that could not be made
 
 
 def webhook_host(url: str, label: str) -> str:
@@ -44,34 +41,32 @@ def webhook_host(url: str, label: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One webhook. `sleep` waits, in seconds."""
+    """One webhook."""
 
     http: httpx.AsyncClient
     url: str  # knowing it is enough to post, so messages show only the host
-    sleep: Callable[[float], Awaitable[object]]
 
-    async def send(self, message: dict[str, Any]) -> str:
+    async def send_all(self, waiting: deque[Message]) -> tuple[int, str]:
+        """Deliver messages until one fails; return their number and the error. The others stay."""
+        count = 0
+        while waiting:
+            if error := await self.send(waiting[0]):
+                return count, error
+            waiting.popleft()
+            count += 1
+        return count, ""
+
+    async def send(self, message: Message) -> str:
         """Deliver a message; return the error, or an empty text. Does not raise."""
-        error = ""
-        for attempt in range(_MAX_ATTEMPTS):
-            response = await self._send_once(json.dumps(message).encode())
-            if isinstance(response, str):
-                error = response
-            elif _OK <= response.status_code < _MULTIPLE:
-                return ""
-            else:
-                error = f"the response has status {response.status_code}"
-                if response.status_code != _LIMITED and response.status_code < _SERVER:
-                    break
-            if attempt < _MAX_ATTEMPTS - 1:
-                value = "" if isinstance(response, str) else response.headers.get("retry-after", "")
-                # A longer delay is ignored.
-                is_short = value.isascii() and value.isdecimal() and len(value) < 6  # noqa: PLR2004 - digits
-                await self.sleep(min(float(value), _MAX_WAIT) if is_short else _FIRST_WAIT * 2.0**attempt)
-        return f"{urlsplit(self.url).hostname}: {error}"
+        error = await self._post(json.dumps(message).encode())
+        return f"{urlsplit(self.url).hostname}: {error}" if error else ""
 
-    async def _send_once(self, body: bytes) -> httpx.Response | str:
-        headers = {"Content-Type": "application/json", "User-Agent": "cxroute", "Accept-Encoding": "identity"}
+    async def _post(self, body: bytes) -> str:
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "cxroute",
+            "Accept-Encoding": "identity",
+        }
         request = self.http.build_request("POST", self.url, content=body, headers=headers)
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
@@ -80,8 +75,9 @@ class Webhook:
         except (TimeoutError, httpx.TimeoutException):
             return "no response in time"
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return sanitize(system_error(error)) or "unreachable"  # the system's words do not repeat the address
-        return response
+            # The system's words do not repeat the address.
+            return sanitize(system_error(error)) or "unreachable"
+        return "" if response.is_success else f"the response has status {response.status_code}"
 
 
 def webhook_url(session: Session) -> str:
@@ -103,10 +99,9 @@ def webhook_url(session: Session) -> str:
 
 async def notify(session: Session, cycle: CycleResult) -> None:
     """Send the notifications that an apply causes."""
-    outbox = Outbox()
-    for kind in NotificationState().find_due(cycle, 0.0):
-        outbox.waiting.append(build_message(session, kind, cycle))
-    await deliver_messages(session, outbox)
+    kinds = NotificationState().find_due(cycle, 0.0)
+    messages = deque(build_message(session, kind, cycle) for kind in kinds)
+    await deliver_messages(session, messages)
 
 
 def build_message(session: Session, kind: NotificationKind, cycle: CycleResult) -> dict[str, Any]:
@@ -120,19 +115,19 @@ def build_message(session: Session, kind: NotificationKind, cycle: CycleResult) 
     return payload
 
 
-async def deliver_messages(session: Session, outbox: Outbox) -> tuple[int, int]:
+async def deliver_messages(session: Session, waiting: deque[Message]) -> tuple[int, int]:
     """Send the waiting messages; return the numbers of sent messages and of failures. A failure is only a warning."""
-    if not outbox.waiting or session.environment.notify is None:
-        outbox.waiting.clear()
+    if not waiting or session.environment.notify is None:
+        waiting.clear()
         return 0, 0
     try:
         url, proxy_url = webhook_url(session), os.environ.get("CXROUTE_PROXY")
         # The client ignores the environment of the process; an address on this machine needs no proxy.
         is_local = is_loopback(urlsplit(url).hostname or "")
         proxy = parse_proxy(proxy_url) if proxy_url and not is_local else None
-        transport = httpx.AsyncHTTPTransport(verify=load_tls_context(ca_file()), proxy=proxy)
+        transport = httpx.AsyncHTTPTransport(verify=load_tls_context(ca_file()), proxy=proxy, retries=_RETRIES)
         async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=ATTEMPT_SECONDS) as http:
-            delivered, failure = await outbox.deliver(Webhook(http, url, asyncio.sleep).send)
+            delivered, failure = await Webhook(http, url).send_all(waiting)
     except CxrouteError as error:
         session.output.warn(f"no notification was sent: {error}")
         return 0, 1

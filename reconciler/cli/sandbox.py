@@ -69,12 +69,12 @@ def read_state(path: Path) -> TenantState:
         raise CxrouteError(str(error)) from error
 
 
-def custom_fields(environment: Environment) -> dict[str, Literal["text", "number"]]:
-    """Return the custom fields that the environment's endpoint writes, and their types in rules."""
+def custom_fields(environment: Environment) -> tuple[str, ...]:
+    """Return the custom fields that the environment's endpoint writes."""
     names = environment.attributes
     if environment.context.writer != "digital-custom-fields":
-        return {}
-    return dict.fromkeys((names.intent, names.confidence, names.updated_at), "text")
+        return ()
+    return (names.intent, names.confidence, names.updated_at)
 
 
 def add_queues(state: TenantState, queues: Iterable[Queue], ids: Literal["text", "number"] = "text") -> None:

@@ -8,8 +8,8 @@ from reconciler.text.escape import sanitize
 
 CheckStatus = Literal["ok", "warn", "fail"]
 
-_FailureKind = Literal["too-large", "silent", "broken", "unreachable", "untrusted"]
-ReplyKind = Literal["json", "page", "nothing", "garbled", "strange", "denied", "redirect"] | _FailureKind
+_FailureKind = Literal["silent", "broken", "unreachable", "untrusted"]
+ReplyKind = Literal["json", "page", "garbled", "strange", "denied", "redirect"] | _FailureKind
 """page: HTML. strange: JSON, but not a list. denied: a success status with a refusal. silent: a time-out."""
 
 
@@ -43,7 +43,6 @@ class ProbeReply:
     payload: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
     clock_skew: float | None = None  # seconds by which the server's clock is ahead, if it sends its time
-    attempts: int = 1
 
     @property
     def is_good(self) -> bool:
@@ -71,7 +70,6 @@ _KIND_TEXTS: Final[dict[ReplyKind, tuple[str, str]]] = {
         "a web page instead of JSON",
         "It may be a sign-in page or a proxy's: {base} must be the API's address. Behind a proxy, set CXROUTE_PROXY",
     ),
-    "nothing": ("the answer is empty", "{base} may be the address of another service"),
     "garbled": (
         "the response is not JSON",
         "{base} may be the address of another service, or a proxy cuts off responses",
@@ -84,10 +82,6 @@ _KIND_TEXTS: Final[dict[ReplyKind, tuple[str, str]]] = {
     "redirect": (
         "the server redirects to another address",
         "Redirects are not followed, because the target would get the credentials: if you trust it, set {base} to it",
-    ),
-    "too-large": (
-        "the response is larger than any CXone response, or has another encoding",
-        "Check which server is at {base}",
     ),
     "silent": (
         "no response in time",
@@ -105,9 +99,8 @@ _KIND_TEXTS: Final[dict[ReplyKind, tuple[str, str]]] = {
 def explain_failure(reply: ProbeReply, context: AdviceContext) -> CheckResult:
     """Return the finding for a failed call."""
     server_text = f": {sanitize(reply.error_text)}" if reply.error_text else ""
-    if reply.kind == "json" or (reply.kind in ("page", "nothing", "garbled") and reply.status >= 400):  # noqa: PLR2004 - an error with any body
-        attempts = "" if reply.attempts == 1 else f" after {reply.attempts} attempts"
-        text = f"{reply.call}: status {reply.status}{attempts}{server_text}"
+    if reply.kind == "json" or (reply.kind in ("page", "garbled") and reply.status >= 400):  # noqa: PLR2004 - an error with any body
+        text = f"{reply.call}: status {reply.status}{server_text}"
         return CheckResult(context.name, "fail", text, _status_advice(reply.status, context))
     message, advice = _KIND_TEXTS[reply.kind]
     base = "api.tokenUrl" if context.name == "token" else "api.baseUrl"

@@ -1,7 +1,6 @@
 """Calls to a tenant without the client's retries: a token, one page of rules and of queues, one rule, the clock."""
 
 import json
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from reconciler.cxone.profile_mapping import ProfileMapper
 from reconciler.cxone.settings import ClientCredentials, StudioScript, TenantSettings
 from reconciler.cxone.studio_client import display_text, last_save
 from reconciler.cxone.transport import request as http
-from reconciler.cxone.transport.rate_limiter import TimeSource, WaitCallback, ignore_wait
+from reconciler.cxone.transport.rate_limiter import TimeSource
 from reconciler.cxone.transport.sender import RequestKind
 from reconciler.doctor import observations
 from reconciler.doctor.check import (
@@ -42,9 +41,6 @@ from reconciler.studio.script import MAX_PROVEN_BYTES, find_block
 from reconciler.text.escape import join_first, pluralize, sanitize
 from reconciler.text.json_values import STRICT_DECODER, find_member
 
-_RETRIED_ADVICE: Final = "Investigate if it happens often"
-_DEFAULT_WAIT: Final = 1.0
-_MAX_WAIT: Final = 5.0
 _STUDIO_ADVICE: Final = {
     ("script", 403): "The role of the access key's user lacks the right to view scripts in Studio",
     ("script", 404): "Make it as `cxroute studio recipe` says, or correct api.studio: its script, or its apiVersion",
@@ -53,12 +49,11 @@ _STUDIO_ADVICE: Final = {
 }
 MAX_CALL_SECONDS: Final = 10.0  # seconds for one call, unless the settings allow less
 _FAILURE_KINDS: Final[dict[type[Exception], ReplyKind]] = {
-    UnexpectedResponseError: "too-large",
+    UnexpectedResponseError: "garbled",  # too large, or in another encoding
     http.UntrustedCertificateError: "untrusted",
     http.NotSentError: "unreachable",
     http.NoResponseError: "broken",
 }
-_RETRYABLE_STATUSES: Final = (408, 429, 500, 502, 503, 504)
 
 
 class FirstPage(NamedTuple):
@@ -70,7 +65,7 @@ class FirstPage(NamedTuple):
 
 
 class Probe:
-    """Makes single calls, twice if a retry may help."""
+    """Makes single calls, each once: a diagnosis shows what one call meets."""
 
     def __init__(
         self,
@@ -78,10 +73,11 @@ class Probe:
         tenant: TenantSettings,
         credentials: ClientCredentials,
         time: TimeSource,
-        on_wait: WaitCallback = ignore_wait,
     ) -> None:
-        """`transport` lets only reads through; `on_wait` gets each wait."""
-        self._transport, self._tenant, self._time, self._on_wait = transport, tenant, time, on_wait
+        """`transport` lets only reads through."""
+        self._transport = transport
+        self._tenant = tenant
+        self._time = time
         self._login = TenantLogin(tenant, credentials, self._send_for_login, time.clock)
         self._mapper = ProfileMapper(tenant.profile)
         self.replies: list[ProbeReply] = []
@@ -134,35 +130,34 @@ class Probe:
         return response
 
     async def _send(self, request: http.ApiRequest) -> tuple[ProbeReply, http.ApiResponse | None]:
-        reply, response = await self._send_once(request, 1)
-        if reply.status in _RETRYABLE_STATUSES or reply.kind in ("silent", "broken", "unreachable"):
-            header, wait = reply.headers.get("retry-after", ""), _DEFAULT_WAIT
-            if header.isascii() and header.isdecimal() and len(header) < 6:  # noqa: PLR2004 - longer than any wait
-                wait = min(float(header), _MAX_WAIT)
-            brief = f"HTTP {reply.status} from {reply.call}" if reply.status else reply.call
-            self._on_wait(brief, f"waiting for the tenant: {brief}, attempt 2 in {math.ceil(wait)} s", wait)
-            await self._time.sleep(wait)
-            reply, response = await self._send_once(request, 2)
+        reply, response = await self._exchange(request)
         self.replies.append(reply)
         return reply, response
 
-    async def _send_once(self, request: http.ApiRequest, attempt: int) -> tuple[ProbeReply, http.ApiResponse | None]:
+    async def _exchange(self, request: http.ApiRequest) -> tuple[ProbeReply, http.ApiResponse | None]:
         before = self._time.now()
         try:
             async with self._time.deadline(min(self._tenant.timeout_seconds, MAX_CALL_SECONDS)):
                 response = await self._transport(request)
         except TimeoutError:
-            return ProbeReply(call=request.call, kind="silent", attempts=attempt), None
+            return ProbeReply(call=request.call, kind="silent"), None
         except (http.NoResponseError, UnexpectedResponseError) as error:
             kind = next(kind for cause, kind in _FAILURE_KINDS.items() if isinstance(error, cause))
             text = http.describe_failure(error)
-            return ProbeReply(call=request.call, kind=kind, error_text=text, attempts=attempt), None
+            return ProbeReply(call=request.call, kind=kind, error_text=text), None
         middle = before + (self._time.now() - before) / 2
         skew = None
         with suppress(ValueError, TypeError, OverflowError):
-            skew = parsedate_to_datetime(response.headers.get("date", "")).timestamp() - middle.timestamp()
-        reply = ProbeReply(call=request.call, kind=_reply_kind(response), status=response.status, attempts=attempt)
-        return self._parse_body(replace(reply, headers=response.headers, clock_skew=skew), response)
+            date = parsedate_to_datetime(response.headers.get("date", ""))
+            skew = date.timestamp() - middle.timestamp()
+        reply = ProbeReply(
+            call=request.call,
+            kind=_reply_kind(response),
+            status=response.status,
+            headers=response.headers,
+            clock_skew=skew,
+        )
+        return self._parse_body(reply, response)
 
     def _parse_body(self, reply: ProbeReply, response: http.ApiResponse) -> tuple[ProbeReply, http.ApiResponse]:
         text, kind = "", reply.kind
@@ -183,8 +178,6 @@ class Probe:
 def _reply_kind(response: http.ApiResponse) -> ReplyKind:
     if response.status in http.REDIRECTS:
         return "redirect"
-    if not response.content.strip():
-        return "nothing"
     return "page" if response.is_html() else "json"
 
 
@@ -300,8 +293,6 @@ class Examination:
         if not reply.is_good:
             line, known = explain_failure(reply, context), _STUDIO_ADVICE if self.tenant.studio else {}
             self.lines.append(replace(line, advice=known.get((context.name, reply.status), line.advice)))
-        elif reply.attempts > 1:
-            self._add(context.name, "warn", f"{reply.call}: answered only the second request", _RETRIED_ADVICE)
         return reply.is_good
 
     def _check_page(self, name: str, reply: ProbeReply, page: FirstPage | None) -> FirstPage | None:

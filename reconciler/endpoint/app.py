@@ -60,8 +60,7 @@ class EndpointDependencies:
     log_label: Callable[[str], str] = lambda conversation: conversation  # the name of a conversation in the log
     metrics: Callable[[], Iterable[str]] = tuple  # the lines of additional metrics
     stores: tuple[LockProvider, MessageIdStore] | None = None  # shared with other instances; default: this process's
-    max_waiting: int = 200  # concurrent requests of all instances
-    limit_share: Callable[[], float] = lambda: 1.0  # this process's part of them: more than 0, at most 1
+    max_waiting: int = 200  # concurrent requests
     deadline_seconds: float = DEADLINE
 
 
@@ -80,8 +79,7 @@ class ContextApp:
         deps, rules = dependencies or EndpointDependencies(), policy or EventPolicy()
         locks, self._message_ids = deps.stores or (ConversationLocks(deps.clock), InMemoryMessageIds(deps.clock))
         self.metrics, self.draining = Metrics(rules.fallback), False
-        limit, share = deps.max_waiting, deps.limit_share
-        self._handler = EventHandler(write, rules, locks, self.metrics, lambda: limit * share())
+        self._handler = EventHandler(write, rules, locks, self.metrics, deps.max_waiting)
         self._keys, self._signatures = ApiKeys(keys), SignatureVerifier(secrets)
         self._dependencies = deps
 
@@ -159,6 +157,10 @@ class ContextApp:
             text = f"timestamp: must be at most {CLOCK_TOLERANCE} seconds ahead of {clock}"
             return error_response(400, FUTURE_OUTCOME, text)
         return await self._handler.handle(event, message_id, now, deadline)
+
+    def drain(self) -> None:
+        """Answer 503 to /ready from now on."""
+        self.draining = True
 
     def record_refusal(self, status: HTTPStatus | None, reason: str) -> None:
         """Count and log a request that the connection refused (`server.RefusalListener`)."""

@@ -6,10 +6,10 @@ the garbage collector; packed into bytes, without the common beginning of a resp
 """
 
 import asyncio
-import marshal
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
 from reconciler.endpoint.event import END_OF_TIME, Event, Timestamp, parse_timestamp
@@ -44,17 +44,7 @@ class ConversationCache:
     def find(self, conversation: str) -> LatestEvent | None:
         """Return the newest event of a conversation, if it is stored."""
         packed = self._young.get(conversation) or self._old.get(conversation)
-        if packed is None:
-            return None
-        own_timestamp, message_id, (intent, confidence, text), response = marshal.loads(packed)  # noqa: S302 - packed below
-        status, outcome, is_usual, body = response
-        timestamp = parse_timestamp(text) if text is not None else None
-        position = timestamp if own_timestamp is None else Timestamp(*own_timestamp)
-        if position is None:
-            raise AssertionError("an event without a timestamp was stored without the time of its receipt")
-        full_body = written_prefix(conversation) + body if is_usual else body
-        event = Event(conversation, intent, confidence, text, timestamp)
-        return LatestEvent(EventOrder(position, message_id), event, EndpointResponse(status, outcome, full_body))
+        return unpack(conversation, packed) if packed is not None else None
 
     def store(self, conversation: str, latest: LatestEvent) -> None:
         """Store the newest event of a conversation."""
@@ -64,14 +54,40 @@ class ConversationCache:
             self._young = {}
             self._young_since += age
         self._old.pop(conversation, None)
-        (position, message_id), event, response = latest
-        prefix = written_prefix(conversation)
-        is_usual = response.body.startswith(prefix)
-        body = response.body[len(prefix) :] if is_usual else response.body
-        own_timestamp = None if position == event.timestamp else (position.seconds, position.fraction)
-        fields = (event.intent, event.confidence, event.timestamp_text)
-        packed = own_timestamp, message_id, fields, (response.status, response.outcome, is_usual, body)
-        self._young[conversation] = marshal.dumps(packed)
+        self._young[conversation] = pack(conversation, latest)
+
+
+def pack(conversation: str, latest: LatestEvent) -> bytes:
+    """Return an event's position and content as a line of JSON, and the rest of its response."""
+    event = latest.event
+    response = latest.response
+    prefix = written_prefix(conversation)
+    is_usual = response.body.startswith(prefix)
+    own_timestamp = latest.order.timestamp if latest.order.timestamp != event.timestamp else None
+    content = (
+        own_timestamp,
+        latest.order.message_id,
+        (event.intent, event.confidence, event.timestamp_text),
+        (response.status, response.outcome, is_usual),
+    )
+    line = json.dumps(content, separators=(",", ":")).encode()
+    return line + b"\n" + (response.body.removeprefix(prefix) if is_usual else response.body)
+
+
+def unpack(conversation: str, packed: bytes) -> LatestEvent:
+    """Return the event of a conversation from its packed form."""
+    line, _, body = packed.partition(b"\n")
+    own_timestamp, message_id, (intent, confidence, text), response = json.loads(line)
+    status, outcome, is_usual = response
+    timestamp = parse_timestamp(text) if text is not None else None
+    position = timestamp if own_timestamp is None else Timestamp(*own_timestamp)
+    if position is None:
+        raise AssertionError("an event without a timestamp was stored without the time of its receipt")
+    if is_usual:
+        body = written_prefix(conversation) + body
+    event = Event(conversation, intent, confidence, text, timestamp)
+    order = EventOrder(position, message_id)
+    return LatestEvent(order, event, EndpointResponse(status, outcome, body))
 
 
 _MAX_WAITING: Final = 16  # requests of one conversation: a flood leaves room for other conversations
@@ -91,7 +107,7 @@ class ConversationState:
 
     latest: LatestEvent | None
     waiting: int = 0  # requests that hold the lock or wait for it
-    lock: asyncio.Lock | None = None  # created by the first request that has to wait
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def forget_after(self, limit: Timestamp) -> None:
         """Forget a newest event later than `limit`, which was stored while a clock was wrong."""
@@ -114,53 +130,6 @@ class LockProvider(Protocol):
         """
 
 
-class _ConversationLock:
-    # A generator would cost 2 % of the endpoint's time.
-    __slots__ = ("_cache", "_conversation", "_limit", "_states")
-
-    def __init__(
-        self,
-        states: dict[str, ConversationState],
-        cache: ConversationCache,
-        conversation: str,
-        limit: Timestamp,
-    ) -> None:
-        self._states, self._cache = states, cache
-        self._conversation, self._limit = conversation, limit
-
-    async def __aenter__(self) -> ConversationState:
-        state = self._states.get(self._conversation)
-        if state is None:
-            state = self._states[self._conversation] = ConversationState(self._cache.find(self._conversation))
-        if state.waiting >= _MAX_WAITING:
-            raise LockUnavailableError("too many requests for this conversation are waiting", "crowded")
-        state.waiting += 1
-        if state.waiting > 1:
-            try:
-                if state.lock is None:
-                    state.lock = asyncio.Lock()
-                    await state.lock.acquire()  # for the earlier request, without a wait: the lock is new
-                await state.lock.acquire()
-            except BaseException:
-                self._forget_if_idle(state)
-                raise
-        state.forget_after(self._limit)
-        return state
-
-    async def __aexit__(self, *_error: object) -> None:
-        state = self._states[self._conversation]
-        if state.lock is not None:
-            state.lock.release()
-        self._forget_if_idle(state)
-
-    def _forget_if_idle(self, state: ConversationState) -> None:
-        state.waiting -= 1
-        if not state.waiting:
-            del self._states[self._conversation]
-            if state.latest is not None:
-                self._cache.store(self._conversation, state.latest)
-
-
 class ConversationLocks:
     """The locks of one process, and a cache of the newest events of `limit` conversations for `seconds` at least."""
 
@@ -168,6 +137,25 @@ class ConversationLocks:
         self._states: dict[str, ConversationState] = {}
         self._cache = ConversationCache(clock, limit, seconds)
 
-    def lock(self, conversation: str, limit: Timestamp = END_OF_TIME) -> _ConversationLock:
-        """Return the conversation's lock (`LockProvider.lock`)."""
-        return _ConversationLock(self._states, self._cache, conversation, limit)
+    @asynccontextmanager
+    async def lock(self, conversation: str, limit: Timestamp = END_OF_TIME) -> AsyncIterator[ConversationState]:
+        """Lock a conversation (`LockProvider.lock`)."""
+        state = self._states.get(conversation)
+        if state is None:
+            state = ConversationState(self._cache.find(conversation))
+            self._states[conversation] = state
+        if state.waiting >= _MAX_WAITING:
+            message = "too many requests for this conversation are waiting"
+            raise LockUnavailableError(message, "crowded")
+
+        state.waiting += 1
+        try:
+            async with state.lock:
+                state.forget_after(limit)
+                yield state
+        finally:
+            state.waiting -= 1
+            if not state.waiting:
+                del self._states[conversation]
+                if state.latest is not None:
+                    self._cache.store(conversation, state.latest)

@@ -1,4 +1,4 @@
-"""Serves the endpoint with uvicorn (the extra `serve`), behind a strict HTTP connection (W7).
+"""Serves an application with uvicorn (the extra `serve`), behind a strict HTTP connection (W7).
 
 uvicorn alone would wait for slow clients without a limit. Input that two servers on the way could read in two ways ends
 the connection: before the request if it is the request's own, after the response if it follows a complete request.
@@ -6,7 +6,6 @@ the connection: before the request if it is the request's own, after the respons
 """
 
 import asyncio
-import contextlib
 import gc
 import signal
 import socket
@@ -21,12 +20,10 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from reconciler.endpoint.app import ContextApp
 from reconciler.endpoint.messages import ChunkChecker, encode_json
 from reconciler.errors import CxrouteError
 from reconciler.text.escape import sanitize
 from reconciler.text.hosts import url_of
-from reconciler.text.pages import page
 
 MAX_CONNECTIONS: Final = 1000
 _MAX_HEAD_BYTES: Final = 16 * 1024  # bytes of all headers
@@ -97,8 +94,6 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._current_data = self._previous_data = b""  # the data being parsed, and the end of the headers before it
         self._chunk_checker: ChunkChecker | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._idle_timer: asyncio.TimerHandle | None = None
-        self._idle_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection below the limit, and start the timer for its first headers."""
@@ -112,8 +107,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Also cancel the timers."""
         self._stop_timer()
-        if self._idle_timer is not None:
-            self._idle_timer.cancel()
+        self._unset_keepalive_if_required()
         self._is_over = True
         super().connection_lost(exc)
 
@@ -161,16 +155,15 @@ class StrictHttpProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             raise _StopParsingError(_EARLY_DATA)
         super().on_message_begin()
-        self._in_head, self._header_bytes = True, 0
+        self._unset_keepalive_if_required()  # not before: blank lines are no request
+        self._in_head = True
+        self._header_bytes = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Store a header; refuse one after the body, which would count like the others."""
         if not self._in_head:
             raise _StopParsingError(_TRAILER)
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
+        super().on_header(name, value)
         self._header_bytes += len(name) + len(value) + 4
 
     def on_headers_complete(self) -> None:
@@ -191,28 +184,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
                 raise _StopParsingError(_BAD_CHUNK)
         self._stop_timer()
         self._in_head, self._head_bytes, self._previous_data = False, 0, b""
-        self._start_request()
-
-    def on_response_complete(self) -> None:
-        """Wait for another request until the connection's idle time is over."""
-        # uvicorn sets a timer after each response and stops it at the next request; one that checks again is cheaper.
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
-            return
-        self.flow.resume_reading()
-        self._idle_since = self.loop.time()
-        if self._idle_timer is None:
-            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._end_if_idle)
-
-    def _end_if_idle(self) -> None:
-        self._idle_timer = None
-        if self.cycle is None or not self.cycle.response_complete or self._in_head:  # a request has its own timers
-            return
-        remaining = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if remaining > 0:
-            self._idle_timer = self.loop.call_later(remaining, self._end_if_idle)
-        else:
-            self.transport.close()
+        super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """End a request: its body is complete."""
@@ -220,27 +192,6 @@ class StrictHttpProtocol(HttpToolsProtocol):
             return
         self._stop_timer()
         super().on_message_complete()
-
-    def _start_request(self) -> None:
-        # As in uvicorn, without the parts that the endpoint does not need.
-        url = httptools.parse_url(self.url)
-        self.scope["method"] = self.parser.get_method().decode("ascii")
-        self.scope["path"], self.scope["raw_path"] = url.path.decode("ascii"), url.path
-        self.scope["query_string"] = url.query or b""
-        self.cycle = RequestResponseCycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive(),
-            on_response=self.on_response_complete,
-        )
-        self._start_asgi_task(self.cycle, self.app)
 
     def _ambiguity(self) -> str:
         """Return why two servers could read the headers in two ways, or an empty text."""
@@ -294,63 +245,54 @@ class StrictHttpProtocol(HttpToolsProtocol):
 _GRACE: Final = 10  # seconds for requests accepted before a signal: twice a request's deadline
 _IDLE: Final = 20  # seconds without a request
 _BACKLOG: Final = 2048
-_ACCEPTS_PER_TURN: Final = 8  # maximum of connections accepted in one turn of the loop
-_HEALTH: Final = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-_HEALTH_TIMEOUT: Final = 5.0
 
 
-class _EndpointServer(uvicorn.Server):
-    """Returns after a signal; uvicorn itself would raise the signal again. During the shutdown /ready answers 503."""
+class QuietServer(uvicorn.Server):
+    """Returns after a signal; uvicorn itself would raise the signal again."""
 
-    def __init__(self, app: ContextApp, announce: Callable[[], object]) -> None:
-        seconds = {"timeout_keep_alive": _IDLE, "timeout_graceful_shutdown": _GRACE}
-        super().__init__(quiet_config(app, app.record_refusal, backlog=_BACKLOG, **seconds))
-        self._app, self._announce = app, announce
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        announce: Callable[[], object],
+        on_exit: Callable[[], object],
+    ) -> None:
+        super().__init__(config)
+        self._announce = announce
+        self._on_exit = on_exit
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, check the server's own /health, and announce the URL. Raises CxrouteError if that fails."""
-        # uvloop accepts one connection from a socket in a turn of its loop, so each socket is duplicated: the last of
-        # many clients that connect together under load would wait a fifth of a second to be accepted.
-        listeners = sockets or []
-        copies = _ACCEPTS_PER_TURN - 1 if sys.platform != "win32" else 0
-        # A loopback socket for the server's own request, for any address that the endpoint listens on.
-        is_ipv6 = any(listener.family == socket.AF_INET6 for listener in listeners)
-        with open_listener("::1" if is_ipv6 else "127.0.0.1", 0) as own:
-            duplicates = [listener.dup() for listener in listeners for _ in range(copies)]
-            await super().startup([*listeners, *duplicates, own])
-            answer = await _health_answer(own)
-            self.servers.pop().close()
-        if not answer.startswith(("HTTP/1.1 200 ", "HTTP/1.1 503 ")):
-            await self.shutdown(listeners)
-            cause = f"uvicorn {uvicorn.__version__} is not compatible with this version of cxroute"
-            remedy = f"Install the versions that the extra `serve` requires; see {page('install.md', 'Extras')}."
-            raise CxrouteError(f"the endpoint's own GET /health failed ({answer}): {cause}. {remedy}")
+        """Begin to serve, and announce it."""
+        await super().startup(sockets)
         self._announce()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # uvicorn's own method records the signal, and raises it again after the end.
+        """End the server; uvicorn's own method records the signal, and raises it again after the end."""
         del frame
-        self._app.draining = True
+        self._on_exit()
         self.force_exit |= self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
 
-async def _health_answer(listener: socket.socket) -> str:
-    """Return the first line of the response to GET /health; a plain connection ignores proxy variables."""
-    with contextlib.suppress(OSError):
-        async with asyncio.timeout(_HEALTH_TIMEOUT):
-            reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
-            try:
-                writer.write(_HEALTH)
-                return (await reader.read()).partition(b"\r\n")[0].decode("ascii", "replace") or "no response"
-            finally:
-                writer.close()
-    return "no response"
+async def serve(
+    app: Any,  # noqa: ANN401 - an ASGI application
+    listener: socket.socket,
+    announce: Callable[[str], object],
+    on_refusal: RefusalListener = ignore_refusal,
+    on_exit: Callable[[], object] = lambda: None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then finish accepted requests.
 
-
-async def serve(app: ContextApp, listener: socket.socket, announce: Callable[[str], object]) -> None:
-    """Serve until SIGTERM or SIGINT, then finish accepted requests. `announce` gets the URL. Raises CxrouteError."""
-    await _EndpointServer(app, lambda: announce(url_of(listener))).serve(sockets=[listener])
+    `announce` gets the URL; `on_exit` is called at the signal.
+    """
+    config = quiet_config(
+        app,
+        on_refusal,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_IDLE,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    server = QuietServer(config, lambda: announce(url_of(listener)), on_exit)
+    await server.serve(sockets=[listener])
 
 
 def run_event_loop(main: Coroutine[Any, Any, None]) -> None:

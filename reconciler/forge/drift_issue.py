@@ -1,37 +1,19 @@
-"""One issue for each environment that differs: opened, revised and closed, given the open issues."""
+"""One issue for each environment that differs: opened, revised and closed."""
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from reconciler.forge.forge import Forge, Post, Skip
+from reconciler.forge.forge import IssueTracker
 from reconciler.model.live import normalize_line_ends
 from reconciler.text.json_values import list_objects
 
 _ROOM: Final = 5_536  # characters, for the lines around the difference
 _MAX_TITLE: Final = 200  # characters; forges refuse titles of more than 255
 _STATE: Final = re.compile(r"<!-- cxroute:state \{\"difference\":\"([0-9a-f]{16})\"\} -->")
-
-
-class OpenIssue(NamedTuple):
-    """Write a new issue."""
-
-    title: str
-    body: str
-
-
-class ChangeIssue(NamedTuple):
-    """Change an issue's text, or close it if there is none, with a remark on it."""
-
-    id: int
-    body: str | None
-    remark: str
-
-
-IssueDecision = OpenIssue | ChangeIssue | Skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +26,6 @@ class DriftObservation:
     headline: str  # empty if no conversation goes elsewhere
     text: str
     when: str  # when, and in which run, in Markdown
-    limit: int  # characters of an issue
 
 
 def difference_digest(plan: Mapping[str, Any]) -> str:
@@ -56,21 +37,39 @@ def difference_digest(plan: Mapping[str, Any]) -> str:
     return sha256("\n".join(lines).encode()).hexdigest()[:16] if parts else ""
 
 
-def decide_issues(issues: Iterable[Post], observation: DriftObservation) -> Sequence[IssueDecision]:
-    """Return the decisions. Of several issues with this author the oldest is edited; all are closed in the end."""
+def update_issues(forge: IssueTracker, observation: DriftObservation) -> Iterator[str]:
+    """Open, edit or close the environment's issue, and yield what was done.
+
+    Of several issues with this author the oldest is edited; all are closed in the end.
+    """
     first_line = _first_line(observation.environment)
-    own = (issue for issue in issues if issue.author == observation.author)
-    mine = sorted(issue for issue in own if _lines(issue.body)[0] == first_line)
+    mine = sorted(
+        issue
+        for issue in forge.list_drift_issues()
+        if issue.author == observation.author and _lines(issue.body)[0] == first_line
+    )
     if not observation.difference:
-        closed = [ChangeIssue(issue.id, None, f"No drift since {observation.when}.") for issue in mine]
-        return closed or [Skip("there is no drift, and no open issue")]
+        for issue in mine:
+            forge.change_drift_issue(issue.id, None, f"No drift since {observation.when}.")
+            yield f"closed issue {issue.id}"
+        if not mine:
+            yield "did not change the issues: there is no drift, and no open issue"
+        return
+
     if not mine:
-        return [OpenIssue(_title(observation), _body(observation, "First seen"))]
+        body = _body(observation, "First seen", forge.max_text)
+        yield f"opened issue {forge.open_drift_issue(_title(observation), body)}"
+        return
+
+    number = mine[0].id
     state = _STATE.fullmatch("".join(_lines(mine[0].body)[1:2]))
     if state and state[1] == observation.difference:
-        return [Skip(f"issue {mine[0].id} is up to date")]
-    remark = f"The difference has changed, seen {observation.when}. The text above shows the current state."
-    return [ChangeIssue(mine[0].id, _body(observation, "Unchanged since"), remark)]
+        yield f"did not change the issues: issue {number} is up to date"
+        return
+    seen = f"The difference has changed, seen {observation.when}."
+    body = _body(observation, "Unchanged since", forge.max_text)
+    forge.change_drift_issue(number, body, f"{seen} The text above shows the current state.")
+    yield f"edited issue {number}"
 
 
 def drift_headline(plan: Mapping[str, Any]) -> str:
@@ -89,10 +88,10 @@ def _title(observation: DriftObservation) -> str:
     return title if len(title) <= _MAX_TITLE else f"{title[: _MAX_TITLE - 3]}..."
 
 
-def _body(observation: DriftObservation, since: str) -> str:
+def _body(observation: DriftObservation, since: str, limit: int) -> str:
     state = f'<!-- cxroute:state {{"difference":"{observation.difference}"}} -->'
     text = normalize_line_ends(observation.text).strip()
-    if len(text) > observation.limit - _ROOM:
+    if len(text) > limit - _ROOM:
         text = "The difference is too long for an issue: see the run's summary."
     return f"{_first_line(observation.environment)}\n{state}\n\n{text}\n\n<sub>{since} {observation.when}</sub>\n"
 
@@ -103,15 +102,3 @@ def _first_line(environment: str) -> str:
 
 def _lines(body: str) -> list[str]:
     return normalize_line_ends(body).split("\n", 2)
-
-
-def write_issue(forge: Forge, decision: IssueDecision) -> str:
-    """Execute a decision, and return its description."""
-    match decision:
-        case OpenIssue():
-            return f"opened issue {forge.open_drift_issue(decision.title, decision.body)}"
-        case ChangeIssue():
-            forge.change_drift_issue(*decision)
-            return f"{'closed' if decision.body is None else 'edited'} issue {decision.id}"
-        case _:
-            return f"did not change the issues: {decision.reason}"

@@ -6,14 +6,13 @@ Comments may have been edited: only the second line is read, for a newer run and
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from reconciler.errors import RefusedError
-from reconciler.forge.forge import Forge, PipelineRun, Post, Skip
+from reconciler.forge.forge import Forge, PipelineRun, Post
 from reconciler.forge.plan_report import FailedPlan, PlacedError, PlanReport
 from reconciler.model.live import normalize_line_ends
 from reconciler.render.escape_markdown import alert, code_span, escape_markdown
@@ -21,8 +20,14 @@ from reconciler.render.markdown.plan import comment_marker
 from reconciler.text.escape import pluralize
 from reconciler.text.json_values import list_objects, parse_object
 
-_Decide = Callable[[Iterable[Post], "DesiredComment"], "CommentDecision"]
-_NewBody = Callable[[Post, "DesiredComment"], str | None]  # None: the comment is newer than the desired one
+CommentKind = Literal["plan", "refresh", "planless", "header"]
+"""plan: a plan that needs a comment. refresh: a plan without news, which only edits a comment.
+planless: a commit without a plan. header: the outcome of a plan, which only edits a comment."""
+_UNCHANGED: Final[Mapping[CommentKind, str]] = {
+    "refresh": "there is nothing to report, and no comment to update",
+    "header": "there is no comment to update",
+}
+"""Why there is no comment after a kind that creates none."""
 
 _MAX_LISTED: Final = 10
 _MAX_ERRORS: Final = 3  # of a commit without a plan
@@ -99,6 +104,12 @@ class CommentState:
         return f"<!-- cxroute:state {json.dumps(asdict(self), separators=(',', ':'))} -->"
 
 
+class Skip(NamedTuple):
+    """The decision to write nothing, for a reason."""
+
+    reason: str
+
+
 class WriteComment(NamedTuple):
     """Write a new comment, or change one."""
 
@@ -111,12 +122,13 @@ CommentDecision = WriteComment | Skip
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredComment:
-    """A comment on the plan of one environment, written by one run. `author` is the token's login."""
+    """A comment on the plan of one environment, written by one run."""
 
     environment: str
-    author: str
     state: CommentState
     text: str  # a plan in Markdown, or only a header
+    kind: CommentKind = "plan"
+    author: str = ""  # the token's login
     limit: int = 65_536  # characters of a note
 
 
@@ -138,46 +150,38 @@ def parse_state(body: str) -> CommentState | None:
     return CommentState(run=run, attempt=attempt, sha=str(sha), plan=str(plan), applied=state.get("applied") is True)
 
 
-def _decide(new_body: _NewBody, reason: str, comments: Iterable[Post], desired: DesiredComment) -> CommentDecision:
-    """Decide on the author's comment of the environment; if there is none, skip for the reason, or create one."""
+def decide(comments: Iterable[Post], desired: DesiredComment) -> CommentDecision:
+    """Return the decision on the author's comment of the environment."""
     for comment in comments:
         body = normalize_line_ends(comment.body)
         if comment.author == desired.author and _belongs_to(desired.environment, body):
-            text = new_body(comment, desired)
+            text = _new_body(comment, desired)
             if text is None:
                 return Skip("a newer run wrote it, or the plan was applied since")
-            return WriteComment(text, comment.id) if text.strip() != body.strip() else Skip("it is up to date")
-    if reason:
-        return Skip(reason)
-    created = new_body(Post(0, desired.author, comment_marker(desired.environment)), desired)
-    return WriteComment(str(created))
+            if text.strip() == body.strip():
+                return Skip("it is up to date")
+            return WriteComment(text, comment.id)
+    if desired.kind in _UNCHANGED:
+        return Skip(_UNCHANGED[desired.kind])
+    empty = Post(0, desired.author, comment_marker(desired.environment))
+    return WriteComment(str(_new_body(empty, desired)))
 
 
-def _plan_body(comment: Post, desired: DesiredComment) -> str | None:
-    return None if _is_newer(comment, desired) else compose_comment(desired)
+def _new_body(comment: Post, desired: DesiredComment) -> str | None:
+    """Return the new text of a comment; None if it is newer than the desired one."""
+    state = parse_state(comment.body)
+    own = desired.state
+    if desired.kind == "header":
+        if state and state.applied and not own.applied:
+            return None
+        # The state stays that of the plan: a later plan may replace it.
+        return _replace_header(comment, replace(state or own, applied=own.applied), desired)
 
-
-def _planless_body(comment: Post, desired: DesiredComment) -> str | None:
-    return None if _is_newer(comment, desired) else _replace_header(comment, desired.state, desired, _EARLIER)
-
-
-def _headed_body(comment: Post, desired: DesiredComment) -> str | None:
-    """Return the comment under a new header. Its state stays that of the plan: a later plan may replace it."""
-    state, applied = parse_state(comment.body), desired.state.applied
-    if state and state.applied and not applied:
+    if state and (state.applied or (state.run, state.attempt) > (own.run, own.attempt)):
         return None
-    return _replace_header(comment, replace(state or desired.state, applied=applied), desired)
-
-
-decide_plan: Final = partial(_decide, _plan_body, "")  # a plan that needs a comment
-decide_refresh: Final = partial(_decide, _plan_body, "there is nothing to report, and no comment to update")
-decide_planless: Final = partial(_decide, _planless_body, "")  # a newer commit without a plan
-decide_header: Final = partial(_decide, _headed_body, "there is no comment to update")  # a plan's outcome
-
-
-def _is_newer(comment: Post, desired: DesiredComment) -> bool:
-    state, own = parse_state(comment.body), desired.state
-    return state is not None and (state.applied or (state.run, state.attempt) > (own.run, own.attempt))
+    if desired.kind == "planless":
+        return _replace_header(comment, own, desired, _EARLIER)
+    return compose_comment(desired)
 
 
 def _replace_header(comment: Post, state: CommentState, desired: DesiredComment, remark: str = "") -> str:
@@ -201,22 +205,15 @@ def _belongs_to(environment: str, text: str) -> bool:
     return text.split("\n", 1)[0] == comment_marker(environment)
 
 
-class CommentRequest(NamedTuple):
-    """A desired comment, and the function that decides on it, given the existing comments."""
-
-    desired: DesiredComment
-    decide: _Decide
-
-
-def request_plan(report: PlanReport, run: PipelineRun) -> CommentRequest:
+def request_plan(report: PlanReport, run: PipelineRun) -> DesiredComment:
     """Return the request for a plan. One without changes edits a comment, but does not create one."""
-    decide = decide_plan if report.has_changes or report.is_refused else decide_refresh
-    return _request(report.environment, run, CommentHeader(report.text), decide, report.plan_id)
+    kind: CommentKind = "plan" if report.has_changes or report.is_refused else "refresh"
+    return _request(report.environment, run, CommentHeader(report.text), kind, report.plan_id)
 
 
 def request_planless(
     environment: str, run: PipelineRun, now: datetime, failure: FailedPlan | None = None
-) -> CommentRequest:
+) -> DesiredComment:
     """Return the request for a commit without a plan, with its first errors. It creates a comment if there is none."""
     reason = "its step ended without a report, and the log of the run shows why"
     lines: list[str] = []
@@ -230,7 +227,7 @@ def request_planless(
         lines = _reason_lines(failure.message)
     where = f"run of {now:%Y-%m-%d at %H:%M} UTC by @{run.actor}, {run.link}"
     title = f"**No plan for {code_span(run.sha[:8])}**: {reason} ({where})."
-    return _request(environment, run, _header("CAUTION", title, *lines), decide_planless)
+    return _request(environment, run, _header("CAUTION", title, *lines), "planless")
 
 
 def _error_line(error: PlacedError) -> str:
@@ -238,25 +235,35 @@ def _error_line(error: PlacedError) -> str:
     return f"- {code_span(error.place)}: {message}" if error.place else f"- {message}"
 
 
-def request_applied(environment: str, report: Mapping[str, Any], run: PipelineRun, now: datetime) -> CommentRequest:
+def request_applied(environment: str, report: Mapping[str, Any], run: PipelineRun, now: datetime) -> DesiredComment:
     """Return the request for the outcome of a plan; an empty report means a missing one."""
     text = f"**Apply ended without a report** {_when(run, now)} Its log and its journal show what was done."
     header = applied_header(report, run, now) if report else _header("CAUTION", text)
-    return _request(environment, run, header, decide_header)
+    return _request(environment, run, header, "header")
 
 
-def request_outdated(environment: str, reason: str, run: PipelineRun, now: datetime) -> CommentRequest:
+def request_outdated(environment: str, reason: str, run: PipelineRun, now: datetime) -> DesiredComment:
     """Return the request for a plan that was not applied; without a reason, for one that is out of date."""
     text = "**Not applied**" if reason.strip() else "**Out of date, not applied**"
     header = _header("WARNING", f"{text} {_when(run, now)}", *_reason_lines(reason))
-    return _request(environment, run, header, decide_header)
+    return _request(environment, run, header, "header")
 
 
 def _request(
-    environment: str, run: PipelineRun, header: CommentHeader, decide: _Decide, plan: str = ""
-) -> CommentRequest:
-    state = CommentState(run=run.id, attempt=run.attempt, sha=run.sha, plan=plan, applied=header.applied)
-    return CommentRequest(DesiredComment(environment=environment, author="", state=state, text=header.text), decide)
+    environment: str,
+    run: PipelineRun,
+    header: CommentHeader,
+    kind: CommentKind,
+    plan: str = "",
+) -> DesiredComment:
+    state = CommentState(
+        run=run.id,
+        attempt=run.attempt,
+        sha=run.sha,
+        plan=plan,
+        applied=header.applied,
+    )
+    return DesiredComment(environment=environment, state=state, text=header.text, kind=kind)
 
 
 def write_note(forge: Forge, number: int, decision: CommentDecision) -> str:

@@ -8,12 +8,12 @@ from html import escape
 from typing import Any, Final
 
 from reconciler.apply.progress import ApplyReport
-from reconciler.model.change import Applied, Create, Outcome
+from reconciler.model.change import Applied, Create, Failed, Skipped, UnknownOutcome
 from reconciler.plan.drift import Drift, edited_changes
 from reconciler.plan.headline import headline
 from reconciler.plan.plan import Plan
 from reconciler.plan.words import NO_IMPACT
-from reconciler.render.change_summary import ACTION_PAST, CAUSE_TEXTS, sort_for_reading
+from reconciler.render.change_summary import CAUSE_TEXTS, sort_for_reading
 from reconciler.render.drift_summary import counts_phrase, remaining_phrases, unaffected_text
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.watch.cycle import CycleResult, NotificationKind, applied_outcomes
@@ -38,41 +38,37 @@ def _drift(result: CycleResult, name: str) -> list[str]:
     if result.plan is None:
         return []
     drift = result.drift or Drift(plan=result.plan)
-    head = [f"*{counts_phrase(drift)} in {name}*", _impact_sentence(result)]
-    return [
-        *head,
-        *_blocking_rule_lines(drift),
-        *_changes(result.plan, drift),
-        *_conflicts(result.plan),
-        *_failures(drift),
-    ]
+    head = f"*{counts_phrase(drift)} in {name}*"
+    return [head, _impact_sentence(result), *_rule_lines(drift)]
 
 
 def _refused(result: CycleResult, name: str) -> list[str]:
     if result.plan is None:
         return []
     drift = result.drift or Drift(plan=result.plan)
-    reasons = _bullets(f"route test: {slack_code(test.message)}" for test in result.plan.failed_tests)
-    reasons += [f"• refused: {slack_code(guard.message)}" for guard in result.failed_guards]
-    reasons += [f"• refused: {slack_code(result.error_text)}"] if result.error_text else []
     head = f"*{counts_phrase(drift)} in {name}; not fixed: nothing was written*"
-    rest = [*_blocking_rule_lines(drift), *_changes(result.plan, drift), *_failures(drift)]
-    return [head, _impact_sentence(result), *reasons, *_conflicts(result.plan), *rest]
+    tests = [f"route test: {slack_code(test.message)}" for test in result.plan.failed_tests]
+    refusals = [guard.message for guard in result.failed_guards]
+    if result.error_text:
+        refusals.append(result.error_text)
+    reasons = [f"refused: {slack_code(refusal)}" for refusal in refusals]
+    lines = [*_bullets([*tests, *reasons]), *_rule_lines(drift)]
+    return [head, _impact_sentence(result), *lines]
 
 
 def _applied(result: CycleResult, name: str) -> list[str]:
     if result.report is None or result.plan is None:
         return []
-    applied, behaviour, count = applied_outcomes(result.report), result.plan.behaviour, len(edited_changes(result.plan))
+    applied = applied_outcomes(result.report)
+    count = len(edited_changes(result.plan))
     edited = f" ({pluralize(count, 'rule')} had been changed in CXone)" if count else ""
-    drift = result.drift or Drift(plan=result.plan)
-    remaining = remaining_phrases(drift)
+    remaining = remaining_phrases(result.drift or Drift(plan=result.plan))
     head = f"*{pluralize(len(applied), 'change')} applied in {name}*{edited}{_author(result.report)}."
     head += f" Read again: {', '.join(remaining) or 'no differences'}."
-    lines = [*_bullets(map(_outcome, applied)), *_blocking_rule_lines(drift), *_failures(drift)]
+    behaviour = result.plan.behaviour
     if behaviour is None or not result.plan.changes or (behaviour.undecided and not behaviour.regions):
-        return [head, *lines]
-    return [head, _headline(result.plan), *lines]
+        return [head]
+    return [head, _headline(result.plan)]
 
 
 def _author(report: ApplyReport) -> str:
@@ -97,7 +93,7 @@ def _failed(result: CycleResult, name: str) -> list[str]:
     head = f"*{verb} in {name}: {len(applied):,} of {pluralize(len(result.report.outcomes), 'change')} applied*"
     head += _author(result.report)
     error = f"• {slack_code(result.error_text)}" if result.error_text else ""
-    return [head, error, *_bullets(map(_outcome, [*unapplied, *applied]))]
+    return [head, error, *_bullets(map(_outcome, unapplied))]
 
 
 def _recovered(result: CycleResult, name: str) -> list[str]:
@@ -109,33 +105,20 @@ def _recovered(result: CycleResult, name: str) -> list[str]:
 _LINES: Final = {"drift": _drift, "refused": _refused, "applied": _applied, "failed": _failed, "recovered": _recovered}
 
 
-def _blocking_rule_lines(drift: Drift) -> list[str]:
-    return _bullets(f"{slack_code(live.rule.name)}: not managed, and in the way" for live in drift.in_the_way)
+def _rule_lines(drift: Drift) -> list[str]:
+    """Return a line for each rule in the way, and for each change that apply would make."""
+    names = (slack_code(live.rule.name) for live in drift.in_the_way)
+    blocking = _bullets(f"{name}: not managed, and in the way" for name in names)
+    changes = []
+    for change in sort_for_reading(drift.plan.changes):
+        cause = "missing in CXone" if isinstance(change, Create) else _CAUSES[change.cause]
+        changes.append(f"{change.action} {slack_code(str(change.address))}: {cause}")
+    return [*blocking, *_bullets(changes)]
 
 
-def _failures(drift: Drift) -> list[str]:
-    return _bullets(f"{finding.code}: {slack_code(finding.message)}" for finding in drift.failed_checks)
-
-
-def _changes(plan: Plan, drift: Drift) -> list[str]:
-    lines = []
-    for change in sort_for_reading(plan.changes):
-        cause, run = _CAUSES[change.cause], drift.last_runs.get(change.address)
-        if isinstance(change, Create):
-            cause = "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {slack_code(run)}"
-        lines.append(f"{change.action} {slack_code(str(change.address))}: {cause}")
-    return _bullets(lines)
-
-
-def _outcome(outcome: Outcome) -> str:
+def _outcome(outcome: Failed | Skipped | UnknownOutcome) -> str:
     address = slack_code(str(outcome.change.address))
-    if isinstance(outcome, Applied):
-        return f"{ACTION_PAST[outcome.change.action]} {address}"
     return f"{outcome.status}: {outcome.change.action} {address}: {slack_code(outcome.error)}"
-
-
-def _conflicts(plan: Plan) -> list[str]:
-    return _bullets(f"{slack_code(str(finding.address))}: {slack_code(finding.message)}" for finding in plan.conflicts)
 
 
 def _impact_sentence(result: CycleResult) -> str:

@@ -1,19 +1,16 @@
-"""The simulator as an ASGI application, the delivery of its responses, and its server.
+"""The simulator as an ASGI application, and the delivery of its responses.
 
 It uses no framework: six paths need no router, the faults need the raw `send`, and the import of Starlette costs 0.1 s
-of CPU, more than a complete run against the sandbox. uvicorn comes with the extra `serve`.
+of CPU, more than a complete run against the sandbox.
 
 In process, a broken connection is a `BrokenDeliveryError`, which a test's transport turns into its client's exception.
 Over a socket the connection really breaks: under uvicorn, the object whose method `send` is has the transport.
 """
 
 import asyncio
-import signal
 import socket
 import struct
-from collections.abc import Callable
-from types import FrameType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from reconciler.simulator.api import MAX_BODY_BYTES, SimulatorApi
 from reconciler.simulator.faults.injector import FaultInjector
@@ -22,10 +19,9 @@ from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 
 _MAX_READ_BYTES: Final = 9 * MAX_BODY_BYTES
-_GRACE: Final = 10
 _LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 
 
@@ -39,25 +35,19 @@ class Simulator:
         self.tokens = self.api.tokens
 
     async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        """Answer one request, or follow the server's start and end; at its end, close the state."""
-        if scope["type"] == "http":
-            settings = self.api.settings
-            request = await _read(scope, receive)
-            self.state.requests.append(request)
-            if settings.latency:
-                await settings.sleep(settings.latency)
-            faults = self._faults
-            response = faults.handle(request, self.api) if faults else self.api.handle(request)
-            if response.delivery in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING):
-                request.status = response.status
-                await _deliver(response, settings, send)
-            else:
-                await _break_delivery(response, receive, send)
-        elif scope["type"] == "lifespan":
-            while (await receive())["type"] == "lifespan.startup":
-                await send({"type": "lifespan.startup.complete"})
-            self.state.close()
-            await send({"type": "lifespan.shutdown.complete"})
+        """Answer one request; its server has no `lifespan` and no `ws`."""
+        settings = self.api.settings
+        request = await _read(scope, receive)
+        self.state.requests.append(request)
+        if settings.latency:
+            await settings.sleep(settings.latency)
+        faults = self._faults
+        response = faults.handle(request, self.api) if faults else self.api.handle(request)
+        if response.delivery in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING):
+            request.status = response.status
+            await _deliver(response, settings, send)
+        else:
+            await _break_delivery(response, receive, send)
 
 
 async def _read(scope: "Scope", receive: "Receive") -> SimRequest:
@@ -132,27 +122,3 @@ async def _start(response: SimResponse, send: "Send") -> None:
     if response.status != 204:  # noqa: PLR2004 - no content
         headers.append((b"content-length", str(len(response.body)).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-
-
-def serve(app: "ASGIApp", listener: socket.socket, announce: Callable[[], object]) -> None:
-    """Serve until SIGTERM or SIGINT, then finish accepted requests. Raises OSError; without uvicorn, ImportError."""
-    # `announce` is called when the server accepts connections.
-    import uvicorn  # noqa: PLC0415 - an extra that only this function needs
-
-    class SimulatorServer(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            if self.started:
-                announce()
-
-        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-            # uvicorn's own method records the signal, and raises it again after the end.
-            del frame
-            self.force_exit |= self.should_exit and sig == signal.SIGINT
-            self.should_exit = True
-
-    quiet: dict[str, Any] = {"log_level": "error", "access_log": False, "server_header": False}
-    # uvicorn's other parser drops the body of a request with `Upgrade: h2c`, which Java's HTTP client sends.
-    quiet |= {"http": "h11", "lifespan": "on", "ws": "none", "proxy_headers": False}
-    config = uvicorn.Config(app, timeout_graceful_shutdown=_GRACE, **quiet)
-    asyncio.run(SimulatorServer(config).serve(sockets=[listener]))

@@ -4,21 +4,23 @@ All become attributes of the conversation, which rules read. For fields and sign
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Final
 from urllib.parse import parse_qsl
 
 from reconciler.simulator import messages as http
-from reconciler.simulator.scripts import run_script
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import JsonObject, TenantState
-from reconciler.simulator.validate import DECIMAL
+from reconciler.simulator.state import TenantState
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{number}" for number in range(1, 10))
 
 
-def merge_context(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
+def merge_context(
+    state: TenantState,
+    _settings: SimulatorSettings,
+    request: http.SimRequest,
+) -> http.SimResponse:
     """POST attributes of a conversation."""
     conversation = request.segments[4]
     if not _exists(conversation):
@@ -36,11 +38,15 @@ def merge_context(state: TenantState, settings: SimulatorSettings, request: http
     ]
     if problems:
         raise http.ApiProblemError(422, *problems)
-    merged = _merge(state, settings, conversation, attributes)
+    merged = state.merge(conversation, attributes)
     return http.json_response(200, {"id": conversation, "attributes": merged})
 
 
-def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
+def set_custom_fields(
+    state: TenantState,
+    settings: SimulatorSettings,
+    request: http.SimRequest,
+) -> http.SimResponse:
     """PUT values of a contact's custom fields; the others stay."""
     contact = request.segments[3]
     defined = settings.custom_fields
@@ -53,15 +59,17 @@ def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: 
         return _digital_error(settings, refused.response.status, [problem])
     if problems := list(_field_problems(body, defined)):
         return _digital_error(settings, 422, problems)
-    values = {item["ident"]: item["value"] for item in body}
-    # As rules see them: None for an empty text, a number for a decimal in a field for numbers.
-    is_number = {name: defined[name] == "number" and DECIMAL.fullmatch(value) for name, value in values.items()}
-    attributes = {name: float(value) if is_number[name] else value or None for name, value in values.items()}
-    _merge(state, settings, contact, attributes)
+    # An empty text is stored as null: rules see no value.
+    attributes = {item["ident"]: item["value"] or None for item in body}
+    state.merge(contact, attributes)
     return http.SimResponse(status=204)
 
 
-def send_signal(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
+def send_signal(
+    state: TenantState,
+    _settings: SimulatorSettings,
+    request: http.SimRequest,
+) -> http.SimResponse:
     """POST p1 to p9 to a contact's script, which receives them under these names."""
     contact = request.segments[4]
     if not _exists(contact):
@@ -69,14 +77,8 @@ def send_signal(state: TenantState, settings: SimulatorSettings, request: http.S
     values = dict(parse_qsl(request.query, keep_blank_values=True))
     if "p1" not in values:
         return http.oauth_error(400, "invalid_request", "p1 is required")
-    _merge(state, settings, contact, {name: values[name] for name in _PARAMETERS if name in values})
+    state.merge(contact, {name: values[name] for name in _PARAMETERS if name in values})
     return http.SimResponse(status=204)
-
-
-def _merge(state: TenantState, settings: SimulatorSettings, contact: str, attributes: JsonObject) -> JsonObject:
-    """Merge attributes, and what the tenant's script then chooses."""
-    context = {**state.contexts.get(contact, {}), **attributes}
-    return state.merge(contact, attributes | run_script(state, settings, contact, context))
 
 
 def _exists(conversation: str) -> bool:
@@ -84,7 +86,7 @@ def _exists(conversation: str) -> bool:
     return bool(_CONVERSATION.fullmatch(conversation)) and not conversation.startswith("unknown-")
 
 
-def _field_problems(body: http.Json, defined: Mapping[str, str]) -> Iterator[http.ApiProblem]:
+def _field_problems(body: http.Json, defined: Collection[str]) -> Iterator[http.ApiProblem]:
     if not isinstance(body, list):
         yield http.ApiProblem("must be a list of custom fields", "invalid.type")
         return

@@ -3,11 +3,9 @@
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, Literal
-
-from reconciler.simulator.snippet import SimDialect
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Final
 
 SCOPES: Final = frozenset({"routing:read", "routing:write", "interaction:read", "interaction:write"})
 
@@ -20,7 +18,7 @@ class SimulatorSettings:
     access_keys: Mapping[str, str] | None = None  # accepted ids and their secrets. None: all nonempty ones.
     issuer: str = ""  # the server's address in documents and id tokens. Empty: the request's header Host.
     tenant_id: str = "11111111-2222-4333-8444-555555555555"  # the tenant's id in id tokens
-    custom_fields: Mapping[str, Literal["text", "number"]] = field(default_factory=dict)  # defined ones, by type
+    custom_fields: Collection[str] = ()  # the defined ones
     scopes: frozenset[str] = SCOPES  # of every token
     token_seconds: int = 3600
     names_unique: bool = False  # 409 for a second rule of one name
@@ -33,7 +31,6 @@ class SimulatorSettings:
     rate: float | None = None  # requests a second, without those for tokens; more get 429. None: no limit.
     burst: int = 10  # number of requests that `rate` allows without a pause
     locks_bind: bool = False  # a script that another user has locked cannot be saved
-    studio_dialect: SimDialect = field(default_factory=SimDialect)
     clock: Callable[[], float] = time.time  # seconds since 1970
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())

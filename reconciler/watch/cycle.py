@@ -1,7 +1,7 @@
 """The cycles of `cxroute watch` as values, the loop that runs one after the other, their notifications and metrics."""
 
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -51,7 +51,7 @@ class CycleResult:
     report: ApplyReport | None = None
     error: CxrouteError | None = None
     may_write: bool = False
-    drift: Drift | None = None  # the differences at its end; None if it did not compare
+    drift: Drift | None = None  # the differences at its end; None if it did not compare them
 
     @property
     def status(self) -> CycleStatus:
@@ -179,7 +179,7 @@ were made. failed: a cycle, or a part of its changes, failed. recovered: the ear
 REMINDER_SECONDS: Final = 6 * 3600.0  # until a failure that lasts, or recurs, is notified again
 _REPEATED_CHANGE_SECONDS: Final = 3600.0  # until equal changes, which CXone's users revert repeatedly, are notified
 _MAX_REMEMBERED: Final = 200
-_MAX_WAITING: Final = 20
+MAX_WAITING: Final = 20  # messages for the next attempt; beyond these, the oldest are dropped
 
 
 @dataclass(slots=True)
@@ -225,23 +225,6 @@ class NotificationState:
         for old in list(self._reported_at)[:-_MAX_REMEMBERED]:
             del self._reported_at[old]
         return True
-
-
-@dataclass(slots=True)
-class Outbox:
-    """Keeps undelivered messages for the next attempt; if there are too many, it drops the oldest."""
-
-    waiting: deque[Message] = field(default_factory=lambda: deque(maxlen=_MAX_WAITING))
-
-    async def deliver(self, send: Callable[[Message], Awaitable[str]]) -> tuple[int, str]:
-        """Deliver the waiting messages until `send` returns an error; return the number delivered and the error."""
-        count = 0
-        while self.waiting:
-            if error := await send(self.waiting[0]):
-                return count, error
-            self.waiting.popleft()
-            count += 1
-        return count, ""
 
 
 _GAUGE_HELP: Final = {

@@ -26,7 +26,6 @@ class Line:
     def __init__(self, token: Said = GIVEN, other: Said | Callable[[int], Said] = GIVEN) -> None:
         self.time = FakeClock()
         self.asked: list[str] = []
-        self.told: list[str] = []
 
         async def carry(request: ApiRequest) -> ApiResponse:
             self.asked.append(request.call)
@@ -35,12 +34,8 @@ class Line:
             said = other(len(self.asked) - 2) if callable(other) else other
             return ApiResponse(request.call, *said)
 
-        def tell(_brief: str, text: str, _seconds: float) -> None:
-            self.told.append(text)
-
-        self.probe = Probe(
-            carry, TENANT, ClientCredentials(client_id="id", client_secret="secret"), self.time.time, tell
-        )
+        credentials = ClientCredentials(client_id="id", client_secret="secret")
+        self.probe = Probe(carry, TENANT, credentials, self.time.time)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -78,28 +73,17 @@ def test_a_token_response_without_json_is_an_error(body: bytes) -> None:
         asyncio.run(Line(token=(200, {}, body)).probe.request_token())
 
 
-def test_a_temporary_failure_is_retried_once() -> None:
-    """After the server's Retry-After, which is reported first; the second response is the reply."""
-    page = json.dumps({"entities": [], "total": 0}).encode()
-    line = Line(other=lambda number: (200, {}, page) if number else (503, {"retry-after": "3"}, b""))
-    reply, found = asyncio.run(line.probe.rules())
-    assert ("json", 2, True) == (reply.kind, reply.attempts, found is not None and found.is_complete)
-    assert [3.0] == line.time.slept
-    assert ["waiting for the tenant: HTTP 503 from GET /api/v2/routing/rules, attempt 2 in 3 s"] == line.told
-
-
-@pytest.mark.parametrize(
-    ("asked", "waited"), [("0", 0.0), ("4", 4.0), ("3600", 5.0), ("soon", 1.0), ("-1", 1.0), ("", 1.0)]
-)
-def test_the_retry_after_is_limited_to_some_seconds(asked: str, waited: float) -> None:
-    """A diagnosis does not wait for an hour."""
-    line = Line(other=(429, {"retry-after": asked}, b""))
+@pytest.mark.parametrize("status", [408, 429, 503])
+def test_a_temporary_failure_is_shown_and_not_repeated(status: int) -> None:
+    """One request for the token and one for the list, without a wait."""
+    line = Line(other=(status, {"retry-after": "3"}, b""))
     reply, page = asyncio.run(line.probe.queues())
-    assert (429, 2, None, [waited]) == (reply.status, reply.attempts, page, line.time.slept)
+    assert (status, None, []) == (reply.status, page, line.time.slept)
+    assert 2 == len(line.asked)
 
 
 def test_a_token_server_that_never_answers_is_unreachable() -> None:
-    """Both attempts time out."""
+    """The request times out."""
 
     async def run() -> None:
         time = FakeClock()

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
-from reconciler.endpoint.server import _EndpointServer, open_listener
+from reconciler.endpoint import server as servers
+from reconciler.endpoint.server import QuietServer, open_listener, quiet_config
 from tests.endpoint.in_process_endpoint import EVENT, Endpoint
 from tests.support.server_process import KEY
 
@@ -28,7 +29,9 @@ class Said(NamedTuple):
 async def listening(endpoint: Endpoint) -> AsyncIterator[int]:
     """Serve; yields the port."""
     began = asyncio.Event()
-    server = _EndpointServer(endpoint.app, began.set)
+    app = endpoint.app
+    config = quiet_config(app, app.record_refusal, timeout_keep_alive=servers._IDLE)
+    server = QuietServer(config, began.set, app.drain)
     with open_listener("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -7,6 +7,7 @@ Each line is JSON: `asked` (a write arrived) and `token` (another request), with
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import time
 from pathlib import Path
@@ -14,12 +15,11 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from reconciler.endpoint.server import open_listener
-from reconciler.simulator.app import Simulator, serve
+from reconciler.endpoint.server import open_listener, serve
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
-from reconciler.text.hosts import url_of
 
 
 def trace_headers(scope: Scope) -> dict[str, str]:
@@ -56,7 +56,8 @@ def main() -> None:
         await app(scope, receive, send)
 
     with open_listener("127.0.0.1", 0) as listener:
-        serve(asked, listener, lambda: print(f"Tenant on {url_of(listener)}", flush=True))  # noqa: T201 - as `simulate`
+        said = lambda url: print(f"Tenant on {url}", flush=True)  # noqa: E731, T201 - as `simulate`
+        asyncio.run(serve(asked, listener, said))
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ SAID: dict[str, str | float | None] = {
 }
 
 
-FIELDS = {"cognigyDetectedIntent": "text", "cognigyConfidence": "number", "routedAt": "text"}
+FIELDS = ("cognigyDetectedIntent", "cognigyConfidence", "routedAt")
 
 
 def ways() -> dict[str, tuple[str, ContextWriter]]:

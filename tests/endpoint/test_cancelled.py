@@ -73,7 +73,7 @@ def test_a_repeat_after_any_cancellation_is_written_or_unclear(way: str, first: 
             endpoint = Endpoint(cast("Upstream", tenant.client))
             outcome = await cancelled(endpoint, turns)
             pacer, given = tenant.client.rate_limiter, tenant.given
-            assert (TENANT.concurrency, 0) == (pacer._free_slots, pacer._waiting_calls)
+            assert (TENANT.concurrency, False) == (pacer._slots._value, pacer._turn.locked())
             again = await endpoint.post()
             if outcome == "unclear":
                 assert (502, given) == (again.status, tenant.given)

@@ -172,9 +172,7 @@ class SlowRedis:
 
 
 def shared(client: SlowRedis) -> SharedRedis:
-    redis = SharedRedis(cast("Redis", client), "cxroute:prod")
-    redis.is_usable = True
-    return redis
+    return SharedRedis(cast("Redis", client), "cxroute:prod")
 
 
 def test_a_slow_redis_costs_at_most_the_deadline() -> None:
@@ -237,7 +235,7 @@ def test_recording_an_unclear_signal_ends_at_the_deadline() -> None:
             EventPolicy(),
             RedisLocks(shared(client), ConversationLocks(lambda: 0.0)),
             Metrics(),
-            lambda: 1,
+            1,
         )
         before, end = asyncio.get_running_loop().time(), in_seconds(5)
         answer = await relay.handle(parsed(json.dumps(event()).encode()), "", datetime.now(UTC), end)

@@ -103,7 +103,7 @@ def test_a_disconnect_leaves_no_timer_behind() -> None:
         timers = cast("Any", asyncio.get_running_loop())._scheduled
 
         def counted() -> int:
-            return sum("_end_if_idle" in repr(one) for one in timers if not one.cancelled())
+            return sum("timeout_keep_alive_handler" in repr(one) for one in timers if not one.cancelled())
 
         async with listening(Endpoint()) as port:
             callers = [await Caller.connected(port) for _ in range(20)]

@@ -12,11 +12,18 @@ import pytest
 from redis.exceptions import RedisError
 
 from reconciler.endpoint.auth import InMemoryMessageIds
-from reconciler.endpoint.conversations import ConversationLocks, EventOrder, LatestEvent, LockUnavailableError
+from reconciler.endpoint.conversations import (
+    ConversationLocks,
+    EventOrder,
+    LatestEvent,
+    LockUnavailableError,
+    pack,
+    unpack,
+)
 from reconciler.endpoint.event import Event, parse_timestamp
 from reconciler.endpoint.messages import EndpointResponse, error_response, success_response
 from reconciler.endpoint.redis.connection import redis_client
-from reconciler.endpoint.redis.stores import RedisLocks, _pack, _unpack
+from reconciler.endpoint.redis.stores import RedisLocks
 from tests.endpoint.in_process_endpoint import Endpoint, event
 from tests.endpoint.redis_server import RedisServer, redis_server, shared_redis
 
@@ -130,7 +137,7 @@ def test_an_unrecorded_write_is_written_again(tmp_path: Path) -> None:
                 await known(one)
             assert "shared_away" == refused.value.outcome
             server.start()
-            one._redis.is_usable = True
+            one._redis._refuses_until = 0.0
             found = [await known(other)]
             async with other.lock("c-1") as line:
                 line.record_write(*at(5), ANSWER)
@@ -202,7 +209,7 @@ def test_a_packed_event_is_restored_unchanged(message: str, answer: EndpointResp
     """Order, event and response."""
     place, event = at(7)
     written = LatestEvent(place._replace(message_id=message), event, answer)
-    assert written == _unpack("c-1", _pack(written))
+    assert written == unpack("c-1", pack("c-1", written))
 
 
 def test_tls_is_always_verified(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from reconciler.endpoint import server as connection
-from reconciler.endpoint.server import _EndpointServer
+from reconciler.endpoint.server import QuietServer, quiet_config
 from tests.endpoint.in_process_endpoint import Endpoint
 from tests.endpoint.raw_sockets import listening, request, talk
 from tests.support.stepping_clock import run_with_sockets
@@ -110,7 +110,7 @@ def test_a_connection_beyond_the_limit_gets_503(monkeypatch: pytest.MonkeyPatch)
 def test_a_signal_makes_ready_answer_503() -> None:
     """Before anything else: a load balancer looks there."""
     endpoint = Endpoint()
-    server = _EndpointServer(endpoint.app, lambda: None)
+    server = QuietServer(quiet_config(endpoint.app), lambda: None, endpoint.app.drain)
     server.handle_exit(signal.SIGTERM, None)
     assert 503 == asyncio.run(endpoint.request("GET", "/ready")).status
     assert server.should_exit

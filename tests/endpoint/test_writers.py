@@ -234,7 +234,7 @@ def test_values_are_texts(value: str | float | None, expected: str) -> None:
 
 def test_undefined_fields_say_how_to_define_them() -> None:
     """The fields, the place and the type; no values."""
-    (found,) = ContextTenant("", FIELDS_WAY, custom_fields={"routedAt": "text"}).run("c-1")
+    (found,) = ContextTenant("", FIELDS_WAY, custom_fields=("routedAt",)).run("c-1")
     assert isinstance(found, UndefinedFieldsError)
     assert "cognigyDetectedIntent, cognigyConfidence, routedAt: an administrator defines them" in str(found)
     assert "billing" not in str(found)

@@ -30,18 +30,19 @@ from tests.support.plain_http import PLAIN
 from tests.support.simulated import QUEUES, RULES, body, sign_in, stored
 
 SERVER = """
+import asyncio
 import sys
 from pathlib import Path
-from reconciler.endpoint.server import open_listener
-from reconciler.simulator.app import Simulator, serve
+from reconciler.endpoint.server import open_listener, serve
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
-from reconciler.text.hosts import url_of
 
 state = TenantState.load(Path(sys.argv[1]), initial=TenantState([{"id": "q1", "name": "Billing"}]))
 app = Simulator(state, SimulatorSettings(latency=float(sys.argv[2])))
 with open_listener("127.0.0.1", 0) as listener:
-    serve(app, listener, lambda: print("on", url_of(listener), flush=True))
+    asyncio.run(serve(app, listener, lambda url: print("on", url, flush=True)))
+state.close()
 """
 
 

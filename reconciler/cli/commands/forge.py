@@ -18,7 +18,7 @@ from reconciler.cli.output import Output
 from reconciler.errors import RefusedError, UsageError
 from reconciler.forge import consent, drift_issue, note, reviewed_plan
 from reconciler.forge.consent import MEMBERS_TOKEN, Voters
-from reconciler.forge.forge import PLAN_FILE, Forge, ForgeModule, PipelineRun
+from reconciler.forge.forge import PLAN_FILE, Forge, ForgeModule, IssueTracker, PipelineRun
 from reconciler.forge.plan_report import read_failure, read_json_object, read_plan_report
 from reconciler.forge.step import StepFiles
 from reconciler.plan.consent import describe_consent
@@ -47,8 +47,8 @@ FORGES: Final = {
     "gitlab": ForgeOptions(
         ("widget", *_COMMON, "drift-issue"), "cxroute-plan", pipeline_help=("JOB", "name of the job that plans")
     ),
-    "azure": ForgeOptions((*_COMMON, "drift-issue"), ".azure-pipelines/routing-plan.yml"),
-    "bitbucket": ForgeOptions(_COMMON, "bitbucket-pipelines.yml"),  # Bitbucket has no issues
+    "azure": ForgeOptions(_COMMON, ".azure-pipelines/routing-plan.yml"),
+    "bitbucket": ForgeOptions(_COMMON, "bitbucket-pipelines.yml"),
 }
 _REPORTING: Final = ("outputs", "widget", *_NOTES, "consent")  # tasks with --report
 
@@ -163,9 +163,9 @@ def _write_widget(step: Step) -> None:
 
 def _publish_note(step: Step) -> None:
     run, options = step.read_run(), step.options
-    request = _build_request(step, run)
+    comment = _build_comment(step, run)
     if options.report is None:
-        step.files.add_summary(request.desired.text)
+        step.files.add_summary(comment.text)
     if run.pull_request is None:
         place = " Its text is in the job summary." if step.files.summary else ""
         step.output.note(f"There is no pull request for the comment.{place}")
@@ -173,17 +173,17 @@ def _publish_note(step: Step) -> None:
     try:
         with step.connect(run) as forge:
             notes = forge.list_notes(run.pull_request)
-            desired = replace(request.desired, author=step.author(forge), limit=forge.max_text)
-            decision = request.decide(notes, desired)
+            desired = replace(comment, author=step.author(forge), limit=forge.max_text)
+            decision = note.decide(notes, desired)
             step.output.result(f"{note.write_note(forge, run.pull_request, decision)}\n")
     except (RestError, UsageError) as error:
         place = "; the text of the comment is in the job summary" if step.files.summary else ""
         step.output.warn(f"{error}{place}")
         if options.report is not None:
-            step.files.add_summary(request.desired.text)
+            step.files.add_summary(comment.text)
 
 
-def _build_request(step: Step, run: PipelineRun) -> note.CommentRequest:
+def _build_comment(step: Step, run: PipelineRun) -> note.DesiredComment:
     options = step.options
     if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
         raise UsageError("specify exactly one of --report DIR, --applied FILE and --outdated [WHY]")
@@ -195,7 +195,7 @@ def _build_request(step: Step, run: PipelineRun) -> note.CommentRequest:
     return note.request_outdated(environment, options.outdated, run, now)
 
 
-def _request_report(step: Step, run: PipelineRun, folder: Path) -> note.CommentRequest:
+def _request_report(step: Step, run: PipelineRun, folder: Path) -> note.DesiredComment:
     failure = read_failure(folder)
     report = None if failure else read_plan_report(folder)
     if report is not None:
@@ -296,10 +296,10 @@ def _update_issue(step: Step) -> None:
             headline=drift_issue.drift_headline(plan),
             text=text,
             when=when,
-            limit=forge.max_text,
         )
-        for decision in drift_issue.decide_issues(forge.list_drift_issues(), drift):
-            step.output.result(f"{drift_issue.write_issue(forge, decision)}\n")
+        tracker = cast("IssueTracker", forge)  # only forges with issues have this task
+        for done in drift_issue.update_issues(tracker, drift):
+            step.output.result(f"{done}\n")
 
 
 _TASKS: Final[dict[str, Callable[[Step], None]]] = {

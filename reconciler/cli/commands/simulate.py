@@ -1,11 +1,11 @@
 """`cxroute simulate`: a simulated CXone over HTTP, on loopback."""
 
 import argparse
+import asyncio
 import os
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 from reconciler.cli.arguments import requires_extra
 from reconciler.cli.command_line import choose_environment, expected_queues
@@ -18,17 +18,15 @@ from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, QUEUES_PATH, RULE
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Queue
 from reconciler.simulator import state as tenants
-from reconciler.simulator.app import Simulator, serve
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults import __doc__ as faults_help
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
 from reconciler.simulator.settings import PROFILES
-from reconciler.text.hosts import LAST_PORT, is_loopback, url_of
+from reconciler.text.hosts import LAST_PORT, is_loopback
 
 
-def _simulate_environment(
-    state: tenants.TenantState, name: str, directory: Path
-) -> dict[str, Literal["text", "number"]]:
+def _simulate_environment(state: tenants.TenantState, name: str, directory: Path) -> tuple[str, ...]:
     """Add the queues and the script of an Environment to the state; return its custom fields."""
     manifests = load_manifests(directory)
     environment = choose_environment(manifests, name)
@@ -85,7 +83,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     keys = _pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET")
     directory = Path(options.manifests)
     with open_state(Path(options.state), start) if options.state else nullcontext(start) as state:
-        fields: dict[str, Literal["text", "number"]] = {}
+        fields: tuple[str, ...] = ()
         if options.speak:
             fields = _simulate_environment(state, options.speak, directory)
         else:
@@ -101,10 +99,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         )
         app = Simulator(state, settings, faults)
         with requires_extra("serve", "`cxroute simulate`"):
-            from reconciler.endpoint.server import open_listener  # noqa: PLC0415 - an optional extra
+            from reconciler.endpoint.server import open_listener, serve  # noqa: PLC0415 - an optional extra
 
             with open_listener(options.host, options.port) as listener:
-                serve(app, listener, lambda: _print_address(url_of(listener), output))
+                asyncio.run(serve(app, listener, lambda url: _print_address(url, output)))
     return 0
 
 

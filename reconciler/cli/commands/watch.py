@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -34,7 +35,15 @@ from reconciler.render.text.watch import cycle_document, cycle_line
 from reconciler.text.hosts import LAST_PORT, url_of
 from reconciler.text.prometheus import CONTENT_TYPE, exposition
 from reconciler.watch import cycle as cycles
-from reconciler.watch.cycle import CycleResult, NotificationKind, NotificationState, Outbox, WatchLoop, WatchMetrics
+from reconciler.watch.cycle import (
+    MAX_WAITING,
+    CycleResult,
+    Message,
+    NotificationKind,
+    NotificationState,
+    WatchLoop,
+    WatchMetrics,
+)
 
 _INTERVAL: Final = re.compile(r"([1-9][0-9]{0,5})([smh])", re.ASCII)
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -106,7 +115,7 @@ class _Watch:
     wake: asyncio.Event = field(default_factory=asyncio.Event)  # starts the next round now
     metrics: WatchMetrics = field(default_factory=WatchMetrics)
     news: NotificationState = field(default_factory=NotificationState)
-    outbox: Outbox = field(default_factory=Outbox)
+    waiting: deque[Message] = field(default_factory=lambda: deque(maxlen=MAX_WAITING))
     unkept: tuple[str, ApplyReport] | None = None  # manifests and report of a round whose first rule was not kept
 
     async def run(self, stop: Cancellation, listener: socket.socket | None) -> int:
@@ -191,9 +200,9 @@ class _Watch:
         level, name = "warning" if cycle.status in _BAD else "info", self.session.environment.name
         self.output.event(level, cycle_line(cycle, following), cycle_document(cycle, name, following))
         for kind in self.news.find_due(cycle, self.loop.clock()):
-            self.outbox.waiting.append(build_message(self.session, kind, cycle))
+            self.waiting.append(build_message(self.session, kind, cycle))
             self.print_news(kind, cycle)
-        delivered, failed = await deliver_messages(self.session, self.outbox)
+        delivered, failed = await deliver_messages(self.session, self.waiting)
         self.metrics.notifications.update(sent=delivered, failed=failed)
 
     def print_news(self, kind: NotificationKind, cycle: CycleResult) -> None:

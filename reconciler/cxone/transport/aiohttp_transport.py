@@ -11,7 +11,7 @@ from yarl import URL
 
 from reconciler.cxone.settings import TenantSettings
 from reconciler.cxone.transport import request as http
-from reconciler.cxone.transport.tls import parse_proxy, tls_context_for
+from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 
 _LINE_END: Final = re.compile(r"[\r\n\0]")
 _FIRST_STATUS: Final = 200  # aiohttp skips interim responses, but not 101
@@ -30,7 +30,7 @@ async def network_transport(
     """Return a transport to a real network. Raises UsageError for an invalid proxy."""
     if proxy:
         parse_proxy(proxy)
-    connector = _CleanConnector(limit=tenant.concurrency, ssl=tls_context_for(tenant, ca_file))
+    connector = _CleanConnector(limit=tenant.concurrency, ssl=load_tls_context(ca_file))
     session = aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),

@@ -19,14 +19,6 @@ _FIRST_PAUSE: Final = 1.0
 _MAX_PAUSE: Final = 5.0
 
 
-class Admission(Enum):
-    """How a request may be sent."""
-
-    REQUEST = auto()
-    PROBE = auto()  # it tests whether the server is back; after a failure its sender waits again
-    SINGLE_PROBE = auto()  # it tests whether the server is back; its failure is the request's
-
-
 class Cause(Enum):
     """Why an attempt failed."""
 
@@ -88,16 +80,16 @@ class WaitingBreaker:
             self._final_error = self._final_error or attempt.error
 
     @asynccontextmanager
-    async def admit(self) -> AsyncIterator[Admission]:
-        """Wait until a request may be sent. No other request is admitted during a probe."""
+    async def admit(self) -> AsyncIterator[bool]:
+        """Wait until a request may be sent; the value is whether it is a probe, during which no other is admitted."""
         while self.is_open:
             async with self._probe_lock:
                 if self.is_open:  # no response arrived during the wait for the lock
                     await self._pause()
-                    yield Admission.PROBE
+                    yield True
                     return
         self._raise_if_gave_up()
-        yield Admission.REQUEST
+        yield False
 
     def _raise_if_gave_up(self) -> None:
         if self._final_error is not None:
@@ -154,16 +146,19 @@ class FailFastBreaker:
             self._wait(_FIRST_PAUSE)
 
     @asynccontextmanager
-    async def admit(self) -> AsyncIterator[Admission]:
-        """Admit a request without a wait. Raises RetryLaterError while the circuit is open and no probe is due."""
+    async def admit(self) -> AsyncIterator[bool]:
+        """Admit a request, without a wait; the value is whether it is a probe.
+
+        Raises RetryLaterError while the circuit is open and no probe is due.
+        """
         if not self.is_open:
-            yield Admission.REQUEST
+            yield False
             return
         remaining = self._until - self._time.clock()
         if remaining > 0:
             raise RetryLaterError("the tenant does not answer; the next attempt follows soon", remaining)
         self._wait(min(2 * self._pause, _MAX_PAUSE))  # for all others, and for this one if the probe fails
-        yield Admission.SINGLE_PROBE
+        yield True
 
     def _wait(self, pause: float) -> None:
         self._pause = pause

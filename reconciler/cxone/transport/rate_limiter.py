@@ -75,27 +75,14 @@ class RateLimiter:
         self._rate = RateControl(rate)
         self._next_send_at = -math.inf
         self._paused_until = -math.inf
-        self._queue_lock = asyncio.Lock()
-        self._free_slots = concurrency
-        self._slot_released = asyncio.Event()
-        self._slot_free_since = -math.inf  # when a slot became free after a time without one
-        self._waiting_calls = 0
+        self._slots = asyncio.Semaphore(concurrency)
+        self._turn = asyncio.Lock()  # of the call that waits for the next permit
         self._run_deadline = time.clock() + run_seconds
         self.requests = 0
         self.retries = 0
         self.throttled_retries = 0  # retries after a 429, which do not use the budget
         self._throttled_since = math.inf  # start of the current series of 429s
         self.throttled = 0  # number of 429s
-        self._catch_up_calls = float(_MAX_CATCH_UP)
-
-    def set_share(self, share: float) -> None:
-        """Use this share of the tenant's rate from now on, above 0 and at most 1; other clients use the rest."""
-        self._rate.set_share(share)
-        self._catch_up_calls = _MAX_CATCH_UP * share
-
-    def pause(self, seconds: float) -> None:
-        """Send nothing for so many seconds: another client received a 429."""
-        self._paused_until = max(self._paused_until, self._time.clock() + seconds)
 
     def restart_time_limit(self, seconds: float) -> None:
         """Restart the time limit: the user may have taken long to confirm."""
@@ -104,28 +91,23 @@ class RateLimiter:
     async def acquire(self, deadline: float = math.inf) -> float:
         """Wait for a concurrency slot and a rate permit; return the time. The caller must call `release`."""
         # Raises OverloadedError as soon as a 429 is known to hold all calls beyond `deadline`.
-        arrived_at = now = self._time.clock()
-        if self._waiting_calls or not self._free_slots or now < self._due_at():
-            self._waiting_calls += 1
-            try:
-                async with self._queue_lock:
-                    while not self._free_slots:
-                        self._slot_released.clear()
-                        await self._slot_released.wait()
-                    # From this time on, only the permit was missing.
-                    arrived_at, now = max(arrived_at, self._slot_free_since), await self._wait_until_due(deadline)
-            finally:
-                self._waiting_calls -= 1
-        self._free_slots -= 1
-        self._schedule_next(arrived_at, now)
+        await self._slots.acquire()
+        try:
+            arrived_at = self._time.clock()  # from now on, only the permit is missing
+            async with self._turn:
+                now = await self._wait_until_due(deadline)
+                self._schedule_next(arrived_at, now)
+        except BaseException:
+            self._slots.release()
+            raise
         return now
+
+    def _pause(self, seconds: float) -> None:
+        self._paused_until = max(self._paused_until, self._time.clock() + seconds)
 
     def release(self) -> None:
         """Release the concurrency slot."""
-        if not self._free_slots:
-            self._slot_free_since = self._time.clock()
-        self._free_slots += 1
-        self._slot_released.set()
+        self._slots.release()
 
     def _due_at(self) -> float:
         return max(self._next_send_at, self._paused_until) - _TIMER_TOLERANCE
@@ -144,7 +126,7 @@ class RateLimiter:
         # an idle time or a pause: the rest of the tenant's bucket is reserved for jitter and wrong guesses.
         self._rate.resume_after_pause(now)
         interval = 1.0 / self._rate.rate_at(now)
-        earliest = now - self._catch_up_calls * interval
+        earliest = now - _MAX_CATCH_UP * interval
         due_at = max(self._next_send_at, self._paused_until, arrived_at, earliest)
         self._next_send_at = due_at + interval
 
@@ -160,13 +142,13 @@ class RateLimiter:
         self._rate.on_throttle(sent_at)
         guess = max(self.backoff(max(self._rate.empty_windows, 1)), _SHORTEST_GUESS)
         seconds = self._parse_retry_after(header) or guess
-        self.pause(seconds)
+        self._pause(seconds)
         self.on_wait("429", f"the tenant limits the rate (429): next call in {math.ceil(seconds)} s", seconds)
 
     def on_retry_after(self, header: str | None, failure_summary: str) -> None:
         """Pause every call for the Retry-After of a failure, if it has one."""
         if seconds := self._parse_retry_after(header):
-            self.pause(seconds)
+            self._pause(seconds)
             text = f"waiting for the tenant: {failure_summary}, which asks for {math.ceil(self.pause_seconds)} s"
             self.on_wait(failure_summary, text, self.pause_seconds)
 

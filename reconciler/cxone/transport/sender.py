@@ -11,7 +11,7 @@ from typing import Final
 
 from reconciler.cxone.settings import TenantSettings
 from reconciler.cxone.transport import request as http
-from reconciler.cxone.transport.circuit_breaker import Admission, Cause, CircuitBreaker, FailedAttempt, WaitingBreaker
+from reconciler.cxone.transport.circuit_breaker import Cause, CircuitBreaker, FailedAttempt, WaitingBreaker
 from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
 from reconciler.errors import AmbiguousWriteError, ApiError, OverloadedError, UnexpectedResponseError, UnreachableError
 from reconciler.text.json_values import STRICT_DECODER
@@ -104,23 +104,22 @@ class RetryingSender:
 
     async def _send_when_admitted(self, request: http.ApiRequest, kind: RequestKind) -> _Result | None:
         """Send an admitted request; None if it was not sent, or only as a probe that failed."""
-        async with self.circuit.admit() as admission:
+        async with self.circuit.admit() as is_probe:
             deadline = CURRENT_DEADLINE.get()
             sent_at = await self._rate_limiter.acquire(deadline.expires_at if deadline else math.inf)
             try:
-                if admission is not Admission.REQUEST:
-                    return await self._probe(request, kind, sent_at, admission)
+                if is_probe:
+                    return await self._probe(request, kind, sent_at)
                 return None if self.circuit.is_open else await self._attempt(request, kind, sent_at)
             finally:
                 self._rate_limiter.release()
 
-    async def _probe(
-        self, request: http.ApiRequest, kind: RequestKind, sent_at: float, admission: Admission
-    ) -> _Result | None:
+    async def _probe(self, request: http.ApiRequest, kind: RequestKind, sent_at: float) -> _Result | None:
         """Probe an unavailable server. In place of a write, which could be lost there, a read is sent."""
         if kind.is_repeatable:
             result = await self._attempt(request, kind, sent_at)
-            return None if admission is Admission.PROBE and not isinstance(result, http.ApiResponse) else result
+            is_final = isinstance(result, http.ApiResponse) or self.circuit.gave_up
+            return result if is_final else None  # otherwise it waits for the next probe
         headers = {**http.ACCEPT_HEADERS, "Authorization": request.headers["Authorization"]}
         path, _, _ = request.target.partition("?")
         read = request._replace(method="GET", target=path, headers=headers, content=b"")

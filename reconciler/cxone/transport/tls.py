@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import certifi
 
-from reconciler.cxone.settings import ServerUrl, TenantSettings
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.text.files import read_certificates
 
@@ -36,9 +35,3 @@ def load_tls_context(ca_file: Path | None) -> ssl.SSLContext:
         except OSError as error:
             raise CxrouteError(f"cannot read the certificates in {ca_file}: {error.strerror or error}") from error
     return context
-
-
-def tls_context_for(tenant: TenantSettings, ca_file: Path | None) -> ssl.SSLContext:
-    """Return the TLS context, empty for plain HTTP (loading the authorities takes 20 ms). Raises CxrouteError."""
-    https = any(ServerUrl.parse(url).scheme == "https" for url in tenant.known_urls) or bool(tenant.issuer)
-    return load_tls_context(ca_file) if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -6,7 +6,6 @@ refuse events that are newer than the one that another instance wrote.
 """
 
 import asyncio
-import json
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,11 +18,12 @@ from reconciler.endpoint.auth import CONFLICT_RESPONSE, IN_PROGRESS_RESPONSE, ME
 from reconciler.endpoint.conversations import (
     ConversationLocks,
     ConversationState,
-    EventOrder,
     LatestEvent,
     LockUnavailableError,
+    pack,
+    unpack,
 )
-from reconciler.endpoint.event import END_OF_TIME, Event, Timestamp, parse_timestamp
+from reconciler.endpoint.event import END_OF_TIME, Timestamp
 from reconciler.endpoint.messages import EndpointResponse, retry_later
 from reconciler.endpoint.redis.connection import SharedRedis
 
@@ -56,7 +56,7 @@ class RedisLocks:
         key = self._redis.key("event", conversation)
         async with self._local_locks.lock(conversation, limit) as state, self._lock_in_redis(key):
             stored = await self._redis.get(key)
-            state.latest = _unpack(conversation, stored) if stored else None
+            state.latest = unpack(conversation, stored) if stored else None
             state.forget_after(limit)
             before = state.latest
             try:
@@ -66,7 +66,7 @@ class RedisLocks:
                 state.latest = None
             # Recorded before the response is sent: it then holds for all instances.
             if written is not None and written is not before:
-                await self._record(key, stored, written)
+                await self._record(conversation, stored, written)
 
     @asynccontextmanager
     async def _lock_in_redis(self, key: str) -> AsyncIterator[None]:
@@ -81,7 +81,7 @@ class RedisLocks:
             # Also after a cancellation: Redis may have given the lock.
             self._redis.in_background(_release(lock, token))
 
-    async def _record(self, key: str, stored: bytes, written: LatestEvent) -> None:
+    async def _record(self, conversation: str, stored: bytes, written: LatestEvent) -> None:
         """Record a write. Raises LockUnavailableError if it is not recorded."""
         # If this instance stood still for longer than its lock, another one may have written: then
         # the order of the two is unknown, and a repeated event is written again. The response to an
@@ -89,11 +89,10 @@ class RedisLocks:
         task = asyncio.current_task()
         is_late = task is not None and task.cancelling() > 0  # no timer can end this request
         async with asyncio.timeout(_RECORD_SECONDS if is_late else None):
-            packed = _pack(written)
             is_recorded = await self._redis.compare_and_set(
-                key,
+                self._redis.key("event", conversation),
                 stored,
-                packed,
+                pack(conversation, written),
                 _EVENT_MILLISECONDS,
             )
         if not is_recorded and not written.response.is_retryable:
@@ -112,29 +111,6 @@ async def _release(lock: Lock, token: bytes) -> None:
             await asyncio.sleep(_RELEASE_PAUSE)
         else:
             return
-
-
-def _pack(latest: LatestEvent) -> bytes:
-    """Return an event's position and content as a line of JSON, and the body of its response."""
-    order, event, response = latest
-    content = {
-        "time": [order.timestamp.seconds, order.timestamp.fraction],
-        "message": order.message_id,
-        "event": [event.intent, event.confidence, event.timestamp_text],
-        "response": [response.status, response.outcome],
-    }
-    return json.dumps(content).encode() + b"\n" + response.body
-
-
-def _unpack(conversation: str, packed: bytes) -> LatestEvent:
-    line, _, body = packed.partition(b"\n")
-    content = json.loads(line)
-    seconds, fraction = content["time"]
-    intent, confidence, text = content["event"]
-    status, outcome = content["response"]
-    order = EventOrder(Timestamp(seconds, fraction), content["message"])
-    event = Event(conversation, intent, confidence, text, parse_timestamp(text) if text else None)
-    return LatestEvent(order, event, EndpointResponse(status, outcome, body))
 
 
 class RedisMessageIds:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import pytest
 
-from reconciler.forge.forge import Post, Skip
+from reconciler.forge.forge import Post
 from reconciler.forge.note import (
+    CommentDecision,
+    CommentKind,
     CommentState,
     DesiredComment,
+    Skip,
     WriteComment,
     compose_comment,
-    decide_header,
-    decide_plan,
-    decide_planless,
-    decide_refresh,
+    decide,
     parse_state,
 )
 
@@ -30,6 +31,15 @@ WRITTEN = (
     "### Routing plan for `prod`\n\n**1 to create**\n"
 )
 OURS = Post(5, BOT, WRITTEN)
+
+
+def deciding(kind: CommentKind) -> Callable[[Iterable[Post], DesiredComment], CommentDecision]:
+    """Return the decision on comments of a kind."""
+    return lambda comments, desired: decide(comments, replace(desired, kind=kind))
+
+
+decide_plan, decide_refresh = deciding("plan"), deciding("refresh")
+decide_planless, decide_header = deciding("planless"), deciding("header")
 
 
 def at(run: int, attempt: int = 1, **more: object) -> DesiredComment:

@@ -10,14 +10,12 @@ from typing import Any
 import pytest
 
 from reconciler.forge.drift_issue import (
-    ChangeIssue,
     DriftObservation,
-    OpenIssue,
-    decide_issues,
     difference_digest,
     drift_headline,
+    update_issues,
 )
-from reconciler.forge.forge import Post, Skip
+from reconciler.forge.forge import Post
 from tests.forge.github.conftest import Stage, plan
 from tests.forge.github.fake import BOT, FakeGitHub
 from tests.support.threaded_server import HttpReply
@@ -30,8 +28,34 @@ SEEN = DriftObservation(
     difference="0" * 16,
     text="`cards/a` differs",
     when="2026-11-24 at 10:31 UTC ([run](x))",
-    limit=65_536,
 )
+
+
+class Issues:
+    """A forge with these issues about drift. `writes` are the issues that were opened or changed, and how."""
+
+    max_text = 65_536
+
+    def __init__(self, *issues: Post) -> None:
+        self.issues = list(issues)
+        self.writes: list[tuple[int, str, str | None]] = []
+
+    def list_drift_issues(self) -> list[Post]:
+        """Return the issues."""
+        return self.issues
+
+    def open_drift_issue(self, title: str, body: str) -> int:
+        """Record the new issue."""
+        self.writes.append((0, title, body))
+        return 1
+
+    def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
+        """Record the change."""
+        self.writes.append((issue, remark, body))
+
+    def update(self, seen: DriftObservation) -> list[str]:
+        """Return what was done."""
+        return list(update_issues(self, seen))
 
 
 def look(stage: Stage, form: dict[str, Any], text: str = "`cards/a` differs") -> int:
@@ -138,37 +162,29 @@ def test_the_difference_is_the_planned_changes() -> None:
 def test_the_title_is_the_headline(behaviour: Any, title: str | None) -> None:
     """If conversations go elsewhere; a long one is cut, because forges refuse it."""
     seen = replace(SEEN, headline=drift_headline({"behaviour": behaviour}))
-    (decision,) = decide_issues([], seen)
-    assert isinstance(decision, OpenIssue)
-    assert (title or "Routing of prod differs from the manifests") == decision.title
+    forge = Issues()
+    assert ["opened issue 1"] == forge.update(seen)
+    assert (title or "Routing of prod differs from the manifests") == forge.writes[0][1]
 
 
 def test_of_several_issues_the_oldest_is_edited_and_all_are_closed() -> None:
     """Two parallel runs may have opened two."""
     issues = [Post(9, BOT, BODY.format("1" * 16)), Post(4, BOT, BODY.format("0" * 16).replace("\n", "\r\n"))]
-    assert [Skip("issue 4 is up to date")] == decide_issues(issues, SEEN)
-    assert [4, 9] == [
-        one.id
-        for one in decide_issues(
-            issues,
-            DriftObservation(
-                environment="prod", author=BOT, headline="", difference="", text="", when="now", limit=65_536
-            ),
-        )
-        if isinstance(one, ChangeIssue) and one.body is None
-    ]
+    forge = Issues(*issues)
+    assert ["did not change the issues: issue 4 is up to date"] == forge.update(SEEN)
+    assert ["closed issue 4", "closed issue 9"] == forge.update(replace(SEEN, difference="", text=""))
+    assert [(4, None), (9, None)] == [(issue, body) for issue, _, body in forge.writes]
 
 
 def test_an_invalid_state_causes_one_edit() -> None:
     """And no new issue."""
-    (found,) = decide_issues([Post(4, BOT, "<!-- cxroute:drift env=prod -->\nbroken")], SEEN)
-    assert isinstance(found, ChangeIssue)
-    assert found.body is not None
-    assert found.body.startswith(BODY.format("0" * 16).split("\n\n")[0])
+    forge = Issues(Post(4, BOT, "<!-- cxroute:drift env=prod -->\nbroken"))
+    assert ["edited issue 4"] == forge.update(SEEN)
+    assert str(forge.writes[0][2]).startswith(BODY.format("0" * 16).split("\n\n")[0])
 
 
 def test_a_text_that_is_too_long_for_github_is_left_out() -> None:
     """A part of it would not be valid Markdown."""
-    (found,) = decide_issues([], replace(SEEN, text="x" * 70_000))
-    assert isinstance(found, OpenIssue)
-    assert 500 > len(found.body)
+    forge = Issues()
+    forge.update(replace(SEEN, text="x" * 70_000))
+    assert 500 > len(str(forge.writes[0][2]))

@@ -94,18 +94,18 @@ def test_the_other_headers() -> None:
     """Out of date, without a plan, without a report."""
     assert (
         f"> [!WARNING]\n> **Not applied** {BY}\n>\n> main moved"
-        == request_outdated("prod", "main moved", RUN, NOW).desired.text
+        == request_outdated("prod", "main moved", RUN, NOW).text
     )
-    assert f"> [!WARNING]\n> **Out of date, not applied** {BY}" == request_outdated("prod", "", RUN, NOW).desired.text
-    assert "**No plan for `bbbbbbbb`**" in request_planless("prod", RUN, NOW).desired.text
-    assert f"**Apply ended without a report** {BY}" in request_applied("prod", {}, RUN, NOW).desired.text
+    assert f"> [!WARNING]\n> **Out of date, not applied** {BY}" == request_outdated("prod", "", RUN, NOW).text
+    assert "**No plan for `bbbbbbbb`**" in request_planless("prod", RUN, NOW).text
+    assert f"**Apply ended without a report** {BY}" in request_applied("prod", {}, RUN, NOW).text
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "`", "``", " ` ", "x" * 10_000, "\n\n", "\u2028", "```\n```"])
 def test_text_from_outside_is_in_code_spans(text: str) -> None:
     """Without effect: no mention, no link, no HTML, no end of the header."""
     form = {"outcomes": [outcome(text, "failed", text)], "converged": False}
-    for head in (applied_header(form, RUN, NOW).text, request_outdated("prod", text, RUN, NOW).desired.text):
+    for head in (applied_header(form, RUN, NOW).text, request_outdated("prod", text, RUN, NOW).text):
         for line in head.split("\n"):
             assert line.startswith(">")
             outside = without_code(line.replace("<br>", " "))
