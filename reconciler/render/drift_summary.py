@@ -22,27 +22,18 @@ IN_THE_WAY: Final = "In the way"
 FAILED: Final = "Failed on the live rules"
 MANIFESTS: Final = "manifests"
 LIVE: Final = "in CXone now"
-NO_VALUE: Final = "(none)"
-
-
-class DriftField(NamedTuple):
-    """One field of a rule: its value in the manifests, and in CXone now."""
-
-    name: str
-    desired: str
-    live: str
 
 
 class DriftRule(NamedTuple):
     """One rule of a section: its address or live name, sentences about it, and the fields that differ.
 
-    `remarks` are the sentences that no effect tells.
+    A field is as in CXone, and then as in the manifests. `remarks` are the sentences that no effect tells.
     """
 
     name: str
     source: Source | None = None
     sentences: tuple[str, ...] = ()
-    fields: tuple[DriftField, ...] = ()
+    fields: tuple[FieldRow, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -177,10 +168,8 @@ def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
     if isinstance(change, Create) and not note:
         run = drift.last_runs.get(change.address)
         reasons = ["never applied, or deleted in CXone" if run is None else f"deleted in CXone since {sanitize(run)}"]
-    rows = [(row, _columns(row)) for row in summary.rows]
-    lines = (*reasons, *summary.all_sentences, *(row.before for row, field in rows if field is None))
-    fields = tuple(field for _, field in rows if field is not None)
-    return DriftRule(str(change.address), change.source, lines, fields, (*reasons, *filter(None, [note])))
+    lines = (*reasons, *summary.sentences)
+    return DriftRule(str(change.address), change.source, lines, summary.rows, (*reasons, *filter(None, [note])))
 
 
 def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
@@ -192,13 +181,3 @@ def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
     temporary = "in the way only until apply changes the rules to match the manifests"
     notes = (temporary,) if live.id in drift.temporary_ids else ()
     return DriftRule(quote(live.rule.name), None, (owner, sentence, *notes), (), (owner, *notes))
-
-
-def _columns(row: FieldRow) -> DriftField | None:
-    """Return the two columns of a row, or None if the row is a sentence."""
-    subject, _, way = row.name.rpartition(" ")
-    if row.after:
-        return DriftField(row.name, row.after, row.before)
-    if way == "added":
-        return DriftField(subject, row.before, NO_VALUE)
-    return DriftField(subject, NO_VALUE, row.before) if way == "removed" else None

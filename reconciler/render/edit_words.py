@@ -5,13 +5,14 @@ from functools import partial
 from typing import Final
 
 from reconciler.behaviour.space.clauses import Clause
+from reconciler.model.change import Action
 from reconciler.model.rule import Condition, Opaque, Rule
 from reconciler.plan.clauses import clauses_phrase
 from reconciler.plan.edits import BOUNDS, DESCRIPTION, NAME, EditedRule, FieldEdit
 from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import Labels, queues_phrase
 
-_SIGNS: Final = {
+_SIGNS: Final[Mapping[str, Action]] = {
     "create": "create",
     "added": "create",
     "unmanaged": "create",
@@ -38,7 +39,7 @@ _MAX_VALUES: Final = 3
 _Conditions = Sequence[Condition | Opaque]
 
 
-def edit_sign(edited: EditedRule | None) -> str:
+def edit_sign(edited: EditedRule | None) -> Action:
     """Return the action whose symbol stands before an edit."""
     return "update" if edited is None else _SIGNS.get(edited.action, "update")
 
@@ -119,7 +120,7 @@ def shorten_new_rule(text: str, said: Collection[str]) -> str:
 def _field_texts(field: FieldEdit, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
     if field.name in ("queue", "targets"):
         before, after = (queues_phrase(targets, names) for targets in (field.before, field.after))  # type: ignore[arg-type]
-        yield f"queue {before} -> {after}"
+        yield f"queue {before} -> {after}" if before != after else "weights"
     elif field.name == "enabled":
         yield "switched on" if field.after else "switched off"
     elif field.name == DESCRIPTION:

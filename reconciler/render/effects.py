@@ -13,6 +13,7 @@ from typing import Final, overload
 
 from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
 from reconciler.behaviour.routing_entry import Destination
+from reconciler.model.change import Action
 from reconciler.model.rule import Source
 from reconciler.plan.clauses import FEW_VALUES, clauses_phrase
 from reconciler.plan.edits import EditedRule
@@ -123,7 +124,7 @@ class MemberText:
 class EffectText:
     """An edit and its consequence."""
 
-    sign: str  # the action, as in `SYMBOLS`
+    sign: Action  # as in `SYMBOLS`
     subject: str  # `cards/pin-blocked`, or `10 rules of cards/`
     edits: tuple[str, ...]  # `queue "Card Services" -> "Fraud Desk"`
     members: tuple[MemberText, ...]

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from reconciler.model.finding import Document
 from reconciler.render import summary as texts
-from reconciler.render.change_summary import ACTION_ORDER, common_rows, group_equal_edits, sentences
+from reconciler.render.change_summary import ACTION_ORDER, YOUR_CHANGE, common_rows, group_equal_edits
 from reconciler.render.effects import UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
 from reconciler.render.finding_subject import finding_subject, source_location
@@ -71,7 +71,12 @@ def render_html(summary: PlanSummary, provenance: Provenance) -> str:
         guards=refused_guards(summary),
         next_step=next_step(summary),
         actions=[(kind, actions[kind]) for kind in ACTION_ORDER if actions[kind]],
-        phrases={"not_known": UNKNOWN_NOTE, "waiting": WAITING_NOTE, "safe_order": texts.SAFE_ORDER_NOTE},
+        phrases={
+            "not_known": UNKNOWN_NOTE,
+            "waiting": WAITING_NOTE,
+            "safe_order": texts.SAFE_ORDER_NOTE,
+            "yours": YOUR_CHANGE,
+        },
         few_rules=MAX_MEMBERS,
         near=near,
         notes=notes,
@@ -132,7 +137,7 @@ def _template(name: str) -> Callable[..., str]:
 
     loader, strict = FileSystemLoader(_TEMPLATES), StrictUndefined
     environment = Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(pieces=split_sentence, place=source_location, plain=sanitize, says=sentences)
+    environment.filters.update(pieces=split_sentence, place=source_location, plain=sanitize)
     environment.filters.update(bare=unquote_values, subject=finding_subject, common_rows=common_rows)
     # In the text of an element, quotes need no escape, which would be a tenth of a large table.
     environment.filters.update(equal_edits=group_equal_edits, text=lambda text: Markup(escape(text, quote=False)))  # noqa: S704

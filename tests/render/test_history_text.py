@@ -74,8 +74,8 @@ Run r1   2 of 3 changes applied
 
   update cards/vip   failed
       HTTP 422\\u001b[31m
-      priority: 100 -> 7
       queue: "Card Services" -> no queue
+      priority: 100 -> 7
 
   delete cards/vip   applied
       intent is "vip": to "Card Services", priority 100, switched off

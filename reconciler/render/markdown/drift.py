@@ -81,7 +81,7 @@ def _rows(group: Sequence[DriftRule], links: SourceLinks) -> Iterator[str]:
         name = names_details(pluralize(len(group), "rule"), [item.name for item in group], _MAX_ITEMS)
     yield f"| {table_cell(name)} | {table_cell(sentences)} | | | {table_cell(where)} |"
     for pair in rule.fields:
-        yield f"| | {_cell(pair.name)} | {_cell(pair.desired)} | {_cell(pair.live)} | |"
+        yield f"| | {_cell(pair.name)} | {_cell(pair.after)} | {_cell(pair.before)} | |"
 
 
 def _finding(finding: Finding) -> str:

@@ -11,12 +11,11 @@ from reconciler.plan.consent import CONSENT_PLACE
 from reconciler.plan.words import MANY_ROWS
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import (
+    YOUR_CHANGE,
     ChangeSummary,
     common_rows,
     group_equal_edits,
     row_phrase,
-    sentences,
-    visible_rows,
 )
 from reconciler.render.escape_markdown import alert, code_block, code_span, details, escape_markdown, table_cell
 from reconciler.render.finding_subject import source_location
@@ -61,19 +60,14 @@ def rules_table(
 
 def _rule(group: Sequence[ChangeSummary], links: SourceLinks, sign: str, limit: int) -> str:
     change, rule = group[0], code_span(str(group[0].address))
-    lines = [escape_markdown(line.removeprefix("not applied: ")) for line in sentences(change)]
+    lines = [escape_markdown(line) for line in (change.note.removeprefix("not applied: "), change.rule_text) if line]
+    lines += [escape_markdown(row_phrase(row)) for row in common_rows(group)]
     where = source_link(change.source, links) if change.source else "removed" if change.action == "delete" else ""
     if len(group) > 1:
-        lines += [escape_markdown(row_phrase(row)) for row in common_rows(group)]
         where = f"{where} ..."
         rule = names_details(pluralize(len(group), "rule"), [str(item.address) for item in group], limit)
-    else:
-        for row in visible_rows(change.rows):
-            colon = "" if row.name.endswith((">", "<", "=")) else ":"
-            after = f" → {escape_markdown(row.after)}" if row.after else ""
-            lines.append(f"{escape_markdown(row.name)}{colon} {escape_markdown(row.before)}{after}")
-    cell = table_cell("<br>".join(lines))
-    return f"| {sign or SIGNS[change.action]} | {rule} | {cell} | {change.cause_text} | {table_cell(where)} |"
+    cells = ("<br>".join(lines), escape_markdown(change.reason or YOUR_CHANGE), where)
+    return f"| {sign or SIGNS[change.action]} | {rule} | {' | '.join(map(table_cell, cells))} |"
 
 
 def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
@@ -98,11 +92,10 @@ def diff_lines(summary: PlanSummary) -> Iterator[str]:
         sign = _DIFF[change.action]
         where = f"  # {source_location(change.source)}" if change.source else ""
         yield f"{sign} {change.address}{where}"
-        yield from (f"{sign}     {line}" for line in change.all_sentences)
+        yield from (f"{sign}     {line}" for line in change.sentences)
         for row in change.rows:
-            yield f"{'-' if row.after else '!'}     {row.name}: {row.before}"
-            if row.after:
-                yield f"+     {row.name}: {row.after}"
+            yield f"-     {row.name}: {row.before}"
+            yield f"+     {row.name}: {row.after}"
 
 
 MAX_CHARACTERS: Final = 60_000  # GitHub accepts 65,536; the head of a comment may grow after the plan

@@ -10,9 +10,10 @@ from reconciler.errors import UnexpectedResponseError
 from reconciler.journal.history import RecordedRun
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.rule import Rule
+from reconciler.render.change_summary import field_rows
 from reconciler.render.text.wrap import align_columns
 from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.phrases import conditions_phrase, queues_phrase, rule_phrase
+from reconciler.text.phrases import rule_phrase
 
 if TYPE_CHECKING:
     from reconciler.render.command_json import RunJson
@@ -57,13 +58,9 @@ def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
     if len(rules) == 1:
         yield f"      {rule_phrase(rules[0], names, _LABELS)}"
         return
-    old, new = (
-        [quote(value) for value in (rule.name, rule.description, rule.priority, rule.enabled)]
-        + [conditions_phrase(rule, _LABELS), queues_phrase(rule.targets, names)]
-        for rule in rules
-    )
-    fields = zip(("name", "description", "priority", "enabled", "conditions", "queue"), old, new, strict=True)
-    yield from (f"      {name}: {before} -> {after}" for name, before, after in fields if before != after)
+    before, after = rules
+    for row in field_rows(before, after, names, _LABELS):
+        yield f"      {row.name}: {row.before} -> {row.after}"
 
 
 def _rule(form: Mapping[str, Any]) -> Rule | None:

@@ -122,7 +122,7 @@ def change_lines(change: ChangeSummary, style: Style) -> Iterator[str]:
     symbol, colour = SYMBOLS[change.action]
     where = f"   {style('dim', source_location(change.source))}" if change.source else ""
     yield f"  {style(colour, f'{symbol} {change.address}')}{where}"
-    yield from (f"      {line}" for line in change.all_sentences)
+    yield from (f"      {line}" for line in change.sentences)
     yield from _align_rows(change.rows)
 
 
@@ -131,7 +131,7 @@ def _group_lines(group: Sequence[ChangeSummary], style: Style, limit: int) -> It
     rows = common_rows(group)
     rules, edit = pluralize(len(group), "rule"), f": {row_phrase(rows[0])}" if len(rows) == 1 else ""
     yield f"  {style(colour, f'{symbol} {rules}{edit}')}"
-    yield from (f"      {line}" for line in group[0].all_sentences)
+    yield from (f"      {line}" for line in group[0].sentences)
     yield from () if edit else _align_rows(rows)
     yield from _place_lines(group, [str(change.address) for change in group], style, limit)
 
@@ -197,5 +197,4 @@ def _place_lines(
 def _align_rows(rows: Sequence[FieldRow]) -> Iterator[str]:
     width = max((len(row.name) for row in rows), default=0)
     for row in rows:
-        after = f" -> {row.after}" if row.after else ""
-        yield f"      {row.name:<{width}}  {row.before}{after}"
+        yield f"      {row.name:<{width}}  {row.before} -> {row.after}"
