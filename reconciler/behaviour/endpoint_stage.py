@@ -100,18 +100,11 @@ class EndpointStage:
         intents = self.sent_intents or tuple(sorted(self.fallback.known_intents)) or (_ANY_INTENT,)
         return {**self.context_types, self.intent: replace(ANY_TEXT, usual=intents), self.confidence: SHARE}
 
-    @property
-    def types_with_context(self) -> Types:
-        """Return the types that are known once the Environment has a `context`; the present ones if it has."""
-        if self.types.get(self.confidence, ANY_VALUE) != ANY_VALUE:
-            return self.types
-        return {**self.types, self.intent: ANY_TEXT, self.confidence: SHARE}
-
-    def may_depend_on_context(self, examples: Iterable[Mapping[str, Any]]) -> bool:
-        """Return whether the confidence has no known type, and no example has one as the endpoint writes it."""
-        if self.types_with_context == self.types:
+    def may_depend_on_context(self, examples: Sequence[Mapping[str, Any]]) -> bool:
+        """Return whether no example has a confidence as the endpoint writes it, though its type is not known."""
+        if not examples or self.types[self.confidence] != ANY_VALUE:
             return False
-        return not any(self._has_possible_confidence(example) for example in examples)
+        return not any(map(self._has_possible_confidence, examples))
 
     def _has_possible_confidence(self, example: Mapping[str, Any]) -> bool:
         confidence = example.get(self.confidence)

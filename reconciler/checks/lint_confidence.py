@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from decimal import Decimal
 from functools import cache
 from typing import Final, NamedTuple, cast
 
@@ -18,10 +17,8 @@ from reconciler.model.rule import EXISTENCE, RANGES, Condition, Opaque, Rule, Sc
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
 
-_LOWEST_PERCENTAGE: Final = 10
-"""A confidence from here up to 100 is meant as a percentage."""
-_NEGATIVE: Final = frozenset({"notEquals", "notIn"})
-_MAX_SEARCHES: Final = 300  # ranges that are searched although further attributes matter; each costs a millisecond
+_COMPARISON: Final = "write a comparison with a number from 0 to 1, such as greaterThanOrEqual: 0.7"
+_SEARCH_COST: Final = 5_000  # of a range that is searched because further attributes matter, in comparisons
 
 
 class ConfidenceRange(NamedTuple):
@@ -50,7 +47,6 @@ class GapSearch:
         self._example = cache(lambda atom: cast("float", domain.example_value((1 << atom, 0, 0))))
         self._open_by_gap: dict[tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool] = {}
         self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}  # a conversation in each gap, without the intent
-        self.skipped: list[RoutingEntry] = []  # rules that were not checked because the bound was reached
 
     def range_of(self, entry: RoutingEntry) -> ConfidenceRange:
         """Return the atoms of the confidence that a rule takes, and its other conditions."""
@@ -83,9 +79,7 @@ class GapSearch:
         near = [interval for interval in ranges if interval.atoms & mask]
         key = (gap, tuple((interval.atoms, interval.other_conditions) for interval in near))
         if key not in self._open_by_gap:
-            if len(self._open_by_gap) >= _MAX_SEARCHES and near:
-                self.skipped.append(ranges[0].entry)
-                return False
+            self.view.space.budget.spend(_SEARCH_COST)
             example = self._find_conversation(gap, [interval.entry for interval in near])
             self._open_by_gap[key] = example is not None
             if example is not None:
@@ -148,9 +142,6 @@ def check_confidence(view: LintView) -> Iterator[Finding]:
             if confidence is not None:
                 below[intent] = confidence
     yield from (_gap_finding(view, search, gap, intents) for gap, intents in gaps.items())
-    if search.skipped:
-        message = "the rules have too many different ranges of confidence to look for gaps in all of them"
-        yield view.finding("CXR209", "info", message, search.skipped[0])
     if below:
         yield _low_confidence_finding(view, below)
 
@@ -168,18 +159,13 @@ def check_confidence_conditions(view: LintView) -> Iterator[Finding]:
         for loaded, path, condition in stated:
             if not _is_wrong(condition, name):
                 continue
-            numbers = _numbers(condition)
-            outside = _outside(condition)
-            if condition.operator not in RANGES:
-                message = (
-                    f"{condition.operator} compares the confidence with single values, which a bot hardly ever sends"
-                )
-                hint = _comparison_instead(condition.operator, min(numbers, default=-1))
+            if condition.operator in RANGES:
+                message = f"{quote(_outside(condition)[0])} is not a confidence, which is a number from 0 to 1"
             else:
-                message = f"{quote(outside[0])} is not a confidence, which is a number from 0 to 1"
-                hint = f"write {_as_share(outside[0]) or 'a number from 0 to 1'}"
+                operator = condition.operator
+                message = f"{operator} compares the confidence with single values, which a bot hardly ever sends"
             address = addresses.get(source)
-            yield loaded.finding("CXR214", message, *path, severity="warning", hint=hint, address=address)
+            yield loaded.finding("CXR214", message, *path, severity="warning", hint=_COMPARISON, address=address)
 
 
 def _is_wrong(part: Condition | Opaque, confidence: str) -> bool:
@@ -191,28 +177,8 @@ def _is_wrong(part: Condition | Opaque, confidence: str) -> bool:
     return part.operator not in RANGES or bool(_outside(part))
 
 
-def _numbers(condition: Condition) -> list[int | float]:
-    return [value for value in condition.values if not isinstance(value, str)]
-
-
 def _outside(condition: Condition) -> list[int | float]:
-    return [number for number in _numbers(condition) if not 0 <= number <= 1]
-
-
-def _comparison_instead(operator: str, lowest: float) -> str:
-    """Return the advice to write a comparison: what `notEquals` and `notIn` leave out has no usual one."""
-    if operator in _NEGATIVE:
-        return "remove it, or write a comparison of numbers, such as lessThan"
-    share = _as_share(lowest)
-    comparison = f"greaterThanOrEqual: {share}" if share else "greaterThanOrEqual"
-    return f"write {comparison}, or another comparison of numbers"
-
-
-def _as_share(number: float) -> str:
-    """Return a confidence that a number can mean, which may be a percentage; empty if it can mean several."""
-    if _LOWEST_PERCENTAGE <= number <= 100:  # noqa: PLR2004 - percent
-        return quote(float(Decimal(str(number)) / 100))
-    return quote(number) if 0 <= number <= 1 else ""
+    return [value for value in condition.values if not isinstance(value, str) and not 0 <= value <= 1]
 
 
 def _gap_finding(view: LintView, search: GapSearch, gap: ConfidenceGap, intents: Sequence[str]) -> Finding:

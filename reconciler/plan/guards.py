@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, get_args
 
-from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.regions import Region
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.guard_limits import GuardName, Limit
@@ -157,22 +156,11 @@ def _check_unrouted(plan: Plan) -> GuardResult:
         effects = dict.fromkeys(_FALLS_TO_DEFAULT if region.after is None else _REACHES_NO_QUEUE for region in lost)
         today = join_first([*names], _MAX_LISTED)
         message = f"conversations that reach a queue today would {', or '.join(effects)} (today by {today})"
-        if _keeps_all_with_context(plan, lost):
+        if plan.endpoints[1].may_depend_on_context([region.example.attributes for region in lost]):
             message = f"{message}. {_sentence(context_remedy(plan.environment))}"
     elif _is_incomplete(plan):
         message = "the analysis stopped at its bound before it proved that every conversation still reaches a queue"
     return replace(_result("unrouted", len(lost), message), ok=not lost and not _is_incomplete(plan))
-
-
-def _keeps_all_with_context(plan: Plan, lost: Iterable[Region]) -> bool:
-    """Return whether only conversations are lost whose confidence is none that the endpoint writes."""
-    base, endpoint = plan.endpoints
-    if not endpoint.may_depend_on_context(region.example.attributes for region in lost):
-        return False
-    now = build_transition(plan)
-    before, after = base.pull_back(now.before), endpoint.pull_back(now.after)
-    typed = compare_behaviour(before, after, plan.desired.evaluation, types=endpoint.types_with_context)
-    return typed.complete and not any(region.before and not region.after for region in typed.regions)
 
 
 def _sentence(text: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.behaviour.diff.promises import Promise, PromiseFacts, check_promises
+from reconciler.behaviour.diff.promises import PromiseFacts, check_promises
 from reconciler.behaviour.evaluate import Conversation, canonical_attributes
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.desired.desired import DesiredState
@@ -50,7 +50,8 @@ def run_promises(
     outcomes = []
     for stated, facts in zip(desired.promises, results, strict=True):
         failure = _failure(stated, facts, labels, queue_names)
-        if failure and _holds_with_context(stated.promise, facts, events, desired):
+        examples = [region.example.attributes for region in facts.violations]
+        if failure and desired.endpoint.may_depend_on_context(examples):
             remedy = context_remedy(desired.environment)
             failure = replace(failure, hint=f"{failure.hint}; {remedy}" if failure.hint else remedy)
         result = PromiseResult(**vars(stated), environment=desired.environment, facts=facts, failure=failure)
@@ -62,18 +63,6 @@ def context_remedy(environment: str) -> str:
     """Return what to write where a result is about confidences that the endpoint never writes."""
     writes = "if `cxroute serve` writes the confidence, it is always a number from 0 to 1"
     return f"{writes}: then write `context: {{}}` in the Environment {sanitize(environment)}"
-
-
-def _holds_with_context(
-    promise: Promise, facts: PromiseFacts, events: Sequence[RoutingEntry], desired: DesiredState
-) -> bool:
-    """Return whether a broken promise holds for the confidences that the endpoint writes."""
-    endpoint = desired.endpoint
-    examples = [region.example.attributes for region in facts.violations]
-    if not examples or not endpoint.may_depend_on_context(examples):
-        return False
-    (typed,) = check_promises(events, [promise], desired.evaluation, endpoint.types_with_context)
-    return typed.holds is True
 
 
 def _failure(stated: StatedPromise, facts: PromiseFacts, labels: Labels, queues: Mapping[str, str]) -> Finding | None:

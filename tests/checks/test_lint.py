@@ -542,23 +542,6 @@ def test_an_unchecked_question_about_all_rules_is_reported(linted: Desk, what: s
     assert [("CXR209", "warning")] == [(one.code, one.severity) for one in found if one.message == expected]
 
 
-def test_too_many_ranges_for_a_search_of_gaps_are_reported(linted: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CXR209 once, as an info, at the first rule whose ranges were not searched; gaps are left out."""
-    gold = "when: [{attribute: tier, equals: gold}]"
-    rules = (
-        "{key: low, intent: pin, queue: Cards, belowConfidence: 0.3}",
-        "{key: high, intent: pin, queue: Cards, minConfidence: 0.7, priority: 50}",
-        f"{{key: gold, intent: pin, queue: Cards, minConfidence: 0.3, belowConfidence: 0.7, priority: 60, {gold}}}",
-        CATCH_ALL,
-    )
-    assert "CXR208" in [one.code for one in linted(*rules)]
-    monkeypatch.setattr("reconciler.checks.lint_confidence._MAX_SEARCHES", 0)
-    found = [one for one in linted(*rules) if one.code in ("CXR208", "CXR209")]
-    expected = "the rules have too many different ranges of confidence to look for gaps in all of them"
-    assert [("CXR209", "info", expected)] == [(one.code, one.severity, one.message) for one in found]
-    assert str(found[0].address).startswith("set/")
-
-
 def test_validate_reports_a_finding_once(cxroute: Program) -> None:
     """In text, infos need -v; a warning never changes the exit code."""
     assert 0 == cxroute("init")
