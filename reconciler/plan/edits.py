@@ -95,7 +95,7 @@ def edits_of_changes(
     edits = []
     for change, before, after in moves:
         fields = () if isinstance(change, Create | Delete) else _fields(before, after, labels)
-        values = edit_key(fields) if isinstance(change, Update) else () if isinstance(change, Delete) else id(change)
+        values = _values(fields) if isinstance(change, Update) else () if isinstance(change, Delete) else id(change)
         is_copy = is_copy_removal(change)
         group = change.action, change.address.ruleset, values, is_copy
         edits.append(
@@ -124,7 +124,7 @@ def edits_of_lists(
         action = _action(old, new, words)
         source = entry.source
         place = entry.address.ruleset if entry.address else source.file if source else ""
-        values: Hashable = () if new is None else id(new) if old is None else edit_key(fields)
+        values: Hashable = () if new is None else id(new) if old is None else _values(fields)
         edits.append(
             EditedRule(edit=Edit(old, new, (action, place, values)), action=action, fields=fields, source=source)
         )
@@ -180,7 +180,7 @@ def _action(before: RoutingEntry | None, after: RoutingEntry | None, words: Lite
     return "disabled" if before.rule.enabled and not after.rule.enabled else "changed"
 
 
-def edit_key(fields: Iterable[FieldEdit]) -> Hashable:
+def _values(fields: Iterable[FieldEdit]) -> Hashable:
     """Return what equal edits have in common: descriptions may differ, because they move no conversation."""
     return tuple(
         (field.name,) if field.name == DESCRIPTION else (field.name, _text(field.before), _text(field.after))

@@ -1,28 +1,25 @@
-"""A change in words: the action, the rule, the reason, and each changed field; and groups of equal edits."""
+"""A change in words: the action, the rule, the reason, and each changed field."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple
 
 from reconciler.behaviour.routing_entry import destination_of
 from reconciler.model.change import Action, Adopt, Change, Create, Delete, Update, is_copy_removal, is_unadoption
-from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Address, Condition, Opaque, Rule, Source, Target
-from reconciler.plan.edits import DESCRIPTION, FieldEdit, compare_fields, edit_key
+from reconciler.plan.edits import FieldEdit, compare_fields
 from reconciler.plan.plan import Plan
 from reconciler.plan.words import two_destinations
 from reconciler.text.escape import quote
 from reconciler.text.phrases import Labels, condition_phrase, rule_phrase, target_phrase
 
 _Edit = Update | Adopt
-_Item = TypeVar("_Item")
 
 ACTION_ORDER: Final[tuple[Action, ...]] = ("delete", "update", "adopt", "create")  # in reports
 ACTION_PAST: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
 YOUR_CHANGE: Final = "your change"
 """The reason of a change that has no other one."""
 NO_VALUE: Final = "(none)"
-MIN_GROUP: Final = 3  # the smallest number of equal edits that are grouped
 _CAUSE_REASONS: Final = {
     "drift": "changed in CXone since the last apply",
     "both": "changed in CXone since the last apply, and in the manifests",
@@ -49,7 +46,6 @@ class ChangeSummary:
     reason: str  # why the rule changes; empty if a manifest changed
     rule_text: str
     rows: tuple[FieldRow, ...]
-    edit: str  # equal for equal edits; empty for a change that is in no group
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -74,7 +70,6 @@ def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummar
         reason=_change_reason(change, plan.options.undo),
         rule_text=rule_text,
         rows=rows,
-        edit=_edit_of(change, plan.labels) if isinstance(change, Update) else "",
     )
 
 
@@ -147,34 +142,6 @@ def _two_conditions(field: FieldEdit, labels: Labels) -> tuple[str, str]:
     return old or NO_VALUE, new or NO_VALUE
 
 
-def _edit_of(change: Update, labels: Labels) -> str:
-    """Return a text that is equal for equal edits; empty if only the description differs."""
-    fields = list(compare_fields(change.live.rule, change.after, labels))
-    if all(field.name == DESCRIPTION for field in fields):
-        return ""
-    return repr((edit_key(fields), *_ownership_rows(change)))
-
-
-def group_equal_edits(changes: Iterable[ChangeSummary]) -> list[tuple[ChangeSummary, ...]]:
-    """Return the changes in order, three or more equal edits as one group at the position of the first."""
-    return group_equal(changes, lambda item: item.edit and (item.edit, item.sentences))
-
-
-def common_rows(group: Sequence[ChangeSummary]) -> tuple[FieldRow, ...]:
-    """Return the rows of a group of equal edits, whose descriptions may differ."""
-    first = group[0]
-    if len(group) == 1:
-        return first.rows
-    return tuple(row for row in first.rows if row.name != DESCRIPTION)
-
-
 def row_phrase(row: FieldRow) -> str:
     """Return `priority 10 -> 20`, `queue "Cards" -> "Fraud"` or `condition (none) -> language is "de"`."""
     return f"{row.name} {row.before} -> {row.after}"
-
-
-def group_equal(items: Iterable[_Item], key: Callable[[_Item], object]) -> list[tuple[_Item, ...]]:
-    """Return the items in order, at least `MIN_GROUP` with one key as a group; an item whose key is empty is alone."""
-    groups = group_pairs((key(item) or number, item) for number, item in enumerate(items))
-    parts = ([tuple(group)] if len(group) >= MIN_GROUP else [(item,) for item in group] for group in groups.values())
-    return [part for group in parts for part in group]

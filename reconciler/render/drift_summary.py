@@ -12,7 +12,7 @@ from reconciler.model.rule import Source
 from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.drift import Drift, edited_changes, missing_rules, unapplied_changes
 from reconciler.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
-from reconciler.render.change_summary import FieldRow, group_equal, sort_for_reading, summarize_change
+from reconciler.render.change_summary import FieldRow, sort_for_reading, summarize_change
 from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.summary import failed_tests_title
 from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
@@ -42,11 +42,6 @@ class DriftSection(NamedTuple):
 
     title: str
     rules: tuple[DriftRule, ...]
-
-    @property
-    def groups(self) -> list[tuple[DriftRule, ...]]:
-        """Return the rules in order, three or more with equal edits as one group."""
-        return group_equal(self.rules, lambda rule: rule.fields and (rule.sentences, rule.fields))
 
 
 def drift_sections(drift: Drift) -> list[DriftSection]:

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from reconciler.model.finding import Document
 from reconciler.render import summary as texts
-from reconciler.render.change_summary import ACTION_ORDER, YOUR_CHANGE, common_rows, group_equal_edits
+from reconciler.render.change_summary import ACTION_ORDER, YOUR_CHANGE
 from reconciler.render.effects import UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
 from reconciler.render.finding_subject import finding_subject, source_location
@@ -137,9 +137,9 @@ def _template(name: str) -> Callable[..., str]:
     loader, strict = FileSystemLoader(_TEMPLATES), StrictUndefined
     environment = Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(pieces=split_sentence, place=source_location, plain=sanitize)
-    environment.filters.update(bare=unquote_values, subject=finding_subject, common_rows=common_rows)
+    environment.filters.update(bare=unquote_values, subject=finding_subject)
     # In the text of an element, quotes need no escape, which would be a tenth of a large table.
-    environment.filters.update(equal_edits=group_equal_edits, text=lambda text: Markup(escape(text, quote=False)))  # noqa: S704
+    environment.filters.update(text=lambda text: Markup(escape(text, quote=False)))  # noqa: S704
     environment.filters.update(nowrap=lambda text: text.replace(" ", "\u00a0"))
     environment.globals.update(counted=pluralize)
     return environment.get_template(f"{name}.html.j2").render

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from reconciler.model.change import Cause, Delete, Update
+from reconciler.model.change import Cause, Delete
 from reconciler.model.rule import Opaque, Queue, Rule, Target, make_condition, make_opaque
 from reconciler.plan.plan import LiveState, PlanOptions, draft_plan
 from reconciler.render.change_summary import FieldRow, summarize_change
@@ -200,15 +200,3 @@ def test_a_note_is_the_first_sentence() -> None:
     told = summarize_change(made, change, "not applied: incident 42")
     assert "not applied: incident 42" == told.sentences[0]
     assert 'intent is "gone": to "Card Services", priority 100' == told.rule_text
-
-
-def test_only_an_update_has_an_edit() -> None:
-    """Equal edits of several rules form a group."""
-    made = draft_plan(
-        desired(wanted("cards/vip", rule(priority=1)), wanted("cards/new", rule("new"))),
-        live(managed("1", "cards/vip", rule())),
-        PlanOptions(),
-        NOW,
-    )
-    told = {type(change): summarize_change(made, change) for change in made.changes}
-    assert [True, False] == [bool(told[kind].edit) for kind in sorted(told, key=lambda one: one is not Update)]

@@ -10,13 +10,7 @@ from typing import Final
 from reconciler.plan.consent import CONSENT_PLACE
 from reconciler.plan.words import MANY_ROWS
 from reconciler.render import summary as texts
-from reconciler.render.change_summary import (
-    YOUR_CHANGE,
-    ChangeSummary,
-    common_rows,
-    group_equal_edits,
-    row_phrase,
-)
+from reconciler.render.change_summary import YOUR_CHANGE, ChangeSummary, row_phrase
 from reconciler.render.escape_markdown import alert, code_block, code_span, details, escape_markdown, table_cell
 from reconciler.render.finding_subject import source_location
 from reconciler.render.markdown.effects import (
@@ -28,7 +22,7 @@ from reconciler.render.markdown.effects import (
     replay_examples,
     source_link,
 )
-from reconciler.render.markdown.findings import finding_items, names_details
+from reconciler.render.markdown.findings import finding_items
 from reconciler.render.markdown.refusals import refusal_blocks
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.refusals import next_step
@@ -47,27 +41,23 @@ _DIFF: Final = {"create": "+", "update": "!", "adopt": "!", "delete": "-"}
 def rules_table(
     changes: Sequence[ChangeSummary], held_changes: Sequence[ChangeSummary], links: SourceLinks, limit: int
 ) -> list[str]:
-    """Return a table of up to `limit` rows, equal edits as one row, and the number of omitted rules."""
-    groups = [(group, "") for group in group_equal_edits(changes)]
-    groups += [(group, "held") for group in group_equal_edits(held_changes)]
-    if not groups[:limit]:
+    """Return a table of up to `limit` rules, and the number of omitted ones."""
+    rules = [(change, SIGNS[change.action]) for change in changes]
+    rules += [(change, "held") for change in held_changes]
+    if not rules[:limit]:
         return []
     lines = ["| | Rule | Change | Why | Where |", "|---|---|---|---|---|"]
-    lines += [_rule(group, links, sign, limit) for group, sign in groups[:limit]]
-    hidden = sum(len(group) for group, _ in groups[limit:])
+    lines += [_rule(change, links, sign) for change, sign in rules[:limit]]
+    hidden = len(rules[limit:])
     return ["\n".join(lines), *([f"and {pluralize(hidden, 'further rule')}: see the report."] if hidden else [])]
 
 
-def _rule(group: Sequence[ChangeSummary], links: SourceLinks, sign: str, limit: int) -> str:
-    change, rule = group[0], code_span(str(group[0].address))
+def _rule(change: ChangeSummary, links: SourceLinks, sign: str) -> str:
     lines = [escape_markdown(line) for line in (change.note.removeprefix("not applied: "), change.rule_text) if line]
-    lines += [escape_markdown(row_phrase(row)) for row in common_rows(group)]
+    lines += [escape_markdown(row_phrase(row)) for row in change.rows]
     where = source_link(change.source, links) if change.source else "removed" if change.action == "delete" else ""
-    if len(group) > 1:
-        where = f"{where} ..."
-        rule = names_details(pluralize(len(group), "rule"), [str(item.address) for item in group], limit)
     cells = ("<br>".join(lines), escape_markdown(change.reason or YOUR_CHANGE), where)
-    return f"| {sign or SIGNS[change.action]} | {rule} | {' | '.join(map(table_cell, cells))} |"
+    return f"| {sign} | {code_span(str(change.address))} | {' | '.join(map(table_cell, cells))} |"
 
 
 def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:

@@ -131,8 +131,8 @@ def _short_section(section: DriftSection, style: Style) -> Iterator[str]:
 def _section(section: DriftSection, style: Style) -> Iterator[str]:
     """Yield every field of a section's rules, in two columns."""
     yield from (style("bold", f"{section.title}:"), "")
-    for group in section.groups:
-        yield from _rules(group, style)
+    for rule in section.rules:
+        yield from _rule(rule, style)
         yield ""
 
 
@@ -146,15 +146,9 @@ def _failures(drift: Drift, style: Style, limit: int) -> Iterator[str]:
         yield f"  and {pluralize(hidden, 'further check')}; -v shows all of them."
 
 
-def _rules(group: Sequence[DriftRule], style: Style) -> Iterator[str]:
-    rule = group[0]
-    if len(group) > 1:
-        names = ", ".join(item.name for item in group)
-        yield f"  {style('yellow', pluralize(len(group), 'rule'))}"
-        yield f"      {style('dim', names)}"
-    else:
-        where = f"   {style('dim', source_location(rule.source))}" if rule.source else ""
-        yield f"  {style('yellow', rule.name)}{where}"
+def _rule(rule: DriftRule, style: Style) -> Iterator[str]:
+    where = f"   {style('dim', source_location(rule.source))}" if rule.source else ""
+    yield f"  {style('yellow', rule.name)}{where}"
     yield from (f"      {line}" for line in rule.sentences)
     rows = [FieldRow(name="", before=LIVE, after=MANIFESTS), *rule.fields]
     first = max(len(row.name) for row in rows)
