@@ -31,7 +31,8 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Json, Opaque, Source, Target
 from reconciler.plan.plan import LiveState
 from reconciler.plan.promises import PromiseResult, run_promises
-from reconciler.plan.routing_table import desired_entries, destination_phrase, live_entries, route_phrase
+from reconciler.plan.routing_table import desired_entries, live_entries, route_phrase
+from reconciler.plan.words import destination_phrase
 from reconciler.text.phrases import Labels
 
 _FAILED: Final = "CXR220"  # a test that can be read, and fails

@@ -19,7 +19,8 @@ from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import PATTERNS, Condition, Rule, Scalar, Target, make_condition
-from reconciler.plan.routing_table import desired_entries, destination_phrase
+from reconciler.plan.routing_table import desired_entries
+from reconciler.plan.words import destination_phrase
 from reconciler.studio.build import BlockEntry, build_block, number_text
 from reconciler.studio.evaluate import BROAD, Dialect, differing_on_texts, possible_dialects, run_snippet
 from reconciler.studio.language import parse_snippet

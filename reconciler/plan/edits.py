@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from reconciler.behaviour.diff.effects import Edit
+from reconciler.behaviour.ordering.constraints import Move
 from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.model.change import Change, Create, Delete, Update, is_copy_removal
+from reconciler.model.change import Change, Delete, Update, is_copy_removal
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition, Opaque, Rule, Source, canonical_text
 from reconciler.text.phrases import Labels
@@ -88,13 +89,11 @@ def _field_name(attribute: str, parts: Sequence[Condition | Opaque], labels: Lab
     return f"{short} {sign}" if sign else short
 
 
-def edits_of_changes(
-    moves: Iterable[tuple[Change, RoutingEntry | None, RoutingEntry | None]], labels: Labels
-) -> list[EditedRule]:
+def edits_of_changes(changes: Iterable[tuple[Change, Move]], labels: Labels) -> list[EditedRule]:
     """Return the edits of a plan's changes; each comes with the rule before and after it."""
     edits = []
-    for change, before, after in moves:
-        fields = () if isinstance(change, Create | Delete) else _fields(before, after, labels)
+    for change, (before, after) in changes:
+        fields = _fields(before, after, labels)
         values = _values(fields) if isinstance(change, Update) else () if isinstance(change, Delete) else id(change)
         is_copy = is_copy_removal(change)
         group = change.action, change.address.ruleset, values, is_copy

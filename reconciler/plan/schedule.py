@@ -4,7 +4,7 @@ Held, conflicting and unselected changes are excluded: the proof covers the tran
 after this plan.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.behaviour.diff.difference import compare_behaviour
@@ -124,7 +124,7 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
     impact = NO_IMPACT
 
     if is_changed:
-        edits = edits_of_changes(_edited_rules(plan, now), plan.labels)
+        edits = edits_of_changes(zip(plan.changes, now.moves, strict=True), plan.labels)
         middle = endpoint.pull_back(now.before) if plan.changes_endpoint else None
         edited = EditSet([each.edit for each in edits], middle)
         behaviour = compare_behaviour(before, after, evaluation, types=endpoint.types, edited=edited)
@@ -138,14 +138,6 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
     findings = (*plan.findings, *sample.warnings, *sample.age_findings(plan.generated_at))
     impact = order_effects(replace(impact, traffic=traffic), plan.labels)
     return replace(plan, impact=impact, findings=findings)
-
-
-def _edited_rules(
-    plan: Plan, transition: Transition
-) -> Iterator[tuple[Change, RoutingEntry | None, RoutingEntry | None]]:
-    """Yield each change of a rule with the rule before and after it."""
-    for change, move in zip(plan.changes, transition.moves, strict=True):
-        yield change, move.before, move.after
 
 
 def replay_plan(plan: Plan, reader: RecordReader) -> ReplayResult:

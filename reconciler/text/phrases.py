@@ -189,7 +189,10 @@ def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:
     """Return the condition in words: `intent is "card_acceptance"`, `confidence >= 0.7`."""
     if not isinstance(condition, Condition):
         return f"a part that cxroute does not understand: {sanitize(condition.text)}"
-    subject, quote_value = subject_phrase(condition, labels), value_quoter(condition, labels)
+    subject = f"{labels.name(condition.attribute)} {VERBS.get(condition.operator, sanitize(condition.operator))}"
+    # Values have labels, unless they are parts of a text or bounds.
+    is_whole = condition.operator in EQUALITIES | SETS
+    quote_value = partial(labels.value, condition.attribute) if is_whole else quote
     value = condition.raw_value
     if condition.operator in ("exists", "notExists"):
         return subject
@@ -200,16 +203,6 @@ def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:
     if condition.operator in SETS:
         return f"{subject} {labels.listed_values(condition.attribute, value)}"
     return f"{subject} {join_first(value, MAX_ITEMS, quote_value)}"
-
-
-def value_quoter(condition: Condition, labels: Labels) -> Callable[[object], str]:
-    """Return how to write the values of a condition: with labels, unless they are parts of a text or bounds."""
-    return partial(labels.value, condition.attribute) if condition.operator in EQUALITIES | SETS else quote
-
-
-def subject_phrase(condition: Condition, labels: Labels) -> str:
-    """Return the attribute and the verb, without the value: `confidence >=`."""
-    return f"{labels.name(condition.attribute)} {VERBS.get(condition.operator, sanitize(condition.operator))}"
 
 
 def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) -> str:
@@ -225,13 +218,13 @@ def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) 
     return split_phrase(shares, lambda queue_id: queue_phrase(queue_id, names))
 
 
-def split_phrase(shares: Iterable[tuple[str, float | Fraction]], name_of: Callable[[str], str], sep: str = ", ") -> str:
+def split_phrase(shares: Iterable[tuple[str, float | Fraction]], name_of: Callable[[str], str]) -> str:
     """Return `80 % "Cards", 20 % "General"`: largest share first; a single queue's name alone, or `no queue`."""
     parts = sorted((-share, name_of(queue_id)) for queue_id, share in shares)
     if len(parts) == 1:
         return parts[0][1]
     # Eight digits: a third and 33.3 % must not look the same.
-    return sep.join(f"{float(-100 * share):.8g} % {name}" for share, name in parts) or "no queue"
+    return ", ".join(f"{float(-100 * share):.8g} % {name}" for share, name in parts) or "no queue"
 
 
 def target_phrase(target: Target | Opaque, names: Mapping[str, str]) -> str:

@@ -436,9 +436,9 @@ def test_a_line_of_several_environments_has_all_differences() -> None:
     held = drift_of([VIP], [LIVE_VIP, managed("2", "cards/old", rule("old"))], prune=False)
     assert "1 held" == drift_row(held).changes
     failed = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=(failing,))
-    assert ("1 failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).status)
+    assert ("1 route test failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).status)
     conflict = drift_of([VIP], [unmanaged("2", rule())])
-    assert "1 in conflict" == drift_row(conflict).changes
+    assert "1 rule in conflict" == drift_row(conflict).changes
 
 
 def many_edited(last: int, *, ours: bool) -> Drift:

@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.ordering.graph import Dependencies
@@ -16,8 +16,7 @@ MAX_PAIR_CHECKS: Final = 4_000_000  # pairs of versions, and common values of th
 MAX_DEPENDENCIES: Final = 500_000  # links between changes before the search ends, to bound their memory
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """One change of a rule: before and after; a create has no before, a delete no after."""
 
     before: RoutingEntry | None

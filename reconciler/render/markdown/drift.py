@@ -8,7 +8,7 @@ from reconciler.plan.drift import Drift
 from reconciler.render import drift_summary as words
 from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftRule, DriftSection
 from reconciler.render.escape_markdown import code_block, code_span, details, escape_markdown, table_cell
-from reconciler.render.markdown.effects import DRIFT_COLUMNS, effects_blocks, source_link
+from reconciler.render.markdown.effects import DRIFT_COLUMNS, moves_blocks, quiet_blocks, source_link
 from reconciler.render.markdown.findings import address_prefix, finding_text
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.text.escape import pluralize, sanitize
@@ -27,7 +27,7 @@ def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_comm
     blocks = [f"**{escape_markdown(verdict)}**"] if verdict else []
     blocks.append(f"{code_span(plan.environment)} differs from the manifests: {words.counts_phrase(drift)}.")
     blocks += [*_findings(drift)]
-    blocks += effects_blocks(summary, provenance.links, DRIFT_COLUMNS)
+    blocks += [*moves_blocks(summary, provenance.links, DRIFT_COLUMNS), *quiet_blocks(summary)]
     sections = [escape_markdown(summary.premise)] if summary.premise else []
     sections += [block for section in words.drift_sections(drift) for block in _section(section, provenance.links)]
     if sections:

@@ -40,7 +40,7 @@ def run_text(run: RecordedRun) -> str:
     for change in run.changes:
         lines += ["", f"  {_text(change, 'action')} {_text(change, 'address')}   {_text(change, 'status')}"]
         lines += [f"      {_text(change, 'error')}"] if change.get("error") else []
-        lines += list(_describe_change(change)) or _differences(change.get("before"), change.get("after"))
+        lines += _describe_change(change)
     return "\n".join(lines) + "\n"
 
 
@@ -53,14 +53,14 @@ def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
     forms = [change[side] for side in ("before", "after") if isinstance(change.get(side), dict)]
     rules = [rule for rule in map(_rule, forms) if rule is not None]
     names = {queue: name for form in forms for queue, name in _queue_names(form)}
-    if len(rules) < len(forms) or not rules:
-        return
-    if len(rules) == 1:
+    if len(rules) < len(forms):
+        yield "      a rule that cannot be read"
+    elif len(rules) == 1:
         yield f"      {rule_phrase(rules[0], names, _LABELS)}"
-        return
-    before, after = rules
-    for row in field_rows(before, after, names, _LABELS):
-        yield f"      {row.name}: {row.before} -> {row.after}"
+    elif rules:
+        before, after = rules
+        for row in field_rows(before, after, names, _LABELS):
+            yield f"      {row.name}: {row.before} -> {row.after}"
 
 
 def _rule(form: Mapping[str, Any]) -> Rule | None:
@@ -76,14 +76,6 @@ def _queue_names(form: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if isinstance(target, dict) and isinstance(target.get("queueId"), str):
             name = target.get("queueName")
             yield target["queueId"], name if isinstance(name, str) else target["queueId"]
-
-
-def _differences(before: object, after: object) -> Iterator[str]:
-    old, new = (side if isinstance(side, dict) else {} for side in (before, after))
-    for name in ("name", "description", "priority", "enabled", "conditions", "targets"):
-        if old.get(name) != new.get(name):
-            values = [quote(side[name]) if name in side else "nothing" for side in (old, new)]
-            yield f"      {name}: {values[0]} -> {values[1]}"
 
 
 def _outcome(run: RecordedRun) -> str:
