@@ -31,11 +31,12 @@ from reconciler.desired.desired import DesiredState
 from reconciler.desired.queues import OfflineQueueResolver, QueueError
 from reconciler.desired.substitution import SHARE
 from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.model.change import Change, Create, is_copy_removal
+from reconciler.model.change import is_copy_removal
 from reconciler.model.rule import RANGES, Condition, Json, Target, make_condition, normalized_conditions
 from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.plan.promises import PromiseResult
 from reconciler.plan.routing_table import desired_entries
+from reconciler.plan.schedule import build_transition
 from reconciler.plan.traffic_shares import convert_sample
 from reconciler.traffic.sample import TrafficSample
 
@@ -230,8 +231,12 @@ def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> WatchCounts | N
     if not tests and not desired.promises:
         return None
     after = {entry.address: entry for entry in order_entries(desired_entries(desired), desired.evaluation)}
-    changes = [change for change in plan.changes if not is_copy_removal(change)]
-    changed = [_ChangedRule.of(change, after.get(change.address)) for change in changes]
+    moves = zip(plan.changes, build_transition(plan).moves, strict=True)
+    changed = [
+        _ChangedRule(move.before if move.before and move.before.rule.enabled else None, after.get(change.address))
+        for change, move in moves
+        if not is_copy_removal(change)
+    ]
 
     contexts = [result.context for result in tests if isinstance(result, RouteTestResult) and result.is_read]
     table = ConversationTable(RuleIndex(list(after.values())), contexts, desired.evaluation)
@@ -252,14 +257,6 @@ class _ChangedRule(NamedTuple):
 
     before: RoutingEntry | None
     after: RoutingEntry | None
-
-    @classmethod
-    def of(cls, change: Change, after: RoutingEntry | None) -> "_ChangedRule":
-        if isinstance(change, Create) or not change.live.rule.enabled:
-            return cls(None, after)
-        live, marker = change.live, change.live.marker
-        address = marker.address if marker else None
-        return cls(RoutingEntry(name=live.rule.name, rule=live.rule, id=live.id, address=address), after)
 
     @property
     def versions(self) -> Iterator[tuple[RoutingEntry, RoutingEntry]]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, Literal
 
 from reconciler.behaviour.diff.effects import Edit
@@ -137,7 +138,7 @@ def match_rules(
     old, new = list(before), list(after)
     partner: dict[int, RoutingEntry] = {}
     taken: set[int] = set()
-    for key_of in (_address, _id, _name):
+    for key_of in (attrgetter("address"), attrgetter("id"), attrgetter("name")):
         free_old = [entry for entry in old if id(entry) not in partner]
         free_new = [entry for entry in new if id(entry) not in taken]
         counts = Counter(key_of(entry) for entry in free_old), Counter(key_of(entry) for entry in free_new)
@@ -149,18 +150,6 @@ def match_rules(
                 taken.add(id(other[key]))
     pairs: list[tuple[RoutingEntry | None, RoutingEntry | None]] = [(entry, partner.get(id(entry))) for entry in old]
     return [*pairs, *((None, entry) for entry in new if id(entry) not in taken)]
-
-
-def _address(entry: RoutingEntry) -> Hashable:
-    return entry.address
-
-
-def _id(entry: RoutingEntry) -> Hashable:
-    return entry.id
-
-
-def _name(entry: RoutingEntry) -> Hashable:
-    return entry.name
 
 
 def _fields(before: RoutingEntry | None, after: RoutingEntry | None, labels: Labels) -> tuple[FieldEdit, ...]:

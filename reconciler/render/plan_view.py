@@ -5,7 +5,7 @@ The file is untrusted: what it says is data. Every text is escaped when it is re
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from typing import Any, Final
@@ -51,17 +51,8 @@ def build_view(plan: Plan, tenant: str, provenance: Provenance, next_step: str) 
 
 def view_to_json(view: PlanView, plan_id: str, redact: Callable[[Any], Any]) -> Document:
     """Return the view as JSON without secrets, with a digest that binds it to the plan."""
-    form = redact(_adapter().dump_python(_with_all_texts(view), mode="json"))
+    form = redact(_adapter().dump_python(view, mode="json"))
     return {"digest": _digest(form, plan_id), "content": form}
-
-
-def _with_all_texts(view: PlanView) -> PlanView:
-    """Return the view with every effect in words, also those that a report of flows leaves out."""
-    effects = view.summary.effects
-    if effects is None:
-        return view
-    written = replace(effects, effects=tuple(effects.effects))
-    return replace(view, summary=replace(view.summary, effects=written))
 
 
 def read_view(form: Document, name: str) -> PlanView:

@@ -40,29 +40,24 @@ def slack_code(text: str) -> str:
 
 
 def _drift(result: CycleResult, name: str) -> list[str]:
-    if result.plan is None:
-        return []
-    drift = result.drift or Drift(plan=result.plan)
-    head = [f"*{counts_phrase(drift)} in {name}*", _impact_sentence(result)]
-    return [
-        *head,
-        *_blocking_rule_lines(drift),
-        *_changes(result.plan, drift),
-        *_conflicts(result.plan),
-        *_failures(drift),
-    ]
+    return _differences(result, f"in {name}", [])
 
 
 def _refused(result: CycleResult, name: str) -> list[str]:
+    tests = result.plan.failed_tests if result.plan else ()
+    reasons = _bullets(f"route test: {slack_code(test.message)}" for test in tests)
+    refusals = [*(guard.message for guard in result.failed_guards), *filter(None, [result.error_text])]
+    reasons += [f"• refused: {slack_code(text)}" for text in refusals]
+    return _differences(result, f"in {name}; not fixed: nothing was written", reasons)
+
+
+def _differences(result: CycleResult, place: str, reasons: Iterable[str]) -> list[str]:
     if result.plan is None:
         return []
     drift = result.drift or Drift(plan=result.plan)
-    reasons = _bullets(f"route test: {slack_code(test.message)}" for test in result.plan.failed_tests)
-    reasons += [f"• refused: {slack_code(guard.message)}" for guard in result.failed_guards]
-    reasons += [f"• refused: {slack_code(result.error_text)}"] if result.error_text else []
-    head = f"*{counts_phrase(drift)} in {name}; not fixed: nothing was written*"
-    rest = [*_blocking_rule_lines(drift), *_changes(result.plan, drift), *_failures(drift)]
-    return [head, _impact_sentence(result), *reasons, *_conflicts(result.plan), *rest]
+    head = f"*{counts_phrase(drift)} {place}*"
+    rest = [*_conflicts(result.plan), *_changes(result.plan, drift), *_unfixable(drift)]
+    return [head, _impact_sentence(result), *reasons, *rest]
 
 
 def _applied(result: CycleResult, name: str) -> list[str]:
@@ -74,7 +69,7 @@ def _applied(result: CycleResult, name: str) -> list[str]:
     remaining = remaining_phrases(drift)
     head = f"*{pluralize(len(applied), 'change')} applied in {name}*{edited}{_author(result.report)}."
     head += f" Read again: {', '.join(remaining) or 'no differences'}."
-    lines = [*_bullets(map(_outcome, applied)), *_blocking_rule_lines(drift), *_failures(drift)]
+    lines = [*_bullets(map(_outcome, applied)), *_unfixable(drift)]
     if behaviour is None or not result.plan.changes or (behaviour.undecided and not behaviour.regions):
         return [head, *lines]
     return [head, _headline(result.plan), *lines]
@@ -114,12 +109,10 @@ def _recovered(result: CycleResult, name: str) -> list[str]:
 _LINES: Final = {"drift": _drift, "refused": _refused, "applied": _applied, "failed": _failed, "recovered": _recovered}
 
 
-def _blocking_rule_lines(drift: Drift) -> list[str]:
-    return _bullets(f"{slack_code(live.rule.name)}: not managed, and in the way" for live in drift.in_the_way)
-
-
-def _failures(drift: Drift) -> list[str]:
-    return _bullets(f"{finding.code}: {slack_code(finding.message)}" for finding in drift.failed_checks)
+def _unfixable(drift: Drift) -> list[str]:
+    """Return the rules in the way and the failed checks."""
+    rules = _bullets(f"{slack_code(live.rule.name)}: not managed, and in the way" for live in drift.in_the_way)
+    return [*rules, *_bullets(f"{finding.code}: {slack_code(finding.message)}" for finding in drift.failed_checks)]
 
 
 def _changes(plan: Plan, drift: Drift) -> list[str]:

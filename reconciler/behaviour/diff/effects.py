@@ -14,7 +14,7 @@ from itertools import combinations
 from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.diff.reading import MAX_CHECKS, RowBox, RowReader, RuleBox, Side
+from reconciler.behaviour.diff.reading import MAX_CHECKS, RowBox, RowReader, RuleBox, Side, is_taken
 from reconciler.behaviour.diff.regions import RegionFormatter
 from reconciler.behaviour.diff.usual_examples import FurtherRule, UsualExamples
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
@@ -329,9 +329,6 @@ class EffectBuilder:
         self._book = _RuleBook(pairs, edits, middle, evaluation)
         self._usual_examples = UsualExamples(pairs)
         self._checks_left = MAX_CHECKS
-        self._named_rules: dict[frozenset[int], tuple[NamedRule, ...]] = {}
-        self._insides: dict[tuple[int, tuple[ValueSet | None, ...]], Box] = {}
-        self._outermost: dict[frozenset[tuple[int, int]], frozenset[int]] = {}
 
     def build(self) -> list[Effect]:
         """Return the effects, each with disjoint rows in the order of evaluation."""
@@ -372,11 +369,8 @@ class EffectBuilder:
         return reader
 
     def _names(self, numbers: frozenset[int]) -> tuple[NamedRule, ...]:
-        """Return rules in the order of evaluation; the same rules are one object, as many rows have them."""
-        if numbers not in self._named_rules:
-            ordered = sorted(numbers, key=self._book.place)
-            self._named_rules[numbers] = tuple(map(self._book.name, ordered))
-        return self._named_rules[numbers]
+        """Return rules in the order of evaluation."""
+        return tuple(map(self._book.name, sorted(numbers, key=self._book.place)))
 
     def _wholes(self, numbers: frozenset[int]) -> tuple[NamedRule, ...]:
         """Return rules, each part of a rule as the whole."""
@@ -567,11 +561,7 @@ class EffectBuilder:
         """Return earlier rules without those that match nothing in a box but what another one matches."""
         if len(earlier) > _MAX_COMPARED:
             return earlier
-        inside = {number: self._inside(box, number) for number in sorted(earlier, key=self._book.place)}
-        key = frozenset((number, id(part)) for number, part in inside.items())
-        if key not in self._outermost:
-            self._outermost[key] = _outermost(inside)
-        return self._outermost[key]
+        return _outermost({number: self._inside(box, number) for number in sorted(earlier, key=self._book.place)})
 
     def _fold_other_types(self, box: Box, earlier: AbstractSet[int]) -> tuple[Box, AbstractSet[int]]:
         """Return a box whose earlier rules leave nothing but values of another type of an attribute without them."""
@@ -590,16 +580,12 @@ class EffectBuilder:
         return box, earlier
 
     def _inside(self, box: Box, number: int) -> Box:
-        """Return a rule's values in a box, where they are fewer than those of the box; equal ones are one object."""
-        rule = self._book.rules[number].box
-        key = number, tuple(map(box.get, rule))
-        result = self._insides.get(key)
-        if result is None:
-            result = self._insides[key] = {}
-            for attribute, part in rule.items():
-                here = self._part(box, attribute)
-                if not covers(part, here):
-                    result[attribute] = intersect(here, part)
+        """Return a rule's values in a box, where they are fewer than those of the box."""
+        result: Box = {}
+        for attribute, part in self._book.rules[number].box.items():
+            here = self._part(box, attribute)
+            if not covers(part, here):
+                result[attribute] = intersect(here, part)
         return result
 
     # Merging
@@ -704,15 +690,10 @@ class EffectBuilder:
 
     def _is_taken(self, box: Box, number: int, earlier: AbstractSet[int]) -> bool:
         """Return whether the earlier rules match all that a rule matches in a box; False where it may be so."""
-        if number in earlier:
+        if is_taken(self._book.rules, box, number, earlier):
             return True
-        rule = self._book.rules[number].box
-        common = intersect_box(box, tuple(rule.items()))
-        if common is None:
-            return True
-        boxes = [self._book.rules[other].box for other in earlier]
-        if any(is_inside(common, outer) for outer in boxes):
-            return True
+        common = intersect_box(box, tuple(self._book.rules[number].box.items())) or {}
+        boxes = (self._book.rules[other].box for other in earlier)
         touching = [outer for outer in boxes if overlaps(common, outer)]
         return len(touching) <= _MAX_COVERING and self._is_covered(common, touching, [_MAX_PIECES])
 

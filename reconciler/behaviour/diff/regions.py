@@ -121,13 +121,12 @@ def _merge_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> 
 
 
 class RegionFormatter:
-    """Turns draft regions into regions; remembers the clauses of each part and each exception."""
+    """Turns draft regions into regions; remembers the clauses of each part."""
 
     def __init__(self, space: Space) -> None:
         self.space = space
         self.rests_on = dict.fromkeys(space.narrowed_attributes)  # attributes on whose known type the clauses depend
         self._clauses_by_values: dict[tuple[int, ValueSet], tuple[Clause, ...]] = {}
-        self._exceptions: dict[int, tuple[Shape, tuple[Clause, ...]]] = {}
 
     def format_regions(self, drafts: Iterable[DraftRegion], kind_of: KindOf) -> list[Region]:
         """Return the regions, merged, as conditions, each with its example as a conversation."""
@@ -137,7 +136,7 @@ class RegionFormatter:
         before_rules = tuple(dict.fromkeys(before for before, _ in draft.rules))
         return Region(
             where=self.format_box(tuple(draft.box.items())),
-            excepts=tuple(self._format_exception(shape) for shape in draft.excepts),
+            excepts=tuple(map(self.format_box, draft.excepts)),
             before=draft.before,
             after=draft.after,
             example=self.space.example(draft.example),
@@ -147,12 +146,6 @@ class RegionFormatter:
             after_rules=tuple(dict.fromkeys(after for _, after in draft.rules)),
             other_type=self.space.unlikely_attributes(draft.box),
         )
-
-    def _format_exception(self, shape: Shape) -> tuple[Clause, ...]:
-        entry = self._exceptions.get(id(shape))  # one rule's shape is one object, and too long to be compared
-        if entry is None:
-            entry = self._exceptions[id(shape)] = (shape, self.format_box(shape))
-        return entry[1]
 
     def format_box(self, shape: Shape) -> tuple[Clause, ...]:
         """Return a box as conditions, the pivot's first."""
@@ -186,7 +179,6 @@ class DraftRegionBuilder:
     def __init__(self, pairs: WinnerPairs) -> None:
         self.pairs, self.space = pairs, pairs.space
         self.usual_examples = UsualExamples(pairs)
-        self.simplified: dict[tuple[int, int, int], tuple[Box, Sequence[Shape]]] = {}
 
     def build_drafts(self) -> Iterator[DraftRegion]:
         """Yield the regions of all pairs, simplified."""
@@ -214,14 +206,11 @@ class DraftRegionBuilder:
 
     def without_pivot(self, old: int, new: int, before: int) -> tuple[Box, Sequence[Shape]]:
         """Return the common part of two shapes and the exceptions that earlier shapes make, simplified."""
-        key = (old, new, before)
-        if key not in self.simplified:
-            shapes = self.space.shapes
-            box = intersect_box(dict(shapes.all[old]), shapes.all[new]) or {}
-            outer = [number for number in bits(before) if not shapes.covering(number) & before & ~(1 << number)]
-            excepts = [shapes.all[number] for number in outer]
-            self.simplified[key] = simplify(self.space, box, excepts, excepts)
-        return self.simplified[key]
+        shapes = self.space.shapes
+        box = intersect_box(dict(shapes.all[old]), shapes.all[new]) or {}
+        outer = [number for number in bits(before) if not shapes.covering(number) & before & ~(1 << number)]
+        excepts = [shapes.all[number] for number in outer]
+        return simplify(self.space, box, excepts, excepts)
 
     def build_separate(self, pair: RankPair, narrow_pair: NarrowPair) -> DraftRegion:
         """Return the region of one pair whose exceptions differ by value or whose values conditions cannot express."""

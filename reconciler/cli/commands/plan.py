@@ -193,8 +193,9 @@ def print_plan(session: Session, plan: Plan) -> None:
     else:
         session.print_banner()
         shape = brief_summary_text if output.loudness == "quiet" else summary_text
-        summary = summarize_plan(plan, session.tenant, session.limits.values)
-        output.result(shape(summary, output.paint, session.limits))
+        limits = session.limits
+        summary = summarize_plan(plan, session.tenant, limits.values, has_rows=limits.verbose)
+        output.result(shape(summary, output.paint, limits))
 
 
 def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:

@@ -38,7 +38,8 @@ class TextLimits:
 
 def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan for a terminal, without the next step."""
-    return summary_text(texts.summarize_plan(plan, tenant, limits.values), style, limits)
+    summary = texts.summarize_plan(plan, tenant, limits.values, has_rows=limits.verbose)
+    return summary_text(summary, style, limits)
 
 
 def summary_text(summary: PlanSummary, style: Style, limits: TextLimits) -> str:
