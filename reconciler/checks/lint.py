@@ -88,7 +88,8 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
         is_explicit = view.names_one_intent(rule.entry) and all(map(view.catches_all, rule.replacements))
         if is_explicit or not rule.entry.address:
             continue
-        destination, rules = view.destination_phrase(rule.entry), list_rules(rule.replacements)
+        destination = view.destination_phrase(rule.entry)
+        rules = list_rules(rule.replacements)
         same = f"{rules} would send the same conversations to {destination}, too{view.known_types_phrase()}"
         hint = "remove one such rule at a time, because two may need each other; or `accept: {CXR203: why it stays}`"
         yield view.finding("CXR203", "warning", f"no effect: {same}", rule.entry, hint)

@@ -40,7 +40,8 @@ class GapSearch:
     """The atoms of the confidence, and the results of earlier searches."""
 
     def __init__(self, view: LintView, domain: Domain) -> None:
-        self.view, self.domain = view, domain
+        self.view = view
+        self.domain = domain
         least = view.fallback.min_confidence if view.fallback.intent is not None else 0
         self.confidence_mask = sum(1 << at for at in bits(domain.number_mask) if _can_be_confidence(domain, at, least))
         self._open_by_gap: dict[tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool] = {}
@@ -49,7 +50,8 @@ class GapSearch:
     def range_of(self, entry: RoutingEntry) -> ConfidenceRange:
         """Return the atoms of the confidence that a rule takes, and its other conditions."""
         names = self.view.attributes
-        atoms, other_conditions = self.domain.all, []
+        atoms = self.domain.all
+        other_conditions = []
         for part in entry.rule.conditions:
             if not isinstance(part, Condition) or part.attribute not in (names.intent, names.confidence):
                 other_conditions.append(part)
@@ -85,7 +87,8 @@ class GapSearch:
         return self._open_by_gap[key]
 
     def _find_conversation(self, gap: ConfidenceGap, near: Sequence[RoutingEntry]) -> dict[str, Scalar] | None:
-        names, budget = self.view.attributes, self.view.space.budget
+        names = self.view.attributes
+        budget = self.view.space.budget
         rules = []
         for priority, entry in enumerate(near):
             parts = entry.rule.conditions
@@ -94,7 +97,8 @@ class GapSearch:
             rules.append(RoutingEntry(name=str(priority), rule=rule))
         bounds = (clause.condition for clause in bound_clauses(self.domain, gap.first, gap.last))
         conditions = (*gap.other_conditions, *bounds)
-        priority, targets = len(rules), (Target("gap", 1),)
+        priority = len(rules)
+        targets = (Target("gap", 1),)
         rule = Rule(name="gap", description="", priority=priority, enabled=True, conditions=conditions, targets=targets)
         result = compare_behaviour(rules, [*rules, RoutingEntry(name="gap", rule=rule)], work=max(0, budget.remaining))
         budget.spend(result.work)

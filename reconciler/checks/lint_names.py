@@ -34,9 +34,11 @@ def check_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
         return
     if unrouted := unrouted_intents(view, facts):
         example = view.example_phrase(_confident_conversation(view, unrouted[0]))
-        count, verb = pluralize(len(unrouted), "intent"), "has" if len(unrouted) == 1 else "have"
+        count = pluralize(len(unrouted), "intent")
+        verb = "has" if len(unrouted) == 1 else "have"
         message = f"{count} of the bot {verb} no rule: {list_names(unrouted)}. {example}"
-        source, hint = view.intents[unrouted[0]], "add a rule, or a catch-all that takes them"
+        source = view.intents[unrouted[0]]
+        hint = "add a rule, or a catch-all that takes them"
         yield Finding(code="CXR205", severity="warning", message=message, source=source, hint=hint)
     yield from _unknown_intents(view)
 
@@ -144,7 +146,8 @@ def check_attributes(view: LintView) -> Iterator[Finding]:
 def _attribute_finding(view: LintView, name: str, entries: list[RoutingEntry], suggestion: str | None) -> Finding:
     message = f"attribute {quote(name)} is used by {pluralize(len(entries), 'rule')}"
     if suggestion is not None:
-        message, hint = f"{message}, but nothing is known to write it", f"did you mean {quote(suggestion)}?"
+        message = f"{message}, but nothing is known to write it"
+        hint = f"did you mean {quote(suggestion)}?"
         return view.finding_at(name, "CXR207", "warning", message, entries[0], hint)
     hint = "make sure that another source writes it: the phone menu, a script, the customer data"
     if view.declared_attributes is not None:
@@ -175,7 +178,8 @@ _Problem = tuple[str, str, str, str, Iterable[object]]  # code, message, hint; a
 
 def check_vocabulary(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each undeclared attribute or value, at its first use, if there is an Attributes document."""
-    declared, names = view.declared_attributes, view.attributes
+    declared = view.declared_attributes
+    names = view.attributes
     if declared is None:
         return
     known = {**dict.fromkeys((names.intent, names.confidence, names.updated_at), AttributeEntry()), **declared}
@@ -190,7 +194,8 @@ def check_vocabulary(view: LintView) -> Iterator[Finding]:
         (code, message, hint, text, candidates), loaded, path = places[0]
         if number == _MAX_UNDECLARED:
             further = pluralize(len(found) - number, "further difference")
-            message, hint = f"{further} from the Attributes documents, the first one here", "correct the others first"
+            message = f"{further} from the Attributes documents, the first one here"
+            hint = "correct the others first"
         else:
             others = len({loaded.source_of(*path[:2]) for _, loaded, path in places}) - 1
             message += f"; also in {pluralize(others, 'further place')}" if others else ""
@@ -218,11 +223,16 @@ def _test_attributes(view: LintView) -> Iterator[StatedCondition]:
 
 def _find_problem(condition: Condition, value: Json, known: Mapping[str, AttributeEntry]) -> _Problem | None:
     """Return why the attribute, the operator or a value of a condition is not as declared."""
-    name, operator, subject = condition.attribute, condition.operator, f"attribute {quote(condition.attribute)}"
+    name = condition.attribute
+    operator = condition.operator
+    subject = f"attribute {quote(condition.attribute)}"
     if name not in known:
-        message, hint = f"{subject} is in no Attributes document", "declare it there, or correct the name"
+        message = f"{subject} is in no Attributes document"
+        hint = "declare it there, or correct the name"
         return "CXR207", message, hint, name[:100], known
-    entry, type_, values = known[name], known[name].declared_type, tuple(known[name].values or ())
+    entry = known[name]
+    type_ = known[name].declared_type
+    values = tuple(known[name].values or ())
     compared = "text" if operator in PATTERNS else "number" if operator in RANGES else type_
     if type_ and compared != type_:
         message = f"{operator} compares {compared}s, and {subject} has the type {type_}"
@@ -282,5 +292,6 @@ def check_field_idents(view: LintView) -> Iterator[Finding]:
     for field, name in of_fields.items():
         if not _FIELD_IDENT.fullmatch(name):
             reason = "is probably not the ident of a custom field: use at most 64 letters, digits, -, _ and ."
-            message, hint = f"{quote(name)} {reason}", "write the ident that the field has in CXone"
+            message = f"{quote(name)} {reason}"
+            hint = "write the ident that the field has in CXone"
             yield loaded.finding("CXR211", message, "attributes", field, severity="warning", hint=hint)

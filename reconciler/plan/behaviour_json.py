@@ -42,7 +42,8 @@ def impact_to_json(impact: Impact, queue_names: Mapping[str, str], headline: str
 
     `effects` hold the conversations of `regions` by the edit that moves them, and `rules` what their rows name.
     """
-    behaviour, traffic = impact.behaviour, impact.traffic
+    behaviour = impact.behaviour
+    traffic = impact.traffic
     regions = zip(behaviour.regions, traffic.regions if traffic else (None,) * len(behaviour.regions), strict=True)
     rules = _NamedRules()
     effects = [_effect(effect, share, impact.edits, rules, queue_names) for effect, share in impact.effects]

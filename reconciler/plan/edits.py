@@ -61,7 +61,8 @@ def compare_fields(before: Rule, after: Rule, labels: Labels) -> Iterator[FieldE
         yield FieldEdit("queue" if is_one else "targets", before.targets, after.targets)
     yield from _condition_fields(before, after, labels)
     for name in ("priority", "enabled", NAME, DESCRIPTION):
-        old, new = getattr(before, name), getattr(after, name)
+        old = getattr(before, name)
+        new = getattr(after, name)
         if old != new:
             yield FieldEdit(name, old, new)
 
@@ -135,7 +136,8 @@ def match_rules(
     before: Iterable[RoutingEntry], after: Iterable[RoutingEntry]
 ) -> list[tuple[RoutingEntry | None, RoutingEntry | None]]:
     """Return each rule of either list with its other version: by address, by id, or else by name; None without one."""
-    old, new = list(before), list(after)
+    old = list(before)
+    new = list(after)
     partner: dict[int, RoutingEntry] = {}
     taken: set[int] = set()
     for key_of in (attrgetter("address"), attrgetter("id"), attrgetter("name")):

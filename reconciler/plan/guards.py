@@ -175,7 +175,8 @@ def _check_traffic(plan: Plan, limit: float) -> GuardResult:
         return replace(_result("traffic", 0, f"{bound} there is no traffic sample (--traffic FILE)", limit), ok=False)
     for finding in measured.sample.age_findings(plan.generated_at):
         return replace(_result("traffic", 0, f"{bound} {finding.message}", limit), ok=False)
-    percent, message = measured.total.most, f"{bound} the analysis stopped at its bound of work"
+    percent = measured.total.most
+    message = f"{bound} the analysis stopped at its bound of work"
     if _is_incomplete(plan):
         return replace(_result("traffic", percent, message, limit), ok=False)
     message = f"{percent:.3g} % of the traffic sample would change queue; the limit is {limit:g} %"
@@ -212,7 +213,8 @@ def _harmed_addresses(change: Change) -> Iterator[Address]:
     if isinstance(change, Delete) and change.cause != "duplicate":
         yield change.address
     elif isinstance(change, Update):
-        before, after = change.live.rule, change.after
+        before = change.live.rule
+        after = change.after
         decisive = (before.conditions, before.priority, before.targets)
         is_rerouted = decisive != (after.conditions, after.priority, after.targets)
         if _address_before(change) != change.address or is_rerouted or _switches_off(change):

@@ -44,7 +44,8 @@ def run_promises(
     desired: DesiredState, entries: Iterable[RoutingEntry], queue_names: Mapping[str, str]
 ) -> tuple[PromiseResult, ...]:
     """Return the result of each promise on rules behind the environment's endpoint."""
-    promises, labels = [stated.promise for stated in desired.promises], Labels(desired.labels.short)
+    promises = [stated.promise for stated in desired.promises]
+    labels = Labels(desired.labels.short)
     events: Sequence[RoutingEntry] = desired.endpoint.pull_back(entries) if promises else ()
     results = check_promises(events, promises, desired.evaluation, desired.endpoint.types)
     outcomes = []
@@ -75,9 +76,11 @@ def _failure(stated: StatedPromise, facts: PromiseFacts, labels: Labels, queues:
         return replace(stated.finding, message=message, hint="use conditions on fewer attributes")
     if facts.holds:
         return None
-    first, others = facts.violations[0], len(facts.violations) - 1
+    first = facts.violations[0]
+    others = len(facts.violations) - 1
     route = route_phrase(first.after_rule, first.after, queues)
-    attributes, absent = first.example.attributes, first.example.absent
+    attributes = first.example.attributes
+    absent = first.example.absent
     is_bare = not attributes and not absent
     phrase = conversation_phrase(attributes, labels, absent)
     example = "a conversation without attributes" if is_bare else phrase

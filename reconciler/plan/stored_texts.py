@@ -139,5 +139,6 @@ def _finding(field: str, form: TextForm, live: LiveRule, desired: DesiredRule) -
     is_stable = form.transform(stored) == stored
     way = "write it the same way in the manifest" if is_stable else "use a text that the tenant does not change"
     hint = f"{way}, or accept this finding: cxroute does not write the text again"
-    source, address = desired.source, desired.address
+    source = desired.source
+    address = desired.address
     return Finding(code=TEXT_ALTERED, severity="warning", message=message, source=source, address=address, hint=hint)

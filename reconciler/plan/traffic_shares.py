@@ -181,7 +181,9 @@ def _count_changes(changes: dict[str | None, _Sum], counted: Sequence[_Counted],
 
 
 def _queue_gains(before: Destination, after: Destination) -> dict[str | None, Fraction]:
-    first, second, nothing = dict(_split_parts(before)), dict(_split_parts(after)), Fraction(0)
+    first = dict(_split_parts(before))
+    second = dict(_split_parts(after))
+    nothing = Fraction(0)
     return {queue: second.get(queue, nothing) - first.get(queue, nothing) for queue in {**first, **second}}
 
 
@@ -191,7 +193,8 @@ def _compute_balance(
     """Return each queue's share of the sample by two lists of rules, the largest changes first."""
     (before, after), shares = (side.queues for side in sides), []
     for queue in {**before, **after}:
-        first, second = before.get(queue, _NOTHING), after.get(queue, _NOTHING)
+        first = before.get(queue, _NOTHING)
+        second = after.get(queue, _NOTHING)
         # Without `changes` it is unknown which conversations move: a queue may lose all of them, and gain all others.
         widest = ShareRange(second.least - first.most, second.most - first.least)
         change = widest if changes is None else changes.get(queue, _Sum()).as_share(total)
@@ -218,7 +221,9 @@ def rule_shares(entries: Iterable[RoutingEntry], desired: DesiredState, sample: 
 
 
 def _rule_shares(ordered: Sequence[RoutingEntry], sample: TrafficSample) -> RuleShares:
-    index, rules, queues = RuleIndex(ordered), dict[tuple[str, str] | None, _Sum](), dict[str | None, _Sum]()
+    index = RuleIndex(ordered)
+    rules = dict[tuple[str, str] | None, _Sum]()
+    queues = dict[str | None, _Sum]()
     for row in sample.rows:
         winners = list(index.possible_winners(row.attributes))
         keys = {None if entry is None else (entry.name, entry.id) for entry in winners}

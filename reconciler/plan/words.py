@@ -91,7 +91,8 @@ def total_share_phrase(impact: Impact) -> str:
 
 def order_effects(impact: Impact, labels: Labels) -> Impact:
     """Return an impact with its effects in reading order: those of most callers, or else of most intents, first."""
-    effects, traffic = impact.behaviour.effects, impact.traffic
+    effects = impact.behaviour.effects
+    traffic = impact.traffic
     shares = impact.effects
 
     def rank(number: int) -> tuple[float, int]:

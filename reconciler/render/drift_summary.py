@@ -111,7 +111,8 @@ def noted_findings(drift: Drift) -> tuple[Finding, ...]:
 
 def unaffected_text(drift: Drift) -> str:
     """Return that no conversation goes elsewhere, except because of accepted rules and held changes."""
-    unwanted, alone = drift.unaccepted_impact.behaviour, drift.full_impact.behaviour
+    unwanted = drift.unaccepted_impact.behaviour
+    alone = drift.full_impact.behaviour
     if not unwanted.complete or not (alone.complete or alone.changed):
         return NO_KNOWN_IMPACT
     accepted_only = "Only accepted rules and held changes send conversations elsewhere (proven)."
@@ -141,7 +142,8 @@ def acceptance_lines(drift: Drift) -> list[str]:
 
 def effects_of(drift: Drift, values: int = FEW_VALUES) -> EffectsSummary:
     """Return the conversations that do not go where the manifests say, without accepted rules, in words."""
-    plan, impact = drift.plan, drift.unaccepted_impact
+    plan = drift.plan
+    impact = drift.unaccepted_impact
     missing = {change.address for change in missing_rules(plan)} - drift.last_runs.keys()
     edits = [replace(edited, is_missing=edited.entry.address in missing) for edited in impact.edits]
     summary = summarize_effects(replace(impact, edits=edits), plan.queue_names, plan.labels, values=values)
@@ -168,7 +170,8 @@ def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
 
 
 def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
-    plan, marker = drift.plan, live.marker
+    plan = drift.plan
+    marker = live.marker
     owner = "not managed" if marker is None else f"managed by {marker.owner}"
     if marker is not None and marker.owner == plan.owner:
         owner = f"an edited copy of {marker.address}"

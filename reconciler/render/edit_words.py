@@ -46,7 +46,8 @@ def edit_sign(edited: EditedRule | None) -> Action:
 
 def edit_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
     """Yield the parts of an edit in words."""
-    before, after = edited.edit.before, edited.edit.after
+    before = edited.edit.before
+    after = edited.edit.after
     if edited.action in _DRIFT:
         yield from _drift_texts(edited, names, labels)
         return
@@ -135,7 +136,8 @@ def _condition_texts(field: FieldEdit, labels: Labels) -> Iterator[str]:
     removed: _Conditions = field.before  # type: ignore[assignment]
     added: _Conditions = field.after  # type: ignore[assignment]
     if len(removed) == len(added) == 1:
-        old, new = removed[0], added[0]
+        old = removed[0]
+        new = added[0]
         if isinstance(old, Condition) and isinstance(new, Condition):
             yield _changed_condition(old, new, labels)
             return

@@ -134,7 +134,8 @@ def render_page(name: str, files: Sequence[Sequence[str]], data: Document | None
 def _template(name: str) -> Callable[..., str]:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow, and rarely needed
 
-    loader, strict = FileSystemLoader(_TEMPLATES), StrictUndefined
+    loader = FileSystemLoader(_TEMPLATES)
+    strict = StrictUndefined
     environment = Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
     environment.filters.update(pieces=split_sentence, place=source_location, plain=sanitize)
     environment.filters.update(bare=unquote_values, subject=finding_subject)

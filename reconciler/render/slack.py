@@ -63,7 +63,9 @@ def _differences(result: CycleResult, place: str, reasons: Iterable[str]) -> lis
 def _applied(result: CycleResult, name: str) -> list[str]:
     if result.report is None or result.plan is None:
         return []
-    applied, behaviour, count = applied_outcomes(result.report), result.plan.behaviour, len(edited_changes(result.plan))
+    applied = applied_outcomes(result.report)
+    behaviour = result.plan.behaviour
+    count = len(edited_changes(result.plan))
     edited = f" ({pluralize(count, 'rule')} had been changed in CXone)" if count else ""
     drift = result.drift or Drift(plan=result.plan)
     remaining = remaining_phrases(drift)
@@ -118,7 +120,8 @@ def _unfixable(drift: Drift) -> list[str]:
 def _changes(plan: Plan, drift: Drift) -> list[str]:
     lines = []
     for change in sort_for_reading(plan.changes):
-        cause, run = _CAUSES[change.cause], drift.last_runs.get(change.address)
+        cause = _CAUSES[change.cause]
+        run = drift.last_runs.get(change.address)
         if isinstance(change, Create):
             cause = "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {slack_code(run)}"
         lines.append(f"{change.action} {slack_code(str(change.address))}: {cause}")
@@ -139,7 +142,8 @@ def _conflicts(plan: Plan) -> list[str]:
 def _impact_sentence(result: CycleResult) -> str:
     if result.plan is None or result.drift is None:
         return ""
-    impact, plan = result.drift.unaccepted_impact, result.plan
+    impact = result.drift.unaccepted_impact
+    plan = result.plan
     if impact.behaviour.regions:
         sentence = slack_code(headline(impact, plan.queue_names, plan.labels))
         return f"Conversations do not go where the manifests say: {sentence}"

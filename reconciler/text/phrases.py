@@ -111,12 +111,14 @@ class Labels:
         """Return all items of a list, or the first ones if there are too many."""
         most, shown, noun = limits
         listed = list(values)
-        groups, others = list[str](), listed
+        groups = list[str]()
+        others = listed
         if most < ALL_VALUES and attribute in self._value_groups:
             groups, others = self._value_groups[attribute].split(listed)
         if groups and others and len(groups) + len(others) > most:
             # The reader of a list that is cut could not know which of the texts are groups.
-            groups, others = [], listed
+            groups = []
+            others = listed
         names = (
             group if write == self.plain_value and self._is_plain_name(group) else quote(group) for group in groups
         )
@@ -249,7 +251,8 @@ def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Labels) -> str:
 
 def conditions_phrase(rule: Rule, labels: Labels) -> str:
     """Return the conditions of a rule: `intent is "x" and confidence >= 0.7`, or `every conversation`."""
-    rank, end = {name: position for position, name in enumerate(labels.short)}, len(labels.short)
+    rank = {name: position for position, name in enumerate(labels.short)}
+    end = len(labels.short)
     parts = sorted(rule.conditions, key=lambda part: end if isinstance(part, Opaque) else rank.get(part.attribute, end))
     return " and ".join(condition_phrase(part, labels) for part in parts) or "every conversation"
 

@@ -282,7 +282,8 @@ class _RuleBook:
         rest = {attribute: part for attribute, part in box.items() if attribute != self._space.pivot}
         key = side, frozenset(rest.items())
         if key not in self._general:
-            always, sometimes = _RankedRules([], []), _RankedRules([], [])
+            always = _RankedRules([], [])
+            sometimes = _RankedRules([], [])
             for rank in self._lists[side].general_ranks:
                 number = self.number(side, rank)
                 rule = self.rules[number].box
@@ -323,7 +324,9 @@ class EffectBuilder:
         middle: PivotSlices | None,
         evaluation: Evaluation,
     ) -> None:
-        self._pairs, self._space, self._formatter = pairs, pairs.space, formatter
+        self._pairs = pairs
+        self._space = pairs.space
+        self._formatter = formatter
         self._edits = edits
         self._middle = middle
         self._book = _RuleBook(pairs, edits, middle, evaluation)
@@ -431,7 +434,8 @@ class EffectBuilder:
         found: dict[int, Box] = {}
         try:
             for atom in self._atoms_of(pair):
-                heads, before = self._pairs.shapes_of(pair, atom), self._pairs.mask_before(pair, atom)
+                heads = self._pairs.shapes_of(pair, atom)
+                before = self._pairs.mask_before(pair, atom)
                 ranks = (*middle.ranks_in(atom), DEFAULT_RANK)
                 for rank in ranks:
                     mask = before | middle.mask_before(atom, rank)
@@ -447,20 +451,23 @@ class EffectBuilder:
         narrow = self._pairs.narrow.get(pair)
         if narrow is not None:
             return narrow.masks_by_atom
-        old, new = self._pairs.old, self._pairs.new
+        old = self._pairs.old
+        new = self._pairs.new
         every = self._space.pivot_domain.all[0] if self._space.pivot >= 0 else REST
         return [atom for atom in bits(every) if old.holds(atom, pair[0]) and new.holds(atom, pair[1])]
 
     def _cause(self, pair: RankPair, middle_rank: int | None) -> _Cause:
         """Return the edit that moves a pair; `middle_rank` is the rule that takes it behind the new fallback."""
-        taker, later_taker = self._pairs.old.entry_of_rank(pair[0]), self._pairs.new.entry_of_rank(pair[1])
+        taker = self._pairs.old.entry_of_rank(pair[0])
+        later_taker = self._pairs.new.entry_of_rank(pair[1])
         first = taker
         if self._middle is not None and middle_rank is not None:
             if self._middle.destination_of_rank(middle_rank) == self._pairs.new.destination_of_rank(pair[1]):
                 return _Cause(FALLBACK, "fallback")
             first = self._middle.entry_of_rank(middle_rank)
 
-        old, new = self._book.edit_of(first), self._book.edit_of(later_taker)
+        old = self._book.edit_of(first)
+        new = self._book.edit_of(later_taker)
         edit = old if new is None or (old is not None and not self._changes_matching(new)) else new
         if edit is None:
             return _Cause(FALLBACK, "fallback")
@@ -488,7 +495,8 @@ class EffectBuilder:
         return {priority: sorted(group) for priority, group in names.items()}
 
     def _draft(self, pair: RankPair, cause: _Cause, middle: tuple[int, Box] | None) -> _Draft:
-        box, example = self._box_of(pair), self._example_of(pair, middle)
+        box = self._box_of(pair)
+        example = self._example_of(pair, middle)
         places = list(zip((0, 1), pair, strict=True))
         if middle is not None and self._middle is not None:
             places.append((_MIDDLE, middle[0]))
@@ -633,7 +641,8 @@ class EffectBuilder:
 
     def _union(self, rows: Sequence[_Draft], attribute: int) -> _Draft | None:
         domain = self._space.domains[attribute]
-        atoms, patterns = 0, set[tuple[int, int]]()
+        atoms = 0
+        patterns = set[tuple[int, int]]()
         for row in rows:
             part = self._part(row.box, attribute)
             atoms |= part[0]

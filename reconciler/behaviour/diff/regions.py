@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from reconciler.behaviour.diff.exceptions import PatternExceptions, RunningExceptions
+from reconciler.behaviour.diff.exceptions import RunningExceptions
 from reconciler.behaviour.diff.usual_examples import UsualExamples
 from reconciler.behaviour.diff.winners import ORDINARY_SLICE, NarrowPair, RankPair, WinnerPairs
 from reconciler.behaviour.evaluate import holds
@@ -102,13 +102,16 @@ def _join_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> l
 def _merge_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> DraftRegion | None:
     """Return the regions as one; None where no conditions express it."""
     every = space.domains[attribute].all
-    atoms, yes, no = 0, 0, 0
+    atoms = 0
+    yes = 0
+    no = 0
     for draft in group:
         part = draft.box.get(attribute, every)
         if part[0] & REST:
             if atoms & REST:
                 return None
-            yes, no = part[1], part[2]
+            yes = part[1]
+            no = part[2]
         atoms |= part[0]
     if not is_expressible(space.domains[attribute], (atoms, yes, no)):
         return None
@@ -177,7 +180,8 @@ class DraftRegionBuilder:
     """Makes regions of the pairs of two lists."""
 
     def __init__(self, pairs: WinnerPairs) -> None:
-        self.pairs, self.space = pairs, pairs.space
+        self.pairs = pairs
+        self.space = pairs.space
         self.usual_examples = UsualExamples(pairs)
 
     def build_drafts(self) -> Iterator[DraftRegion]:
@@ -232,16 +236,10 @@ class DraftRegionBuilder:
         """Yield the regions of pairs with many values of the pivot, in an order in which ranks mostly grow."""
         pairs_of_old = Counter(old for old, _ in self.pairs.wide)
         rising, jumping = (RunningExceptions(self.pairs.old, self.pairs.new) for _ in range(2))
-        by_pattern = PatternExceptions(self.pairs)
         for pair in sorted(self.pairs.wide):
             box = self.pairs.common_box(pair) or {}
-            pivot = box.get(self.space.pivot, self.space.pivot_domain.all)
-            if by_pattern.applies_to(pivot):
-                rules, by_value = by_pattern.shapes_before(pair, pivot)
-                box, excepts = simplify(self.space, box, [*rules, *by_value], rules)
-            else:
-                running = rising if pairs_of_old[pair[0]] == 1 else jumping
-                box, excepts = simplify(self.space, box, self.earlier_shapes(running, pair))
+            running = rising if pairs_of_old[pair[0]] == 1 else jumping
+            box, excepts = simplify(self.space, box, self.earlier_shapes(running, pair))
             yield self.make_draft([pair], box, excepts, self.pairs.wide[pair])
 
     def earlier_shapes(self, exceptions: RunningExceptions, pair: RankPair) -> list[Shape]:
@@ -251,7 +249,8 @@ class DraftRegionBuilder:
 
     def make_draft(self, group: Sequence[RankPair], box: Box, excepts: Sequence[Shape], example: Box) -> DraftRegion:
         """Return a region of pairs with the same destinations."""
-        old_list, new_list = self.pairs.old, self.pairs.new
+        old_list = self.pairs.old
+        new_list = self.pairs.new
         chosen = self.usual_examples.improve(group, example)
         others = (pair for pair in group if pair != chosen.pair)
         ranks = (chosen.pair, *others)

@@ -112,7 +112,8 @@ def _head(drift: Drift, summary: EffectsSummary, style: Style) -> Iterator[str]:
 
 
 def _no_drift(drift: Drift) -> str:
-    phrases, count = [words.accepted_phrase(drift)], len(drift.plan.held)
+    phrases = [words.accepted_phrase(drift)]
+    count = len(drift.plan.held)
     phrases += [f"{pluralize(count, 'change')} {'is' if count == 1 else 'are'} held"] if count else []
     return f"No drift. {match_phrase(drift.plan)}" + "".join(f"\n{phrase}." for phrase in phrases if phrase)
 

@@ -61,7 +61,8 @@ def planned_row(plan: Plan) -> EnvironmentRow:
 
 def drift_row(drift: Drift) -> EnvironmentRow:
     """Return the line of an environment's drift."""
-    plan, impact = drift.plan, drift.unaccepted_impact
+    plan = drift.plan
+    impact = drift.unaccepted_impact
     words = [counts_phrase(drift)] if drift.has_drift else []
     words += [f"{len(plan.held):,} held"] if plan.held else []
     return EnvironmentRow(
@@ -82,7 +83,8 @@ def applied_row(plan: Plan, report: ApplyReport | None) -> EnvironmentRow:
 
 
 def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> EnvironmentRow:
-    counts, moves = count_changes(plan), plan.changes or plan.changes_endpoint
+    counts = count_changes(plan)
+    moves = plan.changes or plan.changes_endpoint
     words = [f"{counts[kind]:,} {kind}" for kind in COUNTED_ACTIONS if counts[kind]]
     words = words or ["clean-up"] * bool(plan.changes)
     words += ["endpoint"] * plan.changes_endpoint

@@ -25,7 +25,8 @@ def runs_text(runs: Sequence[RecordedRun]) -> str:
     """Return a header and one line per run, newest first."""
     rows = [("run", "time", "who", "result", "reason")]
     for run in reversed(runs):
-        reason, undone = _text(run.start, "reason"), _text(run.start, "undo")
+        reason = _text(run.start, "reason")
+        undone = _text(run.start, "undo")
         if run.start.get("undo"):
             reason = f"undoes {undone}" + (f": {reason}" if reason != "-" else "")
         rows.append((sanitize(run.id), _time(run.start), _text(run.start, "who"), _outcome(run), reason))

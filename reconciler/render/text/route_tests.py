@@ -124,7 +124,8 @@ def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
     """Yield up to `limit` unnoticed edits, each once for all environments, and the totals of each environment."""
     texts: dict[str, str] = {}
     for adequacy in adequacies:
-        labels, queues = adequacy.checked.labels, adequacy.checked.queues
+        labels = adequacy.checked.labels
+        queues = adequacy.checked.queues
         for unnoticed in adequacy.unnoticed:
             entry, _ = unnoticed.edit
             where = f"   {source_location(entry.source)}" if entry.source else ""
@@ -135,7 +136,8 @@ def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
     if len(texts) > limit:
         yield f"  and {pluralize(len(texts) - limit, 'further edit')}: -v lists all"
     for adequacy in adequacies:
-        edits, noticed = adequacy.edits, adequacy.edits - len(adequacy.unnoticed)
+        edits = adequacy.edits
+        noticed = adequacy.edits - len(adequacy.unnoticed)
         share = f" ({100 * noticed / edits:.1f} %)" if edits else ""
         undecided = f"; {pluralize(adequacy.undecided, 'edit')} not decided" if adequacy.undecided else ""
         count = f"{noticed:,} of {pluralize(edits, 'single edit')} that move callers{share}{undecided}"

@@ -18,7 +18,9 @@ def cycle_line(result: CycleResult, next_seconds: float) -> str:
 
 def cycle_document(result: CycleResult, environment: str, next_seconds: float) -> dict[str, Any]:
     """Return the same as JSON."""
-    plan, report, drift = result.remaining, result.report, result.drift
+    plan = result.remaining
+    report = result.report
+    drift = result.drift
     failed_tests = result.plan.failed_tests if result.plan else ()
     findings = result.error.findings if isinstance(result.error, ManifestError) else failed_tests
     return {
