@@ -103,7 +103,8 @@ class Planner:
         owned = list_owned_queues(self.manifests, plan.environment, plan.live.queues)
         if not owned or plan.behaviour is None:
             return plan
-        behaviour, base = plan.behaviour, self.manifests.before
+        behaviour = plan.behaviour
+        base = self.manifests.before
         if base and (before := base.environments.get(plan.environment)):
             types = endpoint_stage(base, before.document).context_types
             if behaviour.rests_on and types != endpoint_stage(self.manifests, self.environment).context_types:
@@ -172,7 +173,8 @@ async def apply_plan(
     run_blocking: BlockingRunner = run_inline,
 ) -> ApplyReport:
     """Make the plan's changes and read again to prove them. Raises RefusedError and ApiError before the first write."""
-    reviewed, api = planner.reviewed, planner.environment.api
+    reviewed = planner.reviewed
+    api = planner.environment.api
     settings = ApplySettings(
         recorder=recorder or StepRecorder(),
         accepts=matches_review if reviewed else matches_intent,

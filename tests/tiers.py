@@ -203,7 +203,6 @@ PARTS: Final = {
     "text/test_redact.py::test_the_newest_of_many_tokens_are_hidden_in_bounded_memory": 0,
     "doctor/test_doctor.py::test_a_tenant_that_never_answers_ends_in_time": 0,
     "plan/test_drift.py::test_drift_against_a_plain_evaluator": 1,
-    "render/test_equal_edits.py::test_hostile_values_in_a_group_are_text": 6,
     "checks/test_promises.py::test_hostile_names_break_neither_xml_nor_a_terminal": 6,
     "checks/test_explain.py::test_an_invalid_request_is_one_sentence": 6,
     "export/test_generated.py::test_a_tenant_of_any_size_is_adopted_unchanged": 1,

@@ -20,7 +20,8 @@ class WorkBudget:
     """The comparisons that may still be made: `remaining` in total (spent below 0), `search_limit` in one search."""
 
     def __init__(self, remaining: int, search_limit: int) -> None:
-        self.remaining, self.search_limit = remaining, search_limit
+        self.remaining = remaining
+        self.search_limit = search_limit
         self.cost_per_comparison = 1
 
     def widen(self, mask_bits: int) -> None:

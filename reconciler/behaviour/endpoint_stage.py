@@ -56,7 +56,8 @@ class FallbackPolicy:
         """Return as JSON what decides what the endpoint writes. Without a fallback, the rest has no effect."""
         if self.intent is None:
             return {"intent": None, "minConfidence": 0, "knownIntents": []}
-        least, known = float(self.min_confidence), sorted(self.known_intents)
+        least = float(self.min_confidence)
+        known = sorted(self.known_intents)
         return {"intent": self.intent, "minConfidence": least, "knownIntents": known}
 
     @property
@@ -100,18 +101,11 @@ class EndpointStage:
         intents = self.sent_intents or tuple(sorted(self.fallback.known_intents)) or (_ANY_INTENT,)
         return {**self.context_types, self.intent: replace(ANY_TEXT, usual=intents), self.confidence: SHARE}
 
-    @property
-    def types_with_context(self) -> Types:
-        """Return the types that are known once the Environment has a `context`; the present ones if it has."""
-        if self.types.get(self.confidence, ANY_VALUE) != ANY_VALUE:
-            return self.types
-        return {**self.types, self.intent: ANY_TEXT, self.confidence: SHARE}
-
-    def may_depend_on_context(self, examples: Iterable[Mapping[str, Any]]) -> bool:
-        """Return whether the confidence has no known type, and no example has one as the endpoint writes it."""
-        if self.types_with_context == self.types:
+    def may_depend_on_context(self, examples: Sequence[Mapping[str, Any]]) -> bool:
+        """Return whether no example has a confidence as the endpoint writes it, though its type is not known."""
+        if not examples or self.types[self.confidence] != ANY_VALUE:
             return False
-        return not any(self._has_possible_confidence(example) for example in examples)
+        return not any(map(self._has_possible_confidence, examples))
 
     def _has_possible_confidence(self, example: Mapping[str, Any]) -> bool:
         confidence = example.get(self.confidence)
@@ -150,15 +144,18 @@ class EndpointStage:
     @property
     def _doubtful(self) -> list[list[Condition]]:
         """The conditions of doubtful events: the lists exclude each other."""
-        known, least = self.fallback.known_intents, self.fallback.min_confidence
+        known = self.fallback.known_intents
+        least = self.fallback.min_confidence
         operators = ("notExists", "lessThan", "greaterThanOrEqual")
         missing, low, high = (make_condition(self.confidence, operator, least) for operator in operators)
-        present, unknown = make_condition(self.intent, "exists", None), make_condition(self.intent, "notIn", [*known])
+        present = make_condition(self.intent, "exists", None)
+        unknown = make_condition(self.intent, "notIn", [*known])
         return [[present, missing], [present, low], *([[unknown, high]] if known else [])]
 
     def _parts(self, conditions: Conditions) -> Iterator[Conditions]:
         """Yield the conditions of each part on events of a rule with these conditions on contexts."""
-        fallback, known = self.fallback.intent, self.fallback.known_intents
+        fallback = self.fallback.intent
+        known = self.fallback.known_intents
         conditions = list(map(self._on_event, conditions))
         on_intent = [part for part in conditions if isinstance(part, Condition) and part.attribute == self.intent]
         others = [part for part in conditions if part not in on_intent]
@@ -191,7 +188,8 @@ class EndpointStage:
     def _on_event(self, part: Condition | Opaque) -> Condition | Opaque:
         """Return a condition that an event fulfils if its confidence, as it is stored, fulfils this one."""
         if isinstance(part, Opaque):  # one on the intent may differ behind the other endpoint
-            form, is_same = to_api_json(part), self.compared.digest == self.fallback.digest
+            form = to_api_json(part)
+            is_same = self.compared.digest == self.fallback.digest
             is_own = form.get("attributeName") == self.intent and not is_same
             return make_opaque({**form, "fallback": self.fallback.digest}) if is_own else part
         stored = self.context_types.get(self.confidence)

@@ -63,9 +63,11 @@ def destination_of(targets: Sequence[Target | Opaque]) -> Destination:
     weights: dict[str, Fraction] = {}
     for target in targets:
         if isinstance(target, Target):
-            name, weight = target.queue_id, target.weight
+            name = target.queue_id
+            weight = target.weight
         else:
-            name, weight = target.text, json.loads(target.text).get("weight", 1)
+            name = target.text
+            weight = json.loads(target.text).get("weight", 1)
             weight = weight if isinstance(weight, (int, float)) and not isinstance(weight, bool) else 1
         weights[name] = weights.get(name, Fraction(0)) + Fraction(str(weight))
     positive = {name: weight for name, weight in weights.items() if weight > 0}

@@ -69,7 +69,8 @@ def apply_acknowledgements(
     unused = {id(entry): entry for group in (*exact.values(), *patterns.values()) for entry in group}
     results = []
     for finding in (occurrence for grouped in findings for occurrence in grouped.occurrences):
-        address, matches = finding.address, []
+        address = finding.address
+        matches = []
         if finding.severity != "error":
             matches = list(exact.get((finding.code, str(address or "")), ()))
             candidates = patterns.get(finding.code, ()) if address else ()
@@ -86,8 +87,14 @@ def report_unused(unused: Iterable[Acknowledgement]) -> Iterator[Finding]:
         at = f" at {entry.addresses}" if entry.addresses and not entry.address else ""
         message = f"{entry.code}{at} is accepted, but no warning or note matches"
         hint = "remove the entry from `accept`" + (", or move it to the Environment" if entry.shared else "")
-        finding = Finding(code="CXR212", severity="warning", message=message, source=entry.source, hint=hint)
-        yield replace(finding, severity="info" if entry.shared else "warning", address=entry.address)
+        yield Finding(
+            code="CXR212",
+            severity="info" if entry.shared else "warning",
+            message=message,
+            source=entry.source,
+            address=entry.address,
+            hint=hint,
+        )
 
 
 def acknowledge_findings(plan: Plan, manifests: Manifests, environment: Environment) -> Plan:

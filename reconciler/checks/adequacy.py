@@ -31,11 +31,12 @@ from reconciler.desired.desired import DesiredState
 from reconciler.desired.queues import OfflineQueueResolver, QueueError
 from reconciler.desired.substitution import SHARE
 from reconciler.manifest.kinds.environment import BotAttributes
-from reconciler.model.change import Change, Create, is_copy_removal
+from reconciler.model.change import is_copy_removal
 from reconciler.model.rule import RANGES, Condition, Json, Target, make_condition, normalized_conditions
 from reconciler.plan.plan import Plan, WatchCounts
 from reconciler.plan.promises import PromiseResult
 from reconciler.plan.routing_table import desired_entries
+from reconciler.plan.schedule import build_transition
 from reconciler.plan.traffic_shares import convert_sample
 from reconciler.traffic.sample import TrafficSample
 
@@ -78,7 +79,8 @@ class ConversationTable:
     """What rules read in some conversations, and the first two rules of a list that match each."""
 
     def __init__(self, index: RuleIndex, contexts: Sequence[Conversation], evaluation: Evaluation) -> None:
-        self._contexts, self._evaluation = contexts, evaluation
+        self._contexts = contexts
+        self._evaluation = evaluation
         self._fulfilling: dict[object, int] = {}  # by condition, the conversations that fulfil it
         self._won: dict[int, int] = {}  # by rule, the conversations that it takes
         self.winners: list[Sequence[_Winner]] = []  # of each conversation, and the next rule
@@ -133,7 +135,9 @@ def measure_adequacy(checked: Checked, sample: TrafficSample | None = None) -> A
 
 class _Measurement:
     def __init__(self, checked: Checked, desired: DesiredState, sample: TrafficSample | None) -> None:
-        self.checked, self.endpoint, self.evaluation = checked, desired.endpoint, desired.evaluation
+        self.checked = checked
+        self.endpoint = desired.endpoint
+        self.evaluation = desired.evaluation
         self.index = RuleIndex(order_entries(desired_entries(desired), desired.evaluation))
         tests = (result for result in checked.tried if isinstance(result, RouteTestResult) and not result.failure)
         self.tests = ConversationTable(self.index, [result.context for result in tests], self.evaluation)
@@ -230,8 +234,12 @@ def count_unwatched(plan: Plan, tests: Sequence[CheckResult]) -> WatchCounts | N
     if not tests and not desired.promises:
         return None
     after = {entry.address: entry for entry in order_entries(desired_entries(desired), desired.evaluation)}
-    changes = [change for change in plan.changes if not is_copy_removal(change)]
-    changed = [_ChangedRule.of(change, after.get(change.address)) for change in changes]
+    moves = zip(plan.changes, build_transition(plan).moves, strict=True)
+    changed = [
+        _ChangedRule(move.before if move.before and move.before.rule.enabled else None, after.get(change.address))
+        for change, move in moves
+        if not is_copy_removal(change)
+    ]
 
     contexts = [result.context for result in tests if isinstance(result, RouteTestResult) and result.is_read]
     table = ConversationTable(RuleIndex(list(after.values())), contexts, desired.evaluation)
@@ -252,14 +260,6 @@ class _ChangedRule(NamedTuple):
 
     before: RoutingEntry | None
     after: RoutingEntry | None
-
-    @classmethod
-    def of(cls, change: Change, after: RoutingEntry | None) -> "_ChangedRule":
-        if isinstance(change, Create) or not change.live.rule.enabled:
-            return cls(None, after)
-        live, marker = change.live, change.live.marker
-        address = marker.address if marker else None
-        return cls(RoutingEntry(name=live.rule.name, rule=live.rule, id=live.id, address=address), after)
 
     @property
     def versions(self) -> Iterator[tuple[RoutingEntry, RoutingEntry]]:
@@ -313,7 +313,8 @@ def choose_tests(adequacies: Sequence[Adequacy], results: Sequence[Sequence[Rout
     """Return the fewest tests that notice all edits that any test notices, by their numbers."""
     # `results` are of all tests, in the environments of `adequacies` and then in further ones: a test must pass in all.
     passed = [at for at, alike in enumerate(zip(*results, strict=True)) if not any(each.failure for each in alike)]
-    masks, edits = dict.fromkeys(passed, 0), 0
+    masks = dict.fromkeys(passed, 0)
+    edits = 0
     for adequacy, tried in zip(adequacies, results, strict=False):
         evaluation = adequacy.checked.environment.api.evaluation
         table = ConversationTable(adequacy.rules, [result.context for result in tried], evaluation)
@@ -326,7 +327,8 @@ def choose_tests(adequacies: Sequence[Adequacy], results: Sequence[Sequence[Rout
 
 def choose_masks(masks: Mapping[int, int]) -> list[int]:
     """Return the keys of few masks that have the bits of all masks; each of them has a bit that no other has."""
-    missing, chosen = union(masks.values()), list[int]()
+    missing = union(masks.values())
+    chosen = list[int]()
     while missing:
         chosen.append(max(masks, key=lambda at: (masks[at] & missing).bit_count()))
         missing &= ~masks[chosen[-1]]

@@ -64,7 +64,8 @@ def explain(
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
     in_order = sorted(entries, key=lambda entry: evaluation_key(entry, environment.api.evaluation))
     result = route_conversation((entry for entry in in_order if entry.rule.enabled), conversation, assumed)
-    intent, winner = environment.attributes.intent, result.winner
+    intent = environment.attributes.intent
+    winner = result.winner
     matching = [entry for entry in in_order if first_failing_condition(entry.rule, conversation, assumed) is None]
     others = [entry for entry in matching if entry.rule.enabled and entry is not winner]
     tied = (entry for entry in others if winner and entry.rule.priority == winner.rule.priority)

@@ -7,6 +7,7 @@ from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.facts.rule_facts import MAX_TIES_PER_RULE, RuleFacts, ShadowedRule, Tie, analyze_slices
+from reconciler.behaviour.ordering.graph import build_graph, group_reachable
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.checks import lint_names
 from reconciler.checks.lint_confidence import check_confidence, check_confidence_conditions
@@ -87,7 +88,8 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
         is_explicit = view.names_one_intent(rule.entry) and all(map(view.catches_all, rule.replacements))
         if is_explicit or not rule.entry.address:
             continue
-        destination, rules = view.destination_phrase(rule.entry), list_rules(rule.replacements)
+        destination = view.destination_phrase(rule.entry)
+        rules = list_rules(rule.replacements)
         same = f"{rules} would send the same conversations to {destination}, too{view.known_types_phrase()}"
         hint = "remove one such rule at a time, because two may need each other; or `accept: {CXR203: why it stays}`"
         yield view.finding("CXR203", "warning", f"no effect: {same}", rule.entry, hint)
@@ -144,18 +146,11 @@ def _managed_first(ties: Iterable[Tie]) -> Iterator[_Rivals]:
 def _connected(ties: Iterable[Tie]) -> list[list[Tie]]:
     """Return the ties in groups: two ties with a rule in common are in one group."""
     ties = list(ties)
-    parents: dict[int, int] = {}
-
-    def root_of(rule: int) -> int:
-        parents.setdefault(rule, rule)
-        while parents[rule] != rule:
-            parents[rule] = parents[parents[rule]]
-            rule = parents[rule]
-        return rule
-
-    for tie in ties:
-        parents[root_of(id(tie.second))] = root_of(id(tie.first))
-    return list(group_pairs((root_of(id(tie.first)), tie) for tie in ties).values())
+    links = [(id(tie.first), id(tie.second)) for tie in ties]
+    links += [(second, first) for first, second in links]
+    graph = build_graph(dict.fromkeys(first for first, _ in links), links)
+    group_of = {rule: number for number, group in enumerate(group_reachable(graph, graph)) for rule in group}
+    return list(group_pairs((group_of[id(tie.first)], tie) for tie in ties).values())
 
 
 def _tie_message(view: LintView, group: Sequence[_Rivals]) -> str:

@@ -1,10 +1,8 @@
 """The bot's confidence: ranges that no rule for an intent takes (CXR208), and wrong comparisons (CXR214)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from decimal import Decimal
-from functools import cache
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.routing_entry import RoutingEntry
@@ -15,13 +13,11 @@ from reconciler.behaviour.space.space import Conditions
 from reconciler.checks.lint_view import LintView, list_names
 from reconciler.model.finding import Finding
 from reconciler.model.rule import EXISTENCE, RANGES, Condition, Opaque, Rule, Scalar, Target
-from reconciler.text.escape import pluralize, quote
-from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
+from reconciler.text.escape import quote
+from reconciler.text.phrases import condition_phrase, range_phrase
 
-_LOWEST_PERCENTAGE: Final = 10
-"""A confidence from here up to 100 is meant as a percentage."""
-_NEGATIVE: Final = frozenset({"notEquals", "notIn"})
-_MAX_SEARCHES: Final = 300  # ranges that are searched although further attributes matter; each costs a millisecond
+_COMPARISON: Final = "write a comparison with a number from 0 to 1, such as greaterThanOrEqual: 0.7"
+_SEARCH_COST: Final = 5_000  # of a range that is searched because further attributes matter, in comparisons
 
 
 class ConfidenceRange(NamedTuple):
@@ -44,18 +40,18 @@ class GapSearch:
     """The atoms of the confidence, and the results of earlier searches."""
 
     def __init__(self, view: LintView, domain: Domain) -> None:
-        self.view, self.domain = view, domain
+        self.view = view
+        self.domain = domain
         least = view.fallback.min_confidence if view.fallback.intent is not None else 0
         self.confidence_mask = sum(1 << at for at in bits(domain.number_mask) if _can_be_confidence(domain, at, least))
-        self._example = cache(lambda atom: cast("float", domain.example_value((1 << atom, 0, 0))))
         self._open_by_gap: dict[tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool] = {}
         self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}  # a conversation in each gap, without the intent
-        self.skipped: list[RoutingEntry] = []  # rules that were not checked because the bound was reached
 
     def range_of(self, entry: RoutingEntry) -> ConfidenceRange:
         """Return the atoms of the confidence that a rule takes, and its other conditions."""
         names = self.view.attributes
-        atoms, other_conditions = self.domain.all, []
+        atoms = self.domain.all
+        other_conditions = []
         for part in entry.rule.conditions:
             if not isinstance(part, Condition) or part.attribute not in (names.intent, names.confidence):
                 other_conditions.append(part)
@@ -83,9 +79,7 @@ class GapSearch:
         near = [interval for interval in ranges if interval.atoms & mask]
         key = (gap, tuple((interval.atoms, interval.other_conditions) for interval in near))
         if key not in self._open_by_gap:
-            if len(self._open_by_gap) >= _MAX_SEARCHES and near:
-                self.skipped.append(ranges[0].entry)
-                return False
+            self.view.space.budget.spend(_SEARCH_COST)
             example = self._find_conversation(gap, [interval.entry for interval in near])
             self._open_by_gap[key] = example is not None
             if example is not None:
@@ -93,7 +87,8 @@ class GapSearch:
         return self._open_by_gap[key]
 
     def _find_conversation(self, gap: ConfidenceGap, near: Sequence[RoutingEntry]) -> dict[str, Scalar] | None:
-        names, budget = self.view.attributes, self.view.space.budget
+        names = self.view.attributes
+        budget = self.view.space.budget
         rules = []
         for priority, entry in enumerate(near):
             parts = entry.rule.conditions
@@ -102,25 +97,12 @@ class GapSearch:
             rules.append(RoutingEntry(name=str(priority), rule=rule))
         bounds = (clause.condition for clause in bound_clauses(self.domain, gap.first, gap.last))
         conditions = (*gap.other_conditions, *bounds)
-        priority, targets = len(rules), (Target("gap", 1),)
+        priority = len(rules)
+        targets = (Target("gap", 1),)
         rule = Rule(name="gap", description="", priority=priority, enabled=True, conditions=conditions, targets=targets)
         result = compare_behaviour(rules, [*rules, RoutingEntry(name="gap", rule=rule)], work=max(0, budget.remaining))
         budget.spend(result.work)
         return result.regions[0].example.attributes if result.regions else None
-
-    def find_unrouted_confidence(self, intent: str, ranges: Sequence[ConfidenceRange]) -> float | None:
-        """Return a confidence below all ranges of rules for the intent that only the default routing takes."""
-        # Other attributes than the intent and the confidence are missing.
-        general = (part.atoms for part in ranges if not part.other_conditions and part.atoms)
-        lowest = min((atoms & -atoms for atoms in general), default=0)
-        below = self.confidence_mask & (lowest - 1) if lowest else 0
-        if not below:
-            return None
-        confidence = self._example(below.bit_length() - 1)
-        self.view.space.budget.spend(len(ranges))
-        names = self.view.attributes
-        winner = self.view.find_winner({names.intent: intent, names.confidence: confidence})
-        return confidence if winner is None else None
 
 
 def _can_be_confidence(domain: Domain, atom: int, least: float) -> bool:
@@ -132,27 +114,18 @@ def _can_be_confidence(domain: Domain, atom: int, least: float) -> bool:
 
 
 def check_confidence(view: LintView) -> Iterator[Finding]:
-    """Yield each gap with all its intents, and the intents that go to the default routing at a low confidence."""
+    """Yield each gap with all its intents."""
     number = view.space.domain_index.get(view.attributes.confidence)
     if number is None or not view.space.domains[number].numbers:
         return
     search = GapSearch(view, view.space.domains[number])
     gaps: dict[ConfidenceGap, list[str]] = {}
-    below: dict[str, float] = {}
     for intent, entries in view.rules_by_intent.items():
         if any(entry.address for entry in entries):
             ranges = [search.range_of(entry) for entry in entries]
             for gap in search.find_gaps(ranges) if len(ranges) > 1 else ():
                 gaps.setdefault(gap, []).append(intent)
-            confidence = search.find_unrouted_confidence(intent, ranges)
-            if confidence is not None:
-                below[intent] = confidence
     yield from (_gap_finding(view, search, gap, intents) for gap, intents in gaps.items())
-    if search.skipped:
-        message = "the rules have too many different ranges of confidence to look for gaps in all of them"
-        yield view.finding("CXR209", "info", message, search.skipped[0])
-    if below:
-        yield _low_confidence_finding(view, below)
 
 
 def check_confidence_conditions(view: LintView) -> Iterator[Finding]:
@@ -168,18 +141,13 @@ def check_confidence_conditions(view: LintView) -> Iterator[Finding]:
         for loaded, path, condition in stated:
             if not _is_wrong(condition, name):
                 continue
-            numbers = _numbers(condition)
-            outside = _outside(condition)
-            if condition.operator not in RANGES:
-                message = (
-                    f"{condition.operator} compares the confidence with single values, which a bot hardly ever sends"
-                )
-                hint = _comparison_instead(condition.operator, min(numbers, default=-1))
+            if condition.operator in RANGES:
+                message = f"{quote(_outside(condition)[0])} is not a confidence, which is a number from 0 to 1"
             else:
-                message = f"{quote(outside[0])} is not a confidence, which is a number from 0 to 1"
-                hint = f"write {_as_share(outside[0]) or 'a number from 0 to 1'}"
+                operator = condition.operator
+                message = f"{operator} compares the confidence with single values, which a bot hardly ever sends"
             address = addresses.get(source)
-            yield loaded.finding("CXR214", message, *path, severity="warning", hint=hint, address=address)
+            yield loaded.finding("CXR214", message, *path, severity="warning", hint=_COMPARISON, address=address)
 
 
 def _is_wrong(part: Condition | Opaque, confidence: str) -> bool:
@@ -191,28 +159,8 @@ def _is_wrong(part: Condition | Opaque, confidence: str) -> bool:
     return part.operator not in RANGES or bool(_outside(part))
 
 
-def _numbers(condition: Condition) -> list[int | float]:
-    return [value for value in condition.values if not isinstance(value, str)]
-
-
 def _outside(condition: Condition) -> list[int | float]:
-    return [number for number in _numbers(condition) if not 0 <= number <= 1]
-
-
-def _comparison_instead(operator: str, lowest: float) -> str:
-    """Return the advice to write a comparison: what `notEquals` and `notIn` leave out has no usual one."""
-    if operator in _NEGATIVE:
-        return "remove it, or write a comparison of numbers, such as lessThan"
-    share = _as_share(lowest)
-    comparison = f"greaterThanOrEqual: {share}" if share else "greaterThanOrEqual"
-    return f"write {comparison}, or another comparison of numbers"
-
-
-def _as_share(number: float) -> str:
-    """Return a confidence that a number can mean, which may be a percentage; empty if it can mean several."""
-    if _LOWEST_PERCENTAGE <= number <= 100:  # noqa: PLR2004 - percent
-        return quote(float(Decimal(str(number)) / 100))
-    return quote(number) if 0 <= number <= 1 else ""
+    return [value for value in condition.values if not isinstance(value, str) and not 0 <= value <= 1]
 
 
 def _gap_finding(view: LintView, search: GapSearch, gap: ConfidenceGap, intents: Sequence[str]) -> Finding:
@@ -229,17 +177,6 @@ def _gap_finding(view: LintView, search: GapSearch, gap: ConfidenceGap, intents:
     hint = "start one range where the other ends, unless the gap is intended"
     finding = view.finding("CXR208", "warning", message, _managed_rule(view, first), hint)
     return finding if len(intents) == 1 else replace(finding, address=None)
-
-
-def _low_confidence_finding(view: LintView, below: Mapping[str, float]) -> Finding:
-    first, confidence = next(iter(below.items()))
-    example = {view.attributes.intent: first, view.attributes.confidence: confidence}
-    verb, their = ("goes", "its") if len(below) == 1 else ("go", "their")
-    message = (
-        f"{pluralize(len(below), 'intent')} {verb} to the tenant's default routing where the confidence is lower than"
-        f" {their} rules require: {list_names(below)}; for example {conversation_phrase(example, view.labels)}"
-    )
-    return view.finding("CXR208", "info", message, _managed_rule(view, first), "a catch-all would take them")
 
 
 def _managed_rule(view: LintView, intent: str) -> RoutingEntry:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from difflib import SequenceMatcher
 from itertools import chain, islice
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import EQUALITIES, JSON_NUMBER, PATTERNS, RANGES, SETS, Condition, Json, canonical_scalar
 from reconciler.text.escape import join_first, pluralize, quote
-from reconciler.text.suggest import suggest
+from reconciler.text.suggest import find_nearest, suggest
 
 _MAX_UNKNOWN_INTENTS: Final = 20  # unknown intents with a separate finding: finding the nearest name is costly
 _HIGH_CONFIDENCE: Final = 0.99
@@ -33,9 +34,11 @@ def check_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
         return
     if unrouted := unrouted_intents(view, facts):
         example = view.example_phrase(_confident_conversation(view, unrouted[0]))
-        count, verb = pluralize(len(unrouted), "intent"), "has" if len(unrouted) == 1 else "have"
+        count = pluralize(len(unrouted), "intent")
+        verb = "has" if len(unrouted) == 1 else "have"
         message = f"{count} of the bot {verb} no rule: {list_names(unrouted)}. {example}"
-        source, hint = view.intents[unrouted[0]], "add a rule, or a catch-all that takes them"
+        source = view.intents[unrouted[0]]
+        hint = "add a rule, or a catch-all that takes them"
         yield Finding(code="CXR205", severity="warning", message=message, source=source, hint=hint)
     yield from _unknown_intents(view)
 
@@ -113,8 +116,8 @@ def _named_intents(view: LintView, entry: RoutingEntry) -> Iterator[str]:
 
 
 _MIN_TYPO_LENGTH: Final = 5  # the minimum length of a name for a typo in it
-_MAX_TYPO_LENGTH: Final = 100
-"""Up to this length a name is compared without each of its letters; a longer name was not typed."""
+_LIKENESS: Final = 0.85  # of a misspelt name and the known one, from 0 to 1
+_COMPARED_NAME_COST: Final = 2  # of the comparison of two names, in comparisons of rules
 
 
 def check_attributes(view: LintView) -> Iterator[Finding]:
@@ -129,31 +132,22 @@ def check_attributes(view: LintView) -> Iterator[Finding]:
     ]
     managed = group_pairs((name, entry) for name, entry in uses if entry.address is not None)
     unmanaged = {name for name, entry in uses if entry.address is None}
-    rank = {name: index for index, name in enumerate(dict.fromkeys((*names, *sorted(unmanaged), *managed)))}
-    names_to_compare = rank if declared is None else ()
-    # Two names with a difference of one letter share a text without one letter.
-    similar = group_pairs((part, name) for name in names_to_compare for part in _one_letter_deletions(name))
+    known = dict.fromkeys((*names, *sorted(unmanaged), *managed)) if declared is None else ()
+    rare = managed.keys() - unmanaged  # a name that fewer rules use is no correction
     for name, entries in managed.items():
         if name in unmanaged or (declared is not None and (name not in declared or declared[name].written_by)):
             continue  # if it is not declared, the check of the vocabulary reports it
-        candidates = {candidate for part in _one_letter_deletions(name) for candidate in similar.get(part, ())}
-        view.space.budget.spend(len(candidates))
-        rare = {other for other in candidates & managed.keys() - unmanaged if len(managed[other]) <= len(entries)}
-        typos = (candidate for candidate in candidates - rare if is_typo(name, candidate))
-        yield _attribute_finding(view, name, entries, min(typos, key=rank.__getitem__, default=None))
-
-
-def _one_letter_deletions(name: str) -> set[str]:
-    letters = _letters(name)
-    if len(letters) > _MAX_TYPO_LENGTH:
-        return {letters}
-    return {letters, *(letters[:at] + letters[at + 1 :] for at in range(len(letters)))}
+        common = [other for other in known if other not in rare or len(managed[other]) > len(entries)]
+        view.space.budget.spend(_COMPARED_NAME_COST * len(common))
+        near = find_nearest(name, common)
+        yield _attribute_finding(view, name, entries, near if is_typo(name, near) else None)
 
 
 def _attribute_finding(view: LintView, name: str, entries: list[RoutingEntry], suggestion: str | None) -> Finding:
     message = f"attribute {quote(name)} is used by {pluralize(len(entries), 'rule')}"
     if suggestion is not None:
-        message, hint = f"{message}, but nothing is known to write it", f"did you mean {quote(suggestion)}?"
+        message = f"{message}, but nothing is known to write it"
+        hint = f"did you mean {quote(suggestion)}?"
         return view.finding_at(name, "CXR207", "warning", message, entries[0], hint)
     hint = "make sure that another source writes it: the phone menu, a script, the customer data"
     if view.declared_attributes is not None:
@@ -163,19 +157,14 @@ def _attribute_finding(view: LintView, name: str, entries: list[RoutingEntry], s
 
 
 def is_typo(name: str, candidate: str) -> bool:
-    """Return whether a name is probably a misspelling of a known one: other case, or one letter, not one digit."""
+    """Return whether a name is probably a misspelling of a known one: nearly the same letters, and the same digits."""
     if name == candidate or min(len(name), len(candidate)) < _MIN_TYPO_LENGTH:
         return False
-    first, second = _letters(name), _letters(candidate)
-    if first == second:
-        return True
-    pairs = enumerate(zip(first, second, strict=False))
-    start = next((at for at, (a, b) in pairs if a != b), min(len(first), len(second)))
-    rest, others = first[start:], second[start:]
-    if any(letter.isdigit() for letter in rest[:1] + others[:1]):
+    first = _letters(name)
+    second = _letters(candidate)
+    if list(filter(str.isdigit, first)) != list(filter(str.isdigit, second)):
         return False
-    swapped = rest[1::-1] + rest[2:] == others
-    return swapped or rest[1:] == others[1:] or rest[1:] == others or rest == others[1:]
+    return SequenceMatcher(None, first, second).ratio() >= _LIKENESS
 
 
 def _letters(name: str) -> str:
@@ -189,7 +178,8 @@ _Problem = tuple[str, str, str, str, Iterable[object]]  # code, message, hint; a
 
 def check_vocabulary(view: LintView) -> Iterator[Finding]:
     """Yield a finding for each undeclared attribute or value, at its first use, if there is an Attributes document."""
-    declared, names = view.declared_attributes, view.attributes
+    declared = view.declared_attributes
+    names = view.attributes
     if declared is None:
         return
     known = {**dict.fromkeys((names.intent, names.confidence, names.updated_at), AttributeEntry()), **declared}
@@ -204,7 +194,8 @@ def check_vocabulary(view: LintView) -> Iterator[Finding]:
         (code, message, hint, text, candidates), loaded, path = places[0]
         if number == _MAX_UNDECLARED:
             further = pluralize(len(found) - number, "further difference")
-            message, hint = f"{further} from the Attributes documents, the first one here", "correct the others first"
+            message = f"{further} from the Attributes documents, the first one here"
+            hint = "correct the others first"
         else:
             others = len({loaded.source_of(*path[:2]) for _, loaded, path in places}) - 1
             message += f"; also in {pluralize(others, 'further place')}" if others else ""
@@ -232,11 +223,16 @@ def _test_attributes(view: LintView) -> Iterator[StatedCondition]:
 
 def _find_problem(condition: Condition, value: Json, known: Mapping[str, AttributeEntry]) -> _Problem | None:
     """Return why the attribute, the operator or a value of a condition is not as declared."""
-    name, operator, subject = condition.attribute, condition.operator, f"attribute {quote(condition.attribute)}"
+    name = condition.attribute
+    operator = condition.operator
+    subject = f"attribute {quote(condition.attribute)}"
     if name not in known:
-        message, hint = f"{subject} is in no Attributes document", "declare it there, or correct the name"
+        message = f"{subject} is in no Attributes document"
+        hint = "declare it there, or correct the name"
         return "CXR207", message, hint, name[:100], known
-    entry, type_, values = known[name], known[name].declared_type, tuple(known[name].values or ())
+    entry = known[name]
+    type_ = known[name].declared_type
+    values = tuple(known[name].values or ())
     compared = "text" if operator in PATTERNS else "number" if operator in RANGES else type_
     if type_ and compared != type_:
         message = f"{operator} compares {compared}s, and {subject} has the type {type_}"
@@ -296,5 +292,6 @@ def check_field_idents(view: LintView) -> Iterator[Finding]:
     for field, name in of_fields.items():
         if not _FIELD_IDENT.fullmatch(name):
             reason = "is probably not the ident of a custom field: use at most 64 letters, digits, -, _ and ."
-            message, hint = f"{quote(name)} {reason}", "write the ident that the field has in CXone"
+            message = f"{quote(name)} {reason}"
+            hint = "write the ident that the field has in CXone"
             yield loaded.finding("CXR211", message, "attributes", field, severity="warning", hint=hint)

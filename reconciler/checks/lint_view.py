@@ -45,7 +45,8 @@ class LintView:
         queues: Mapping[str, str],
     ) -> None:
         self.attributes: Final = environment.attributes
-        self.types, self.queues = desired.endpoint.context_types, queues
+        self.types = desired.endpoint.context_types
+        self.queues = queues
         self.labels: Final = Labels(desired.labels.short)  # a finding is about the text of manifests
         self.intents: Final = {
             intent: loaded.source_of("intents", index)
@@ -63,7 +64,9 @@ class LintView:
         self._index = RuleIndex(self.ordered)
         parts = (part for entry in self.ordered for part in entry.rule.conditions)
         self._assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
-        self.desired, self.manifests, self.environment = desired, manifests, environment
+        self.desired = desired
+        self.manifests = manifests
+        self.environment = environment
 
     @cached_property
     def rules_by_intent(self) -> dict[str, list[RoutingEntry]]:
@@ -123,7 +126,8 @@ class LintView:
 
     def example_phrase(self, conversation: Mapping[str, Scalar]) -> str:
         """Return a conversation and its destination in words."""
-        winner, phrase = self.find_winner(conversation), conversation_phrase(conversation, self.labels)
+        winner = self.find_winner(conversation)
+        phrase = conversation_phrase(conversation, self.labels)
         if winner is None:
             return f"{phrase} goes to the tenant's default routing"
         return f"{phrase} goes to {self.destination_phrase(winner)} by {rule_name(winner)}"
@@ -143,7 +147,8 @@ class LintView:
     @staticmethod
     def finding(code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str = "") -> Finding:
         """Return a finding about one managed rule."""
-        source, address = entry.source, entry.address
+        source = entry.source
+        address = entry.address
         return Finding(code=code, severity=severity, message=message, source=source, address=address, hint=hint)
 
     def finding_at(

@@ -31,7 +31,8 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Json, Opaque, Source, Target
 from reconciler.plan.plan import LiveState
 from reconciler.plan.promises import PromiseResult, run_promises
-from reconciler.plan.routing_table import desired_entries, destination_phrase, live_entries, route_phrase
+from reconciler.plan.routing_table import desired_entries, live_entries, route_phrase
+from reconciler.plan.words import destination_phrase
 from reconciler.text.phrases import Labels
 
 _FAILED: Final = "CXR220"  # a test that can be read, and fails
@@ -94,9 +95,12 @@ class _RouteTestRunner:
         expander = FieldExpander(self.environment, self.resolver.resolve, self.budgets[loaded.file])
         conversation: Conversation = {}
         context: Conversation = {}
-        winner, failure, test = None, None, loaded.document.tests[index]
+        winner = None
+        failure = None
+        test = loaded.document.tests[index]
         try:
-            given, expected = self._read_given(test.given, expander), _read_expected(test, expander)
+            given = self._read_given(test.given, expander)
+            expected = _read_expected(test, expander)
             conversation = given
             context = given if test.given.context is not None else self.endpoint.context(given).attributes
             winner = self.rules.find_winner(context, self.assumed)
@@ -106,7 +110,8 @@ class _RouteTestRunner:
                 message = f"expected {destination_phrase(expected, names)}, but {route_phrase(winner, actual, names)}"
                 failure = loaded.finding(_FAILED, message, "tests", index, hint=self._alias_hint(test, actual))
             elif self.text and (deviation := self.text.find_deviation(context, expected)):
-                dialect, reached = deviation[0], destination_phrase(deviation[1], self.resolver.names)
+                dialect = deviation[0]
+                reached = destination_phrase(deviation[1], self.resolver.names)
                 message = f"the rules pass, but their text in Studio sends the conversation to {reached} ({dialect})"
                 failure = loaded.finding(_FAILED, message, "tests", index)
         except InvalidRuleError as error:
@@ -127,7 +132,8 @@ class _RouteTestRunner:
 
     def _read_given(self, given: Given, expander: FieldExpander) -> Conversation:
         """Return the conversation, variables filled in. Raises InvalidRuleError."""
-        names, confidence = self.environment.attributes, given.confidence
+        names = self.environment.attributes
+        confidence = given.confidence
         attributes: dict[str, Json] = {}
         others = given.attributes
         if given.context is None:
@@ -180,7 +186,8 @@ def check(manifests: Manifests, environment: Environment) -> Checked:
     except ManifestError as error:
         return Checked(environment=environment, findings=error.findings, tried=(), desired=None, queues={})
     tried = run_route_tests(manifests.route_tests, environment, resolver, desired)
-    findings, queues = desired.findings, resolver.names
+    findings = desired.findings
+    queues = resolver.names
     return Checked(environment=environment, findings=findings, tried=tried, desired=desired, queues=queues)
 
 

@@ -19,7 +19,8 @@ from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import PATTERNS, Condition, Rule, Scalar, Target, make_condition
-from reconciler.plan.routing_table import desired_entries, destination_phrase
+from reconciler.plan.routing_table import desired_entries
+from reconciler.plan.words import destination_phrase
 from reconciler.studio.build import BlockEntry, build_block, number_text
 from reconciler.studio.evaluate import BROAD, Dialect, differing_on_texts, possible_dialects, run_snippet
 from reconciler.studio.language import parse_snippet
@@ -48,7 +49,9 @@ class DialectProof:
     """The enabled rules of a Studio script, and the values with which they are compared in these dialects."""
 
     def __init__(self, desired: DesiredState, manifests: Manifests, queues: Mapping[str, str]) -> None:
-        self.desired, self.attributes, self.queues = desired, manifests.declared_attributes, queues
+        self.desired = desired
+        self.attributes = manifests.declared_attributes
+        self.queues = queues
         self.dialects = possible_dialects(desired.layout.facts if desired.layout else {})
         self.budget = WorkBudget(_MAX_WORK, _MAX_WORK)
         self.entries = [entry for entry in desired_entries(desired) if entry.rule.enabled]
@@ -79,7 +82,8 @@ class DialectProof:
 
     def _compare_dialects(self) -> Finding:
         """Return an error with an example if a conversation goes elsewhere in a dialect; otherwise an info."""
-        by_rules, allowed = self._read_texts(None), {**self.declared, **self.values}
+        by_rules = self._read_texts(None)
+        allowed = {**self.declared, **self.values}
         for dialect in differing_on_texts(self.dialects):
             in_studio = self._read_texts(dialect)
             for region in self._compare(allowed, by_rules, in_studio) if in_studio != by_rules else ():
@@ -149,7 +153,8 @@ class GeneratedText:
     """The rules as the text of a block, for tests of single conversations."""
 
     def __init__(self, desired: DesiredState, layout: BlockLayout) -> None:
-        self._layout, self._dialects = layout, differing_on_texts(possible_dialects(layout.facts))
+        self._layout = layout
+        self._dialects = differing_on_texts(possible_dialects(layout.facts))
         self._entries = {entry.name: entry for entry in desired_entries(desired) if entry.rule.enabled}
         parts = set(_conditions(self._entries.values()))
         self._variables = {part.attribute: layout.variable(part.attribute) for part in parts}

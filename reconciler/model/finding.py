@@ -161,8 +161,7 @@ Attributes documents exist and none declares it. As an info: no unmanaged live r
 some system writes it, and state it: `writtenBy` in an Attributes document.
 CXR208 gap in the confidence: Rules for an intent take a higher and a lower confidence of the bot, and no rule takes the
 values between them: these callers go to a catch-all, or to the tenant's default routing. Usually, `minConfidence` of
-one rule and `belowConfidence` of the other should be the same number. As an info: below the lowest confidence of the
-rules there is no catch-all either.
+one rule and `belowConfidence` of the other should be the same number.
 CXR209 analysis incomplete: The analysis of rules that overlap on many attributes can take very long, so its work is
 limited: in `validate` to about two seconds for 1,000 rules, in a plan to a fifth of the plan's own work. The result for
 the named rules is unknown; all other findings are correct. Use conditions on fewer attributes, or split the rules.

@@ -42,14 +42,11 @@ def impact_to_json(impact: Impact, queue_names: Mapping[str, str], headline: str
 
     `effects` hold the conversations of `regions` by the edit that moves them, and `rules` what their rows name.
     """
-    behaviour, traffic = impact.behaviour, impact.traffic
+    behaviour = impact.behaviour
+    traffic = impact.traffic
     regions = zip(behaviour.regions, traffic.regions if traffic else (None,) * len(behaviour.regions), strict=True)
     rules = _NamedRules()
-    shares = traffic.effects if traffic else (None,) * len(behaviour.effects)
-    effects = [
-        _effect(effect, share, impact.edits, rules, queue_names)
-        for effect, share in zip(behaviour.effects, shares, strict=True)
-    ]
+    effects = [_effect(effect, share, impact.edits, rules, queue_names) for effect, share in impact.effects]
     document: BehaviourJson = {
         "changed": behaviour.changed,
         "complete": behaviour.complete,
@@ -91,16 +88,15 @@ class _NamedRules:
 
 def _effect(
     effect: Effect,
-    share: "EffectShare | None",
+    share: "EffectShare",
     edits: Sequence[EditedRule],
     rules: _NamedRules,
     queue_names: Mapping[str, str],
 ) -> "EffectJson":
-    shares = share.rows if share else (None,) * len(effect.rows)
     return {
         "causes": [cause_to_json(edits, number) for number in effect.edits],
-        "share": _share(share and share.total),
-        "rows": [_row(row, part, rules, queue_names) for row, part in zip(effect.rows, shares, strict=True)],
+        "share": _share(share.total),
+        "rows": [_row(row, part, rules, queue_names) for row, part in zip(effect.rows, share.rows, strict=True)],
     }
 
 

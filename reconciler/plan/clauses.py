@@ -54,7 +54,8 @@ def _phrases(clauses: Iterable[Clause], labels: Labels, values: int) -> Iterator
 
 def _opaque_phrase(part: Opaque) -> str:
     form = json.loads(part.text)
-    name, operator = form.get("attributeName"), form.get("operator")
+    name = form.get("attributeName")
+    operator = form.get("operator")
     is_condition = form.keys() <= {"type", "attributeName", "operator", "value"} and form.get("type") == "attribute"
     if not is_condition or not isinstance(name, str) or not isinstance(operator, str):
         return sanitize(part.text)
@@ -95,7 +96,8 @@ def _range(bounds: Sequence[_SignedCondition]) -> Iterator[str]:
     over = next((operator for operator in _LOWS if operator in ends), "")
     under = next((operator for operator in _HIGHS if operator in ends), "")
     if over or under:
-        low, high = cast("float | None", ends.get(over)), cast("float | None", ends.get(under))
+        low = cast("float | None", ends.get(over))
+        high = cast("float | None", ends.get(under))
         yield range_phrase(low, _LOWS.get(over, ""), high, _HIGHS.get(under, ""))
 
 

@@ -60,7 +60,8 @@ def _alike(removed: dict[int, _Part], added: dict[int, _Part], step: int) -> lis
 
 def _without_common(parts: Sequence[_Part], others: Sequence[_Part]) -> dict[int, _Part]:
     """Return the parts by index, without those that the others contain as often."""
-    common, remaining = Counter(others), {}
+    common = Counter(others)
+    remaining = {}
     for index, part in enumerate(parts):
         if common[part] <= 0:
             remaining[index] = part
@@ -79,7 +80,8 @@ def _leaf_changes(path: str, before: dict[str, Any], after: dict[str, Any]) -> I
     """Explain where two parts differ; a condition's value is one leaf, however long the list is."""
     if "value" in before and "value" in after and before["value"] != after["value"]:
         yield FieldChange(f"{path}.value", before["value"], after["value"])
-        before, after = {**before, "value": None}, {**after, "value": None}
+        before = {**before, "value": None}
+        after = {**after, "value": None}
     if before == after:
         return
     from deepdiff import DeepDiff  # noqa: PLC0415 - 0.1 s of import, only where something is left to explain
@@ -115,7 +117,8 @@ class _ConflictError(Exception):
 
 class _RuleComparer:
     def __init__(self, desired: DesiredState, by_owner: LiveRulesByOwner) -> None:
-        self.desired, self.by_owner = desired, by_owner
+        self.desired = desired
+        self.by_owner = by_owner
         self.findings: list[Finding] = []
         self._unmanaged = _group_by_name(by_owner.unmanaged)
         copies = (live for live in by_owner.edited_copies if _address(live) not in by_owner.ambiguous)
@@ -136,7 +139,8 @@ class _RuleComparer:
             else:
                 changes += () if change is None else (change,)
                 unchanged += (address,) if change is None else ()
-        managed, ambiguous = self.by_owner.managed, self.by_owner.ambiguous
+        managed = self.by_owner.managed
+        ambiguous = self.by_owner.ambiguous
         for address, live in self._surplus.items():
             changes.append(Delete(address=address, live=live, cause="both" if was_edited(live) else "manifest"))
         for live in self.by_owner.duplicates:
@@ -187,7 +191,8 @@ class _RuleComparer:
                 return None
             change = FieldChange("marker", _marker(live).digest, desired.marker_digest)
             return _build_update(desired, live, (change,), "manifest")
-        fields, cause = diff_fields(live.rule, desired.rule), find_cause(live, desired.marker_digest)
+        fields = diff_fields(live.rule, desired.rule)
+        cause = find_cause(live, desired.marker_digest)
         if address != desired.address:
             fields = (FieldChange("address", str(address), str(desired.address)), *fields)
             cause = "both" if cause == "drift" else cause
@@ -211,10 +216,12 @@ class _RuleComparer:
         if desired.adopt is None:
             return None
         if isinstance(desired.adopt, str):
-            name, candidates = f'named "{desired.adopt}"', self._unmanaged.get(desired.adopt, [])
+            name = f'named "{desired.adopt}"'
+            candidates = self._unmanaged.get(desired.adopt, [])
         else:
             match = self._unmanaged_by_id.get(desired.adopt.id)
-            name, candidates = f'with id "{desired.adopt.id}"', [match] if match else []
+            name = f'with id "{desired.adopt.id}"'
+            candidates = [match] if match else []
         if not candidates:
             message = f"no unmanaged live rule {name} to adopt, so the rule is created"
             self.findings.append(_finding("CXR305", "info", message, desired))
@@ -254,7 +261,8 @@ class _RuleComparer:
         add = self.findings.append
         for address, rules in self.by_owner.ambiguous.items():
             if address not in reported:
-                message, hint = _ambiguous_message(rules), _CONFLICT_HINTS["CXR312"]
+                message = _ambiguous_message(rules)
+                hint = _CONFLICT_HINTS["CXR312"]
                 add(Finding(code="CXR312", severity="warning", message=message, address=address, hint=hint))
         for live in self.by_owner.edited_copies:
             if _address(live) not in self.by_owner.ambiguous or _marker(live).copy:
@@ -266,7 +274,8 @@ class _RuleComparer:
                 add(Finding(code="CXR306", severity="info", message=message))
 
     def _describe_copy(self, live: LiveRule) -> str:
-        address, managed = _address(live), self.by_owner.managed.get(_address(live))
+        address = _address(live)
+        managed = self.by_owner.managed.get(_address(live))
         if was_edited(live) or managed is None:
             return f"an edited copy of {address}"
         fields = fields_phrase(differing_fields(managed, live))
@@ -317,5 +326,7 @@ def _group_by_name(rules: Iterable[LiveRule]) -> Mapping[str, list[LiveRule]]:
 
 
 def _build_update(desired: DesiredRule, live: LiveRule, fields: tuple[FieldChange, ...], cause: Cause) -> Update:
-    address, rule, source = desired.address, desired.rule, desired.source
+    address = desired.address
+    rule = desired.rule
+    source = desired.source
     return Update(address=address, live=live, after=rule, fields=fields, source=source, cause=cause)

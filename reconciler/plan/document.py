@@ -69,6 +69,7 @@ def plan_to_json(plan: Plan) -> "PlanJson":
     """Return the plan as a JSON document (plan-json); the same plan gives the same document."""
     steps = _steps(plan)
     options = plan.options
+    base, fallback = (stage.fallback for stage in plan.endpoints)
     sample = plan.impact.traffic.sample if plan.impact and plan.impact.traffic else None
     changes = [change for change in plan.changes if id(change) in steps]
     form: PlanJson = {
@@ -88,7 +89,9 @@ def plan_to_json(plan: Plan) -> "PlanJson":
             "traffic": {"file": sample.name, "digest": sample.digest} if sample else None,
             "base": options.base,
         },
-        "endpoint": _endpoint(plan) if options.base else None,
+        "endpoint": cast("EndpointJson", {"before": base.settings, "after": fallback.settings})
+        if options.base
+        else None,
         "summary": cast("SummaryJson", count_changes(plan)),
         "changes": [change_to_json(plan, change, steps[id(change)]) for change in changes],
         "held": [{**change_to_json(plan, held.change), "reason": held.reason} for held in plan.held],
@@ -103,11 +106,6 @@ def plan_to_json(plan: Plan) -> "PlanJson":
     if plan.replay:
         form["replay"] = replay_to_json(plan.replay, plan.queue_names)
     return form
-
-
-def _endpoint(plan: Plan) -> "EndpointJson":
-    before, after = plan.endpoints
-    return cast("EndpointJson", {"before": before.fallback.settings, "after": after.fallback.settings})
 
 
 def _headline(plan: Plan) -> str:

@@ -94,11 +94,13 @@ class Drift:
 
 def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSample | None = None) -> Drift:
     """Return the drift of a plan. The caller adds the runs of the journal and the route tests."""
-    desired, owned = plan.desired, classify_live_rules(plan.live.rules, plan.desired)
+    desired = plan.desired
+    owned = classify_live_rules(plan.live.rules, plan.desired)
     # Apply never writes these rules, except for a rule that it adopts, which becomes as the manifests say.
     adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
     unwritten = [live for live in (*owned.unmanaged, *owned.edited_copies) if live.id not in adopted]
-    entries, manifest_entries = live_entries(plan.live.rules, desired), _manifest_entries(desired, owned.managed)
+    entries = live_entries(plan.live.rules, desired)
+    manifest_entries = _manifest_entries(desired, owned.managed)
     digests = {(acceptance.name, acceptance.digest) for acceptance in accept}
     accepted = tuple(live for live in unwritten if (live.rule.name, marker_digest(live.rule)) in digests)
     unchanged_ids = {live.id for live in accepted}
@@ -160,7 +162,8 @@ def _measure_impact(
     plan: Plan, reference: Iterable[RoutingEntry], only: Sequence[str], sample: TrafficSample | None
 ) -> Impact:
     """Return the conversations that selected rules route, or routed, differently from the reference."""
-    evaluation, endpoint = plan.desired.evaluation, plan.desired.endpoint
+    evaluation = plan.desired.evaluation
+    endpoint = plan.desired.endpoint
     live = live_entries(plan.live.rules, plan.desired)
     unapplied = {change.address for change in unapplied_changes(plan)}
     edits = [_with_cause(edited, unapplied) for edited in edits_of_lists(reference, live, plan.labels, words="drift")]

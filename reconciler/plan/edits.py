@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, Literal
 
 from reconciler.behaviour.diff.effects import Edit
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
-from reconciler.model.change import Change, Create, Delete, Update, is_copy_removal
+from reconciler.behaviour.ordering.constraints import Move
+from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.model.change import Change, Delete, Update, is_copy_removal
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition, Opaque, Rule, Source, canonical_text
 from reconciler.text.phrases import Labels
@@ -54,12 +56,13 @@ class EditedRule:
 
 def compare_fields(before: Rule, after: Rule, labels: Labels) -> Iterator[FieldEdit]:
     """Yield the fields that differ between two versions of a rule, those that people look for first."""
-    if destination_of(before.targets) != destination_of(after.targets):
+    if before.targets != after.targets:
         is_one = len(before.targets) == len(after.targets) == 1
         yield FieldEdit("queue" if is_one else "targets", before.targets, after.targets)
     yield from _condition_fields(before, after, labels)
     for name in ("priority", "enabled", NAME, DESCRIPTION):
-        old, new = getattr(before, name), getattr(after, name)
+        old = getattr(before, name)
+        new = getattr(after, name)
         if old != new:
             yield FieldEdit(name, old, new)
 
@@ -88,13 +91,11 @@ def _field_name(attribute: str, parts: Sequence[Condition | Opaque], labels: Lab
     return f"{short} {sign}" if sign else short
 
 
-def edits_of_changes(
-    moves: Iterable[tuple[Change, RoutingEntry | None, RoutingEntry | None]], labels: Labels
-) -> list[EditedRule]:
+def edits_of_changes(changes: Iterable[tuple[Change, Move]], labels: Labels) -> list[EditedRule]:
     """Return the edits of a plan's changes; each comes with the rule before and after it."""
     edits = []
-    for change, before, after in moves:
-        fields = () if isinstance(change, Create | Delete) else _fields(before, after, labels)
+    for change, (before, after) in changes:
+        fields = _fields(before, after, labels)
         values = _values(fields) if isinstance(change, Update) else () if isinstance(change, Delete) else id(change)
         is_copy = is_copy_removal(change)
         group = change.action, change.address.ruleset, values, is_copy
@@ -135,10 +136,11 @@ def match_rules(
     before: Iterable[RoutingEntry], after: Iterable[RoutingEntry]
 ) -> list[tuple[RoutingEntry | None, RoutingEntry | None]]:
     """Return each rule of either list with its other version: by address, by id, or else by name; None without one."""
-    old, new = list(before), list(after)
+    old = list(before)
+    new = list(after)
     partner: dict[int, RoutingEntry] = {}
     taken: set[int] = set()
-    for key_of in (_address, _id, _name):
+    for key_of in (attrgetter("address"), attrgetter("id"), attrgetter("name")):
         free_old = [entry for entry in old if id(entry) not in partner]
         free_new = [entry for entry in new if id(entry) not in taken]
         counts = Counter(key_of(entry) for entry in free_old), Counter(key_of(entry) for entry in free_new)
@@ -150,18 +152,6 @@ def match_rules(
                 taken.add(id(other[key]))
     pairs: list[tuple[RoutingEntry | None, RoutingEntry | None]] = [(entry, partner.get(id(entry))) for entry in old]
     return [*pairs, *((None, entry) for entry in new if id(entry) not in taken)]
-
-
-def _address(entry: RoutingEntry) -> Hashable:
-    return entry.address
-
-
-def _id(entry: RoutingEntry) -> Hashable:
-    return entry.id
-
-
-def _name(entry: RoutingEntry) -> Hashable:
-    return entry.name
 
 
 def _fields(before: RoutingEntry | None, after: RoutingEntry | None, labels: Labels) -> tuple[FieldEdit, ...]:

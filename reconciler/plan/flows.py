@@ -1,7 +1,6 @@
 """Flows: the rows of all effects that lead from one destination to another one, together."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
@@ -39,15 +38,13 @@ def shown_flows(impact: Impact, labels: Labels) -> list[Flow]:
     if sum(len(effect.rows) for effect in impact.behaviour.effects) <= MANY_ROWS:
         return []
     flows: dict[tuple[Destination, Destination], Flow] = {}
-    effects, traffic = impact.behaviour.effects, impact.traffic
-    for number, effect in enumerate(effects):
-        shares: Sequence[ShareRange | None] = traffic.effects[number].rows if traffic else (None,) * len(effect.rows)
-        for row, share in zip(effect.rows, shares, strict=True):
+    for effect, shares in impact.effects:
+        for row, share in zip(effect.rows, shares.rows, strict=True):
             places = row.before, row.after
             flow = flows.setdefault(places, Flow(before=row.before, after=row.after, share=None))
             flow.add(effect, row, labels)
-            if traffic and share:
-                flow.share = _sum(flow.share, share, traffic.total.most)
+            if impact.traffic and share:
+                flow.share = _sum(flow.share, share, impact.traffic.total.most)
     return sorted(flows.values(), key=_rank)
 
 

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, get_args
 
-from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.regions import Region
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.guard_limits import GuardName, Limit
@@ -157,22 +156,11 @@ def _check_unrouted(plan: Plan) -> GuardResult:
         effects = dict.fromkeys(_FALLS_TO_DEFAULT if region.after is None else _REACHES_NO_QUEUE for region in lost)
         today = join_first([*names], _MAX_LISTED)
         message = f"conversations that reach a queue today would {', or '.join(effects)} (today by {today})"
-        if _keeps_all_with_context(plan, lost):
+        if plan.endpoints[1].may_depend_on_context([region.example.attributes for region in lost]):
             message = f"{message}. {_sentence(context_remedy(plan.environment))}"
     elif _is_incomplete(plan):
         message = "the analysis stopped at its bound before it proved that every conversation still reaches a queue"
     return replace(_result("unrouted", len(lost), message), ok=not lost and not _is_incomplete(plan))
-
-
-def _keeps_all_with_context(plan: Plan, lost: Iterable[Region]) -> bool:
-    """Return whether only conversations are lost whose confidence is none that the endpoint writes."""
-    base, endpoint = plan.endpoints
-    if not endpoint.may_depend_on_context(region.example.attributes for region in lost):
-        return False
-    now = build_transition(plan)
-    before, after = base.pull_back(now.before), endpoint.pull_back(now.after)
-    typed = compare_behaviour(before, after, plan.desired.evaluation, types=endpoint.types_with_context)
-    return typed.complete and not any(region.before and not region.after for region in typed.regions)
 
 
 def _sentence(text: str) -> str:
@@ -187,7 +175,8 @@ def _check_traffic(plan: Plan, limit: float) -> GuardResult:
         return replace(_result("traffic", 0, f"{bound} there is no traffic sample (--traffic FILE)", limit), ok=False)
     for finding in measured.sample.age_findings(plan.generated_at):
         return replace(_result("traffic", 0, f"{bound} {finding.message}", limit), ok=False)
-    percent, message = measured.total.most, f"{bound} the analysis stopped at its bound of work"
+    percent = measured.total.most
+    message = f"{bound} the analysis stopped at its bound of work"
     if _is_incomplete(plan):
         return replace(_result("traffic", percent, message, limit), ok=False)
     message = f"{percent:.3g} % of the traffic sample would change queue; the limit is {limit:g} %"
@@ -224,7 +213,8 @@ def _harmed_addresses(change: Change) -> Iterator[Address]:
     if isinstance(change, Delete) and change.cause != "duplicate":
         yield change.address
     elif isinstance(change, Update):
-        before, after = change.live.rule, change.after
+        before = change.live.rule
+        after = change.after
         decisive = (before.conditions, before.priority, before.targets)
         is_rerouted = decisive != (after.conditions, after.priority, after.targets)
         if _address_before(change) != change.address or is_rerouted or _switches_off(change):

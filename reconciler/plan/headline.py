@@ -94,10 +94,8 @@ def _broken_text(promise: PromiseResult, names: Names) -> str:
 
 
 def _row_moves(impact: Impact, labels: Labels) -> Iterator[_Move]:
-    behaviour, traffic = impact.behaviour, impact.traffic
-    for number, effect in enumerate(behaviour.effects):
-        shares = traffic.effects[number].rows if traffic else (None,) * len(effect.rows)
-        for row, share in zip(effect.rows, shares, strict=True):
+    for effect, shares in impact.effects:
+        for row, share in zip(effect.rows, shares.rows, strict=True):
             yield _Move(
                 before=row.before,
                 after=row.after,

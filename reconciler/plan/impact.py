@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconciler.behaviour.diff.difference import BehaviourChange
+from reconciler.behaviour.diff.effects import Effect
 from reconciler.plan.edits import EditedRule
-from reconciler.plan.traffic_shares import TrafficImpact
+from reconciler.plan.traffic_shares import EffectShare, TrafficImpact
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,14 @@ class Impact:
     behaviour: BehaviourChange
     edits: Sequence[EditedRule] = ()
     traffic: TrafficImpact | None = None
+
+    @property
+    def effects(self) -> list[tuple[Effect, EffectShare]]:
+        """Return the effects, each with its share of the sample."""
+        effects = self.behaviour.effects
+        if self.traffic is None:
+            return [(effect, EffectShare(None, (None,) * len(effect.rows))) for effect in effects]
+        return list(zip(effects, self.traffic.effects, strict=True))
 
 
 NO_IMPACT: Final = Impact(BehaviourChange(regions=()))

@@ -118,7 +118,8 @@ _MAX_NAMES: Final = 5
 
 def differing_fields(first: LiveRule, second: LiveRule) -> tuple[str, ...]:
     """Return the names of the unknown fields that differ, sorted; `targets[].hint` for a field of a target."""
-    before, after = _unknown_fields(first.raw), _unknown_fields(second.raw)
+    before = _unknown_fields(first.raw)
+    after = _unknown_fields(second.raw)
     names = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     for name in _PART_FIELDS:
         names.update(f"{name}[].{field}" for field in _differing_part_fields(name, first.raw, second.raw))

@@ -158,7 +158,8 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
     comparison = compare_rules(target, covered)
     selected = [change for change in comparison.changes if is_selected(change.address, options.only)]
     changes, held = split_held_changes(attach_read_rules(selected, live.rules), target, owned, options, now)
-    findings, fallback = (*desired.findings, *text_findings, *comparison.findings), desired.endpoint.fallback
+    findings = (*desired.findings, *text_findings, *comparison.findings)
+    fallback = desired.endpoint.fallback
     findings += tuple(_foreign_cases(owned, changes)) if desired.layout else ()
     return Plan(
         environment=desired.environment,
@@ -183,7 +184,8 @@ def rules_after(plan: Plan, changes: Iterable[Change]) -> tuple[LiveRule, ...]:
     """Return the live rules after some changes of a plan; a changed rule has its new marker."""
     rules: dict[str, LiveRule | None] = {live.id: live for live in plan.live.rules}
     for change in changes:
-        rule_id, payload = rule_id_after(change), write_payload(PlanStep(change), plan.owner)
+        rule_id = rule_id_after(change)
+        payload = write_payload(PlanStep(change), plan.owner)
         rules[rule_id] = LiveRule(rule_id, *payload, {}) if payload else None
     return tuple(filter(None, rules.values()))
 
@@ -196,7 +198,8 @@ def rule_id_after(change: Change) -> str:
 def _rules_in_scope(rules: Iterable[LiveRule], desired: DesiredState) -> Iterator[LiveRule]:
     """Yield the managed rules of the addresses that the desired state covers, and all unmanaged ones."""
     markers = ((live, live.marker) for live in rules)
-    owner, scope = desired.owner, desired.scope or ()
+    owner = desired.owner
+    scope = desired.scope or ()
     yield from (live for live, mark in markers if mark is None or mark.owner != owner or mark.address in scope)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from reconciler.behaviour.diff.promises import Promise, PromiseFacts, check_promises
+from reconciler.behaviour.diff.promises import PromiseFacts, check_promises
 from reconciler.behaviour.evaluate import Conversation, canonical_attributes
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.desired.desired import DesiredState
@@ -44,13 +44,15 @@ def run_promises(
     desired: DesiredState, entries: Iterable[RoutingEntry], queue_names: Mapping[str, str]
 ) -> tuple[PromiseResult, ...]:
     """Return the result of each promise on rules behind the environment's endpoint."""
-    promises, labels = [stated.promise for stated in desired.promises], Labels(desired.labels.short)
+    promises = [stated.promise for stated in desired.promises]
+    labels = Labels(desired.labels.short)
     events: Sequence[RoutingEntry] = desired.endpoint.pull_back(entries) if promises else ()
     results = check_promises(events, promises, desired.evaluation, desired.endpoint.types)
     outcomes = []
     for stated, facts in zip(desired.promises, results, strict=True):
         failure = _failure(stated, facts, labels, queue_names)
-        if failure and _holds_with_context(stated.promise, facts, events, desired):
+        examples = [region.example.attributes for region in facts.violations]
+        if failure and desired.endpoint.may_depend_on_context(examples):
             remedy = context_remedy(desired.environment)
             failure = replace(failure, hint=f"{failure.hint}; {remedy}" if failure.hint else remedy)
         result = PromiseResult(**vars(stated), environment=desired.environment, facts=facts, failure=failure)
@@ -64,18 +66,6 @@ def context_remedy(environment: str) -> str:
     return f"{writes}: then write `context: {{}}` in the Environment {sanitize(environment)}"
 
 
-def _holds_with_context(
-    promise: Promise, facts: PromiseFacts, events: Sequence[RoutingEntry], desired: DesiredState
-) -> bool:
-    """Return whether a broken promise holds for the confidences that the endpoint writes."""
-    endpoint = desired.endpoint
-    examples = [region.example.attributes for region in facts.violations]
-    if not examples or not endpoint.may_depend_on_context(examples):
-        return False
-    (typed,) = check_promises(events, [promise], desired.evaluation, endpoint.types_with_context)
-    return typed.holds is True
-
-
 def _failure(stated: StatedPromise, facts: PromiseFacts, labels: Labels, queues: Mapping[str, str]) -> Finding | None:
     name = f"promise {quote(stated.name)}"
     if facts.is_empty:
@@ -86,9 +76,11 @@ def _failure(stated: StatedPromise, facts: PromiseFacts, labels: Labels, queues:
         return replace(stated.finding, message=message, hint="use conditions on fewer attributes")
     if facts.holds:
         return None
-    first, others = facts.violations[0], len(facts.violations) - 1
+    first = facts.violations[0]
+    others = len(facts.violations) - 1
     route = route_phrase(first.after_rule, first.after, queues)
-    attributes, absent = first.example.attributes, first.example.absent
+    attributes = first.example.attributes
+    absent = first.example.absent
     is_bare = not attributes and not absent
     phrase = conversation_phrase(attributes, labels, absent)
     example = "a conversation without attributes" if is_bare else phrase

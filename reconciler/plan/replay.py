@@ -38,7 +38,8 @@ class ReplaySide:
     def __init__(self, entries: Sequence[RoutingEntry], endpoint: EndpointStage) -> None:
         on_events = endpoint.pull_back(entries)
         self.endpoint = endpoint
-        self._index, self._index_of_events = RuleIndex(entries), RuleIndex(on_events)
+        self._index = RuleIndex(entries)
+        self._index_of_events = RuleIndex(on_events)
         parts = (part for entry in (*entries, *on_events) for part in entry.rule.conditions)
         self.conditions = [part for part in parts if isinstance(part, Condition)]
 
@@ -100,9 +101,11 @@ def replay(reader: RecordReader, before: ReplaySide, after: ReplaySide) -> Repla
 
 class _Replayer:
     def __init__(self, reader: RecordReader, sides: Sequence[ReplaySide]) -> None:
-        self._reader, self._sides = reader, sides
+        self._reader = reader
+        self._sides = sides
         self.conditions = group_pairs((part.attribute, part) for side in sides for part in side.conditions)
-        self._unmoved, self._unknown = DestinationPair(), DestinationPair()
+        self._unmoved = DestinationPair()
+        self._unknown = DestinationPair()
         self._pairs: dict[tuple[Destination, Destination], DestinationPair] = {}
         self._unlisted: dict[float, DestinationPair] = {}  # by distance
         self._unrecorded, self._seen = set[str](), set[str]()  # attributes

@@ -11,8 +11,9 @@ from reconciler.model.live import LiveRule
 from reconciler.model.rule import Opaque, Target
 from reconciler.plan.ownership import LiveRulesByOwner
 from reconciler.plan.stored_texts import classify_live_rules
+from reconciler.plan.words import destination_phrase
 from reconciler.text.escape import quote, sanitize
-from reconciler.text.phrases import Labels, split_phrase
+from reconciler.text.phrases import Labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +56,6 @@ def route_phrase(entry: RoutingEntry | None, destination: Destination, queue_nam
 def entry_name(entry: RoutingEntry | None) -> str:
     """Return the address of a rule, the name of an unmanaged rule in quotes, or `no rule`."""
     return "no rule" if entry is None else (sanitize if entry.address else quote)(entry.name)
-
-
-def destination_phrase(destination: Destination, queue_names: Mapping[str, str]) -> str:
-    """Return a destination in words: `"Fraud"`, or `80 % "Cards" and 20 % "General"`."""
-    if destination is None:
-        return "the tenant's default routing"
-    return split_phrase(destination, lambda queue_id: quote(queue_names.get(queue_id, queue_id)), " and ")
 
 
 def desired_entries(desired: DesiredState) -> tuple[RoutingEntry, ...]:

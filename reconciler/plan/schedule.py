@@ -4,7 +4,7 @@ Held, conflicting and unselected changes are excluded: the proof covers the tran
 after this plan.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from reconciler.behaviour.diff.difference import compare_behaviour
@@ -59,7 +59,8 @@ def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
         return replace(plan, steps=(), unproven=())
     if plan.desired.layout is not None:  # one save switches all rules
         return replace(plan, steps=(tuple(map(PlanStep, plan.changes)),), unproven=())
-    now, moves = build_transition(plan), list(enumerate(plan.changes))
+    now = build_transition(plan)
+    moves = list(enumerate(plan.changes))
     # Pairs of moves: one deletes a copy that an earlier run left, the other is the change of its address.
     changed = {change.address: move for move, change in moves if not is_copy_removal(change)}
     removals = [(move, change.address) for move, change in moves if is_copy_removal(change)]
@@ -77,7 +78,8 @@ def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
 
     def plan_step(step: MoveStep) -> PlanStep:
         # A parked rule has the name of a temporary copy, unless there is a temporary copy as well.
-        change, name = plan.changes[step.move], ""
+        change = plan.changes[step.move]
+        name = ""
         if step.kind in ("copy", "aside"):
             suffix = ", renamed" if step.kind == "aside" and change.address in copied_addresses else ""
             name = f"{copy_name(plan.owner, change.address)}{suffix}"
@@ -120,11 +122,12 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
         return replace(plan, impact=NO_IMPACT)
 
     now, evaluation, (base, endpoint) = build_transition(plan), plan.desired.evaluation, plan.endpoints
-    before, after = base.pull_back(now.before), endpoint.pull_back(now.after)
+    before = base.pull_back(now.before)
+    after = endpoint.pull_back(now.after)
     impact = NO_IMPACT
 
     if is_changed:
-        edits = edits_of_changes(_edited_rules(plan, now), plan.labels)
+        edits = edits_of_changes(zip(plan.changes, now.moves, strict=True), plan.labels)
         middle = endpoint.pull_back(now.before) if plan.changes_endpoint else None
         edited = EditSet([each.edit for each in edits], middle)
         behaviour = compare_behaviour(before, after, evaluation, types=endpoint.types, edited=edited)
@@ -133,23 +136,17 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
     if sample is None:
         return replace(plan, impact=order_effects(impact, plan.labels))
 
-    before, after = order_entries(before, evaluation), order_entries(after, evaluation)
+    before = order_entries(before, evaluation)
+    after = order_entries(after, evaluation)
     traffic = measure_traffic(impact.behaviour, before, after, convert_sample(endpoint.types, sample))
     findings = (*plan.findings, *sample.warnings, *sample.age_findings(plan.generated_at))
     impact = order_effects(replace(impact, traffic=traffic), plan.labels)
     return replace(plan, impact=impact, findings=findings)
 
 
-def _edited_rules(
-    plan: Plan, transition: Transition
-) -> Iterator[tuple[Change, RoutingEntry | None, RoutingEntry | None]]:
-    """Yield each change of a rule with the rule before and after it."""
-    for change, move in zip(plan.changes, transition.moves, strict=True):
-        yield change, move.before, move.after
-
-
 def replay_plan(plan: Plan, reader: RecordReader) -> ReplayResult:
     """Return the recorded conversations that the plan moves. Raises ManifestError for the first row that is wrong."""
     now, evaluation, (base, endpoint) = build_transition(plan), plan.desired.evaluation, plan.endpoints
-    before, after = order_entries(now.before, evaluation), order_entries(now.after, evaluation)
+    before = order_entries(now.before, evaluation)
+    after = order_entries(now.after, evaluation)
     return replay(reader, ReplaySide(before, base), ReplaySide(after, endpoint))

@@ -4,7 +4,7 @@ A row of a sample has some attributes of a conversation; the others are unknown,
 (semantics "Traffic shares"). A conversation moves by half the sum of the differences between the two splits.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final, Literal, NamedTuple
@@ -17,7 +17,6 @@ from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destin
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import Types
 from reconciler.desired.desired import DesiredState
-from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import Condition
 from reconciler.traffic.sample import SampleRow, TrafficSample
 
@@ -55,10 +54,10 @@ class QueueShare:
 
 
 class EffectShare(NamedTuple):
-    """The share of an effect, and those of its rows."""
+    """The share of an effect, and those of its rows; None without a sample."""
 
-    total: ShareRange
-    rows: tuple[ShareRange, ...]
+    total: ShareRange | None
+    rows: tuple[ShareRange | None, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ class TrafficImpact:
     shares: tuple["RuleShares", "RuleShares"]  # of the rules before and after
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Sum:
     """A number of conversations: minimum and maximum."""
 
@@ -92,95 +91,99 @@ def measure_traffic(
     behaviour: BehaviourChange, before: Sequence[RoutingEntry], after: Sequence[RoutingEntry], sample: TrafficSample
 ) -> TrafficImpact:
     """Return how much of the sample moves between two lists of rules, each in order."""
-    counter, total = _TrafficCounter(behaviour), sample.total
-    shares = (_rule_shares(before, sample), _rule_shares(after, sample))
+    regions = [_Moving(region.where, region.excepts, region.before, region.after) for region in behaviour.regions]
+    effects = [list(map(_moving_row, effect.rows)) for effect in behaviour.effects]
+    all_regions = _MovingGroups([regions])
+    all_effects = _MovingGroups(effects)
+    changes: dict[str | None, _Sum] = {}
     for row in sample.rows:
-        counter.count_row(row)
-    changes = None if behaviour.undecided else counter.changes
+        counted = all_regions.count_row(row)
+        _count_changes(changes, counted, row)
+        if counted:
+            all_effects.count_row(row)
+
+    total = sample.total
+    shares = (_rule_shares(before, sample), _rule_shares(after, sample))
     return TrafficImpact(
         sample=sample,
-        regions=tuple(region_sum.as_share(total) for region_sum in counter.region_sums),
-        effects=tuple(counter.effect_shares(total)),
-        total=counter.total.as_share(total),
-        balance=_compute_balance(shares, changes, total),
+        regions=tuple(region.sum.as_share(total) for region in regions),
+        effects=tuple(
+            EffectShare(group.as_share(total), tuple(row.sum.as_share(total) for row in rows))
+            for group, rows in zip(all_effects.sums, effects, strict=True)
+        ),
+        total=all_regions.sums[0].as_share(total),
+        balance=_compute_balance(shares, None if behaviour.undecided else changes, total),
         shares=shares,
     )
 
 
-class _TrafficCounter:
-    def __init__(self, behaviour: BehaviourChange) -> None:
-        self.regions = behaviour.regions
-        self._rows = [
-            _EffectPart(number, row) for number, effect in enumerate(behaviour.effects) for row in effect.rows
-        ]
-        self.distances = [float(split_distance(region.before, region.after)) for region in self.regions]
-        self.region_sums = [_Sum() for _ in self.regions]
-        self._row_sums = [_Sum() for _ in self._rows]
-        self._effect_sums = [_Sum() for _ in behaviour.effects]
-        self.total = _Sum()
-        self.changes: dict[str | None, _Sum] = {}
-        gains = [_queue_gains(region.before, region.after) for region in self.regions]
-        self._gains = [{queue: float(gain) for queue, gain in each.items()} for each in gains]
-        region_sets = [_ConversationSet(region.where, region.excepts) for region in self.regions]
-        self._region_index = _ConversationIndex(region_sets)
-        self._row_index = _ConversationIndex([part.conversations for part in self._rows])
+class _Moving:
+    """Conversations with `where` and without a complete list of `excepts`, and how much of the sample they are."""
 
-    def count_row(self, row: SampleRow) -> None:
-        indices: list[int] = []
-        certain = 0.0
-        for index, is_certain in self._region_index.find_matches(row):
-            moved = row.count * self.distances[index]
-            self.region_sums[index].add(moved if is_certain else 0.0, moved)
-            certain += moved if is_certain else 0.0
-            indices.append(index)
-        self.total.add(certain, max((row.count * self.distances[index] for index in indices), default=0.0))
-        gains = [self._gains[index] for index in indices] + ([] if certain else [{}])  # {}: the row may gain nothing
-        for queue in dict.fromkeys(queue for gain in gains for queue in gain):
-            parts = [gain.get(queue, 0.0) for gain in gains]
-            self.changes.setdefault(queue, _Sum()).add(row.count * min(parts), row.count * max(parts))
-        if indices:
-            self._count_effects(row)
-
-    def _count_effects(self, row: SampleRow) -> None:
-        most: dict[int, float] = {}
-        for index, is_certain in self._row_index.find_matches(row):
-            part = self._rows[index]
-            moved = row.count * part.distance
-            certain = moved if is_certain else 0.0
-            self._row_sums[index].add(certain, moved)
-            self._effect_sums[part.effect].add(certain, 0.0)
-            most[part.effect] = max(most.get(part.effect, 0.0), moved)
-        for effect, moved in most.items():
-            self._effect_sums[effect].add(0.0, moved)
-
-    def effect_shares(self, total: float) -> Iterator[EffectShare]:
-        """Yield the shares of each effect and of its rows."""
-        rows = group_pairs(
-            (part.effect, row.as_share(total)) for part, row in zip(self._rows, self._row_sums, strict=True)
-        )
-        for effect, effect_sum in enumerate(self._effect_sums):
-            yield EffectShare(effect_sum.as_share(total), tuple(rows.get(effect, ())))
+    def __init__(
+        self, where: Sequence[Clause], excepts: Sequence[Sequence[Clause]], before: Destination, after: Destination
+    ) -> None:
+        self.where = where
+        self.excepts = excepts
+        self.distance = float(split_distance(before, after))
+        self.gains = {queue: float(gain) for queue, gain in _queue_gains(before, after).items()}
+        self.sum = _Sum()
 
 
-class _ConversationSet(NamedTuple):
-    """All conversations with `where` and without a complete list of `excepts`."""
+class _Counted(NamedTuple):
+    """Conversations that a row may be among, how many of the row certainly move, and how many may move."""
 
-    where: Sequence[Clause]
-    excepts: Sequence[Sequence[Clause]]
+    moving: _Moving
+    certain: float
+    moved: float
 
 
-class _EffectPart:
-    """A row of an effect, by the effect's number."""
+def _moving_row(row: EffectRow) -> _Moving:
+    earlier = [tuple(map(Clause, rule.entry.rule.conditions)) for rule in row.earlier]
+    return _Moving(row.where, earlier, row.before, row.after)
 
-    def __init__(self, effect: int, row: EffectRow) -> None:
-        self.effect = effect
-        self.distance = float(split_distance(row.before, row.after))
-        earlier = [tuple(map(Clause, rule.entry.rule.conditions)) for rule in row.earlier]
-        self.conversations = _ConversationSet(row.where, earlier)
+
+class _MovingGroups:
+    """Groups of moving conversations, found by the listed values of an attribute, and the sum of each group."""
+
+    def __init__(self, groups: Sequence[Sequence[_Moving]]) -> None:
+        self.sums = [_Sum() for _ in groups]
+        self._parts = [(part, self.sums[number]) for number, parts in enumerate(groups) for part in parts]
+        conditions = (tuple(clause.condition for clause in part.where if not clause.negate) for part, _ in self._parts)
+        self._index = RuleIndex([make_probe(each) for each in conditions])
+
+    def count_row(self, row: SampleRow) -> list[_Counted]:
+        """Add a row to all conversations that it may be among, and to the sums of their groups."""
+        values = canonical_attributes(row.attributes)
+        counted: list[tuple[_Sum, _Counted]] = []
+        for position in self._index.possible_positions(row.attributes, values):
+            part, group_sum = self._parts[position]
+            is_inside = _contains_row(part, row, values)
+            if is_inside is not False:
+                moved = row.count * part.distance
+                certain = moved if is_inside else 0.0
+                part.sum.add(certain, moved)
+                counted.append((group_sum, _Counted(part, certain, moved)))
+        for group_sum in dict.fromkeys(group_sum for group_sum, _ in counted):
+            alike = [each for other, each in counted if other is group_sum]
+            group_sum.add(sum(each.certain for each in alike), max(each.moved for each in alike))
+        return [each for _, each in counted]
+
+
+def _count_changes(changes: dict[str | None, _Sum], counted: Sequence[_Counted], row: SampleRow) -> None:
+    """Add how much more of a row each queue gets, or less."""
+    gains = [each.moving.gains for each in counted]
+    if not any(each.certain for each in counted):
+        gains.append({})  # the row may gain nothing
+    for queue in dict.fromkeys(queue for gain in gains for queue in gain):
+        parts = [gain.get(queue, 0.0) for gain in gains]
+        changes.setdefault(queue, _Sum()).add(row.count * min(parts), row.count * max(parts))
 
 
 def _queue_gains(before: Destination, after: Destination) -> dict[str | None, Fraction]:
-    first, second, nothing = dict(_split_parts(before)), dict(_split_parts(after)), Fraction(0)
+    first = dict(_split_parts(before))
+    second = dict(_split_parts(after))
+    nothing = Fraction(0)
     return {queue: second.get(queue, nothing) - first.get(queue, nothing) for queue in {**first, **second}}
 
 
@@ -190,7 +193,8 @@ def _compute_balance(
     """Return each queue's share of the sample by two lists of rules, the largest changes first."""
     (before, after), shares = (side.queues for side in sides), []
     for queue in {**before, **after}:
-        first, second = before.get(queue, _NOTHING), after.get(queue, _NOTHING)
+        first = before.get(queue, _NOTHING)
+        second = after.get(queue, _NOTHING)
         # Without `changes` it is unknown which conversations move: a queue may lose all of them, and gain all others.
         widest = ShareRange(second.least - first.most, second.most - first.least)
         change = widest if changes is None else changes.get(queue, _Sum()).as_share(total)
@@ -217,7 +221,9 @@ def rule_shares(entries: Iterable[RoutingEntry], desired: DesiredState, sample: 
 
 
 def _rule_shares(ordered: Sequence[RoutingEntry], sample: TrafficSample) -> RuleShares:
-    index, rules, queues = RuleIndex(ordered), dict[tuple[str, str] | None, _Sum](), dict[str | None, _Sum]()
+    index = RuleIndex(ordered)
+    rules = dict[tuple[str, str] | None, _Sum]()
+    queues = dict[str | None, _Sum]()
     for row in sample.rows:
         winners = list(index.possible_winners(row.attributes))
         keys = {None if entry is None else (entry.name, entry.id) for entry in winners}
@@ -241,24 +247,7 @@ def split_distance(before: Destination, after: Destination) -> Fraction:
     return sum(map(abs, _queue_gains(before, after).values()), Fraction(0)) / 2
 
 
-class _ConversationIndex:
-    """Finds the sets of conversations that may contain a row, by the listed values of an attribute."""
-
-    def __init__(self, parts: Sequence[_ConversationSet]) -> None:
-        self.parts = parts
-        conditions = (tuple(clause.condition for clause in part.where if not clause.negate) for part in parts)
-        self._index = RuleIndex([make_probe(each) for each in conditions])
-
-    def find_matches(self, row: SampleRow) -> Iterator[tuple[int, bool]]:
-        """Yield the indices of the sets that may contain the row, and whether they certainly do."""
-        values = canonical_attributes(row.attributes)
-        for index in self._index.possible_positions(row.attributes, values):
-            is_inside = _contains_row(self.parts[index], row, values)
-            if is_inside is not False:
-                yield index, is_inside is True
-
-
-def _contains_row(part: _ConversationSet, row: SampleRow, values: Conversation) -> bool | None:
+def _contains_row(part: _Moving, row: SampleRow, values: Conversation) -> bool | None:
     """Return whether a set contains a row's conversations; None if it may contain some."""
 
     def clause_holds(clause: Clause) -> bool | None:

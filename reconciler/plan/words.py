@@ -91,11 +91,14 @@ def total_share_phrase(impact: Impact) -> str:
 
 def order_effects(impact: Impact, labels: Labels) -> Impact:
     """Return an impact with its effects in reading order: those of most callers, or else of most intents, first."""
-    effects, traffic = impact.behaviour.effects, impact.traffic
+    effects = impact.behaviour.effects
+    traffic = impact.traffic
+    shares = impact.effects
 
     def rank(number: int) -> tuple[float, int]:
-        intents = {intent for row in effects[number].rows for intent in listed_intents(row, labels)}
-        most = traffic.effects[number].total.most if traffic else 0.0
+        effect, share = shares[number]
+        intents = {intent for row in effect.rows for intent in listed_intents(row, labels)}
+        most = share.total.most if share.total else 0.0
         return -most, -len(intents)
 
     order = sorted(range(len(effects)), key=rank)

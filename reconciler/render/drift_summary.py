@@ -12,7 +12,7 @@ from reconciler.model.rule import Source
 from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.drift import Drift, edited_changes, missing_rules, unapplied_changes
 from reconciler.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
-from reconciler.render.change_summary import FieldRow, group_equal, sort_for_reading, summarize_change
+from reconciler.render.change_summary import FieldRow, sort_for_reading, summarize_change
 from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.summary import failed_tests_title
 from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
@@ -22,27 +22,18 @@ IN_THE_WAY: Final = "In the way"
 FAILED: Final = "Failed on the live rules"
 MANIFESTS: Final = "manifests"
 LIVE: Final = "in CXone now"
-NO_VALUE: Final = "(none)"
-
-
-class DriftField(NamedTuple):
-    """One field of a rule: its value in the manifests, and in CXone now."""
-
-    name: str
-    desired: str
-    live: str
 
 
 class DriftRule(NamedTuple):
     """One rule of a section: its address or live name, sentences about it, and the fields that differ.
 
-    `remarks` are the sentences that no effect tells.
+    A field is as in CXone, and then as in the manifests. `remarks` are the sentences that no effect tells.
     """
 
     name: str
     source: Source | None = None
     sentences: tuple[str, ...] = ()
-    fields: tuple[DriftField, ...] = ()
+    fields: tuple[FieldRow, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -51,11 +42,6 @@ class DriftSection(NamedTuple):
 
     title: str
     rules: tuple[DriftRule, ...]
-
-    @property
-    def groups(self) -> list[tuple[DriftRule, ...]]:
-        """Return the rules in order, three or more with equal edits as one group."""
-        return group_equal(self.rules, lambda rule: rule.fields and (rule.sentences, rule.fields))
 
 
 def drift_sections(drift: Drift) -> list[DriftSection]:
@@ -125,7 +111,8 @@ def noted_findings(drift: Drift) -> tuple[Finding, ...]:
 
 def unaffected_text(drift: Drift) -> str:
     """Return that no conversation goes elsewhere, except because of accepted rules and held changes."""
-    unwanted, alone = drift.unaccepted_impact.behaviour, drift.full_impact.behaviour
+    unwanted = drift.unaccepted_impact.behaviour
+    alone = drift.full_impact.behaviour
     if not unwanted.complete or not (alone.complete or alone.changed):
         return NO_KNOWN_IMPACT
     accepted_only = "Only accepted rules and held changes send conversations elsewhere (proven)."
@@ -155,7 +142,8 @@ def acceptance_lines(drift: Drift) -> list[str]:
 
 def effects_of(drift: Drift, values: int = FEW_VALUES) -> EffectsSummary:
     """Return the conversations that do not go where the manifests say, without accepted rules, in words."""
-    plan, impact = drift.plan, drift.unaccepted_impact
+    plan = drift.plan
+    impact = drift.unaccepted_impact
     missing = {change.address for change in missing_rules(plan)} - drift.last_runs.keys()
     edits = [replace(edited, is_missing=edited.entry.address in missing) for edited in impact.edits]
     summary = summarize_effects(replace(impact, edits=edits), plan.queue_names, plan.labels, values=values)
@@ -177,14 +165,13 @@ def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
     if isinstance(change, Create) and not note:
         run = drift.last_runs.get(change.address)
         reasons = ["never applied, or deleted in CXone" if run is None else f"deleted in CXone since {sanitize(run)}"]
-    rows = [(row, _columns(row)) for row in summary.rows]
-    lines = (*reasons, *summary.all_sentences, *(row.before for row, field in rows if field is None))
-    fields = tuple(field for _, field in rows if field is not None)
-    return DriftRule(str(change.address), change.source, lines, fields, (*reasons, *filter(None, [note])))
+    lines = (*reasons, *summary.sentences)
+    return DriftRule(str(change.address), change.source, lines, summary.rows, (*reasons, *filter(None, [note])))
 
 
 def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
-    plan, marker = drift.plan, live.marker
+    plan = drift.plan
+    marker = live.marker
     owner = "not managed" if marker is None else f"managed by {marker.owner}"
     if marker is not None and marker.owner == plan.owner:
         owner = f"an edited copy of {marker.address}"
@@ -192,13 +179,3 @@ def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
     temporary = "in the way only until apply changes the rules to match the manifests"
     notes = (temporary,) if live.id in drift.temporary_ids else ()
     return DriftRule(quote(live.rule.name), None, (owner, sentence, *notes), (), (owner, *notes))
-
-
-def _columns(row: FieldRow) -> DriftField | None:
-    """Return the two columns of a row, or None if the row is a sentence."""
-    subject, _, way = row.name.rpartition(" ")
-    if row.after:
-        return DriftField(row.name, row.after, row.before)
-    if way == "added":
-        return DriftField(subject, row.before, NO_VALUE)
-    return DriftField(subject, NO_VALUE, row.before) if way == "removed" else None

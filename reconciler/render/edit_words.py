@@ -5,13 +5,14 @@ from functools import partial
 from typing import Final
 
 from reconciler.behaviour.space.clauses import Clause
+from reconciler.model.change import Action
 from reconciler.model.rule import Condition, Opaque, Rule
 from reconciler.plan.clauses import clauses_phrase
 from reconciler.plan.edits import BOUNDS, DESCRIPTION, NAME, EditedRule, FieldEdit
 from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import Labels, queues_phrase
 
-_SIGNS: Final = {
+_SIGNS: Final[Mapping[str, Action]] = {
     "create": "create",
     "added": "create",
     "unmanaged": "create",
@@ -38,14 +39,15 @@ _MAX_VALUES: Final = 3
 _Conditions = Sequence[Condition | Opaque]
 
 
-def edit_sign(edited: EditedRule | None) -> str:
+def edit_sign(edited: EditedRule | None) -> Action:
     """Return the action whose symbol stands before an edit."""
     return "update" if edited is None else _SIGNS.get(edited.action, "update")
 
 
 def edit_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
     """Yield the parts of an edit in words."""
-    before, after = edited.edit.before, edited.edit.after
+    before = edited.edit.before
+    after = edited.edit.after
     if edited.action in _DRIFT:
         yield from _drift_texts(edited, names, labels)
         return
@@ -119,7 +121,7 @@ def shorten_new_rule(text: str, said: Collection[str]) -> str:
 def _field_texts(field: FieldEdit, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
     if field.name in ("queue", "targets"):
         before, after = (queues_phrase(targets, names) for targets in (field.before, field.after))  # type: ignore[arg-type]
-        yield f"queue {before} -> {after}"
+        yield f"queue {before} -> {after}" if before != after else "weights"
     elif field.name == "enabled":
         yield "switched on" if field.after else "switched off"
     elif field.name == DESCRIPTION:
@@ -134,7 +136,8 @@ def _condition_texts(field: FieldEdit, labels: Labels) -> Iterator[str]:
     removed: _Conditions = field.before  # type: ignore[assignment]
     added: _Conditions = field.after  # type: ignore[assignment]
     if len(removed) == len(added) == 1:
-        old, new = removed[0], added[0]
+        old = removed[0]
+        new = added[0]
         if isinstance(old, Condition) and isinstance(new, Condition):
             yield _changed_condition(old, new, labels)
             return

@@ -5,14 +5,15 @@ number, but it never omits a condition.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from functools import cached_property, partial
-from typing import Final, overload
+from functools import partial
+from typing import Final
 
 from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
 from reconciler.behaviour.routing_entry import Destination
+from reconciler.model.change import Action
 from reconciler.model.rule import Source
 from reconciler.plan.clauses import FEW_VALUES, clauses_phrase
 from reconciler.plan.edits import EditedRule
@@ -21,7 +22,7 @@ from reconciler.plan.headline import headline
 from reconciler.plan.impact import Impact
 from reconciler.plan.promises import PromiseResult
 from reconciler.plan.routing_table import entry_name, types_phrase
-from reconciler.plan.traffic_shares import EffectShare, QueueShare, ShareRange
+from reconciler.plan.traffic_shares import EffectShare, QueueShare
 from reconciler.plan.words import (
     ALL_VALUES,
     DEFAULT_ROUTING,
@@ -82,6 +83,7 @@ class RowText:
     written in full; of a route, for the same place of the row above.
     """
 
+    number: int  # of the row in its effect
     callers: str
     phrases: tuple[str, ...]
     repeated: int  # number of the first phrases for which `...` stands
@@ -125,7 +127,7 @@ class MemberText:
 class EffectText:
     """An edit and its consequence."""
 
-    sign: str  # the action, as in `SYMBOLS`
+    sign: Action  # as in `SYMBOLS`
     subject: str  # `cards/pin-blocked`, or `10 rules of cards/`
     edits: tuple[str, ...]  # `queue "Card Services" -> "Fraud Desk"`
     members: tuple[MemberText, ...]
@@ -181,7 +183,7 @@ class EffectsSummary:
     headline: str
     share: str = ""  # `3.1 % of callers of "sample.csv"`
     count: int = 0  # of the effects
-    effects: Sequence[EffectText] = ()
+    effects: tuple[EffectText, ...] = ()
     flows: tuple[FlowText, ...] = ()  # with more than `MANY_ROWS` rows
     more_flows: str = ""
     quiet: str = ""  # the edits that move nobody
@@ -197,37 +199,19 @@ class EffectsSummary:
         return tuple(row for effect in self.effects for row in effect.rows)
 
 
-class _WrittenAtFirstUse(Sequence[EffectText]):
-    """The effects in words: a report of flows shows none of thousands."""
-
-    def __init__(self, write: Callable[[], Sequence[EffectText]]) -> None:
-        self._write = write
-
-    @cached_property
-    def _texts(self) -> Sequence[EffectText]:
-        return self._write()
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    @overload
-    def __getitem__(self, index: int) -> EffectText: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[EffectText]: ...
-
-    def __getitem__(self, index: int | slice) -> EffectText | Sequence[EffectText]:
-        return self._texts[index]
-
-
 def summarize_effects(
     impact: Impact,
     names: Names,
     labels: Labels,
     promises: Iterable[PromiseResult] = (),
     values: int = FEW_VALUES,
+    *,
+    has_rows: bool = True,
 ) -> EffectsSummary:
-    """Return the effects in words; `values` of each list are written, with `ALL_VALUES` every one."""
+    """Return the effects in words; `values` of each list are written, with `ALL_VALUES` every one.
+
+    Without `has_rows`, flows stand in place of the effects, of which a large plan has thousands.
+    """
     behaviour = impact.behaviour
     writer = _EffectWriter(impact, names, labels, values)
     flows = shown_flows(impact, labels)
@@ -237,7 +221,7 @@ def summarize_effects(
         headline=headline(impact, names, labels, promises, flows),
         share=_total_text(impact) if behaviour.effects else "",
         count=len(behaviour.effects),
-        effects=_WrittenAtFirstUse(writer.write_all),
+        effects=writer.write_all() if has_rows or not flows else (),
         flows=tuple(map(writer.flow, flows[:_MAX_FLOWS])),
         more_flows=f"and {pluralize(len(hidden), 'more flow')}" if hidden else "",
         quiet=_quiet_text(impact),
@@ -322,15 +306,11 @@ class _EffectWriter:
 
     def write_all(self) -> tuple[EffectText, ...]:
         """Return all effects in words."""
-        traffic = self._impact.traffic
-        effects = self._impact.behaviour.effects
-        shares: Sequence[EffectShare | None] = traffic.effects if traffic else (None,) * len(effects)
-        return tuple(self._write(effect, share) for effect, share in zip(effects, shares, strict=True))
+        return tuple(self._write(effect, share) for effect, share in self._impact.effects)
 
-    def _write(self, effect: Effect, share: EffectShare | None) -> EffectText:
+    def _write(self, effect: Effect, share: EffectShare) -> EffectText:
         edits = [self._impact.edits[number] for number in effect.edits if number != FALLBACK]
-        shares = share.rows if share else (None,) * len(effect.rows)
-        share_of = {id(row): part for row, part in zip(effect.rows, shares, strict=True)}
+        numbers = {id(row): number for number, row in enumerate(effect.rows)}
         notes = self._rules.leading_notes(effect)
 
         rows = effect.rows
@@ -347,18 +327,19 @@ class _EffectWriter:
             subject=_subject(edits),
             edits=tuple(edit_texts(first, self._names, self._labels)) if first else (),
             members=tuple(MemberText(name=entry_name(edited.entry), source=edited.source) for edited in edits),
-            share=share_phrase(share.total) if share else "",
-            rows=tuple(self._rows(blocks, share_of, edits)),
+            share=share_phrase(share.total) if share.total else "",
+            rows=tuple(self._rows(blocks, edits, numbers, share)),
             notes=tuple(notes),
         )
 
     def _rows(
         self,
         blocks: Sequence[Sequence[EffectRow]],
-        share_of: Mapping[int, ShareRange | None],
         edits: Sequence[EditedRule],
+        numbers: Mapping[int, int],
+        shares: EffectShare,
     ) -> Iterator[RowText]:
-        """Yield the rows in words; `share_of` has the share of each row by its identity."""
+        """Yield the rows in words; `numbers` has the number of each row by its identity."""
         head: tuple[str, ...] = ()
         above = ("", "")
         may_be_short = _is_split if sum(map(len, blocks)) <= _FEW_ROWS else _always
@@ -372,8 +353,10 @@ class _EffectWriter:
             routes = two_destinations(row.before, row.after, self._names)
             short_before, short_after = _short_route(row, routes, above, may_be_short)
             above = routes
-            share = share_of[id(row)]
+            number = numbers[id(row)]
+            share = shares.rows[number]
             yield RowText(
+                number=number,
                 callers=", ".join(every),
                 phrases=every,
                 repeated=repeated,

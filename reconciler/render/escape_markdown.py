@@ -16,7 +16,8 @@ QUOTED_VALUE: Final = "|".join(
 EXPLAIN_COMMAND: Final = re.compile(r"(?<=why: )cxroute .+$", re.DOTALL)  # becomes one code span
 _PIECES: Final = re.compile(rf"(?:{QUOTED_VALUE}|\S)+|\s+%(?!\S)|\s+")  # words (a value is one word) and spaces
 _VALUE: Final = re.compile(rf"([(\[]*)({QUOTED_VALUE})([)\],.;:]*)")
-_OPENING, _CLOSING = "([", ")],.;:"
+_OPENING = "(["
+_CLOSING = ")],.;:"
 _WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W\d_]+)*|\d[\d,.]*%?|%")
 _REFERENCE: Final = re.compile(r"(?=\D*\d)[0-9a-f]{7,40}", re.IGNORECASE)  # GitHub may take it for a commit
 _NUMBERED: Final = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")  # starts a numbered list at the start of a line
@@ -89,7 +90,8 @@ def _escape_piece(piece: str) -> str:
     core = piece.lstrip(_OPENING).rstrip(_CLOSING)
     if not core:
         return _escape(piece)
-    start, end = piece[: piece.index(core)], piece[piece.index(core) + len(core) :]
+    start = piece[: piece.index(core)]
+    end = piece[piece.index(core) + len(core) :]
     is_harmless = _WORD.fullmatch(core) and not any(map(_REFERENCE.fullmatch, re.split("['-]", core)))
     return f"{_escape(start)}{_SIGNS.get(core) or (core if is_harmless else code_span(core))}{_escape(end)}"
 

@@ -136,7 +136,8 @@ def render_table(table: DecisionTable) -> str:
 
 def explore_data(page: ExplorePage) -> Document:
     """Return the JSON for the page's script; its rules are in the order of evaluation."""
-    labels, endpoint = page.desired.labels, page.desired.endpoint
+    labels = page.desired.labels
+    endpoint = page.desired.endpoint
     tables = PageTables(page.attributes, page.queues, page.links)
     rules = [_rule_form(entry, numbers, tables) for entry, numbers in page.rules]
     change: Document = {}
@@ -163,7 +164,8 @@ def explore_data(page: ExplorePage) -> Document:
 
 
 def _rule_form(entry: RoutingEntry, numbers: Sequence[int], tables: PageTables) -> list[Any]:
-    rule, source = entry.rule, entry.source
+    rule = entry.rule
+    source = entry.source
     is_as_shown = entry.address and sanitize(entry.name).strip() == entry.name  # the script reads it from the row
     conditions = [tables.condition(part) for part in rule.conditions]
     destination = tables.destination(destination_of_rule(entry))
@@ -188,7 +190,8 @@ def _text_attributes(types: Types) -> list[str]:
 
 
 def _side_form(side: ExploreSide) -> Document:
-    policy, shares = side.endpoint.fallback, side.shares
+    policy = side.endpoint.fallback
+    shares = side.shares
     return {
         "name": side.name,
         "fallback": policy.intent,
@@ -216,7 +219,9 @@ def fragment_of(conversation: Mapping[str, str | int | float], endpoint: Endpoin
 
 def _row(page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]) -> Document:
     """Return a row of the decision table; a cell of conditions has a phrase for each."""
-    rule, labels, by_attribute = entry.rule, page.desired.labels, conditions_by_attribute(entry.rule)
+    rule = entry.rule
+    labels = page.desired.labels
+    by_attribute = conditions_by_attribute(entry.rule)
     notes = {"switched off": not rule.enabled, "not managed": entry.address is None}
     notes[f"only {page.sides[numbers[0]].name}"] = len(numbers) < len(page.sides)
     cells = [
@@ -239,7 +244,8 @@ def _row(page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]) -> Docu
 
 def _promise_row(result: PromiseResult, page: ExplorePage, side: int) -> Document:
     """Return a promise, its state on the rules of a side, and an example that breaks it, with its fragment."""
-    facts, labels = result.facts, page.desired.labels
+    facts = result.facts
+    labels = page.desired.labels
     row = {
         "name": sanitize(result.name).strip() or quote(result.name),
         "state": "about no conversation" if facts.is_empty else _STATES[facts.holds],

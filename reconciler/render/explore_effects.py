@@ -23,7 +23,6 @@ from reconciler.render.effects import (
     summarize_effects,
 )
 from reconciler.render.explore_tables import PageTables
-from reconciler.render.row_order import row_blocks
 from reconciler.text.phrases import Labels
 
 MAX_ROWS: Final = 1_000
@@ -71,9 +70,7 @@ def show_change(impact: Impact, names: Names, labels: Labels, promises: Iterable
     shown = []
     left = MAX_ROWS
     for effect, text in zip(impact.behaviour.effects, summary.effects, strict=True):
-        usual = [row for row in effect.rows if not row.other_type]
-        ordered = [row for block in row_blocks(usual, labels) for row in block]
-        rows = tuple(zip(text.rows, ordered, strict=True))[:left]
+        rows = tuple((row, effect.rows[row.number]) for row in text.rows[:left])
         unwritten = tuple(row for row in effect.rows if row.other_type)
         if left > 0:
             shown.append(ShownEffect(effect=effect, text=text, rows=rows, unwritten=unwritten[:left]))

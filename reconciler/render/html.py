@@ -18,13 +18,13 @@ from markupsafe import Markup
 
 from reconciler.model.finding import Document
 from reconciler.render import summary as texts
-from reconciler.render.change_summary import ACTION_ORDER, common_rows, group_equal_edits, sentences
+from reconciler.render.change_summary import ACTION_ORDER, YOUR_CHANGE
 from reconciler.render.effects import UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
 from reconciler.render.finding_subject import finding_subject, source_location
 from reconciler.render.limits import MAX_MEMBERS
 from reconciler.render.provenance import Provenance
-from reconciler.render.refusals import count_refusals, group_failed_tests, is_refused, next_step, refused_guards
+from reconciler.render.refusals import count_refusals, is_refused, next_step, refused_guards
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import escape_invisible, pluralize, sanitize
 from reconciler.text.phrases import failing_tests_phrase
@@ -67,11 +67,15 @@ def render_html(summary: PlanSummary, provenance: Provenance) -> str:
         provenance=provenance,
         parts=_page_parts(summary),
         refused=is_refused(summary),
-        failed_groups=group_failed_tests(summary.failed_tests),
         guards=refused_guards(summary),
         next_step=next_step(summary),
         actions=[(kind, actions[kind]) for kind in ACTION_ORDER if actions[kind]],
-        phrases={"not_known": UNKNOWN_NOTE, "waiting": WAITING_NOTE, "safe_order": texts.SAFE_ORDER_NOTE},
+        phrases={
+            "not_known": UNKNOWN_NOTE,
+            "waiting": WAITING_NOTE,
+            "safe_order": texts.SAFE_ORDER_NOTE,
+            "yours": YOUR_CHANGE,
+        },
         few_rules=MAX_MEMBERS,
         near=near,
         notes=notes,
@@ -130,12 +134,13 @@ def render_page(name: str, files: Sequence[Sequence[str]], data: Document | None
 def _template(name: str) -> Callable[..., str]:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - slow, and rarely needed
 
-    loader, strict = FileSystemLoader(_TEMPLATES), StrictUndefined
+    loader = FileSystemLoader(_TEMPLATES)
+    strict = StrictUndefined
     environment = Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(pieces=split_sentence, place=source_location, plain=sanitize, says=sentences)
-    environment.filters.update(bare=unquote_values, subject=finding_subject, common_rows=common_rows)
+    environment.filters.update(pieces=split_sentence, place=source_location, plain=sanitize)
+    environment.filters.update(bare=unquote_values, subject=finding_subject)
     # In the text of an element, quotes need no escape, which would be a tenth of a large table.
-    environment.filters.update(equal_edits=group_equal_edits, text=lambda text: Markup(escape(text, quote=False)))  # noqa: S704
+    environment.filters.update(text=lambda text: Markup(escape(text, quote=False)))  # noqa: S704
     environment.filters.update(nowrap=lambda text: text.replace(" ", "\u00a0"))
     environment.globals.update(counted=pluralize)
     return environment.get_template(f"{name}.html.j2").render

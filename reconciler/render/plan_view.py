@@ -5,7 +5,7 @@ The file is untrusted: what it says is data. Every text is escaped when it is re
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from typing import Any, Final
@@ -18,15 +18,12 @@ from reconciler.model.finding import Document, Finding
 from reconciler.model.rule import CANONICAL_JSON
 from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.plan.plan import Plan
-from reconciler.render.change_summary import CAUSE_TEXTS, UNDONE
 from reconciler.render.provenance import Provenance
-from reconciler.render.routing_map import Lane, build_routing_map
 from reconciler.render.summary import PlanSummary, summarize_plan
 from reconciler.text.escape import escape_invisible
 
 VIEW: Final = "view"  # the field of a saved plan
 _MAX_DEPTH: Final = 12
-_ACKNOWLEDGED: Final = re.compile(r"([0-9,]+ acknowledged findings? (is|are) not shown\.)?")
 _CODE: Final = re.compile("CXR[0-9]{3}")
 _ENVIRONMENT: Final = re.compile(ENVIRONMENT)
 _PAGE: Final = re.compile(r"https?://[^\s<>\"'()]+|")
@@ -37,38 +34,25 @@ class PlanView:
     """Everything that the forms of a plan print."""
 
     summary: PlanSummary
-    lanes: tuple[Lane, ...]
     findings: tuple[Finding, ...]  # for annotations: failed tests and all findings
     provenance: Provenance
     next_step: str = ""
-    environment: str = field(default="")
 
 
 def build_view(plan: Plan, tenant: str, provenance: Provenance, next_step: str) -> PlanView:
     """Return the view of a plan."""
     return PlanView(
         summary=summarize_plan(plan, tenant),
-        lanes=tuple(build_routing_map(plan)),
         findings=(*plan.failed_tests, *plan.findings),
         provenance=provenance,
         next_step=next_step,
-        environment=plan.environment,
     )
 
 
 def view_to_json(view: PlanView, plan_id: str, redact: Callable[[Any], Any]) -> Document:
     """Return the view as JSON without secrets, with a digest that binds it to the plan."""
-    form = redact(_adapter().dump_python(_with_all_texts(view), mode="json"))
+    form = redact(_adapter().dump_python(view, mode="json"))
     return {"digest": _digest(form, plan_id), "content": form}
-
-
-def _with_all_texts(view: PlanView) -> PlanView:
-    """Return the view with every effect in words, also those that a report of flows leaves out."""
-    effects = view.summary.effects
-    if effects is None:
-        return view
-    written = replace(effects, effects=tuple(effects.effects))
-    return replace(view, summary=replace(view.summary, effects=written))
 
 
 def read_view(form: Document, name: str) -> PlanView:
@@ -88,14 +72,8 @@ def read_view(form: Document, name: str) -> PlanView:
 
 def _check_words(view: PlanView, name: str) -> None:
     """Refuse words that only cxroute writes, and that the forms print as they are. Raises UsageError."""
-    changes = (*view.summary.changes, *view.summary.held_changes)
-    known = {*CAUSE_TEXTS.values(), UNDONE}
     links = view.provenance.links
-    is_known = all(change.cause_text in known for change in changes)
-    is_known = is_known and _ACKNOWLEDGED.fullmatch(view.summary.acknowledged) is not None
-    is_known = is_known and all(_PAGE.fullmatch(link) for link in (links.repository, links.run))
-    signs = {effect.sign for effect in view.summary.effects.effects} if view.summary.effects else set()
-    is_known = is_known and signs <= {*COUNTED_ACTIONS}
+    is_known = all(_PAGE.fullmatch(link) for link in (links.repository, links.run))
     is_known = is_known and all(_CODE.fullmatch(finding.code) for finding in _findings(view))
     is_known = is_known and _ENVIRONMENT.fullmatch(view.summary.environment) is not None
     is_known = is_known and {*COUNTED_ACTIONS, "unchanged", "held"} <= {*view.summary.counts}

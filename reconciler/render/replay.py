@@ -44,8 +44,10 @@ def summarize_replay(
     percent = 100 * result.moved / result.total
     share = f"{share_phrase(ShareRange(percent, percent))}{' of all' if result.unknown else ''}"
     moved = f"{_number(result.moved)} ({share})" if result.moved else "none"
-    noun, verb = "conversation" if result.total == 1 else "conversations", "goes" if result.moved == 1 else "go"
-    start, notes = f"Of {_number(result.total)} recorded {noun}, ", []
+    noun = "conversation" if result.total == 1 else "conversations"
+    verb = "goes" if result.moved == 1 else "go"
+    start = f"Of {_number(result.total)} recorded {noun}, "
+    notes = []
     if hidden := result.pairs[limit:]:
         rest = sum(pair.moved for pair in hidden)
         notes.append(f"and {pluralize(len(hidden), 'more pair')} of destinations, {_number(rest)}; JSON lists all.")

@@ -24,7 +24,6 @@ class RuleNamer:
     def __init__(self, impact: Impact, *, every: bool = False) -> None:
         self._every = every
         self._is_complete = impact.behaviour.complete
-        self._folded: dict[tuple[int, str], tuple[Sequence[NamedRule], str]] = {}
         self._editions: dict[int, tuple[RoutingEntry | None, RoutingEntry | None]] = {}
         for edited in impact.edits:
             pair = edited.edit.before, edited.edit.after
@@ -63,12 +62,6 @@ class RuleNamer:
 
     def folded(self, rules: Sequence[NamedRule], conjunction: str = "") -> str:
         """Return the names of some rules: many by RuleSet, very many counted."""
-        key = id(rules), conjunction
-        if key not in self._folded:  # many rows of a large plan have the same rules
-            self._folded[key] = rules, self._fold(rules, conjunction)
-        return self._folded[key][1]
-
-    def _fold(self, rules: Sequence[NamedRule], conjunction: str) -> str:
         named = {self._name(rule): rule.entry for rule in rules}
         if self._every:
             return join_all(named, conjunction) if conjunction else ", ".join(named)

@@ -52,7 +52,8 @@ def _quality_entry(finding: Finding, fingerprint: str, folder: str) -> Document:
 
 def _fingerprint_findings(findings: Sequence[Finding]) -> list[tuple[Finding, str]]:
     """Return each single finding with its fingerprint, worst first; no two fingerprints are equal."""
-    pairs, counts = [], Counter[str]()
+    pairs = []
+    counts = Counter[str]()
     for finding in (occurrence for each in findings for occurrence in each.occurrences):
         # The fingerprint is stable when lines are added: it has no line number; equal findings are counted.
         source = finding.source
@@ -90,7 +91,8 @@ def _result(finding: Finding, fingerprint: str) -> Document:
     message = f"{sanitize(finding.message)} ({sanitize(finding.hint)})" if finding.hint else sanitize(finding.message)
     location: Document = {}
     if source := finding.source:
-        start, end = (source.column, source.column + finding.span)
+        start = source.column
+        end = source.column + finding.span
         region = {"startLine": source.line, "startColumn": start, "endLine": source.line, "endColumn": end}
         # A colon is encoded too: in a first step it would end a scheme. A URI cannot contain what is not Unicode.
         uri = quote(source.file, safe="/", errors="replace")

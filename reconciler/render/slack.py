@@ -13,13 +13,18 @@ from reconciler.plan.drift import Drift, edited_changes
 from reconciler.plan.headline import headline
 from reconciler.plan.plan import Plan
 from reconciler.plan.words import NO_IMPACT
-from reconciler.render.change_summary import CAUSE_TEXTS, sort_for_reading
+from reconciler.render.change_summary import sort_for_reading
 from reconciler.render.drift_summary import counts_phrase, remaining_phrases, unaffected_text
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.watch.cycle import CycleResult, NotificationKind, applied_outcomes
 
 _MAX_NAMED: Final = 10
-_CAUSES: Final = CAUSE_TEXTS | {"manifest": "not applied yet", "both": "changed in CXone, and in the manifests"}
+_CAUSES: Final = {
+    "manifest": "not applied yet",
+    "drift": "changed in CXone",
+    "both": "changed in CXone, and in the manifests",
+    "duplicate": "a second copy",
+}
 
 
 def slack_message(kind: NotificationKind, result: CycleResult, environment: str, next_command: str) -> dict[str, Any]:

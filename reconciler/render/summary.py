@@ -67,13 +67,16 @@ class PlanSummary:
         return f"Consent needed: {describe_consent(self.consent)}. {CONSENT_PLACE}" if self.consent else ""
 
 
-def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES) -> PlanSummary:
-    """Return the plan in words, with up to `values` of each list."""
+def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES, *, has_rows: bool = True) -> PlanSummary:
+    """Return the plan in words, with up to `values` of each list; `has_rows` as in `summarize_effects`."""
     steps = (step for wave in plan.steps for step in wave)
     detours = {id(step.change): _STEP_NOTES[step.kind] for step in steps if step.kind in _STEP_NOTES}
-    effects, counts = None, count_changes(plan)
+    effects = None
+    counts = count_changes(plan)
     if plan.impact and (plan.changes or plan.changes_endpoint):
-        effects = summarize_effects(plan.impact, plan.queue_names, plan.labels, plan.promises, values)
+        effects = summarize_effects(
+            plan.impact, plan.queue_names, plan.labels, plan.promises, values, has_rows=has_rows
+        )
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
     rules = f"{pluralize(len(plan.managed), 'rule')} managed, {plan.unmanaged:,} unmanaged"
     schedule = f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."
@@ -138,7 +141,9 @@ def failed_tests_title(failed: Sequence[Finding]) -> str:
 def split_notes(summary: PlanSummary) -> tuple[list[Finding], dict[str, list[Finding]]]:
     """Return the warnings about changed rules, an undo or no rule, and the other notes by their title."""
     changed = {change.address for change in (*summary.changes, *summary.held_changes)}
-    near, far, infos = list[Finding](), list[Finding](), list[Finding]()
+    near = list[Finding]()
+    far = list[Finding]()
+    infos = list[Finding]()
     for finding in summary.notes:
         is_near = finding.address is None or changed.intersection(finding.addresses) or finding.code in _ABOUT_UNDO
         (infos if finding.severity == "info" else near if is_near else far).append(finding)

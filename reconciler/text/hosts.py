@@ -22,7 +22,8 @@ def request_url(text: str) -> SplitResult | None:
     """Return the parts of an address that a request may be sent to: https, or http to this machine; None for others."""
     try:
         parts = urlsplit(text)
-        host, _port = parts.hostname or "", parts.port
+        host = parts.hostname or ""
+        _port = parts.port
     except ValueError:
         return None
     is_plain = text.isascii() and text.isprintable() and not {" ", "\\"} & set(text) and "@" not in parts.netloc

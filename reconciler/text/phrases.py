@@ -111,12 +111,14 @@ class Labels:
         """Return all items of a list, or the first ones if there are too many."""
         most, shown, noun = limits
         listed = list(values)
-        groups, others = list[str](), listed
+        groups = list[str]()
+        others = listed
         if most < ALL_VALUES and attribute in self._value_groups:
             groups, others = self._value_groups[attribute].split(listed)
         if groups and others and len(groups) + len(others) > most:
             # The reader of a list that is cut could not know which of the texts are groups.
-            groups, others = [], listed
+            groups = []
+            others = listed
         names = (
             group if write == self.plain_value and self._is_plain_name(group) else quote(group) for group in groups
         )
@@ -189,7 +191,10 @@ def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:
     """Return the condition in words: `intent is "card_acceptance"`, `confidence >= 0.7`."""
     if not isinstance(condition, Condition):
         return f"a part that cxroute does not understand: {sanitize(condition.text)}"
-    subject, quote_value = subject_phrase(condition, labels), value_quoter(condition, labels)
+    subject = f"{labels.name(condition.attribute)} {VERBS.get(condition.operator, sanitize(condition.operator))}"
+    # Values have labels, unless they are parts of a text or bounds.
+    is_whole = condition.operator in EQUALITIES | SETS
+    quote_value = partial(labels.value, condition.attribute) if is_whole else quote
     value = condition.raw_value
     if condition.operator in ("exists", "notExists"):
         return subject
@@ -200,16 +205,6 @@ def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:
     if condition.operator in SETS:
         return f"{subject} {labels.listed_values(condition.attribute, value)}"
     return f"{subject} {join_first(value, MAX_ITEMS, quote_value)}"
-
-
-def value_quoter(condition: Condition, labels: Labels) -> Callable[[object], str]:
-    """Return how to write the values of a condition: with labels, unless they are parts of a text or bounds."""
-    return partial(labels.value, condition.attribute) if condition.operator in EQUALITIES | SETS else quote
-
-
-def subject_phrase(condition: Condition, labels: Labels) -> str:
-    """Return the attribute and the verb, without the value: `confidence >=`."""
-    return f"{labels.name(condition.attribute)} {VERBS.get(condition.operator, sanitize(condition.operator))}"
 
 
 def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) -> str:
@@ -225,13 +220,13 @@ def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) 
     return split_phrase(shares, lambda queue_id: queue_phrase(queue_id, names))
 
 
-def split_phrase(shares: Iterable[tuple[str, float | Fraction]], name_of: Callable[[str], str], sep: str = ", ") -> str:
+def split_phrase(shares: Iterable[tuple[str, float | Fraction]], name_of: Callable[[str], str]) -> str:
     """Return `80 % "Cards", 20 % "General"`: largest share first; a single queue's name alone, or `no queue`."""
     parts = sorted((-share, name_of(queue_id)) for queue_id, share in shares)
     if len(parts) == 1:
         return parts[0][1]
     # Eight digits: a third and 33.3 % must not look the same.
-    return sep.join(f"{float(-100 * share):.8g} % {name}" for share, name in parts) or "no queue"
+    return ", ".join(f"{float(-100 * share):.8g} % {name}" for share, name in parts) or "no queue"
 
 
 def target_phrase(target: Target | Opaque, names: Mapping[str, str]) -> str:
@@ -256,7 +251,8 @@ def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Labels) -> str:
 
 def conditions_phrase(rule: Rule, labels: Labels) -> str:
     """Return the conditions of a rule: `intent is "x" and confidence >= 0.7`, or `every conversation`."""
-    rank, end = {name: position for position, name in enumerate(labels.short)}, len(labels.short)
+    rank = {name: position for position, name in enumerate(labels.short)}
+    end = len(labels.short)
     parts = sorted(rule.conditions, key=lambda part: end if isinstance(part, Opaque) else rank.get(part.attribute, end))
     return " and ".join(condition_phrase(part, labels) for part in parts) or "every conversation"
 

@@ -48,7 +48,9 @@ class Redactor:
     def remove(self, *secrets: str) -> None:
         """Stop hiding these secrets, because they expired."""
         self._secrets.difference_update(secrets)
-        self._encodings, self._short_encodings, self._words = set(), set(), set()
+        self._encodings = set()
+        self._short_encodings = set()
+        self._words = set()
         self._literal_encodings = set()
         for secret in self._secrets:
             self._index_secret(secret)
@@ -70,7 +72,8 @@ class Redactor:
         # The positions in the text of the letters and digits that were compared.
         positions = [at for at, character in enumerate(text) if character.isascii() and character.isalnum()]
         parts: list[str] = []
-        covered, end = -2, 0
+        covered = -2
+        end = 0
         for first, last in sorted(set(self._secret_runs(squeezed))):
             if first > covered + 1:  # not adjacent to the run before
                 start = positions[first]
@@ -141,7 +144,8 @@ class Redactor:
 
 
 def _extend_match(text: bytes, position: int, form: bytes, form_position: int) -> tuple[int, int]:
-    before, behind = 0, 0
+    before = 0
+    behind = 0
     while before < min(position, form_position) and text[position - before - 1] == form[form_position - before - 1]:
         before += 1
     room = min(len(text) - position, len(form) - form_position)
@@ -167,7 +171,8 @@ def _words(squeezed: bytes) -> memoryview:
 
 def _encode_variants(secret: str) -> Iterator[str]:
     data = secret.encode("utf-8", "surrogateescape")  # a variable may hold bytes outside the locale's encoding
-    percent, points = quote(data, safe=""), list(map(ord, secret))
+    percent = quote(data, safe="")
+    points = list(map(ord, secret))
     yield from (secret, percent, percent.lower(), quote(data), quote_plus(data))
     yield from (json.dumps(secret)[1:-1], ascii(secret)[1:-1], repr(data)[2:-1])
     yield from ("".join(f"\\u{point:04x}" for point in points), "".join(f"&#{point};" for point in points))

@@ -24,22 +24,9 @@ def find_nearest(name: str, candidates: Iterable[str]) -> str:
 
 
 def suggest_one(name: str, candidates: Sequence[str]) -> str:
-    """Return the same for one of few names: also an abbreviation, a longer form, or a distant likeness."""
-    if len(name) > _MAX_NAME_LENGTH:
-        return ""
-    folded = name.casefold()
-    forms = [other for other in candidates if _is_form_of(folded, other.casefold())]
-    distant = get_close_matches(folded, candidates, n=1, cutoff=_DISTANT)
-    near = next(iter([*forms, *distant]), "")
-    return suggest(name, candidates) or (f"did you mean {quote_name(near)}?" if near else "")
-
-
-def _is_form_of(name: str, other: str) -> bool:
-    """Return whether a name begins with the other one, or has only its letters, in order and with the same first."""
-    if other and name.startswith(other):
-        return True
-    letters = iter(other)
-    return name[:1] == other[:1] and len(name) > 1 and all(letter in letters for letter in name)
+    """Return the same for one of few names: also with a distant likeness."""
+    near = get_close_matches(name.casefold()[:_MAX_NAME_LENGTH], candidates, n=1, cutoff=_DISTANT)
+    return f"did you mean {quote_name(near[0])}?" if near else ""
 
 
 @lru_cache(maxsize=1024)

@@ -71,12 +71,12 @@ def test_the_report_names_each_unnoticed_edit(cxroute: Program) -> None:
     total = "Adequacy in prod: the tests and promises notice 4 of 18 single edits that move callers (22.2 %)."
     advice = "To add tests that notice them: cxroute test --adequacy --write manifests/FILE.yaml"
     assert [total, advice] == lines[-2:]
-    at = lines.index("  cards/pin: confidence >= 0.65 instead of confidence >= 0.6   manifests/rules.yaml:13")
+    at = lines.index("  cards/pin: condition confidence >= 0.6 -> confidence >= 0.65   manifests/rules.yaml:13")
     example = '      intent "pin", confidence 0.63: 80 % "Cards", 20 % "General" -> "General"'
     assert example == lines[at + 1]
     edits = [line.partition(": ")[2].partition("   ")[0] for line in lines if line.startswith("  cards/lost-card")]
-    bound = "confidence >= 0.35 instead of confidence >= 0.4"
-    assert ["without the condition confidence >= 0.4", bound, 'without the condition intent is "lost_card"'] == edits
+    bound = "condition confidence >= 0.4 -> confidence >= 0.35"
+    assert ["condition confidence >= 0.4 -> (none)", bound, 'condition intent is "lost_card" -> (none)'] == edits
 
 
 def test_the_json_has_the_edited_rules_and_both_destinations(cxroute: Program) -> None:
@@ -92,7 +92,7 @@ def test_the_json_has_the_edited_rules_and_both_destinations(cxroute: Program) -
         assert "prod" == each["environment"]
         assert each["before"] != each["after"]
     (raised,) = (
-        each for each in found["examples"] if each["edit"] == "confidence >= 0.65 instead of confidence >= 0.6"
+        each for each in found["examples"] if each["edit"] == "condition confidence >= 0.6 -> confidence >= 0.65"
     )
     assert {"queueId": "General", "queueName": "General", "share": 1.0} == raised["after"]["queues"][0]
     assert [0.65] == [
@@ -138,8 +138,8 @@ def test_a_promise_that_holds_notices_edits(cxroute: Program) -> None:
     edits, unnoticed = ({(each["address"], each["edit"]) for each in found["examples"]} for found in (before, after))
     noticed = {
         ("cards/lost-card", "without the rule"),
-        ("cards/lost-card", 'to "Cards" instead of "Fraud"'),
-        ("cards/lost-card", "confidence >= 0.45 instead of confidence >= 0.4"),
+        ("cards/lost-card", 'queue "Fraud" -> "Cards"'),
+        ("cards/lost-card", "condition confidence >= 0.4 -> confidence >= 0.45"),
     }
     assert (before["edits"], noticed) == (
         after["edits"],

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.program import Program
 
+ADVICE = "write a comparison with a number from 0 to 1, such as greaterThanOrEqual: 0.7"
 ENVIRONMENT = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: a\ntenant: a\n"
 RULE = """apiVersion: routing/v1
 kind: RuleSet
@@ -38,38 +39,38 @@ def findings(desk: Program, test: str, attribute: str = "cognigyConfidence", env
 
 
 @pytest.mark.parametrize(
-    ("test", "operator", "advice"),
+    ("test", "operator"),
     [
-        ("equals: 0.6", "equals", "greaterThanOrEqual: 0.6"),
-        ("equals: 70", "equals", "greaterThanOrEqual: 0.7"),
-        ("notEquals: 0", "notEquals", "a comparison of numbers, such as lessThan"),
-        ("in: [0.8, 0.6]", "in", "greaterThanOrEqual: 0.6"),
-        ("notIn: [0.2]", "notIn", "a comparison of numbers, such as lessThan"),
-        ("contains: '0.6'", "contains", "greaterThanOrEqual,"),
-        ("notStartsWith: '0.6'", "notStartsWith", "greaterThanOrEqual,"),
-        ("equals: high", "equals", "greaterThanOrEqual,"),
+        ("equals: 0.6", "equals"),
+        ("equals: 70", "equals"),
+        ("notEquals: 0", "notEquals"),
+        ("in: [0.8, 0.6]", "in"),
+        ("notIn: [0.2]", "notIn"),
+        ("contains: '0.6'", "contains"),
+        ("notStartsWith: '0.6'", "notStartsWith"),
+        ("equals: high", "equals"),
     ],
 )
-def test_single_values_are_a_finding(desk: Program, test: str, operator: str, advice: str) -> None:
+def test_single_values_are_a_finding(desk: Program, test: str, operator: str) -> None:
     (found,) = findings(desk, test)
     assert found.startswith(f"{operator} compares the confidence with single values")
-    assert f"write {advice}" in found
+    assert found.endswith(ADVICE)
 
 
 @pytest.mark.parametrize(
-    ("test", "number", "advice"),
+    ("test", "number"),
     [
-        ("greaterThanOrEqual: 70", "70", "write 0.7"),
-        ("greaterThan: 1.7", "1.7", "write a number from 0 to 1"),
-        ("lessThan: 95.5", "95.5", "write 0.955"),
-        ("lessThanOrEqual: -1", "-1", "write a number from 0 to 1"),
-        ("between: [0.5, 90]", "90", "write 0.9"),
-        ("greaterThanOrEqual: '70'", "70", "write 0.7"),
+        ("greaterThanOrEqual: 70", "70"),
+        ("greaterThan: 1.7", "1.7"),
+        ("lessThan: 95.5", "95.5"),
+        ("lessThanOrEqual: -1", "-1"),
+        ("between: [0.5, 90]", "90"),
+        ("greaterThanOrEqual: '70'", "70"),
     ],
 )
-def test_a_number_outside_0_to_1_is_a_finding(desk: Program, test: str, number: str, advice: str) -> None:
+def test_a_number_outside_0_to_1_is_a_finding(desk: Program, test: str, number: str) -> None:
     (found,) = findings(desk, test)
-    assert found == f"{number} is not a confidence, which is a number from 0 to 1; {advice}"
+    assert found == f"{number} is not a confidence, which is a number from 0 to 1; {ADVICE}"
 
 
 @pytest.mark.parametrize(

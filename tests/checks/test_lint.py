@@ -396,19 +396,6 @@ def test_gaps_among_conversations_with_another_condition(linted: Desk) -> None:
     assert 'of 0.5 to 0.8, routedAt is "de", though' in gap.message
 
 
-def test_an_open_end_below_is_an_info_without_a_catch_all(linted: Desk) -> None:
-    """One info for all intents; with a catch-all, it is by design."""
-    rules = ["{intent: pin, minConfidence: 0.6, queue: Cards}", "{intent: fax, minConfidence: 0.7, queue: Cards}"]
-    (found,) = linted(*rules)
-    assert ("CXR208", "info") == (found.code, found.severity)
-    assert found.message.startswith(
-        "2 intents go to the tenant's default routing where the confidence is lower than their rules"
-    )
-    assert [] == linted(*rules, CATCH_ALL)
-    low = "{key: low, queue: General, belowConfidence: 0.7, when: [{attribute: cognigyDetectedIntent, exists: true}]}"
-    assert [] == [one for one in linted(*rules, low) if one.code == "CXR208"]
-
-
 def ranged(random: Random, key: str) -> str:
     """Return a rule for one intent, a range of the confidence in tenths, and perhaps only for gold customers."""
     operator, bound = random.choice(["lessThan", "greaterThanOrEqual"]), random.randint(1, 9) / 10
@@ -486,7 +473,7 @@ def test_any_list_of_rules_gets_a_result() -> None:
                 )
             )
         }
-    assert {"CXR201", "CXR202", "CXR203", "CXR204", "CXR207", "CXR208"} <= codes
+    assert {"CXR201", "CXR202", "CXR203", "CXR204", "CXR207"} <= codes
 
 
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
@@ -540,23 +527,6 @@ def test_an_unchecked_question_about_all_rules_is_reported(linted: Desk, what: s
     found = [one for one in linted(*rules, intents=["pin", "fax"], work=0) if not one.address]
     expected = f"not checked: {what}; the analysis stopped at its bound of work (3 rules)"
     assert [("CXR209", "warning")] == [(one.code, one.severity) for one in found if one.message == expected]
-
-
-def test_too_many_ranges_for_a_search_of_gaps_are_reported(linted: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CXR209 once, as an info, at the first rule whose ranges were not searched; gaps are left out."""
-    gold = "when: [{attribute: tier, equals: gold}]"
-    rules = (
-        "{key: low, intent: pin, queue: Cards, belowConfidence: 0.3}",
-        "{key: high, intent: pin, queue: Cards, minConfidence: 0.7, priority: 50}",
-        f"{{key: gold, intent: pin, queue: Cards, minConfidence: 0.3, belowConfidence: 0.7, priority: 60, {gold}}}",
-        CATCH_ALL,
-    )
-    assert "CXR208" in [one.code for one in linted(*rules)]
-    monkeypatch.setattr("reconciler.checks.lint_confidence._MAX_SEARCHES", 0)
-    found = [one for one in linted(*rules) if one.code in ("CXR208", "CXR209")]
-    expected = "the rules have too many different ranges of confidence to look for gaps in all of them"
-    assert [("CXR209", "info", expected)] == [(one.code, one.severity, one.message) for one in found]
-    assert str(found[0].address).startswith("set/")
 
 
 def test_validate_reports_a_finding_once(cxroute: Program) -> None:

@@ -94,11 +94,11 @@ def test_a_kept_promise_has_no_finding(promise: str) -> None:
         ),
         (
             "for: {intent: pin}, never: {queues: [cards]}",
-            '"pin", confidence 0.8: expected other queues than "cards", but goes to 80 % "Card Services" and',
+            '"pin", confidence 0.8: expected other queues than "cards", but goes to 80 % "Card Services", 20 %',
         ),
         (
             "for: {intent: pin, minConfidence: 0.6}, split: {'${overflow}': {most: 19.9}}",
-            'expected 0 to 19.9 % "Partner", but goes to 80 % "Card Services" and 20 % "Partner" by rule cards/pin',
+            'expected 0 to 19.9 % "Partner", but goes to 80 % "Card Services", 20 % "Partner" by rule cards/pin',
         ),
         (
             "for: {intent: pin, minConfidence: '${floor}'}, decidedBy: cards/pin",

@@ -121,14 +121,14 @@ def test_correct_tests_pass(test: str) -> None:
         (
             "{given: {intent: pin, confidence: 0.7}, expect: {default: true}}",
             (
-                'expected the tenant\'s default routing, but goes to 80 % "Card Services" and 20 % "General" by rule'
+                'expected the tenant\'s default routing, but goes to 80 % "Card Services", 20 % "General" by rule'
                 " cards/pin (manifests/rules.yaml:28)"
             ),
         ),
         (
             "{given: {intent: third, confidence: 1}, expect: {split: {cards: 33.3, Fraud: 66.7}}}",
             (
-                'expected 66.7 % "Fraud" and 33.3 % "Card Services", but goes to 66.666667 % "Fraud" and 33.333333 %'
+                'expected 66.7 % "Fraud", 33.3 % "Card Services", but goes to 66.666667 % "Fraud", 33.333333 %'
                 ' "Card Services" by rule cards/third (manifests/rules.yaml:29)'
             ),
         ),

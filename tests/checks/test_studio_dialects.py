@@ -21,7 +21,8 @@ from reconciler.desired.desired import DesiredState, desire_offline
 from reconciler.manifest.load import Manifests, load_contents
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Scalar, Target
-from reconciler.plan.routing_table import desired_entries, destination_phrase
+from reconciler.plan.routing_table import desired_entries
+from reconciler.plan.words import destination_phrase
 from reconciler.studio.build import BlockEntry, build_block
 from reconciler.studio.evaluate import Dialect, possible_dialects, run_snippet
 from reconciler.studio.language import Statement, parse_snippet

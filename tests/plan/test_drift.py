@@ -436,9 +436,9 @@ def test_a_line_of_several_environments_has_all_differences() -> None:
     held = drift_of([VIP], [LIVE_VIP, managed("2", "cards/old", rule("old"))], prune=False)
     assert "1 held" == drift_row(held).changes
     failed = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=(failing,))
-    assert ("1 failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).status)
+    assert ("1 route test failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).status)
     conflict = drift_of([VIP], [unmanaged("2", rule())])
-    assert "1 in conflict" == drift_row(conflict).changes
+    assert "1 rule in conflict" == drift_row(conflict).changes
 
 
 def many_edited(last: int, *, ours: bool) -> Drift:
@@ -453,17 +453,17 @@ def many_edited(last: int, *, ours: bool) -> Drift:
 
 
 @pytest.mark.parametrize("ours", [True, False])
-def test_equal_edits_are_displayed_once(ours: bool) -> None:  # noqa: FBT001 - a parameter of the test
-    """Three rules with one edit are one entry with their addresses, in text and issue; another edit is separate."""
+def test_equal_edits_are_one_effect(ours: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """Three rules with one edit are one effect with their addresses; another edit is separate."""
     drift = many_edited(4, ours=ours)
     text = drift_as_text(drift)
     cause = "not applied yet:" if ours else "in CXone, somebody changed"
     assert f"~ cards/r0, cards/r1, cards/r2   {cause} queue " in text
     assert f"~ cards/r3   {cause} queue " in text
-    assert "  3 rules\n      cards/r0, cards/r1, cards/r2\n" in drift_as_text(drift, verbose=True)
     issue = as_drift_markdown(drift.plan)
-    assert "<details><summary>3 rules</summary>`cards/r0`, `cards/r1`, `cards/r2`</details>" in issue
-    assert "| `cards/r3` |" in issue
+    for each in range(4):
+        assert f"  cards/r{each}   manifests/x.yaml:1\n" in drift_as_text(drift, verbose=True)
+        assert f"| `cards/r{each}` |" in issue
     assert "cards/r0" in drift_as_text(drift, brief=True)
 
 

@@ -18,7 +18,7 @@ from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.html import render_html
 from reconciler.render.markdown import plan as comment
 from reconciler.render.markdown.plan import DETAIL_LEVELS, WANTED_BYTES, render_markdown
-from reconciler.render.refusals import group_failed_tests, next_step
+from reconciler.render.refusals import next_step
 from reconciler.render.summary import PlanSummary
 from reconciler.text.phrases import Labels, conversation_phrase
 from tests.support.brute_force_checks import QUEUES
@@ -59,7 +59,7 @@ def with_effects(effects: EffectsSummary) -> PlanSummary:
 def written(summary: PlanSummary, monkeypatch: pytest.MonkeyPatch) -> Page:
     """Return the comment without limits."""
     monkeypatch.setattr(comment, "DETAIL_LEVELS", (EVERYTHING,))
-    return parse_as_github(render_markdown(summary, [], FACTS, characters=10**9, size=10**9))
+    return parse_as_github(render_markdown(summary, FACTS, characters=10**9, size=10**9))
 
 
 @SEEDS
@@ -110,7 +110,7 @@ def test_the_verdict_is_first() -> None:
         next_step(summary),
     ]
     page = parse_html(render_html(summary, FACTS))
-    for text in (parse_as_github(render_markdown(summary, [], FACTS)).texts, page.texts):
+    for text in (parse_as_github(render_markdown(summary, FACTS)).texts, page.texts):
         whole = plain("".join(part.text for part in text if not {"style", "script"} & set(part.inside)))
         places = [whole.find(plain(sentence)) for sentence in told]
         assert sorted(places) == places
@@ -147,18 +147,14 @@ def test_the_page_lists_its_parts_first() -> None:
     ]
 
 
-def test_failed_tests_are_grouped_by_their_rule() -> None:
-    """Three groups are shown in a comment, others are counted; the page has each test."""
+def test_a_comment_shows_the_first_failed_tests() -> None:
+    """Others are counted; the page has each test."""
     tests = [failed_test(number, rule=number % 5, queue=number % 2) for number in range(20)]
-    groups = group_failed_tests(tests)
-    assert 10 == len(groups)
-    assert sorted(map(id, tests)) == sorted(id(test) for group in groups for test in group.tests)
-    assert groups[0].message.startswith('2 route tests: expected "Fraud", but goes to "Queue 0" by rule cards/r0')
-
     summary = replace(full_summary(), failed_tests=tuple(tests))
-    text = "".join(parse_as_github(render_markdown(summary, [], FACTS)).texts_outside("pre"))
-    assert 3 == text.count("2 route tests: expected")
-    assert "and 14 further tests" in text
+    text = "".join(parse_as_github(render_markdown(summary, FACTS)).texts_outside("pre"))
+    assert "20 route tests fail" in text
+    assert 5 == text.count("CXR220")
+    assert "and 15 further tests" in text
     page = parse_html(render_html(summary, FACTS)).text_inside("section")
     assert all(f"manifests/tests/a.yaml:{number + 1}" in page for number in range(20))
 
@@ -172,23 +168,6 @@ def failed_test(number: int, rule: int, queue: int) -> Finding:
     )
 
 
-def test_different_expectations_of_one_rule_are_counted() -> None:
-    """A group says how many tests expect which queue; a name with `, but ` in it is not divided."""
-    route = 'goes to "Cards" by rule cards/r0'
-    texts = [f'expected "A, but B", but {route}', f'expected "C", but {route}', f'expected "C", but {route}']
-    findings = [Finding(code="CXR220", severity="error", message=text) for text in texts]
-    (group,) = group_failed_tests(findings)
-    assert f'3 route tests: expected "A, but B" (1 test) or "C" (2 tests), but {route}' == group.message
-
-
-def test_a_failed_test_of_another_form_stands_alone() -> None:
-    """A message without the two halves is shown as it is."""
-    finding = Finding(code="CXR220", severity="error", message="the destination is unknown")
-    assert [("the destination is unknown", 1)] * 2 == [
-        (group.message, len(group.tests)) for group in group_failed_tests([finding, finding])
-    ]
-
-
 def test_each_broken_promise_has_its_example() -> None:
     """The guard's own sentence, which has the first example alone, is left out."""
     summary = full_summary()
@@ -198,7 +177,7 @@ def test_each_broken_promise_has_its_example() -> None:
     )
     guard = summary.refusals[0]._replace(name="promises", message="7 promises are not kept")
     summary = replace(summary, broken_promises=promises, refusals=(*summary.refusals, guard))
-    text = "".join(parse_as_github(render_markdown(summary, [], FACTS)).texts_outside("pre"))
+    text = "".join(parse_as_github(render_markdown(summary, FACTS)).texts_outside("pre"))
     assert all(f"promise p{number} is broken for intent i{number}" in text for number in range(5))
     assert "and 2 further promises" in text
     assert "not kept" not in text
@@ -222,12 +201,11 @@ def outside_details(text: str) -> str:
     return "".join(pieces)
 
 
-def test_examples_and_the_map_are_closed() -> None:
-    """No example and no diagram is visible before a part is opened."""
+def test_examples_are_closed() -> None:
+    """No example and no block of code is visible before a part is opened."""
     for build in (plan_of_everything, plan_of_many, lambda: hostile_plan("Billing")):
         text = outside_details(render_markdown(*summary_of(build())))
         assert "for example" not in text
-        assert "mermaid" not in text
         assert "```" not in text
 
 
@@ -235,5 +213,5 @@ def test_nothing_to_do_asks_for_nothing() -> None:
     """Without changes the comment and the page name no next step."""
     summary = summary_of(assessed_plan([], []))[0]
     assert not next_step(summary)
-    assert "merge" not in render_markdown(summary, [], FACTS)
+    assert "merge" not in render_markdown(summary, FACTS)
     assert "Nothing is to be done." in parse_html(render_html(summary, FACTS)).text_inside("section")

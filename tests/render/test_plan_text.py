@@ -52,16 +52,16 @@ Plan for prod   tenant acme
       no manifest defines it here any more
       intent is "fax": to an unknown queue (q-gone), priority 900
   ~ cards/changed   manifests/x.yaml:1
-      priority  20 -> 10
       queue     "Card Services" -> "Fraud"
+      priority  20 -> 10
   ~ cards/off   manifests/x.yaml:1
       changed in CXone since the last apply
       enabled  false -> true
   > cards/hand   manifests/x.yaml:1
       adopts the unmanaged rule "by hand"
+      condition    intent is "by hand" -> intent is "hand"
       name         "by hand" -> "hand"
       description  "Routes by hand" -> "Routes hand"
-      intent is    "by hand" -> "hand"
   + cards/new   manifests/x.yaml:1
       intent is "new" and confidence >= 0.7: to "Card Services", priority 15
 

@@ -65,7 +65,8 @@ def drifting(one: CycleResult) -> CycleResult:
     return replace(one, drift=Drift(plan=one.plan, in_the_way=(HAND,), failed_checks=(FAILED_TEST, FAILED_TEST)))
 
 
-ALL = "7 changes pending (2 rules changed in CXone, 1 rule missing in CXone)"
+EDITED = "2 rules changed in CXone, 1 rule missing in CXone"
+ALL = f"{EDITED}, 4 changes not applied"
 LINES: Final[dict[str, tuple[CycleResult, str]]] = {
     "clean": (CycleResult(started_at=NOW, seconds=0.25, calls=ApiCallCounts(5), plan=empty_plan()), "no differences"),
     "clean, something held": (
@@ -73,14 +74,14 @@ LINES: Final[dict[str, tuple[CycleResult, str]]] = {
         "no differences, 1 held",
     ),
     "pending": (differing(), f"{ALL}, 1 held"),
-    "changed in CXone": (differing(about="drift", held=False), "1 change pending (1 rule changed in CXone)"),
-    "changed here and there": (differing(about="both", held=False), "1 change pending (1 rule changed in CXone)"),
-    "missing in CXone": (differing(about="create", held=False), "1 change pending (1 rule missing in CXone)"),
-    "changed in the manifests": (differing(about="manifest", held=False), "3 changes pending"),
+    "changed in CXone": (differing(about="drift", held=False), "1 rule changed in CXone"),
+    "changed here and there": (differing(about="both", held=False), "1 rule changed in CXone"),
+    "missing in CXone": (differing(about="create", held=False), "1 rule missing in CXone"),
+    "changed in the manifests": (differing(about="manifest", held=False), "3 changes not applied"),
     "in conflict": (differing(about="drift", conflicts=True), "1 rule in conflict"),
     "in the way": (
         drifting(differing(held=False)),
-        f"{ALL}, 1 rule in the way, 2 route tests failed on the live rules",
+        f"{EDITED}, 1 rule in the way, 2 route tests failed on the live rules, 4 changes not applied",
     ),
     "refused by a guard": (
         replace(differing(guards=(FREEZE,)), may_write=True),
@@ -88,11 +89,11 @@ LINES: Final[dict[str, tuple[CycleResult, str]]] = {
     ),
     "refused by a conflict": (
         replace(differing(conflicts=True), may_write=True),
-        f"{ALL}, 1 held, 1 rule in conflict; refused: a conflict",
+        f"{ALL}, 1 rule in conflict, 1 held; refused",
     ),
     "refused by route tests and a guard": (
         replace(differing(failed_tests=(FAILED_TEST, FAILED_TEST), guards=(FREEZE,), held=False), may_write=True),
-        f"{ALL}; refused: 2 route tests fail, freeze",
+        f"{ALL}, 2 route tests fail; refused: freeze",
     ),
     "refused while it began": (
         replace(differing(held=False), may_write=True, error=RefusedError("the tenant changed\x1b[31m")),

@@ -55,14 +55,16 @@ def compare_behaviour(
     `work` limits the search, in comparisons; `types` are the known types of attributes. With `edited`, the result has
     effects.
     """
-    before, after = order_entries(old, evaluation), order_entries(new, evaluation)
+    before = order_entries(old, evaluation)
+    after = order_entries(new, evaluation)
     has_middle = edited is not None and edited.middle is not None and bool(edited.edits)
     between = order_entries(edited.middle, evaluation) if edited and edited.middle is not None and edited.edits else ()
     space = Space((before, after, between), types=types)
     work = DEFAULT_WORK + WORK_PER_RULE * (len(before) + len(after)) if work is None else work
     space.budget.remaining = work
     pairs = WinnerPairs(PivotSlices(space, before), PivotSlices(space, after))
-    builder, formatter = DraftRegionBuilder(pairs), RegionFormatter(space)
+    builder = DraftRegionBuilder(pairs)
+    formatter = RegionFormatter(space)
     drafts = list(builder.build_drafts())
     regions = formatter.format_regions(drafts, lambda draft: (draft.before, draft.after, draft.excepts))
     boxes = [pairs.common_box(pair) for pair in pairs.unknown]
@@ -73,7 +75,8 @@ def compare_behaviour(
         effects = EffectBuilder(pairs, formatter, edited.edits, slices, evaluation).build()
     for index, is_new in ((RuleIndex(before), False), (RuleIndex(after), True)) if regions else ():
         for region in regions:  # verify each example rule by rule, independently of the analysis
-            example, expected = region.example, region.after_rule if is_new else region.before_rule
+            example = region.example
+            expected = region.after_rule if is_new else region.before_rule
             winner = index.find_winner(example.attributes, example.assumed)
             if (winner and winner.whole) is not expected:
                 raise AssertionError(f"the example {example} is not taken by {expected}")

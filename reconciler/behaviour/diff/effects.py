@@ -14,7 +14,7 @@ from itertools import combinations
 from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.diff.reading import MAX_CHECKS, RowBox, RowReader, RuleBox, Side
+from reconciler.behaviour.diff.reading import MAX_CHECKS, RowBox, RowReader, RuleBox, Side, is_taken
 from reconciler.behaviour.diff.regions import RegionFormatter
 from reconciler.behaviour.diff.usual_examples import FurtherRule, UsualExamples
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
@@ -283,7 +283,8 @@ class _RuleBook:
         rest = {attribute: part for attribute, part in box.items() if attribute != self._space.pivot}
         key = side, frozenset(rest.items())
         if key not in self._general:
-            always, sometimes = _RankedRules([], []), _RankedRules([], [])
+            always = _RankedRules([], [])
+            sometimes = _RankedRules([], [])
             for rank in self._lists[side].general_ranks:
                 number = self.number(side, rank)
                 rule = self.rules[number].box
@@ -324,15 +325,14 @@ class EffectBuilder:
         middle: PivotSlices | None,
         evaluation: Evaluation,
     ) -> None:
-        self._pairs, self._space, self._formatter = pairs, pairs.space, formatter
+        self._pairs = pairs
+        self._space = pairs.space
+        self._formatter = formatter
         self._edits = edits
         self._middle = middle
         self._book = _RuleBook(pairs, edits, middle, evaluation)
         self._usual_examples = UsualExamples(pairs)
         self._checks_left = MAX_CHECKS
-        self._named_rules: dict[frozenset[int], tuple[NamedRule, ...]] = {}
-        self._insides: dict[tuple[int, tuple[ValueSet | None, ...]], Box] = {}
-        self._outermost: dict[frozenset[tuple[int, int]], frozenset[int]] = {}
 
     def build(self) -> list[Effect]:
         """Return the effects, each with disjoint rows in the order of evaluation."""
@@ -373,11 +373,8 @@ class EffectBuilder:
         return reader
 
     def _names(self, numbers: frozenset[int]) -> tuple[NamedRule, ...]:
-        """Return rules in the order of evaluation; the same rules are one object, as many rows have them."""
-        if numbers not in self._named_rules:
-            ordered = sorted(numbers, key=self._book.place)
-            self._named_rules[numbers] = tuple(map(self._book.name, ordered))
-        return self._named_rules[numbers]
+        """Return rules in the order of evaluation."""
+        return tuple(map(self._book.name, sorted(numbers, key=self._book.place)))
 
     def _wholes(self, numbers: frozenset[int]) -> tuple[NamedRule, ...]:
         """Return rules, each part of a rule as the whole."""
@@ -438,7 +435,8 @@ class EffectBuilder:
         found: dict[int, Box] = {}
         try:
             for atom in self._atoms_of(pair):
-                heads, before = self._pairs.shapes_of(pair, atom), self._pairs.mask_before(pair, atom)
+                heads = self._pairs.shapes_of(pair, atom)
+                before = self._pairs.mask_before(pair, atom)
                 ranks = (*middle.ranks_in(atom), DEFAULT_RANK)
                 for rank in ranks:
                     mask = before | middle.mask_before(atom, rank)
@@ -454,20 +452,23 @@ class EffectBuilder:
         narrow = self._pairs.narrow.get(pair)
         if narrow is not None:
             return narrow.masks_by_atom
-        old, new = self._pairs.old, self._pairs.new
+        old = self._pairs.old
+        new = self._pairs.new
         every = self._space.pivot_domain.all[0] if self._space.pivot >= 0 else REST
         return [atom for atom in bits(every) if old.holds(atom, pair[0]) and new.holds(atom, pair[1])]
 
     def _cause(self, pair: RankPair, middle_rank: int | None) -> _Cause:
         """Return the edit that moves a pair; `middle_rank` is the rule that takes it behind the new fallback."""
-        taker, later_taker = self._pairs.old.entry_of_rank(pair[0]), self._pairs.new.entry_of_rank(pair[1])
+        taker = self._pairs.old.entry_of_rank(pair[0])
+        later_taker = self._pairs.new.entry_of_rank(pair[1])
         first = taker
         if self._middle is not None and middle_rank is not None:
             if self._middle.destination_of_rank(middle_rank) == self._pairs.new.destination_of_rank(pair[1]):
                 return _Cause(FALLBACK, "fallback")
             first = self._middle.entry_of_rank(middle_rank)
 
-        old, new = self._book.edit_of(first), self._book.edit_of(later_taker)
+        old = self._book.edit_of(first)
+        new = self._book.edit_of(later_taker)
         edit = old if new is None or (old is not None and not self._changes_matching(new)) else new
         if edit is None:
             return _Cause(FALLBACK, "fallback")
@@ -495,7 +496,8 @@ class EffectBuilder:
         return {priority: sorted(group) for priority, group in names.items()}
 
     def _draft(self, pair: RankPair, cause: _Cause, middle: tuple[int, Box] | None) -> _Draft:
-        box, example = self._box_of(pair), self._example_of(pair, middle)
+        box = self._box_of(pair)
+        example = self._example_of(pair, middle)
         places = list(zip((0, 1), pair, strict=True))
         if middle is not None and self._middle is not None:
             places.append((_MIDDLE, middle[0]))
@@ -570,11 +572,7 @@ class EffectBuilder:
         """Return earlier rules without those that match nothing in a box but what another one matches."""
         if len(earlier) > _MAX_COMPARED:
             return earlier
-        inside = {number: self._inside(box, number) for number in sorted(earlier, key=self._book.place)}
-        key = frozenset((number, id(part)) for number, part in inside.items())
-        if key not in self._outermost:
-            self._outermost[key] = _outermost(inside)
-        return self._outermost[key]
+        return _outermost({number: self._inside(box, number) for number in sorted(earlier, key=self._book.place)})
 
     def _fold_other_types(self, box: Box, earlier: AbstractSet[int]) -> tuple[Box, AbstractSet[int]]:
         """Return a box whose earlier rules leave nothing but values of another type of an attribute without them."""
@@ -593,16 +591,12 @@ class EffectBuilder:
         return box, earlier
 
     def _inside(self, box: Box, number: int) -> Box:
-        """Return a rule's values in a box, where they are fewer than those of the box; equal ones are one object."""
-        rule = self._book.rules[number].box
-        key = number, tuple(map(box.get, rule))
-        result = self._insides.get(key)
-        if result is None:
-            result = self._insides[key] = {}
-            for attribute, part in rule.items():
-                here = self._part(box, attribute)
-                if not covers(part, here):
-                    result[attribute] = intersect(here, part)
+        """Return a rule's values in a box, where they are fewer than those of the box."""
+        result: Box = {}
+        for attribute, part in self._book.rules[number].box.items():
+            here = self._part(box, attribute)
+            if not covers(part, here):
+                result[attribute] = intersect(here, part)
         return result
 
     # Merging
@@ -650,7 +644,8 @@ class EffectBuilder:
 
     def _union(self, rows: Sequence[_Draft], attribute: int) -> _Draft | None:
         domain = self._space.domains[attribute]
-        atoms, patterns = 0, set[tuple[int, int]]()
+        atoms = 0
+        patterns = set[tuple[int, int]]()
         for row in rows:
             part = self._part(row.box, attribute)
             atoms |= part[0]
@@ -754,15 +749,10 @@ class EffectBuilder:
 
     def _is_taken(self, box: Box, number: int, earlier: AbstractSet[int]) -> bool:
         """Return whether the earlier rules match all that a rule matches in a box; False where it may be so."""
-        if number in earlier:
+        if is_taken(self._book.rules, box, number, earlier):
             return True
-        rule = self._book.rules[number].box
-        common = intersect_box(box, tuple(rule.items()))
-        if common is None:
-            return True
-        boxes = [self._book.rules[other].box for other in earlier]
-        if any(is_inside(common, outer) for outer in boxes):
-            return True
+        common = intersect_box(box, tuple(self._book.rules[number].box.items())) or {}
+        boxes = (self._book.rules[other].box for other in earlier)
         touching = [outer for outer in boxes if overlaps(common, outer)]
         return len(touching) <= _MAX_COVERING and self._is_covered(common, touching, [_MAX_PIECES])
 

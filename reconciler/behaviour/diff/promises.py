@@ -107,7 +107,9 @@ class _PromiseChecker:
     """A list of rules, and what all promises need of it."""
 
     def __init__(self, space: Space, ordered: Sequence[RoutingEntry]) -> None:
-        self.space, self.slices, self.formatter = space, PivotSlices(space, ordered), RegionFormatter(space)
+        self.space = space
+        self.slices = PivotSlices(space, ordered)
+        self.formatter = RegionFormatter(space)
         destinations = enumerate(self.slices.destinations)
         self.ranks_by_destination = group_pairs((destination, rank) for rank, destination in destinations)
         self._index = cache(lambda: RuleIndex(ordered))
@@ -126,7 +128,8 @@ class _PromiseChecker:
 
     def _confirm_example(self, promise: Promise, region: Region) -> None:
         """Verify an example rule by rule, independently of the analysis."""
-        example, rule = region.example, promise.probe.rule
+        example = region.example
+        rule = promise.probe.rule
         winner = self._index().find_winner(example.attributes, example.assumed)
         is_broken = promise.is_broken_by(destination_of_rule(winner), winner)
         failing = first_failing_condition(rule, canonical_attributes(example.attributes), example.assumed)
@@ -138,12 +141,15 @@ class _Violations(WinnerPairs):
     """The pairs of a promise and the rules that take its conversations and break it."""
 
     def __init__(self, promise: Promise, probe: PivotSlices, checker: _PromiseChecker) -> None:
-        self._promise, self._groups = promise, checker.ranks_by_destination.items()
+        self._promise = promise
+        self._groups = checker.ranks_by_destination.items()
         super().__init__(probe, checker.slices)
 
     def _find_pairs(self) -> None:
         """Pair the promise with each rule that breaks it: a rule in its slices, or any rule if these are many."""
-        promise, new, atoms = self._promise, self.new, self.old.boxes[_PROBE].atoms
+        promise = self._promise
+        new = self.new
+        atoms = self.old.boxes[_PROBE].atoms
         try:
             ranks = {DEFAULT_RANK, *chain.from_iterable(map(new.first_ranks_in, atoms))}
         except UndecidedError:
@@ -187,7 +193,8 @@ class SingleEdits:
     ) -> None:
         forms = {entry.rule.conditions: entry for entry in (*ordered, *edited)}.values()
         lists = [endpoint.pull_back(ordered), endpoint.pull_back(forms), [promise.probe for promise in promises]]
-        self.space, self.evaluation = Space(lists, types=endpoint.types), evaluation
+        self.space = Space(lists, types=endpoint.types)
+        self.evaluation = evaluation
         self._slices, self._forms, self._probes = (PivotSlices(self.space, entries) for entries in lists)
         self._keys = [evaluation_key(entry, evaluation) for entry in self._slices.entries]
         forms_by_rank = enumerate(self._forms.entries)  # several of a rule behind an endpoint
@@ -234,12 +241,15 @@ class SingleEdits:
 
     def rivals(self, entry: RoutingEntry) -> Iterator[tuple[int, float]]:
         """Yield the priorities of the nearest rules before (-1) and after (1) that may send common events elsewhere."""
-        slices, own, near = self._slices, self._ranks(entry), set[int]()
+        slices = self._slices
+        own = self._ranks(entry)
+        near = set[int]()
         for box in slices.boxes[own.start : own.stop]:
             named = (rank for atom in box.atoms for rank in slices.ranks_by_atom[atom])
             ranks = [*named, *slices.general_ranks] if box.atoms else range(len(slices.boxes))
             self.space.budget.charge(len(ranks) // 8)  # a look at a rule costs less than a comparison
-            overlapping, values = self.space.shapes.overlapping(box.shape), self.space.pivot_values(box)
+            overlapping = self.space.shapes.overlapping(box.shape)
+            values = self.space.pivot_values(box)
             alike = ((rank, slices.boxes[rank]) for rank in ranks if overlapping >> slices.boxes[rank].shape & 1)
             near.update(rank for rank, other in alike if intersect(values, self.space.pivot_values(other))[0])
         near = {rank for rank in near if slices.destinations[rank] != slices.destinations[own.start]}
@@ -270,15 +280,20 @@ class SingleEdits:
         self, before: RoutingEntry, rule: RoutingEntry, other: RoutingEntry | None
     ) -> Iterator[tuple[Route, _Place]]:
         """Yield the routes, without `before`, of what a rule takes and the other one does not, and where to search."""
-        slices, own, end = self._slices, self._ranks(before), len(self._keys)
+        slices = self._slices
+        own = self._ranks(before)
+        end = len(self._keys)
         place, other_place = (end if entry is None else self._ranks(entry).start for entry in (rule, other))
         start = min(own.start, place)
         for form in self._boxes.get(rule.rule.conditions, ()):
             for atom in self._forms.atoms(form):
                 self.space.budget.spend(_PLACE_COST)
-                shapes, shape = slices.shapes(atom), self._forms.shape(atom, form)
-                overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
-                taken, blocked = slices.mask_before(atom, start), self._mask(atom, other)
+                shapes = slices.shapes(atom)
+                shape = self._forms.shape(atom, form)
+                overlapping = shapes.overlapping(shape)
+                covering = shapes.covering(shape)
+                taken = slices.mask_before(atom, start)
+                blocked = self._mask(atom, other)
                 taken |= blocked if start >= other_place else 0
                 for rank in () if taken & covering else (*slices.ranks_in(atom), end):
                     if rank < start or rank in own:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from reconciler.behaviour.diff.exceptions import PatternExceptions, RunningExceptions
+from reconciler.behaviour.diff.exceptions import RunningExceptions
 from reconciler.behaviour.diff.usual_examples import UsualExamples
 from reconciler.behaviour.diff.winners import ORDINARY_SLICE, NarrowPair, RankPair, WinnerPairs
 from reconciler.behaviour.evaluate import holds
@@ -102,13 +102,16 @@ def _join_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> l
 def _merge_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> DraftRegion | None:
     """Return the regions as one; None where no conditions express it."""
     every = space.domains[attribute].all
-    atoms, yes, no = 0, 0, 0
+    atoms = 0
+    yes = 0
+    no = 0
     for draft in group:
         part = draft.box.get(attribute, every)
         if part[0] & REST:
             if atoms & REST:
                 return None
-            yes, no = part[1], part[2]
+            yes = part[1]
+            no = part[2]
         atoms |= part[0]
     if not is_expressible(space.domains[attribute], (atoms, yes, no)):
         return None
@@ -121,13 +124,12 @@ def _merge_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> 
 
 
 class RegionFormatter:
-    """Turns draft regions into regions; remembers the clauses of each part and each exception."""
+    """Turns draft regions into regions; remembers the clauses of each part."""
 
     def __init__(self, space: Space) -> None:
         self.space = space
         self.rests_on = dict.fromkeys(space.narrowed_attributes)  # attributes on whose known type the clauses depend
         self._clauses_by_values: dict[tuple[int, ValueSet], tuple[Clause, ...]] = {}
-        self._exceptions: dict[int, tuple[Shape, tuple[Clause, ...]]] = {}
 
     def format_regions(self, drafts: Iterable[DraftRegion], kind_of: KindOf) -> list[Region]:
         """Return the regions, merged, as conditions, each with its example as a conversation."""
@@ -137,7 +139,7 @@ class RegionFormatter:
         before_rules = tuple(dict.fromkeys(before for before, _ in draft.rules))
         return Region(
             where=self.format_box(tuple(draft.box.items())),
-            excepts=tuple(self._format_exception(shape) for shape in draft.excepts),
+            excepts=tuple(map(self.format_box, draft.excepts)),
             before=draft.before,
             after=draft.after,
             example=self.space.example(draft.example),
@@ -147,12 +149,6 @@ class RegionFormatter:
             after_rules=tuple(dict.fromkeys(after for _, after in draft.rules)),
             other_type=self.space.unlikely_attributes(draft.box),
         )
-
-    def _format_exception(self, shape: Shape) -> tuple[Clause, ...]:
-        entry = self._exceptions.get(id(shape))  # one rule's shape is one object, and too long to be compared
-        if entry is None:
-            entry = self._exceptions[id(shape)] = (shape, self.format_box(shape))
-        return entry[1]
 
     def format_box(self, shape: Shape) -> tuple[Clause, ...]:
         """Return a box as conditions, the pivot's first."""
@@ -184,9 +180,9 @@ class DraftRegionBuilder:
     """Makes regions of the pairs of two lists."""
 
     def __init__(self, pairs: WinnerPairs) -> None:
-        self.pairs, self.space = pairs, pairs.space
+        self.pairs = pairs
+        self.space = pairs.space
         self.usual_examples = UsualExamples(pairs)
-        self.simplified: dict[tuple[int, int, int], tuple[Box, Sequence[Shape]]] = {}
 
     def build_drafts(self) -> Iterator[DraftRegion]:
         """Yield the regions of all pairs, simplified."""
@@ -214,14 +210,11 @@ class DraftRegionBuilder:
 
     def without_pivot(self, old: int, new: int, before: int) -> tuple[Box, Sequence[Shape]]:
         """Return the common part of two shapes and the exceptions that earlier shapes make, simplified."""
-        key = (old, new, before)
-        if key not in self.simplified:
-            shapes = self.space.shapes
-            box = intersect_box(dict(shapes.all[old]), shapes.all[new]) or {}
-            outer = [number for number in bits(before) if not shapes.covering(number) & before & ~(1 << number)]
-            excepts = [shapes.all[number] for number in outer]
-            self.simplified[key] = simplify(self.space, box, excepts, excepts)
-        return self.simplified[key]
+        shapes = self.space.shapes
+        box = intersect_box(dict(shapes.all[old]), shapes.all[new]) or {}
+        outer = [number for number in bits(before) if not shapes.covering(number) & before & ~(1 << number)]
+        excepts = [shapes.all[number] for number in outer]
+        return simplify(self.space, box, excepts, excepts)
 
     def build_separate(self, pair: RankPair, narrow_pair: NarrowPair) -> DraftRegion:
         """Return the region of one pair whose exceptions differ by value or whose values conditions cannot express."""
@@ -243,16 +236,10 @@ class DraftRegionBuilder:
         """Yield the regions of pairs with many values of the pivot, in an order in which ranks mostly grow."""
         pairs_of_old = Counter(old for old, _ in self.pairs.wide)
         rising, jumping = (RunningExceptions(self.pairs.old, self.pairs.new) for _ in range(2))
-        by_pattern = PatternExceptions(self.pairs)
         for pair in sorted(self.pairs.wide):
             box = self.pairs.common_box(pair) or {}
-            pivot = box.get(self.space.pivot, self.space.pivot_domain.all)
-            if by_pattern.applies_to(pivot):
-                rules, by_value = by_pattern.shapes_before(pair, pivot)
-                box, excepts = simplify(self.space, box, [*rules, *by_value], rules)
-            else:
-                running = rising if pairs_of_old[pair[0]] == 1 else jumping
-                box, excepts = simplify(self.space, box, self.earlier_shapes(running, pair))
+            running = rising if pairs_of_old[pair[0]] == 1 else jumping
+            box, excepts = simplify(self.space, box, self.earlier_shapes(running, pair))
             yield self.make_draft([pair], box, excepts, self.pairs.wide[pair])
 
     def earlier_shapes(self, exceptions: RunningExceptions, pair: RankPair) -> list[Shape]:
@@ -262,7 +249,8 @@ class DraftRegionBuilder:
 
     def make_draft(self, group: Sequence[RankPair], box: Box, excepts: Sequence[Shape], example: Box) -> DraftRegion:
         """Return a region of pairs with the same destinations."""
-        old_list, new_list = self.pairs.old, self.pairs.new
+        old_list = self.pairs.old
+        new_list = self.pairs.new
         chosen = self.usual_examples.improve(group, example)
         others = (pair for pair in group if pair != chosen.pair)
         ranks = (chosen.pair, *others)

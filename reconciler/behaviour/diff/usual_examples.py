@@ -43,7 +43,8 @@ class UsualExamples:
     """
 
     def __init__(self, pairs: WinnerPairs, further: FurtherRule | None = None) -> None:
-        self._pairs, self._further = pairs, further
+        self._pairs = pairs
+        self._further = further
         self._space = pairs.space
 
     def improve(self, group: Sequence[RankPair], example: Box) -> PairExample:

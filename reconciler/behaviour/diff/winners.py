@@ -38,7 +38,8 @@ class SliceWalk:
     """Walks of one list."""
 
     def __init__(self, slices: PivotSlices) -> None:
-        self.slices, self.space = slices, slices.space
+        self.slices = slices
+        self.space = slices.space
         self._first_ranks: dict[int, list[int]] = {}
         self._runs: dict[tuple[int, int, int], list[Taker]] = {}
 
@@ -46,7 +47,8 @@ class SliceWalk:
         """Yield the rules that take the part of a shape in a slice that the shapes `before` leave; no run twice."""
         slices = self.slices
         shapes = slices.shapes(atom)
-        overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
+        overlapping = shapes.overlapping(shape)
+        covering = shapes.covering(shape)
         low = -1
         for rank in slices.ranks_by_atom.get(atom, ()) if atom != UNNAMED_SLICE else ():
             self.space.budget.spend()
@@ -68,7 +70,8 @@ class SliceWalk:
         if run is None:
             run = self._runs[kind, shape, before] = list(self._wide_takers(atom, kind, shape, before))
         rank_of = attrgetter("rank")
-        first, last = bisect_right(run, ends[0], key=rank_of), bisect_left(run, ends[1], key=rank_of)
+        first = bisect_right(run, ends[0], key=rank_of)
+        last = bisect_left(run, ends[1], key=rank_of)
         key = (id(run), first, last)
         if key in visited:
             return []
@@ -78,7 +81,8 @@ class SliceWalk:
     def _wide_takers(self, atom: int, kind: int, shape: int, before: int) -> Iterator[Taker]:
         slices = self.slices
         shapes = slices.shapes(atom)
-        overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
+        overlapping = shapes.overlapping(shape)
+        covering = shapes.covering(shape)
         masks = slices.unnamed_prefix_masks if atom == UNNAMED_SLICE else slices.prefix_masks
         if kind not in self._first_ranks:
             ranks = sorted(masks.first_ranks(kind).values())
@@ -117,7 +121,9 @@ class WinnerPairs:
     """The pairs of two lists: `narrow`, `wide` with a box of each, and `unknown` pairs, which may not exist."""
 
     def __init__(self, old: PivotSlices, new: PivotSlices) -> None:
-        self.old, self.new, self.space = old, new, old.space
+        self.old = old
+        self.new = new
+        self.space = old.space
         self.narrow: dict[RankPair, NarrowPair] = {}
         self.wide: dict[RankPair, Box] = {}
         self.unknown: dict[RankPair, None] = {}
@@ -128,7 +134,8 @@ class WinnerPairs:
 
     def _find_pairs(self) -> None:
         # Rules without a twin are tried with all others, and rules whose twin has another destination with it.
-        old, new = self.old, self.new
+        old = self.old
+        new = self.new
         twin_of = pair_equal_rules(old, new)
         for rank in first_ranks(old):
             twin = twin_of.get(rank)
@@ -170,7 +177,8 @@ class WinnerPairs:
         try:
             for atom in side.open_atoms(rank):
                 self.space.budget.spend()
-                shape, shapes = side.shape(atom, rank), side.shapes(atom)
+                shape = side.shape(atom, rank)
+                shapes = side.shapes(atom)
                 before = side.mask_before(atom, rank) & shapes.overlapping(shape)
                 if before & shapes.covering(shape):
                     continue
@@ -184,7 +192,8 @@ class WinnerPairs:
         try:
             for atom in self._open_atoms(old, new):
                 self.space.budget.spend()
-                shapes, heads = self.new.shapes(atom), self.shapes_of((old, new), atom)
+                shapes = self.new.shapes(atom)
+                heads = self.shapes_of((old, new), atom)
                 box = shapes.find_free_box(*heads, self.old.mask_before(atom, old) | self.new.mask_before(atom, new))
                 if box is not None:
                     self._record(atom, (old, new), box)

@@ -45,7 +45,9 @@ class _PriorityLevel:
     """The rules of one priority, which have neighbouring ranks."""
 
     def __init__(self, slices: PivotSlices, ranks: Sequence[int], undecided: dict[int, None]) -> None:
-        self.slices, self.ranks, self.undecided = slices, ranks, undecided
+        self.slices = slices
+        self.ranks = ranks
+        self.undecided = undecided
         self.general_by_shape = self._group_by_shape(slices.general_ranks)
         self.wide_by_shape = self._group_by_shape([rank for rank in ranks if not slices.boxes[rank].atoms])
         self._mask_before = cache(lambda atom: slices.mask_before(atom, ranks[0]))
@@ -67,11 +69,14 @@ class _PriorityLevel:
 
     def candidates(self, rank: int) -> Iterator[int]:
         """Yield the rules that a rule may tie with, in order; of two rules with many values the second."""
-        slices, boxes, budget = self.slices, self.slices.boxes, self.slices.space.budget
+        slices = self.slices
+        boxes = self.slices.boxes
+        budget = self.slices.space.budget
         budget.spend(len(self.wide_by_shape))
         if not self.open_slices(rank):
             return
-        atoms, destination = boxes[rank].atoms, slices.destinations[rank]
+        atoms = boxes[rank].atoms
+        destination = slices.destinations[rank]
         overlapping = slices.space.shapes.overlapping(boxes[rank].shape)
         budget.spend(sum(len(self._at_level(slices.ranks_by_atom[atom])) for atom in atoms))
         near = {
@@ -195,7 +200,9 @@ def _find_replacements(slices: PivotSlices, rank: int) -> tuple[RoutingEntry, ..
 
 def _is_needed_in(slices: PivotSlices, atom: int, rank: int, before: int, takers: dict[int, None]) -> bool:
     """Return whether a conversation would have another destination without the rule; adds its takers to `takers`."""
-    shape, shapes, destination = slices.shape(atom, rank), slices.shapes(atom), slices.destinations[rank]
+    shape = slices.shape(atom, rank)
+    shapes = slices.shapes(atom)
+    destination = slices.destinations[rank]
     alike = slices.same_destination_mask_after(atom, rank)
     if not alike or shapes.has_free_box(shape, shape, before | alike):
         return True
@@ -217,7 +224,8 @@ class _ShadowingSearch:
     """Searches one list; raises UndecidedError where the budget ends a search."""
 
     def __init__(self, slices: PivotSlices) -> None:
-        self.slices, self.space = slices, slices.space
+        self.slices = slices
+        self.space = slices.space
         # Of the rules with many values of the pivot, by shape:
         self.wide_ranks = group_pairs((box.shape, rank) for rank, box in enumerate(slices.boxes) if not box.atoms)
 
@@ -245,7 +253,8 @@ class _ShadowingSearch:
 
     def candidates_in_slice(self, atom: int, covering: int, rank: int) -> Iterator[int]:
         """Yield earlier rules of a slice with these shapes, the first rule of each shape among them."""
-        boxes, about = self.slices.boxes, self.slices.ranks_by_atom.get(atom, ())
+        boxes = self.slices.boxes
+        about = self.slices.ranks_by_atom.get(atom, ())
         self.space.budget.spend(covering.bit_count())
         first = self.slices.prefix_masks.first_ranks(atom)
         yield from (rule for rule in about if rule < rank and covering >> boxes[rule].shape & 1)
@@ -253,7 +262,8 @@ class _ShadowingSearch:
 
     def candidates(self, covering: int, rank: int, atoms: Sequence[int]) -> Iterator[int]:
         """Yield the first earlier rule of each of these shapes that has all of a rule's values of the pivot."""
-        slices, boxes = self.slices, self.slices.boxes
+        slices = self.slices
+        boxes = self.slices.boxes
         self.space.budget.spend(covering.bit_count())
         if atoms:
             about = [rule for rule in slices.ranks_by_atom.get(atoms[0], ()) if covering >> boxes[rule].shape & 1]

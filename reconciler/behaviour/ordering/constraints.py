@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.ordering.graph import Dependencies
@@ -16,8 +16,7 @@ MAX_PAIR_CHECKS: Final = 4_000_000  # pairs of versions, and common values of th
 MAX_DEPENDENCIES: Final = 500_000  # links between changes before the search ends, to bound their memory
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """One change of a rule: before and after; a create has no before, a delete no after."""
 
     before: RoutingEntry | None
@@ -77,14 +76,16 @@ class Constraints:
     def _drop_unchanged_routing(self) -> None:
         """Remove changes without an effect on routing: a new name, a new description."""
         for move in list(self.old_versions):
-            old, new = self.old_versions[move], self.new_versions.get(move)
+            old = self.old_versions[move]
+            new = self.new_versions.get(move)
             if new is None or old.level != new.level or old.destination != new.destination:
                 continue
             if self.old.boxes[old.rank] is self.new.boxes[new.rank]:  # one of the two equal rules is always present
                 del self.old_versions[move], self.new_versions[move]
 
     def _find_dependencies(self) -> None:
-        old_index, new_index = _VersionIndex(self.old_versions.values()), _VersionIndex(self.new_versions.values())
+        old_index = _VersionIndex(self.old_versions.values())
+        new_index = _VersionIndex(self.new_versions.values())
         try:
             for old in self.old_versions.values():
                 for new in self._overlapping_versions(old, new_index):
@@ -129,7 +130,8 @@ class Constraints:
     def _share_conversation(self, version: RuleVersion, other: RuleVersion, levels: tuple[float, float]) -> bool:
         """Return whether a conversation fits both, and no old rule above levels[0] and no new one above levels[1]."""
         few, many = (version, other) if version.slices.boxes[version.rank].atoms else (other, version)
-        old, new = bisect_left(self.levels[id(self.old)], levels[0]), bisect_left(self.levels[id(self.new)], levels[1])
+        old = bisect_left(self.levels[id(self.old)], levels[0])
+        new = bisect_left(self.levels[id(self.new)], levels[1])
         if not few.slices.boxes[few.rank].atoms:
             # Rules without a condition on the pivot may leave two wide versions nothing in common.
             blockers = self.old.always_masks.mask_before(old) | self.new.always_masks.mask_before(new)

@@ -33,7 +33,7 @@ def find_cycles(graph: Graph[Node]) -> list[set[Node]]:
             entered.add(node)
             work.append((node, True))
             work += ((after, False) for after in graph[node] - entered)
-    groups = _group_reachable(_reversed(graph), reversed(left))
+    groups = group_reachable(_reversed(graph), reversed(left))
     return [group for group in groups if len(group) > 1 or any(node in graph[node] for node in group)]
 
 
@@ -80,7 +80,7 @@ def reachable(graph: Graph[Node], nodes: Iterable[Node], without: AbstractSet[No
     return reached
 
 
-def _group_reachable(graph: Graph[Node], nodes: Iterable[Node]) -> list[set[Node]]:
+def group_reachable(graph: Graph[Node], nodes: Iterable[Node]) -> list[set[Node]]:
     """Return each node that is in no earlier group as a group with all that come after it and are in none."""
     groups: list[set[Node]] = []
     grouped = set[Node]()
@@ -176,4 +176,4 @@ def connected_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
     """Return the changes in groups without a link between them."""
     links = [*chain.from_iterable(dependencies)]
     linked = build_graph(range(count), [*links, *((then, first) for first, then in links)])
-    return [sorted(group) for group in _group_reachable(linked, linked)]
+    return [sorted(group) for group in group_reachable(linked, linked)]

@@ -63,7 +63,8 @@ def order_moves(
         only = MoveStep(0, "whole")
         return MoveOrder(((only,),), graph={only: set()})
     constraints = Constraints(moves, tuple(fixed), evaluation, work)
-    links, split = constraints.dependencies._replace(copies=stale_copies), SplitMoves()
+    links = constraints.dependencies._replace(copies=stale_copies)
+    split = SplitMoves()
     groups = [] if constraints.undecided else _cyclic_groups(links, len(moves))
     for group in groups:
         result = _search_group(constraints, group) if len(group) <= MAX_SEARCHED_DEPENDENT_MOVES else None

@@ -117,7 +117,10 @@ class _SliceClasses:
     def __init__(
         self, constraints: Constraints, atom: int, versions: Sequence[RuleVersion], index_of: Mapping[int, int]
     ) -> None:
-        self.constraints, self.atom, self.versions, self.index_of = constraints, atom, versions, index_of
+        self.constraints = constraints
+        self.atom = atom
+        self.versions = versions
+        self.index_of = index_of
         old = constraints.old
         self.shapes = old.shapes(atom)
         changed = {version.rank for version in constraints.old_versions.values()}
@@ -148,7 +151,8 @@ class _SliceClasses:
     def classes_of(self, fitting: Sequence[RuleVersion]) -> Iterator[_ConversationClass]:
         """Yield the classes of conversations that fit these versions, by the fixed rules that would take them."""
         self.constraints.space.budget.spend(len(self.fixed_rules))
-        old, classes = self.constraints.old, set[_ConversationClass]()
+        old = self.constraints.old
+        classes = set[_ConversationClass]()
         first = min(version.level for version in fitting)
         for level in [*dict.fromkeys(level for level, _, _ in self.fixed_rules if level >= first), _DEFAULT_LEVEL]:
             self.constraints.space.budget.spend(len(self.fixed_rules))

@@ -77,12 +77,14 @@ class _ShapeTables:
 
     def __init__(self, domain: Domain, shapes_by_values: Mapping[ValueSet, int], budget: WorkBudget) -> None:
         size = domain.all[0].bit_length() + 1
-        begun, ended = [0] * size, [0] * (size + 1)
+        begun = [0] * size
+        ended = [0] * (size + 1)
         self.budget = budget
         self.every = 0
         self.rest = 0
         self.scattered: list[tuple[int, int]] = []
-        self.required, self.excluded = _PatternIndex(budget), _PatternIndex(budget)
+        self.required = _PatternIndex(budget)
+        self.excluded = _PatternIndex(budget)
         for part, shapes in shapes_by_values.items():
             self.every |= shapes
             spans = list(bit_runs(part[0] & ~REST))
@@ -97,7 +99,8 @@ class _ShapeTables:
                 self.required.add(required, part[1], shapes)
                 self.excluded.add(denied, part[2], shapes)
         # For each atom, the shapes whose run begins there or before, and the shapes whose run ends before.
-        self.started, self.ended = list(accumulate(begun, or_)), list(accumulate(ended, or_))
+        self.started = list(accumulate(begun, or_))
+        self.ended = list(accumulate(ended, or_))
 
     def touching(self, part: ValueSet) -> int:
         """Return the shapes with some of these values."""
@@ -148,8 +151,10 @@ class _PatternIndex:
 
     def shapes_matching(self, numbers: int) -> int:
         """Return the shapes under some of these patterns, from the smaller side: all but those under others only."""
-        near, far = numbers & self._pattern_mask, self._pattern_mask & ~numbers
-        few, many = near.bit_count(), far.bit_count()
+        near = numbers & self._pattern_mask
+        far = self._pattern_mask & ~numbers
+        few = near.bit_count()
+        many = far.bit_count()
         if few <= many:
             self._budget.charge(few)
             return union(map(self._shapes_by_pattern.__getitem__, bits(near)))

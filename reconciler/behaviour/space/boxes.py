@@ -41,7 +41,8 @@ class Shapes:
     """Shapes by number, and their relations. All are added before the first question."""
 
     def __init__(self, domains: Sequence[Domain], budget: WorkBudget) -> None:
-        self.domains, self.budget = domains, budget
+        self.domains = domains
+        self.budget = budget
         self.all: Final[list[Shape]] = []
         self._index_of: dict[Shape, int] = {}
         self._attribute_indexes = [AttributeIndex(domain, budget) for domain in domains]
@@ -125,7 +126,8 @@ class Shapes:
         return bool(box and values) and self._search({**box, **values}, blockers) is not None
 
     def _restricted_attributes(self, shapes: int) -> Iterable[int]:
-        count, indexes = shapes.bit_count(), self._attribute_indexes
+        count = shapes.bit_count()
+        indexes = self._attribute_indexes
         self.budget.spend(min(count, len(indexes)))
         if count < len(indexes):
             return sorted({attribute for shape in bits(shapes) for attribute, _ in self.all[shape]})
@@ -180,7 +182,8 @@ class Shapes:
     def _guesses(self, box: Box) -> Iterator[Box]:
         """Yield the box with every open pattern denied, and with all `contains` patterns required."""
         # Both are always possible, and touch few rules with a pattern.
-        plainest, fullest = dict(box), dict(box)
+        plainest = dict(box)
+        fullest = dict(box)
         for attribute, every, parts in self._pattern_attributes:
             atoms, yes, no = box.get(attribute) or self.domains[attribute].all
             if atoms & REST and every & ~yes & ~no:
@@ -194,7 +197,8 @@ class Shapes:
         end = max(0, self.budget.remaining - self.budget.search_limit)
         beyond: dict[int, int] = {}
         for attribute in self._restricted_attributes(blockers):
-            part, index = box.get(attribute), self._attribute_indexes[attribute]
+            part = box.get(attribute)
+            index = self._attribute_indexes[attribute]
             apart, beyond[attribute] = index.classify(part) if part else (0, index.restricting)
             blockers &= ~apart
         stack = [_Piece(box, beyond, blockers)]
@@ -211,7 +215,10 @@ class Shapes:
 
     def _propagate_units(self, piece: _Piece) -> _Piece | None:
         """Cut a piece by all shapes with one condition beyond it that leave one part; None where nothing is left."""
-        box, beyond, blockers, changed = dict(piece.box), dict(piece.beyond), piece.blockers, piece.changed
+        box = dict(piece.box)
+        beyond = dict(piece.beyond)
+        blockers = piece.blockers
+        changed = piece.changed
         self.budget.spend(_SEARCH_COST + len(box) + len(beyond))
         while True:
             box.update(changed)

@@ -189,7 +189,8 @@ def _excluded_range_clauses(domain: Domain, numbers: int) -> Iterator[Clause]:
         elif len(bounds) == 1:
             yield bounds[0]._replace(negate=True)
         else:
-            low, high = domain.interval(first)[0], domain.interval(last)[1]
+            low = domain.interval(first)[0]
+            high = domain.interval(last)[1]
             yield _make_negated_clause(domain, "between", [low, high])
 
 
@@ -286,7 +287,8 @@ def _subtract_expressible(domain: Domain, values: ValueSet, parts: list[ValueSet
     remaining, still = _subtract_all(domain, values, parts)
     if is_expressible(domain, remaining):
         return remaining, still
-    remaining, still = values, []
+    remaining = values
+    still = []
     for part in parts:
         less, again = _subtract_all(domain, remaining, (part,))
         if again or not is_expressible(domain, less):

@@ -38,7 +38,8 @@ def number_between(low: float, high: float) -> int | float | None:
     """Return a number between two with few digits; None where no double or integer is between them."""
     if not low < high:
         return None
-    bottom, top = Fraction(low), Fraction(high)
+    bottom = Fraction(low)
+    top = Fraction(high)
     middle = (bottom + top) / 2
     try:
         for digits in range(1 if low >= 0 and high <= 1 else 0, _MAX_DIGITS):
@@ -88,7 +89,8 @@ class NamedValues:
         self.any_text = False  # a condition matches any text at all: a pattern operator with an empty value
         equal: set[int | float] = set()
         for condition in conditions:
-            value, operator = condition.value, condition.operator
+            value = condition.value
+            operator = condition.operator
             if operator in PATTERNS:
                 if value:
                     positive = POSITIVE_OF_NEGATIVE.get(operator, operator)
@@ -124,7 +126,8 @@ def _match_prefixes(texts: Sequence[str], starts: Iterable[str]) -> Iterator[tup
     order = sorted(range(len(texts)), key=texts.__getitem__)
     ordered = [texts[place] for place in order]
     for start in starts:
-        mask, at = 0, bisect_left(ordered, start)
+        mask = 0
+        at = bisect_left(ordered, start)
         while at < len(ordered) and ordered[at].startswith(start):
             mask |= 1 << order[at]
             at += 1
@@ -153,7 +156,8 @@ def _search_substrings(texts: Sequence[str], parts: Iterable[str]) -> Iterator[t
     joined = joint.join(texts) + joint
     starts = [0, *accumulate(len(text) + 1 for text in texts)]
     for part in parts:
-        mask, at = 0, joined.find(part)
+        mask = 0
+        at = joined.find(part)
         while at >= 0:
             place = bisect_right(starts, at) - 1
             mask |= 1 << place
@@ -313,7 +317,8 @@ class Domain:
     def clause_cost(self, part: ValueSet) -> float:
         """Return about how many conditions express a part: two for each range, one for ten short values of a list."""
         atoms, yes, no = part
-        texts, numbers = atoms & self.text_mask, atoms & self.number_mask
+        texts = atoms & self.text_mask
+        numbers = atoms & self.number_mask
         named = (self.text_mask & ~texts if texts & REST else texts).bit_count()
         patterns = sum(map(len, self.patterns.minimal_patterns(yes, no))) if texts & REST else 0
         return patterns + named * self._text_weight / 10 + 2 * (numbers & ~(numbers << 1)).bit_count()
@@ -349,7 +354,8 @@ class Domain:
     def _range_atoms(self, operator: str, value: Value) -> int:
         """Return the atoms from one end to the other; both ends are named numbers."""
         low, high = cast("tuple[float, float]", value if isinstance(value, tuple) else (value, value))
-        first, last = self.first_number, self.first_number + 2 * len(self.numbers)
+        first = self.first_number
+        last = self.first_number + 2 * len(self.numbers)
         if operator not in ("lessThan", "lessThanOrEqual"):
             first += 2 * bisect_left(self.numbers, low) + (2 if operator == "greaterThan" else 1)
         if operator not in ("greaterThan", "greaterThanOrEqual"):
@@ -407,7 +413,8 @@ def intersect(first: ValueSet, second: ValueSet) -> ValueSet:
     atoms = first[0] & second[0]
     if not atoms & REST:
         return (atoms, 0, 0)
-    yes, no = first[1] | second[1], first[2] | second[2]
+    yes = first[1] | second[1]
+    no = first[2] | second[2]
     if yes & no:
         return (atoms & ~REST, 0, 0)
     return (atoms, yes, no)
@@ -432,7 +439,8 @@ def subtract(domain: Domain, values: ValueSet, removed: ValueSet) -> list[ValueS
         return [(atoms, values[1], values[2]) if atoms & REST else (atoms, 0, 0)] if atoms else []
     if not removed[1] and not removed[2]:  # every unnamed text is removed
         return [(atoms, 0, 0)] if atoms else []
-    yes, no = values[1], values[2]
+    yes = values[1]
+    no = values[2]
     if yes & removed[2] or no & removed[1]:
         return [(atoms | REST, yes, no)]
     pieces: list[ValueSet] = []
@@ -451,7 +459,8 @@ def _negations(patterns: PatternSet, masks: tuple[int, int], negated: tuple[int,
             without = no | patterns.implying[number]
             if not yes & without:
                 yield yes, without
-            yes, no = yes | patterns.implied[number], no | patterns.excluded(number)
+            yes = yes | patterns.implied[number]
+            no = no | patterns.excluded(number)
     for number in denied:
         if not no >> number & 1:
             within = yes | patterns.implied[number]

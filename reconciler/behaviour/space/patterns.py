@@ -37,7 +37,8 @@ class TextPattern(NamedTuple):
 
     def implied_patterns(self, lengths: Mapping[str, Collection[int]]) -> "Iterator[TextPattern]":
         """Yield every pattern, of the lengths given by operator, that holds wherever this one does."""
-        text, size = self.text, len(self.text)
+        text = self.text
+        size = len(self.text)
         for length in lengths.get("contains", ()):
             yield from (TextPattern("contains", text[at : at + length]) for at in range(size - length + 1))
         for length in lengths.get(self.operator, ()) if self.operator != "contains" else ():

@@ -132,7 +132,8 @@ class PivotSlices:
         count = bisect_left(about, rank)
         done, mask = self._running_masks.get(atom, (0, 0))
         if done > count:
-            done, mask = 0, 0
+            done = 0
+            mask = 0
         self.space.budget.charge(count - done + len(self.prefix_masks.late_ranks.get(atom, ())))
         for earlier in about[done:count]:
             mask |= 1 << self.boxes[earlier].shape
@@ -163,7 +164,8 @@ class PivotSlices:
 
     def same_destination_mask_after(self, atom: int, rank: int) -> int:
         """Return the shapes of the rules in a slice that come after a rule and have its destination."""
-        unnamed, destination = atom == UNNAMED_SLICE, self.destinations[rank]
+        unnamed = atom == UNNAMED_SLICE
+        destination = self.destinations[rank]
         masks = self._masks_by_destination.get((destination, unnamed))
         if masks is None:  # from the last rule to the first
             ranks = self.unnamed_ranks if unnamed else self.general_ranks
@@ -181,7 +183,8 @@ class PivotSlices:
     @cached_property
     def always_masks(self) -> PrefixMasks:
         """The masks of the rules without a condition on the pivot: they are in every slice."""
-        every, boxes = self.space.pivot_domain.all, self.boxes
+        every = self.space.pivot_domain.all
+        boxes = self.boxes
         return PrefixMasks((rank, boxes[rank].shape) for rank in self.general_ranks if boxes[rank].pivot == every)
 
     def holds(self, atom: int, rank: int) -> bool:

@@ -82,7 +82,8 @@ class Space:
         # Most rules are in all lists: they are not compared again.
         by_identity = {id(conditions): conditions for conditions in every}
         distinct = dict.fromkeys(by_identity.values())
-        texts, types = texts or {}, types or {}
+        texts = texts or {}
+        types = types or {}
         parts = dict.fromkeys(chain.from_iterable(distinct))
         grouped: dict[str, Sequence[Condition]] = dict.fromkeys(texts, ())
         grouped |= group_pairs((part.attribute, part) for part in parts if isinstance(part, Condition))

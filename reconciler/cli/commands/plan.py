@@ -29,7 +29,6 @@ from reconciler.render.limits import ALL_ROWS
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.plan_view import VIEW, build_view, view_to_json
 from reconciler.render.provenance import Provenance
-from reconciler.render.routing_map import build_routing_map
 from reconciler.render.summary import PlanSummary, summarize_plan
 from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import TextLimits, brief_summary_text, summary_text
@@ -194,8 +193,9 @@ def print_plan(session: Session, plan: Plan) -> None:
     else:
         session.print_banner()
         shape = brief_summary_text if output.loudness == "quiet" else summary_text
-        summary = summarize_plan(plan, session.tenant, session.limits.values)
-        output.result(shape(summary, output.paint, session.limits))
+        limits = session.limits
+        summary = summarize_plan(plan, session.tenant, limits.values, has_rows=limits.verbose)
+        output.result(shape(summary, output.paint, limits))
 
 
 def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
@@ -233,7 +233,7 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
 
 def _markdown(session: Session, plan: Plan, summary: PlanSummary, explore: str = "") -> str:
     facts = plan_provenance(plan, session.banner, explore)
-    return render_markdown(summary, build_routing_map(plan), facts)
+    return render_markdown(summary, facts)
 
 
 def _html(session: Session, plan: Plan, summary: PlanSummary, explore: str = "") -> str:

@@ -17,7 +17,8 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Source, Target
 from reconciler.plan.edits import EditedRule
 from reconciler.plan.impact import Impact
-from reconciler.plan.routing_table import desired_entries, destination_phrase
+from reconciler.plan.routing_table import desired_entries
+from reconciler.plan.words import destination_phrase
 from reconciler.render.effects import EARLIER_KEEP, OTHER_TYPES_PLACE, summarize_effects
 from reconciler.render.escape_markdown import escape_markdown
 from reconciler.render.limits import MAX_SHOWN

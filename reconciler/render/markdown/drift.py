@@ -1,6 +1,6 @@
 """Drift as Markdown for an issue: the verdict, the effects, and every field that differs in a closed part."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from reconciler.model.finding import Finding
@@ -8,8 +8,8 @@ from reconciler.plan.drift import Drift
 from reconciler.render import drift_summary as words
 from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftRule, DriftSection
 from reconciler.render.escape_markdown import code_block, code_span, details, escape_markdown, table_cell
-from reconciler.render.markdown.effects import DRIFT_COLUMNS, effects_blocks, source_link
-from reconciler.render.markdown.findings import address_prefix, finding_text, names_details
+from reconciler.render.markdown.effects import DRIFT_COLUMNS, moves_blocks, quiet_blocks, source_link
+from reconciler.render.markdown.findings import address_prefix, finding_text
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.text.escape import pluralize, sanitize
 
@@ -27,7 +27,7 @@ def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_comm
     blocks = [f"**{escape_markdown(verdict)}**"] if verdict else []
     blocks.append(f"{code_span(plan.environment)} differs from the manifests: {words.counts_phrase(drift)}.")
     blocks += [*_findings(drift)]
-    blocks += effects_blocks(summary, provenance.links, DRIFT_COLUMNS)
+    blocks += [*moves_blocks(summary, provenance.links, DRIFT_COLUMNS), *quiet_blocks(summary)]
     sections = [escape_markdown(summary.premise)] if summary.premise else []
     sections += [block for section in words.drift_sections(drift) for block in _section(section, provenance.links)]
     if sections:
@@ -53,11 +53,11 @@ def _acceptance(drift: Drift) -> Iterator[str]:
 
 
 def _section(section: DriftSection, links: SourceLinks) -> Iterator[str]:
-    visible = section.groups[:_MAX_ITEMS]
+    visible = section.rules[:_MAX_ITEMS]
     yield f"#### {section.title}"
     head = (f"| Rule | | {MANIFESTS} | {LIVE} | Where |", "|---|---|---|---|---|")
-    yield "\n".join([*head, *(line for group in visible for line in _rows(group, links))])
-    if hidden := len(section.rules) - sum(map(len, visible)):
+    yield "\n".join([*head, *(line for rule in visible for line in _rows(rule, links))])
+    if hidden := len(section.rules) - len(visible):
         yield f"and {pluralize(hidden, 'further rule')}: see drift.json."
 
 
@@ -71,17 +71,13 @@ def _findings(drift: Drift) -> Iterator[str]:
         yield "\n".join([*(_finding(finding) for finding in drift.failed_checks[:_MAX_ITEMS]), *rest])
 
 
-def _rows(group: Sequence[DriftRule], links: SourceLinks) -> Iterator[str]:
-    rule = group[0]
+def _rows(rule: DriftRule, links: SourceLinks) -> Iterator[str]:
     where = source_link(rule.source, links) if rule.source else ""
     sentences = "<br>".join(map(escape_markdown, rule.sentences))
     name = code_span(rule.name) if rule.source or '"' not in rule.name else escape_markdown(rule.name)
-    if len(group) > 1:
-        where = f"{where} ..."
-        name = names_details(pluralize(len(group), "rule"), [item.name for item in group], _MAX_ITEMS)
     yield f"| {table_cell(name)} | {table_cell(sentences)} | | | {table_cell(where)} |"
     for pair in rule.fields:
-        yield f"| | {_cell(pair.name)} | {_cell(pair.desired)} | {_cell(pair.live)} | |"
+        yield f"| | {_cell(pair.name)} | {_cell(pair.after)} | {_cell(pair.before)} | |"
 
 
 def _finding(finding: Finding) -> str:

@@ -40,18 +40,6 @@ class _Limits(NamedTuple):
     longest: int
 
 
-def effects_blocks(
-    summary: EffectsSummary,
-    links: SourceLinks,
-    columns: Columns = PLAN_COLUMNS,
-    *,
-    rows: int = 40,
-    longest: int = 10_000,
-) -> list[str]:
-    """Return the effects, then the edits that move nobody."""
-    return [*moves_blocks(summary, links, columns, rows=rows, longest=longest), *quiet_blocks(summary)]
-
-
 def moves_blocks(
     summary: EffectsSummary,
     links: SourceLinks,

@@ -14,8 +14,9 @@ def finding_items(findings: Sequence[Finding], links: SourceLinks, limit: int) -
     """Yield findings as items of a list, each with its location, or with up to `limit` names of its rules."""
     for finding in findings:
         if finding.repeats:
-            names = names_details("which", finding_members(finding), limit)
-            yield f"- **{finding.code}** {finding_subject(finding)}: {finding_text(finding)} {names}"
+            names = join_first([code_span(name) for name in finding_members(finding)], limit)
+            which = f"<details><summary>which</summary>{names}</details>"
+            yield f"- **{finding.code}** {finding_subject(finding)}: {finding_text(finding)} {which}"
         else:
             where = f" ({source_link(finding.source, links)})" if finding.source else ""
             yield f"- **{finding.code}** {address_prefix(finding)}{finding_text(finding)}{where}"
@@ -30,8 +31,3 @@ def finding_text(finding: Finding) -> str:
 def address_prefix(finding: Finding) -> str:
     """Return the address as the start of a sentence, or an empty text."""
     return f"{code_span(str(finding.address))}: " if finding.address else ""
-
-
-def names_details(title: str, names: Sequence[str], limit: int) -> str:
-    """Return up to `limit` names, collapsed, for a table cell or an item of a list."""
-    return f"<details><summary>{title}</summary>{join_first([code_span(name) for name in names], limit)}</details>"

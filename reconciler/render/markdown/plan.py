@@ -10,14 +10,7 @@ from typing import Final
 from reconciler.plan.consent import CONSENT_PLACE
 from reconciler.plan.words import MANY_ROWS
 from reconciler.render import summary as texts
-from reconciler.render.change_summary import (
-    ChangeSummary,
-    common_rows,
-    group_equal_edits,
-    row_phrase,
-    sentences,
-    visible_rows,
-)
+from reconciler.render.change_summary import YOUR_CHANGE, ChangeSummary, row_phrase
 from reconciler.render.escape_markdown import alert, code_block, code_span, details, escape_markdown, table_cell
 from reconciler.render.finding_subject import source_location
 from reconciler.render.markdown.effects import (
@@ -29,11 +22,10 @@ from reconciler.render.markdown.effects import (
     replay_examples,
     source_link,
 )
-from reconciler.render.markdown.findings import finding_items, names_details
+from reconciler.render.markdown.findings import finding_items
 from reconciler.render.markdown.refusals import refusal_blocks
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.refusals import next_step
-from reconciler.render.routing_map import Lane, drawn_lanes, render_mermaid
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import pluralize
 
@@ -49,32 +41,23 @@ _DIFF: Final = {"create": "+", "update": "!", "adopt": "!", "delete": "-"}
 def rules_table(
     changes: Sequence[ChangeSummary], held_changes: Sequence[ChangeSummary], links: SourceLinks, limit: int
 ) -> list[str]:
-    """Return a table of up to `limit` rows, equal edits as one row, and the number of omitted rules."""
-    groups = [(group, "") for group in group_equal_edits(changes)]
-    groups += [(group, "held") for group in group_equal_edits(held_changes)]
-    if not groups[:limit]:
+    """Return a table of up to `limit` rules, and the number of omitted ones."""
+    rules = [(change, SIGNS[change.action]) for change in changes]
+    rules += [(change, "held") for change in held_changes]
+    if not rules[:limit]:
         return []
     lines = ["| | Rule | Change | Why | Where |", "|---|---|---|---|---|"]
-    lines += [_rule(group, links, sign, limit) for group, sign in groups[:limit]]
-    hidden = sum(len(group) for group, _ in groups[limit:])
+    lines += [_rule(change, links, sign) for change, sign in rules[:limit]]
+    hidden = len(rules[limit:])
     return ["\n".join(lines), *([f"and {pluralize(hidden, 'further rule')}: see the report."] if hidden else [])]
 
 
-def _rule(group: Sequence[ChangeSummary], links: SourceLinks, sign: str, limit: int) -> str:
-    change, rule = group[0], code_span(str(group[0].address))
-    lines = [escape_markdown(line.removeprefix("not applied: ")) for line in sentences(change)]
+def _rule(change: ChangeSummary, links: SourceLinks, sign: str) -> str:
+    lines = [escape_markdown(line) for line in (change.note.removeprefix("not applied: "), change.rule_text) if line]
+    lines += [escape_markdown(row_phrase(row)) for row in change.rows]
     where = source_link(change.source, links) if change.source else "removed" if change.action == "delete" else ""
-    if len(group) > 1:
-        lines += [escape_markdown(row_phrase(row)) for row in common_rows(group)]
-        where = f"{where} ..."
-        rule = names_details(pluralize(len(group), "rule"), [str(item.address) for item in group], limit)
-    else:
-        for row in visible_rows(change.rows):
-            colon = "" if row.name.endswith((">", "<", "=")) else ":"
-            after = f" → {escape_markdown(row.after)}" if row.after else ""
-            lines.append(f"{escape_markdown(row.name)}{colon} {escape_markdown(row.before)}{after}")
-    cell = table_cell("<br>".join(lines))
-    return f"| {sign or SIGNS[change.action]} | {rule} | {cell} | {change.cause_text} | {table_cell(where)} |"
+    cells = ("<br>".join(lines), escape_markdown(change.reason or YOUR_CHANGE), where)
+    return f"| {sign} | {code_span(str(change.address))} | {' | '.join(map(table_cell, cells))} |"
 
 
 def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
@@ -99,11 +82,10 @@ def diff_lines(summary: PlanSummary) -> Iterator[str]:
         sign = _DIFF[change.action]
         where = f"  # {source_location(change.source)}" if change.source else ""
         yield f"{sign} {change.address}{where}"
-        yield from (f"{sign}     {line}" for line in change.all_sentences)
+        yield from (f"{sign}     {line}" for line in change.sentences)
         for row in change.rows:
-            yield f"{'-' if row.after else '!'}     {row.name}: {row.before}"
-            if row.after:
-                yield f"+     {row.name}: {row.after}"
+            yield f"-     {row.name}: {row.before}"
+            yield f"+     {row.name}: {row.after}"
 
 
 MAX_CHARACTERS: Final = 60_000  # GitHub accepts 65,536; the head of a comment may grow after the plan
@@ -123,7 +105,7 @@ class DetailLevel:
 
 
 DETAIL_LEVELS: Final = (
-    DetailLevel(rows=40, findings=50, parts=frozenset({"map", "diff", "examples", "queues"})),
+    DetailLevel(rows=40, findings=50, parts=frozenset({"diff", "examples", "queues"})),
     DetailLevel(rows=40, findings=20, parts=frozenset({"diff", "examples", "queues"})),
     DetailLevel(rows=40, findings=10, parts=frozenset({"examples", "queues"})),
     DetailLevel(rows=40, findings=5, parts=frozenset({"queues"})),
@@ -131,7 +113,7 @@ DETAIL_LEVELS: Final = (
     DetailLevel(rows=MANY_ROWS, findings=5, parts=frozenset()),
     DetailLevel(rows=MANY_ROWS, findings=3, parts=frozenset(), max_row=3_000, wanted=MAX_CHARACTERS // 2),
     DetailLevel(rows=5, findings=0, parts=frozenset(), max_row=2_000),
-)  # duplicated or rarely read parts are dropped first: the map, the diff, the examples, the queues
+)  # duplicated or rarely read parts are dropped first: the diff, the examples, the queues
 
 
 def comment_marker(environment: str) -> str:
@@ -141,21 +123,20 @@ def comment_marker(environment: str) -> str:
 
 def render_markdown(
     summary: PlanSummary,
-    routing: Sequence[Lane],
     facts: Provenance,
     characters: int = MAX_CHARACTERS,
     size: int = MAX_BYTES,
 ) -> str:
     """Return the comment with as much detail as each level wants, and as fits into `characters` and `size` bytes."""
     for level in DETAIL_LEVELS:
-        text = _comment(summary, routing, facts, level)
+        text = _comment(summary, facts, level)
         length = len(text.encode())
         if len(text) <= characters and length <= min(size, level.wanted):
             return text
     return text
 
 
-def _comment(summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, level: DetailLevel) -> str:
+def _comment(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> str:
     """Return the verdict, the refusals, the effects, what else changes, how to go on, and the closed parts."""
     parts = (
         _verdict(summary, facts),
@@ -163,7 +144,7 @@ def _comment(summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, l
         _effects(summary, facts, level),
         _others(summary, facts, level),
         _ways_on(summary, level),
-        _closed_parts(summary, routing, facts, level),
+        _closed_parts(summary, facts, level),
         [_foot(summary, facts)],
     )
     return "\n\n".join(block for blocks in parts for block in blocks) + "\n"
@@ -227,9 +208,7 @@ def _totals_text(summary: PlanSummary) -> str:
     return f"**{escape_markdown(words) or 'Only a clean-up after an earlier run'}.**"
 
 
-def _closed_parts(
-    summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, level: DetailLevel
-) -> Iterator[str]:
+def _closed_parts(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> Iterator[str]:
     effects = summary.effects
     if effects and "examples" in level.parts:
         yield from examples_part(effects, level.rows)
@@ -241,8 +220,6 @@ def _closed_parts(
     yield from _notes(summary)
     if summary.changes and "diff" in level.parts:
         yield details("All changed fields", code_block("\n".join(diff_lines(summary)), "diff"))
-    if summary.changes and "map" in level.parts:
-        yield from _map(routing)
 
 
 def _notes(summary: PlanSummary) -> list[str]:
@@ -252,14 +229,6 @@ def _notes(summary: PlanSummary) -> list[str]:
     sentences = [premise, order, summary.acknowledged]
     lines = [f"- {escape_markdown(text)}" for text in sentences if text]
     return [details("Premises and order", "\n".join(lines) + "\n")] if lines else []
-
-
-def _map(routing: Sequence[Lane]) -> list[str]:
-    lanes = drawn_lanes(routing)
-    if not lanes:
-        return []
-    title = "Routing map" + (": changed rules" if len(lanes) < len(routing) else "")
-    return [details(title, code_block(render_mermaid(lanes), "mermaid"))]
 
 
 def _foot(summary: PlanSummary, facts: Provenance) -> str:

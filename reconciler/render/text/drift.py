@@ -8,8 +8,9 @@ from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.drift import Drift, edited_changes, unapplied_changes
 from reconciler.plan.words import ALL_VALUES
 from reconciler.render import drift_summary as words
+from reconciler.render.change_summary import FieldRow
 from reconciler.render.colour import Style
-from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftField, DriftRule, DriftSection
+from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftRule, DriftSection
 from reconciler.render.effects import EffectsSummary
 from reconciler.render.finding_subject import source_location
 from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
@@ -111,7 +112,8 @@ def _head(drift: Drift, summary: EffectsSummary, style: Style) -> Iterator[str]:
 
 
 def _no_drift(drift: Drift) -> str:
-    phrases, count = [words.accepted_phrase(drift)], len(drift.plan.held)
+    phrases = [words.accepted_phrase(drift)]
+    count = len(drift.plan.held)
     phrases += [f"{pluralize(count, 'change')} {'is' if count == 1 else 'are'} held"] if count else []
     return f"No drift. {match_phrase(drift.plan)}" + "".join(f"\n{phrase}." for phrase in phrases if phrase)
 
@@ -130,8 +132,8 @@ def _short_section(section: DriftSection, style: Style) -> Iterator[str]:
 def _section(section: DriftSection, style: Style) -> Iterator[str]:
     """Yield every field of a section's rules, in two columns."""
     yield from (style("bold", f"{section.title}:"), "")
-    for group in section.groups:
-        yield from _rules(group, style)
+    for rule in section.rules:
+        yield from _rule(rule, style)
         yield ""
 
 
@@ -145,26 +147,21 @@ def _failures(drift: Drift, style: Style, limit: int) -> Iterator[str]:
         yield f"  and {pluralize(hidden, 'further check')}; -v shows all of them."
 
 
-def _rules(group: Sequence[DriftRule], style: Style) -> Iterator[str]:
-    rule = group[0]
-    if len(group) > 1:
-        names = ", ".join(item.name for item in group)
-        yield f"  {style('yellow', pluralize(len(group), 'rule'))}"
-        yield f"      {style('dim', names)}"
-    else:
-        where = f"   {style('dim', source_location(rule.source))}" if rule.source else ""
-        yield f"  {style('yellow', rule.name)}{where}"
+def _rule(rule: DriftRule, style: Style) -> Iterator[str]:
+    where = f"   {style('dim', source_location(rule.source))}" if rule.source else ""
+    yield f"  {style('yellow', rule.name)}{where}"
     yield from (f"      {line}" for line in rule.sentences)
-    rows = [DriftField("", MANIFESTS, LIVE), *rule.fields]
-    first, second = max(len(row.name) for row in rows), max(len(row.desired) for row in rows)
-    head, *lines = (f"      {row.name:<{first}}  {row.desired:<{second}}  {row.live}" for row in rows)
+    rows = [FieldRow(name="", before=LIVE, after=MANIFESTS), *rule.fields]
+    first = max(len(row.name) for row in rows)
+    second = max(len(row.after) for row in rows)
+    head, *lines = (f"      {row.name:<{first}}  {row.after:<{second}}  {row.before}" for row in rows)
     if lines and max(map(len, (head, *lines))) <= _MAX_WIDTH:
         yield from (style("dim", head), *lines)
         return
     for pair in rule.fields:
         yield f"      {pair.name}"
-        yield f"        {MANIFESTS:<{len(LIVE)}}  {pair.desired}"
-        yield f"        {LIVE:<{len(LIVE)}}  {pair.live}"
+        yield f"        {MANIFESTS:<{len(LIVE)}}  {pair.after}"
+        yield f"        {LIVE:<{len(LIVE)}}  {pair.before}"
 
 
 def _notes(drift: Drift, style: Style) -> list[str]:

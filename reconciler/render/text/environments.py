@@ -8,12 +8,13 @@ from typing import Final, Literal
 from reconciler.apply.progress import ApplyReport
 from reconciler.model.change import Applied
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
-from reconciler.plan.drift import Drift, count_sections
+from reconciler.plan.drift import Drift
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.impact import Impact
 from reconciler.plan.plan import Plan
 from reconciler.plan.words import total_share_phrase
 from reconciler.render.colour import Style
+from reconciler.render.drift_summary import counts_phrase
 from reconciler.render.escape_markdown import code_span, escape_markdown, table_cell
 from reconciler.render.summary import failed_tests_title
 from reconciler.render.text.wrap import align_columns
@@ -33,7 +34,6 @@ _STATUS_PHRASES: Final[dict[EnvironmentStatus, str]] = {
 }
 _HEAD: Final = ("environment", "changes", "who is affected")
 _MARKDOWN_HEAD: Final = ("| Environment | Changes | Who is affected | |", "|---|---|---|---|")
-_SECTIONS: Final = ("changed in CXone", "missing", "in the way", "not applied", "accepted")
 _MAX_WIDTH: Final = 70
 
 
@@ -61,10 +61,10 @@ def planned_row(plan: Plan) -> EnvironmentRow:
 
 def drift_row(drift: Drift) -> EnvironmentRow:
     """Return the line of an environment's drift."""
-    plan, impact = drift.plan, drift.unaccepted_impact
-    counts = dict(zip(_SECTIONS, count_sections(drift).values(), strict=True)) | {"in conflict": len(plan.conflicts)}
-    counts |= {"failed on the live rules": len(drift.failed_checks), "held": len(plan.held)}
-    words = [f"{count:,} {state}" for state, count in counts.items() if count]
+    plan = drift.plan
+    impact = drift.unaccepted_impact
+    words = [counts_phrase(drift)] if drift.has_drift else []
+    words += [f"{len(plan.held):,} held"] if plan.held else []
     return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",
@@ -83,7 +83,8 @@ def applied_row(plan: Plan, report: ApplyReport | None) -> EnvironmentRow:
 
 
 def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> EnvironmentRow:
-    counts, moves = count_changes(plan), plan.changes or plan.changes_endpoint
+    counts = count_changes(plan)
+    moves = plan.changes or plan.changes_endpoint
     words = [f"{counts[kind]:,} {kind}" for kind in COUNTED_ACTIONS if counts[kind]]
     words = words or ["clean-up"] * bool(plan.changes)
     words += ["endpoint"] * plan.changes_endpoint

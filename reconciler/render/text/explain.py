@@ -122,7 +122,8 @@ def _hidden_rules(explanation: Explanation, names: DisplayNames, non_matches: Se
 
 
 def _related_rules(explanation: Explanation, names: DisplayNames) -> Iterator[str]:
-    first, following = explanation.winner, explanation.next_match
+    first = explanation.winner
+    following = explanation.next_match
     for entry in explanation.switched_off:
         yield f"{entry_name(entry)} is switched off; it would take this conversation.   {_where(entry)}"
     for entry in explanation.tied_rules:
@@ -144,7 +145,8 @@ def _where(entry: RoutingEntry) -> str:
 
 
 def _non_match_document(non_match: NonMatch) -> Document:
-    name, source = non_match.entry.name, non_match.entry.source
+    name = non_match.entry.name
+    source = non_match.entry.source
     return {"rule": name, "condition": to_api_json(non_match.condition), "source": source_to_json(source)}
 
 

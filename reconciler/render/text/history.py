@@ -10,9 +10,10 @@ from reconciler.errors import UnexpectedResponseError
 from reconciler.journal.history import RecordedRun
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.rule import Rule
+from reconciler.render.change_summary import field_rows
 from reconciler.render.text.wrap import align_columns
 from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.phrases import conditions_phrase, queues_phrase, rule_phrase
+from reconciler.text.phrases import rule_phrase
 
 if TYPE_CHECKING:
     from reconciler.render.command_json import RunJson
@@ -24,7 +25,8 @@ def runs_text(runs: Sequence[RecordedRun]) -> str:
     """Return a header and one line per run, newest first."""
     rows = [("run", "time", "who", "result", "reason")]
     for run in reversed(runs):
-        reason, undone = _text(run.start, "reason"), _text(run.start, "undo")
+        reason = _text(run.start, "reason")
+        undone = _text(run.start, "undo")
         if run.start.get("undo"):
             reason = f"undoes {undone}" + (f": {reason}" if reason != "-" else "")
         rows.append((sanitize(run.id), _time(run.start), _text(run.start, "who"), _outcome(run), reason))
@@ -39,7 +41,7 @@ def run_text(run: RecordedRun) -> str:
     for change in run.changes:
         lines += ["", f"  {_text(change, 'action')} {_text(change, 'address')}   {_text(change, 'status')}"]
         lines += [f"      {_text(change, 'error')}"] if change.get("error") else []
-        lines += list(_describe_change(change)) or _differences(change.get("before"), change.get("after"))
+        lines += _describe_change(change)
     return "\n".join(lines) + "\n"
 
 
@@ -52,18 +54,14 @@ def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
     forms = [change[side] for side in ("before", "after") if isinstance(change.get(side), dict)]
     rules = [rule for rule in map(_rule, forms) if rule is not None]
     names = {queue: name for form in forms for queue, name in _queue_names(form)}
-    if len(rules) < len(forms) or not rules:
-        return
-    if len(rules) == 1:
+    if len(rules) < len(forms):
+        yield "      a rule that cannot be read"
+    elif len(rules) == 1:
         yield f"      {rule_phrase(rules[0], names, _LABELS)}"
-        return
-    old, new = (
-        [quote(value) for value in (rule.name, rule.description, rule.priority, rule.enabled)]
-        + [conditions_phrase(rule, _LABELS), queues_phrase(rule.targets, names)]
-        for rule in rules
-    )
-    fields = zip(("name", "description", "priority", "enabled", "conditions", "queue"), old, new, strict=True)
-    yield from (f"      {name}: {before} -> {after}" for name, before, after in fields if before != after)
+    elif rules:
+        before, after = rules
+        for row in field_rows(before, after, names, _LABELS):
+            yield f"      {row.name}: {row.before} -> {row.after}"
 
 
 def _rule(form: Mapping[str, Any]) -> Rule | None:
@@ -79,14 +77,6 @@ def _queue_names(form: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if isinstance(target, dict) and isinstance(target.get("queueId"), str):
             name = target.get("queueName")
             yield target["queueId"], name if isinstance(name, str) else target["queueId"]
-
-
-def _differences(before: object, after: object) -> Iterator[str]:
-    old, new = (side if isinstance(side, dict) else {} for side in (before, after))
-    for name in ("name", "description", "priority", "enabled", "conditions", "targets"):
-        if old.get(name) != new.get(name):
-            values = [quote(side[name]) if name in side else "nothing" for side in (old, new)]
-            yield f"      {name}: {values[0]} -> {values[1]}"
 
 
 def _outcome(run: RecordedRun) -> str:

@@ -9,7 +9,7 @@ from reconciler.model.finding import Finding
 from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.plan import Plan
 from reconciler.render import summary as texts
-from reconciler.render.change_summary import ChangeSummary, FieldRow, common_rows, group_equal_edits, row_phrase
+from reconciler.render.change_summary import ChangeSummary, FieldRow
 from reconciler.render.colour import SEVERITY_COLOURS, Style
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, source_location, subject_prefix
 from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
@@ -38,7 +38,8 @@ class TextLimits:
 
 def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan for a terminal, without the next step."""
-    return summary_text(texts.summarize_plan(plan, tenant, limits.values), style, limits)
+    summary = texts.summarize_plan(plan, tenant, limits.values, has_rows=limits.verbose)
+    return summary_text(summary, style, limits)
 
 
 def summary_text(summary: PlanSummary, style: Style, limits: TextLimits) -> str:
@@ -64,11 +65,7 @@ def _changes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str
     """Return the changes that effects do not tell: held ones, and all fields with `verbose` or without an analysis."""
     is_complete = limits.verbose or summary.effects is None
     shown = summary.changes if is_complete else [change for change in summary.changes if change.note]
-    groups = (*group_equal_edits(shown), *group_equal_edits(summary.held_changes))
-    lines: list[str] = []
-    for group in groups:
-        lines += change_lines(group[0], style) if len(group) == 1 else _group_lines(group, style, limits.names)
-    return lines
+    return [line for change in (*shown, *summary.held_changes) for line in change_lines(change, style)]
 
 
 def _notes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
@@ -104,11 +101,6 @@ def _hidden_notes(notes: Sequence[Finding], *, is_rest: bool) -> str:
     return f"{', '.join(parts)}: see -v"
 
 
-def brief_plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
-    """Return the plan in brief: refusals, impact and counts, without the list of rules and the warnings."""
-    return brief_summary_text(texts.summarize_plan(plan, tenant, limits.values), style)
-
-
 def brief_summary_text(summary: PlanSummary, style: Style, _limits: TextLimits = TextLimits()) -> str:
     """Return a summarized plan in brief."""
     warnings = sum(finding.severity == "warning" for finding in summary.notes)
@@ -122,18 +114,8 @@ def change_lines(change: ChangeSummary, style: Style) -> Iterator[str]:
     symbol, colour = SYMBOLS[change.action]
     where = f"   {style('dim', source_location(change.source))}" if change.source else ""
     yield f"  {style(colour, f'{symbol} {change.address}')}{where}"
-    yield from (f"      {line}" for line in change.all_sentences)
+    yield from (f"      {line}" for line in change.sentences)
     yield from _align_rows(change.rows)
-
-
-def _group_lines(group: Sequence[ChangeSummary], style: Style, limit: int) -> Iterator[str]:
-    symbol, colour = SYMBOLS[group[0].action]
-    rows = common_rows(group)
-    rules, edit = pluralize(len(group), "rule"), f": {row_phrase(rows[0])}" if len(rows) == 1 else ""
-    yield f"  {style(colour, f'{symbol} {rules}{edit}')}"
-    yield from (f"      {line}" for line in group[0].all_sentences)
-    yield from () if edit else _align_rows(rows)
-    yield from _place_lines(group, [str(change.address) for change in group], style, limit)
 
 
 def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Iterator[str]:
@@ -143,7 +125,7 @@ def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Ite
     if finding.hint:
         yield f"      {sanitize(finding.hint)}"
     if finding.repeats:
-        yield from _place_lines(finding.occurrences, finding_members(finding), style, limit)
+        yield from _place_lines(finding, style, limit)
     elif finding.source:
         yield f"      {style('dim', source_location(finding.source))}"
 
@@ -185,17 +167,17 @@ def _guards(summary: PlanSummary, style: Style) -> list[str]:
     return lines
 
 
-def _place_lines(
-    items: Sequence[ChangeSummary | Finding], names: Sequence[str], style: Style, limit: int
-) -> Iterator[str]:
-    """Yield `cards/help   manifests/cards.yaml:12` for each item; up to `limit` names on one line for more items."""
-    pairs = ((item.address and str(item.address), item.source and source_location(item.source)) for item in items)
-    lines = [join_first(names, limit)] if len(names) > limit else ["   ".join(filter(None, pair)) for pair in pairs]
+def _place_lines(finding: Finding, style: Style, limit: int) -> Iterator[str]:
+    """Yield `cards/help   manifests/cards.yaml:12` for each rule; up to `limit` names on one line for more rules."""
+    names = finding_members(finding)
+    lines = [join_first(names, limit)]
+    if len(names) <= limit:
+        places = [(item.address, item.source and source_location(item.source)) for item in finding.occurrences]
+        lines = ["   ".join(str(part) for part in place if part) for place in places]
     yield from (f"      {style('dim', line)}" for line in lines)
 
 
 def _align_rows(rows: Sequence[FieldRow]) -> Iterator[str]:
     width = max((len(row.name) for row in rows), default=0)
     for row in rows:
-        after = f" -> {row.after}" if row.after else ""
-        yield f"      {row.name:<{width}}  {row.before}{after}"
+        yield f"      {row.name:<{width}}  {row.before} -> {row.after}"

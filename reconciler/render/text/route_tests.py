@@ -18,9 +18,10 @@ from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.plan.document import rule_to_json
 from reconciler.plan.promises import PromiseResult
 from reconciler.plan.words import destination_phrase
+from reconciler.render.change_summary import field_rows, row_phrase
 from reconciler.render.finding_subject import source_location
 from reconciler.text.escape import join_all, pluralize, quote, sanitize
-from reconciler.text.phrases import Labels, condition_phrase, conversation_phrase, queues_phrase
+from reconciler.text.phrases import Labels, conversation_phrase
 
 if TYPE_CHECKING:
     from reconciler.render.command_json import AdequacyJson, UnnoticedEditJson
@@ -123,7 +124,8 @@ def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
     """Yield up to `limit` unnoticed edits, each once for all environments, and the totals of each environment."""
     texts: dict[str, str] = {}
     for adequacy in adequacies:
-        labels, queues = adequacy.checked.labels, adequacy.checked.queues
+        labels = adequacy.checked.labels
+        queues = adequacy.checked.queues
         for unnoticed in adequacy.unnoticed:
             entry, _ = unnoticed.edit
             where = f"   {source_location(entry.source)}" if entry.source else ""
@@ -134,7 +136,8 @@ def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
     if len(texts) > limit:
         yield f"  and {pluralize(len(texts) - limit, 'further edit')}: -v lists all"
     for adequacy in adequacies:
-        edits, noticed = adequacy.edits, adequacy.edits - len(adequacy.unnoticed)
+        edits = adequacy.edits
+        noticed = adequacy.edits - len(adequacy.unnoticed)
         share = f" ({100 * noticed / edits:.1f} %)" if edits else ""
         undecided = f"; {pluralize(adequacy.undecided, 'edit')} not decided" if adequacy.undecided else ""
         count = f"{noticed:,} of {pluralize(edits, 'single edit')} that move callers{share}{undecided}"
@@ -142,20 +145,11 @@ def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
 
 
 def _edit_phrase(edit: RuleEdit, labels: Labels, queues: Mapping[str, str]) -> str:
-    """Return an edit in words: `confidence >= 0.45 instead of confidence >= 0.4`."""
+    """Return an edit in words: `condition confidence >= 0.4 -> confidence >= 0.45`."""
     if edit.after is None:
         return "without the rule"
-    before, after = (
-        [
-            f"to {queues_phrase(entry.rule.targets, queues)}",
-            f"priority {quote(entry.rule.priority)}",
-            *(condition_phrase(part, labels) for part in entry.rule.conditions),
-        ]
-        for entry in (edit.before, edit.after)
-    )
-    removed = " and ".join(part for part in before if part not in after)
-    added = " and ".join(part for part in after if part not in before)
-    return f"{added} instead of {removed.removeprefix('to ')}" if added else f"without the condition {removed}"
+    rows = field_rows(edit.before.rule, edit.after.rule, queues, labels)
+    return ", ".join(map(row_phrase, rows))
 
 
 def adequacy_document(adequacies: Sequence[Adequacy]) -> "AdequacyJson":

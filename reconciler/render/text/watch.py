@@ -3,11 +3,10 @@
 from typing import Any
 
 from reconciler.errors import ManifestError
-from reconciler.plan.drift import missing_rules
+from reconciler.plan.drift import Drift, missing_rules
 from reconciler.plan.finding_json import finding_to_json
-from reconciler.render.drift_summary import remaining_phrases
+from reconciler.render.drift_summary import counts_phrase, remaining_phrases
 from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.phrases import failing_tests_phrase
 from reconciler.watch.cycle import CycleResult, applied_outcomes, count_drifted, count_pending
 
 
@@ -19,7 +18,9 @@ def cycle_line(result: CycleResult, next_seconds: float) -> str:
 
 def cycle_document(result: CycleResult, environment: str, next_seconds: float) -> dict[str, Any]:
     """Return the same as JSON."""
-    plan, report, drift = result.remaining, result.report, result.drift
+    plan = result.remaining
+    report = result.report
+    drift = result.drift
     failed_tests = result.plan.failed_tests if result.plan else ()
     findings = result.error.findings if isinstance(result.error, ManifestError) else failed_tests
     return {
@@ -58,15 +59,8 @@ def _result_phrase(result: CycleResult) -> str:
     suffix = f", {len(result.plan.held):,} held" if result.plan.held else ""
     if result.status == "clean":
         return f"no differences{suffix}"
-    missing = len(missing_rules(result.plan))
-    parts = ((count_drifted(result.plan) - missing, "changed in CXone"), (missing, "missing in CXone"))
-    causes = ", ".join(f"{pluralize(count, 'rule')} {verb}" for count, verb in parts if count)
-    by_cause = f" ({causes})" if causes else ""
-    text = f"{pluralize(count_pending(result.plan), 'change')} pending{by_cause}{suffix}{rest}"
-    text += f", {pluralize(len(result.plan.conflicts), 'rule')} in conflict" if result.plan.conflicts else ""
+    text = f"{counts_phrase(result.drift or Drift(plan=result.plan))}{suffix}"
     if result.status != "refused":
         return text
-    why = [failing_tests_phrase(len(result.plan.failed_tests))] if result.plan.failed_tests else []
-    why += [guard.name for guard in result.failed_guards]
-    why = why or [sanitize(result.error_text) if result.error_text else "a conflict"]
-    return f"{text}; refused: {', '.join(why)}"
+    why = ", ".join(guard.name for guard in result.failed_guards) or sanitize(result.error_text)
+    return f"{text}; refused: {why}" if why else f"{text}; refused"

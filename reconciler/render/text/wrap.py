@@ -76,7 +76,8 @@ def _cell_width(units: Sequence[_Unit]) -> int:
 
 
 def _hanging_indent(units: Sequence[_Unit], width: int) -> int:
-    indent, column = units[0].gap + 2, 0
+    indent = units[0].gap + 2
+    column = 0
     for index, unit in enumerate(units):
         column += unit.gap
         if index and unit.gap >= _CELL_GAP and column <= width // 2:
@@ -87,9 +88,11 @@ def _hanging_indent(units: Sequence[_Unit], width: int) -> int:
 
 class _LineBuffer:
     def __init__(self, width: int, indent: int) -> None:
-        self._width, self._indent = width, indent
+        self._width = width
+        self._indent = indent
         self.lines: list[str] = []
-        self.line, self._column = "", 0
+        self.line = ""
+        self._column = 0
 
     def add(self, unit: _Unit, cell: int) -> None:
         """Add a unit, on a new line if its cell does not fit and has more room there."""
@@ -112,4 +115,5 @@ class _LineBuffer:
     def _break(self) -> None:
         style = (_STYLE.findall(self.line) or [_RESET])[-1]
         self.lines.append(self.line if style == _RESET else self.line + _RESET)
-        self.line, self._column = " " * self._indent + ("" if style == _RESET else style), self._indent
+        self.line = " " * self._indent + ("" if style == _RESET else style)
+        self._column = self._indent
