@@ -706,9 +706,6 @@ class EffectBuilder:
         if not 1 < len(rows) <= _MAX_COMPARED:
             return rows
         lists = dict.fromkeys(row.box[pivot] for row in rows if pivot in row.box)
-        if len(lists) < 2:
-            return rows
-
         longest_first = sorted(lists, key=lambda values: -values[0].bit_count())
         numbers = frozenset[int]().union(*(row.earlier | row.contained for row in rows))
         return [self._widened(row, longest_first, numbers) for row in rows]
