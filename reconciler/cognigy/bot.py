@@ -1,4 +1,4 @@
-"""A bot: its intents of all flows and locales, each name once."""
+"""A bot: its intents of all flows and locales, each name once, and the Lookup cases that decide in the flow."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -22,11 +22,19 @@ class BotIntent(NamedTuple):
     exclusion: str = ""  # why it never arrives: "disabled", "reject", "unusable name"; "" if it does
 
 
+class LookupCase(NamedTuple):
+    """A case of a Lookup node on the intent: the flow itself decides for this intent."""
+
+    intent: str
+    flow: str
+
+
 class Bot(NamedTuple):
     """A bot's intents in order: those that can arrive, by name, and those that are left out."""
 
     intents: dict[str, BotIntent]
     excluded: list[BotIntent]
+    cases: list[LookupCase]
 
     @property
     def names_by_id(self) -> dict[str, str]:
@@ -39,7 +47,7 @@ def sort_key(name: str) -> tuple[str, str]:
     return name.casefold(), name
 
 
-def merge_bot(intents: Iterable[BotIntent]) -> Bot:
+def merge_bot(intents: Iterable[BotIntent], cases: Iterable[LookupCase] = ()) -> Bot:
     """Return the bot of the intents of all flows and locales, the primary locale first. Raises BotError."""
     by_name: dict[str, BotIntent] = {}
     for intent in intents:
@@ -56,4 +64,4 @@ def merge_bot(intents: Iterable[BotIntent]) -> Bot:
     included = {intent.name: intent for intent in merged if not intent.exclusion}
     if not 0 < len(included) <= MAX_INTENTS:
         raise BotError(f"the bot has {len(included):,} intents, not 1 to {MAX_INTENTS:,}; check the source")
-    return Bot(included, [each for each in merged if each.exclusion])
+    return Bot(included, [each for each in merged if each.exclusion], list(dict.fromkeys(cases)))

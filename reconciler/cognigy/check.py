@@ -1,4 +1,4 @@
-"""Differences between a bot and the manifests: its intents, and the names that rules and tests use."""
+"""Differences between a bot and the manifests: its intents, the names that rules and tests use, its Lookup cases."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -21,12 +21,15 @@ from reconciler.model.rule import Source
 from reconciler.text.escape import join_first, pluralize, quote_name, sanitize
 
 _MAX_SOURCES: Final = 3  # positions of one intent in a text
+_FACT: Final = "decidedInFlow"  # no difference: a flow may answer such intents itself
 _TITLES: Final = {
     "added": "missing in the Intents documents",
     "removed": "in the Intents documents, but not in the bot",
     "renamed": "renamed in the bot",
     "unrouted": "that no rule takes",
     "unknown": "of rules or tests, but not in the bot",
+    "unknownCases": "with a Lookup case, but not in the bot (compared with upper and lower case)",
+    _FACT: "with a Lookup case: the flow itself decides for them, before CXone does",
 }
 
 BotCheck = dict[str, Any]  # the intents of each kind in `_TITLES`, as JSON; `differs` is true if there is a difference
@@ -55,6 +58,7 @@ def check_bot(
     except UndecidedError:
         raise CxrouteError("the rules overlap too much for this check; use conditions on fewer attributes") from None
     changes, sources, names_by_id = compare_names(ids, bot, kept), group_pairs(uses), bot.names_by_id
+    decided = {case.intent for case in bot.cases}
     check = {
         **changes._asdict(),
         "renamed": [{"before": old, "after": new} for old, new in changes.renamed.items()],
@@ -67,8 +71,10 @@ def check_bot(
             }
             for name in sorted(sources.keys() - kept, key=sort_key)
         ],
+        "unknownCases": [case._asdict() for case in bot.cases if case.intent not in bot.intents],
+        _FACT: [name for name in bot.intents if name in decided],
     }
-    return {**check, "differs": any(check.values())}
+    return {**check, "differs": any(items for kind, items in check.items() if kind != _FACT)}
 
 
 def _test_intents(manifests: Manifests, documented: Collection[str]) -> Iterator[tuple[str, Source]]:
@@ -87,7 +93,7 @@ def check_lines(check: BotCheck, limit: int) -> list[str]:
         if items := check[kind]:
             lines += [f"{pluralize(len(items), 'intent')} {title}:", *(f"  {_phrase(item)}" for item in items[:limit])]
             lines += [f"  and {len(items) - limit:,} more (-v lists all)"] * (len(items) > limit)
-    return lines or ["The bot and the manifests agree."]
+    return lines if check["differs"] else [*lines, "The bot and the manifests agree."]
 
 
 def _phrase(item: Any) -> str:  # noqa: ANN401 - a name, or a mapping
@@ -95,5 +101,7 @@ def _phrase(item: Any) -> str:  # noqa: ANN401 - a name, or a mapping
         return quote_name(item)
     if "before" in item:
         return f"{quote_name(item['before'])} is now {quote_name(item['after'])}"
+    if "flow" in item:
+        return f"{quote_name(item['intent'])} in flow {quote_name(item['flow'])}"
     renamed = f"; renamed to {quote_name(item['renamedTo'])}?" if item["renamedTo"] else ""
     return f"{quote_name(item['intent'])} in {join_first(item['sources'], _MAX_SOURCES, sanitize)}{renamed}"

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from reconciler.cognigy.bot import Bot, BotError, BotIntent, merge_bot
+from reconciler.cognigy.bot import Bot, BotError, BotIntent, LookupCase, merge_bot
 from reconciler.rest.client import ListPage, Purpose, RestClient, RestDialect, RestResponse
 from reconciler.text.escape import quote_name, sanitize
 from reconciler.text.files import MIB, read_file
-from reconciler.text.json_values import STRICT_DECODER, as_object, as_text
+from reconciler.text.json_values import STRICT_DECODER, as_object, as_text, list_objects, text_at
 
 _MAX_BYTES: Final = 32 * MIB  # of one file; intents have many example sentences
 _MAX_FILES: Final = 2_000  # flows of a folder, times locales
@@ -33,10 +33,14 @@ def read_bot(path: Path) -> Bot:
     locales = _parse_locales(*_read_json(listed, root)) if listed.exists() else {}
     ranks = {name: rank for rank, name in enumerate(locales)}
     intents: list[BotIntent] = []
+    cases: list[LookupCase] = []
     flows = ((file.parts[-3], ranks.get(file.parts[-2], len(ranks)), file.parts[-2], file) for file in files)
-    for *_, file in sorted(flows):
+    for flow, _, _, file in sorted(flows):
         intents += _parse_intents(*_read_json(file, root))
-    return merge_bot(intents)
+        chart = file.with_name("chart.json")
+        if chart.exists():
+            cases += _parse_cases(*_read_json(chart, root), flow)
+    return merge_bot(intents, cases)
 
 
 def read_limited(path: Path, limit: int) -> bytes:
@@ -88,6 +92,25 @@ def _parse_intent(item: dict[str, Any], names: dict[str, str]) -> BotIntent:
 def _encodable(text: str) -> str:
     """Return the text with `?` for the unpaired surrogates that JSON can hold and a file cannot."""
     return text.encode("utf-8", "replace").decode()
+
+
+def _parse_cases(payload: object, place: str, flow: str) -> list[LookupCase]:
+    """Return the cases of the Lookup nodes on the intent in a flow's chart. Raises BotError."""
+    chart = as_object(payload)
+    if not isinstance(chart.get("nodes"), list):
+        raise BotError(f"{place}: not a chart with nodes; pull the flow again with the Cognigy CLI")
+    nodes = {text_at(node, "_id"): node for node in list_objects(chart, "nodes")}
+    cases = []
+    for relation in list_objects(chart, "relations"):
+        lookup, below = nodes.get(text_at(relation, "node"), {}), relation.get("children")
+        is_on_intent = lookup.get("type") == "switch" and text_at(lookup, "config", "switch", "type") == "intent"
+        if not is_on_intent or lookup.get("isDisabled") is True:
+            continue
+        for child in below if isinstance(below, list) else ():
+            case = nodes.get(as_text(child), {})
+            intent = text_at(case, "config", "case", "value") if case.get("type") == "case" else ""
+            cases += [LookupCase(_encodable(intent), flow)] if intent else []
+    return cases
 
 
 def _parse_locales(payload: object, place: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cognigy_bots import Intent, intent, write_folder
+from tests.support.cognigy_bots import Intent, intent, lookup_chart, write_folder
 from tests.support.program import Program, write
 
 ENVIRONMENTS = """\
@@ -42,7 +42,8 @@ name: cards
 tests:
   - {given: {intent: lost, confidence: 0.9}, expect: {queue: Cards}}
 """
-KINDS = ("added", "removed", "renamed", "unrouted", "unknown")
+KINDS = ("added", "removed", "renamed", "unrouted", "unknown", "unknownCases")
+FACTS = ("decidedInFlow",)
 SAME = ("lost", "stolen", "limits")
 
 
@@ -60,14 +61,14 @@ class Desk:
         listed = "".join(f"  - {{name: {name}, id: {intent(name)['referenceId']}}}\n" for name in names)
         write("intents.yaml", f"apiVersion: routing/v1\nkind: Intents\nname: bot\nintents:\n{listed}")
 
-    def check(self, items: Iterable[Intent], *words: str) -> tuple[int, dict[str, Any]]:
+    def check(self, items: Iterable[Intent], *words: str, chart: Any = None) -> tuple[int, dict[str, Any]]:
         """Return the exit code, and the kinds of differences that are not empty."""
         self.words = ["cognigy", "intents", "--from", "bot", "--check", *words]
-        write_folder(Path("bot"), {"Main": {"English": list(items)}})
+        write_folder(Path("bot"), {"Main": {"English": list(items)}}, {"Main": chart} if chart else None)
         code, form = self.cxroute.json(*self.words)
         assert form["differs"] == any(form[kind] for kind in KINDS)
         assert (2 if form["differs"] else 0) == code
-        return code, {kind: form[kind] for kind in KINDS if form[kind]}
+        return code, {kind: form[kind] for kind in (*KINDS, *FACTS) if form[kind]}
 
     def text(self) -> str:
         """Return the output of the last check as text."""
@@ -135,6 +136,24 @@ def test_route_tests_of_unknown_intents_are_not_reported(desk: Desk) -> None:
     Path("manifests/intents.yaml").unlink()
     unknown = [{"intent": "weather", "renamedTo": None, "sources": ["manifests/more.yaml:6:5"]}]
     assert (2, {"added": sorted(SAME), "unknown": unknown}) == desk.check(map(intent, SAME))
+
+
+def test_lookup_cases_are_compared_letter_by_letter(desk: Desk) -> None:
+    """A case on an unknown intent, and those on intents of the bot; the flow decides before CXone."""
+    chart = lookup_chart("lost", "Lost", "limits", "quiet")
+    names = [*SAME, "quiet"]
+    desk.document(names)
+    write("rest.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: rest\nrules: [{key: all, when: [], queue: Q}]\n")
+    code, differences = desk.check(map(intent, names), chart=chart)
+    assert 2 == code
+    assert {"unknownCases", "decidedInFlow"} == {*differences}
+    assert [{"intent": "Lost", "flow": "Main"}] == differences["unknownCases"]
+    assert ["limits", "lost", "quiet"] == differences["decidedInFlow"]
+    assert "3 intents with a Lookup case: the flow itself decides for them, before CXone does:\n" in desk.text()
+    code, differences = desk.check(map(intent, names), chart=lookup_chart("quiet"))
+    assert (0, {"decidedInFlow": ["quiet"]}) == (code, differences)
+    decided = {"decidedInFlow": ["limits", "lost"]}
+    assert (0, decided) == desk.check(map(intent, names), chart=lookup_chart("lost", "limits"))
 
 
 def test_long_lists_are_cut_except_in_json_and_with_v(desk: Desk) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.cognigy.bot import MAX_INTENTS, BotError
+from reconciler.cognigy.bot import MAX_INTENTS, BotError, LookupCase
 from reconciler.cognigy.document import head_line, new_document
 from reconciler.cognigy.sources import read_bot
 from reconciler.manifest.load import load_contents
@@ -20,6 +20,7 @@ from tests.support.cognigy_bots import (
     Flows,
     intent,
     large_bot,
+    lookup_chart,
     serving,
     write_file,
     write_folder,
@@ -111,6 +112,19 @@ def test_one_name_in_several_flows_is_one_entry(tmp_path: Path) -> None:
     assert ["off"] == [each.name for each in bot.excluded]
 
 
+def test_lookup_cases_are_read_from_the_charts(tmp_path: Path) -> None:
+    """Those of Lookup nodes on the intent that are switched on, in each flow once."""
+    flows: Flows = {name: {"English": [intent("a")], "Deutsch": [intent("a")]} for name in ("A", "B", "C", "D")}
+    charts = {
+        "A": lookup_chart("a", "A", "", 5, None),
+        "B": lookup_chart("a", kind="type"),
+        "C": lookup_chart("c", isDisabled=True),
+        "D": {"nodes": [None, {}, {"_id": []}], "relations": [{"node": "x", "children": ["y"]}, 1, {"node": {}}]},
+    }
+    bot = read_bot(write_folder(tmp_path, flows, charts))
+    assert [LookupCase("a", "A"), LookupCase("A", "A")] == bot.cases
+
+
 WRONG: Final[dict[str, tuple[Any, str]]] = {
     "an object": ({"intents": []}, "not a list of intents with names"),
     "texts": (["a"], "not a list of intents with names"),
@@ -150,6 +164,10 @@ def link(folder: Path) -> None:
 DAMAGE: Final[dict[str, tuple[Callable[[Path], object], str]]] = {
     "a link": (link, "intents.json is a link that leaves the folder"),
     "locales": (lambda folder: (folder / "agent/flows/locales.json").write_text('["en"]'), "not a list of locales"),
+    "a chart": (
+        lambda folder: (folder / "agent/flows/Main/English/chart.json").write_text("[]"),
+        "chart.json: not a chart with nodes",
+    ),
     "no intents": (
         lambda folder: (folder / "agent/flows/Main/English/intents.json").unlink(),
         "has no files with intents; name a folder of the Cognigy CLI",

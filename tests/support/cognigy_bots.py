@@ -57,13 +57,15 @@ def exported(items: list[Intent]) -> list[Intent]:
     ]
 
 
-def write_folder(folder: Path, flows: Flows) -> Path:
-    """Write the intents as `cognigy clone` does; return the folder."""
+def write_folder(folder: Path, flows: Flows, charts: Mapping[str, Any] | None = None) -> Path:
+    """Write the intents as `cognigy clone` does, and charts by flow; return the folder."""
     for flow, locales in flows.items():
         for locale, items in locales.items():
             place = folder / "agent/flows" / flow / locale
             place.mkdir(parents=True, exist_ok=True)
             (place / "intents.json").write_text(json.dumps(exported(items)), encoding="utf-8")
+            if charts and flow in charts:
+                (place / "chart.json").write_text(json.dumps(charts[flow]), encoding="utf-8")
     (folder / "agent/flows/locales.json").write_text(json.dumps(LOCALES), encoding="utf-8")
     return folder
 
@@ -73,6 +75,20 @@ def write_file(path: Path, flows: Flows) -> Path:
     items = [item for flow in sorted(flows) for name in ("English", "Deutsch") for item in flows[flow].get(name, [])]
     path.write_text(json.dumps(exported(items)), encoding="utf-8")
     return path
+
+
+def lookup_chart(*values: Any, kind: str = "intent", **fields: Any) -> dict[str, Any]:
+    """Return a chart with a Lookup node and its cases."""
+    cases = [{"_id": f"c{at}", "type": "case", "config": {"case": {"value": value}}} for at, value in enumerate(values)]
+    lookup = {
+        "_id": "lookup",
+        "type": "switch",
+        "config": {"switch": {"type": kind, "operator": "ci.intent"}},
+        **fields,
+    }
+    default = {"_id": "rest", "type": "default", "config": {}}
+    children = [case["_id"] for case in cases]
+    return {"nodes": [lookup, *cases, default], "relations": [{"node": "lookup", "children": [*children, "rest"]}]}
 
 
 @dataclass
