@@ -60,7 +60,8 @@ class EndpointDependencies:
     log_label: Callable[[str], str] = lambda conversation: conversation  # the name of a conversation in the log
     metrics: Callable[[], Iterable[str]] = tuple  # the lines of additional metrics
     stores: tuple[LockProvider, MessageIdStore] | None = None  # shared with other instances; default: this process's
-    max_waiting: int = 200  # concurrent requests
+    max_waiting: int = 200  # concurrent requests of all instances
+    limit_share: Callable[[], float] = lambda: 1.0  # this process's part of them: more than 0, at most 1
     deadline_seconds: float = DEADLINE
 
 
@@ -79,7 +80,8 @@ class ContextApp:
         deps, rules = dependencies or EndpointDependencies(), policy or EventPolicy()
         locks, self._message_ids = deps.stores or (ConversationLocks(deps.clock), InMemoryMessageIds(deps.clock))
         self.metrics, self.draining = Metrics(rules.fallback), False
-        self._handler = EventHandler(write, rules, locks, self.metrics, deps.max_waiting)
+        limit, share = deps.max_waiting, deps.limit_share
+        self._handler = EventHandler(write, rules, locks, self.metrics, lambda: limit * share())
         self._keys, self._signatures = ApiKeys(keys), SignatureVerifier(secrets)
         self._dependencies = deps
 

@@ -41,7 +41,7 @@ class EventPolicy:
 
 
 class EventHandler:
-    """Writes events, those of each conversation in order. `max_waiting` is the maximum of concurrent events."""
+    """Writes events, those of each conversation in order. `waiting_limit` returns the maximum of concurrent events."""
 
     def __init__(
         self,
@@ -49,16 +49,16 @@ class EventHandler:
         policy: EventPolicy,
         locks: LockProvider,
         metrics: Metrics,
-        max_waiting: int,
+        waiting_limit: Callable[[], float],
     ) -> None:
         self._write, self._policy, self._locks = write, policy, locks
-        self._metrics, self._max_waiting = metrics, max_waiting
+        self._metrics, self._waiting_limit = metrics, waiting_limit
 
     async def handle(self, event: Event, message_id: str, now: datetime, deadline: float) -> EndpointResponse:
         """Return an event's response. `message_id` orders events of one time; `deadline` is by the loop's clock."""
         if event.conversation in self._policy.ignored_conversations:
             return success_response("skipped", "a test chat; nothing was written", None, skipped="test-chat")
-        if self._metrics.waiting_requests >= self._max_waiting:
+        if self._metrics.waiting_requests >= self._waiting_limit():
             return retry_later(503, "shed", "too many requests are waiting")
         self._metrics.waiting_requests += 1
         limit = latest_timestamp(now)

@@ -95,7 +95,7 @@ def test_time_without_a_free_slot_is_not_made_up_for() -> None:
 
 
 def test_a_429_delays_waiting_and_new_calls() -> None:
-    """No call is sent before its end, and a call with less time fails."""
+    """Reported by another client: no call is sent before its end, and a call with less time fails."""
 
     async def crowd() -> tuple[list[float], list[object]]:
         one = Crowd(2)
@@ -103,7 +103,7 @@ def test_a_429_delays_waiting_and_new_calls() -> None:
         ends = [math.inf, math.inf, begin + 2.0, begin + 2.0, math.inf]
         tasks = [asyncio.create_task(one.call(number, 0.5, end)) for number, end in enumerate(ends)]
         await asyncio.sleep(0.2)
-        one.pacer._pause(3.0)
+        one.pacer.pause(3.0)
         await asyncio.sleep(1.5)
         tasks.append(asyncio.create_task(one.call(5, 0.5)))
         found = await asyncio.gather(*tasks, return_exceptions=True)

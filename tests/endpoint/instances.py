@@ -211,3 +211,17 @@ async def flood(*urls: str) -> None:
                 await http.post("/api/route", json=form((f"c-{number}-{turn}", 0.5)))
 
     await asyncio.gather(*(posts(number) for number in range(20)))
+
+
+def too_fast(moments: list[float], rate: float) -> list[tuple[int, float]]:
+    """Return the periods with more calls than the rate allows: number of calls and of seconds.
+
+    A tolerance of one second and ten calls: a busy machine delays some calls, which then arrive together.
+    """
+    found = []
+    for start, began in enumerate(moments):
+        for end in range(start, len(moments)):
+            seconds = moments[end] - began
+            if end - start + 1 > (seconds + 1) * rate + 10:
+                found.append((end - start + 1, seconds))
+    return found

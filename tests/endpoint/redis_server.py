@@ -86,8 +86,9 @@ def redis_server(folder: Path, password: str = "", certificate: Path | None = No
 
 @asynccontextmanager
 async def shared_redis(server: RedisServer) -> AsyncIterator[SharedRedis]:
-    """Return what one instance has of it."""
+    """Return what one instance has of it, usable without a heartbeat."""
     redis = SharedRedis(redis_client(server.url, None), PREFIX.rstrip(":"))
+    redis.is_usable = True
     try:
         yield redis
     finally:

@@ -172,7 +172,9 @@ class SlowRedis:
 
 
 def shared(client: SlowRedis) -> SharedRedis:
-    return SharedRedis(cast("Redis", client), "cxroute:prod")
+    redis = SharedRedis(cast("Redis", client), "cxroute:prod")
+    redis.is_usable = True
+    return redis
 
 
 def test_a_slow_redis_costs_at_most_the_deadline() -> None:
@@ -235,7 +237,7 @@ def test_recording_an_unclear_signal_ends_at_the_deadline() -> None:
             EventPolicy(),
             RedisLocks(shared(client), ConversationLocks(lambda: 0.0)),
             Metrics(),
-            1,
+            lambda: 1,
         )
         before, end = asyncio.get_running_loop().time(), in_seconds(5)
         answer = await relay.handle(parsed(json.dumps(event()).encode()), "", datetime.now(UTC), end)

@@ -13,14 +13,17 @@ import pytest
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.instances import (
     EVENTS,
+    FLOOD,
     Callers,
     caller,
     fleet,
+    flood,
     gone_back,
     machines,
     ready,
     shared,
     shuffled,
+    too_fast,
 )
 from tests.endpoint.redis_server import PREFIX, redis_server
 from tests.endpoint.signing import WRITTEN, signed
@@ -173,6 +176,16 @@ def test_other_instances_replace_a_killed_one(tmp_path: Path) -> None:
     assert NEWEST == newest
 
 
+def test_all_instances_together_keep_the_tenants_rate(tmp_path: Path) -> None:
+    """Two send no more in any period than one may."""
+    rate = 60
+    with shared(tmp_path, rate=rate) as (one, server):
+        asyncio.run(flood(*machines(one, server)))
+        asked = [line["at"] for line in one.record("asked")]
+        assert {200: FLOOD} == one.logged(FLOOD, "machine-0", "machine-1")
+    assert [] == too_fast(asked, rate)
+
+
 def test_a_password_opens_redis_and_is_never_shown(tmp_path: Path) -> None:
     """With a wrong one it is not ready, and logs the kind of the error; neither is in log or responses."""
     right, wrong = "right-password-of-redis", "wrong-password-of-redis"
@@ -183,7 +196,7 @@ def test_a_password_opens_redis_and_is_never_shown(tmp_path: Path) -> None:
         _, bad = one.serve(name="bad", CXROUTE_SHARED=f"redis://:{wrong}@{place}")
         assert ready(good)
         refused = post(bad)
-    said = "".join((tmp_path / f"{name}.log").read_text("utf-8") for name in ("good", "bad")) + refused.text
+        said = "".join((tmp_path / f"{name}.log").read_text("utf-8") for name in ("good", "bad")) + refused.text
     assert 503 == refused.status_code
     assert '"reason": "AuthenticationError"' in said
     assert right not in said

@@ -137,7 +137,7 @@ def test_an_unrecorded_write_is_written_again(tmp_path: Path) -> None:
                 await known(one)
             assert "shared_away" == refused.value.outcome
             server.start()
-            one._redis._refuses_until = 0.0
+            one._redis.is_usable = True
             found = [await known(other)]
             async with other.lock("c-1") as line:
                 line.record_write(*at(5), ANSWER)

@@ -1,5 +1,6 @@
 """`cxroute serve`: the context endpoint, to which a bot posts intent and confidence; with Redis or without."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -80,10 +81,7 @@ async def _serve(options: Namespace, session: Session, settings: "ServeSettings"
         session.output.flush()
 
     name = session.environment.name
-    async with (
-        open_context_client(session, DEADLINE) as client,
-        open_cluster(settings.shared, name) as join,
-    ):
+    async with open_context_client(session, DEADLINE) as client, open_cluster(settings.shared, name, client) as join:
         app = build_endpoint(options, session, settings, client, join)
         await serve(app, listener, print_address, app.record_refusal, app.drain)
 
@@ -206,32 +204,42 @@ def shared_url(option: str | None) -> str:
 
 
 @asynccontextmanager
-async def open_cluster(url: str, environment: str) -> AsyncIterator[JoinCluster]:
+async def open_cluster(url: str, environment: str, client: ContextClient) -> AsyncIterator[JoinCluster]:
     """Join the instances that share a Redis; without a URL, the endpoint runs alone."""
     if not url:
         yield lambda alone: alone
         return
     from reconciler.endpoint.redis.connection import SharedRedis, redis_client  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.heartbeat import Heartbeat, PaceControl  # noqa: PLC0415 - see above
     from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds  # noqa: PLC0415 - see above
 
-    connection = redis_client(url, os.environ.get("CXROUTE_CA_FILE"))
-    redis = SharedRedis(connection, f"cxroute:{environment}", log)
+    redis = SharedRedis(redis_client(url, os.environ.get("CXROUTE_CA_FILE")), f"cxroute:{environment}")
     stores = RedisLocks(redis, ConversationLocks(time.monotonic)), RedisMessageIds(redis)
+    limiter = client.rate_limiter
+    pace = PaceControl(limiter.set_share, limiter.pause, lambda: limiter.pause_seconds)
+    heartbeat = Heartbeat(redis, pace, log)
 
     def join(alone: EndpointDependencies) -> EndpointDependencies:
         async def ready() -> bool:
-            return await redis.is_ready() and await alone.ready()
+            return redis.is_usable and await alone.ready()
 
         def metrics() -> Iterator[str]:
             yield from alone.metrics()
             away = "1 while Redis is unavailable, else 0."
             yield from metric("cxroute_shared_away", "gauge", away, not redis.is_usable)
 
-        return replace(alone, stores=stores, ready=ready, metrics=metrics)
+        def limit_share() -> float:
+            return 1 / heartbeat.instances
 
+        return replace(alone, stores=stores, ready=ready, metrics=metrics, limit_share=limit_share)
+
+    task = asyncio.create_task(heartbeat.run())
     try:
         yield join
     finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await heartbeat.leave()
         await redis.close()
 
 

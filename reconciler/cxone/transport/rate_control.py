@@ -23,6 +23,7 @@ class RateControl:
         """`configured_rate` is the environment's; the rate never exceeds it."""
         self._max_rate = configured_rate * _USED_SHARE
         self._base_rate = self._max_rate
+        self._share = 1.0
         self._changed_at = -math.inf
         # A window is the time from the end of a pause to the 429 that begins the next one.
         self._window_start = -math.inf
@@ -30,6 +31,13 @@ class RateControl:
         self._accepted = 0  # calls of the window
         self._first_accepted_at = math.inf  # send time
         self.empty_windows = 0  # windows in a row without an accepted call
+
+    def set_share(self, share: float) -> None:
+        """Use this share of the configured and of the learnt rate from now on."""
+        factor = share / self._share
+        self._max_rate *= factor
+        self._base_rate *= factor
+        self._share = share
 
     def rate_at(self, now: float) -> float:
         """Return the rate, which grows with the time since the last decrease."""

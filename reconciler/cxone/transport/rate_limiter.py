@@ -83,6 +83,16 @@ class RateLimiter:
         self.throttled_retries = 0  # retries after a 429, which do not use the budget
         self._throttled_since = math.inf  # start of the current series of 429s
         self.throttled = 0  # number of 429s
+        self._catch_up_calls = float(_MAX_CATCH_UP)
+
+    def set_share(self, share: float) -> None:
+        """Use this share of the tenant's rate from now on, above 0 and at most 1; other clients use the rest."""
+        self._rate.set_share(share)
+        self._catch_up_calls = _MAX_CATCH_UP * share
+
+    def pause(self, seconds: float) -> None:
+        """Send nothing for so many seconds: another client received a 429."""
+        self._paused_until = max(self._paused_until, self._time.clock() + seconds)
 
     def restart_time_limit(self, seconds: float) -> None:
         """Restart the time limit: the user may have taken long to confirm."""
@@ -101,9 +111,6 @@ class RateLimiter:
             self._slots.release()
             raise
         return now
-
-    def _pause(self, seconds: float) -> None:
-        self._paused_until = max(self._paused_until, self._time.clock() + seconds)
 
     def release(self) -> None:
         """Release the concurrency slot."""
@@ -126,7 +133,7 @@ class RateLimiter:
         # an idle time or a pause: the rest of the tenant's bucket is reserved for jitter and wrong guesses.
         self._rate.resume_after_pause(now)
         interval = 1.0 / self._rate.rate_at(now)
-        earliest = now - _MAX_CATCH_UP * interval
+        earliest = now - self._catch_up_calls * interval
         due_at = max(self._next_send_at, self._paused_until, arrived_at, earliest)
         self._next_send_at = due_at + interval
 
@@ -142,13 +149,13 @@ class RateLimiter:
         self._rate.on_throttle(sent_at)
         guess = max(self.backoff(max(self._rate.empty_windows, 1)), _SHORTEST_GUESS)
         seconds = self._parse_retry_after(header) or guess
-        self._pause(seconds)
+        self.pause(seconds)
         self.on_wait("429", f"the tenant limits the rate (429): next call in {math.ceil(seconds)} s", seconds)
 
     def on_retry_after(self, header: str | None, failure_summary: str) -> None:
         """Pause every call for the Retry-After of a failure, if it has one."""
         if seconds := self._parse_retry_after(header):
-            self._pause(seconds)
+            self.pause(seconds)
             text = f"waiting for the tenant: {failure_summary}, which asks for {math.ceil(self.pause_seconds)} s"
             self.on_wait(failure_summary, text, self.pause_seconds)
 

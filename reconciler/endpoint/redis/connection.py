@@ -1,9 +1,7 @@
 """The client of the Redis that several instances share, and whether Redis is usable."""
 
 import asyncio
-import json
-import math
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -20,7 +18,6 @@ from reconciler.text.hosts import LAST_PORT
 Result = TypeVar("Result")
 
 _TIMEOUT: Final = 1.0  # seconds for a connection, and for a response
-_PAUSE: Final = 0.5  # seconds after a failure in which nothing is sent
 _MAX_CONNECTIONS: Final = 32
 _DEFAULT_PORT: Final = 6379
 # KEYS: a key. ARGV: its expected value, empty for none; its new value; its life in milliseconds.
@@ -31,7 +28,7 @@ return 1
 """
 
 
-def _pending_cancellations() -> int:
+def pending_cancellations() -> int:
     """Return how many cancellations of the current task are not handled."""
     task = asyncio.current_task()
     return task.cancelling() if task is not None else 0
@@ -40,67 +37,44 @@ def _pending_cancellations() -> int:
 class SharedRedis:
     """The Redis of all instances. All keys begin with `prefix`."""
 
-    def __init__(
-        self,
-        client: Redis,
-        prefix: str,
-        log: Callable[[str], object] = lambda _line: None,
-    ) -> None:
-        """`log` takes a line of JSON when Redis becomes usable or unusable."""
+    def __init__(self, client: Redis, prefix: str) -> None:
         self.client = client
         self._prefix = prefix
-        self._log = log
         self._compare_and_set = client.register_script(_COMPARE_AND_SET)
         self._tasks: set[asyncio.Task[Any]] = set()
         self.is_usable = False
-        self._reason = ""  # of the last failure that was logged
-        self._refuses_until = -math.inf  # by the loop's clock
+        self.reason = "NotConnected"
+        self.lost_event = asyncio.Event()
 
     def key(self, *parts: str) -> str:
         """Return a key's name in Redis."""
         return ":".join((self._prefix, *parts))
 
-    def _mark_lost(self, reason: str) -> None:
-        self._refuses_until = asyncio.get_running_loop().time() + _PAUSE
+    def mark_lost(self, reason: str) -> None:
+        """Mark Redis as unusable until a heartbeat succeeds."""
         self.is_usable = False
-        if not self._reason:
-            self._reason = reason
-            self._log(json.dumps({"event": "shared", "state": "away", "reason": reason}))
-
-    def _mark_usable(self) -> None:
-        if not self.is_usable:
-            self.is_usable = True
-            self._reason = ""
-            self._log(json.dumps({"event": "shared", "state": "open"}))
+        self.reason = reason
+        self.lost_event.set()
 
     def check_usable(self) -> None:
-        """Raise LockUnavailableError for a moment after a failure, without a wait for a time-out."""
-        if asyncio.get_running_loop().time() < self._refuses_until:
+        """Raise LockUnavailableError while Redis is unusable, without a wait for a time-out."""
+        if not self.is_usable:
             raise LockUnavailableError("Redis is unavailable; nothing was written", "shared_away")
-
-    async def is_ready(self) -> bool:
-        """Return whether Redis answers."""
-        with suppress(LockUnavailableError):
-            self.check_usable()
-            await self.get(self.key("ready"))
-            return True
-        return False
 
     async def call(self, command: Awaitable[Result]) -> Result:
         """Return the response to a command. Raises LockUnavailableError."""
-        cancellations = _pending_cancellations()
+        cancellations = pending_cancellations()
         try:
             response = await command
         except (RedisError, OSError) as error:
-            self._mark_lost(type(error).__name__)
+            self.mark_lost(type(error).__name__)
             text = "Redis did not respond; nothing was written"
             raise LockUnavailableError(text, "shared_away") from error
 
         # The client sends with asyncio.wait_for, which before Python 3.12 may ignore a cancellation
         # that comes as it ends (python/cpython#86296): without it, no deadline would end the wait.
-        if _pending_cancellations() > cancellations:
+        if pending_cancellations() > cancellations:
             raise asyncio.CancelledError
-        self._mark_usable()
         return response
 
     async def get(self, key: str) -> bytes:
