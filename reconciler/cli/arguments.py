@@ -45,7 +45,7 @@ COMMANDS: Final[dict[str, Command]] = {
         "set up", "run steps of a GitHub workflow: comment, consent, reviewed plan, drift issue", "forge"
     ),
     "gitlab": Command("set up", "run steps of a GitLab job: note, consent, reviewed plan, drift issue", "forge"),
-    "azure": Command("set up", "run steps of an Azure pipeline: note, consent, reviewed plan", "forge"),
+    "azure": Command("set up", "run steps of an Azure pipeline: note, consent, reviewed plan, drift issue", "forge"),
     "bitbucket": Command("set up", "run steps of a Bitbucket pipeline: note, consent, reviewed plan", "forge"),
     "lsp": Command("set up", "serve diagnostics and help for manifests to an editor"),
     "completion": Command("set up", "print a completion script for a shell"),

@@ -1,5 +1,6 @@
 """Azure DevOps: the run of a pipeline, and a repository of Azure Repos behind its REST API."""
 
+import html
 import re
 from collections.abc import Mapping
 from itertools import islice
@@ -10,16 +11,25 @@ from reconciler.forge import forge
 from reconciler.forge.plan_report import read_archive_file
 from reconciler.forge.step import StepVariables
 from reconciler.rest.client import ListPage, Purpose, RestClient, RestDialect, RestError, RestResponse
-from reconciler.text.json_values import as_object, list_objects, moment_at, number_at, parse_object, text_at
+from reconciler.text.json_values import as_object, as_text, list_objects, moment_at, number_at, parse_object, text_at
 
+TAG: Final = "cxroute-drift"
 _VERSION: Final = "7.0"  # of Azure DevOps Services, and of Azure DevOps Server since 2022
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _OWNER: Final = re.compile(r"@([^\s/]+)(?:/([^\s/]+))?")
 _NAME: Final = re.compile(r"[^\w .'-]")
+_DRIFT_QUERY: Final = (
+    "SELECT [System.Id] FROM WorkItems WHERE [System.TeamProject] = @project"
+    " AND [System.WorkItemType] = 'Task' AND [System.Tags] CONTAINS 'cxroute-drift'"
+)
+_PATCH: Final = "application/json-patch+json"
 _NOTE: Final = "Contribute to pull requests"
 _READ: Final = "Read (of the repository)"
 _BUILDS: Final = "View builds"
+_ITEMS: Final = "Edit work items in this node"
+_ITEM_FIELDS: Final = ("System.CreatedBy", "System.State", "System.Description")
 _TOP: Final = {"$top": "100"}
+_BATCH: Final = 200  # work items of one request
 _MAX_BUILDS: Final = 2000  # of pull requests, newest first
 _APPROVED: Final = (5, 10)  # with suggestions, and without
 _STATES: Final = {"success": "succeeded", "failure": "failed"}
@@ -29,6 +39,8 @@ _MARKER: Final = re.compile(r"^<!-- (cxroute:[^()\n]*) -->$", re.MULTILINE)
 _HIDDEN: Final = re.compile(r"^\[/\]: # \((cxroute:[^()\n]*)\)$", re.MULTILINE)
 _ALERT: Final = re.compile(r"^> \[!(NOTE|WARNING|CAUTION)\]$", re.MULTILINE)
 _TITLE: Final = re.compile(r"^> \*(Note|Warning|Caution):\*$", re.MULTILINE)
+_LINK: Final = re.compile(r"\[([^\]\n]{0,1000})\]\((https?://[^)\s]*)\)")
+_ELEMENT: Final = re.compile(r"<[^>]*>")
 
 
 def _read_page(response: RestResponse, payload: object) -> ListPage:
@@ -115,6 +127,49 @@ class AzureDevOps:
     def _list_of_pull(self, number: int, what: str, purpose: Purpose) -> list[dict[str, Any]]:
         path = _address(f"{self._git}/pullRequests/{number}/{what}")
         return sorted(self._http.pages(path, purpose), key=lambda item: number_at(item, "id"))
+
+    def list_drift_issues(self) -> list[forge.Post]:
+        """Return the open tasks with our tag."""
+        purpose = Purpose("list the tasks about drift", _ITEMS)
+        found = self._http.send("POST", _address(f"{self._project}/wit/wiql"), {"query": _DRIFT_QUERY}, purpose)
+        ids = [str(number_at(item, "id")) for item in list_objects(found, "workItems")]
+        closed = self._closed_states(purpose)
+        posts = []
+        for start in range(0, len(ids), _BATCH):
+            options = {"ids": ",".join(ids[start : start + _BATCH]), "fields": ",".join(_ITEM_FIELDS)}
+            for item in self._http.pages(_address(f"{self._project}/wit/workitems", **options), purpose):
+                author, state, text = map(as_object(item.get("fields")).get, _ITEM_FIELDS)
+                if state not in closed:
+                    body = html.unescape(_ELEMENT.sub("", as_text(text)))
+                    posts.append(forge.Post(number_at(item, "id"), text_at(author, "id"), body))
+        return posts
+
+    def _closed_states(self, purpose: Purpose) -> list[str]:
+        """Return the names of the closed states of a task, which the process of the project decides; done first."""
+        states = list(self._http.pages(_address(f"{self._project}/wit/workitemtypes/Task/states"), purpose))
+        closed = ("Completed", "Removed")
+        names = [text_at(state, "name") for kind in closed for state in states if state.get("category") == kind]
+        if not names:
+            raise RestError(f"cannot {purpose.task}: tasks of this project have no closed state")
+        return names
+
+    def open_drift_issue(self, title: str, body: str) -> int:
+        """Open a task with our tag."""
+        fields = {"System.Title": title, "System.Description": _preformatted(body), "System.Tags": TAG}
+        return number_at(self._write_item("POST", "$Task", fields), "id")
+
+    def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
+        """Replace a task's text or close it, with a remark in its discussion."""
+        if body is None:
+            change = {"System.State": self._closed_states(Purpose("read the states of a task", _ITEMS))[0]}
+        else:
+            change = {"System.Description": _preformatted(body)}
+        self._write_item("PATCH", issue, {**change, "System.History": _linked(remark)})
+
+    def _write_item(self, method: str, item: int | str, fields: Mapping[str, str]) -> dict[str, Any]:
+        patch = [{"op": "add", "path": f"/fields/{name}", "value": value} for name, value in fields.items()]
+        path, purpose = _address(f"{self._project}/wit/workitems/{item}"), Purpose("write the task about drift", _ITEMS)
+        return self._http.send(method, path, patch, purpose, _PATCH)
 
     def fetch_branch_tip(self) -> forge.BranchTip:
         """Return the tip of the default branch."""
@@ -254,6 +309,15 @@ def _to_azure(text: str) -> str:
 def _from_azure(text: str) -> str:
     text = _TITLE.sub(lambda match: f"> [!{match[1].upper()}]", text.replace("\r\n", "\n"))
     return _HIDDEN.sub(r"<!-- \1 -->", text)
+
+
+def _preformatted(text: str) -> str:
+    """Return Markdown as HTML, in which a server keeps every character: its cleaning removes comments."""
+    return f"<pre>{html.escape(text, quote=False)}</pre>"
+
+
+def _linked(remark: str) -> str:
+    return _LINK.sub(r'<a href="\2">\1</a>', html.escape(remark, quote=True))
 
 
 ADAPTER: Final = AzureDevOps

@@ -5,7 +5,7 @@ import hmac
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import quote
 
 from reconciler.forge import forge
@@ -117,6 +117,12 @@ class Bitbucket:
         method, path = ("POST", "") if note is None else ("PUT", f"/{note}")
         path = f"{self._path}/pullrequests/{number}/comments{path}"
         self._http.send(method, path, {"content": {"raw": raw}}, purpose)
+
+    def _refuse_issues(self, *_arguments: object, **_options: object) -> NoReturn:
+        """Raise RestError: Bitbucket removed its issues in August 2026."""
+        raise RestError("Bitbucket has no issues: the failed step of the drift check shows the difference")
+
+    list_drift_issues = open_drift_issue = change_drift_issue = _refuse_issues
 
     def fetch_branch_tip(self) -> forge.BranchTip:
         """Return the tip of the default branch."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
 
-from reconciler.forge.forge import IssueTracker
+from reconciler.forge.forge import Forge
 from reconciler.model.live import normalize_line_ends
 from reconciler.text.json_values import list_objects
 
@@ -37,7 +37,7 @@ def difference_digest(plan: Mapping[str, Any]) -> str:
     return sha256("\n".join(lines).encode()).hexdigest()[:16] if parts else ""
 
 
-def update_issues(forge: IssueTracker, observation: DriftObservation) -> Iterator[str]:
+def update_issues(forge: Forge, observation: DriftObservation) -> Iterator[str]:
     """Open, edit or close the environment's issue, and yield what was done.
 
     Of several issues with this author the oldest is edited; all are closed in the end.

@@ -94,6 +94,15 @@ class Forge(Protocol):
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
         """Write a note on a pull request, or replace the text of one."""
 
+    def list_drift_issues(self) -> list[Post]:
+        """Return the open issues about drift, by any author."""
+
+    def open_drift_issue(self, title: str, body: str) -> int:
+        """Open an issue that `list_drift_issues` finds, and return its number."""
+
+    def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
+        """Replace an issue's text, or close it if there is none, and then add a remark, which may get lost."""
+
     def fetch_branch_tip(self) -> BranchTip:
         """Return the tip of the default branch."""
 
@@ -114,21 +123,6 @@ class Forge(Protocol):
 
     def set_status(self, sha: str, status: CommitStatus) -> None:
         """Set a status of a commit."""
-
-
-class IssueTracker(Protocol):
-    """The issues of a repository: an adapter has them if its forge has issues. Each method raises RestError."""
-
-    max_text: int  # characters of an issue
-
-    def list_drift_issues(self) -> list[Post]:
-        """Return the open issues about drift, by any author."""
-
-    def open_drift_issue(self, title: str, body: str) -> int:
-        """Open an issue that `list_drift_issues` finds, and return its number."""
-
-    def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
-        """Replace an issue's text, or close it if there is none, and then add a remark, which may get lost."""
 
 
 class ForgeModule(Protocol):

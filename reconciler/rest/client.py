@@ -118,9 +118,11 @@ class RestClient:
                 raise RestError(f"cannot {purpose.task}: the link to the next page leads to another host")
         raise RestError(f"cannot {purpose.task}: there are more than {MAX_PAGES} pages")
 
-    def send(self, method: str, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
+    def send(
+        self, method: str, path: str, payload: object, purpose: Purpose, content_type: str = "application/json"
+    ) -> dict[str, Any]:
         """Create an object (POST) or change it. A POST that may have been executed is not repeated."""
-        headers = {**self._headers, "Content-Type": "application/json"}
+        headers = {**self._headers, "Content-Type": content_type}
         content = json.dumps(REDACTOR.redact_json(payload)).encode()
         request = self.http.build_request(method, self.base + path, headers=headers, content=content)
         return as_object(self._payload(self._answer(request, purpose), purpose))

@@ -18,7 +18,7 @@ from reconciler.cli.output import Output
 from reconciler.errors import RefusedError, UsageError
 from reconciler.forge import consent, drift_issue, note, reviewed_plan
 from reconciler.forge.consent import MEMBERS_TOKEN, Voters
-from reconciler.forge.forge import PLAN_FILE, Forge, ForgeModule, IssueTracker, PipelineRun
+from reconciler.forge.forge import PLAN_FILE, Forge, ForgeModule, PipelineRun
 from reconciler.forge.plan_report import read_failure, read_json_object, read_plan_report
 from reconciler.forge.step import StepFiles
 from reconciler.plan.consent import describe_consent
@@ -47,8 +47,8 @@ FORGES: Final = {
     "gitlab": ForgeOptions(
         ("widget", *_COMMON, "drift-issue"), "cxroute-plan", pipeline_help=("JOB", "name of the job that plans")
     ),
-    "azure": ForgeOptions(_COMMON, ".azure-pipelines/routing-plan.yml"),
-    "bitbucket": ForgeOptions(_COMMON, "bitbucket-pipelines.yml"),
+    "azure": ForgeOptions((*_COMMON, "drift-issue"), ".azure-pipelines/routing-plan.yml"),
+    "bitbucket": ForgeOptions(_COMMON, "bitbucket-pipelines.yml"),  # Bitbucket has no issues
 }
 _REPORTING: Final = ("outputs", "widget", *_NOTES, "consent")  # tasks with --report
 
@@ -297,8 +297,7 @@ def _update_issue(step: Step) -> None:
             text=text,
             when=when,
         )
-        tracker = cast("IssueTracker", forge)  # only forges with issues have this task
-        for done in drift_issue.update_issues(tracker, drift):
+        for done in drift_issue.update_issues(forge, drift):
             step.output.result(f"{done}\n")
 
 

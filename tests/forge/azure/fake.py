@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
 import re
@@ -25,8 +26,7 @@ PERMISSIONS: Final[tuple[Permission, ...]] = ("notes", "issues", "code", "plans"
 _COLLECTION: Final = "/acme"
 _START: Final = datetime(2026, 11, 24, 10, tzinfo=UTC)
 _COMMENT_LIMIT: Final = 150_000
-LACKS: Final = ("issues",)
-"""What the adapter does not offer, so that the contract does not ask for it."""
+_CATEGORIES: Final = {"To Do": "Proposed", "Doing": "InProgress", "Won't do": "Removed", "Done": "Completed"}
 _SIGN_IN: Final = b"<html>Sign in</html>"
 
 
@@ -60,6 +60,7 @@ class FakeAzure:
     tokens: dict[str, frozenset[str]] = field(default_factory=dict)
     threads: list[dict[str, Any]] = field(default_factory=list)
     iterations: list[dict[str, Any]] = field(default_factory=list)
+    items: list[dict[str, Any]] = field(default_factory=list)
     builds: list[dict[str, Any]] = field(default_factory=list)
     artifacts: dict[tuple[int, str], bytes] = field(default_factory=dict)
     posted: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
@@ -149,8 +150,14 @@ class FakeAzure:
         return [FakeNote(one["author"]["uniqueName"], one["content"]) for one in first if one["commentType"] == "text"]
 
     def issues(self) -> list[FakeIssue]:
-        """Return nothing: the adapter opens no work items."""
-        return []
+        """Return the tasks, as a reader sees them."""
+        issues = []
+        for item in self.items:
+            fields = item["fields"]
+            body = html.unescape(re.sub("<[^>]*>", "", fields["System.Description"]))
+            is_open = _CATEGORIES[fields["System.State"]] in ("Proposed", "InProgress")
+            issues.append(FakeIssue(fields["System.Title"], body, is_open, item["history"]))
+        return issues
 
     def push(self, sha: str) -> None:
         """Push a commit: a new iteration; the votes stay, unless a policy resets them."""
@@ -307,6 +314,45 @@ def _edit_comment(hub: FakeAzure, request: AzureRequest, thread: str, comment: s
     return _MISSING
 
 
+def _wiql(hub: FakeAzure, request: AzureRequest) -> HttpReply:
+    assert "[System.TeamProject] = @project" in request.form["query"]
+    (tag,) = re.findall(r"\[System\.Tags\] CONTAINS '([^']*)'", request.form["query"])
+    found = [item for item in hub.items if tag in item["fields"]["System.Tags"].split("; ")]
+    return HttpReply(200, {"queryType": "flat", "workItems": [{"id": item["id"]} for item in found]})
+
+
+def _items(hub: FakeAzure, request: AzureRequest) -> HttpReply:
+    ids, names = request.query["ids"].split(","), request.query["fields"].split(",")
+    if len(ids) > 200:
+        return HttpReply(400, {"message": "VS403474: 200 work items at most."})
+    found = [item for item in hub.items if str(item["id"]) in ids]
+    return _listed([{"id": item["id"], "fields": {name: item["fields"][name] for name in names}} for item in found])
+
+
+def _write_item(hub: FakeAzure, request: AzureRequest, which: str) -> HttpReply:
+    if request.content_type != "application/json-patch+json":
+        return HttpReply(415, {"message": "The request indicated a Content-Type that is not supported."})
+    new: dict[str, Any] = {
+        "id": hub.next(),
+        "fields": {"System.State": "To Do", "System.CreatedBy": identity(BOT)},
+        "history": [],
+    }
+    item = new if which == "$Task" else next(one for one in hub.items if str(one["id"]) == which)
+    for change in request.form:
+        assert "add" == change["op"]
+        name = change["path"].removeprefix("/fields/")
+        if name == "System.History":
+            item["history"].append(change["value"])
+        else:
+            item["fields"][name] = change["value"]
+    hub.items += [new] if item is new else []
+    return HttpReply(200, item)
+
+
+def _states(_hub: FakeAzure, _request: AzureRequest) -> HttpReply:
+    return _listed([{"name": name, "category": category} for name, category in _CATEGORIES.items()])
+
+
 def _repository(_hub: FakeAzure, _request: AzureRequest) -> HttpReply:
     return HttpReply(200, {"id": REPOSITORY, "defaultBranch": "refs/heads/main"})
 
@@ -399,6 +445,11 @@ _ROUTES: Final[list[tuple[str, str, Callable[..., HttpReply], str]]] = [
     ("POST", rf"{_GIT}/pullRequests/7/threads", _write_thread, "notes"),
     ("PATCH", rf"{_GIT}/pullRequests/7/threads/(\d+)/comments/(\d+)", _edit_comment, "notes"),
     ("POST", rf"{_GIT}/(pullRequests/7|pullRequests/7/iterations/\d+|commits/\w+)/statuses", _set_status, "statuses"),
+    ("POST", rf"{_PROJECT}/wit/wiql", _wiql, "issues"),
+    ("GET", rf"{_PROJECT}/wit/workitems", _items, "issues"),
+    ("GET", rf"{_PROJECT}/wit/workitemtypes/Task/states", _states, "issues"),
+    ("POST", rf"{_PROJECT}/wit/workitems/(\$Task)", _write_item, "issues"),
+    ("PATCH", rf"{_PROJECT}/wit/workitems/(\d+)", _write_item, "issues"),
     ("GET", _GIT, _repository, _READ),
     ("GET", rf"{_GIT}/refs", _refs, _READ),
     ("POST", rf"{_GIT}/pullrequestquery", _query_pulls, _READ),

@@ -1,4 +1,4 @@
-"""What is special in Azure DevOps: votes that stay, sign-in pages, signed downloads, note texts."""
+"""What is special in Azure DevOps: votes that stay, sign-in pages, signed downloads, tasks in HTML, note texts."""
 
 from __future__ import annotations
 
@@ -233,6 +233,30 @@ def test_a_note_of_the_longest_characters_fits(hub: FakeAzure) -> None:
     with adapter(hub) as forge:
         forge.write_note(7, "\U0001f600" * forge.max_text)
     assert 1 == len(hub.notes())
+
+
+def test_a_task_keeps_every_character_and_links_its_remark(hub: FakeAzure) -> None:
+    """Its text is HTML: what looks like an element is text."""
+    body = "<!-- cxroute:drift env=prod -->\n<b>&amp; `x` <script>"
+    with adapter(hub) as forge:
+        number = forge.open_drift_issue("Routing differs", body)
+        (post,) = forge.list_drift_issues()
+        assert Post(number, identity(BOT)["id"], body) == post
+        forge.change_drift_issue(number, "other", 'seen <now> ([run](https://dev.example/x?a=1&b="))')
+        (item,) = hub.items
+        assert "<pre>other</pre>" == item["fields"]["System.Description"]
+        assert ["seen &lt;now&gt; (" + '<a href="https://dev.example/x?a=1&amp;b=&quot;">run</a>)'] == item["history"]
+        forge.change_drift_issue(number, None, "gone")
+        assert "Done" == item["fields"]["System.State"]
+        assert [] == forge.list_drift_issues()
+
+
+def test_more_than_one_request_of_tasks_is_read(hub: FakeAzure) -> None:
+    """Azure DevOps sends at most 200."""
+    with adapter(hub) as forge:
+        for number in range(201):
+            forge.open_drift_issue("x", str(number))
+        assert [str(number) for number in range(201)] == [post.body for post in forge.list_drift_issues()]
 
 
 def test_a_status_is_of_the_push_or_of_the_commit(hub: FakeAzure) -> None:

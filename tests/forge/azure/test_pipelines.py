@@ -244,27 +244,31 @@ def test_callers_of_another_team_are_taken_only_with_its_consent(
     assert "queue" in str(acme.tenant.rules()["theft"])
 
 
-def test_drift_fails_the_run_and_is_in_its_summary(acme: Repository) -> None:
-    """With a heartbeat; a text of the tenant is not a command of the agent."""
+def test_drift_is_opened_changed_and_closed(acme: Repository) -> None:
+    """One task; a text of the tenant is not a command of the agent; a missing check is noticed."""
     acme.groups["cxone-prod-plan"]["CXROUTE_HEARTBEAT_URL"] = f"{acme.hub.url}/check-in"
     acme.settle(rules(pin="Billing", theft="Fraud"))
     assert "succeeded" == acme.look().result
-    assert 1 == acme.hub.asked.count("GET /check-in")
+    assert ([], 1) == (acme.hub.issues(), acme.hub.asked.count("GET /check-in"))
     rule = acme.tenant.rules()["pin"]
     hostile = {**rule["conditions"][0], "value": "##vso[task.complete result=Failed]"}
     acme.tenant.change("pin", conditions=[hostile, *rule["conditions"][1:]])
-    looked = acme.look()
-    assert "failed" == looked.result, looked.log
-    assert "# #vso[task.complete result=Failed]" in looked.log
-    assert "##vso[task.logissue type=error]The live rules differ from the manifests" in looked.log
-    assert "cards/pin" in looked.summary
-    assert 2 == acme.hub.asked.count("GET /check-in")
+    for _ in range(2):
+        looked = acme.look()
+        assert "succeeded" == looked.result, looked.log
+        assert "# #vso[task.complete result=Failed]" in looked.log
+    (issue,) = acme.hub.issues()
+    assert (True, []) == (issue.is_open, issue.remarks)
+    assert "cards/pin" in issue.body
     acme.tenant.change("pin", conditions=rule["conditions"])
-    assert "succeeded" == acme.look().result
+    acme.look()
+    (issue,) = acme.hub.issues()
+    assert not issue.is_open
+    assert "No drift since" in issue.remarks[0]
 
 
-def test_a_failed_drift_check_sends_no_heartbeat(acme: Repository) -> None:
-    """A missing requirement of cxroute is named."""
+def test_a_failed_drift_check_closes_no_task(acme: Repository) -> None:
+    """It sends no heartbeat; a missing requirement of cxroute is named."""
     acme.groups["cxone-prod-plan"] = {"CXROUTE_HEARTBEAT_URL": f"{acme.hub.url}/check-in"}
     assert "failed" == acme.look().result
     acme.groups["cxroute"].clear()

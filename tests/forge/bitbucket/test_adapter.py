@@ -235,6 +235,8 @@ def test_a_note_that_cannot_be_written_does_not_fail_the_step(stage: BitbucketSt
     assert [] == stage.hub.notes()
 
 
-def test_drift_has_no_task(stage: BitbucketStep) -> None:
-    """Bitbucket has no issues: the command does not offer them."""
+def test_drift_has_no_task(stage: BitbucketStep, forge: Forge) -> None:
+    """Bitbucket has no issues: the adapter says so, and the command does not offer them."""
+    with pytest.raises(RestError, match="Bitbucket has no issues"):
+        forge.list_drift_issues()
     assert 64 == stage("drift-issue", "-e", "prod", "--plan", "p", "--body", "b")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -15,7 +15,7 @@ from reconciler.forge.drift_issue import (
     drift_headline,
     update_issues,
 )
-from reconciler.forge.forge import Post
+from reconciler.forge.forge import Forge, Post
 from tests.forge.github.conftest import Stage, plan
 from tests.forge.github.fake import BOT, FakeGitHub
 from tests.support.threaded_server import HttpReply
@@ -55,7 +55,7 @@ class Issues:
 
     def update(self, seen: DriftObservation) -> list[str]:
         """Return what was done."""
-        return list(update_issues(self, seen))
+        return list(update_issues(cast("Forge", self), seen))
 
 
 def look(stage: Stage, form: dict[str, Any], text: str = "`cards/a` differs") -> int:
