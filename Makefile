@@ -93,7 +93,7 @@ picture: $(VENV)/.project ## Draw the README's picture from what the program pri
 docs: $(VENV)/.project ## Fill in what the pages show, and write those that are made from the program
 	$(BIN)/python -m tests.docs
 
-browser: tests/browser/node_modules ## Bring axe-core for the tests in a real browser (needs npm)
+browser: tests/browser/node_modules ## Bring axe-core and Mermaid for the tests in a real browser (needs npm)
 
 tests/browser/node_modules: tests/browser/package-lock.json
 	npm --prefix tests/browser ci --no-progress

@@ -19,6 +19,7 @@ from reconciler.model.rule import CANONICAL_JSON
 from reconciler.plan.document import COUNTED_ACTIONS
 from reconciler.plan.plan import Plan
 from reconciler.render.provenance import Provenance
+from reconciler.render.routing_map import Lane, build_routing_map
 from reconciler.render.summary import PlanSummary, summarize_plan
 from reconciler.text.escape import escape_invisible
 
@@ -34,6 +35,7 @@ class PlanView:
     """Everything that the forms of a plan print."""
 
     summary: PlanSummary
+    lanes: tuple[Lane, ...]
     findings: tuple[Finding, ...]  # for annotations: failed tests and all findings
     provenance: Provenance
     next_step: str = ""
@@ -43,6 +45,7 @@ def build_view(plan: Plan, tenant: str, provenance: Provenance, next_step: str) 
     """Return the view of a plan."""
     return PlanView(
         summary=summarize_plan(plan, tenant),
+        lanes=tuple(build_routing_map(plan)),
         findings=(*plan.failed_tests, *plan.findings),
         provenance=provenance,
         next_step=next_step,

@@ -12,6 +12,7 @@ import pytest
 from reconciler.model.rule import Target
 from reconciler.plan.plan import Plan, PlanOptions, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.render.routing_map import build_routing_map, render_mermaid
 from reconciler.render.text.plan import plan_text
 from reconciler.text.phrases import queues_phrase
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
@@ -153,6 +154,13 @@ def no_weight() -> Plan:
     want = desired(wanted("cards/x", rule("x", targets=none)))
     rules = [managed("1", "cards/x", rule("x")), unmanaged("2", rule("hand", targets=none))]
     return predict_impact(schedule_steps(draft_plan(want, live(*rules), PlanOptions(), NOW)))
+
+
+def test_the_map_draws_no_queue() -> None:
+    """A rule that loses its queues has a line to "no queue", and so has a rule that never had any."""
+    lanes = {lane.rule: (lane.before, lane.after) for lane in build_routing_map(no_weight())}
+    assert {"cards/x": (("Card Services",), ("no queue",)), '"hand"': (("no queue",), ("no queue",))} == lanes
+    assert "no queue" in render_mermaid(build_routing_map(no_weight()))
 
 
 def test_the_text_names_no_queue() -> None:

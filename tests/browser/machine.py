@@ -1,4 +1,4 @@
-"""The real Chromium of this machine, with axe-core."""
+"""The real Chromium of this machine, with axe-core and Mermaid."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 MODULES: Final = Path(__file__).parent / "node_modules"
 AXE: Final = MODULES / "axe-core" / "axe.min.js"
+MERMAID: Final = MODULES / "mermaid" / "dist" / "mermaid.min.js"
 FLAGS: Final = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),  # /dev/shm is small in containers
@@ -25,8 +26,8 @@ def missing() -> str:
     """Return what this machine lacks for tests in a browser, or an empty text."""
     if shutil.which("chromium") is None:
         return "there is no chromium on the path (Debian, Ubuntu: apt-get install chromium)"
-    if not AXE.exists():
-        return "axe-core is not here (make browser)"
+    if not AXE.exists() or not MERMAID.exists():
+        return "axe-core and mermaid are not here (make browser)"
     return ""
 
 

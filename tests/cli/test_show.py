@@ -48,7 +48,7 @@ def test_a_view_prints_what_its_plan_prints(name: str) -> None:
     stored = json.loads(json.dumps({**form, "view": view_to_json(view, form["planId"], REDACTOR.redact_json)}))
     again = read_view(stored, "plan.json")
     assert plan_text(plan, no_style, TENANT) == summary_text(again.summary, no_style, TextLimits())
-    assert as_markdown(plan) == render_markdown(again.summary, again.provenance)
+    assert as_markdown(plan) == render_markdown(again.summary, again.lanes, again.provenance)
     page = view.summary.__class__
     assert isinstance(again.summary, page)
     assert render_html(view.summary, FACTS) == render_html(again.summary, again.provenance)
@@ -188,7 +188,7 @@ def test_hostile_texts_of_a_file_stay_texts(saved: Program, form: str) -> None:
         lambda content: content["provenance"]["links"].update(run="javascript:alert(1)"),
         lambda content: content["summary"].update(counts={}),
         lambda content: content["summary"].update(changes=5),
-        lambda content: content.pop("findings"),
+        lambda content: content.pop("lanes"),
     ],
 )
 def test_words_that_only_cxroute_writes_are_checked(saved: Program, edit: Any) -> None:

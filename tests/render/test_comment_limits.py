@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -14,6 +15,7 @@ from reconciler.model.rule import Condition, make_condition
 from reconciler.render.markdown import plan as comment
 from reconciler.render.markdown.plan import DETAIL_LEVELS, MAX_BYTES, MAX_CHARACTERS, DetailLevel, render_markdown
 from reconciler.render.provenance import Provenance
+from reconciler.render.routing_map import Lane
 from reconciler.render.summary import PlanSummary
 from tests.support.builders import address, rule
 from tests.support.parsed_html import parse_as_github
@@ -109,7 +111,7 @@ def says_the_main_things(text: str, count: int) -> None:
     assert f"{count - created - deleted:,} to update, {deleted:,} to delete" in page.text_inside("strong")
 
 
-def written(made: tuple[PlanSummary, Provenance], level: DetailLevel) -> str:
+def written(made: tuple[PlanSummary, Sequence[Lane], Provenance], level: DetailLevel) -> str:
     """Return the comment at one level of detail, without other limits."""
     with patch.object(comment, "DETAIL_LEVELS", (level,)):
         return render_markdown(*made, characters=0)

@@ -123,8 +123,8 @@ def test_nothing_to_do_is_short() -> None:
 
 def test_without_a_repository_nothing_is_linked() -> None:
     """Locations are plain text if their URL is unknown."""
-    telling, _ = summary_of(plan_of_everything())
-    page = parse_as_github(render_markdown(telling, replace(FACTS, links=SourceLinks())))
+    telling, routing, _ = summary_of(plan_of_everything())
+    page = parse_as_github(render_markdown(telling, routing, replace(FACTS, links=SourceLinks())))
     assert [] == page.all("a")
     assert "cards.yaml:4" in page.text_inside("td")
 

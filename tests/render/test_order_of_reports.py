@@ -59,7 +59,7 @@ def with_effects(effects: EffectsSummary) -> PlanSummary:
 def written(summary: PlanSummary, monkeypatch: pytest.MonkeyPatch) -> Page:
     """Return the comment without limits."""
     monkeypatch.setattr(comment, "DETAIL_LEVELS", (EVERYTHING,))
-    return parse_as_github(render_markdown(summary, FACTS, characters=10**9, size=10**9))
+    return parse_as_github(render_markdown(summary, [], FACTS, characters=10**9, size=10**9))
 
 
 @SEEDS
@@ -110,7 +110,7 @@ def test_the_verdict_is_first() -> None:
         next_step(summary),
     ]
     page = parse_html(render_html(summary, FACTS))
-    for text in (parse_as_github(render_markdown(summary, FACTS)).texts, page.texts):
+    for text in (parse_as_github(render_markdown(summary, [], FACTS)).texts, page.texts):
         whole = plain("".join(part.text for part in text if not {"style", "script"} & set(part.inside)))
         places = [whole.find(plain(sentence)) for sentence in told]
         assert sorted(places) == places
@@ -151,7 +151,7 @@ def test_a_comment_shows_the_first_failed_tests() -> None:
     """Others are counted; the page has each test."""
     tests = [failed_test(number, rule=number % 5, queue=number % 2) for number in range(20)]
     summary = replace(full_summary(), failed_tests=tuple(tests))
-    text = "".join(parse_as_github(render_markdown(summary, FACTS)).texts_outside("pre"))
+    text = "".join(parse_as_github(render_markdown(summary, [], FACTS)).texts_outside("pre"))
     assert "20 route tests fail" in text
     assert 5 == text.count("CXR220")
     assert "and 15 further tests" in text
@@ -177,7 +177,7 @@ def test_each_broken_promise_has_its_example() -> None:
     )
     guard = summary.refusals[0]._replace(name="promises", message="7 promises are not kept")
     summary = replace(summary, broken_promises=promises, refusals=(*summary.refusals, guard))
-    text = "".join(parse_as_github(render_markdown(summary, FACTS)).texts_outside("pre"))
+    text = "".join(parse_as_github(render_markdown(summary, [], FACTS)).texts_outside("pre"))
     assert all(f"promise p{number} is broken for intent i{number}" in text for number in range(5))
     assert "and 2 further promises" in text
     assert "not kept" not in text
@@ -201,11 +201,12 @@ def outside_details(text: str) -> str:
     return "".join(pieces)
 
 
-def test_examples_are_closed() -> None:
-    """No example and no block of code is visible before a part is opened."""
+def test_examples_and_the_map_are_closed() -> None:
+    """No example and no diagram is visible before a part is opened."""
     for build in (plan_of_everything, plan_of_many, lambda: hostile_plan("Billing")):
         text = outside_details(render_markdown(*summary_of(build())))
         assert "for example" not in text
+        assert "mermaid" not in text
         assert "```" not in text
 
 
@@ -213,5 +214,5 @@ def test_nothing_to_do_asks_for_nothing() -> None:
     """Without changes the comment and the page name no next step."""
     summary = summary_of(assessed_plan([], []))[0]
     assert not next_step(summary)
-    assert "merge" not in render_markdown(summary, FACTS)
+    assert "merge" not in render_markdown(summary, [], FACTS)
     assert "Nothing is to be done." in parse_html(render_html(summary, FACTS)).text_inside("section")

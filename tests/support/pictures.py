@@ -9,9 +9,9 @@ from typing import Final
 
 from cmarkgfm import github_flavored_markdown_to_html  # type: ignore[import-untyped]
 from cmarkgfm.cmark import Options  # type: ignore[import-untyped]
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
-from tests.browser.machine import chromium, missing, seen
+from tests.browser.machine import MERMAID, chromium, missing, seen
 from tests.support.bank_review import review
 
 INTO: Final = Path(__file__).resolve().parents[2] / ".github"
@@ -39,6 +39,9 @@ def render_comment(markdown: str) -> str:
         lambda found: f'<blockquote class="{found[1]}"><p><b>{found[1].title()}</b></p><p>',
         shown,
     )
+    shown = re.sub(
+        r'<pre lang="mermaid"><code>(.*?)</code></pre>', r'<pre class="mermaid">\1</pre>', shown, flags=re.DOTALL
+    )
     return f"<!DOCTYPE html><html lang=en><meta charset=utf-8><style>{STYLE}</style><main>{shown}</main>"
 
 
@@ -63,7 +66,16 @@ def draw(browser: Browser, files: dict[str, str], into: Path) -> None:
                 sight.page.screenshot(path=into / f"{name}.png")
         with seen(browser, viewport={"width": 980, "height": 1080}) as sight:
             sight.page.goto(comment.as_uri())
+            render_diagram(sight.page)
             sight.page.screenshot(path=into / "comment.png")
+
+
+def render_diagram(page: Page) -> None:
+    """Draw the map as on GitHub, and open its folded block."""
+    page.add_script_tag(path=MERMAID)
+    page.evaluate("document.querySelectorAll('details:has(.mermaid)').forEach(one => { one.open = true })")
+    page.evaluate("mermaid.initialize({startOnLoad: false, securityLevel: 'strict'}); mermaid.run()")
+    page.wait_for_selector(".mermaid svg")
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def as_whole_markdown(made: Plan) -> str:
 
 def as_html(made: Plan) -> str:
     """The plan as a page."""
-    summary, facts = summary_of(made)
+    summary, _, facts = summary_of(made)
     return render_html(summary, facts)
 
 

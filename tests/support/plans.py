@@ -18,6 +18,7 @@ from reconciler.plan.impact import NO_IMPACT
 from reconciler.plan.plan import LiveState, Plan, PlanOptions, add_findings, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.provenance import Provenance, SourceLinks
+from reconciler.render.routing_map import Lane, build_routing_map
 from reconciler.render.summary import PlanSummary, summarize_plan
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import NOW, QUEUES, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
@@ -175,6 +176,6 @@ def environment(**said: object) -> Environment:
     return Environment.model_validate({"name": "prod", "owner": "acme", "tenant": "acme", **said})
 
 
-def summary_of(made: Plan) -> tuple[PlanSummary, Provenance]:
+def summary_of(made: Plan) -> tuple[PlanSummary, list[Lane], Provenance]:
     """The complete input of the comment's renderer."""
-    return summarize_plan(made, TENANT), FACTS
+    return summarize_plan(made, TENANT), build_routing_map(made), FACTS

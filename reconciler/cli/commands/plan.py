@@ -29,6 +29,7 @@ from reconciler.render.limits import ALL_ROWS
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.plan_view import VIEW, build_view, view_to_json
 from reconciler.render.provenance import Provenance
+from reconciler.render.routing_map import build_routing_map
 from reconciler.render.summary import PlanSummary, summarize_plan
 from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import TextLimits, brief_summary_text, summary_text
@@ -233,7 +234,7 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
 
 def _markdown(session: Session, plan: Plan, summary: PlanSummary, explore: str = "") -> str:
     facts = plan_provenance(plan, session.banner, explore)
-    return render_markdown(summary, facts)
+    return render_markdown(summary, build_routing_map(plan), facts)
 
 
 def _html(session: Session, plan: Plan, summary: PlanSummary, explore: str = "") -> str:

@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.form == "html":
         output.result(render_html(view.summary, view.provenance))
     elif output.form == "markdown":
-        output.result(render_markdown(view.summary, view.provenance))
+        output.result(render_markdown(view.summary, view.lanes, view.provenance))
     else:
         _print_text(view, output)
     return 0

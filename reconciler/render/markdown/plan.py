@@ -26,6 +26,7 @@ from reconciler.render.markdown.findings import finding_items
 from reconciler.render.markdown.refusals import refusal_blocks
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.refusals import next_step
+from reconciler.render.routing_map import Lane, drawn_lanes, render_mermaid
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import pluralize
 
@@ -105,7 +106,7 @@ class DetailLevel:
 
 
 DETAIL_LEVELS: Final = (
-    DetailLevel(rows=40, findings=50, parts=frozenset({"diff", "examples", "queues"})),
+    DetailLevel(rows=40, findings=50, parts=frozenset({"map", "diff", "examples", "queues"})),
     DetailLevel(rows=40, findings=20, parts=frozenset({"diff", "examples", "queues"})),
     DetailLevel(rows=40, findings=10, parts=frozenset({"examples", "queues"})),
     DetailLevel(rows=40, findings=5, parts=frozenset({"queues"})),
@@ -113,7 +114,7 @@ DETAIL_LEVELS: Final = (
     DetailLevel(rows=MANY_ROWS, findings=5, parts=frozenset()),
     DetailLevel(rows=MANY_ROWS, findings=3, parts=frozenset(), max_row=3_000, wanted=MAX_CHARACTERS // 2),
     DetailLevel(rows=5, findings=0, parts=frozenset(), max_row=2_000),
-)  # duplicated or rarely read parts are dropped first: the diff, the examples, the queues
+)  # duplicated or rarely read parts are dropped first: the map, the diff, the examples, the queues
 
 
 def comment_marker(environment: str) -> str:
@@ -123,20 +124,21 @@ def comment_marker(environment: str) -> str:
 
 def render_markdown(
     summary: PlanSummary,
+    routing: Sequence[Lane],
     facts: Provenance,
     characters: int = MAX_CHARACTERS,
     size: int = MAX_BYTES,
 ) -> str:
     """Return the comment with as much detail as each level wants, and as fits into `characters` and `size` bytes."""
     for level in DETAIL_LEVELS:
-        text = _comment(summary, facts, level)
+        text = _comment(summary, routing, facts, level)
         length = len(text.encode())
         if len(text) <= characters and length <= min(size, level.wanted):
             return text
     return text
 
 
-def _comment(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> str:
+def _comment(summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, level: DetailLevel) -> str:
     """Return the verdict, the refusals, the effects, what else changes, how to go on, and the closed parts."""
     parts = (
         _verdict(summary, facts),
@@ -144,7 +146,7 @@ def _comment(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> str
         _effects(summary, facts, level),
         _others(summary, facts, level),
         _ways_on(summary, level),
-        _closed_parts(summary, facts, level),
+        _closed_parts(summary, routing, facts, level),
         [_foot(summary, facts)],
     )
     return "\n\n".join(block for blocks in parts for block in blocks) + "\n"
@@ -208,7 +210,9 @@ def _totals_text(summary: PlanSummary) -> str:
     return f"**{escape_markdown(words) or 'Only a clean-up after an earlier run'}.**"
 
 
-def _closed_parts(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> Iterator[str]:
+def _closed_parts(
+    summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, level: DetailLevel
+) -> Iterator[str]:
     effects = summary.effects
     if effects and "examples" in level.parts:
         yield from examples_part(effects, level.rows)
@@ -220,6 +224,8 @@ def _closed_parts(summary: PlanSummary, facts: Provenance, level: DetailLevel) -
     yield from _notes(summary)
     if summary.changes and "diff" in level.parts:
         yield details("All changed fields", code_block("\n".join(diff_lines(summary)), "diff"))
+    if summary.changes and "map" in level.parts:
+        yield from _map(routing)
 
 
 def _notes(summary: PlanSummary) -> list[str]:
@@ -229,6 +235,14 @@ def _notes(summary: PlanSummary) -> list[str]:
     sentences = [premise, order, summary.acknowledged]
     lines = [f"- {escape_markdown(text)}" for text in sentences if text]
     return [details("Premises and order", "\n".join(lines) + "\n")] if lines else []
+
+
+def _map(routing: Sequence[Lane]) -> list[str]:
+    lanes = drawn_lanes(routing)
+    if not lanes:
+        return []
+    title = "Routing map" + (": changed rules" if len(lanes) < len(routing) else "")
+    return [details(title, code_block(render_mermaid(lanes), "mermaid"))]
 
 
 def _foot(summary: PlanSummary, facts: Provenance) -> str:
