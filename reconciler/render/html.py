@@ -24,7 +24,7 @@ from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unq
 from reconciler.render.finding_subject import finding_subject, source_location
 from reconciler.render.limits import MAX_MEMBERS
 from reconciler.render.provenance import Provenance
-from reconciler.render.refusals import count_refusals, is_refused, next_step, refused_guards
+from reconciler.render.refusals import count_refusals, group_failed_tests, is_refused, next_step, refused_guards
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import escape_invisible, pluralize, sanitize
 from reconciler.text.phrases import failing_tests_phrase
@@ -67,6 +67,7 @@ def render_html(summary: PlanSummary, provenance: Provenance) -> str:
         provenance=provenance,
         parts=_page_parts(summary),
         refused=is_refused(summary),
+        failed_groups=group_failed_tests(summary.failed_tests),
         guards=refused_guards(summary),
         next_step=next_step(summary),
         actions=[(kind, actions[kind]) for kind in ACTION_ORDER if actions[kind]],

@@ -1,12 +1,56 @@
-"""What apply will refuse, and how to go on, in words for the comment and the page."""
+"""What apply will refuse, and how to go on, in words for the comment and the page.
 
-from typing import Final
+Failed route tests are grouped by the rule that takes their conversations.
+"""
 
+import re
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from reconciler.model.finding import Finding
+from reconciler.model.grouping import group_pairs
 from reconciler.render.summary import GuardSummary, PlanSummary
-from reconciler.text.escape import quote
+from reconciler.text.escape import join_all, pluralize, quote
 
+MAX_GROUPS: Final = 3
+"""The groups of failed tests, and the places of one group, that a comment shows."""
 PROMISES: Final = "promises"
 """The name of the guard of promises."""
+_QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
+_FAILURE: Final = re.compile(rf"expected (?P<expected>(?:{_QUOTED}|[^\"])*?), but (?P<route>.+)", re.DOTALL)
+
+
+class FailedTests(NamedTuple):
+    """Failed route tests whose conversations the same rule takes."""
+
+    message: str  # `3 route tests: expected "Fraud Desk", but goes to "Card Services" by rule fraud/lost`
+    hint: str  # of the first test
+    tests: tuple[Finding, ...]
+
+
+def group_failed_tests(failed: Iterable[Finding]) -> list[FailedTests]:
+    """Return the failed tests by the rule that takes their conversations, in order."""
+    groups = group_pairs((_route(finding) or number, finding) for number, finding in enumerate(failed))
+    return [_group(tests) for tests in groups.values()]
+
+
+def _route(finding: Finding) -> str:
+    """Return `goes to "General" by rule cards/help`; empty for a message of another form."""
+    match = _FAILURE.fullmatch(finding.message)
+    return match["route"] if match else ""
+
+
+def _group(tests: list[Finding]) -> FailedTests:
+    first = tests[0]
+    if len(tests) == 1:
+        return FailedTests(first.message, first.hint, (first,))
+    matches = [_FAILURE.fullmatch(test.message) for test in tests]
+    expected = Counter(match["expected"] for match in matches if match)
+    counted = len(expected) > 1
+    wanted = [f"{text} ({pluralize(count, 'test')})" if counted else text for text, count in expected.items()]
+    message = f"{pluralize(len(tests), 'route test')}: expected {join_all(wanted, 'or')}, but {_route(first)}"
+    return FailedTests(message, first.hint, tuple(tests))
 
 
 def refused_guards(summary: PlanSummary) -> list[GuardSummary]:

@@ -18,7 +18,7 @@ from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.html import render_html
 from reconciler.render.markdown import plan as comment
 from reconciler.render.markdown.plan import DETAIL_LEVELS, WANTED_BYTES, render_markdown
-from reconciler.render.refusals import next_step
+from reconciler.render.refusals import group_failed_tests, next_step
 from reconciler.render.summary import PlanSummary
 from reconciler.text.phrases import Labels, conversation_phrase
 from tests.support.brute_force_checks import QUEUES
@@ -147,14 +147,18 @@ def test_the_page_lists_its_parts_first() -> None:
     ]
 
 
-def test_a_comment_shows_the_first_failed_tests() -> None:
-    """Others are counted; the page has each test."""
+def test_failed_tests_are_grouped_by_their_rule() -> None:
+    """Three groups are shown in a comment, others are counted; the page has each test."""
     tests = [failed_test(number, rule=number % 5, queue=number % 2) for number in range(20)]
+    groups = group_failed_tests(tests)
+    assert 10 == len(groups)
+    assert sorted(map(id, tests)) == sorted(id(test) for group in groups for test in group.tests)
+    assert groups[0].message.startswith('2 route tests: expected "Fraud", but goes to "Queue 0" by rule cards/r0')
+
     summary = replace(full_summary(), failed_tests=tuple(tests))
     text = "".join(parse_as_github(render_markdown(summary, [], FACTS)).texts_outside("pre"))
-    assert "20 route tests fail" in text
-    assert 5 == text.count("CXR220")
-    assert "and 15 further tests" in text
+    assert 3 == text.count("2 route tests: expected")
+    assert "and 14 further tests" in text
     page = parse_html(render_html(summary, FACTS)).text_inside("section")
     assert all(f"manifests/tests/a.yaml:{number + 1}" in page for number in range(20))
 
@@ -166,6 +170,23 @@ def failed_test(number: int, rule: int, queue: int) -> Finding:
         message=f'expected "Fraud", but goes to "Queue {queue}" by rule cards/r{rule} (manifests/cards.yaml:{rule})',
         source=Source("manifests/tests/a.yaml", number + 1, 1),
     )
+
+
+def test_different_expectations_of_one_rule_are_counted() -> None:
+    """A group says how many tests expect which queue; a name with `, but ` in it is not divided."""
+    route = 'goes to "Cards" by rule cards/r0'
+    texts = [f'expected "A, but B", but {route}', f'expected "C", but {route}', f'expected "C", but {route}']
+    findings = [Finding(code="CXR220", severity="error", message=text) for text in texts]
+    (group,) = group_failed_tests(findings)
+    assert f'3 route tests: expected "A, but B" (1 test) or "C" (2 tests), but {route}' == group.message
+
+
+def test_a_failed_test_of_another_form_stands_alone() -> None:
+    """A message without the two halves is shown as it is."""
+    finding = Finding(code="CXR220", severity="error", message="the destination is unknown")
+    assert [("the destination is unknown", 1)] * 2 == [
+        (group.message, len(group.tests)) for group in group_failed_tests([finding, finding])
+    ]
 
 
 def test_each_broken_promise_has_its_example() -> None:

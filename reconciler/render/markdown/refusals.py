@@ -1,17 +1,22 @@
-"""What apply will refuse, as one box: failed tests, broken promises, guards and conflicts."""
+"""What apply will refuse, as one box: failed tests by the rule, broken promises, guards and conflicts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from reconciler.model.finding import Finding
 from reconciler.render.escape_markdown import alert, escape_markdown
 from reconciler.render.markdown.effects import source_link
-from reconciler.render.markdown.findings import address_prefix, finding_items, finding_text
+from reconciler.render.markdown.findings import address_prefix, finding_text
 from reconciler.render.provenance import SourceLinks
-from reconciler.render.refusals import is_refused, refused_guards
-from reconciler.render.summary import PlanSummary
-from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.phrases import failing_tests_phrase
+from reconciler.render.refusals import (
+    MAX_GROUPS,
+    FailedTests,
+    group_failed_tests,
+    is_refused,
+    refused_guards,
+)
+from reconciler.render.summary import PlanSummary, failed_tests_title
+from reconciler.text.escape import join_first, pluralize, sanitize
 
 _MAX_SHOWN: Final = 5
 _MAX_MESSAGE: Final = 1_000
@@ -21,17 +26,34 @@ def refusal_blocks(summary: PlanSummary, links: SourceLinks) -> list[str]:
     """Return the box, with some promises and conflicts of many; empty if apply refuses nothing."""
     if not is_refused(summary):
         return []
-    lines = []
-    if summary.failed_tests:
-        lines.append(f"- {failing_tests_phrase(len(summary.failed_tests))}:")
-        tests = finding_items(summary.failed_tests, links, _MAX_SHOWN)
-        lines += [f"  {line}" for line in _first(list(tests), "further test")]
+    lines = [*_failed_tests(summary.failed_tests, links)]
     promises = [f"- {_promise(promise, links)}" for promise in summary.broken_promises]
     lines += _first(promises, "further promise")
     lines += [f"- {escape_markdown(guard.message)}" for guard in refused_guards(summary)]
     conflicts = [f"- {address_prefix(finding)}{finding_text(finding)}" for finding in summary.conflicts]
     lines += _first(conflicts, "further rule")
     return [alert("CAUTION", ["**Apply will refuse this plan:**", *lines])]
+
+
+def _failed_tests(failed: Sequence[Finding], links: SourceLinks) -> Iterator[str]:
+    if not failed:
+        return
+    title = failed_tests_title(failed).partition(":")[0]
+    yield f"- {escape_markdown(title)}:"
+    groups = group_failed_tests(failed)
+    for group in groups[:MAX_GROUPS]:
+        yield f"  - {_group(group, links)}"
+    hidden = sum(len(group.tests) for group in groups[MAX_GROUPS:])
+    if hidden:
+        yield f"  - and {pluralize(hidden, 'further test')}"
+
+
+def _group(group: FailedTests, links: SourceLinks) -> str:
+    hint = f"; {escape_markdown(sanitize(group.hint))}" if group.hint else ""
+    sources = [test.source for test in group.tests if test.source]
+    places = join_first([source_link(source, links) for source in sources], MAX_GROUPS)
+    where = f" ({places})" if places else ""
+    return f"**{group.tests[0].code}** {escape_markdown(sanitize(group.message))}{hint}{where}"
 
 
 def _promise(promise: Finding, links: SourceLinks) -> str:
