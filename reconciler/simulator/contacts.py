@@ -9,18 +9,15 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from reconciler.simulator import messages as http
+from reconciler.simulator.scripts import run_script
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState
+from reconciler.simulator.state import JsonObject, TenantState
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{number}" for number in range(1, 10))
 
 
-def merge_context(
-    state: TenantState,
-    _settings: SimulatorSettings,
-    request: http.SimRequest,
-) -> http.SimResponse:
+def merge_context(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """POST attributes of a conversation."""
     conversation = request.segments[4]
     if not _exists(conversation):
@@ -38,15 +35,11 @@ def merge_context(
     ]
     if problems:
         raise http.ApiProblemError(422, *problems)
-    merged = state.merge(conversation, attributes)
+    merged = _merge(state, settings, conversation, attributes)
     return http.json_response(200, {"id": conversation, "attributes": merged})
 
 
-def set_custom_fields(
-    state: TenantState,
-    settings: SimulatorSettings,
-    request: http.SimRequest,
-) -> http.SimResponse:
+def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """PUT values of a contact's custom fields; the others stay."""
     contact = request.segments[3]
     defined = settings.custom_fields
@@ -61,15 +54,11 @@ def set_custom_fields(
         return _digital_error(settings, 422, problems)
     # An empty text is stored as null: rules see no value.
     attributes = {item["ident"]: item["value"] or None for item in body}
-    state.merge(contact, attributes)
+    _merge(state, settings, contact, attributes)
     return http.SimResponse(status=204)
 
 
-def send_signal(
-    state: TenantState,
-    _settings: SimulatorSettings,
-    request: http.SimRequest,
-) -> http.SimResponse:
+def send_signal(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
     """POST p1 to p9 to a contact's script, which receives them under these names."""
     contact = request.segments[4]
     if not _exists(contact):
@@ -77,8 +66,14 @@ def send_signal(
     values = dict(parse_qsl(request.query, keep_blank_values=True))
     if "p1" not in values:
         return http.oauth_error(400, "invalid_request", "p1 is required")
-    state.merge(contact, {name: values[name] for name in _PARAMETERS if name in values})
+    _merge(state, settings, contact, {name: values[name] for name in _PARAMETERS if name in values})
     return http.SimResponse(status=204)
+
+
+def _merge(state: TenantState, settings: SimulatorSettings, contact: str, attributes: JsonObject) -> JsonObject:
+    """Merge attributes, and what the tenant's script then chooses."""
+    context = {**state.contexts.get(contact, {}), **attributes}
+    return state.merge(contact, attributes | run_script(state, settings, contact, context))
 
 
 def _exists(conversation: str) -> bool:

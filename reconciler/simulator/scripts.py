@@ -1,14 +1,17 @@
-"""The Scripts API of Studio, as far as third-party clients know it. Scripts are stored; none is run."""
+"""The Scripts API of Studio, as far as third-party clients know it, and contacts that run a script."""
 
 import re
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qs
+from zlib import crc32
 
 from reconciler.simulator import messages as http
 from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.snippet import SimSnippet, script_text, script_value
 from reconciler.simulator.state import JsonObject, TenantState, find_snippets
 
+_SIGNAL_VARIABLES: Final = {"p1": "cognigyDetectedIntent", "p2": "cognigyConfidence", "p3": "routedAt"}
 _PARTS: Final = ("header", "actions", "properties", "branches")
 _SKILL: Final = re.compile(r"(?im)^[ \t]*(?:ASSIGN[ \t]+)?\w*skill[ \t]*=[ \t]*([1-9][0-9]*)[ \t\r]*$")
 
@@ -30,7 +33,7 @@ def save_script(state: TenantState, settings: SimulatorSettings, request: http.S
     content: Any = body.get("scriptContent") if isinstance(body, dict) else None
     path = _path_of(content)
 
-    actions = _find_unknown_skills(state, content)
+    actions = _find_problems(state, settings, content)
     current = state.scripts.get(state.current_script(path), {})
     if settings.locks_bind and _other_holder(current, request):
         locked = [{"key": "ScriptLocked"}]
@@ -120,14 +123,27 @@ def _other_holder(version: JsonObject, request: http.SimRequest) -> str:
     return "" if name == _user(request) else name
 
 
-def _find_unknown_skills(state: TenantState, content: JsonObject) -> JsonObject:
-    """Return the actions whose code names a skill that does not exist, with these warnings."""
+def _find_problems(state: TenantState, settings: SimulatorSettings, content: JsonObject) -> JsonObject:
+    # Returns the actions with errors or warnings.
     actions: JsonObject = {}
     skills = {str(queue["id"]) for queue in state.queues}
     for identity, item in find_snippets(content):
+        problem = SimSnippet(item["value"], {}, settings.studio_dialect, is_active=False).run()
         unknown = sorted(set(_SKILL.findall(item["value"])) - skills)
-        if unknown:
-            empty = {"actionType": "SNIPPET", "errors": [], "warnings": []}
-            action = actions.setdefault(identity, empty)
+        if problem or unknown:
+            action = actions.setdefault(identity, {"actionType": "SNIPPET", "errors": [], "warnings": []})
+            action["errors"] += [{"key": f"InvalidSnippet ({problem})"}] if problem else []
             action["warnings"] += [{"key": f"UnknownSkill ({skill})"} for skill in unknown]
     return actions
+
+
+def run_script(state: TenantState, settings: SimulatorSettings, contact: str, context: JsonObject) -> JsonObject:
+    """Return the skill and the rule that the newest script chooses for a contact; nothing without JSON."""
+    content = next((version["content"] for version in reversed(state.scripts.values())), "")
+    if isinstance(content, str):
+        return {}
+    values = {_SIGNAL_VARIABLES.get(name, name).lower(): script_value(context[name]) for name in context}
+    values["contactid"] = script_value(int(contact) if contact.isdigit() else crc32(contact.encode()))
+    for _, item in find_snippets(content):
+        SimSnippet(item["value"], values, settings.studio_dialect, is_active=True).run()
+    return {"skillId": script_text(values.get("cxr_skill")), "cxrRule": script_text(values.get("cxr_rule"))}

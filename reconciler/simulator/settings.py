@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from reconciler.simulator.snippet import SimDialect
+
 SCOPES: Final = frozenset({"routing:read", "routing:write", "interaction:read", "interaction:write"})
 
 
@@ -31,6 +33,7 @@ class SimulatorSettings:
     rate: float | None = None  # requests a second, without those for tokens; more get 429. None: no limit.
     burst: int = 10  # number of requests that `rate` allows without a pause
     locks_bind: bool = False  # a script that another user has locked cannot be saved
+    studio_dialect: SimDialect = field(default_factory=SimDialect)
     clock: Callable[[], float] = time.time  # seconds since 1970
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
     new_id: Callable[[], str] = lambda: str(uuid.uuid4())

@@ -24,6 +24,7 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from reconciler.model.change import Applied, Failed, Skipped, UnknownOutcome
+from reconciler.simulator.snippet import SimDialect, SimSnippet, script_text, script_value
 from tests.campaign.studio_scenarios import BLOCK, SCRIPT, Sample, StudioRule, route
 from tests.campaign.studio_world import (
     DIALECTS,
@@ -35,7 +36,6 @@ from tests.campaign.studio_world import (
     StudioWorld,
     code_of,
 )
-from tests.support.snippets import SimDialect, SimSnippet, script_text, script_value
 
 BEGIN, END = f"// cxroute:begin {BLOCK}", "// cxroute:end"
 BY_HAND: Final = '"by hand"'

@@ -37,6 +37,7 @@ from reconciler.simulator.api import SimulatorApi
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
 from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.snippet import SimDialect
 from reconciler.simulator.state import TenantState
 from tests.campaign.studio_scenarios import SCENARIOS, SCRIPT, SKILLS, StudioScenario, manifests
 from tests.campaign.world import Killed, sim_request
@@ -44,7 +45,6 @@ from tests.support import canary_secrets as canary
 from tests.support.builders import NOW
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import AS_HTTPX
-from tests.support.snippets import SimDialect
 
 USERS: Final = {key: f"API user {zlib.crc32(key.encode()):08x}" for key in ("key-a", "key-b")}
 """The names of the keys at the simulated tenant."""

@@ -422,8 +422,7 @@ def test_warnings_are_bounded_and_safe_to_display() -> None:
 def test_a_refused_script_is_rejected_with_the_error_keys() -> None:
     """409: the error names the action and the key, and the tenant has the script as before."""
     tenant = StudioTenant(LOST)
-    invalid = {"actionType": "SNIPPET", "errors": [{"key": "InvalidSnippet (line 3)"}]}
-    tenant.replies["save"] = responding(409, result(False, **{"2": invalid}))
+    tenant.edit("TRACE", "THIS IS NO CODE\r\nTRACE")
     content = tenant.version["content"]
     error = refused(tenant)
     assert errors.RejectedError is type(error)

@@ -14,12 +14,13 @@ from hypothesis import given, settings, strategies
 
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.simulator.scripts import run_script
 from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.snippet import SimDialect
 from reconciler.simulator.state import TenantState
 from reconciler.simulator.storage import StateError
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import SimulatorTransport, run
-from tests.support.snippets import SimDialect, choose
 from tests.support.studio_scripts import DESKTOP_SCRIPT, PATH, SCRIPTS, code_of, with_block, with_code
 from tests.tiers import FULL
 
@@ -142,14 +143,23 @@ def test_a_save_with_an_old_master_id_replaces_a_newer_version() -> None:
     assert [True, 200, False] == run(app, talk)
 
 
-def test_an_unknown_skill_is_a_warning() -> None:
-    """206 for an unknown skill, in the block or outside it: the script is stored."""
+def test_warnings_save_and_errors_do_not() -> None:
+    """206 for an unknown skill, in the block or outside it; 409 for invalid code, and nothing is stored."""
     app = world()
-    warned = run(app, lambda http: save(http, "ASSIGN cxr_skill = 4999"))
-    (result,) = warned.json()["results"]
-    assert (206, True) == (warned.status_code, result["success"])
+
+    async def talk(http: httpx.AsyncClient) -> list[Any]:
+        warned = await save(http, "ASSIGN cxr_skill = 4999")
+        before = json.dumps(app.state.to_document())
+        refused = await save(http, "CASE 1")
+        return [warned, refused, before == json.dumps(app.state.to_document()), app.state.requests[-1].changed_state]
+
+    warned, refused, is_unchanged, changed = run(app, talk)
+    (result,), (error,) = warned.json()["results"], refused.json()["results"]
+    assert (206, True, 409, False) == (warned.status_code, result["success"], refused.status_code, error["success"])
     assert [{"key": "UnknownSkill (4999)"}] == result["error_code"]["details"]["actions"]["2"]["warnings"]
-    assert app.state.requests[-1].changed_state
+    assert 1 == error["error_code"]["details"]["totalErrors"]
+    assert "line 5" in error["error_code"]["details"]["actions"]["2"]["errors"][0]["key"]
+    assert (True, False) == (is_unchanged, changed)
 
 
 def test_a_comment_names_no_skill() -> None:
@@ -337,47 +347,48 @@ def test_any_script_is_stored_or_refused(actions: Any, properties: Any, header: 
         ("billing", "1", "4001", ""),
     ],
 )
-def test_a_signal_reaches_the_script(intent: str, confidence: str, skill: str, rule: str) -> None:
-    """The conversation's context has the signal's parameters, from which the code chooses skill and rule."""
+def test_a_signal_runs_the_script(intent: str, confidence: str, skill: str, rule: str) -> None:
+    """The conversation's context then has the skill and the rule, and a request for the context shows them."""
     app = world()
 
     async def talk(http: httpx.AsyncClient) -> Any:
         await save(http, *LOST_CARD)
         query = {"p1": intent, "p2": confidence, "p3": "2026-02-01T09:00:00Z"}
         assert 204 == (await http.post(SIGNAL.format("468137592041"), params=query)).status_code
-        attributes = (await http.post(CONTEXT.format("468137592041"), json={"attributes": {}})).json()["attributes"]
-        return attributes, code_of(await read(http))
+        return (await http.post(CONTEXT.format("468137592041"), json={"attributes": {}})).json()["attributes"]
 
-    attributes, code = run(app, talk)
-    assert {"p1": intent, "p2": confidence, "p3": "2026-02-01T09:00:00Z"} == attributes
+    attributes = run(app, talk)
+    assert (skill, rule, intent) == (attributes["skillId"], attributes["cxrRule"], attributes["p1"])
     assert attributes == app.state.contexts["468137592041"]
-    assert (skill, rule) == choose(code, "468137592041", attributes)
 
 
-def test_custom_fields_and_contexts_reach_the_script_too() -> None:
-    """Their names are the script's variables; later values join the earlier ones."""
-    app = world(custom_fields=("cognigyDetectedIntent", "cognigyConfidence"))
+def test_custom_fields_and_contexts_run_the_script_too() -> None:
+    """Their names are the script's variables; the dialect is a setting; later values join the earlier ones."""
+    switches: dict[str, Any] = {
+        "custom_fields": ("cognigyDetectedIntent", "cognigyConfidence"),
+        "studio_dialect": SimDialect(case_sensitive=True),
+    }
+    app = world(**switches)
 
     async def talk(http: httpx.AsyncClient) -> list[str]:
         await save(http, *LOST_CARD)
-        code = code_of(await read(http))
         fields = [{"ident": "cognigyDetectedIntent", "value": "lost_card"}]
         await http.put("/dfo/3.0/contacts/c1/custom-fields", json=fields)
-        dialect = SimDialect(case_sensitive=True)
-        rules = [choose(code, "c1", app.state.contexts["c1"], dialect).rule]
+        rules = [app.state.contexts["c1"]["cxrRule"]]
         for attributes in ({"cognigyConfidence": 0.9}, {"cognigyDetectedIntent": "Lost_Card"}):
             await http.post(CONTEXT.format("c1"), json={"attributes": attributes})
-            rules.append(choose(code, "c1", app.state.contexts["c1"], dialect).rule)
+            rules.append(app.state.contexts["c1"]["cxrRule"])
         return rules
 
     assert ["", "fraud/lost", ""] == run(app, talk)
 
 
-def test_numbers_of_any_size_are_stored() -> None:
+def test_numbers_of_any_size_reach_the_script() -> None:
     """The longest integer that JSON may have here, and numbers near the end of the range of floats."""
     app = world()
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
+        await save(http, *LOST_CARD)
         values = [int("9" * 4_300), 1e308, -5e-324, True, None]
         bodies = [{"attributes": {"cognigyConfidence": value, "other": value}} for value in values]
         return [(await http.post(CONTEXT.format("9" * 128), json=body)).status_code for body in bodies]
@@ -385,13 +396,21 @@ def test_numbers_of_any_size_are_stored() -> None:
     assert [200] * 5 == run(app, talk)
 
 
+def test_a_tenant_without_a_script_stores_signals_alone() -> None:
+    """Neither does a Desktop script run."""
+    state = TenantState(QUEUES)
+    state.add_script(PATH, DESKTOP_SCRIPT)
+    run(Simulator(state, SimulatorSettings()), lambda http: http.post(SIGNAL.format("c1"), params={"p1": "x"}))
+    assert {"c1": {"p1": "x"}} == state.contexts
+
+
 def test_a_split_by_contact_id_is_exact() -> None:
     """Of a hundred contacts in a row, twenty get the fifth part."""
-    app = world()
+    state = TenantState(QUEUES)
+    state.add_script(PATH)
     split = "IF ( ContactID % 100 ) < 20\r\n{\r\nASSIGN cxr_skill = 4002\r\n}\r\n// cxroute:end"
-    app.state.save_script_by_person(PATH, "Ada Lovelace", lambda code: code.replace("// cxroute:end", split))
-    code = code_of(run(app, read))
-    skills = [choose(code, f"{468137592041 + n}", {}).skill for n in range(100)]
+    state.save_script_by_person(PATH, "Ada Lovelace", lambda code: code.replace("// cxroute:end", split))
+    skills = [run_script(state, SimulatorSettings(), f"{468137592041 + n}", {})["skillId"] for n in range(100)]
     assert (20, 80) == (skills.count("4002"), skills.count("4001"))
 
 
@@ -484,4 +503,4 @@ def test_two_saves_at_one_time_are_two_versions() -> None:
             assert 3 == len(await history(http))
 
     asyncio.run(talk())
-    assert choose(code_of(run(app, read)), "1", {}).rule in ("a", "b")
+    assert run_script(app.state, SimulatorSettings(), "1", {})["cxrRule"] in ("a", "b")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies
 
-from tests.support.snippets import SimDialect, SimSnippet, script_text, script_value
+from reconciler.simulator.snippet import SimDialect, SimSnippet, script_text, script_value
 from tests.support.work_bounds import takes_at_most
 
 DIALECTS = [SimDialect(*facts) for facts in product((False, True), repeat=4)]

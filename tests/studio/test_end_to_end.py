@@ -1,7 +1,7 @@
 """From the bot to the skill, over sockets: Cognigy's Code node, `cxroute serve`, a signal, and the script's block.
 
 The tenant and the endpoint are processes, plan and apply are commands with an access key, Node.js runs the Code node,
-and an evaluator of the tests runs the script's code on what the endpoint wrote.
+and the simulated script runs the block with the simulator's own evaluator.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from tests.support.code_node import run_code_node
 from tests.support.command import run_command
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import server_environment, server_process
-from tests.support.snippets import choose
-from tests.support.studio_scripts import code_of
 
 MANIFESTS: Final = """
 apiVersion: routing/v1
@@ -170,10 +168,10 @@ def tenant(tmp_path_factory: pytest.TempPathFactory) -> Tenant:
 def test_a_caller_reaches_the_skill_that_explain_names(tenant: Tenant, number: int) -> None:
     """Low or no confidence, an unknown intent, attributes: the script and `explain` choose rule and queue alike."""
     expected, (contact, explained) = CALLERS[number].rule, tenant.talks[number]
-    chosen = choose(code_of(tenant.script), contact, tenant.contexts[contact])
-    assert expected == chosen.rule
+    attributes = tenant.contexts[contact]
+    assert expected == attributes["cxrRule"]
     assert [expected] * 2 == [document["winner"] or "" for document in explained]
-    skill = {"queues": [tenant.skills[chosen.skill]]} if expected else {"default": True}
+    skill = {"queues": [tenant.skills[attributes["skillId"]]]} if expected else {"default": True}
     assert [skill] * 2 == [_destination(document["destination"]) for document in explained]
 
 

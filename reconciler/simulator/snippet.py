@@ -1,4 +1,4 @@
-"""An evaluator of SNIPPET code, independent of the product's: it runs what managed blocks and the probe need.
+"""SNIPPET code of Studio scripts: checks and runs the part of the language that managed blocks and the probe need.
 
 It follows documents, not a tenant. Four facts about comparisons are in no document: they are settings (`SimDialect`).
 Left out: SWITCH, objects, `$"..."`, other methods, and expressions between braces in a text.
@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, localcontext
 from typing import Any, Final, NamedTuple
-from zlib import crc32
 
 Value = str | Decimal | None  # None: undefined
 Operand = tuple[Value, bool]  # and whether it is a variable whose name ends in $: comparisons with it are of text
@@ -195,21 +194,3 @@ def script_text(value: Value) -> str:
     if isinstance(value, Decimal):
         return f"{value.normalize(_NUMBERS):f}" if value else "0"
     return value or ""
-
-
-_SIGNAL_VARIABLES: Final = {"p1": "cognigyDetectedIntent", "p2": "cognigyConfidence", "p3": "routedAt"}
-
-
-class Choice(NamedTuple):
-    """What a script chooses for a contact: texts, empty without one."""
-
-    skill: str
-    rule: str
-
-
-def choose(code: str, contact: str, context: Mapping[str, Any], dialect: SimDialect | None = None) -> Choice:
-    """Return what the code of a script chooses for a contact, whose context a signal or a writer set."""
-    values = {_SIGNAL_VARIABLES.get(name, name).lower(): script_value(context[name]) for name in context}
-    values["contactid"] = script_value(int(contact) if contact.isdigit() else crc32(contact.encode()))
-    SimSnippet(code, values, dialect or SimDialect(), is_active=True).run()
-    return Choice(script_text(values.get("cxr_skill")), script_text(values.get("cxr_rule")))
