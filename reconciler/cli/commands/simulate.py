@@ -26,9 +26,7 @@ from reconciler.simulator.settings import PROFILES
 from reconciler.text.hosts import LAST_PORT, is_loopback
 
 
-def _simulate_environment(
-    state: tenants.TenantState, name: str, directory: Path
-) -> tuple[str, ...]:
+def _simulate_environment(state: tenants.TenantState, name: str, directory: Path) -> tuple[str, ...]:
     """Add the queues and the script of an Environment to the state; return its custom fields."""
     manifests = load_manifests(directory)
     environment = choose_environment(manifests, name)
