@@ -1,8 +1,9 @@
 """The bot's confidence: ranges that no rule for an intent takes (CXR208), and wrong comparisons (CXR214)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, NamedTuple
+from functools import cache
+from typing import Final, NamedTuple, cast
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.routing_entry import RoutingEntry
@@ -13,8 +14,8 @@ from reconciler.behaviour.space.space import Conditions
 from reconciler.checks.lint_view import LintView, list_names
 from reconciler.model.finding import Finding
 from reconciler.model.rule import EXISTENCE, RANGES, Condition, Opaque, Rule, Scalar, Target
-from reconciler.text.escape import quote
-from reconciler.text.phrases import condition_phrase, range_phrase
+from reconciler.text.escape import pluralize, quote
+from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
 
 _COMPARISON: Final = "write a comparison with a number from 0 to 1, such as greaterThanOrEqual: 0.7"
 _SEARCH_COST: Final = 5_000  # of a range that is searched because further attributes matter, in comparisons
@@ -44,6 +45,7 @@ class GapSearch:
         self.domain = domain
         least = view.fallback.min_confidence if view.fallback.intent is not None else 0
         self.confidence_mask = sum(1 << at for at in bits(domain.number_mask) if _can_be_confidence(domain, at, least))
+        self._example = cache(lambda atom: cast("float", domain.example_value((1 << atom, 0, 0))))
         self._open_by_gap: dict[tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool] = {}
         self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}  # a conversation in each gap, without the intent
 
@@ -104,6 +106,20 @@ class GapSearch:
         budget.spend(result.work)
         return result.regions[0].example.attributes if result.regions else None
 
+    def find_unrouted_confidence(self, intent: str, ranges: Sequence[ConfidenceRange]) -> float | None:
+        """Return a confidence below all ranges of rules for the intent that only the default routing takes."""
+        # Other attributes than the intent and the confidence are missing.
+        general = (part.atoms for part in ranges if not part.other_conditions and part.atoms)
+        lowest = min((atoms & -atoms for atoms in general), default=0)
+        below = self.confidence_mask & (lowest - 1) if lowest else 0
+        if not below:
+            return None
+        confidence = self._example(below.bit_length() - 1)
+        self.view.space.budget.spend(len(ranges))
+        names = self.view.attributes
+        winner = self.view.find_winner({names.intent: intent, names.confidence: confidence})
+        return confidence if winner is None else None
+
 
 def _can_be_confidence(domain: Domain, atom: int, least: float) -> bool:
     """Return whether rules read such a confidence beside an intent of the bot: from `least`, by the fallback."""
@@ -114,18 +130,24 @@ def _can_be_confidence(domain: Domain, atom: int, least: float) -> bool:
 
 
 def check_confidence(view: LintView) -> Iterator[Finding]:
-    """Yield each gap with all its intents."""
+    """Yield each gap with all its intents, and the intents that go to the default routing at a low confidence."""
     number = view.space.domain_index.get(view.attributes.confidence)
     if number is None or not view.space.domains[number].numbers:
         return
     search = GapSearch(view, view.space.domains[number])
     gaps: dict[ConfidenceGap, list[str]] = {}
+    below: dict[str, float] = {}
     for intent, entries in view.rules_by_intent.items():
         if any(entry.address for entry in entries):
             ranges = [search.range_of(entry) for entry in entries]
             for gap in search.find_gaps(ranges) if len(ranges) > 1 else ():
                 gaps.setdefault(gap, []).append(intent)
+            confidence = search.find_unrouted_confidence(intent, ranges)
+            if confidence is not None:
+                below[intent] = confidence
     yield from (_gap_finding(view, search, gap, intents) for gap, intents in gaps.items())
+    if below:
+        yield _low_confidence_finding(view, below)
 
 
 def check_confidence_conditions(view: LintView) -> Iterator[Finding]:
@@ -177,6 +199,17 @@ def _gap_finding(view: LintView, search: GapSearch, gap: ConfidenceGap, intents:
     hint = "start one range where the other ends, unless the gap is intended"
     finding = view.finding("CXR208", "warning", message, _managed_rule(view, first), hint)
     return finding if len(intents) == 1 else replace(finding, address=None)
+
+
+def _low_confidence_finding(view: LintView, below: Mapping[str, float]) -> Finding:
+    first, confidence = next(iter(below.items()))
+    example = {view.attributes.intent: first, view.attributes.confidence: confidence}
+    verb, their = ("goes", "its") if len(below) == 1 else ("go", "their")
+    message = (
+        f"{pluralize(len(below), 'intent')} {verb} to the tenant's default routing where the confidence is lower than"
+        f" {their} rules require: {list_names(below)}; for example {conversation_phrase(example, view.labels)}"
+    )
+    return view.finding("CXR208", "info", message, _managed_rule(view, first), "a catch-all would take them")
 
 
 def _managed_rule(view: LintView, intent: str) -> RoutingEntry:

@@ -396,6 +396,19 @@ def test_gaps_among_conversations_with_another_condition(linted: Desk) -> None:
     assert 'of 0.5 to 0.8, routedAt is "de", though' in gap.message
 
 
+def test_an_open_end_below_is_an_info_without_a_catch_all(linted: Desk) -> None:
+    """One info for all intents; with a catch-all, it is by design."""
+    rules = ["{intent: pin, minConfidence: 0.6, queue: Cards}", "{intent: fax, minConfidence: 0.7, queue: Cards}"]
+    (found,) = linted(*rules)
+    assert ("CXR208", "info") == (found.code, found.severity)
+    assert found.message.startswith(
+        "2 intents go to the tenant's default routing where the confidence is lower than their rules"
+    )
+    assert [] == linted(*rules, CATCH_ALL)
+    low = "{key: low, queue: General, belowConfidence: 0.7, when: [{attribute: cognigyDetectedIntent, exists: true}]}"
+    assert [] == [one for one in linted(*rules, low) if one.code == "CXR208"]
+
+
 def ranged(random: Random, key: str) -> str:
     """Return a rule for one intent, a range of the confidence in tenths, and perhaps only for gold customers."""
     operator, bound = random.choice(["lessThan", "greaterThanOrEqual"]), random.randint(1, 9) / 10
@@ -473,7 +486,7 @@ def test_any_list_of_rules_gets_a_result() -> None:
                 )
             )
         }
-    assert {"CXR201", "CXR202", "CXR203", "CXR204", "CXR207"} <= codes
+    assert {"CXR201", "CXR202", "CXR203", "CXR204", "CXR207", "CXR208"} <= codes
 
 
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
