@@ -36,11 +36,12 @@ def open_workbook(data: bytes) -> Workbook:
 
 
 class _PartCheck:
-    """Refuses a part that makes a small file large, or that openpyxl is very slow to read."""
+    """Refuses a part that makes a small file large, or that openpyxl reads very slowly or not completely."""
 
     def __init__(self) -> None:
         self._element = ""
         self._length = 0
+        self._row = 0
 
     def check(self, part: bytes) -> None:
         """Raise ValueError for such a part, and ExpatError for one that is not XML."""
@@ -58,6 +59,12 @@ class _PartCheck:
         self._length = 0
         if len(attributes.get("formatCode", "")) > _LONGEST_FORMAT:
             raise ValueError("a number format is too long")
+
+        number = attributes.get("r", "")
+        if name.endswith("row") and number.isdecimal():
+            if int(number) <= self._row:
+                raise ValueError("a row is not in its place, and would be left out")
+            self._row = int(number)
 
     def _add_text(self, text: str) -> None:
         self._length += len(text)

@@ -251,6 +251,14 @@ def test_a_part_that_is_slow_to_read_is_refused(part: str, old: bytes, new: byte
         read_xlsx(_with_part(part, old, new))
 
 
+@pytest.mark.parametrize("number", [1, 2])
+def test_rows_that_are_not_in_order_are_refused(number: int) -> None:
+    """The library leaves such a row out, and its rule would count as removed."""
+    row = f'<row r="{number}"><c r="A{number}" t="str"><v>cards/help</v></c></row></sheetData>'
+    with pytest.raises(SheetError, match="not a workbook"):
+        read_xlsx(_with_part("xl/worksheets/sheet1.xml", b"</sheetData>", row.encode()))
+
+
 def test_a_document_type_is_refused() -> None:
     """Its entities could make a small file large."""
     entities = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><worksheet'
