@@ -237,7 +237,7 @@ class Examination:
         """Add lines on the script with the rules, and return the rules in its block."""
         paths = [studio.target(call, scriptPath=studio.path) for call in ("", "/historyByName")]
         replies = [await probe.get(path) for path in paths]
-        if not all(self._check_reply(reply, self._context_for("script")) for reply in replies):
+        if not all(self._check_reply(reply, "script") for reply in replies):
             return []
         save = last_save(replies[1].payload)
         self._add("script", "ok", f"{sanitize(studio.path)} can be read")
@@ -277,7 +277,6 @@ class Examination:
             else:
                 self._add("token", "fail", str(error), f"{context.setting} may be wrong")
             return False
-        self._check_reply(reply, context)
         self.lines.append(observations.check_token(reply.payload))
         return True
 
@@ -288,15 +287,17 @@ class Examination:
         default = "api.studio" if api.studio else "api.rulesPath"
         return AdviceContext(name, settings.get(name, default), variables, api.requests_per_second)
 
-    def _check_reply(self, reply: ProbeReply, context: AdviceContext) -> bool:
+    def _check_reply(self, reply: ProbeReply, name: str) -> bool:
         """Return whether a reply is good; add advice if it is not."""
         if not reply.is_good:
-            line, known = explain_failure(reply, context), _STUDIO_ADVICE if self.tenant.studio else {}
-            self.lines.append(replace(line, advice=known.get((context.name, reply.status), line.advice)))
+            line = explain_failure(reply, self._context_for(name))
+            known = _STUDIO_ADVICE if self.tenant.studio else {}
+            advice = known.get((name, reply.status), line.advice)
+            self.lines.append(replace(line, advice=advice))
         return reply.is_good
 
     def _check_page(self, name: str, reply: ProbeReply, page: FirstPage | None) -> FirstPage | None:
-        if self._check_reply(reply, self._context_for(name)) and page is not None:
+        if self._check_reply(reply, name) and page is not None:
             self.lines.append(observations.check_pages(name, len(page.entries), page.total, self.tenant.page_size))
         return page
 
@@ -319,7 +320,7 @@ class Examination:
             self.lines.append(observations.check_owners(rules, environment.owner, scope))
             self.lines.extend(observations.check_operators(rules, environment.api.operators, scope))
             self.lines.append(observations.check_names(rules, scope, unique=environment.api.names_unique))
-        if reply is not None and self._check_reply(reply, self._context_for("one rule")):
+        if reply is not None and self._check_reply(reply, "one rule"):
             self.lines.append(observations.check_etag(reply.headers.get("etag")))
         return rules
 

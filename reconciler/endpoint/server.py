@@ -155,7 +155,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             raise _StopParsingError(_EARLY_DATA)
         super().on_message_begin()
-        self._unset_keepalive_if_required()  # not before: blank lines are no request
+        self._unset_keepalive_if_required()  # not before: a blank line is not a request
         self._in_head = True
         self._header_bytes = 0
 
