@@ -21,17 +21,23 @@ def refusal_blocks(summary: PlanSummary, links: SourceLinks) -> list[str]:
     """Return the box, with some promises and conflicts of many; empty if apply refuses nothing."""
     if not is_refused(summary):
         return []
-    lines = []
-    if summary.failed_tests:
-        lines.append(f"- {failing_tests_phrase(len(summary.failed_tests))}:")
-        tests = finding_items(summary.failed_tests, links, _MAX_SHOWN)
-        lines += [f"  {line}" for line in _first(list(tests), "further test")]
+    lines = _failed_tests(summary, links)
     promises = [f"- {_promise(promise, links)}" for promise in summary.broken_promises]
     lines += _first(promises, "further promise")
     lines += [f"- {escape_markdown(guard.message)}" for guard in refused_guards(summary)]
     conflicts = [f"- {address_prefix(finding)}{finding_text(finding)}" for finding in summary.conflicts]
     lines += _first(conflicts, "further rule")
     return [alert("CAUTION", ["**Apply will refuse this plan:**", *lines])]
+
+
+def _failed_tests(summary: PlanSummary, links: SourceLinks) -> list[str]:
+    failed = summary.failed_tests
+    if not failed:
+        return []
+    title = f"- {failing_tests_phrase(len(failed))}:"
+    items = list(finding_items(failed, links, _MAX_SHOWN))
+    lines = _first(items, "further test")
+    return [title, *(f"  {line}" for line in lines)]
 
 
 def _promise(promise: Finding, links: SourceLinks) -> str:
@@ -41,5 +47,8 @@ def _promise(promise: Finding, links: SourceLinks) -> str:
 
 
 def _first(lines: Sequence[str], noun: str) -> list[str]:
-    hidden = len(lines) - _MAX_SHOWN
-    return [*lines[:_MAX_SHOWN], f"- and {pluralize(hidden, noun)}"] if hidden > 0 else [*lines]
+    shown = list(lines[:_MAX_SHOWN])
+    hidden = len(lines) - len(shown)
+    if hidden:
+        shown.append(f"- and {pluralize(hidden, noun)}")
+    return shown
