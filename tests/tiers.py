@@ -375,7 +375,6 @@ SHARES: Final = {
     "browser/test_report.py::test_the_report_is_self_contained_and_accessible": 4,
     "browser/test_explore.py::test_no_name_becomes_markup": 6,
     "browser/test_explore.py::test_an_odd_address_gets_an_answer": 6,
-    "browser/test_diagram.py::test_a_hostile_label_is_text": 6,
     "forge/test_contract.py::test_hostile_names_stay_text": 12,
     "cli/test_completion.py::test_bash_offers_them": 12,
     "cli/test_editor_sessions.py::test_an_invalid_position_is_refused": 6,

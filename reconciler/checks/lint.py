@@ -81,8 +81,9 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
             reason = several if len(phrases) > 1 else f"nothing satisfies {phrases[0]}"
             message = f"no conversation can match: {reason}{view.known_types_phrase(contradictory.conditions)}"
             yield view.finding("CXR201", "warning", message, contradictory.entry)
-    hidden = (rule for rule in facts.shadowed if rule.entry.address and not _is_tied_with_shadowing(rule))
-    yield from (_shadowed_finding(view, rule) for rule in hidden)
+    for shadowed in facts.shadowed:
+        if shadowed.entry.address and not _is_tied_with_shadowing(shadowed):
+            yield _shadowed_finding(view, shadowed)
     for rule in facts.redundant:
         # A rule may state explicitly that one intent has the destination of the catch-all.
         is_explicit = view.names_one_intent(rule.entry) and all(map(view.catches_all, rule.replacements))
@@ -97,8 +98,9 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
     cause = "the analysis stopped before it was known which rules are reached"
     message = f"not checked: too many overlaps with other rules; {cause}"
     hint = "use conditions on fewer attributes, or on the same ones"
-    undecided = (entry for entry in facts.undecided if entry.address)
-    yield from (view.finding("CXR209", "warning", message, entry, hint) for entry in undecided)
+    for entry in facts.undecided:
+        if entry.address:
+            yield view.finding("CXR209", "warning", message, entry, hint)
 
 
 def _is_tied_with_shadowing(shadowed: ShadowedRule) -> bool:
@@ -126,10 +128,13 @@ def _tie_findings(view: LintView, ties: Sequence[Tie]) -> Iterator[Finding]:
     """Yield a finding for each rule that is tied; rules that are tied with each other have one message."""
     for component in _connected(ties):
         groups = list(group_pairs((id(member[0]), member) for member in _managed_first(component)).values())
+        message = ""
         if len(groups) > 1:
             message = _common_tie_message(view, [member for group in groups for member in group])
         for group in groups:
-            text = message if len(groups) > 1 else _tie_message(view, group)
+            text = message
+            if len(groups) == 1:
+                text = _tie_message(view, group)
             yield view.finding("CXR204", "warning", text, group[0][0], "give one of them another priority")
 
 
@@ -149,7 +154,10 @@ def _connected(ties: Iterable[Tie]) -> list[list[Tie]]:
     links = [(id(tie.first), id(tie.second)) for tie in ties]
     links += [(second, first) for first, second in links]
     graph = build_graph(dict.fromkeys(first for first, _ in links), links)
-    group_of = {rule: number for number, group in enumerate(group_reachable(graph, graph)) for rule in group}
+    group_of: dict[int, int] = {}
+    for number, group in enumerate(group_reachable(graph, graph)):
+        for rule in group:
+            group_of[rule] = number
     return list(group_pairs((group_of[id(tie.first)], tie) for tie in ties).values())
 
 

@@ -66,7 +66,8 @@ class GapSearch:
         self.view.space.budget.spend(len(ranges))
         unions: dict[Conditions, int] = {}
         for interval in ranges:
-            unions[interval.other_conditions] = unions.get(interval.other_conditions, 0) | interval.atoms
+            others = interval.other_conditions
+            unions[others] = unions.get(others, 0) | interval.atoms
         for conditions, union in unions.items():
             hull = (1 << union.bit_length()) - (union & -union)
             atoms = hull & ~union & self.confidence_mask
@@ -101,10 +102,20 @@ class GapSearch:
         conditions = (*gap.other_conditions, *bounds)
         priority = len(rules)
         targets = (Target("gap", 1),)
-        rule = Rule(name="gap", description="", priority=priority, enabled=True, conditions=conditions, targets=targets)
-        result = compare_behaviour(rules, [*rules, RoutingEntry(name="gap", rule=rule)], work=max(0, budget.remaining))
+        rule = Rule(
+            name="gap",
+            description="",
+            priority=priority,
+            enabled=True,
+            conditions=conditions,
+            targets=targets,
+        )
+        with_gap = [*rules, RoutingEntry(name="gap", rule=rule)]
+        result = compare_behaviour(rules, with_gap, work=max(0, budget.remaining))
         budget.spend(result.work)
-        return result.regions[0].example.attributes if result.regions else None
+        if not result.regions:
+            return None
+        return result.regions[0].example.attributes
 
     def find_unrouted_confidence(self, intent: str, ranges: Sequence[ConfidenceRange]) -> float | None:
         """Return a confidence below all ranges of rules for the intent that only the default routing takes."""

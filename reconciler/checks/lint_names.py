@@ -133,7 +133,7 @@ def check_attributes(view: LintView) -> Iterator[Finding]:
     managed = group_pairs((name, entry) for name, entry in uses if entry.address is not None)
     unmanaged = {name for name, entry in uses if entry.address is None}
     known = dict.fromkeys((*names, *sorted(unmanaged), *managed)) if declared is None else ()
-    rare = managed.keys() - unmanaged  # a name that fewer rules use is no correction
+    rare = managed.keys() - unmanaged  # a name that fewer rules use is not proposed
     for name, entries in managed.items():
         if name in unmanaged or (declared is not None and (name not in declared or declared[name].written_by)):
             continue  # if it is not declared, the check of the vocabulary reports it

@@ -1,6 +1,6 @@
 """What a change does to conversations: the analysis, the edits, and their shares of a traffic sample."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,9 +22,12 @@ class Impact:
     def effects(self) -> list[tuple[Effect, EffectShare]]:
         """Return the effects, each with its share of the sample."""
         effects = self.behaviour.effects
+        shares: Iterable[EffectShare]
         if self.traffic is None:
-            return [(effect, EffectShare(None, (None,) * len(effect.rows))) for effect in effects]
-        return list(zip(effects, self.traffic.effects, strict=True))
+            shares = (EffectShare(None, (None,) * len(effect.rows)) for effect in effects)
+        else:
+            shares = self.traffic.effects
+        return list(zip(effects, shares, strict=True))
 
 
 NO_IMPACT: Final = Impact(BehaviourChange(regions=()))

@@ -61,14 +61,21 @@ def restore_texts(
     """Return the rules with altered texts as they were written, and a finding for each, except for temporary copies."""
     own = [(live, live.marker) for live in rules if live.marker is not None and live.marker.owner == desired.owner]
     names = [(live, copy_name(marker.owner, marker.address)) for live, marker in own if marker.copy]
-    restored = {
-        live.id: replace(live, rule=replace(live.rule, name=name))
-        for live, name in names
-        if (stored := live.rule.name) and stored != name and is_form_of(stored, name)
-    }
-    rules_by_address = [(live, desired.rules.get(marker.address)) for live, marker in own if not marker.copy]
-    pairs = [(live, rule) for live, rule in rules_by_address if rule is not None]
-    differing = [(pair, rule) for pair in pairs if (rule := _last_applied_rule(*pair)) is not None]
+    restored: dict[str, LiveRule] = {}
+    for live, name in names:
+        stored = live.rule.name
+        if stored and stored != name and is_form_of(stored, name):
+            restored[live.id] = replace(live, rule=replace(live.rule, name=name))
+    pairs: list[_Pair] = []
+    differing: list[tuple[_Pair, Rule]] = []
+    for live, marker in own:
+        target = desired.rules.get(marker.address)
+        if marker.copy or target is None:
+            continue
+        pairs.append((live, target))
+        rule = _last_applied_rule(live, target)
+        if rule is not None:
+            differing.append(((live, target), rule))
     if not differing and not restored:
         return rules, ()
     forms = {field: list(_find_forms(field, pairs, differing)) for field in TEXT_FIELDS}

@@ -70,7 +70,8 @@ def show_change(impact: Impact, names: Names, labels: Labels, promises: Iterable
     shown = []
     left = MAX_ROWS
     for effect, text in zip(impact.behaviour.effects, summary.effects, strict=True):
-        rows = tuple((row, effect.rows[row.number]) for row in text.rows[:left])
+        visible = text.rows[:left]
+        rows = tuple((row, effect.rows[row.number]) for row in visible)
         unwritten = tuple(row for row in effect.rows if row.other_type)
         if left > 0:
             shown.append(ShownEffect(effect=effect, text=text, rows=rows, unwritten=unwritten[:left]))

@@ -558,8 +558,8 @@ def test_drift_of_several_has_a_row_for_each_environment(three: Tenants, cxroute
     assert cxroute.out.startswith("Drift in 3 environments: 2 with changes, 1 with nothing to do\n")
     assert {
         "prod-apac": ["none", "none", "nothing to do"],
-        "prod-emea": ["1 missing", "1 effect"],
-        "prod-us": ["1 in the way", "1 effect"],
+        "prod-emea": ["1 rule missing in CXone", "1 effect"],
+        "prod-us": ["1 rule in the way", "1 effect"],
     } == rows(cxroute.out)
     assert 'In the way: "by hand" (not managed' in cxroute.out
     assert "\nMissing in CXone: cards/lost (deleted in CXone since " in cxroute.out

@@ -57,7 +57,8 @@ def _section(section: DriftSection, links: SourceLinks) -> Iterator[str]:
     yield f"#### {section.title}"
     head = (f"| Rule | | {MANIFESTS} | {LIVE} | Where |", "|---|---|---|---|---|")
     yield "\n".join([*head, *(line for rule in visible for line in _rows(rule, links))])
-    if hidden := len(section.rules) - len(visible):
+    hidden = len(section.rules) - len(visible)
+    if hidden:
         yield f"and {pluralize(hidden, 'further rule')}: see drift.json."
 
 
@@ -72,7 +73,9 @@ def _findings(drift: Drift) -> Iterator[str]:
 
 
 def _rows(rule: DriftRule, links: SourceLinks) -> Iterator[str]:
-    where = source_link(rule.source, links) if rule.source else ""
+    where = ""
+    if rule.source:
+        where = source_link(rule.source, links)
     sentences = "<br>".join(map(escape_markdown, rule.sentences))
     name = code_span(rule.name) if rule.source or '"' not in rule.name else escape_markdown(rule.name)
     yield f"| {table_cell(name)} | {table_cell(sentences)} | | | {table_cell(where)} |"

@@ -112,8 +112,12 @@ def _flow_line(flow: FlowText, *, has_share: bool, has_rules: bool) -> str:
 def _effect_table(summary: EffectsSummary, table: _Table, limits: _Limits) -> tuple[str, int]:
     """Return the table, and the number of rows that it does not have."""
     before, after = table.columns
-    head = f"| Callers | {before} | {after} |" + (" Share |" if table.has_share else "")
-    lines = [head, "|---|---|---|" + ("---:|" if table.has_share else "")]
+    head = f"| Callers | {before} | {after} |"
+    rule = "|---|---|---|"
+    if table.has_share:
+        head += " Share |"
+        rule += "---:|"
+    lines = [head, rule]
     shown = 0
     for effect in summary.effects:
         if shown >= limits.rows:
@@ -122,7 +126,9 @@ def _effect_table(summary: EffectsSummary, table: _Table, limits: _Limits) -> tu
         shown += len(visible)
         lines += [_cause(effect, table, limits.longest), *visible]
     hidden = len(summary.rows) - shown
-    return ("\n".join(lines) if shown else ""), hidden
+    if not shown:
+        return "", hidden
+    return "\n".join(lines), hidden
 
 
 def _cause(effect: EffectText, table: _Table, longest: int) -> str:

@@ -49,14 +49,22 @@ def rules_table(
         return []
     lines = ["| | Rule | Change | Why | Where |", "|---|---|---|---|---|"]
     lines += [_rule(change, links, sign) for change, sign in rules[:limit]]
+    blocks = ["\n".join(lines)]
     hidden = len(rules[limit:])
-    return ["\n".join(lines), *([f"and {pluralize(hidden, 'further rule')}: see the report."] if hidden else [])]
+    if hidden:
+        blocks.append(f"and {pluralize(hidden, 'further rule')}: see the report.")
+    return blocks
 
 
 def _rule(change: ChangeSummary, links: SourceLinks, sign: str) -> str:
-    lines = [escape_markdown(line) for line in (change.note.removeprefix("not applied: "), change.rule_text) if line]
-    lines += [escape_markdown(row_phrase(row)) for row in change.rows]
-    where = source_link(change.source, links) if change.source else "removed" if change.action == "delete" else ""
+    note = change.note.removeprefix("not applied: ")
+    sentences = [note, change.rule_text, *map(row_phrase, change.rows)]
+    lines = [escape_markdown(text) for text in sentences if text]
+    where = ""
+    if change.source:
+        where = source_link(change.source, links)
+    elif change.action == "delete":
+        where = "removed"
     cells = ("<br>".join(lines), escape_markdown(change.reason or YOUR_CHANGE), where)
     return f"| {sign} | {code_span(str(change.address))} | {' | '.join(map(table_cell, cells))} |"
 

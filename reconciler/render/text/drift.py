@@ -151,7 +151,8 @@ def _rule(rule: DriftRule, style: Style) -> Iterator[str]:
     where = f"   {style('dim', source_location(rule.source))}" if rule.source else ""
     yield f"  {style('yellow', rule.name)}{where}"
     yield from (f"      {line}" for line in rule.sentences)
-    rows = [FieldRow(name="", before=LIVE, after=MANIFESTS), *rule.fields]
+    titles = FieldRow(name="", before=LIVE, after=MANIFESTS)
+    rows = [titles, *rule.fields]
     first = max(len(row.name) for row in rows)
     second = max(len(row.after) for row in rows)
     head, *lines = (f"      {row.name:<{first}}  {row.after:<{second}}  {row.before}" for row in rows)

@@ -129,7 +129,9 @@ def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
         for unnoticed in adequacy.unnoticed:
             entry, _ = unnoticed.edit
             where = f"   {source_location(entry.source)}" if entry.source else ""
-            way = " -> ".join(destination_phrase(each, queues) for each in (unnoticed.before, unnoticed.after))
+            before = destination_phrase(unnoticed.before, queues)
+            after = destination_phrase(unnoticed.after, queues)
+            way = f"{before} -> {after}"
             head = f"  {sanitize(entry.name)}: {_edit_phrase(unnoticed.edit, labels, queues)}{where}"
             texts.setdefault(head, f"{head}\n      {conversation_phrase(unnoticed.event, labels)}: {way}")
     yield from list(texts.values())[:limit]
@@ -148,7 +150,9 @@ def _edit_phrase(edit: RuleEdit, labels: Labels, queues: Mapping[str, str]) -> s
     """Return an edit in words: `condition confidence >= 0.4 -> confidence >= 0.45`."""
     if edit.after is None:
         return "without the rule"
-    rows = field_rows(edit.before.rule, edit.after.rule, queues, labels)
+    before = edit.before.rule
+    after = edit.after.rule
+    rows = field_rows(before, after, queues, labels)
     return ", ".join(map(row_phrase, rows))
 
 

@@ -11,7 +11,7 @@ from reconciler.watch.cycle import CycleResult, applied_outcomes, count_drifted,
 
 
 def cycle_line(result: CycleResult, next_seconds: float) -> str:
-    """Return `2026-11-25T12:00:00Z 2 changes pending (1 rule changed in CXone), 5 calls in 0.3 s; next in 300 s`."""
+    """Return `2026-11-25T12:00:00Z 1 rule changed in CXone, 5 calls in 0.3 s; next in 300 s`."""
     calls = f"{pluralize(result.calls.requests, 'call')} in {result.seconds:.1f} s"
     return f"{result.started_at:%Y-%m-%dT%H:%M:%SZ} {_result_phrase(result)}, {calls}; next in {next_seconds:.0f} s"
 
