@@ -142,7 +142,7 @@ def test_a_text_that_other_tools_misread_is_put_in_quotes(tmp_path: Path) -> Non
 
     async def session(editor: Editor) -> None:
         editor.open("cards.yaml", text)
-        await editor.until("cards.yaml", "CXR202", "CXR216")
+        await editor.until("cards.yaml", "CXR202", "CXR208", "CXR216")
         (diagnostic,) = (each for each in editor.diagnostics["cards.yaml"] if each.code == "CXR216")
         document = lsp.TextDocumentIdentifier(editor.uri("cards.yaml"))
         request = lsp.CodeActionParams(document, diagnostic.range, lsp.CodeActionContext(diagnostics=[diagnostic]))
