@@ -91,8 +91,8 @@ def pytest_configure() -> None:
     reading = _LOOKOUT.through(pytest.CaptureFixture.readouterr, "the output")
     pytest.CaptureFixture.readouterr = reading  # type: ignore[method-assign]
     measure_children()
-    # jsonschema builds 39 grammars at its import if this is there: two seconds in each worker, for formats of IRIs that
-    # no schema of ours has.
+    # jsonschema builds 39 grammars at its import if this is there: two seconds in each worker, for formats of IRIs. No
+    # schema of this project has one.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 

@@ -135,7 +135,7 @@ def test_a_deleted_rule_is_missing_and_restored(stage: WatchSetup, cxroute: Prog
     metrics = loop.trigger_round()
     assert (1, 1, 1) == tuple(metrics[one] for one in ("drifted_rules", "missing_rules", "pending_changes"))
     assert "*1 rule missing in CXone, 1 route test failed on the live rules in `prod`*" == stage.hook.wait_for(1)[0]
-    assert f"• create `cards/billing`: deleted in CXone since `{run}`" in stage.hook.texts[0]
+    assert "• create `cards/billing`: missing in CXone" in stage.hook.texts[0]
     Path(".cxroute/journal.jsonl").unlink()
     assert 2 == cxroute("drift", "-e", "prod", "--format", "markdown")
     assert "never applied, or deleted in CXone" in cxroute.out

@@ -399,7 +399,7 @@ def test_several_environments_are_applied_each_to_its_script(cxroute: Program, m
         assert 0 == cxroute("-e", "one,two", "plan", "--detailed-exitcode")
         state.save_script_by_person("two", "Ann", lambda code: code.replace(*EDIT))
         assert 2 == cxroute("-e", "one,two", "drift")
-        assert re.search(r"^  two +1 changed", cxroute.out, re.MULTILINE), cxroute.out
+        assert re.search(r"^  two +1 rule changed", cxroute.out, re.MULTILINE), cxroute.out
 
 
 def test_doctor_without_the_script_or_a_right_says_what_to_do(

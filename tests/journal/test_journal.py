@@ -42,7 +42,9 @@ def test_a_run_joins_intended_changes_with_their_results(tmp_path: Path) -> None
     one = journal(path)
     one.write_entry("start", environment="prod")
     one.write_entry("intend", address="a/b", action="create", before=None, after={"name": "b"})
-    one.write_entry("intend", address="a/c", action="update", before={"priority": 1}, after={"priority": 2})
+    rule = {"name": "c", "enabled": True, "conditions": [], "targets": [{"queueId": "q"}]}
+    before, after = ({**rule, "priority": priority} for priority in (1, 2))
+    one.write_entry("intend", address="a/c", action="update", before=before, after=after)
     one.write_entry("tried", address="a/b", action="create", status="acknowledged")
     one.write_entry("outcome", address="a/b", action="create", status="applied")
     one.close()
