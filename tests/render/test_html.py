@@ -96,7 +96,7 @@ def test_the_page_is_about_the_change() -> None:
 def test_a_thousand_changes_are_all_there() -> None:
     """The page omits none of them, and is smaller than a megabyte."""
     text = as_html(large_plan(1_000))
-    assert 1_000 == sum(int(str(one["data-rules"])) for one in parse_html(text).all("article"))
+    assert 1_000 == len(parse_html(text).all("article"))
     assert all(f"<code>cards/r{n}</code>" in text for n in range(1_000))
     assert len(text.encode()) < 1_000_000
 
