@@ -345,8 +345,10 @@ class EffectBuilder:
         return [self._effect(group) for group in drafts.values()]
 
     def _effect(self, drafts: Sequence[_Draft]) -> Effect:
-        alike = group_pairs(((draft.kind, draft.before, draft.after), draft) for draft in drafts)
-        merged = self._with_common_intents([row for group in alike.values() for row in self._merge(group)])
+        merged = self._merge_alike(drafts)
+        widened = self._with_common_intents(merged)
+        if widened != merged:
+            merged = self._merge_alike(widened)
         edits = sorted({edit for draft in drafts for edit in draft.edits})
         named = list(map(self._named, merged))
         named.sort(key=lambda row: row.draft.place)
@@ -358,6 +360,11 @@ class EffectBuilder:
             leading=self._wholes(reader.leading),
             depends_on_order=_depend_on_order([row.draft.box for row in named]),
         )
+
+    def _merge_alike(self, drafts: Iterable[_Draft]) -> list[_Draft]:
+        """Return the rows, those of one kind with equal destinations merged as far as that stays exact."""
+        alike = group_pairs(((draft.kind, draft.before, draft.after), draft) for draft in drafts)
+        return [row for group in alike.values() for row in self._merge(group)]
 
     def _named(self, draft: _Draft) -> _NamedDraft:
         box, earlier = self._fold_other_types(draft.box, draft.earlier)
@@ -697,7 +704,7 @@ class EffectBuilder:
                 )
         return None
 
-    def _with_common_intents(self, rows: Sequence[_Draft]) -> Sequence[_Draft]:
+    def _with_common_intents(self, rows: list[_Draft]) -> list[_Draft]:
         """Return the rows, those with a part of another row's values of the pivot with all of them where that is exact.
 
         An edit of several rules then has one list of intents, and the rule that keeps some of them is named.
