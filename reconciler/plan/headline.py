@@ -73,7 +73,7 @@ def headline(
         return f"{sentence} {pluralize(count, 'edit')}." if count else sentence
 
     further = len(ordered) - 1
-    rest = f", and {pluralize(further, 'more move')}" if further else ""
+    rest = f"; {pluralize(further, 'more move')}" if further else ""
     sentences = (f"{text}{rest}." for text in _move_texts(ordered[0], names))
     return next(text for text in sentences if len(text.split()) <= MAX_WORDS)
 

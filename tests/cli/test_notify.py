@@ -87,7 +87,7 @@ def test_the_message_about_an_apply_names_person_run_and_conversations() -> None
     ran = {"who": "anna", "run_id": "2026-11-25T120000-prod-0123"}
     said = text("applied", reported(plan, Applied(plan.changes[0], 1, "7"), converged=True, **ran)).splitlines()
     assert " by `anna`, run `2026-11-25T120000-prod-0123`. Read again" in said[0]
-    assert re.match(r"`.+ goes from .+ \(9\.0 % of callers\), and \d+ more moves\.`$", said[1])
+    assert re.match(r"`.+ goes from .+ \(9\.0 % of callers\); \d+ more moves\.`$", said[1])
     said = text("failed", reported(plan, Failed(plan.changes[0], 1, "422: no"), **ran)).splitlines()
     assert said[0].endswith(" by `anna`, run `2026-11-25T120000-prod-0123`")
 

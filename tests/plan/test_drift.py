@@ -357,7 +357,7 @@ def test_conversations_of_selected_rules_may_go_to_another_rule() -> None:
     assert "pending" == CycleResult(started_at=NOW, plan=drift.plan, drift=drift).status
     text = drift_as_text(drift)
     assert "No drift" not in text
-    assert text.startswith('gold or vip move from "Card Services" to "Fraud", and 1 more move.\n')
+    assert text.startswith('gold or vip move from "Card Services" to "Fraud"; 1 more move.\n')
     assert "prod: conversations go elsewhere by other rules." in drift_as_text(drift, brief=True)
 
 
@@ -423,7 +423,7 @@ def test_the_brief_form_counts_and_names() -> None:
         "Changed in CXone: cards/vip",
         "Missing in CXone: cards/gold",
         'In the way: "everybody"',
-        'gold or vip move from "Card Services" to "General", and 1 more move.',
+        'gold or vip move from "Card Services" to "General"; 1 more move.',
     ):
         assert line in text
     assert "unmanaged:" not in text

@@ -105,7 +105,7 @@ def test_one_edit_reads_like_this() -> None:
 Everyone else: no change (proven).
 """
     assert expected == told(before, after, sample=sample_of(*CALLERS))
-    assert 'PIN blocked moves from "Card Services" to "Fraud Desk" (1.9 % of callers), and 1 more move.' == (
+    assert 'PIN blocked moves from "Card Services" to "Fraud Desk" (1.9 % of callers); 1 more move.' == (
         summarized(before, after, sample=sample_of(*CALLERS)).headline
     )
 
@@ -222,7 +222,7 @@ def test_flows_are_the_first_part_of_a_large_change() -> None:
     assert OTHERS_UNCHANGED in text
     assert "~ r/k13" in "\n".join(effects_lines(summary, no_style, verbose=True))
     assert summary.headline.startswith("Conversations move from ")
-    assert summary.headline.endswith(", and 13 more moves.")
+    assert summary.headline.endswith("; 13 more moves.")
 
 
 def test_colours_do_not_change_the_text() -> None:
@@ -341,7 +341,7 @@ def test_callers_that_lose_their_queue_come_first() -> None:
     sample = sample_of(({"menu": "m0"}, 90), ({"menu": "m1"}, 6), ({"menu": "m2"}, 4))
     moved = {**rules[0], "targets": [queue("B")]}
     nowhere = {**rules[2], "targets": [queue("A", 0)]}
-    assert 'Callers with menu m2 go from "Card Services" to no queue (4.0 % of callers), and 2 more moves.' == (
+    assert 'Callers with menu m2 go from "Card Services" to no queue (4.0 % of callers); 2 more moves.' == (
         summarized(rules, [moved, nowhere], sample=sample).headline
     )
     assert summarized(rules, [moved, rules[2]], sample=sample).headline.startswith(

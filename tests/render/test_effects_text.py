@@ -54,7 +54,7 @@ CALLERS = 12
 HEADLINE = re.compile(
     r"(?P<who>.*?) (?:"
     r"(?:moves?|go|goes) (?:from (?P<before>.*) )?to (?P<after>.*?)|(?:is|are) split differently between (?P<split>.*?)"
-    r")(?: \((?P<share>[^()]*) of callers\))?(?:, and (?P<more>[\d,]+) more moves?)?\."
+    r")(?: \((?P<share>[^()]*) of callers\))?(?:; (?P<more>[\d,]+) more moves?)?\."
 )
 
 

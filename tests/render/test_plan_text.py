@@ -144,7 +144,7 @@ def test_the_impact_is_above_the_rules_and_every_copy_is_named() -> None:
     wanted_lists = desired(*after, wanted("cards/all", everyone))
     text = foreseen([*before, managed("all", "cards/all", everyone)], wanted_lists)
     expected = """\
-x moves from "Card Services" to "Fraud", and 1 more move.
+x moves from "Card Services" to "Fraud"; 1 more move.
 
 ~ cards/b   intent y -> x   manifests/x.yaml:1
     x   "Card Services" -> "Fraud"   from cards/a
@@ -182,7 +182,7 @@ def test_thirty_rules_that_take_over_alike_are_two_flows() -> None:
         for n in range(30)
     ]
     text = foreseen(before, desired(*many))
-    assert '\n30 intents move from "Card Services" to "Fraud", and 1 more move.\n' in text
+    assert '\n30 intents move from "Card Services" to "Fraud"; 1 more move.\n' in text
     assert '  "Card Services" -> "Fraud"                30 intents: r0, r1, ...   30 rules\n' in text
     assert "Everyone else: no change (proven).\n" in text
 
