@@ -345,7 +345,7 @@ def test_callers_that_lose_their_queue_come_first() -> None:
         summarized(rules, [moved, nowhere], sample=sample).headline
     )
     assert summarized(rules, [moved, rules[2]], sample=sample).headline.startswith(
-        'Callers with menu m1 go from "Card Services" to the tenant\'s default routing (6.0 % of callers), and 1 more'
+        'Callers with menu m1 go from "Card Services" to the tenant\'s default routing (6.0 % of callers); 1 more'
     )
 
 
