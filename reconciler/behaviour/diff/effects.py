@@ -756,9 +756,7 @@ class EffectBuilder:
         if is_taken(self._book.rules, box, number, earlier):
             return True
         common = intersect_box(box, tuple(self._book.rules[number].box.items())) or {}
-        boxes = (self._book.rules[other].box for other in earlier)
-        touching = [outer for outer in boxes if overlaps(common, outer)]
-        return len(touching) <= _MAX_COVERING and self._is_covered(common, touching, [_MAX_PIECES])
+        return self._is_held(common, (self._book.rules[other].box for other in earlier))
 
     def _is_covered(self, box: Box, boxes: Sequence[Box], pieces: list[int]) -> bool:
         """Return whether boxes together hold all of a box; `pieces` counts down the work, and ends it undecided."""

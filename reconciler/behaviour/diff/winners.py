@@ -204,12 +204,15 @@ class WinnerPairs:
 
     def _open_atoms(self, old: int, new: int) -> Iterator[int]:
         """Yield the slices of two rules in which the rules with most values may leave conversations to both."""
-        wide = self.old.prefix_masks, self.new.prefix_masks
-        taken = wide[0].mask_before(old) | wide[1].mask_before(new)
-        heads = self.shapes_of((old, new), ORDINARY_SLICE)
         atoms: Iterable[int] = self.new.boxes[new].atoms if self.new.is_narrow(new) else self.old.atoms(old)
+        old_masks = self.old.prefix_masks
+        new_masks = self.new.prefix_masks
+        taken = old_masks.mask_before(old) | new_masks.mask_before(new)
+        heads = self.shapes_of((old, new), ORDINARY_SLICE)
         if not self._is_narrow((old, new)) and not self.space.shapes.may_leave_any(*heads, taken):
-            atoms = (UNNAMED_SLICE, *(wide[0].late_ranks | wide[1].late_ranks))
+            late = old_masks.late_ranks | new_masks.late_ranks
+            atoms = (UNNAMED_SLICE, *late)
+
         return (atom for atom in atoms if self.old.holds(atom, old) and self.new.holds(atom, new))
 
     def _is_narrow(self, pair: RankPair) -> bool:

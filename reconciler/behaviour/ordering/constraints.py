@@ -171,9 +171,19 @@ class _VersionIndex:
 
 def _name_dependencies(moves: Sequence[Move], fixed: Sequence[RoutingEntry]) -> frozenset[tuple[int, int]]:
     """Return pairs: the change that frees a name, and the change that takes it; shared names bind no change."""
-    names = [[entry.rule.name if entry else None for entry in (move.before, move.after)] for move in moves]
-    renamed = [(move, before, after) for move, (before, after) in enumerate(names) if before != after]
-    owners = group_pairs((before, move) for move, before, _ in renamed)
+    freed: list[tuple[str | None, int]] = []
+    taken: list[tuple[str | None, int]] = []
+    for number, move in enumerate(moves):
+        before = move.before.rule.name if move.before else None
+        after = move.after.rule.name if move.after else None
+        if before != after:
+            freed.append((before, number))
+            taken.append((after, number))
+
+    owners = group_pairs(freed)
     fixed_names = {None, *(entry.rule.name for entry in fixed)}
-    takers = ((move, after) for move, _, after in renamed if after not in fixed_names)
-    return frozenset((owner, move) for move, name in takers for owner in owners.get(name, ()))
+    dependencies = set[tuple[int, int]]()
+    for name, taker in taken:
+        if name not in fixed_names:
+            dependencies.update((owner, taker) for owner in owners.get(name, ()))
+    return frozenset(dependencies)
