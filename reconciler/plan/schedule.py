@@ -94,10 +94,13 @@ def _build_move(change: Change, live: Mapping[str, RoutingEntry]) -> Move:
     before = None if isinstance(change, Create) else live[change.live.id]
     if isinstance(change, Delete):
         return Move(before, None)
-    after = RoutingEntry(name=change.after.name, rule=change.after, id=before.id if before else "")
-    if before is None or not is_unadoption(change):
-        after = replace(after, name=str(change.address), address=change.address, source=change.source)
-    return Move(before, after)
+    id_ = before.id if before else ""
+    if is_unadoption(change):
+        return Move(before, RoutingEntry(name=change.after.name, rule=change.after, id=id_))
+    name = str(change.address)
+    return Move(
+        before, RoutingEntry(name=name, rule=change.after, id=id_, address=change.address, source=change.source)
+    )
 
 
 def _schedule_leftovers_first(

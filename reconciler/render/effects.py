@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from reconciler.behaviour.diff.effects import FALLBACK, Effect, EffectRow
 from reconciler.behaviour.routing_entry import Destination
@@ -176,6 +176,10 @@ class QueueText:
     change: str
 
 
+Extent = Literal["all", "flows"]
+"""What is written about a large change: all effects, or flows in their place."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectsSummary:
     """What a change does to conversations, in words, in reading order."""
@@ -205,12 +209,11 @@ def summarize_effects(
     labels: Labels,
     promises: Iterable[PromiseResult] = (),
     values: int = FEW_VALUES,
-    *,
-    has_rows: bool = True,
+    extent: Extent = "all",
 ) -> EffectsSummary:
     """Return the effects in words; `values` of each list are written, with `ALL_VALUES` every one.
 
-    Without `has_rows`, flows stand in place of the effects, of which a large plan has thousands.
+    With the extent `flows`, flows stand in place of the effects, of which a large plan has thousands.
     """
     behaviour = impact.behaviour
     writer = _EffectWriter(impact, names, labels, values)
@@ -221,7 +224,7 @@ def summarize_effects(
         headline=headline(impact, names, labels, promises, flows),
         share=_total_text(impact) if behaviour.effects else "",
         count=len(behaviour.effects),
-        effects=writer.write_all() if has_rows or not flows else (),
+        effects=writer.write_all() if extent == "all" or not flows else (),
         flows=tuple(map(writer.flow, flows[:_MAX_FLOWS])),
         more_flows=f"and {pluralize(len(hidden), 'more flow')}" if hidden else "",
         quiet=_quiet_text(impact),

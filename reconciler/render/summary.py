@@ -10,7 +10,7 @@ from reconciler.plan.consent import CONSENT_PLACE, Consent, describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.plan.plan import Plan
 from reconciler.render.change_summary import ChangeSummary, sort_for_reading, summarize_change
-from reconciler.render.effects import EffectsSummary, summarize_effects
+from reconciler.render.effects import EffectsSummary, Extent, summarize_effects
 from reconciler.render.replay import ReplaySummary, summarize_replay
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
@@ -67,16 +67,17 @@ class PlanSummary:
         return f"Consent needed: {describe_consent(self.consent)}. {CONSENT_PLACE}" if self.consent else ""
 
 
-def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES, *, has_rows: bool = True) -> PlanSummary:
-    """Return the plan in words, with up to `values` of each list; `has_rows` as in `summarize_effects`."""
+def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES, extent: Extent = "all") -> PlanSummary:
+    """Return the plan in words, with up to `values` of each list.
+
+    With the extent `flows`, the flows of a large plan stand in place of its effects and of the changes without a note.
+    """
     steps = (step for wave in plan.steps for step in wave)
     detours = {id(step.change): _STEP_NOTES[step.kind] for step in steps if step.kind in _STEP_NOTES}
     effects = None
     counts = count_changes(plan)
     if plan.impact and (plan.changes or plan.changes_endpoint):
-        effects = summarize_effects(
-            plan.impact, plan.queue_names, plan.labels, plan.promises, values, has_rows=has_rows
-        )
+        effects = summarize_effects(plan.impact, plan.queue_names, plan.labels, plan.promises, values, extent)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
     rules = f"{pluralize(len(plan.managed), 'rule')} managed, {plan.unmanaged:,} unmanaged"
     schedule = f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."
@@ -84,6 +85,8 @@ def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES, *, has_row
     allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
     held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]
     noted = [(change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)]
+    if extent == "flows" and effects is not None and effects.flows:
+        noted = [(change, note) for change, note in noted if note]
     return PlanSummary(
         environment=plan.environment,
         tenant_text=f"{undone}{sanitize(tenant)}",

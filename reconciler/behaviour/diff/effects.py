@@ -257,6 +257,8 @@ class _RuleBook:
 
     def _find_overlapping_before(self, side: int, rank: int, box: Box) -> set[int]:
         slices = self._lists[side]
+        if rank == 0 or not slices.entries:
+            return set()
         values = box.get(self._space.pivot)
         if values is None or values[0] & REST or values[0].bit_count() > MAX_NARROW_VALUES:
             return self._overlapping(side, range(min(rank, len(slices.entries))), box)
@@ -345,10 +347,7 @@ class EffectBuilder:
         return [self._effect(group) for group in drafts.values()]
 
     def _effect(self, drafts: Sequence[_Draft]) -> Effect:
-        merged = self._merge_alike(drafts)
-        widened = self._with_common_intents(merged)
-        if widened != merged:
-            merged = self._merge_alike(widened)
+        merged = self._merged(drafts)
         edits = sorted({edit for draft in drafts for edit in draft.edits})
         named = list(map(self._named, merged))
         named.sort(key=lambda row: row.draft.place)
@@ -361,6 +360,14 @@ class EffectBuilder:
             depends_on_order=_depend_on_order([row.draft.box for row in named]),
         )
 
+    def _merged(self, drafts: Sequence[_Draft]) -> Sequence[_Draft]:
+        """Return the rows of an effect, merged."""
+        if len(drafts) == 1:
+            return drafts
+        merged = self._merge_alike(drafts)
+        widened = self._with_common_intents(merged)
+        return merged if widened == merged else self._merge_alike(widened)
+
     def _merge_alike(self, drafts: Iterable[_Draft]) -> list[_Draft]:
         """Return the rows, those of one kind with equal destinations merged as far as that stays exact."""
         alike = group_pairs(((draft.kind, draft.before, draft.after), draft) for draft in drafts)
@@ -368,6 +375,8 @@ class EffectBuilder:
 
     def _named(self, draft: _Draft) -> _NamedDraft:
         box, earlier = self._fold_other_types(draft.box, draft.earlier)
+        if box is draft.box:
+            return _NamedDraft(draft, earlier)
         return _NamedDraft(replace(draft, box=box), earlier)
 
     def _reader(self, named: Sequence[_NamedDraft], edits: Sequence[int]) -> RowReader:
@@ -513,7 +522,7 @@ class EffectBuilder:
                 box = intersect_box(box, tuple(extent.items())) or {}
         earlier = set[int]().union(*(self._book.overlapping_before(*place, box) for place in places))
         box, earlier = self._fold_own_version(box, earlier, cause.edit)
-        old, new = (self._number(side, rank) for side, rank in zip((0, 1), pair, strict=True))
+        old, new = self._numbers(pair)
         outermost = frozenset(self._without_contained(box, earlier))
         takes = cause.kind == "takes"
         counterpart = old if takes else new
@@ -532,8 +541,12 @@ class EffectBuilder:
             example=example,
         )
 
-    def _number(self, side: int, rank: int) -> int:
-        return self._book.number(side, rank) if rank < DEFAULT_RANK else _NO_RULE
+    def _numbers(self, pair: RankPair) -> tuple[int, int]:
+        """Return the numbers of both rules of a pair."""
+        old, new = pair
+        first = self._book.number(0, old) if old < DEFAULT_RANK else _NO_RULE
+        second = self._book.number(1, new) if new < DEFAULT_RANK else _NO_RULE
+        return first, second
 
     def _example_of(self, pair: RankPair, middle: tuple[int, Box] | None) -> Box:
         if middle is not None and self._middle is not None:
@@ -546,7 +559,8 @@ class EffectBuilder:
 
     def _box_of(self, pair: RankPair) -> Box:
         """Return the common box of both rules, with the values of the pivot that the pair really has."""
-        box = self._pairs.common_box(pair) or {}
+        old, new = ({} if number == _NO_RULE else self._book.rules[number].box for number in self._numbers(pair))
+        box = intersect_box(old, tuple(new.items())) or {}
         narrow = self._pairs.narrow.get(pair)
         if narrow is not None and self._space.pivot >= 0:
             values: ValueSet = (sum(1 << atom for atom in narrow.masks_by_atom), 0, 0)

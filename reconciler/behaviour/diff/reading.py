@@ -66,6 +66,10 @@ class RowReader:
         self.besides: list[frozenset[int]] = [frozenset() for _ in rows]
         self.leading: frozenset[int] = frozenset()
 
+        self.checks = 0
+        if not any(row.named for row in rows):
+            return
+
         others = [row.named - self._own_rules(place) for place, row in enumerate(rows)]
         self.checks = len(rows) * sum(map(len, others))
         if self.checks > limit:

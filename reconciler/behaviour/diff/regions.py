@@ -154,11 +154,17 @@ class RegionFormatter:
         """Return a box as conditions, the pivot's first."""
         result: list[Clause] = []
         for item in sorted(shape, key=lambda item: (item[0] != self.space.pivot, item[0])):
-            clauses = self._clauses_by_values.get(item)
-            if clauses is None:
-                clauses = self._clauses_by_values[item] = self._format_values(*item)
-            result += clauses
+            result += self._clauses(*item)
         return tuple(result)
+
+    def _clauses(self, attribute: int, part: ValueSet) -> tuple[Clause, ...]:
+        if attribute == self.space.pivot:  # it has most values, and mostly other ones
+            return self._format_values(attribute, part)
+        item = attribute, part
+        clauses = self._clauses_by_values.get(item)
+        if clauses is None:
+            clauses = self._clauses_by_values[item] = self._format_values(*item)
+        return clauses
 
     def _format_values(self, attribute: int, part: ValueSet) -> tuple[Clause, ...]:
         domain = self.space.domains[attribute]

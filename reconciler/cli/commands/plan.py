@@ -195,7 +195,7 @@ def print_plan(session: Session, plan: Plan) -> None:
         session.print_banner()
         shape = brief_summary_text if output.loudness == "quiet" else summary_text
         limits = session.limits
-        summary = summarize_plan(plan, session.tenant, limits.values, has_rows=limits.verbose)
+        summary = summarize_plan(plan, session.tenant, limits.values, limits.extent)
         output.result(shape(summary, output.paint, limits))
 
 

@@ -11,6 +11,7 @@ from reconciler.plan.plan import Plan
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow
 from reconciler.render.colour import SEVERITY_COLOURS, Style
+from reconciler.render.effects import Extent
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, source_location, subject_prefix
 from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.render.summary import PlanSummary
@@ -31,6 +32,11 @@ class TextLimits:
     verbose: bool = False
 
     @property
+    def extent(self) -> Extent:
+        """Return what is written about a large change."""
+        return "all" if self.verbose else "flows"
+
+    @property
     def has_all_warnings(self) -> bool:
         """Return whether every warning is shown."""
         return self.warnings >= ALL_ROWS
@@ -38,7 +44,7 @@ class TextLimits:
 
 def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan for a terminal, without the next step."""
-    summary = texts.summarize_plan(plan, tenant, limits.values, has_rows=limits.verbose)
+    summary = texts.summarize_plan(plan, tenant, limits.values, limits.extent)
     return summary_text(summary, style, limits)
 
 
@@ -72,7 +78,7 @@ def _notes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
     """Return the first warnings about changed rules, and the number of all other notes."""
     near, _ = texts.split_notes(summary)
     warnings = [note for note in summary.notes if note.severity == "warning"]
-    has_changes = bool(summary.changes or summary.held_changes)
+    has_changes = bool(summary.changes_text or summary.changes or summary.held_changes)
     is_full = limits.verbose or limits.has_all_warnings or not has_changes
     listed = warnings if limits.has_all_warnings or not has_changes else near
     shown = list(summary.notes) if limits.verbose else listed[: limits.warnings]
