@@ -24,7 +24,10 @@ class VersionedLinks(MetadataHookInterface):
             "Issues": f"{repository}/issues",
         }
         text = Path(self.root, "README.md").read_text(encoding="utf-8")
-        metadata["readme"] = {"content-type": "text/markdown", "text": with_full_links(text, repository, tag)}
+        metadata["readme"] = {
+            "content-type": "text/markdown",
+            "text": with_full_links(text, repository, tag),
+        }
 
 
 def with_full_links(text: str, repository: str, tag: str) -> str:

@@ -1,6 +1,7 @@
 """Adversarial lists of rules: each kind makes one relation between rules expensive to decide.
 
-The lists are seeded and the same on every machine. `LISTS` maps a kind to the function that returns its `count` rules.
+The lists are seeded and the same on every machine. `LISTS` maps a kind to the function that returns
+its `count` rules.
 """
 
 from __future__ import annotations
@@ -18,11 +19,18 @@ Conditions = Sequence[Condition | Opaque]
 
 
 def adversarial(kind: str, count: int, seed: int = 1) -> list[RoutingEntry]:
-    """Return `count` rules of a kind, first-evaluated first; rules of the kind "ties" have one priority."""
+    """Return `count` rules of a kind, first-evaluated first; rules of the kind "ties" have one
+    priority.
+    """
     random = Random(f"{kind} {seed}")  # noqa: S311 - lists that are the same every time
     make = LISTS[kind]
     return [
-        entry(number, 1 if kind == "ties" else number + 1, make(random, number, count), random.choice(QUEUES))
+        entry(
+            number,
+            1 if kind == "ties" else number + 1,
+            make(random, number, count),
+            random.choice(QUEUES),
+        )
         for number in range(count)
     ]
 
@@ -31,28 +39,46 @@ def _pattern(operator: str, each: int) -> Callable[[Random, int, int], Condition
     """Make rules that ask for `each` patterns of one operator, none of which implies another."""
 
     def make(_random: Random, number: int, _count: int) -> Conditions:
-        return [make_condition(INTENT, operator, f"<{number}.{place}>") for place in range(each)]
+        return [
+            make_condition(INTENT, operator, f"<{number}.{place}>")
+            for place in range(each)
+        ]
 
     return make
 
 
 def _short_patterns(random: Random, _number: int, _count: int) -> Conditions:
     """Ask for patterns many of which imply each other."""
-    operators = ("contains", "startsWith", "endsWith", "notContains", "notStartsWith", "notEndsWith")
-    return [make_condition(INTENT, random.choice(operators), _letters(random)) for _ in range(random.randrange(1, 5))]
+    operators = (
+        "contains",
+        "startsWith",
+        "endsWith",
+        "notContains",
+        "notStartsWith",
+        "notEndsWith",
+    )
+    return [
+        make_condition(INTENT, random.choice(operators), _letters(random))
+        for _ in range(random.randrange(1, 5))
+    ]
 
 
 def _patterns_of_many(random: Random, _number: int, _count: int) -> Conditions:
     """Exclude a pattern on each of three of ten attributes."""
     return [
-        make_condition(f"text{place}", random.choice(("contains", "notContains")), _letters(random))
+        make_condition(
+            f"text{place}", random.choice(("contains", "notContains")), _letters(random)
+        )
         for place in random.sample(range(10), 3)
     ]
 
 
 def _excluded_of_many(_random: Random, number: int, _count: int) -> Conditions:
     """Exclude a pattern of its own on each of three of ten attributes."""
-    return [make_condition(f"text{(number + place) % 10}", "notContains", f"<{number}>") for place in (0, 3, 7)]
+    return [
+        make_condition(f"text{(number + place) % 10}", "notContains", f"<{number}>")
+        for place in (0, 3, 7)
+    ]
 
 
 def _letters(random: Random) -> str:
@@ -67,7 +93,9 @@ def _denied(_random: Random, number: int, _count: int) -> Conditions:
 
 
 def _denied_sets(random: Random, _number: int, count: int) -> Conditions:
-    values = [f"intent-{value}" for value in random.sample(range(count), min(20, count))]
+    values = [
+        f"intent-{value}" for value in random.sample(range(count), min(20, count))
+    ]
     return [
         make_condition(INTENT, "notIn", values),
         make_condition("channel", "notEquals", f"c{random.randrange(count)}"),
@@ -75,8 +103,13 @@ def _denied_sets(random: Random, _number: int, count: int) -> Conditions:
 
 
 def _sets(random: Random, _number: int, count: int) -> Conditions:
-    values = [f"intent-{value}" for value in random.sample(range(count), min(100, count))]
-    return [make_condition(INTENT, "in", values), make_condition("x", "lessThan", random.random())]
+    values = [
+        f"intent-{value}" for value in random.sample(range(count), min(100, count))
+    ]
+    return [
+        make_condition(INTENT, "in", values),
+        make_condition("x", "lessThan", random.random()),
+    ]
 
 
 def _unknown(number: object) -> Opaque:
@@ -109,14 +142,21 @@ def _boxes(random: Random, _number: int, _count: int) -> Conditions:
     for place in random.sample(range(10), 4):
         low = random.random()
         conditions.append(
-            make_condition(f"x{place}", "between", [round(low, 4), round(low + random.uniform(0.1, 0.6), 4)])
+            make_condition(
+                f"x{place}",
+                "between",
+                [round(low, 4), round(low + random.uniform(0.1, 0.6), 4)],
+            )
         )
     return conditions
 
 
 def _clauses(random: Random, _number: int, _count: int) -> Conditions:
     """Ask for one of two values on three of 40 attributes: a formula in conjunctive normal form."""
-    return [make_condition(f"b{place}", "equals", random.choice("01")) for place in random.sample(range(40), 3)]
+    return [
+        make_condition(f"b{place}", "equals", random.choice("01"))
+        for place in random.sample(range(40), 3)
+    ]
 
 
 def _ties(random: Random, number: int, _count: int) -> Conditions:
@@ -128,9 +168,21 @@ def _ties(random: Random, number: int, _count: int) -> Conditions:
 
 def _mixed(random: Random, number: int, count: int) -> Conditions:
     """Ask what rules of one or two other kinds ask."""
-    kinds = random.sample(("exclusions", "short-patterns", "denied-sets", "own-unknown", "own-attribute", "boxes"), 2)
+    kinds = random.sample(
+        (
+            "exclusions",
+            "short-patterns",
+            "denied-sets",
+            "own-unknown",
+            "own-attribute",
+            "boxes",
+        ),
+        2,
+    )
     conditions = [one for kind in kinds for one in LISTS[kind](random, number, count)]
-    return conditions if random.random() < 0.5 else [intent_is(number % 50), *conditions]
+    return (
+        conditions if random.random() < 0.5 else [intent_is(number % 50), *conditions]
+    )
 
 
 LISTS: Final[dict[str, Callable[[Random, int, int], Conditions]]] = {

@@ -1,7 +1,9 @@
-"""One question to the analysis of behaviour, in a process of its own: `python benchmarks/analysis.py WHAT N`.
+"""One question to the analysis of behaviour, in a process of its own: `python
+benchmarks/analysis.py WHAT N`.
 
-Builds the workload of N rules, then asks and prints one JSON line: CPU seconds of the answer alone, the peak memory of
-the whole process in MiB, how much was found (by which two versions can be compared), and how much stayed undecided.
+Builds the workload of N rules, then asks and prints one JSON line: CPU seconds of the answer alone,
+the peak memory of the whole process in MiB, how much was found (by which two versions can be
+compared), and how much stayed undecided.
 """
 
 from __future__ import annotations
@@ -35,7 +37,12 @@ def facts_of(entries: Entries, work: int) -> Question:
         space = Space((ordered,))
         space.budget.remaining = work
         facts = analyze_slices(PivotSlices(space, ordered))
-        found = len(facts.contradictory) + len(facts.shadowed) + len(facts.redundant) + len(facts.ties)
+        found = (
+            len(facts.contradictory)
+            + len(facts.shadowed)
+            + len(facts.redundant)
+            + len(facts.ties)
+        )
         return found, len(facts.undecided)
 
     return ask
@@ -49,7 +56,9 @@ def lint_of(entries: Entries) -> Question:
 
 
 def bounded_lint_of(entries: Entries) -> Question:
-    """Ask what `validate` asks of the rules, within its bound of work; counted are facts, and rules not checked."""
+    """Ask what `validate` asks of the rules, within its bound of work; counted are facts, and rules
+    not checked.
+    """
     from reconciler.checks.lint import lint_work
 
     return facts_of(entries, lint_work(len(entries)))
@@ -67,7 +76,9 @@ def difference_of(old: Entries, new: Entries) -> Question:
 
 
 def promises_of(count: int) -> Question:
-    """Ask whether 100 promises hold, behind an endpoint; counted are regions, and promises without a result."""
+    """Ask whether 100 promises hold, behind an endpoint; counted are regions, and promises without
+    a result.
+    """
     from reconciler.behaviour.diff.promises import check_promises
     from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 
@@ -76,7 +87,9 @@ def promises_of(count: int) -> Question:
 
     def ask() -> tuple[int, int]:
         results = check_promises(stage.pull_back(entries), promises, types=stage.types)
-        return sum(len(one.violations) for one in results), sum(not one.complete for one in results)
+        return sum(len(one.violations) for one in results), sum(
+            not one.complete for one in results
+        )
 
     return ask
 
@@ -88,7 +101,11 @@ def order_of(old: Entries, new: Entries) -> Question:
 
     before, after = ({one.name: one for one in entries} for entries in (old, new))
     names = dict.fromkeys([*before, *after])
-    moves = [Move(before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)]
+    moves = [
+        Move(before.get(name), after.get(name))
+        for name in names
+        if before.get(name) != after.get(name)
+    ]
     fixed = [one for name, one in before.items() if after.get(name) == one]
 
     def ask() -> tuple[int, int]:
@@ -99,7 +116,9 @@ def order_of(old: Entries, new: Entries) -> Question:
 
 
 def explain_of(entries: Entries) -> Question:
-    """Ask who takes each of some conversations, the filing included; counted are those that a rule takes."""
+    """Ask who takes each of some conversations, the filing included; counted are those that a rule
+    takes.
+    """
     from reconciler.behaviour.evaluate import RuleIndex
 
     asked = mix.conversations(QUERIES, len(entries))
@@ -112,7 +131,9 @@ def explain_of(entries: Entries) -> Question:
 
 
 def adequacy_of(entries: Entries) -> Question:
-    """Ask which single edits 1,000 route tests and 100 promises do not notice; counted are all that move callers."""
+    """Ask which single edits 1,000 route tests and 100 promises do not notice; counted are all that
+    move callers.
+    """
     from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
     from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE
     from reconciler.checks.adequacy import measure_adequacy
@@ -128,17 +149,38 @@ def adequacy_of(entries: Entries) -> Question:
     types = {mix.INTENT: ANY_TEXT, mix.CONFIDENCE: SHARE}
     endpoint = EndpointStage(fallback=FallbackPolicy("none", 0.35), context_types=types)
     rules = {
-        one.address: DesiredRule(address=one.address, rule=one.rule, fingerprint="", source=None, hold=None, adopt=None)
+        one.address: DesiredRule(
+            address=one.address,
+            rule=one.rule,
+            fingerprint="",
+            source=None,
+            hold=None,
+            adopt=None,
+        )
         for one in entries
         if one.address
     }
-    state = {"environment": "sandbox", "owner": "bench", "rules": rules, "rulesets": frozenset(), "findings": ()}
+    state = {
+        "environment": "sandbox",
+        "owner": "bench",
+        "rules": rules,
+        "rulesets": frozenset(),
+        "findings": (),
+    }
     finding = Finding(code="CXR221", severity="error", message="")
     promises = tuple(
-        StatedPromise(document="all", name=str(number), promise=one, finding=finding, requirement="")
+        StatedPromise(
+            document="all",
+            name=str(number),
+            promise=one,
+            finding=finding,
+            requirement="",
+        )
         for number, one in enumerate(mix.promises(100, len(entries)))
     )
-    desired = DesiredState(**state, labels=Labels(), endpoint=endpoint, promises=promises)  # type: ignore[arg-type]
+    desired = DesiredState(
+        **state, labels=Labels(), endpoint=endpoint, promises=promises
+    )  # type: ignore[arg-type]
     tests = tuple(
         RouteTestResult(
             environment="sandbox",
@@ -152,7 +194,9 @@ def adequacy_of(entries: Entries) -> Question:
         )
         for number, one in enumerate(mix.conversations(QUERIES, len(entries)), 1)
     )
-    checked = Checked(environment=environment, findings=(), tried=tests, desired=desired, queues={})
+    checked = Checked(
+        environment=environment, findings=(), tried=tests, desired=desired, queues={}
+    )
     checked = with_promises(checked)
 
     def ask() -> tuple[int, int]:
@@ -203,7 +247,12 @@ QUESTIONS: dict[str, Callable[[int], Question]] = {
     "boxes-difference": _hard(mix.boxes),
     "patterns-lint": lambda count: lint_of(mix.boxes_and_patterns(count)),
     "patterns-difference": _hard(mix.boxes_and_patterns),
-    **{f"adversarial-{kind}": lambda count, kind=kind: bounded_lint_of(adversarial(kind, count)) for kind in LISTS},
+    **{
+        f"adversarial-{kind}": lambda count, kind=kind: bounded_lint_of(
+            adversarial(kind, count)
+        )
+        for kind in LISTS
+    },
     **{
         f"adversarial-{kind}-difference": lambda count, kind=kind: difference_of(
             adversarial(kind, count), mix.edited(adversarial(kind, count), count // 20)
@@ -221,7 +270,14 @@ def main() -> None:
     found, undecided = ask()
     seconds = time.process_time() - before
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    told = {"what": what, "rules": count, "seconds": seconds, "mib": memory, "found": found, "undecided": undecided}
+    told = {
+        "what": what,
+        "rules": count,
+        "seconds": seconds,
+        "mib": memory,
+        "found": found,
+        "undecided": undecided,
+    }
     print(json.dumps(told))
 
 

@@ -20,16 +20,16 @@ from lsprotocol import types as lsp  # noqa: E402 - after the path of the tests
 
 from tests.support.language_client import Editor, editing, start_seconds  # noqa: E402
 
-ENVIRONMENT = (
-    'apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\napi: {baseUrl: "http://127.0.0.1:1"}\n'
-)
+ENVIRONMENT = 'apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\napi: {baseUrl: "http://127.0.0.1:1"}\n'
 QUEUES = "apiVersion: routing/v1\nkind: Queues\nname: queues\nqueues: {cards: Card Services}\n"
 WORD = lsp.Range(lsp.Position(4, 5), lsp.Position(4, 11))
 
 
 def write_rules(folder: Path, rules: int) -> str:
     """Write manifests with so many rules in one file, and return its text."""
-    lines = "".join(f"  - {{intent: intent_{number}, queue: cards}}\n" for number in range(rules))
+    lines = "".join(
+        f"  - {{intent: intent_{number}, queue: cards}}\n" for number in range(rules)
+    )
     text = f"apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n{lines}"
     for name, content in (("prod", ENVIRONMENT), ("queues", QUEUES), ("cards", text)):
         (folder / f"{name}.yaml").write_text(content, encoding="utf-8")
@@ -37,7 +37,9 @@ def write_rules(folder: Path, rules: int) -> str:
 
 
 async def measure(editor: Editor, text: str, edits: int) -> list[float]:
-    """Misspell a field and correct it, again and again; return the seconds until the server says so."""
+    """Misspell a field and correct it, again and again; return the seconds until the server says
+    so.
+    """
     editor.open("cards.yaml", text)
     await editor.settle()
     took = []
@@ -58,7 +60,11 @@ async def main() -> None:
         async with editing(Path(folder)) as editor:
             took = await measure(editor, text, 20)
     start = min(start_seconds() for _ in range(3))
-    figures = {"median": 1000 * statistics.median(took), "slowest": 1000 * max(took), "start": 1000 * start}
+    figures = {
+        "median": 1000 * statistics.median(took),
+        "slowest": 1000 * max(took),
+        "start": 1000 * start,
+    }
     print(json.dumps(figures))
 
 

@@ -1,7 +1,9 @@
-"""The context endpoint beside the tutorial's Express server: both behind wrk and before nginx, in turns, in one run.
+"""The context endpoint beside the tutorial's Express server: both behind wrk and before nginx, in
+turns, in one run.
 
-nginx stands in for the tenant, without latency: what is measured is what the endpoint itself costs, with all its checks
-(key, limits, strict body, order, repeats, metrics, log). It needs nginx, wrk and npm (Debian has all three).
+nginx stands in for the tenant, without latency: what is measured is what the endpoint itself costs,
+with all its checks (key, limits, strict body, order, repeats, metrics, log). It needs nginx, wrk
+and npm (Debian has all three).
 """
 
 from __future__ import annotations
@@ -42,7 +44,9 @@ BODY = (
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of wrk saw: answers a second, the 99th of a hundred in ms, CPU microseconds an answer, peak MiB."""
+    """What one run of wrk saw: answers a second, the 99th of a hundred in ms, CPU microseconds an
+    answer, peak MiB.
+    """
 
     rate: float
     p99: float
@@ -67,11 +71,18 @@ class Served:
 
     def cpu(self) -> float:
         """Return the CPU seconds that all of them have used."""
-        fields = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split() for pid in self.family()]
-        return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf("SC_CLK_TCK")
+        fields = [
+            Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            for pid in self.family()
+        ]
+        return sum(int(one[11]) + int(one[12]) for one in fields) / os.sysconf(
+            "SC_CLK_TCK"
+        )
 
     def memory(self) -> float:
-        """Return the MiB that all of them hold at the most; what they share counts for each (as in `ps`)."""
+        """Return the MiB that all of them hold at the most; what they share counts for each (as in
+        `ps`).
+        """
         texts = [Path(f"/proc/{pid}/status").read_text() for pid in self.family()]
         return sum(int(re.findall(r"VmHWM:\s+(\d+)", text)[0]) for text in texts) / 1024
 
@@ -91,8 +102,13 @@ def bench(runs: int, seconds: int, work: Path) -> None:
 
 
 def _compare(connections: tuple[int, ...], runs: int, seconds: int, work: Path) -> None:
-    servers: dict[str, Callable[[Path, int], Any]] = {"Express": _express, "cxroute serve": _cxroute}
-    print("endpoint                                    answers/s   p99 ms  CPU us    MiB")
+    servers: dict[str, Callable[[Path, int], Any]] = {
+        "Express": _express,
+        "cxroute serve": _cxroute,
+    }
+    print(
+        "endpoint                                    answers/s   p99 ms  CPU us    MiB"
+    )
     for number in connections:
         with ExitStack() as stack:
             served = {
@@ -107,27 +123,49 @@ def _compare(connections: tuple[int, ...], runs: int, seconds: int, work: Path) 
                     loads[name].append(_load(one, number, seconds))
         found = {name: _median(of) for name, of in loads.items()}
         for name, one in found.items():
-            figures = f"{one.rate:9,.0f} {one.p99:8.1f} {one.cpu:7.0f} {one.memory:6.0f}"
+            figures = (
+                f"{one.rate:9,.0f} {one.p99:8.1f} {one.cpu:7.0f} {one.memory:6.0f}"
+            )
             print(f"  {name + f', {number} connections':<41} {figures}")
         peer, ours = found["Express"], found["cxroute serve"]
-        print(f"  against Express: answers {ours.rate / peer.rate:.2f}, p99 {ours.p99 / peer.p99:.2f},", end=" ")
-        print(f"CPU {ours.cpu / peer.cpu:.2f}, memory {ours.memory / peer.memory:.2f}", flush=True)
+        print(
+            f"  against Express: answers {ours.rate / peer.rate:.2f}, p99 "
+            f"{ours.p99 / peer.p99:.2f},",
+            end=" ",
+        )
+        print(
+            f"CPU {ours.cpu / peer.cpu:.2f}, memory {ours.memory / peer.memory:.2f}",
+            flush=True,
+        )
 
 
 def _median(loads: list[Load]) -> Load:
     fields = ("rate", "p99", "cpu", "memory")
-    return Load(*(statistics.median(getattr(one, field) for one in loads) for field in fields))
+    return Load(
+        *(statistics.median(getattr(one, field) for one in loads) for field in fields)
+    )
 
 
 def _load(served: Served, connections: int, seconds: int) -> Load:
     """Load a server with fresh conversations; every answer must be a 200."""
     before = served.cpu()
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(PEER / "post.lua")]
-    said = subprocess.check_output([*command, f"http://127.0.0.1:{served.port}"], text=True)
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "-s",
+        str(PEER / "post.lua"),
+    ]
+    said = subprocess.check_output(
+        [*command, f"http://127.0.0.1:{served.port}"], text=True
+    )
     seen = json.loads(re.findall(r"JSON(\{.*\})", said)[0])
     assert seen["bad"] == seen["lost"] == 0, f"{seen} from port {served.port}"
     cpu = (served.cpu() - before) / seen["ok"] * 1e6
-    return Load(seen["ok"] / (seen["us"] / 1e6), seen["p99"] / 1000, cpu, served.memory())
+    return Load(
+        seen["ok"] / (seen["us"] / 1e6), seen["p99"] / 1000, cpu, served.memory()
+    )
 
 
 def _install(work: Path) -> None:
@@ -137,7 +175,11 @@ def _install(work: Path) -> None:
     for file in ("package.json", "package-lock.json", ".npmrc", "server.js"):
         shutil.copyfile(PEER / file, home / file)
     if not (home / "node_modules").exists():
-        subprocess.run(["npm", "--prefix", str(home), "ci", "--no-progress"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["npm", "--prefix", str(home), "ci", "--no-progress"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
 
 @contextmanager
@@ -145,7 +187,9 @@ def _upstream(work: Path) -> Iterator[None]:
     home = work / "nginx"
     home.mkdir(exist_ok=True)
     shutil.copyfile(PEER / "upstream.conf", home / "upstream.conf")
-    with _process(["nginx", "-p", str(home), "-c", "upstream.conf"], {}, home) as process:
+    with _process(
+        ["nginx", "-p", str(home), "-c", "upstream.conf"], {}, home
+    ) as process:
         _await(UPSTREAM, "/", process)
         yield
 
@@ -163,20 +207,39 @@ def _cxroute(work: Path, port: int) -> Iterator[Served]:
     manifests = work / "endpoint"
     manifests.mkdir(exist_ok=True)
     (manifests / "environment.yaml").write_text(MANIFEST)
-    variables = {"CXONE_CLIENT_ID": "bench", "CXONE_CLIENT_SECRET": "bench", "CXROUTE_API_KEYS": KEY}
+    variables = {
+        "CXONE_CLIENT_ID": "bench",
+        "CXONE_CLIENT_SECRET": "bench",
+        "CXROUTE_API_KEYS": KEY,
+    }
     variables["PYTHONPATH"] = str(PEER.parents[1])
-    command = [sys.executable, "-m", "reconciler", "serve", "-e", "bench", "-m", str(manifests), "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "reconciler",
+        "serve",
+        "-e",
+        "bench",
+        "-m",
+        str(manifests),
+        "--port",
+        str(port),
+    ]
     with _process(command, variables, work) as process:
         _await(port, "/ready", process)
         yield Served(port, process.pid)
 
 
 @contextmanager
-def _process(command: list[str], variables: dict[str, str], home: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _process(
+    command: list[str], variables: dict[str, str], home: Path
+) -> Iterator[subprocess.Popen[bytes]]:
     log = (home / f"{Path(command[0]).name}.log").open("wb")
     with (
         log,
-        subprocess.Popen(command, stdout=log, stderr=log, env={**os.environ, **variables}, cwd=home) as process,
+        subprocess.Popen(
+            command, stdout=log, stderr=log, env={**os.environ, **variables}, cwd=home
+        ) as process,
     ):  # its log goes to a file, as a service's does
         try:
             yield process
@@ -197,23 +260,32 @@ def _await(port: int, path: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def _validation() -> None:
-    """Read one body as the endpoint does, and as pydantic would with the same rules, where it can have them."""
+    """Read one body as the endpoint does, and as pydantic would with the same rules, where it can
+    have them.
+    """
     from reconciler.endpoint.event import parse_event
 
     strict = _pydantic()
     found: dict[str, list[float]] = {"ours": [], "pydantic": []}
     for _ in range(7):
         for name, read in (("ours", parse_event), ("pydantic", strict)):
-            found[name].append(min(timeit.repeat(lambda read=read: read(BODY), number=5_000, repeat=1)) / 5_000 * 1e6)  # type: ignore[misc]
+            found[name].append(
+                min(timeit.repeat(lambda read=read: read(BODY), number=5_000, repeat=1))
+                / 5_000
+                * 1e6
+            )  # type: ignore[misc]
     ours, peer = (statistics.median(found[name]) for name in ("ours", "pydantic"))
-    print(f"  validation of a body: ours {ours:.1f} us, pydantic {peer:.1f} us, ratio {ours / peer:.2f}")
+    print(
+        f"  validation of a body: ours {ours:.1f} us, pydantic {peer:.1f} us, ratio "
+        f"{ours / peer:.2f}"
+    )
 
 
 def _pydantic() -> Callable[[bytes], object]:
     """Return pydantic's reader, as strict as it can be.
 
-    Its parser takes the last of two equal names, takes NaN, and says nothing of depth, so the text is parsed by ours
-    and the model is given the values.
+    Its parser takes the last of two equal names, takes NaN, and says nothing of depth, so the text
+    is parsed by ours and the model is given the values.
     """
     from typing import Annotated
 

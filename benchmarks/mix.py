@@ -1,8 +1,10 @@
-"""Lists of rules for the analysis: a mix that is harder than most tenants, edits of it, and lists meant to be hard.
+"""Lists of rules for the analysis: a mix that is harder than most tenants, edits of it, and lists
+meant to be hard.
 
-All of it in memory, seeded, and the same on every machine. Of N rules 80 % ask for one intent, 12 % for an intent and a
-range of the confidence, 4 % for a pattern, and the rest are sets, negations and other attributes. Every kind stands at
-every height of the list, so wide rules lie above thousands of narrow ones.
+All of it in memory, seeded, and the same on every machine. Of N rules 80 % ask for one intent, 12 %
+for an intent and a range of the confidence, 4 % for a pattern, and the rest are sets, negations and
+other attributes. Every kind stands at every height of the list, so wide rules lie above thousands
+of narrow ones.
 """
 
 from __future__ import annotations
@@ -50,11 +52,16 @@ def mix(count: int, seed: int = 1) -> list[RoutingEntry]:
     while len(parts) < count:
         parts.append(random.choice(_WIDE)(random, singles))
     random.shuffle(parts)
-    return [entry(n, (n + 1) * STEP, asked, random.choice(QUEUES)) for n, asked in enumerate(parts)]
+    return [
+        entry(n, (n + 1) * STEP, asked, random.choice(QUEUES))
+        for n, asked in enumerate(parts)
+    ]
 
 
 def edited(entries: Entries, count: int, seed: int = 2) -> list[RoutingEntry]:
-    """Return the list after `count` edits: queues, priorities, conditions, rules gone, rules added, in equal parts."""
+    """Return the list after `count` edits: queues, priorities, conditions, rules gone, rules added,
+    in equal parts.
+    """
     random = _seeded(seed)
     edits: list[Callable[[Random, RoutingEntry, int], RoutingEntry | None]] = [
         _other_queue,
@@ -68,7 +75,14 @@ def edited(entries: Entries, count: int, seed: int = 2) -> list[RoutingEntry]:
     for n, one in enumerate(random.sample(list(entries), count)):
         if n % 5 == 4:
             asked = _range(random, len(entries))
-            added.append(entry(len(entries) + n, one.rule.priority + 1, asked, random.choice(QUEUES)))
+            added.append(
+                entry(
+                    len(entries) + n,
+                    one.rule.priority + 1,
+                    asked,
+                    random.choice(QUEUES),
+                )
+            )
         else:
             changed[one.name] = edits[n % 5](random, one, places[n])
     after = [changed.get(one.name, one) for one in entries]
@@ -77,34 +91,57 @@ def edited(entries: Entries, count: int, seed: int = 2) -> list[RoutingEntry]:
 
 def retargeted(entries: Entries) -> list[RoutingEntry]:
     """Return the list with every rule's queue the next one: all that anybody wins moves."""
-    return [_to(one, QUEUES[(QUEUES.index(queue_of(one)) + 1) % len(QUEUES)]) for one in entries]
+    return [
+        _to(one, QUEUES[(QUEUES.index(queue_of(one)) + 1) % len(QUEUES)])
+        for one in entries
+    ]
 
 
 def renumbered(entries: Entries) -> list[RoutingEntry]:
     """Return the list with every priority ten times as large: nothing moves."""
-    return [replace(one, rule=replace(one.rule, priority=one.rule.priority * 10)) for one in entries]
+    return [
+        replace(one, rule=replace(one.rule, priority=one.rule.priority * 10))
+        for one in entries
+    ]
 
 
 def boxes(count: int, seed: int = 3) -> list[RoutingEntry]:
-    """Return a list meant to be hard: random boxes over three numeric attributes, each overlapping many others."""
+    """Return a list meant to be hard: random boxes over three numeric attributes, each overlapping
+    many others.
+    """
     random = _seeded(seed)
     return [entry(n, n + 1, _box(random), random.choice(QUEUES)) for n in range(count)]
 
 
 def boxes_and_patterns(count: int, seed: int = 4) -> list[RoutingEntry]:
-    """Return the same with one pattern of few letters in each rule, so that patterns overlap as well."""
+    """Return the same with one pattern of few letters in each rule, so that patterns overlap as
+    well.
+    """
     random = _seeded(seed)
-    return [entry(n, n + 1, [*_box(random)[:2], _letters(random)], random.choice(QUEUES)) for n in range(count)]
+    return [
+        entry(n, n + 1, [*_box(random)[:2], _letters(random)], random.choice(QUEUES))
+        for n in range(count)
+    ]
 
 
 def one_changed(entries: Entries) -> list[RoutingEntry]:
-    """Return the list with another queue for one rule, which is high enough in it to win something."""
+    """Return the list with another queue for one rule, which is high enough in it to win
+    something.
+    """
     high = len(entries) // 20
-    return [*entries[:high], *retargeted(entries[high : high + 1]), *entries[high + 1 :]]
+    return [
+        *entries[:high],
+        *retargeted(entries[high : high + 1]),
+        *entries[high + 1 :],
+    ]
 
 
-def conversations(count: int, intents: int, seed: int = 5) -> Sequence[Mapping[str, str | float]]:
-    """Return conversations as callers have them: an intent, a confidence, and the other attributes of most."""
+def conversations(
+    count: int, intents: int, seed: int = 5
+) -> Sequence[Mapping[str, str | float]]:
+    """Return conversations as callers have them: an intent, a confidence, and the other attributes
+    of most.
+    """
     random = _seeded(seed)
     found = []
     for _ in range(count):
@@ -112,12 +149,18 @@ def conversations(count: int, intents: int, seed: int = 5) -> Sequence[Mapping[s
             INTENT: _intent(random.randrange(intents)),
             CONFIDENCE: random.randrange(101) / 100,
         }
-        one |= {name: random.choice(values) for name, values in OTHERS.items() if random.random() < 0.8}
+        one |= {
+            name: random.choice(values)
+            for name, values in OTHERS.items()
+            if random.random() < 0.8
+        }
         found.append(one)
     return found
 
 
-def entry(number: int, priority: float, asked: Iterable[Condition], queue: str) -> RoutingEntry:
+def entry(
+    number: int, priority: float, asked: Iterable[Condition], queue: str
+) -> RoutingEntry:
     """Return a rule of a list; its number is its name, address and id."""
     key = f"rule-{number:06d}"
     targets = sorted_targets([Target(queue, 1)])
@@ -129,7 +172,9 @@ def entry(number: int, priority: float, asked: Iterable[Condition], queue: str) 
         conditions=normalized_conditions(asked),
         targets=targets,
     )
-    return RoutingEntry(name=f"mix/{key}", rule=rule, id=key, address=Address("mix", key))
+    return RoutingEntry(
+        name=f"mix/{key}", rule=rule, id=key, address=Address("mix", key)
+    )
 
 
 def _seeded(seed: int) -> Random:
@@ -164,35 +209,61 @@ def _range(random: Random, intents: int) -> Conditions:
 
 
 def _patterns(random: Random, count: int, intents: int) -> list[Conditions]:
-    """Ask for patterns, each another text, that a few intents match; two of three ask for something else as well."""
+    """Ask for patterns, each another text, that a few intents match; two of three ask for something
+    else as well.
+    """
     texts: dict[str, str] = {}
     while len(texts) < count:
         name = _intent(random.randrange(intents))
-        how, text = random.choice([("startsWith", name[:-1]), ("endsWith", name[-4:]), ("contains", name[-5:-1])])
+        how, text = random.choice(
+            [
+                ("startsWith", name[:-1]),
+                ("endsWith", name[-4:]),
+                ("contains", name[-5:-1]),
+            ]
+        )
         texts[text] = how
     more: list[Callable[[], Conditions]] = [
         list,
         lambda: [_other(random)],
         lambda: [make_condition(CONFIDENCE, "greaterThanOrEqual", 0.7)],
     ]
-    return [[make_condition(INTENT, how, text), *more[n % 3]()] for n, (text, how) in enumerate(texts.items())]
+    return [
+        [make_condition(INTENT, how, text), *more[n % 3]()]
+        for n, (text, how) in enumerate(texts.items())
+    ]
 
 
 def _some_intents(random: Random, intents: int) -> Conditions:
     """Ask for a set of intents."""
-    return [make_condition(INTENT, "in", [_intent(random.randrange(intents)) for _ in range(random.randrange(2, 9))])]
+    return [
+        make_condition(
+            INTENT,
+            "in",
+            [_intent(random.randrange(intents)) for _ in range(random.randrange(2, 9))],
+        )
+    ]
 
 
 def _negation(random: Random, intents: int) -> Conditions:
     """Ask for all but an intent or a few, of one kind of caller."""
     names = [_intent(random.randrange(intents)) for _ in range(3)]
-    denied = random.choice([make_condition(INTENT, "notEquals", names[0]), make_condition(INTENT, "notIn", names)])
+    denied = random.choice(
+        [
+            make_condition(INTENT, "notEquals", names[0]),
+            make_condition(INTENT, "notIn", names),
+        ]
+    )
     return [denied, _equal(random, "channel"), _equal(random, "language")]
 
 
 def _callers(random: Random, _intents: int) -> Conditions:
     """Ask for a kind of caller, whatever the intent."""
-    return [_equal(random, "channel"), _equal(random, "language"), _equal(random, "customerTier")]
+    return [
+        _equal(random, "channel"),
+        _equal(random, "language"),
+        _equal(random, "customerTier"),
+    ]
 
 
 def _intent_of_some(random: Random, intents: int) -> Conditions:
@@ -210,7 +281,12 @@ def _equal(random: Random, name: str) -> Condition:
 def _other(random: Random) -> Condition:
     """Ask for one or two values of another attribute."""
     name = random.choice(tuple(OTHERS))
-    return random.choice([_equal(random, name), make_condition(name, "in", random.sample(OTHERS[name], 2))])
+    return random.choice(
+        [
+            _equal(random, name),
+            make_condition(name, "in", random.sample(OTHERS[name], 2)),
+        ]
+    )
 
 
 def _box(random: Random) -> Conditions:
@@ -218,13 +294,19 @@ def _box(random: Random) -> Conditions:
     found = []
     for name in ("x", "y", "z"):
         low, width = random.random(), random.uniform(0.1, 0.5)
-        found.append(make_condition(name, "between", [round(low, 4), round(low + width, 4)]))
+        found.append(
+            make_condition(name, "between", [round(low, 4), round(low + width, 4)])
+        )
     return found
 
 
 def _letters(random: Random) -> Condition:
     text = "".join(random.choice("abc") for _ in range(random.randrange(1, 4)))
-    return make_condition("text", random.choice(["contains", "startsWith", "endsWith", "notContains"]), text)
+    return make_condition(
+        "text",
+        random.choice(["contains", "startsWith", "endsWith", "notContains"]),
+        text,
+    )
 
 
 def _to(one: RoutingEntry, queue: str) -> RoutingEntry:
@@ -232,16 +314,25 @@ def _to(one: RoutingEntry, queue: str) -> RoutingEntry:
 
 
 def _other_queue(random: Random, one: RoutingEntry, _place: int) -> RoutingEntry:
-    return _to(one, random.choice([queue for queue in QUEUES if queue != queue_of(one)]))
+    return _to(
+        one, random.choice([queue for queue in QUEUES if queue != queue_of(one)])
+    )
 
 
 def _elsewhere(_random: Random, one: RoutingEntry, place: int) -> RoutingEntry:
-    """Put a rule at another height, half way between two others; one that is added comes just after another."""
+    """Put a rule at another height, half way between two others; one that is added comes just after
+    another.
+    """
     return replace(one, rule=replace(one.rule, priority=place * STEP + STEP // 2))
 
 
 def _other_intent(random: Random, one: RoutingEntry, place: int) -> RoutingEntry:
-    asked = [intent_is(place), make_condition(CONFIDENCE, "greaterThanOrEqual", random.randrange(30, 90) / 100)]
+    asked = [
+        intent_is(place),
+        make_condition(
+            CONFIDENCE, "greaterThanOrEqual", random.randrange(30, 90) / 100
+        ),
+    ]
     return replace(one, rule=replace(one.rule, conditions=normalized_conditions(asked)))
 
 
@@ -250,29 +341,41 @@ def _gone(_random: Random, _one: RoutingEntry, _place: int) -> None:
 
 
 def promises(count: int, rules: int, seed: int = 6) -> list[Promise]:
-    """Return promises as teams write them: of ten, six about an intent, two about callers, two about everybody."""
+    """Return promises as teams write them: of ten, six about an intent, two about callers, two
+    about everybody.
+    """
     random = _seeded(seed)
     intents, every = rules * 80 // 100, frozenset(QUEUES)
     overflow = "overflow"
     kinds: list[Callable[[], Promise]] = [
         lambda: Promise(conditions=(), always=frozenset(random.sample(QUEUES, 11))),
-        lambda: Promise(conditions=(), shares=((random.choice(QUEUES), Fraction(0), Fraction(0)),)),
+        lambda: Promise(
+            conditions=(), shares=((random.choice(QUEUES), Fraction(0), Fraction(0)),)
+        ),
         lambda: Promise(conditions=(), never_default=True),
-        lambda: Promise(conditions=(), shares=((random.choice(QUEUES), Fraction(0), Fraction(1, 2)),)),
+        lambda: Promise(
+            conditions=(),
+            shares=((random.choice(QUEUES), Fraction(0), Fraction(1, 2)),),
+        ),
         lambda: Promise(conditions=(), decided_by=f"mix/rule-{random.randrange(10)}*"),
     ]
     wide: list[Callable[[], Promise]] = [
         lambda: Promise(conditions=(), always=every),
         lambda: Promise(conditions=(), shares=((overflow, Fraction(0), Fraction(0)),)),
         lambda: Promise(conditions=(), never_default=True),
-        lambda: Promise(conditions=(), shares=((overflow, Fraction(0), Fraction(1, 2)),)),
+        lambda: Promise(
+            conditions=(), shares=((overflow, Fraction(0), Fraction(1, 2)),)
+        ),
     ]
     found = []
     for number in range(count):
         place, kind = number % 10, number // 10 + number
         asked: Conditions = []
         if place < 6:
-            asked = [intent_is(random.randrange(intents)), make_condition(CONFIDENCE, "greaterThanOrEqual", 0.4)]
+            asked = [
+                intent_is(random.randrange(intents)),
+                make_condition(CONFIDENCE, "greaterThanOrEqual", 0.4),
+            ]
         elif place < 8:
             asked = [_equal(random, "customerTier"), _equal(random, "language")]
         one = (kinds[kind % 5] if place < 6 else wide[kind % 4])()

@@ -1,8 +1,10 @@
-"""Questions to a person who sees only a plan: where does this conversation go today, and where afterwards?
+"""Questions to a person who sees only a plan: where does this conversation go today, and where
+afterwards?
 
-`python questions.py FOLDER` makes 20 random realistic edits of three projects. For each it writes what a reader sees of
-the comment (before its first closed part) and of the terminal (40 lines), and five conversations of the project's
-traffic sample; `answers.txt` has what the rules before and after the edit do with each of them.
+`python questions.py FOLDER` makes 20 random realistic edits of three projects. For each it writes
+what a reader sees of the comment (before its first closed part) and of the terminal (40 lines), and
+five conversations of the project's traffic sample; `answers.txt` has what the rules before and
+after the edit do with each of them.
 """
 
 from __future__ import annotations
@@ -13,7 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
-from benchmarks.words import MANIFESTS, Output, plan, project_folder, restore, run_command
+from benchmarks.words import (
+    MANIFESTS,
+    Output,
+    plan,
+    project_folder,
+    restore,
+    run_command,
+)
 from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.routing_entry import destination_of_rule, order_entries
 from reconciler.desired.desired import desire_offline
@@ -38,7 +47,9 @@ class Routing:
         manifests = load_manifests(MANIFESTS)
         desired, resolver = desire_offline(manifests, manifests.environment("sandbox"))
         self.labels: Labels = desired.labels
-        self._entries = order_entries(desired.endpoint.pull_back(desired_entries(desired)), desired.evaluation)
+        self._entries = order_entries(
+            desired.endpoint.pull_back(desired_entries(desired)), desired.evaluation
+        )
         self._names = resolver.names
 
     def destination(self, conversation: Conversation) -> str:
@@ -50,16 +61,24 @@ class Routing:
 def conversations() -> list[Conversation]:
     """Return the conversations of the project's traffic sample."""
     sample = max(MANIFESTS.glob("traffic/*.csv"), key=lambda path: path.stat().st_size)
-    lines = [line for line in sample.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    lines = [
+        line
+        for line in sample.read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    ]
     found = []
     for row in csv.DictReader(lines):
         del row["count"]
-        found.append({_attribute(name): _value(text) for name, text in row.items() if text})
+        found.append(
+            {_attribute(name): _value(text) for name, text in row.items() if text}
+        )
     return found
 
 
 def _attribute(name: str) -> str:
-    return {"intent": "cognigyDetectedIntent", "confidence": "cognigyConfidence"}.get(name, name)
+    return {"intent": "cognigyDetectedIntent", "confidence": "cognigyConfidence"}.get(
+        name, name
+    )
 
 
 def _value(text: str) -> str | float:
@@ -72,12 +91,18 @@ def _value(text: str) -> str | float:
 def choose(
     every: list[Conversation], before: Routing, after: Routing, random: Random
 ) -> list[tuple[Conversation, str, str]]:
-    """Return conversations with both destinations: about three that move, the others with intents of those."""
+    """Return conversations with both destinations: about three that move, the others with intents
+    of those.
+    """
     random.shuffle(every)
     routed = [(one, before.destination(one), after.destination(one)) for one in every]
     moved = [each for each in routed if each[1] != each[2]]
     intents = {each[0].get("cognigyDetectedIntent") for each in moved}
-    near = [each for each in routed if each[1] == each[2] and each[0].get("cognigyDetectedIntent") in intents]
+    near = [
+        each
+        for each in routed
+        if each[1] == each[2] and each[0].get("cognigyDetectedIntent") in intents
+    ]
     others = [each for each in routed if each[1] == each[2] and each not in near]
     chosen = moved[: random.choice((2, 3, 3))]
     chosen += near[: ASKED - 1 - len(chosen)]
@@ -87,17 +112,27 @@ def choose(
 
 
 def write(
-    folder: Path, number: int, output: Output, chosen: list[tuple[Conversation, str, str]], labels: Labels
+    folder: Path,
+    number: int,
+    output: Output,
+    chosen: list[tuple[Conversation, str, str]],
+    labels: Labels,
 ) -> None:
     """Write what a reader sees of a plan, the questions, and the answers."""
     asked = [conversation_phrase(conversation, labels) for conversation, _, _ in chosen]
-    questions = "".join(f"{number}.{place} {text}\n" for place, text in enumerate(asked, 1))
+    questions = "".join(
+        f"{number}.{place} {text}\n" for place, text in enumerate(asked, 1)
+    )
     terminal = "\n".join(output.terminal.splitlines()[:LINES])
     for name, seen in (("comment", output.comment), ("terminal", terminal)):
-        (folder / f"{name}-{number:02}.txt").write_text(f"{seen}\n\nQUESTIONS\n{questions}", encoding="utf-8")
+        (folder / f"{name}-{number:02}.txt").write_text(
+            f"{seen}\n\nQUESTIONS\n{questions}", encoding="utf-8"
+        )
     with (folder / "answers.txt").open("a", encoding="utf-8") as answers:
         for place, (_, today, afterwards) in enumerate(chosen, 1):
-            answers.write(f"{number}.{place}\t{today}\t{'no change' if today == afterwards else afterwards}\n")
+            answers.write(
+                f"{number}.{place}\t{today}\t{'no change' if today == afterwards else afterwards}\n"
+            )
 
 
 def main(folder: Path, seed: int) -> None:
@@ -114,10 +149,18 @@ def main(folder: Path, seed: int) -> None:
                 number += 1
                 kinds = (*KINDS[: count - 1], 0)
                 edits = (
-                    edit_rules(MANIFESTS, random, kinds[place]) if kinds[place] else [edit_rule_set(MANIFESTS, random)]
+                    edit_rules(MANIFESTS, random, kinds[place])
+                    if kinds[place]
+                    else [edit_rule_set(MANIFESTS, random)]
                 )
                 title = "; ".join(map(str, edits))
-                write(folder, number, plan(title), choose(every, before, Routing(), random), before.labels)
+                write(
+                    folder,
+                    number,
+                    plan(title),
+                    choose(every, before, Routing(), random),
+                    before.labels,
+                )
                 restore(original)
 
 

@@ -1,7 +1,8 @@
-"""`make bench`: each figure as a ratio against its floor or peer, in one run, medians of interleaved runs.
+"""`make bench`: each figure as a ratio against its floor or peer, in one run, medians of
+interleaved runs.
 
-CPU is user plus system time of the whole process, as the operating system accounts it; memory is its peak.
-octoDNS is installed from PyPI into an environment of its own below benchmarks/.work.
+CPU is user plus system time of the whole process, as the operating system accounts it; memory is
+its peak. octoDNS is installed from PyPI into an environment of its own below benchmarks/.work.
 """
 
 from __future__ import annotations
@@ -46,17 +47,27 @@ class Cost:
 def cost(command: list[str], expected: tuple[int, ...] = (0,)) -> Cost:
     """Run a command to its end and return what it cost."""
     environment = {**os.environ, **CREDENTIALS, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment, cwd=WORK) as run:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=environment,
+        cwd=WORK,
+    ) as run:
         assert run.stderr is not None
         said = run.stderr.read().decode(errors="replace")
         _, status, usage = os.wait4(run.pid, 0)
         run.returncode = os.waitstatus_to_exitcode(status)
-    assert run.returncode in expected, f"{command} ended with {run.returncode}:\n{said[-2000:]}"
+    assert run.returncode in expected, (
+        f"{command} ended with {run.returncode}:\n{said[-2000:]}"
+    )
     return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def interleaved(runs: int, commands: dict[str, Callable[[], Cost]]) -> dict[str, Cost]:
-    """Run the commands in turn, once unmeasured and then `runs` times; return the median of each."""
+    """Run the commands in turn, once unmeasured and then `runs` times; return the median of
+    each.
+    """
     costs: dict[str, list[Cost]] = {name: [] for name in commands}
     for turn in range(runs + 1):
         for name, command in commands.items():
@@ -64,13 +75,18 @@ def interleaved(runs: int, commands: dict[str, Callable[[], Cost]]) -> dict[str,
             if turn:
                 costs[name].append(measured)
     return {
-        name: Cost(statistics.median(one.cpu for one in found), statistics.median(one.memory for one in found))
+        name: Cost(
+            statistics.median(one.cpu for one in found),
+            statistics.median(one.memory for one in found),
+        )
         for name, found in costs.items()
     }
 
 
 def workload(what: str, *values: object) -> None:
-    """Make a workload in a process of its own: a child's peak memory counts what its parent had when it was born."""
+    """Make a workload in a process of its own: a child's peak memory counts what its parent had
+    when it was born.
+    """
     command = [sys.executable, str(HERE / "workload.py"), what, *map(str, values)]
     subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
@@ -87,11 +103,20 @@ def simulated(count: int) -> Iterator[Path]:
     command = [*CXROUTE, "simulate", "--port", "0", "--state", str(state)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment, cwd=WORK
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+        cwd=WORK,
     ) as server:
         try:
             assert server.stdout is not None
-            url = next(found.group() for line in server.stdout if (found := re.search(r"http://[\d.]+:\d+", line)))
+            url = next(
+                found.group()
+                for line in server.stdout
+                if (found := re.search(r"http://[\d.]+:\d+", line))
+            )
             workload("manifests", documents, count, url)
             yield documents
         finally:
@@ -100,7 +125,10 @@ def simulated(count: int) -> Iterator[Path]:
 
 
 def plan_of(documents: Path) -> Callable[[], Cost]:
-    return lambda: cost([*CXROUTE, "-m", str(documents), "-e", "bench", "plan", "--detailed-exitcode"], (2,))
+    return lambda: cost(
+        [*CXROUTE, "-m", str(documents), "-e", "bench", "plan", "--detailed-exitcode"],
+        (2,),
+    )
 
 
 def octodns_sync() -> Path:
@@ -108,7 +136,10 @@ def octodns_sync() -> Path:
     home = WORK / "octodns"
     if not (home / "bin" / "octodns-sync").exists():
         venv.create(home, with_pip=True, clear=True)
-        subprocess.run([home / "bin" / "python", "-m", "pip", "install", "--quiet", "octodns"], check=True)
+        subprocess.run(
+            [home / "bin" / "python", "-m", "pip", "install", "--quiet", "octodns"],
+            check=True,
+        )
     return home / "bin" / "octodns-sync"
 
 
@@ -117,7 +148,10 @@ def bench_plan(runs: int) -> None:
     sync = octodns_sync()
     for kind in ("a", "srv"):
         workload("octodns", WORK / f"octodns-{kind}", 10_000, kind)
-    peers = {kind: ["--config-file", str(WORK / f"octodns-{kind}" / "config.yaml")] for kind in ("a", "srv")}
+    peers = {
+        kind: ["--config-file", str(WORK / f"octodns-{kind}" / "config.yaml")]
+        for kind in ("a", "srv")
+    }
     with simulated(10_000) as documents:
         found = interleaved(
             runs,
@@ -129,9 +163,16 @@ def bench_plan(runs: int) -> None:
         )
     ours, a, srv = found["cxroute"], found["a"], found["srv"]
     print("plan of 10,000 rules, 1 % changed                CPU s   MiB")
-    for name, one in (("cxroute plan", ours), ("octoDNS, A records", a), ("octoDNS, SRV records", srv)):
+    for name, one in (
+        ("cxroute plan", ours),
+        ("octoDNS, A records", a),
+        ("octoDNS, SRV records", srv),
+    ):
         print(f"  {name:<44} {one.cpu:6.2f} {one.memory:6.0f}")
-    print(f"  CPU against A records {ours.cpu / a.cpu:.3f} (at most 0.40), SRV {ours.cpu / srv.cpu:.3f}")
+    print(
+        f"  CPU against A records {ours.cpu / a.cpu:.3f} (at most 0.40), SRV "
+        f"{ours.cpu / srv.cpu:.3f}"
+    )
     print(f"  memory against A records {ours.memory / a.memory:.2f} (at most 1.5)")
 
 
@@ -141,9 +182,13 @@ def bench_growth(runs: int, sizes: tuple[int, ...]) -> None:
     before: Cost | None = None
     for size in sizes:
         with simulated(size) as documents:
-            found = interleaved(runs if size <= 10_000 else 1, {"cxroute": plan_of(documents)})["cxroute"]
+            found = interleaved(
+                runs if size <= 10_000 else 1, {"cxroute": plan_of(documents)}
+            )["cxroute"]
         step = f"{found.cpu / before.cpu:5.1f} (at most 11)" if before else ""
-        print(f"  {size:>9,} rules {'':<28} {found.cpu:6.2f} {found.memory:6.0f} {step}")
+        print(
+            f"  {size:>9,} rules {'':<28} {found.cpu:6.2f} {found.memory:6.0f} {step}"
+        )
         before = found
 
 
@@ -155,12 +200,17 @@ def bench_start(runs: int) -> None:
             "python -c pass": lambda: cost([sys.executable, "-c", "pass"]),
             "cxroute --version": lambda: cost([*CXROUTE, "--version"]),
             "cxroute --help": lambda: cost([*CXROUTE, "--help"]),
-            "cxroute validate": lambda: cost([*CXROUTE, "-m", str(ROOT / "manifests"), "validate"]),
+            "cxroute validate": lambda: cost(
+                [*CXROUTE, "-m", str(ROOT / "manifests"), "validate"]
+            ),
         },
     )
     print("start-up                                         CPU s   MiB  x")
     for name, one in found.items():
-        print(f"  {name:<44} {one.cpu:6.3f} {one.memory:6.0f} {one.cpu / found['python -c pass'].cpu:5.1f}")
+        print(
+            f"  {name:<44} {one.cpu:6.3f} {one.memory:6.0f} "
+            f"{one.cpu / found['python -c pass'].cpu:5.1f}"
+        )
     print("  --version and --help at most 3.0 x; validate at most 0.5 s")
 
 
@@ -168,8 +218,11 @@ def bench_transport(runs: int) -> None:
     """Carry answers of the size of a page of rules: httpx's own transport, and aiohttp."""
     counts = (100, 1_000)
     with simulated(1_000) as documents:
-        (base,) = re.findall(r"http://[\d.]+:\d+", (documents / "environment.yaml").read_text())
-        # Without a token the answer is a short 401: what is measured is the carrying, not the reading of JSON.
+        (base,) = re.findall(
+            r"http://[\d.]+:\d+", (documents / "environment.yaml").read_text()
+        )
+        # Without a token the answer is a short 401: what is measured is the carrying, not the
+        # reading of JSON.
         url = f"{base}/api/v2/routing/rules"
         costs = interleaved(
             runs,
@@ -186,15 +239,29 @@ def bench_transport(runs: int) -> None:
         floor = costs[f"aiohttp {count}"].cpu
         for way in ("httpx", "aiohttp"):
             one = costs[f"{way} {count}"]
-            print(f"  {count:>5,} calls, {way:<32} {one.cpu:6.2f} {one.cpu / floor:5.1f}")
+            print(
+                f"  {count:>5,} calls, {way:<32} {one.cpu:6.2f} {one.cpu / floor:5.1f}"
+            )
 
 
 ANALYSIS: tuple[tuple[str, tuple[str, ...], dict[int, float]], ...] = (
     ("lint", ("lint",), {1_000: 0.045, 10_000: 2.1}),
-    ("10 edits: difference and order", ("difference-10", "order-10"), {1_000: 0.040, 10_000: 1.0}),
-    ("100 edits: difference and order", ("difference-100", "order-100"), {1_000: 0.137, 10_000: 2.1}),
+    (
+        "10 edits: difference and order",
+        ("difference-10", "order-10"),
+        {1_000: 0.040, 10_000: 1.0},
+    ),
+    (
+        "100 edits: difference and order",
+        ("difference-100", "order-100"),
+        {1_000: 0.137, 10_000: 2.1},
+    ),
     ("every rule retargeted: difference", ("retargeted",), {1_000: 0.190, 10_000: 4.5}),
-    ("renumbered: proof that nothing moves", ("renumbered",), {1_000: 0.032, 10_000: 0.5}),
+    (
+        "renumbered: proof that nothing moves",
+        ("renumbered",),
+        {1_000: 0.032, 10_000: 0.5},
+    ),
     ("explain, one conversation", ("explain",), {10_000: 0.0002}),
     ("adequacy of 1,000 route tests: at most 10 s", ("adequacy",), {}),
     ("overlapping boxes: lint", ("boxes-lint",), {1_000: 6.0}),
@@ -202,28 +269,48 @@ ANALYSIS: tuple[tuple[str, tuple[str, ...], dict[int, float]], ...] = (
     ("boxes and patterns: lint", ("patterns-lint",), {}),
     ("boxes and patterns: one change", ("patterns-difference",), {}),
 )
-"""What is asked, of which questions of analysis.py, and the prototype's CPU seconds by number of rules."""
+"""What is asked, of which questions of analysis.py, and the prototype's CPU seconds by number of
+rules."""
 
 
 def answer(what: str, size: int, runs: int) -> Cost:
     """Ask the analysis one question, in processes of their own; return the median."""
     command = [sys.executable, str(HERE / "analysis.py"), what, str(size)]
     path = os.environ | {"PYTHONPATH": str(ROOT)}
-    found = [json.loads(subprocess.check_output(command, env=path)) for _ in range(runs)]
-    print(f"  undecided: {found[0]['undecided']:,}\n" if found[0]["undecided"] else "", end="")
-    seconds, memory = (statistics.median(one[name] for one in found) for name in ("seconds", "mib"))
-    return Cost(seconds / (1_000 if what == "explain" else 1), memory)  # explain: so many conversations
+    found = [
+        json.loads(subprocess.check_output(command, env=path)) for _ in range(runs)
+    ]
+    print(
+        f"  undecided: {found[0]['undecided']:,}\n" if found[0]["undecided"] else "",
+        end="",
+    )
+    seconds, memory = (
+        statistics.median(one[name] for one in found) for name in ("seconds", "mib")
+    )
+    return Cost(
+        seconds / (1_000 if what == "explain" else 1), memory
+    )  # explain: so many conversations
 
 
 def bench_analysis(runs: int, sizes: tuple[int, ...]) -> None:
-    """Ask what rules do, of the mix that is harder than most tenants, and of lists meant to be hard."""
-    print("analysis of rules                             rules      CPU s  (prototype)    MiB  (19 and 76)")
+    """Ask what rules do, of the mix that is harder than most tenants, and of lists meant to be
+    hard.
+    """
+    print(
+        "analysis of rules                             rules      CPU s  (prototype)    MiB  (19 "
+        "and 76)"
+    )
     for size, (name, whats, prototype) in product(sizes, ANALYSIS):
-        if size > 1_000 and whats[0].startswith(("adequacy", "boxes", "patterns")):  # hard enough as they are
+        if size > 1_000 and whats[0].startswith(
+            ("adequacy", "boxes", "patterns")
+        ):  # hard enough as they are
             continue
         costs = [answer(what, size, runs if size <= 10_000 else 1) for what in whats]
         told = f"({prototype[size]})" if size in prototype else ""
-        found = f"{sum(one.cpu for one in costs):10.4f}  {told:<12} {max(one.memory for one in costs):5.0f}"
+        found = (
+            f"{sum(one.cpu for one in costs):10.4f}  {told:<12} "
+            f"{max(one.memory for one in costs):5.0f}"
+        )
         print(f"  {name:<38} {size:>10,} {found}", flush=True)
 
 
@@ -232,13 +319,19 @@ PROMISES: dict[int, float] = {1_000: 0.3, 10_000: 2.0}
 
 
 def bench_promises(runs: int) -> None:
-    """Check 100 promises for all conversations. Raises AssertionError where that takes more than its limit."""
-    print("100 promises                                  rules      CPU s  (at most)   MiB")
+    """Check 100 promises for all conversations.
+
+    Raises AssertionError where that takes more than its limit.
+    """
+    print(
+        "100 promises                                  rules      CPU s  (at most)   MiB"
+    )
     slow = []
     for size, limit in PROMISES.items():
         found = answer("promises", size, runs)
         print(
-            f"  {'mix, behind an endpoint':<38} {size:>10,} {found.cpu:10.2f}  ({limit:.1f}) {found.memory:10.0f}",
+            f"  {'mix, behind an endpoint':<38} {size:>10,} {found.cpu:10.2f}  ({limit:.1f}) "
+            f"{found.memory:10.0f}",
             flush=True,
         )
         slow += [f"{size:,} rules"] if found.cpu > limit else []
@@ -246,14 +339,27 @@ def bench_promises(runs: int) -> None:
 
 
 def bench_adversarial(sizes: tuple[int, ...]) -> None:
-    """Lint lists that are made to be hard. Raises AssertionError where one takes more than 2 s for 1,000 rules."""
-    print("adversarial lists: lint                       rules      CPU s    MiB  not checked")
+    """Lint lists that are made to be hard.
+
+    Raises AssertionError where one takes more than 2 s for 1,000 rules.
+    """
+    print(
+        "adversarial lists: lint                       rules      CPU s    MiB  not checked"
+    )
     slow = []
     for size, kind in product(sizes, LISTS):
-        command = [sys.executable, str(HERE / "analysis.py"), f"adversarial-{kind}", str(size)]
-        found = json.loads(subprocess.check_output(command, env=os.environ | {"PYTHONPATH": str(ROOT)}))
+        command = [
+            sys.executable,
+            str(HERE / "analysis.py"),
+            f"adversarial-{kind}",
+            str(size),
+        ]
+        found = json.loads(
+            subprocess.check_output(command, env=os.environ | {"PYTHONPATH": str(ROOT)})
+        )
         print(
-            f"  {kind:<38} {size:>10,} {found['seconds']:10.2f} {found['mib']:6.0f} {found['undecided']:12,}",
+            f"  {kind:<38} {size:>10,} {found['seconds']:10.2f} {found['mib']:6.0f} "
+            f"{found['undecided']:12,}",
             flush=True,
         )
         if found["seconds"] > SECONDS_OF_1000 * size / 1_000:
@@ -262,41 +368,61 @@ def bench_adversarial(sizes: tuple[int, ...]) -> None:
 
 
 def bench_studio(runs: int) -> None:
-    """Build and read a block of 10,000 rules. Raises AssertionError where that takes more than 1.5 s."""
+    """Build and read a block of 10,000 rules.
+
+    Raises AssertionError where that takes more than 1.5 s.
+    """
     command = [sys.executable, str(HERE / "studio.py"), "10000"]
     path = os.environ | {"PYTHONPATH": str(ROOT)}
-    costs = [json.loads(subprocess.check_output(command, env=path)) for _ in range(runs)]
-    build, read, size = (statistics.median(one[name] for one in costs) for name in ("build", "read", "mib"))
+    costs = [
+        json.loads(subprocess.check_output(command, env=path)) for _ in range(runs)
+    ]
+    build, read, size = (
+        statistics.median(one[name] for one in costs)
+        for name in ("build", "read", "mib")
+    )
     print("block of a Studio script, 10,000 rules           CPU s  (at most 1.5)")
-    print(f"  build {build:.2f} and read {read:.2f}, {size:.1f} MiB {'':<17} {build + read:6.2f}")
+    print(
+        f"  build {build:.2f} and read {read:.2f}, {size:.1f} MiB {'':<17} {build + read:6.2f}"
+    )
     assert build + read <= 1.5, "building and reading a block took more than 1.5 s"
 
 
 def bench_editor() -> None:
     """Edit a file of 1,000 rules in an editor.
 
-    Raises AssertionError where the median answer takes more than 100 ms, or the start more than 0.7 s.
+    Raises AssertionError where the median answer takes more than 100 ms, or the start more than 0.7
+    s.
     """
     command = [sys.executable, str(HERE / "editor.py"), "1000"]
-    found = json.loads(subprocess.check_output(command, env=os.environ | {"PYTHONPATH": str(ROOT)}))
+    found = json.loads(
+        subprocess.check_output(command, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    )
     print("edit of 1,000 rules until the diagnostics, over stdio   ms  (at most 100)")
-    print(f"  median (slowest of 20: {found['slowest']:.0f} ms) {'':<17} {found['median']:8.0f}")
+    print(
+        f"  median (slowest of 20: {found['slowest']:.0f} ms) {'':<17} {found['median']:8.0f}"
+    )
     print("start of the language server until its answer         CPU ms  (at most 700)")
     print(f"  with its end {'':<37} {found['start']:8.0f}")
     assert found["median"] <= 100, "an answer to an edit took more than 100 ms"
-    assert found["start"] <= 700, "the start of the language server took more than 0.7 s"
+    assert found["start"] <= 700, (
+        "the start of the language server took more than 0.7 s"
+    )
 
 
 READ = "import csv, sys\nfor row in csv.reader(open(sys.argv[1], newline='')): pass"
 
 
 def bench_replay(runs: int) -> None:
-    """Replay 1,000,000 conversations through two lists of 1,000 rules, beside the module csv reading the same file.
+    """Replay 1,000,000 conversations through two lists of 1,000 rules, beside the module csv
+    reading the same file.
 
     Raises AssertionError where that takes more than 10 s or 150 MiB.
     """
     workload("replay", WORK, 1_000_000)
-    calls, left, right = (str(WORK / name) for name in ("calls.csv", "left.json", "right.json"))
+    calls, left, right = (
+        str(WORK / name) for name in ("calls.csv", "left.json", "right.json")
+    )
     found = interleaved(
         runs,
         {
@@ -304,7 +430,9 @@ def bench_replay(runs: int) -> None:
             "cxroute replay": lambda: cost([*CXROUTE, "replay", calls, left, right]),
         },
     )
-    print("replay of 1,000,000 rows, 1,000 rules            CPU s   MiB  (at most 10 s, 150 MiB)")
+    print(
+        "replay of 1,000,000 rows, 1,000 rules            CPU s   MiB  (at most 10 s, 150 MiB)"
+    )
     for name, one in found.items():
         print(f"  {name:<44} {one.cpu:6.2f} {one.memory:6.0f}")
     ours = found["cxroute replay"]
@@ -313,10 +441,24 @@ def bench_replay(runs: int) -> None:
 
 
 def bench_words(seed: int, show: int) -> None:
-    """Count what people read about random edits. Raises AssertionError where that is more than a goal."""
-    command = [sys.executable, str(HERE / "words.py"), "--seed", str(seed), "--show", str(show)]
-    ended = subprocess.run(command, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)})
-    assert ended.returncode == 0, "people read more words about a change than the goals allow"
+    """Count what people read about random edits.
+
+    Raises AssertionError where that is more than a goal.
+    """
+    command = [
+        sys.executable,
+        str(HERE / "words.py"),
+        "--seed",
+        str(seed),
+        "--show",
+        str(show),
+    ]
+    ended = subprocess.run(
+        command, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert ended.returncode == 0, (
+        "people read more words about a change than the goals allow"
+    )
 
 
 def main() -> None:
@@ -328,9 +470,17 @@ def main() -> None:
         " words; else all",
     )
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--large", action="store_true", help="growth and analysis up to 100,000 rules")
+    parser.add_argument(
+        "--large", action="store_true", help="growth and analysis up to 100,000 rules"
+    )
     parser.add_argument("--seed", type=int, default=1, help="words: other edits")
-    parser.add_argument("--show", type=int, default=0, metavar="N", help="words: print the N longest outputs of a kind")
+    parser.add_argument(
+        "--show",
+        type=int,
+        default=0,
+        metavar="N",
+        help="words: print the N longest outputs of a kind",
+    )
     options = parser.parse_args()
     WORK.mkdir(exist_ok=True)
     sizes = (1_000, 10_000, 100_000) if options.large else (1_000, 10_000)

@@ -1,4 +1,6 @@
-"""Build and read a block of a Studio script, in a process of its own; prints the CPU seconds as JSON."""
+"""Build and read a block of a Studio script, in a process of its own; prints the CPU seconds as
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -25,9 +27,16 @@ def entry(number: int) -> BlockEntry:
         priority=number,
         enabled=number % 20 > 0,
         conditions=(confidence, intent),
-        targets=(Target("4001", 1),) if number % 10 else (Target("4001", 80), Target("4002", 20)),
+        targets=(Target("4001", 1),)
+        if number % 10
+        else (Target("4001", 80), Target("4002", 20)),
     )
-    return BlockEntry(storable_rule(rule, LAYOUT), Address("cards", f"k{number}"), marker_digest(rule), "")
+    return BlockEntry(
+        storable_rule(rule, LAYOUT),
+        Address("cards", f"k{number}"),
+        marker_digest(rule),
+        "",
+    )
 
 
 def main() -> None:
@@ -38,8 +47,14 @@ def main() -> None:
     built = process_time()
     block = read_block(text, LAYOUT)
     read = process_time()
-    assert [(each.rule, each.digest) for each in entries] == [(each.rule, each.digest) for each in block]
-    print(json.dumps({"build": built - start, "read": read - built, "mib": len(text) / 1024**2}))
+    assert [(each.rule, each.digest) for each in entries] == [
+        (each.rule, each.digest) for each in block
+    ]
+    print(
+        json.dumps(
+            {"build": built - start, "read": read - built, "mib": len(text) / 1024**2}
+        )
+    )
 
 
 if __name__ == "__main__":

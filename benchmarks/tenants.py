@@ -1,8 +1,9 @@
-"""Many tenants in one process: what `plan --all` costs beside the reads and comparisons alone, and how memory grows.
+"""Many tenants in one process: what `plan --all` costs beside the reads and comparisons alone, and
+how memory grows.
 
-`python tenants.py serve FOLDER COUNT` serves so many tenants, each on a port of its own, with the same rules but for
-two as the manifests that it writes below FOLDER; `python tenants.py floor MANIFESTS` reads and plans each of them, one
-after the other, and does nothing else.
+`python tenants.py serve FOLDER COUNT` serves so many tenants, each on a port of its own, with the
+same rules but for two as the manifests that it writes below FOLDER; `python tenants.py floor
+MANIFESTS` reads and plans each of them, one after the other, and does nothing else.
 """
 
 from __future__ import annotations
@@ -59,7 +60,10 @@ def serve(folder: Path, count: int) -> None:
     stored = json.loads((folder / "state.json").read_text())
     listeners = [open_listener("127.0.0.1", 0) for _ in range(count)]
     ports = [one.getsockname()[1] for one in listeners]
-    apps = {port: Simulator(TenantState(stored["queues"], stored["rules"]), PROFILES["A"]) for port in ports}
+    apps = {
+        port: Simulator(TenantState(stored["queues"], stored["rules"]), PROFILES["A"])
+        for port in ports
+    }
 
     async def tenant(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         await apps[scope["server"][1]](scope, receive, send)
@@ -78,7 +82,9 @@ def floor(folder: Path) -> None:
     from reconciler.manifest.load import load_manifests
 
     options = argparse.Namespace(manifests=str(folder), environment=None)
-    output = Output(colour="never", loudness="quiet", log_format="text", form="text", asks=False)
+    output = Output(
+        colour="never", loudness="quiet", log_format="text", form="text", asks=False
+    )
 
     async def all_of_them() -> None:
         manifests = load_manifests(folder)
@@ -103,7 +109,9 @@ def served(work: Path, count: int) -> Iterator[Path]:
     folder.mkdir(parents=True)
     command = [sys.executable, str(Path(__file__)), "serve", str(folder), str(count)]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=work) as server:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, cwd=work
+    ) as server:
         try:
             assert server.stdout is not None
             assert "ready" in server.stdout.readline()
@@ -119,21 +127,45 @@ def bench(
     cost: Callable[..., Any],
     interleaved: Callable[[int, dict[str, Callable[[], Any]]], dict[str, Any]],
 ) -> None:
-    """Plan 20 and 200 tenants of 200 rules in one process, beside the reads and comparisons alone."""
+    """Plan 20 and 200 tenants of 200 rules in one process, beside the reads and comparisons
+    alone.
+    """
     found: dict[int, dict[str, Any]] = {}
     for count in (20, 200):
         with served(work, count) as manifests:
-            several = [sys.executable, "-m", "reconciler", "-m", str(manifests), "plan", "--all", "--detailed-exitcode"]
+            several = [
+                sys.executable,
+                "-m",
+                "reconciler",
+                "-m",
+                str(manifests),
+                "plan",
+                "--all",
+                "--detailed-exitcode",
+            ]
             alone = [sys.executable, str(Path(__file__)), "floor", str(manifests)]
-            ways = {"floor": lambda alone=alone: cost(alone), "all": lambda several=several: cost(several, (2,))}
+            ways = {
+                "floor": lambda alone=alone: cost(alone),
+                "all": lambda several=several: cost(several, (2,)),
+            }
             found[count] = interleaved(runs, ways)
     print(f"tenants of {RULES} rules in one process                CPU s   MiB")
     for count, costs in found.items():
-        for name, said in (("floor", "reads and comparisons alone"), ("all", "plan --all")):
-            print(f"  {count:>4} tenants, {said:<33} {costs[name].cpu:6.2f} {costs[name].memory:6.0f}")
+        for name, said in (
+            ("floor", "reads and comparisons alone"),
+            ("all", "plan --all"),
+        ):
+            print(
+                f"  {count:>4} tenants, {said:<33} {costs[name].cpu:6.2f} {costs[name].memory:6.0f}"
+            )
     ratio = found[200]["all"].cpu / found[200]["floor"].cpu
-    print(f"  CPU of 200 against the reads and comparisons alone {ratio:.2f} (at most 1.3)")
-    print(f"  memory of 200 against 20 {found[200]['all'].memory / found[20]['all'].memory:.2f} (flat)")
+    print(
+        f"  CPU of 200 against the reads and comparisons alone {ratio:.2f} (at most 1.3)"
+    )
+    print(
+        f"  memory of 200 against 20 {found[200]['all'].memory / found[20]['all'].memory:.2f} "
+        f"(flat)"
+    )
 
 
 if __name__ == "__main__":

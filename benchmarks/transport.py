@@ -1,4 +1,5 @@
-"""One way of carrying bytes, as a process of its own: GET a URL so often, 16 at a time, and read every answer.
+"""One way of carrying bytes, as a process of its own: GET a URL so often, 16 at a time, and read
+every answer.
 
 usage: transport.py httpx|aiohttp URL COUNT
 """
@@ -22,7 +23,9 @@ async def with_httpx(url: str, count: int) -> None:
 async def with_aiohttp(url: str, count: int) -> None:
     import aiohttp
 
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=AT_ONCE)) as session:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=AT_ONCE)
+    ) as session:
 
         async def get() -> None:
             async with session.get(url) as answer:

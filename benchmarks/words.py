@@ -1,8 +1,8 @@
 """How many words people read about a change: the plans of random realistic edits of three projects.
 
-The projects are the bank in manifests/, and an airline and a telecom that tests generate. Each is applied to a
-simulated tenant, edited and planned by the real command. `python words.py --seed 7 --show 3` makes other edits, and
-prints the three longest outputs of each kind.
+The projects are the bank in manifests/, and an airline and a telecom that tests generate. Each is
+applied to a simulated tenant, edited and planned by the real command. `python words.py --seed 7
+--show 3` makes other edits, and prints the three longest outputs of each kind.
 """
 
 from __future__ import annotations
@@ -74,11 +74,33 @@ class Output:
 
 
 WORKLOADS = (
-    Workload("1 edit", 20, lambda folder, random: edit_rules(folder, random, 1), Goal(95, 170), Goal(85, 150)),
-    Workload("3 edits", 8, lambda folder, random: edit_rules(folder, random, 3), Goal(210, 330), Goal(190, 300)),
-    Workload("10 edits", 5, lambda folder, random: edit_rules(folder, random, 10), Goal(450, 700), Goal(400, 650)),
     Workload(
-        "a whole RuleSet", 8, lambda folder, random: [edit_rule_set(folder, random)], Goal(140, 210), Goal(120, 190)
+        "1 edit",
+        20,
+        lambda folder, random: edit_rules(folder, random, 1),
+        Goal(95, 170),
+        Goal(85, 150),
+    ),
+    Workload(
+        "3 edits",
+        8,
+        lambda folder, random: edit_rules(folder, random, 3),
+        Goal(210, 330),
+        Goal(190, 300),
+    ),
+    Workload(
+        "10 edits",
+        5,
+        lambda folder, random: edit_rules(folder, random, 10),
+        Goal(450, 700),
+        Goal(400, 650),
+    ),
+    Workload(
+        "a whole RuleSet",
+        8,
+        lambda folder, random: [edit_rule_set(folder, random)],
+        Goal(140, 210),
+        Goal(120, 190),
     ),
 )
 FIRST_PLAN = "the bank's first plan"
@@ -86,7 +108,9 @@ FIRST_TERMINAL, FIRST_COMMENT = 400, 350
 
 
 def count_shown_words(markdown: str) -> int:
-    """Count the words of Markdown that a reader sees: without comments, tags, addresses and signs of the syntax."""
+    """Count the words of Markdown that a reader sees: without comments, tags, addresses and signs
+    of the syntax.
+    """
     shown = re.sub(r"<!--.*?-->", " ", markdown, flags=re.DOTALL)
     shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", shown)
     shown = re.sub(r"<[^>]+>|[|*`\\]", " ", shown)
@@ -106,7 +130,9 @@ def run_command(*arguments: str) -> str:
 def plan(title: str) -> Output:
     """Plan the manifests as they are now."""
     comment = run_command("plan", "--format", "markdown")
-    of_tenant = comment.replace(" (simulated)", "", 1)  # in the title: a pull request has the plan of a tenant
+    of_tenant = comment.replace(
+        " (simulated)", "", 1
+    )  # in the title: a pull request has the plan of a tenant
     return Output(title, run_command("plan"), of_tenant.partition("<details>")[0])
 
 
@@ -131,7 +157,9 @@ def project_folder(project: str, seed: int) -> Iterator[Path]:
 
 
 def make_repository() -> None:
-    """Commit the manifests, so that a plan compares their promises with those of `origin/main`, as on a laptop."""
+    """Commit the manifests, so that a plan compares their promises with those of `origin/main`, as
+    on a laptop.
+    """
     identity = ("-c", "user.name=bench", "-c", "user.email=bench@example.invalid")
     for arguments in (
         ("init", "-q"),
@@ -176,7 +204,10 @@ def summary(words: list[int], goal: Goal) -> tuple[str, bool]:
     median = statistics.median(words)
     high = statistics.quantiles(words, n=10, method="inclusive")[-1]
     is_met = median <= goal.median and high <= goal.high
-    found, limit = f"{median:,.0f} / {high:,.0f}", f"{goal.median:,.0f} / {goal.high:,.0f}"
+    found, limit = (
+        f"{median:,.0f} / {high:,.0f}",
+        f"{goal.median:,.0f} / {goal.high:,.0f}",
+    )
     return f"{found:>15} ({limit:>9}) {'ok  ' if is_met else 'OVER'}", is_met
 
 
@@ -186,18 +217,27 @@ def bench(seed: int, show: int) -> bool:
     for project in PROJECTS:
         for name, output in edited_plans(project, seed):
             outputs[name].append(output)
-    print(f"words of a plan, median / 90 % (goal)   {'terminal':>17} {'':16} {'comment':>15}")
+    print(
+        f"words of a plan, median / 90 % (goal)   {'terminal':>17} {'':16} {'comment':>15}"
+    )
     are_met = []
     for workload in WORKLOADS:
         made = outputs[workload.name]
-        terminal, is_terminal_short = summary([one.terminal_words for one in made], workload.terminal)
-        comment, is_comment_short = summary([one.comment_words for one in made], workload.comment)
+        terminal, is_terminal_short = summary(
+            [one.terminal_words for one in made], workload.terminal
+        )
+        comment, is_comment_short = summary(
+            [one.comment_words for one in made], workload.comment
+        )
         print(f"  {workload.name:<22} {len(made):>3} plans {terminal} {comment}")
         are_met += [is_terminal_short, is_comment_short]
     first = first_plan(seed)
     words, shown = first.terminal_words, first.comment_words
     is_short = words <= FIRST_TERMINAL and shown <= FIRST_COMMENT
-    print(f"  {FIRST_PLAN:<32} {words:>15,} ({FIRST_TERMINAL:>9}) {'':4} {shown:>15,} ({FIRST_COMMENT:>9})")
+    print(
+        f"  {FIRST_PLAN:<32} {words:>15,} ({FIRST_TERMINAL:>9}) {'':4} {shown:>15,} "
+        f"({FIRST_COMMENT:>9})"
+    )
     are_met.append(is_short)
     outputs[FIRST_PLAN] = [first]
     print_longest(outputs, show)
@@ -208,13 +248,25 @@ def print_longest(outputs: dict[str, list[Output]], show: int) -> None:
     """Print the longest outputs of each kind of edits."""
     for name, made in outputs.items():
         for output in sorted(made, key=lambda one: -one.terminal_words)[:show]:
-            print(f"\n=== {name}: {output.title}\n--- terminal, {output.terminal_words} words\n{output.terminal}")
-            print(f"--- comment, {output.comment_words} words\n{output.comment}", flush=True)
+            print(
+                f"\n=== {name}: {output.title}\n--- terminal, {output.terminal_words} "
+                f"words\n{output.terminal}"
+            )
+            print(
+                f"--- comment, {output.comment_words} words\n{output.comment}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--show", type=int, default=0, metavar="N", help="print the N longest outputs of each kind")
+    parser.add_argument(
+        "--show",
+        type=int,
+        default=0,
+        metavar="N",
+        help="print the N longest outputs of each kind",
+    )
     chosen = parser.parse_args()
     sys.exit(0 if bench(chosen.seed, chosen.show) else 1)

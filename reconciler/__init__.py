@@ -19,17 +19,50 @@ from reconciler.version import __version__
 
 if TYPE_CHECKING:
     from reconciler.apply.progress import ApplyReport
-    from reconciler.cxone.connect import open_client, open_writing_client, tenant_settings
+    from reconciler.cxone.connect import (
+        open_client,
+        open_writing_client,
+        tenant_settings,
+    )
     from reconciler.cxone.settings import ClientCredentials
     from reconciler.errors import CxrouteError
     from reconciler.manifest.load import load_manifests
-    from reconciler.pipeline import Planner, apply_plan, build_plan, explain, planner_for, read_live, read_live_file
+    from reconciler.pipeline import (
+        Planner,
+        apply_plan,
+        build_plan,
+        explain,
+        planner_for,
+        read_live,
+        read_live_file,
+    )
     from reconciler.plan.guards import guard_refusals
     from reconciler.plan.plan import Plan, PlanOptions
 
-__all__ = ["ApplyReport", "ClientCredentials", "CxrouteError", "Plan", "PlanOptions", "Planner", "__version__"]
-__all__ += ["apply_plan", "build_plan", "explain", "guard_refusals", "load_manifests", "open_client"]
-__all__ += ["open_writing_client", "planner_for", "read_live", "read_live_file", "tenant_settings"]
+__all__ = [
+    "ApplyReport",
+    "ClientCredentials",
+    "CxrouteError",
+    "Plan",
+    "PlanOptions",
+    "Planner",
+    "__version__",
+]
+__all__ += [
+    "apply_plan",
+    "build_plan",
+    "explain",
+    "guard_refusals",
+    "load_manifests",
+    "open_client",
+]
+__all__ += [
+    "open_writing_client",
+    "planner_for",
+    "read_live",
+    "read_live_file",
+    "tenant_settings",
+]
 
 _NAMES = {
     "apply.progress": ("ApplyReport",),
@@ -37,7 +70,15 @@ _NAMES = {
     "cxone.settings": ("ClientCredentials",),
     "errors": ("CxrouteError",),
     "manifest.load": ("load_manifests",),
-    "pipeline": ("Planner", "apply_plan", "build_plan", "explain", "planner_for", "read_live", "read_live_file"),
+    "pipeline": (
+        "Planner",
+        "apply_plan",
+        "build_plan",
+        "explain",
+        "planner_for",
+        "read_live",
+        "read_live_file",
+    ),
     "plan.guards": ("guard_refusals",),
     "plan.plan": ("Plan", "PlanOptions"),
 }

@@ -4,7 +4,10 @@ import sys
 
 
 def run() -> int:
-    """Run the program, and return its exit code. An interrupt during the imports ends it like one during the run."""
+    """Run the program, and return its exit code.
+
+    An interrupt during the imports ends it like one during the run.
+    """
     try:
         from reconciler.cli.main import main  # noqa: PLC0415 - most of the start-up is imports
 

@@ -1,4 +1,6 @@
-"""The errors that cxroute raises, as a tree of classes, each with its exit code and its word in JSON."""
+"""The errors that cxroute raises, as a tree of classes, each with its exit code and its word in
+JSON.
+"""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
@@ -8,9 +10,14 @@ if TYPE_CHECKING:  # loads dataclasses, which --version does not need
 
 
 class CxrouteError(Exception):
-    """Root of the tree. `str(error)` is a message for the user: the problem, its position, and the remedy."""
+    """Root of the tree.
 
-    kind: ClassVar[str] = "Cxroute"  # the error's word in JSON. It stays when a class gets another name.
+    `str(error)` is a message for the user: the problem, its position, and the remedy.
+    """
+
+    kind: ClassVar[str] = (
+        "Cxroute"  # the error's word in JSON. It stays when a class gets another name.
+    )
     exit_code: ClassVar[int] = 1
 
     def __init_subclass__(cls, *, kind: str = "", exit_code: int = 0) -> None:
@@ -23,9 +30,14 @@ class UsageError(CxrouteError, kind="Usage", exit_code=64):
 
 
 class ManifestError(CxrouteError, kind="Manifest", exit_code=3):
-    """The manifests, or another file that they are used with, are invalid. `findings` holds every error."""
+    """The manifests, or another file that they are used with, are invalid.
 
-    def __init__(self, findings: "Sequence[Finding]", place: str = "the manifests") -> None:
+    `findings` holds every error.
+    """
+
+    def __init__(
+        self, findings: "Sequence[Finding]", place: str = "the manifests"
+    ) -> None:
         self.findings = tuple(findings)
         count = sum(finding.severity == "error" for finding in self.findings)
         super().__init__(f"{count} error{'' if count == 1 else 's'} in {place}")
@@ -48,7 +60,9 @@ class UnreachableError(ApiError, kind="Unreachable"):
 
 
 class CredentialsError(ApiError, kind="Credentials"):
-    """The id or secret is wrong, missing or must not be sent to this host; or a token was refused twice."""
+    """The id or secret is wrong, missing or must not be sent to this host; or a token was refused
+    twice.
+    """
 
 
 class ScopeError(ApiError, kind="Scope"):
@@ -56,15 +70,23 @@ class ScopeError(ApiError, kind="Scope"):
 
 
 class UnexpectedResponseError(ApiError, kind="UnexpectedAnswer"):
-    """The response is not from a CXone API: HTML, a redirect, a wrong shape, too large, not JSON."""
+    """The response is not from a CXone API: HTML, a redirect, a wrong shape, too large, not
+    JSON.
+    """
 
 
 class UnsupportedCallError(ApiError, kind="NotOffered"):
-    """The server does not offer the call: a redirect, 405, 501, or a 4xx not about one rule. It did nothing."""
+    """The server does not offer the call: a redirect, 405, 501, or a 4xx not about one rule.
+
+    It did nothing.
+    """
 
 
 class LockedError(ApiError, kind="Locked"):
-    """The script with the rules cannot be locked; the message names its holder. Nothing was written."""
+    """The script with the rules cannot be locked; the message names its holder.
+
+    Nothing was written.
+    """
 
 
 class IncompleteReadError(ApiError, kind="IncompleteRead"):
@@ -84,7 +106,9 @@ class RetryLaterError(OverloadedError, kind="Later"):
 
 
 class RateLimitedError(RetryLaterError, kind="TooFast"):
-    """The server limits the rate, or the rate leaves no time for one more call: nothing was done."""
+    """The server limits the rate, or the rate leaves no time for one more call: nothing was
+    done.
+    """
 
 
 class RejectedError(ApiError, kind="Rejected"):
@@ -112,4 +136,6 @@ class UndefinedFieldsError(RejectedError, kind="UndefinedFields"):
 
 
 class AmbiguousWriteError(ApiError, kind="AmbiguousWrite"):
-    """A write with an unknown outcome, for example after a time-out; only a complete read shows it (invariants R6)."""
+    """A write with an unknown outcome, for example after a time-out; only a complete read shows it
+    (invariants R6).
+    """

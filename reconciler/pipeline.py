@@ -21,7 +21,12 @@ from typing import TYPE_CHECKING, cast
 
 from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
-from reconciler.apply.settings import ApplySettings, BlockingRunner, StepRecorder, run_inline
+from reconciler.apply.settings import (
+    ApplySettings,
+    BlockingRunner,
+    StepRecorder,
+    run_inline,
+)
 from reconciler.apply.table import RuleTable, apply_to_table, warn_of_size
 from reconciler.checks.acknowledgements import acknowledge_findings
 from reconciler.checks.adequacy import count_unwatched
@@ -41,10 +46,21 @@ from reconciler.model.change import Adopt
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue
 from reconciler.plan.consent import required_consent
-from reconciler.plan.document import ReviewedPlan, hold_unreviewed_edits, unreviewed_impact
+from reconciler.plan.document import (
+    ReviewedPlan,
+    hold_unreviewed_edits,
+    unreviewed_impact,
+)
 from reconciler.plan.guards import check_guards, freeze_reason, lift_guards
 from reconciler.plan.ownership import classify_by_owner
-from reconciler.plan.plan import LiveState, Plan, PlanOptions, add_findings, draft_plan, unmatched_selectors
+from reconciler.plan.plan import (
+    LiveState,
+    Plan,
+    PlanOptions,
+    add_findings,
+    draft_plan,
+    unmatched_selectors,
+)
 from reconciler.plan.routing_table import desired_entries, unmanaged_entries
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.text.suggest import suggest
@@ -55,14 +71,30 @@ if TYPE_CHECKING:
     from reconciler.cxone.client import ReadingClient
 
 
-def expand(manifests: Manifests, environment: Environment, live: LiveState, options: PlanOptions) -> DesiredState:
-    """Return the rules that manifests define for an environment. Raises ManifestError, and UsageError for `only`."""
-    resolver = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
+def expand(
+    manifests: Manifests,
+    environment: Environment,
+    live: LiveState,
+    options: PlanOptions,
+) -> DesiredState:
+    """Return the rules that manifests define for an environment.
+
+    Raises ManifestError, and UsageError for `only`.
+    """
+    resolver = QueueResolver(
+        environment.name, resolve_aliases(manifests, environment.name), live.queues
+    )
     desired = expand_checked(manifests, environment, resolver)
-    addresses = [*desired.rules, *classify_by_owner(live.rules, desired.owner).managed] if options.only else ()
+    addresses = (
+        [*desired.rules, *classify_by_owner(live.rules, desired.owner).managed]
+        if options.only
+        else ()
+    )
     for selector in unmatched_selectors(options.only, addresses):
         hint = suggest(selector, [str(address) for address in addresses])
-        raise UsageError(f"--only {selector}: no rule has that address. {hint}".rstrip())
+        raise UsageError(
+            f"--only {selector}: no rule has that address. {hint}".rstrip()
+        )
     return desired
 
 
@@ -74,12 +106,17 @@ class Planner:
     environment: Environment
     desired: DesiredState
     options: PlanOptions = field(default_factory=PlanOptions)
-    sample: TrafficSample | None = None  # the traffic sample for shares of conversations
+    sample: TrafficSample | None = (
+        None  # the traffic sample for shares of conversations
+    )
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     allowed: tuple[str, ...] = ()  # names of the guards to lift, for the `reason`
     reason: str = ""
-    reviewed: ReviewedPlan | None = None  # the saved plan to apply: edits in CXone that it does not cover are held
-    # Returns findings instead of the lint: a plan that undoes a run does not depend on the manifests.
+    reviewed: ReviewedPlan | None = (
+        None  # the saved plan to apply: edits in CXone that it does not cover are held
+    )
+    # Returns findings instead of the lint: a plan that undoes a run does not depend on the
+    # manifests.
     advise: Callable[[Plan], Sequence[Finding]] | None = None
     findings: tuple[Finding, ...] = ()  # about the input, for every plan
     failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail
@@ -95,9 +132,15 @@ class Planner:
         return hold_unreviewed_edits(fresh, self.reviewed) if self.reviewed else fresh
 
     def assess(self, plan: Plan) -> Plan:
-        """Return the plan with its calls in order, its impact on conversations, and the results of the guards."""
-        predicted = self._require_consent(predict_impact(schedule_steps(plan), self.sample))
-        return lift_guards(check_guards(predicted, self.environment), self.allowed, self.reason)
+        """Return the plan with its calls in order, its impact on conversations, and the results of
+        the guards.
+        """
+        predicted = self._require_consent(
+            predict_impact(schedule_steps(plan), self.sample)
+        )
+        return lift_guards(
+            check_guards(predicted, self.environment), self.allowed, self.reason
+        )
 
     def _require_consent(self, plan: Plan) -> Plan:
         owned = list_owned_queues(self.manifests, plan.environment, plan.live.queues)
@@ -107,16 +150,28 @@ class Planner:
         base = self.manifests.before
         if base and (before := base.environments.get(plan.environment)):
             types = endpoint_stage(base, before.document).context_types
-            if behaviour.rests_on and types != endpoint_stage(self.manifests, self.environment).context_types:
-                behaviour = replace(behaviour, undecided=((),))  # the change itself states the types: no proof
-        return replace(plan, consent=tuple(required_consent(behaviour, plan.queue_names, owned)))
+            if (
+                behaviour.rests_on
+                and types
+                != endpoint_stage(self.manifests, self.environment).context_types
+            ):
+                behaviour = replace(
+                    behaviour, undecided=((),)
+                )  # the change itself states the types: no proof
+        return replace(
+            plan, consent=tuple(required_consent(behaviour, plan.queue_names, owned))
+        )
 
     def annotate(self, plan: Plan) -> Plan:
         """Return the plan with findings for its reader."""
         findings = [*(self.advise or self.lint)(plan), *warn_of_size(plan)]
         annotated = add_findings(add_findings(plan, findings), self.findings)
         acknowledged = acknowledge_findings(annotated, self.manifests, self.environment)
-        return replace(acknowledged, failed_tests=self.failed_tests, watch=count_unwatched(plan, self.tests))
+        return replace(
+            acknowledged,
+            failed_tests=self.failed_tests,
+            watch=count_unwatched(plan, self.tests),
+        )
 
     def freeze(self) -> str:
         """Return why the environment is frozen now; empty if it is not."""
@@ -124,44 +179,78 @@ class Planner:
 
     def lint(self, plan: Plan) -> Sequence[Finding]:
         """Return the lint's findings about the desired rules with the unmanaged live rules."""
-        adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
+        adopted = {
+            change.live.id for change in plan.changes if isinstance(change, Adopt)
+        }
         entries = unmanaged_entries(plan.live.rules, plan.desired)
         unmanaged = [entry for entry in entries if entry.id not in adopted]
         count = len(plan.desired.rules) + len(plan.live.rules)
         work = plan_lint_work(count, plan.behaviour.work if plan.behaviour else 0)
-        return lint(LintView(plan.desired, unmanaged, self.manifests, self.environment, plan.queue_names), work // 2)
+        return lint(
+            LintView(
+                plan.desired,
+                unmanaged,
+                self.manifests,
+                self.environment,
+                plan.queue_names,
+            ),
+            work // 2,
+        )
 
 
 def read_live_file(path: str) -> LiveState:
     """Return the live rules and queues of a JSON file. Raises UsageError."""
     export = read_rules_file(path)
-    return LiveState(export.rules, tuple(Queue(*pair) for pair in sorted(export.queues.items())))
+    return LiveState(
+        export.rules, tuple(Queue(*pair) for pair in sorted(export.queues.items()))
+    )
 
 
 async def read_live(client: "ReadingClient") -> LiveState:
     """Return every rule and queue of a tenant. Raises ApiError."""
-    return LiveState(rules=await client.rules(), queues=await client.queues(), last_save=await client.last_save())
+    return LiveState(
+        rules=await client.rules(),
+        queues=await client.queues(),
+        last_save=await client.last_save(),
+    )
 
 
 def planner_for(
-    manifests: Manifests, environment: Environment, live: LiveState, options: PlanOptions | None = None
+    manifests: Manifests,
+    environment: Environment,
+    live: LiveState,
+    options: PlanOptions | None = None,
 ) -> Planner:
-    """Return the planner for an environment with the queues of `live`. Raises ManifestError and UsageError."""
+    """Return the planner for an environment with the queues of `live`.
+
+    Raises ManifestError and UsageError.
+    """
     chosen = options or PlanOptions(prune=environment.prune)
     desired = expand(manifests, environment, live, chosen)
-    return Planner(manifests=manifests, environment=environment, desired=desired, options=chosen)
+    return Planner(
+        manifests=manifests, environment=environment, desired=desired, options=chosen
+    )
 
 
 def build_plan(
-    manifests: Manifests, environment: Environment, live: LiveState, options: PlanOptions | None = None
+    manifests: Manifests,
+    environment: Environment,
+    live: LiveState,
+    options: PlanOptions | None = None,
 ) -> Plan:
     """Return the plan after all stages. Raises ManifestError and UsageError."""
     return planner_for(manifests, environment, live, options).build(live)
 
 
-def explain(plan: Plan, environment: Environment, conversation: Mapping[str, str | int | float]) -> Explanation:
-    """Return the desired rule that takes a conversation, and why earlier ones do not; names are those of the API."""
-    return explain_entries(desired_entries(plan.desired), conversation, environment, plan.desired.endpoint)
+def explain(
+    plan: Plan, environment: Environment, conversation: Mapping[str, str | int | float]
+) -> Explanation:
+    """Return the desired rule that takes a conversation, and why earlier ones do not; names are
+    those of the API.
+    """
+    return explain_entries(
+        desired_entries(plan.desired), conversation, environment, plan.desired.endpoint
+    )
 
 
 async def apply_plan(
@@ -172,7 +261,10 @@ async def apply_plan(
     stopped: Callable[[], bool] = lambda: False,
     run_blocking: BlockingRunner = run_inline,
 ) -> ApplyReport:
-    """Make the plan's changes and read again to prove them. Raises RefusedError and ApiError before the first write."""
+    """Make the plan's changes and read again to prove them.
+
+    Raises RefusedError and ApiError before the first write.
+    """
     reviewed = planner.reviewed
     api = planner.environment.api
     settings = ApplySettings(
@@ -182,7 +274,11 @@ async def apply_plan(
         concurrency=api.concurrency,
         lag=api.list_lag_seconds,
         names_unique=api.names_unique,
-        is_within_review=(lambda plan: not unreviewed_impact(predict_impact(plan), reviewed)) if reviewed else None,
+        is_within_review=(
+            lambda plan: not unreviewed_impact(predict_impact(plan), reviewed)
+        )
+        if reviewed
+        else None,
         run_blocking=run_blocking,
     )
     if plan.desired.layout is not None:

@@ -1,4 +1,6 @@
-"""Fixtures of several tests, and the look for secrets in whatever any test makes the program say."""
+"""Fixtures of several tests, and the look for secrets in whatever any test makes the program
+say.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A separate folder, with canaries for secrets, without the variables of the user who runs the tests."""
+    """A separate folder, with canaries for secrets, without the variables of the user who runs the
+    tests.
+    """
     monkeypatch.chdir(tmp_path)
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
@@ -55,7 +59,9 @@ def place(tmp_path: Path) -> Workspace:
 
 
 class Lookout:
-    """Sees what processes print and what tests read of the captured output; keeps where a secret was."""
+    """Sees what processes print and what tests read of the captured output; keeps where a secret
+    was.
+    """
 
     def __init__(self) -> None:
         self.leaks: list[str] = []
@@ -64,7 +70,10 @@ class Lookout:
         """Look at texts, whatever their type."""
         for text in texts:
             if isinstance(text, str | bytes):
-                self.leaks += [f"{which}, {encoding}, in {where}" for which, encoding in canary.find_leaks(text)]
+                self.leaks += [
+                    f"{which}, {encoding}, in {where}"
+                    for which, encoding in canary.find_leaks(text)
+                ]
 
     def through(self, function: Callable[..., Any], where: str) -> Callable[..., Any]:
         """Return the function, with its pair of outputs looked at."""
@@ -87,17 +96,21 @@ _LOOKOUT = Lookout()
 
 def pytest_configure() -> None:
     """Look at what every process prints, and at what is captured in this one."""
-    subprocess.Popen.communicate = _LOOKOUT.through(subprocess.Popen.communicate, "a process")  # type: ignore[method-assign]
+    subprocess.Popen.communicate = _LOOKOUT.through(  # type: ignore[method-assign]
+        subprocess.Popen.communicate, "a process"
+    )
     reading = _LOOKOUT.through(pytest.CaptureFixture.readouterr, "the output")
     pytest.CaptureFixture.readouterr = reading  # type: ignore[method-assign]
     measure_children()
-    # jsonschema builds 39 grammars at its import if this is there: two seconds in each worker, for formats of IRIs. No
-    # schema of this project has one.
+    # jsonschema builds 39 grammars at its import if this is there: two seconds in each worker, for
+    # formats of IRIs. No schema of this project has one.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave files alone of which the chosen tier has no test: to import them all takes seconds in each worker."""
+    """Leave files alone of which the chosen tier has no test: to import them all takes seconds in
+    each worker.
+    """
     return has_no_test(_below_tests(collection_path), config.option.markexpr) or None
 
 
@@ -106,22 +119,32 @@ def _below_tests(path: Path) -> str:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the tests that are slow, and leave some to the campaign, before anything else orders or chooses them."""
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Mark the tests that are slow, and leave some to the campaign, before anything else orders or
+    chooses them.
+    """
     left = {*mark_slow((_below_tests(item.path), item) for item in items)}
     config.hook.pytest_deselected(items=[item for item in items if item in left])
     items[:] = [item for item in items if item not in left]
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was imported and collected to itself: it stays, and to look through it takes a third of a second."""
+    """Leave what was imported and collected to itself: it stays, and to look through it takes a
+    third of a second.
+    """
     gc.collect()
     gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test that let a secret out: in output, log or traceback, or in a file that it leaves."""
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that let a secret out: in output, log or traceback, or in a file that it
+    leaves.
+    """
     report = yield
     for title, text in report.sections:
         _LOOKOUT.see(title, text)
@@ -140,7 +163,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture
 def access(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder of its own with the credentials of a tenant on this machine, and no proxy before it."""
+    """A folder of its own with the credentials of a tenant on this machine, and no proxy before
+    it.
+    """
     del elsewhere
     monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
     monkeypatch.delenv("CXROUTE_PROXY", raising=False)

@@ -1,7 +1,9 @@
-"""The three tiers of the tests: `make test` runs the fast ones, `make test-all` slow ones as well, `make campaign` all.
+"""The three tiers of the tests: `make test` runs the fast ones, `make test-all` slow ones as well,
+`make campaign` all.
 
-The fast tier runs in process mostly, and touches each package and promise. The tables say what is slow, and what is
-left to the campaign. The matrix of faults marks its own cases: the first one of each fault is fast.
+The fast tier runs in process mostly, and touches each package and promise. The tables say what is
+slow, and what is left to the campaign. The matrix of faults marks its own cases: the first one of
+each fault is fast.
 """
 
 from __future__ import annotations
@@ -398,18 +400,32 @@ SHARES: Final = {
     "hostile/test_first_contact.py::test_a_known_tenant_that_cuts_a_longer_text_loses_no_rule": 6,
     "plan/test_odd_live_rules.py::test_no_command_raises_for_any_mixture": 12,
 }
-"""Slow cases of these are many and alike: `make test-all` runs one in so many of them, `make campaign` all.
+"""Slow cases of these are many and alike: `make test-all` runs one in so many of them, `make
+campaign` all.
 
-0 leaves all slow cases to the campaign: they measure memory or time, or repeat at a large size what faster tests show.
+0 leaves all slow cases to the campaign: they measure memory or time, or repeat at a large size what
+faster tests show.
 """
 USUAL_SHARE: Final = 4
-"""That of the other slow tests: of their cases, one in so many; every one where `DISTINCT` says so."""
-DISTINCT: Final = ("browser", "deploy", "docs", "endpoint", "forge", "project", "release")
+"""That of the other slow tests: of their cases, one in so many; every one where `DISTINCT` says
+so."""
+DISTINCT: Final = (
+    "browser",
+    "deploy",
+    "docs",
+    "endpoint",
+    "forge",
+    "project",
+    "release",
+)
 """Folders whose cases are each about something else: a page, a package, a forge, a command."""
 
 
 def has_no_test(path: str, markers: str) -> bool:
-    """Return whether a tier has nothing of a file. `path` is relative to tests/, `markers` what pytest chooses by."""
+    """Return whether a tier has nothing of a file.
+
+    `path` is relative to tests/, `markers` what pytest chooses by.
+    """
     if markers == FAST:
         return any(PARTS.get(part) == 0 for part in _parts(path))
 
@@ -423,7 +439,8 @@ def _has_slow_tests(path: str) -> bool:
 
 
 def mark_slow(items: Iterable[tuple[str, pytest.Item]]) -> list[pytest.Item]:
-    """Mark the slow ones among tests, each with its file relative to tests/, in the order of their collection.
+    """Mark the slow ones among tests, each with its file relative to tests/, in the order of their
+    collection.
 
     Returns those that are left to `make campaign`.
     """

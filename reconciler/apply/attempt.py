@@ -1,7 +1,8 @@
-"""One attempt at one call of a change: read the rule again, write it if it is in the planned state, return a verdict.
+"""One attempt at one call of a change: read the rule again, write it if it is in the planned state,
+return a verdict.
 
-Each error of a write (api-contract "Errors") becomes a verdict. An attempt does not repeat a write (invariants R6): a
-complete read after it shows the remaining changes.
+Each error of a write (api-contract "Errors") becomes a verdict. An attempt does not repeat a write
+(invariants R6): a complete read after it shows the remaining changes.
 """
 
 from collections.abc import Awaitable
@@ -10,7 +11,15 @@ from enum import Enum, auto
 from typing import Final, Literal, Protocol
 
 from reconciler import errors
-from reconciler.model.change import Adopt, Change, Create, Delete, PlanStep, Update, write_payload
+from reconciler.model.change import (
+    Adopt,
+    Change,
+    Create,
+    Delete,
+    PlanStep,
+    Update,
+    write_payload,
+)
 from reconciler.model.live import FetchedRule, LiveRule, Marker, WritePayload
 from reconciler.model.rule import Rule
 from reconciler.plan.compare import diff_fields
@@ -34,8 +43,12 @@ class RuleStore(RuleSource, Protocol):
     async def create(self, rule: Rule, marker: Marker) -> LiveRule:
         """Create a rule and return it from the response."""
 
-    async def update(self, read: FetchedRule, rule: Rule, marker: Marker | None) -> LiveRule:
-        """Replace a rule, keep its unknown fields, and return it from the response; without a marker: unmanaged."""
+    async def update(
+        self, read: FetchedRule, rule: Rule, marker: Marker | None
+    ) -> LiveRule:
+        """Replace a rule, keep its unknown fields, and return it from the response; without a
+        marker: unmanaged.
+        """
 
     async def restore(self, read: FetchedRule, before: LiveRule) -> LiveRule:
         """Write a rule with every field as it was read earlier, and return it from the response."""
@@ -49,7 +62,8 @@ class Verdict(Enum):
 
     DONE = auto()  # acknowledged; a read must still show it
     RETRY = auto()  # not done, or unknown; the next read shows it
-    ALTERED = auto()  # the response has other values than were sent; if a read shows them too, it failed
+    # the response has other values than were sent; if a read shows them too, it failed
+    ALTERED = auto()
     CONFLICT = auto()  # the rule is no longer in the planned state
     FAILED = auto()  # refused for good: do not change the rule
     ABORT = auto()  # nothing more may be written in this run
@@ -60,19 +74,29 @@ Uncertainty = Literal["none", "until read", "lasting"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """The result of one attempt. `id` is the server's, if known; `was_sent` is False if nothing was sent."""
+    """The result of one attempt.
+
+    `id` is the server's, if known; `was_sent` is False if nothing was sent.
+    """
 
     verdict: Verdict
     error: str = ""
     id: str = ""
-    uncertainty: Uncertainty = "none"  # "lasting": also after the next read, because the server can be late
+    uncertainty: Uncertainty = (
+        "none"  # "lasting": also after the next read, because the server can be late
+    )
     was_sent: bool = True
-    response: LiveRule | None = None  # the rule in the response, if it differs from the payload
+    response: LiveRule | None = (
+        None  # the rule in the response, if it differs from the payload
+    )
 
     @property
     def may_have_written(self) -> bool:
         """Return whether the attempt wrote, or may have written."""
-        return self.was_sent and (self.verdict in (Verdict.DONE, Verdict.ALTERED) or self.uncertainty != "none")
+        return self.was_sent and (
+            self.verdict in (Verdict.DONE, Verdict.ALTERED)
+            or self.uncertainty != "none"
+        )
 
 
 async def attempt_step(step: PlanStep, owner: str, store: RuleStore) -> Attempt:
@@ -81,10 +105,14 @@ async def attempt_step(step: PlanStep, owner: str, store: RuleStore) -> Attempt:
 
 
 async def revert_step(step: PlanStep, live: LiveRule, store: RuleStore) -> Attempt:
-    """Try once to undo a call that led to the rule `live`: delete a created rule, or restore an updated one."""
+    """Try once to undo a call that led to the rule `live`: delete a created rule, or restore an
+    updated one.
+    """
     change = step.change
     if isinstance(change, Create | Delete) or step.call == "create":
-        return await judge(_delete(Delete(address=change.address, live=live, cause="duplicate"), store))
+        return await judge(
+            _delete(Delete(address=change.address, live=live, cause="duplicate"), store)
+        )
     before = change.live
 
     async def restore() -> Attempt:
@@ -101,8 +129,11 @@ async def judge(call: Awaitable[Attempt]) -> Attempt:
     try:
         return await call
     except (errors.AmbiguousWriteError, errors.NameTakenError) as error:
-        # A read shows which rule has the name. A request without an answer can be done after that read.
-        uncertainty: Uncertainty = "until read" if isinstance(error, errors.NameTakenError) else "lasting"
+        # A read shows which rule has the name. A request without an answer can be done after that
+        # read.
+        uncertainty: Uncertainty = (
+            "until read" if isinstance(error, errors.NameTakenError) else "lasting"
+        )
         return Attempt(verdict=Verdict.RETRY, error=str(error), uncertainty=uncertainty)
     except (errors.UnreachableError, errors.OverloadedError) as error:
         return Attempt(verdict=Verdict.RETRY, error=str(error))
@@ -111,20 +142,32 @@ async def judge(call: Awaitable[Attempt]) -> Attempt:
     except errors.RejectedError as error:
         return Attempt(verdict=Verdict.FAILED, error=str(error))
     except errors.ApiError as error:
-        return Attempt(verdict=Verdict.ABORT, error=str(error), was_sent=not isinstance(error, errors.CredentialsError))
+        return Attempt(
+            verdict=Verdict.ABORT,
+            error=str(error),
+            was_sent=not isinstance(error, errors.CredentialsError),
+        )
 
 
-async def _write(change: Change, payload: WritePayload | None, store: RuleStore) -> Attempt:
+async def _write(
+    change: Change, payload: WritePayload | None, store: RuleStore
+) -> Attempt:
     if isinstance(change, Delete):
         return await _delete(change, store)
     assert payload is not None  # noqa: S101 - only a delete writes nothing
-    if payload.marker is not None and (isinstance(change, Create) or payload.marker.copy):
-        return _check_response(payload, await store.create(payload.rule, payload.marker))
+    if payload.marker is not None and (
+        isinstance(change, Create) or payload.marker.copy
+    ):
+        return _check_response(
+            payload, await store.create(payload.rule, payload.marker)
+        )
     assert not isinstance(change, Create)  # noqa: S101 - every created rule has a marker
     return await _update(change, payload, store)
 
 
-async def _update(change: Update | Adopt, payload: WritePayload, store: RuleStore) -> Attempt:
+async def _update(
+    change: Update | Adopt, payload: WritePayload, store: RuleStore
+) -> Attempt:
     read = await store.rule(change.live.id)
     if read is None:
         return _conflict(_DELETED)
@@ -143,11 +186,19 @@ async def _delete(change: Delete, store: RuleStore) -> Attempt:
         return _conflict(_CHANGED)
     if change.original is not None:
         # The original is read by id, too, because a list may show fewer fields.
-        original, rule_id = await store.rule(change.original.id), sanitize(change.original.id)
+        original, rule_id = (
+            await store.rule(change.original.id),
+            sanitize(change.original.id),
+        )
         if original is None or original.live.content != change.original.content:
-            return _conflict(f"rule {rule_id}, the original of this duplicate, was changed outside this run")
+            return _conflict(
+                f"rule {rule_id}, the original of this duplicate, was changed outside this run"
+            )
         if names := differing_fields(original.live, read.live):
-            return _conflict(f"it differs from rule {rule_id} in {fields_phrase(names)}, so it is not a duplicate")
+            return _conflict(
+                f"it differs from rule {rule_id} in {fields_phrase(names)}, so it is not a "
+                f"duplicate"
+            )
     await store.delete(read)
     return Attempt(verdict=Verdict.DONE, id=change.live.id)
 
@@ -155,9 +206,13 @@ async def _delete(change: Delete, store: RuleStore) -> Attempt:
 def _check_response(payload: WritePayload, response: LiveRule) -> Attempt:
     if response.content == payload:
         return Attempt(verdict=Verdict.DONE, id=response.id)
-    paths = dict.fromkeys(field.path for field in diff_fields(payload.rule, response.rule))
+    paths = dict.fromkeys(
+        field.path for field in diff_fields(payload.rule, response.rule)
+    )
     error = f"the server stored other values than were sent: {', '.join(paths) or _LAST_LINE}"
-    return Attempt(verdict=Verdict.ALTERED, error=error, id=response.id, response=response)
+    return Attempt(
+        verdict=Verdict.ALTERED, error=error, id=response.id, response=response
+    )
 
 
 _LAST_LINE: Final = "the description's last line"

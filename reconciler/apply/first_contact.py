@@ -1,7 +1,9 @@
-"""First contact: a run's first write goes alone until the tenant has shown a managed rule that kept its marker.
+"""First contact: a run's first write goes alone until the tenant has shown a managed rule that kept
+its marker.
 
-A tenant that changes texts would lose every marker, and no later run would find the rules. So one rule is written, read
-back, and reverted if it was altered. The same applies to the first description longer than those the tenant has kept.
+A tenant that changes texts would lose every marker, and no later run would find the rules. So one
+rule is written, read back, and reverted if it was altered. The same applies to the first
+description longer than those the tenant has kept.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +18,8 @@ from reconciler.plan.stored_texts import is_form_of
 from reconciler.text.escape import join_first, quote
 
 _MAX_FIELDS: Final = 3
-_SHORT_LENGTH: Final = 200  # characters: shorter descriptions are not cut if any description with a marker was kept
+# characters: shorter descriptions are not cut if any description with a marker was kept
+_SHORT_LENGTH: Final = 200
 _TAIL_LENGTH: Final = 80  # characters of a description's end that are shown
 
 
@@ -34,10 +37,14 @@ class FirstWrite:
     step: PlanStep
     payload: WritePayload
     before: Mapping[str, WritePayload]
-    lag: float  # by how many seconds lists lag: a rule that a list shows for the first time may be older
-    keeps_markers: bool  # the tenant has kept markers below shorter texts: only this marker is in doubt
+    # by how many seconds lists lag: a rule that a list shows for the first time may be older
+    lag: float
+    # the tenant has kept markers below shorter texts: only this marker is in doubt
+    keeps_markers: bool
 
-    def altered_rules(self, result: Attempt, rules: Iterable[LiveRule]) -> list[AlteredRule]:
+    def altered_rules(
+        self, result: Attempt, rules: Iterable[LiveRule]
+    ) -> list[AlteredRule]:
         """Return the rules of the write that the tenant altered, from a complete read after it."""
         if not result.may_have_written:
             return []
@@ -46,49 +53,92 @@ class FirstWrite:
         if self.step.call == "create":
             created = [live for live in touched if live.id not in self.before]
             answered = [live for live in created if live.id == result.id]
-            touched = answered or [live for live in created if live.marker is None and self._resembles_payload(live)]
+            touched = answered or [
+                live
+                for live in created
+                if live.marker is None and self._resembles_payload(live)
+            ]
             is_only = len(touched) == 1 and bool(touched[0].rule.description)
-            is_sure = bool(answered) or (result.uncertainty == "lasting" and not self.lag and is_only)
+            is_sure = bool(answered) or (
+                result.uncertainty == "lasting" and not self.lag and is_only
+            )
         else:
             rule_id = "" if isinstance(change, Create) else change.live.id
             touched = [live for live in touched if live.id == rule_id]
         return [
-            AlteredRule(live, is_sure and (_matches_response(live, result) or self._resembles_payload(live)))
+            AlteredRule(
+                live,
+                is_sure
+                and (_matches_response(live, result) or self._resembles_payload(live)),
+            )
             for live in touched
             if not self._is_intact(live, result)
         ]
 
     def _is_intact(self, live: LiveRule, result: Attempt) -> bool:
-        """Return whether the marker was kept, and the routing fields, if the response already had other values."""
+        """Return whether the marker was kept, and the routing fields, if the response already had
+        other values.
+        """
         marker, expected = live.marker, self.payload.marker
-        if not marker or not expected or (marker.owner, marker.address) != (expected.owner, expected.address):
+        if (
+            not marker
+            or not expected
+            or (marker.owner, marker.address) != (expected.owner, expected.address)
+        ):
             return False
         is_same_route = live.rule.routing_fields == self.payload.rule.routing_fields
-        return self.keeps_markers or is_same_route or not _matches_response(live, result)
+        return (
+            self.keeps_markers or is_same_route or not _matches_response(live, result)
+        )
 
     def _resembles_payload(self, live: LiveRule) -> bool:
-        rule, text, stored = self.payload.rule, format_description(*self.payload), live.rule.description
+        rule, text, stored = (
+            self.payload.rule,
+            format_description(*self.payload),
+            live.rule.description,
+        )
         has_marker = is_form_of(stored, text) or text.rpartition("\n")[2] in stored
         is_same_route = live.rule.routing_fields == rule.routing_fields
         return has_marker and is_same_route and is_form_of(live.rule.name, rule.name)
 
 
-def find_first_write(wave: Sequence[PlanStep], rules: Iterable[LiveRule], owner: str, lag: float) -> FirstWrite | None:
-    """Return the write of a wave that must be made alone, or None if the tenant has shown that it keeps markers."""
-    # A live rule without a description proves nothing about rules with one, and a short description proves nothing
-    # about a longer one, which may be cut. So the longest description is written first.
+def find_first_write(
+    wave: Sequence[PlanStep], rules: Iterable[LiveRule], owner: str, lag: float
+) -> FirstWrite | None:
+    """Return the write of a wave that must be made alone, or None if the tenant has shown that it
+    keeps markers.
+    """
+    # A live rule without a description proves nothing about rules with one, and a short description
+    # proves nothing about a longer one, which may be cut. So the longest description is written
+    # first.
     live_rules = tuple(rules)
     payloads = ((step, write_payload(step, owner)) for step in wave)
-    writes = [(step, payload) for step, payload in payloads if payload is not None and payload.marker is not None]
-    managed = [live for live in live_rules if live.marker is not None and live.marker.owner == owner]
-    lengths = [len(format_description(live.rule, live.marker)) for live in managed if live.rule.description]
-    if not writes or (managed and not any(payload.rule.description for _, payload in writes)):
+    writes = [
+        (step, payload)
+        for step, payload in payloads
+        if payload is not None and payload.marker is not None
+    ]
+    managed = [
+        live
+        for live in live_rules
+        if live.marker is not None and live.marker.owner == owner
+    ]
+    lengths = [
+        len(format_description(live.rule, live.marker))
+        for live in managed
+        if live.rule.description
+    ]
+    if not writes or (
+        managed and not any(payload.rule.description for _, payload in writes)
+    ):
         return None
     step, payload = max(writes, key=lambda write: len(format_description(*write[1])))
     if lengths and len(format_description(*payload)) <= max(_SHORT_LENGTH, *lengths):
         return None
     before = {live.id: live.content for live in live_rules}
-    return FirstWrite(step=step, payload=payload, before=before, lag=lag, keeps_markers=bool(lengths))
+    return FirstWrite(
+        step=step, payload=payload, before=before, lag=lag, keeps_markers=bool(lengths)
+    )
 
 
 def describe_difference(first: FirstWrite, live: LiveRule) -> str:
@@ -98,22 +148,45 @@ def describe_difference(first: FirstWrite, live: LiveRule) -> str:
     if live.marker is None:
         end = _quote_end(format_description(*first.payload))
         return f"its description, which ended in {end}, ends in {_quote_end(live.rule.description)}"
-    fields = (field for field in diff_fields(first.payload.rule, live.rule) if field.path != "description")
-    phrases = [f"{field.path} {quote(field.before)} as {quote(field.after)}" for field in fields]
+    fields = (
+        field
+        for field in diff_fields(first.payload.rule, live.rule)
+        if field.path != "description"
+    )
+    phrases = [
+        f"{field.path} {quote(field.before)} as {quote(field.after)}"
+        for field in fields
+    ]
     return f"the server stored other values than were sent: {join_first(phrases, _MAX_FIELDS)}"
 
 
 def describe_abort(first: FirstWrite, live: LiveRule) -> str:
     """Return why the run stops, and the remedy."""
-    address, text, stored = first.step.change.address, format_description(*first.payload), live.rule.description
+    address, text, stored = (
+        first.step.change.address,
+        format_description(*first.payload),
+        live.rule.description,
+    )
     if live.marker is not None:
-        reason = f"the tenant stores other values of {address} than were sent, which would route callers elsewhere"
+        reason = (
+            f"the tenant stores other values of {address} than were sent, which would route "
+            f"callers elsewhere"
+        )
         return f"{reason}. Write the values in the manifest as the tenant stores them"
-    reason = f"the tenant does not keep the last line of a description, which marks the rule as managed ({address})"
+    reason = (
+        f"the tenant does not keep the last line of a description, which marks the rule as managed "
+        f"({address})"
+    )
     if stored and text.startswith(stored):
-        return f"{reason}. It cuts descriptions at {len(stored)} characters: write shorter ones in the manifests"
+        return (
+            f"{reason}. It cuts descriptions at {len(stored)} characters: write shorter ones in "
+            f"the manifests"
+        )
     if " ".join(text.split()) == stored:
-        return f"{reason}. It joins several lines into one: only rules with `description: ''` can be managed there"
+        return (
+            f"{reason}. It joins several lines into one: only rules with `description: ''` can be "
+            f"managed there"
+        )
     return f"{reason}. Configure it to keep descriptions as they are sent, then apply again"
 
 
@@ -123,7 +196,14 @@ def reverting_step(step: PlanStep, live: LiveRule) -> PlanStep:
     if before is None:
         return PlanStep(Delete(address=address, live=live, cause="duplicate"), "back")
     rule, fields = before.rule, diff_fields(live.rule, before.rule)
-    update = Update(address=address, live=live, after=rule, fields=fields, source=None, cause="manifest")
+    update = Update(
+        address=address,
+        live=live,
+        after=rule,
+        fields=fields,
+        source=None,
+        cause="manifest",
+    )
     return PlanStep(replace(update, unadopts=before.marker is None), "back")
 
 
@@ -134,20 +214,33 @@ def payload_before(step: PlanStep) -> WritePayload | None:
     return step.change.live.content
 
 
-def describe_revert(step: PlanStep, remaining: Sequence[AlteredRule], error: str) -> str:
-    """Return the result of a revert in words; `remaining` are the rules that could not be reverted."""
+def describe_revert(
+    step: PlanStep, remaining: Sequence[AlteredRule], error: str
+) -> str:
+    """Return the result of a revert in words; `remaining` are the rules that could not be
+    reverted.
+    """
     if not remaining:
         result = "deleted again" if step.call == "create" else "restored"
         return f"The rule was {result}; nothing more was written"
     ids = ", ".join(rule.live.id for rule in remaining)
     if not all(rule.is_certain for rule in remaining):
-        return f"It is not proven that rule {ids} is as this run wrote it, so it was not changed: check it in CXone"
+        return (
+            f"It is not proven that rule {ids} is as this run wrote it, so it was not changed: "
+            f"check it in CXone"
+        )
     return f"Rule {ids} could not be reverted ({error or 'it still exists'}): correct it in CXone"
 
 
 def describe_unread(step: PlanStep, result: Attempt) -> str:
-    """Return the rule that a first write may have made if no read followed; empty if it made none."""
-    rule = f"{step.change.address} (rule {result.id})" if result.id else f"{step.change.address}"
+    """Return the rule that a first write may have made if no read followed; empty if it made
+    none.
+    """
+    rule = (
+        f"{step.change.address} (rule {result.id})"
+        if result.id
+        else f"{step.change.address}"
+    )
     phrase = f". It is not known whether the tenant kept {rule} as it was sent: check it in CXone"
     return phrase if result.may_have_written else ""
 
@@ -158,4 +251,7 @@ def _quote_end(text: str) -> str:
 
 def _matches_response(live: LiveRule, result: Attempt) -> bool:
     response = result.response
-    return response is not None and (response.id, response.content) == (live.id, live.content)
+    return response is not None and (response.id, response.content) == (
+        live.id,
+        live.content,
+    )

@@ -1,7 +1,7 @@
 """The rules of the tenant as a run knows them, and reads that are compared with them.
 
-A list may come from a replica that is behind, so a rule that differs in a list is read by its id, which decides
-(invariants F31, F33, F34). A list without many of the known rules is not trusted.
+A list may come from a replica that is behind, so a rule that differs in a list is read by its id,
+which decides (invariants F31, F33, F34). A list without many of the known rules is not trusted.
 """
 
 import asyncio
@@ -12,7 +12,9 @@ from reconciler.apply.attempt import RuleSource
 from reconciler.errors import IncompleteReadError
 from reconciler.model.live import LiveRule, WritePayload
 
-MAX_SINGLE_READS: Final = 50  # rules read by id after one list; if more look changed, the list is trusted
+MAX_SINGLE_READS: Final = (
+    50  # rules read by id after one list; if more look changed, the list is trusted
+)
 
 
 class KnownState:
@@ -21,9 +23,14 @@ class KnownState:
     def __init__(self, store: RuleSource, rules: Iterable[LiveRule]) -> None:
         """`rules` are those of a first complete read."""
         self._store = store
-        self.saw_missing = False  # whether a rule was missing in the last read that this run did not delete
-        self._rules_by_id: dict[str, WritePayload | None] = {live.id: live.content for live in rules}
-        self._not_yet_listed: set[str] = set()  # rules of this run that no list has shown so far
+        # whether a rule was missing in the last read that this run did not delete
+        self.saw_missing = False
+        self._rules_by_id: dict[str, WritePayload | None] = {
+            live.id: live.content for live in rules
+        }
+        self._not_yet_listed: set[str] = (
+            set()
+        )  # rules of this run that no list has shown so far
 
     def record_write(self, rule_id: str, payload: WritePayload | None) -> None:
         """Store the acknowledged state of a rule; None: it is deleted."""
@@ -36,17 +43,35 @@ class KnownState:
         listed = {live.id: live for live in await self._store.rules()}
         known = self._rules_by_id
         self._not_yet_listed -= listed.keys()
-        missing = [rule_id for rule_id, state in known.items() if state is not None and rule_id not in listed]
+        missing = [
+            rule_id
+            for rule_id, state in known.items()
+            if state is not None and rule_id not in listed
+        ]
         vanished = len(missing) - len(self._not_yet_listed.intersection(missing))
         if vanished > MAX_SINGLE_READS:
             message = f"{vanished:,} rules of the previous read are missing from the list of rules."
-            raise IncompleteReadError(f"{message} The list is not trusted, and nothing more is written")
+            raise IncompleteReadError(
+                f"{message} The list is not trusted, and nothing more is written"
+            )
         self.saw_missing = False
-        changed = [rule_id for rule_id, live in listed.items() if rule_id in known and live.content != known[rule_id]]
+        changed = [
+            rule_id
+            for rule_id, live in listed.items()
+            if rule_id in known and live.content != known[rule_id]
+        ]
         # A rule that no list has shown so far may exist.
-        deleted = [rule_id for rule_id in self._not_yet_listed if known[rule_id] is None]
-        doubtful = [*missing, *sorted(deleted), *(changed if len(changed) <= MAX_SINGLE_READS else ())]
-        reads = await asyncio.gather(*(self._store.rule(rule_id) for rule_id in doubtful))
+        deleted = [
+            rule_id for rule_id in self._not_yet_listed if known[rule_id] is None
+        ]
+        doubtful = [
+            *missing,
+            *sorted(deleted),
+            *(changed if len(changed) <= MAX_SINGLE_READS else ()),
+        ]
+        reads = await asyncio.gather(
+            *(self._store.rule(rule_id) for rule_id in doubtful)
+        )
         for rule_id, read in zip(doubtful, reads, strict=True):
             if read is None:
                 self.saw_missing |= known[rule_id] is not None
@@ -54,5 +79,8 @@ class KnownState:
             else:
                 listed[rule_id] = read.live
         absent = dict.fromkeys(known.keys() - listed.keys())
-        self._rules_by_id = {**absent, **{live.id: live.content for live in listed.values()}}
+        self._rules_by_id = {
+            **absent,
+            **{live.id: live.content for live in listed.values()},
+        }
         return tuple(listed.values())

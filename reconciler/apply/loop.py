@@ -7,7 +7,13 @@ from itertools import filterfalse
 from typing import Final
 
 from reconciler.apply import first_contact
-from reconciler.apply.attempt import Attempt, RuleStore, Verdict, attempt_step, revert_step
+from reconciler.apply.attempt import (
+    Attempt,
+    RuleStore,
+    Verdict,
+    attempt_step,
+    revert_step,
+)
 from reconciler.apply.known_state import KnownState
 from reconciler.apply.progress import ApplyProgress, ApplyReport
 from reconciler.apply.settings import ApplySettings, Replanner
@@ -19,42 +25,64 @@ from reconciler.plan.plan import GuardResult, Plan
 from reconciler.plan.schedule import schedule_steps
 
 MAX_ATTEMPTS: Final = 4  # how often one change is tried in one run (invariants R21)
-CONFIRMATIONS: Final = 3  # reads, spread over the lag of lists, that must all miss a rule before it is created (again)
-EXTRA_CONFIRMATIONS: Final = 1  # of these reads if lists have no lag, after a create or a read with an unclear result
+# reads, spread over the lag of lists, that must all miss a rule before it is created (again)
+CONFIRMATIONS: Final = 3
+# of these reads if lists have no lag, after a create or a read with an unclear result
+EXTRA_CONFIRMATIONS: Final = 1
 
 
-async def apply_changes(plan: Plan, store: RuleStore, planner: Replanner, settings: ApplySettings) -> ApplyReport:
-    """Make the plan's changes; `planner` plans again from each read. Raises RefusedError; before a write, ApiError."""
+async def apply_changes(
+    plan: Plan, store: RuleStore, planner: Replanner, settings: ApplySettings
+) -> ApplyReport:
+    """Make the plan's changes; `planner` plans again from each read.
+
+    Raises RefusedError; before a write, ApiError.
+    """
     run = _ApplyRun(plan, store, planner, settings)
     fresh = await run.read()
     if refused := await run.failed_guards(fresh):
-        raise RefusedError(f"the tenant changed since the plan was created, and now {refused[0].message}")
+        raise RefusedError(
+            f"the tenant changed since the plan was created, and now {refused[0].message}"
+        )
     if reason := await run.find_obstacle(fresh):
         raise RefusedError(f"the tenant changed since the plan was created: {reason}")
     try:
         await run.run_rounds(fresh)
     except ApiError as error:  # after the first read, errors are part of the report
         first, result = run.first_write, run.latest_attempt
-        run.stop(f"{error}{first_contact.describe_unread(first.step, result) if first and result else ''}")
+        run.stop(
+            f"{error}{first_contact.describe_unread(first.step, result) if first and result else ''}"
+        )
     return run.build_report()
 
 
 class _ApplyRun:
-    def __init__(self, plan: Plan, store: RuleStore, planner: Replanner, settings: ApplySettings) -> None:
-        self.plan, self.store, self.planner, self.settings = plan, store, planner, settings
+    def __init__(
+        self, plan: Plan, store: RuleStore, planner: Replanner, settings: ApplySettings
+    ) -> None:
+        self.plan, self.store, self.planner, self.settings = (
+            plan,
+            store,
+            planner,
+            settings,
+        )
         self.progress = ApplyProgress(plan)
         self.progress.note_edited_copies(plan.live.rules)
         self.known_state = KnownState(store, plan.live.rules)
         self.fresh_plan: Plan | None = None
         self.stop_reason = ""
         self.outside_rules, self.outside_changes = self.list_outside_rules(plan), 0
-        self.access_lost = False  # the tenant refuses access: no further read is possible
+        self.access_lost = (
+            False  # the tenant refuses access: no further read is possible
+        )
         self.first_write_altered = False  # the tenant did not keep the first write
         # The write that goes alone, until a read shows that the tenant keeps markers.
         self.first_write: first_contact.FirstWrite | None = None
         self.latest_attempt: Attempt | None = None  # the result of the last call
         # The number of reads that must still miss a rule before it is created:
-        self.confirmations_left = CONFIRMATIONS if settings.lag and not settings.names_unique else 0
+        self.confirmations_left = (
+            CONFIRMATIONS if settings.lag and not settings.names_unique else 0
+        )
 
     async def read(self) -> Plan:
         self.fresh_plan = None
@@ -64,11 +92,15 @@ class _ApplyRun:
         self.progress.resolve_altered(rules)
         self.progress.note_edited_copies(rules)
         live = replace(self.plan.live, rules=rules)
-        self.fresh_plan = await self.settings.run_blocking(lambda: self.planner.plan(live))
+        self.fresh_plan = await self.settings.run_blocking(
+            lambda: self.planner.plan(live)
+        )
         return self.fresh_plan
 
     async def failed_guards(self, fresh: Plan) -> tuple[GuardResult, ...]:
-        return guard_refusals(await self.settings.run_blocking(lambda: self.planner.assess(fresh)))
+        return guard_refusals(
+            await self.settings.run_blocking(lambda: self.planner.assess(fresh))
+        )
 
     async def run_rounds(self, fresh: Plan) -> None:
         """Make the remaining changes, wave by wave, until none may be tried."""
@@ -78,19 +110,30 @@ class _ApplyRun:
                 self.stop(reason)
                 return
             remaining = await self.plan_remaining(fresh)
-            is_allowed = any(guard.name == "transient" and guard.allowed is not None for guard in self.plan.guards)
+            is_allowed = any(
+                guard.name == "transient" and guard.allowed is not None
+                for guard in self.plan.guards
+            )
             if remaining.unproven and not is_allowed:
                 address = remaining.unproven[0]
-                self.stop(f"no proven order keeps each conversation at its old or its new queue: {address}")
-            # The first step of each address: the result is read before the next step (invariants R6).
+                self.stop(
+                    f"no proven order keeps each conversation at its old or its new queue: "
+                    f"{address}"
+                )
+            # The first step of each address: the result is read before the next step (invariants
+            # R6).
             steps = remaining.steps[0] if remaining.steps else ()
-            wave = list({step.change.address: step for step in reversed(steps)}.values())[::-1]
+            wave = list(
+                {step.change.address: step for step in reversed(steps)}.values()
+            )[::-1]
             if wave:
                 self.stop(self.planner.freeze())
             may_appear = bool(self.settings.lag) and self.known_state.saw_missing
             if self.must_stop() or (not wave and not may_appear):
                 return
-            if not wave or (self.confirmations_left and any(step.call == "create" for step in wave)):
+            if not wave or (
+                self.confirmations_left and any(step.call == "create" for step in wave)
+            ):
                 self.confirmations_left -= bool(wave)
                 await self.settings.sleep(self.settings.lag / CONFIRMATIONS)
             elif await self.run_wave(wave, fresh):
@@ -102,15 +145,20 @@ class _ApplyRun:
 
     def require_confirmation(self) -> None:
         """Require further reads before a rule that is not listed counts as missing."""
-        self.confirmations_left = CONFIRMATIONS if self.settings.lag else EXTRA_CONFIRMATIONS
+        self.confirmations_left = (
+            CONFIRMATIONS if self.settings.lag else EXTRA_CONFIRMATIONS
+        )
 
     def must_stop(self) -> bool:
         return bool(self.stop_reason) or self.settings.should_stop()
 
     async def find_obstacle(self, fresh_plan: Plan) -> str:
-        """Return the change outside this run that forbids further writes; empty if there is none."""
-        # A reviewed plan continues while it moves only reviewed conversations; another plan continues after one change
-        # of rules outside the plan. A change of a managed rule outside the plan ends the run.
+        """Return the change outside this run that forbids further writes; empty if there is
+        none.
+        """
+        # A reviewed plan continues while it moves only reviewed conversations; another plan
+        # continues after one change of rules outside the plan. A change of a managed rule outside
+        # the plan ends the run.
         if unplanned := self.progress.unplanned_changes(fresh_plan):
             return f"{unplanned[0].address} changed but is not part of this plan. Run `plan` again"
         outside_rules = self.list_outside_rules(fresh_plan)
@@ -122,36 +170,61 @@ class _ApplyRun:
         is_edited = has_strayed or self.progress.has_external_edits(fresh_plan)
         if is_edited and (refused := await self.failed_guards(fresh_plan)):
             return f"rules changed during the apply, and now {refused[0].message}"
-        if has_strayed and not await self.settings.run_blocking(lambda: self.is_within_review(fresh_plan)):
+        if has_strayed and not await self.settings.run_blocking(
+            lambda: self.is_within_review(fresh_plan)
+        ):
             return (
-                "rules changed during the apply, and the plan would now send conversations elsewhere. Run `plan` again"
+                "rules changed during the apply, and the plan would now send conversations "
+                "elsewhere. Run `plan` again"
             )
         return ""
 
     def is_within_review(self, fresh: Plan) -> bool:
-        """Return whether the full plan, with the current other rules, moves only reviewed conversations."""
+        """Return whether the full plan, with the current other rules, moves only reviewed
+        conversations.
+        """
         if self.settings.is_within_review is None:
             return True
         is_planned, live = self.progress.is_planned_rule, self.plan.live
-        planned, others = filter(is_planned, live.rules), filterfalse(is_planned, fresh.live.rules)
-        return self.settings.is_within_review(replace(self.plan, live=replace(live, rules=(*planned, *others))))
+        planned, others = (
+            filter(is_planned, live.rules),
+            filterfalse(is_planned, fresh.live.rules),
+        )
+        return self.settings.is_within_review(
+            replace(self.plan, live=replace(live, rules=(*planned, *others)))
+        )
 
     def stop(self, reason: str) -> None:
         self.stop_reason = self.stop_reason or reason
 
     def list_outside_rules(self, plan: Plan) -> object:
-        return {live.id: live.content for live in plan.live.rules if not self.progress.is_planned_rule(live)}
+        return {
+            live.id: live.content
+            for live in plan.live.rules
+            if not self.progress.is_planned_rule(live)
+        }
 
     async def plan_remaining(self, fresh: Plan) -> Plan:
-        """Return the remaining planned changes, in order, without those that may not be tried (again)."""
-        # With an abandoned change no rule is deleted, because it may be needed, and no step that waits for it is made.
-        changes = [change for change in fresh.changes if self.progress.planned_for(change) is not None]
+        """Return the remaining planned changes, in order, without those that may not be tried
+        (again).
+        """
+        # With an abandoned change no rule is deleted, because it may be needed, and no step that
+        # waits for it is made.
+        changes = [
+            change
+            for change in fresh.changes
+            if self.progress.planned_for(change) is not None
+        ]
         lost = self.progress.unreachable_changes(fresh)
-        abandoned = [change for change in changes if not self.may_attempt(change)] + lost
+        abandoned = [
+            change for change in changes if not self.may_attempt(change)
+        ] + lost
         if any(not isinstance(change, Delete) for change in abandoned):
             abandoned += [change for change in changes if isinstance(change, Delete)]
         remaining = replace(fresh, changes=(*changes, *lost))
-        return await self.settings.run_blocking(lambda: schedule_steps(remaining, abandoned))
+        return await self.settings.run_blocking(
+            lambda: schedule_steps(remaining, abandoned)
+        )
 
     def may_attempt(self, change: Change) -> bool:
         planned = self.progress.planned_for(change)
@@ -159,9 +232,17 @@ class _ApplyRun:
             return False
         progress = self.progress.progress_of(change)
         if self.progress.is_edited_copy(change):
-            progress.failed, progress.error = True, "the rule was deleted, and the other rule with its marker is a copy"
-        if not self.progress.is_own_write(change) and not self.settings.accepts(planned, change):
-            progress.failed, progress.error = True, progress.error or "changed since the plan was created"
+            progress.failed, progress.error = (
+                True,
+                "the rule was deleted, and the other rule with its marker is a copy",
+            )
+        if not self.progress.is_own_write(change) and not self.settings.accepts(
+            planned, change
+        ):
+            progress.failed, progress.error = (
+                True,
+                progress.error or "changed since the plan was created",
+            )
         return not progress.failed and progress.attempts < MAX_ATTEMPTS
 
     async def revert_altered(self, fresh: Plan) -> Plan:
@@ -172,23 +253,38 @@ class _ApplyRun:
         altered = remaining = first.altered_rules(result, fresh.live.rules)
         if not altered:
             is_listed = any(live.id == result.id for live in fresh.live.rules)
-            self.first_write = None if is_listed and result.uncertainty == "none" else first
+            self.first_write = (
+                None if is_listed and result.uncertainty == "none" else first
+            )
             return fresh
         self.first_write_altered = True
         self.stop(first_contact.describe_abort(first, altered[0].live))
         errors = [""]
         for pause in self.settings.backoff:
-            attempts = [await self.revert_rule(first.step, rule.live) for rule in remaining if rule.is_certain]
+            attempts = [
+                await self.revert_rule(first.step, rule.live)
+                for rule in remaining
+                if rule.is_certain
+            ]
             fresh = await self.read()
-            remaining, errors = first.altered_rules(result, fresh.live.rules), [attempt.error for attempt in attempts]
-            can_retry = all(attempt.verdict in (Verdict.RETRY, Verdict.DONE) for attempt in attempts)
+            remaining, errors = (
+                first.altered_rules(result, fresh.live.rules),
+                [attempt.error for attempt in attempts],
+            )
+            can_retry = all(
+                attempt.verdict in (Verdict.RETRY, Verdict.DONE) for attempt in attempts
+            )
             if not remaining or not attempts or not can_retry:
                 break
             await self.settings.sleep(pause)
-        outcome = first_contact.describe_revert(first.step, remaining, "; ".join(errors))
+        outcome = first_contact.describe_revert(
+            first.step, remaining, "; ".join(errors)
+        )
         self.stop_reason = f"{self.stop_reason}. {outcome}"
         difference = first_contact.describe_difference(first, altered[0].live)
-        self.progress.record_failure(first.step, difference, remaining[0].live.id if remaining else "")
+        self.progress.record_failure(
+            first.step, difference, remaining[0].live.id if remaining else ""
+        )
         return fresh
 
     async def revert_rule(self, step: PlanStep, live: LiveRule) -> Attempt:
@@ -202,10 +298,16 @@ class _ApplyRun:
         return result
 
     async def run_wave(self, steps: Sequence[PlanStep], fresh: Plan) -> bool:
-        """Make the calls of a wave in parallel, or the first write alone. Return whether a result is unclear."""
-        # One kind of call after the other; after a call that is not certainly done, a read comes first.
+        """Make the calls of a wave in parallel, or the first write alone.
+
+        Return whether a result is unclear.
+        """
+        # One kind of call after the other; after a call that is not certainly done, a read comes
+        # first.
         owner, lag = self.plan.owner, self.settings.lag
-        self.first_write = first_contact.find_first_write(steps, fresh.live.rules, owner, lag)
+        self.first_write = first_contact.find_first_write(
+            steps, fresh.live.rules, owner, lag
+        )
         wave = [self.first_write.step] if self.first_write else steps
         for call in ("create", "update", "delete"):
             steps = [step for step in wave if step.call == call]
@@ -213,7 +315,9 @@ class _ApplyRun:
                 continue
             slots = asyncio.Semaphore(self.settings.concurrency)
             self.settings.recorder.announce(steps)
-            results = await asyncio.gather(*(self.run_step(step, slots) for step in steps))
+            results = await asyncio.gather(
+                *(self.run_step(step, slots) for step in steps)
+            )
             self.settings.recorder.wave()
             verdicts = {result.verdict for result in results if result is not None}
             if call == "create" and verdicts & {Verdict.RETRY, Verdict.ALTERED}:
@@ -222,7 +326,9 @@ class _ApplyRun:
                 return Verdict.RETRY in verdicts
         return False
 
-    async def run_step(self, step: PlanStep, slots: asyncio.Semaphore) -> Attempt | None:
+    async def run_step(
+        self, step: PlanStep, slots: asyncio.Semaphore
+    ) -> Attempt | None:
         async with slots:
             if self.must_stop():
                 return None
@@ -232,13 +338,21 @@ class _ApplyRun:
         self.progress.record_attempt(step, result)
         self.latest_attempt = result
         if result.verdict in (Verdict.DONE, Verdict.ALTERED):
-            self.known_state.record_write(result.id, write_payload(step, self.plan.owner))
+            self.known_state.record_write(
+                result.id, write_payload(step, self.plan.owner)
+            )
         if result.verdict is Verdict.ABORT:
             self.stop(result.error)
             self.access_lost |= not result.was_sent
         return result
 
     def build_report(self) -> ApplyReport:
-        report = self.progress.report(self.fresh_plan, self.stop_reason, interrupted=self.settings.should_stop())
-        error = report.error or ("" if report.converged else self.progress.leftover_copy_error())
-        return replace(report, error=error, first_write_altered=self.first_write_altered)
+        report = self.progress.report(
+            self.fresh_plan, self.stop_reason, interrupted=self.settings.should_stop()
+        )
+        error = report.error or (
+            "" if report.converged else self.progress.leftover_copy_error()
+        )
+        return replace(
+            report, error=error, first_write_altered=self.first_write_altered
+        )

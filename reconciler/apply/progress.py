@@ -29,14 +29,19 @@ from reconciler.plan.stored_texts import classify_live_rules, is_form_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyReport:
-    """The result of an apply. `converged`: a read after the last write showed no remaining change."""
+    """The result of an apply.
+
+    `converged`: a read after the last write showed no remaining change.
+    """
 
     outcomes: tuple[Outcome, ...]
     converged: bool
     interrupted: bool = False
     error: str = ""  # why the run ended early, if it did
     remaining: Plan | None = None  # a fresh plan from the last read
-    first_write_altered: bool = False  # the tenant altered the first write: another run would end the same way
+    first_write_altered: bool = (
+        False  # the tenant altered the first write: another run would end the same way
+    )
     run_id: str = ""  # the run's name in the journal, if one was written
     who: str = ""  # the person who started it
     notes: tuple[str, ...] = ()  # edits since the plan, and warnings of the tenant
@@ -69,11 +74,17 @@ class ChangeProgress:
     conflicts: int = 0
     failed: bool = False
     uncertainty: Uncertainty = "none"
-    altered: tuple[str, WritePayload] | None = None  # a rule's id and payload, where the response had other values
-    is_temporary: bool = False  # that payload is temporary: a tenant's form of its texts does not matter
+    altered: tuple[str, WritePayload] | None = (
+        None  # a rule's id and payload, where the response had other values
+    )
+    is_temporary: bool = (
+        False  # that payload is temporary: a tenant's form of its texts does not matter
+    )
     # A rule in the state of one of these payloads is the run's own work:
     acknowledged: WritePayload | None = None  # the last acknowledged payload
-    unconfirmed: WritePayload | None = None  # the last payload that was sent and perhaps written
+    unconfirmed: WritePayload | None = (
+        None  # the last payload that was sent and perhaps written
+    )
     may_have_written: bool = False  # a part of the change was written, or may have been
 
     @property
@@ -83,13 +94,19 @@ class ChangeProgress:
 
 
 class _LastRead:
-    """The last read: the remaining changes, each rule by id, conflicts, and addresses with a temporary copy."""
+    """The last read: the remaining changes, each rule by id, conflicts, and addresses with a
+    temporary copy.
+    """
 
     def __init__(self, fresh: Plan) -> None:
         self.remaining = remaining_keys(fresh)
         self.live_by_id = {live.id: live.content for live in fresh.live.rules}
-        self.conflicts = {finding.address: finding.message for finding in reversed(fresh.conflicts)}
-        self.copied_addresses = {change.address for change in fresh.changes if is_copy_removal(change)}
+        self.conflicts = {
+            finding.address: finding.message for finding in reversed(fresh.conflicts)
+        }
+        self.copied_addresses = {
+            change.address for change in fresh.changes if is_copy_removal(change)
+        }
 
 
 class ApplyProgress:
@@ -97,17 +114,24 @@ class ApplyProgress:
 
     def __init__(self, plan: Plan) -> None:
         self.owner, self._desired = plan.owner, plan.desired
-        self.planned: dict[object, Change] = {change_key(change): change for change in plan.changes}
+        self.planned: dict[object, Change] = {
+            change_key(change): change for change in plan.changes
+        }
         self.progress = {key: ChangeProgress() for key in self.planned}
         self.copy_progress: dict[Address, ChangeProgress] = {}
-        # Ids of rules that a read showed as edited copies: not written, even if the original is deleted.
+        # Ids of rules that a read showed as edited copies: not written, even if the original is
+        # deleted.
         self.edited_copy_ids: set[str] = set()
         self.addresses = {change.address for change in plan.changes}
-        self.ids = {change.live.id for change in plan.changes if not isinstance(change, Create)}
+        self.ids = {
+            change.live.id for change in plan.changes if not isinstance(change, Create)
+        }
 
     def note_edited_copies(self, rules: Iterable[LiveRule]) -> None:
         """Store which live rules are edited copies of managed rules."""
-        self.edited_copy_ids |= {live.id for live in classify_live_rules(rules, self._desired).edited_copies}
+        self.edited_copy_ids |= {
+            live.id for live in classify_live_rules(rules, self._desired).edited_copies
+        }
 
     def is_edited_copy(self, change: Change) -> bool:
         """Return whether a change would write a rule that this run knows as an edited copy."""
@@ -115,34 +139,55 @@ class ApplyProgress:
 
     def planned_for(self, change: Change) -> Change | None:
         """Return the planned change that a change of a later read belongs to."""
-        # The removal of a temporary copy belongs to the change of its address; that of a duplicate to the create that
-        # made it, because a lost request can be done late.
+        # The removal of a temporary copy belongs to the change of its address; that of a duplicate
+        # to the create that made it, because a lost request can be done late.
         planned = self.planned.get(change_key(change))
         if planned is not None or not isinstance(change, Delete):
             return planned
         planned = self.planned.get(change.address)
-        return planned if is_copy_removal(change) or (planned and self._is_own_duplicate(change)) else None
+        return (
+            planned
+            if is_copy_removal(change) or (planned and self._is_own_duplicate(change))
+            else None
+        )
 
     def unplanned_changes(self, fresh: Plan) -> list[Change]:
         """Return the changes of a later read that are not planned: a managed rule was edited."""
-        return [change for change in fresh.changes if self.planned_for(change) is None and change.cause != "duplicate"]
+        return [
+            change
+            for change in fresh.changes
+            if self.planned_for(change) is None and change.cause != "duplicate"
+        ]
 
     def unreachable_changes(self, fresh: Plan) -> list[Change]:
-        """Return the planned changes that are not done and can no longer be made, as changes of the current rules."""
-        live_by_id, remaining = {live.id: live for live in fresh.live.rules}, remaining_keys(fresh)
+        """Return the planned changes that are not done and can no longer be made, as changes of the
+        current rules.
+        """
+        live_by_id, remaining = (
+            {live.id: live for live in fresh.live.rules},
+            remaining_keys(fresh),
+        )
         fresh_keys = {change_key(change) for change in fresh.changes}
         lost = (change for key, change in self.planned.items() if key not in fresh_keys)
-        return [change for planned in lost if (change := _retarget(planned, live_by_id, remaining)) is not None]
+        return [
+            change
+            for planned in lost
+            if (change := _retarget(planned, live_by_id, remaining)) is not None
+        ]
 
     def progress_of(self, change: Change) -> ChangeProgress:
-        """Return the progress of the planned change that a later change belongs to; a temporary copy has its own."""
+        """Return the progress of the planned change that a later change belongs to; a temporary
+        copy has its own.
+        """
         key = change_key(change)
         if key not in self.progress and is_copy_removal(change):
             return self.copy_progress.setdefault(change.address, ChangeProgress())
         return self.progress[key if key in self.progress else change.address]
 
     def is_own_write(self, change: Change) -> bool:
-        """Return whether a change starts from this run's last write, or removes a rule that a run created."""
+        """Return whether a change starts from this run's last write, or removes a rule that a run
+        created.
+        """
         if isinstance(change, Create):
             return False
         if is_copy_removal(change) or self._is_own_duplicate(change):
@@ -152,18 +197,39 @@ class ApplyProgress:
 
     def _is_own_duplicate(self, change: Change) -> bool:
         duplicate = isinstance(change, Delete) and change.cause == "duplicate"
-        return duplicate and bool(self.progress.get(change.address, ChangeProgress()).attempts_by_call["whole create"])
+        return duplicate and bool(
+            self.progress.get(change.address, ChangeProgress()).attempts_by_call[
+                "whole create"
+            ]
+        )
 
     def has_external_edits(self, fresh: Plan) -> bool:
-        """Return whether a rule of the plan was edited outside this run since the plan was created."""
-        pairs = [(change, self.planned_for(change)) for change in fresh.changes if not isinstance(change, Create)]
-        others = ((change, planned) for change, planned in pairs if planned and not self.is_own_write(change))
-        return any(isinstance(old, Create) or change.live.content != old.live.content for change, old in others)
+        """Return whether a rule of the plan was edited outside this run since the plan was
+        created.
+        """
+        pairs = [
+            (change, self.planned_for(change))
+            for change in fresh.changes
+            if not isinstance(change, Create)
+        ]
+        others = (
+            (change, planned)
+            for change, planned in pairs
+            if planned and not self.is_own_write(change)
+        )
+        return any(
+            isinstance(old, Create) or change.live.content != old.live.content
+            for change, old in others
+        )
 
     def is_planned_rule(self, live: LiveRule) -> bool:
         """Return whether a live rule belongs to the plan."""
         marker = live.marker
-        is_managed = marker is not None and marker.owner == self.owner and marker.address in self.addresses
+        is_managed = (
+            marker is not None
+            and marker.owner == self.owner
+            and marker.address in self.addresses
+        )
         return live.id in self.ids or is_managed
 
     def record_attempt(self, step: PlanStep, result: Attempt) -> None:
@@ -179,48 +245,91 @@ class ApplyProgress:
             progress.acknowledged = payload or progress.acknowledged
         elif result.uncertainty != "none":
             progress.unconfirmed = payload or progress.unconfirmed
-        progress.altered = (result.id, payload) if result.verdict is Verdict.ALTERED and payload else None
+        progress.altered = (
+            (result.id, payload)
+            if result.verdict is Verdict.ALTERED and payload
+            else None
+        )
         progress.is_temporary = bool(step.name)
         progress.conflicts += result.verdict is Verdict.CONFLICT
-        progress.failed = result.verdict in (Verdict.FAILED, Verdict.ABORT) or progress.conflicts > 1
+        progress.failed = (
+            result.verdict in (Verdict.FAILED, Verdict.ABORT) or progress.conflicts > 1
+        )
 
     def record_failure(self, step: PlanStep, reason: str, rule_id: str) -> None:
-        """Store that a change failed although it was written; `rule_id` is the remaining rule, if there is one."""
+        """Store that a change failed although it was written; `rule_id` is the remaining rule, if
+        there is one.
+        """
         progress = self.progress_of(step.change)
         progress.failed, progress.error, progress.id = True, reason, rule_id
         progress.uncertainty, progress.altered = "none", None
 
     def leftover_copy_error(self) -> str:
         """Return which temporary copy could not be deleted, and why; empty if none remains."""
-        errors = ((address, progress.error) for address, progress in self.copy_progress.items() if progress.error)
-        phrases = (f"the temporary copy of {address}: {error}; the next run deletes it" for address, error in errors)
+        errors = (
+            (address, progress.error)
+            for address, progress in self.copy_progress.items()
+            if progress.error
+        )
+        phrases = (
+            f"the temporary copy of {address}: {error}; the next run deletes it"
+            for address, error in errors
+        )
         return next(phrases, "")
 
     def resolve_altered(self, rules: Iterable[LiveRule]) -> None:
-        """Compare rules whose response had other values with a read: the change was made, or it failed."""
-        doubtful = [(progress, progress.altered) for progress in self.progress.values() if progress.altered]
+        """Compare rules whose response had other values with a read: the change was made, or it
+        failed.
+        """
+        doubtful = [
+            (progress, progress.altered)
+            for progress in self.progress.values()
+            if progress.altered
+        ]
         states = {live.id: live.content for live in rules} if doubtful else {}
         for progress, (rule_id, payload) in doubtful:
             progress.altered, state = None, states.get(rule_id)
-            if state is not None and (state == payload or (progress.is_temporary and _is_stored_form(state, payload))):
+            if state is not None and (
+                state == payload
+                or (progress.is_temporary and _is_stored_form(state, payload))
+            ):
                 progress.acknowledged, progress.error = state, ""
             else:
                 progress.failed = True
 
-    def report(self, fresh: Plan | None, stop_reason: str, *, interrupted: bool) -> ApplyReport:
-        """Return the outcome of every planned change, by the last read; `stop_reason` is why the run ended early."""
-        skip_reason = "interrupted" if interrupted else "the run stopped early" if stop_reason else ""
+    def report(
+        self, fresh: Plan | None, stop_reason: str, *, interrupted: bool
+    ) -> ApplyReport:
+        """Return the outcome of every planned change, by the last read; `stop_reason` is why the
+        run ended early.
+        """
+        skip_reason = (
+            "interrupted"
+            if interrupted
+            else "the run stopped early"
+            if stop_reason
+            else ""
+        )
         last_read = None if fresh is None else _LastRead(fresh)
-        changes = ((key, change) for key, change in self.planned.items() if not is_copy_removal(change))
+        changes = (
+            (key, change)
+            for key, change in self.planned.items()
+            if not is_copy_removal(change)
+        )
         return ApplyReport(
-            outcomes=tuple(self._outcome(key, change, last_read, skip_reason) for key, change in changes),
+            outcomes=tuple(
+                self._outcome(key, change, last_read, skip_reason)
+                for key, change in changes
+            ),
             converged=fresh is not None and not fresh.changes and not fresh.conflicts,
             interrupted=interrupted,
             error=stop_reason,
             remaining=fresh,
         )
 
-    def _outcome(self, key: object, change: Change, last_read: _LastRead | None, skip_reason: str) -> Outcome:
+    def _outcome(
+        self, key: object, change: Change, last_read: _LastRead | None, skip_reason: str
+    ) -> Outcome:
         progress = self.progress[key]
         if last_read is not None and key not in last_read.remaining:
             if isinstance(change, Delete) and change.live.id in last_read.live_by_id:
@@ -230,32 +339,52 @@ class ApplyProgress:
         if last_read is not None and not progress.failed:
             blocked = last_read.conflicts.get(change.address, "")
         if progress.failed or blocked:
-            return Failed(change, progress.attempts, progress.error or blocked, left_partial)
+            return Failed(
+                change, progress.attempts, progress.error or blocked, left_partial
+            )
         was_tried = progress.attempts and not progress.error
-        is_unread = last_read is None and (progress.uncertainty == "until read" or was_tried)
+        is_unread = last_read is None and (
+            progress.uncertainty == "until read" or was_tried
+        )
         if progress.uncertainty == "lasting" or is_unread:
             reason = "it could not be read again"
             reason = f"acknowledged, but {reason}" if progress.acknowledged else reason
             return UnknownOutcome(change, progress.attempts, progress.error or reason)
         if progress.error or (progress.attempts and not skip_reason):
-            has_failures = any(other_progress.failed for other_progress in self.progress.values())
+            has_failures = any(
+                other_progress.failed for other_progress in self.progress.values()
+            )
             reason = _DEPENDENCY_FAILED if has_failures else "the rule still differs"
-            return Failed(change, progress.attempts, progress.error or reason, left_partial)
-        reason = "kept, because another change was not applied" if isinstance(change, Delete) else _DEPENDENCY_FAILED
+            return Failed(
+                change, progress.attempts, progress.error or reason, left_partial
+            )
+        reason = (
+            "kept, because another change was not applied"
+            if isinstance(change, Delete)
+            else _DEPENDENCY_FAILED
+        )
         return Skipped(change, skip_reason or reason, left_partial=left_partial)
 
-    def _is_left_partial(self, key: object, change: Change, last_read: _LastRead | None) -> bool:
+    def _is_left_partial(
+        self, key: object, change: Change, last_read: _LastRead | None
+    ) -> bool:
         progress = self.progress[key]
         if last_read is None or not progress.may_have_written:
             return progress.may_have_written
         if isinstance(change, Create):
             return progress.id in last_read.live_by_id
         state = last_read.live_by_id.get(change.live.id)
-        return change.address in last_read.copied_addresses or state != change.live.content
+        return (
+            change.address in last_read.copied_addresses or state != change.live.content
+        )
 
 
-def _retarget(change: Change, live_by_id: Mapping[str, LiveRule], remaining: set[object]) -> Change | None:
-    """Return a planned change that a later plan does not have, for the current rule; None if it is done."""
+def _retarget(
+    change: Change, live_by_id: Mapping[str, LiveRule], remaining: set[object]
+) -> Change | None:
+    """Return a planned change that a later plan does not have, for the current rule; None if it is
+    done.
+    """
     live = None if isinstance(change, Create) else live_by_id.get(change.live.id)
     if isinstance(change, Delete):
         return None if live is None else replace(change, live=live)
@@ -269,8 +398,17 @@ def _retarget(change: Change, live_by_id: Mapping[str, LiveRule], remaining: set
 def _is_stored_form(state: WritePayload, payload: WritePayload) -> bool:
     """Return whether a read shows the payload, except for texts that the tenant alters."""
     (rule, marker), intended = state, payload.rule
-    is_form = is_form_of(rule.name, intended.name) and is_form_of(rule.description, intended.description)
-    return is_form and (replace(rule, name=intended.name, description=intended.description), marker) == payload
+    is_form = is_form_of(rule.name, intended.name) and is_form_of(
+        rule.description, intended.description
+    )
+    return (
+        is_form
+        and (
+            replace(rule, name=intended.name, description=intended.description),
+            marker,
+        )
+        == payload
+    )
 
 
 def change_key(change: Change) -> object:
@@ -281,21 +419,35 @@ def change_key(change: Change) -> object:
 def remaining_keys(fresh: Plan) -> set[object]:
     """Return the keys of all differences: changes, held changes and conflicts."""
     changes = (*fresh.changes, *(hold.change for hold in fresh.held))
-    return {change_key(change) for change in changes} | {finding.address for finding in fresh.conflicts}
+    return {change_key(change) for change in changes} | {
+        finding.address for finding in fresh.conflicts
+    }
 
 
 def matches_intent(planned: Change, fresh: Change) -> bool:
-    """Return whether a change has the intent of the planned one, in any state of the rule: without a reviewed plan."""
-    if isinstance(fresh, Adopt):  # an unmanaged rule is adopted only if that was planned (invariants R1)
+    """Return whether a change has the intent of the planned one, in any state of the rule: without
+    a reviewed plan.
+    """
+    if isinstance(
+        fresh, Adopt
+    ):  # an unmanaged rule is adopted only if that was planned (invariants R1)
         return isinstance(planned, Adopt) and planned.live.id == fresh.live.id
     return isinstance(planned, Delete) == isinstance(fresh, Delete)
 
 
 def matches_review(planned: Change, fresh: Change) -> bool:
     """Return whether a change is the reviewed one, on a rule in the reviewed state."""
-    return type(planned) is type(fresh) and _reviewed_state(planned) == _reviewed_state(fresh)
+    return type(planned) is type(fresh) and _reviewed_state(planned) == _reviewed_state(
+        fresh
+    )
 
 
 def _reviewed_state(change: Change) -> object:
-    before = None if isinstance(change, Create) else (change.live.id, change.live.content)
-    return (before, None if isinstance(change, Delete) else change.after, is_unadoption(change))
+    before = (
+        None if isinstance(change, Create) else (change.live.id, change.live.content)
+    )
+    return (
+        before,
+        None if isinstance(change, Delete) else change.after,
+        is_unadoption(change),
+    )

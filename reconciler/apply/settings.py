@@ -38,7 +38,10 @@ class Replanner(Protocol):
 
 
 class StepRecorder:
-    """Records a run: each call before and after a write, and the end of each wave. This base class records nothing."""
+    """Records a run: each call before and after a write, and the end of each wave.
+
+    This base class records nothing.
+    """
 
     def announce(self, steps: Sequence[PlanStep]) -> None:
         """Prepare for the calls of these steps, which are made together."""
@@ -58,14 +61,25 @@ class ApplySettings:
     """The settings of a run. Times are in seconds."""
 
     recorder: StepRecorder = field(default_factory=StepRecorder)
-    accepts: Callable[[Change, Change], bool]  # whether the planned change (first) covers a change of a later read
+    accepts: Callable[
+        [Change, Change], bool
+    ]  # whether the planned change (first) covers a change of a later read
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     should_stop: Callable[[], bool] = lambda: False  # whether no new write may start
-    concurrency: int = 16  # the number of changes in progress at one time; the others can still be stopped
+    # the number of changes in progress at one time; the others can still be stopped
+    concurrency: int = 16
     lag: float = 0.0  # the maximum lag of lists, during which they may not show a rule
-    names_unique: bool = False  # the server refuses a second rule of one name: a first create needs no confirmation
-    backoff: Sequence[float] = (0.5, 1.0, 2.0, 4.0)  # pauses after rounds with an unclear result
-    # With a reviewed plan: whether the plan, with the current other rules, moves only reviewed conversations.
-    # Without a reviewed plan, rules outside the plan may change once.
+    # the server refuses a second rule of one name: a first create needs no confirmation
+    names_unique: bool = False
+    backoff: Sequence[float] = (
+        0.5,
+        1.0,
+        2.0,
+        4.0,
+    )  # pauses after rounds with an unclear result
+    # With a reviewed plan: whether the plan, with the current other rules, moves only reviewed
+    # conversations. Without a reviewed plan, rules outside the plan may change once.
     is_within_review: Callable[[Plan], bool] | None = None
-    run_blocking: BlockingRunner = run_inline  # plans in another thread, if the event loop must not wait
+    run_blocking: BlockingRunner = (
+        run_inline  # plans in another thread, if the event loop must not wait
+    )

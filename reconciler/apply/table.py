@@ -1,7 +1,9 @@
-"""Apply to a store that keeps all rules in one document: one save switches the whole table (invariants "Studio").
+"""Apply to a store that keeps all rules in one document: one save switches the whole table
+(invariants "Studio").
 
-There is no state in between, so no order of changes matters. A save is made from a read under the store's lock, and the
-store refuses it if the document changed since that read: an edit of another user is never overwritten unseen.
+There is no state in between, so no order of changes matters. A save is made from a read under the
+store's lock, and the store refuses it if the document changed since that read: an edit of another
+user is never overwritten unseen.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,24 +41,38 @@ class RuleTable(Protocol):
         """Return every rule."""
 
     async def save(
-        self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
+        self,
+        read: Sequence[LiveRule],
+        after: Sequence[LiveRule],
+        queue_names: Mapping[str, str],
     ) -> tuple[str, ...]:
         """Replace the rules of the last read, and return warnings."""
 
 
-async def apply_to_table(plan: Plan, table: RuleTable, planner: Replanner, settings: ApplySettings) -> ApplyReport:
-    """Make the plan's changes in one save. Raises RefusedError and ApiError before the first save."""
+async def apply_to_table(
+    plan: Plan, table: RuleTable, planner: Replanner, settings: ApplySettings
+) -> ApplyReport:
+    """Make the plan's changes in one save.
+
+    Raises RefusedError and ApiError before the first save.
+    """
     if any(map(is_unadoption, plan.changes)):
-        raise RefusedError("an adoption in a script cannot be undone: move the CASE out of the block in Studio")
+        raise RefusedError(
+            "an adoption in a script cannot be undone: move the CASE out of the block in Studio"
+        )
     run = _TableRun(plan, table, planner, settings)
     try:
         async with table.lock():
             fresh = await run.read()
             if refusal := await run.find_refusal(fresh):
-                raise RefusedError(f"the script changed since the plan was made: {refusal}")
+                raise RefusedError(
+                    f"the script changed since the plan was made: {refusal}"
+                )
             try:
                 await run.save_changes(fresh)
-            except ApiError as error:  # after the first save, errors are part of the report
+            except (
+                ApiError
+            ) as error:  # after the first save, errors are part of the report
                 run.stop(str(error))
     except CxrouteError as error:
         error.args = (". ".join((str(error), *table.notes)),)
@@ -65,25 +81,49 @@ async def apply_to_table(plan: Plan, table: RuleTable, planner: Replanner, setti
 
 
 class _TableRun:
-    def __init__(self, plan: Plan, table: RuleTable, planner: Replanner, settings: ApplySettings) -> None:
-        self.plan, self.table, self.planner, self.settings = plan, table, planner, settings
+    def __init__(
+        self, plan: Plan, table: RuleTable, planner: Replanner, settings: ApplySettings
+    ) -> None:
+        self.plan, self.table, self.planner, self.settings = (
+            plan,
+            table,
+            planner,
+            settings,
+        )
         self.progress, self.stop_reason = ApplyProgress(plan), ""
         self.fresh_plan: Plan | None = None
-        self.known: dict[str, object] = {live.id: live.rule for live in plan.live.rules}  # by the last read
-        self.edited = set[str]()  # the rules that another user edited since the plan was made
+        self.known: dict[str, object] = {
+            live.id: live.rule for live in plan.live.rules
+        }  # by the last read
+        self.edited = set[
+            str
+        ]()  # the rules that another user edited since the plan was made
         self.warnings = list[str]()
 
     async def read(self) -> Plan:
         self.fresh_plan = None
         live = replace(self.plan.live, rules=await self.table.rules())
-        contents: dict[str, object] = {rule.id: rule.rule for rule in live.rules}  # a save may write a marker again
+        contents: dict[str, object] = {
+            rule.id: rule.rule for rule in live.rules
+        }  # a save may write a marker again
         tried = self.progress.progress.values()
-        payloads = [payload for each in tried for payload in (each.acknowledged, each.unconfirmed) if payload]
+        payloads = [
+            payload
+            for each in tried
+            for payload in (each.acknowledged, each.unconfirmed)
+            if payload
+        ]
         own = {*(each.id for each in tried), *(payload.rule for payload in payloads)}
         differing = {rule_id for rule_id, _ in contents.items() ^ self.known.items()}
-        self.edited |= {rule_id for rule_id in differing if contents.get(rule_id, rule_id) not in own}
+        self.edited |= {
+            rule_id
+            for rule_id in differing
+            if contents.get(rule_id, rule_id) not in own
+        }
         self.known = contents
-        self.fresh_plan = await self.settings.run_blocking(lambda: self.planner.plan(live))
+        self.fresh_plan = await self.settings.run_blocking(
+            lambda: self.planner.plan(live)
+        )
         return self.fresh_plan
 
     async def find_refusal(self, fresh: Plan) -> str:
@@ -95,17 +135,29 @@ class _TableRun:
         if not self.edited:
             return ""
         reduced = replace(fresh, changes=tuple(self.changes_to_make(fresh)))
-        assessed = await self.settings.run_blocking(lambda: self.planner.assess(reduced))
-        return next((f"now {result.message}" for result in guard_refusals(assessed)), "")
+        assessed = await self.settings.run_blocking(
+            lambda: self.planner.assess(reduced)
+        )
+        return next(
+            (f"now {result.message}" for result in guard_refusals(assessed)), ""
+        )
 
     def edited_phrase(self) -> str:
-        return f"{join_first(sorted(self.edited), _MAX_NAMES)} changed in Studio meanwhile"
+        return (
+            f"{join_first(sorted(self.edited), _MAX_NAMES)} changed in Studio meanwhile"
+        )
 
     def changes_to_make(self, fresh: Plan) -> list[Change]:
         """Return the planned changes that remain. An edit that the plan does not cover stays."""
-        pairs = [(change, self.progress.planned_for(change)) for change in fresh.changes]
+        pairs = [
+            (change, self.progress.planned_for(change)) for change in fresh.changes
+        ]
         own, accepts = self.progress.is_own_write, self.settings.accepts
-        return [change for change, planned in pairs if planned and (own(change) or accepts(planned, change))]
+        return [
+            change
+            for change, planned in pairs
+            if planned and (own(change) or accepts(planned, change))
+        ]
 
     async def save_changes(self, fresh: Plan) -> None:
         """Save until a read shows no remaining change, within limits."""
@@ -125,7 +177,10 @@ class _TableRun:
             if result.verdict is not Verdict.DONE:  # another save would follow
                 self.stop(await self.find_refusal(fresh))
         if self.progress.unplanned_changes(fresh) and not self.must_stop():
-            self.stop(f"{self.edited_phrase()}; this plan does not cover that edit, which stays. Run `plan` again")
+            self.stop(
+                f"{self.edited_phrase()}; this plan does not cover that edit, which stays. Run "
+                f"`plan` again"
+            )
 
     async def save(self, fresh: Plan, changes: Sequence[Change]) -> Attempt:
         """Make the changes in one save, and record it for each of them."""
@@ -135,7 +190,9 @@ class _TableRun:
             self.settings.recorder.intend(step)
 
         async def call() -> Attempt:
-            self.warnings += await self.table.save(fresh.live.rules, rules_after(fresh, changes), fresh.queue_names)
+            self.warnings += await self.table.save(
+                fresh.live.rules, rules_after(fresh, changes), fresh.queue_names
+            )
             return Attempt(verdict=Verdict.DONE)
 
         result = await judge(call())
@@ -153,19 +210,35 @@ class _TableRun:
         self.stop_reason = self.stop_reason or reason
 
     def build_report(self) -> ApplyReport:
-        report = self.progress.report(self.fresh_plan, self.stop_reason, interrupted=self.settings.should_stop())
+        report = self.progress.report(
+            self.fresh_plan, self.stop_reason, interrupted=self.settings.should_stop()
+        )
         notes = [self.edited_phrase()] if self.edited else []
         notes += [f"Studio warns: {warning}" for warning in self.warnings]
         return replace(report, notes=(*notes, *self.table.notes))
 
 
 def warn_of_size(plan: Plan) -> Iterator[Finding]:
-    """Yield a warning if the block after the plan's changes is larger than any that is known to work."""
+    """Yield a warning if the block after the plan's changes is larger than any that is known to
+    work.
+    """
     layout = plan.desired.layout if plan.changes else None
     rules = rules_after(plan, plan.changes) if layout else ()
-    entries = [BlockEntry(live.rule, live.marker.address if live.marker else None, "0" * 8, "") for live in rules]
-    with suppress(NotStorableError):  # only the script has the text of a rule that a person edited
-        size = len(build_block(entries, layout, plan.queue_names).encode()) if layout else 0
+    entries = [
+        BlockEntry(live.rule, live.marker.address if live.marker else None, "0" * 8, "")
+        for live in rules
+    ]
+    with suppress(
+        NotStorableError
+    ):  # only the script has the text of a rule that a person edited
+        size = (
+            len(build_block(entries, layout, plan.queue_names).encode())
+            if layout
+            else 0
+        )
         if size > MAX_PROVEN_BYTES:
-            text = f"the block would have {size:,} bytes; the largest text known to work has {MAX_PROVEN_BYTES:,}"
+            text = (
+                f"the block would have {size:,} bytes; the largest text known to work has "
+                f"{MAX_PROVEN_BYTES:,}"
+            )
             yield Finding(code="CXR131", severity="warning", message=text)

@@ -1,8 +1,10 @@
-"""The endpoint before the rules: a bot's event is routed by rules(endpoint(event)) (semantics "The endpoint").
+"""The endpoint before the rules: a bot's event is routed by rules(endpoint(event)) (semantics "The
+endpoint").
 
-Rules read the context of a conversation. The endpoint writes the bot's intent there, or that of its fallback, by the
-definition here. The analysis compares lists of rules on events: each rule is replaced by its parts, which are rules on
-events, and match exactly the events whose context the rule matches.
+Rules read the context of a conversation. The endpoint writes the bot's intent there, or that of its
+fallback, by the definition here. The analysis compares lists of rules on events: each rule is
+replaced by its parts, which are rules on events, and match exactly the events whose context the
+rule matches.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +15,13 @@ from typing import Any, Final, Literal, NamedTuple
 
 from reconciler.behaviour.evaluate import canonical_attributes, holds
 from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.behaviour.space.value_type import ANY_TEXT, ANY_VALUE, SHARE, Types, number_as_text
+from reconciler.behaviour.space.value_type import (
+    ANY_TEXT,
+    ANY_VALUE,
+    SHARE,
+    Types,
+    number_as_text,
+)
 from reconciler.model.rule import (
     CANONICAL_JSON,
     EXISTENCE,
@@ -31,29 +39,43 @@ from reconciler.model.rule import (
 Conditions = Sequence[Condition | Opaque]
 Doubt = Literal["unknown", "unsure"]
 ENDPOINT: Final = "the endpoint's fallback"
-_ANY_INTENT: Final = "any"  # in examples, where neither rules nor documents name an intent
-_LOWER_BOUNDS: Final = frozenset({"greaterThanOrEqual", "greaterThan", "between", "equals"})
+_ANY_INTENT: Final = (
+    "any"  # in examples, where neither rules nor documents name an intent
+)
+_LOWER_BOUNDS: Final = frozenset(
+    {"greaterThanOrEqual", "greaterThan", "between", "equals"}
+)
 
 
 @dataclass(frozen=True, slots=True)
 class FallbackPolicy:
-    """The fallback: `intent` replaces an unknown or uncertain one. None: every intent is written unchanged."""
+    """The fallback: `intent` replaces an unknown or uncertain one.
+
+    None: every intent is written unchanged.
+    """
 
     intent: str | None = None
     min_confidence: float = 0.0
     known_intents: AbstractSet[str] = frozenset()  # empty: every intent is known
 
     def doubt(self, intent: object, confidence: object) -> Doubt | None:
-        """Return why an event is doubtful: its intent is unknown, or its confidence is missing or too low."""
+        """Return why an event is doubtful: its intent is unknown, or its confidence is missing or
+        too low.
+        """
         if self.known_intents and intent not in self.known_intents:
             return "unknown"
-        if self.intent is None or (isinstance(confidence, int | float) and confidence >= self.min_confidence):
+        if self.intent is None or (
+            isinstance(confidence, int | float) and confidence >= self.min_confidence
+        ):
             return None
         return "unsure"
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Return as JSON what decides what the endpoint writes. Without a fallback, the rest has no effect."""
+        """Return as JSON what decides what the endpoint writes.
+
+        Without a fallback, the rest has no effect.
+        """
         if self.intent is None:
             return {"intent": None, "minConfidence": 0, "knownIntents": []}
         least = float(self.min_confidence)
@@ -70,7 +92,9 @@ NO_FALLBACK: Final = FallbackPolicy()
 
 
 class EndpointContext(NamedTuple):
-    """What the rules read after an event, and why the endpoint replaced the intent; None if it did not."""
+    """What the rules read after an event, and why the endpoint replaced the intent; None if it did
+    not.
+    """
 
     attributes: dict[str, str | int | float]
     fallback: Doubt | None
@@ -78,18 +102,27 @@ class EndpointContext(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointStage:
-    """How the endpoint turns an event into a context. `context_types` are the known types of what it writes."""
+    """How the endpoint turns an event into a context.
+
+    `context_types` are the known types of what it writes.
+    """
 
     intent: str = "cognigyDetectedIntent"  # the name of the attribute, here and below
     confidence: str = "cognigyConfidence"
     fallback: FallbackPolicy = NO_FALLBACK
     context_types: Types = field(default_factory=dict)
-    compared: FallbackPolicy = NO_FALLBACK  # the fallback of the endpoint with which this one is compared
-    sent_intents: tuple[str, ...] = ()  # intents that the bot sends, for examples of events
+    compared: FallbackPolicy = (
+        NO_FALLBACK  # the fallback of the endpoint with which this one is compared
+    )
+    sent_intents: tuple[
+        str, ...
+    ] = ()  # intents that the bot sends, for examples of events
 
     @property
     def analyses_events(self) -> bool:
-        """Return whether the analysis is about events, whose confidence is a number, and not about contexts."""
+        """Return whether the analysis is about events, whose confidence is a number, and not about
+        contexts.
+        """
         return {self.fallback.intent, self.compared.intent} != {None}
 
     @property
@@ -97,30 +130,50 @@ class EndpointStage:
         """Return the known types of the attributes in the analysis."""
         if not self.analyses_events:
             confidence = self.context_types.get(self.confidence, ANY_VALUE)
-            return {**self.context_types, self.confidence: replace(confidence, usual_share=True)}
-        intents = self.sent_intents or tuple(sorted(self.fallback.known_intents)) or (_ANY_INTENT,)
-        return {**self.context_types, self.intent: replace(ANY_TEXT, usual=intents), self.confidence: SHARE}
+            return {
+                **self.context_types,
+                self.confidence: replace(confidence, usual_share=True),
+            }
+        intents = (
+            self.sent_intents
+            or tuple(sorted(self.fallback.known_intents))
+            or (_ANY_INTENT,)
+        )
+        return {
+            **self.context_types,
+            self.intent: replace(ANY_TEXT, usual=intents),
+            self.confidence: SHARE,
+        }
 
     def may_depend_on_context(self, examples: Sequence[Mapping[str, Any]]) -> bool:
-        """Return whether no example has a confidence as the endpoint writes it, though its type is not known."""
+        """Return whether no example has a confidence as the endpoint writes it, though its type is
+        not known.
+        """
         if not examples or self.types[self.confidence] != ANY_VALUE:
             return False
         return not any(map(self._has_possible_confidence, examples))
 
     def _has_possible_confidence(self, example: Mapping[str, Any]) -> bool:
         confidence = example.get(self.confidence)
-        return confidence is None or (not isinstance(confidence, str) and 0 <= confidence <= 1)
+        return confidence is None or (
+            not isinstance(confidence, str) and 0 <= confidence <= 1
+        )
 
     def compared_with(self, other: "EndpointStage") -> "EndpointStage":
         """Return this endpoint for a comparison with another one."""
         return replace(self, compared=other.fallback)
 
     def context(self, event: Mapping[str, Scalar | None]) -> EndpointContext:
-        """Return what the rules read after an event. A conversation without an intent had none: it stays unchanged."""
+        """Return what the rules read after an event.
+
+        A conversation without an intent had none: it stays unchanged.
+        """
         attributes: dict[str, str | int | float] = canonical_attributes(event)
         doubt = None
         if self.fallback.intent is not None and self.intent in attributes:
-            doubt = self.fallback.doubt(attributes[self.intent], attributes.get(self.confidence))
+            doubt = self.fallback.doubt(
+                attributes[self.intent], attributes.get(self.confidence)
+            )
             attributes |= {self.intent: self.fallback.intent} if doubt else {}
         return EndpointContext(store_values(self.context_types, attributes), doubt)
 
@@ -128,17 +181,37 @@ class EndpointStage:
         """Return rules on events that match an event exactly if these rules match its context."""
         if not self.analyses_events:
             return (*entries,)
-        return tuple(_part(entry, part) for entry in entries for part in self._parts(entry.rule.conditions))
+        return tuple(
+            _part(entry, part)
+            for entry in entries
+            for part in self._parts(entry.rule.conditions)
+        )
 
     def unreachable(self) -> tuple[RoutingEntry, ...]:
         """Return rules that come first and match the contexts that the endpoint never writes."""
         if self.fallback.intent is None:
             return ()
-        stores_text = self.context_types.get(self.confidence) == ANY_TEXT  # no bound holds for a text
-        doubtful = [parts[:1] for parts in self._doubtful[2:]] if stores_text else self._doubtful
+        stores_text = (
+            self.context_types.get(self.confidence) == ANY_TEXT
+        )  # no bound holds for a text
+        doubtful = (
+            [parts[:1] for parts in self._doubtful[2:]]
+            if stores_text
+            else self._doubtful
+        )
         other = make_condition(self.intent, "notIn", [self.fallback.intent])
-        first = Rule(name="", description="", priority=float("-inf"), enabled=True, conditions=(), targets=())
-        rules = (replace(first, conditions=normalized_conditions([other, *parts])) for parts in doubtful)
+        first = Rule(
+            name="",
+            description="",
+            priority=float("-inf"),
+            enabled=True,
+            conditions=(),
+            targets=(),
+        )
+        rules = (
+            replace(first, conditions=normalized_conditions([other, *parts]))
+            for parts in doubtful
+        )
         return tuple(RoutingEntry(name=ENDPOINT, rule=rule) for rule in rules)
 
     @property
@@ -147,57 +220,101 @@ class EndpointStage:
         known = self.fallback.known_intents
         least = self.fallback.min_confidence
         operators = ("notExists", "lessThan", "greaterThanOrEqual")
-        missing, low, high = (make_condition(self.confidence, operator, least) for operator in operators)
+        missing, low, high = (
+            make_condition(self.confidence, operator, least) for operator in operators
+        )
         present = make_condition(self.intent, "exists", None)
         unknown = make_condition(self.intent, "notIn", [*known])
-        return [[present, missing], [present, low], *([[unknown, high]] if known else [])]
+        return [
+            [present, missing],
+            [present, low],
+            *([[unknown, high]] if known else []),
+        ]
 
     def _parts(self, conditions: Conditions) -> Iterator[Conditions]:
-        """Yield the conditions of each part on events of a rule with these conditions on contexts."""
+        """Yield the conditions of each part on events of a rule with these conditions on
+        contexts.
+        """
         fallback = self.fallback.intent
         known = self.fallback.known_intents
         conditions = list(map(self._on_event, conditions))
-        on_intent = [part for part in conditions if isinstance(part, Condition) and part.attribute == self.intent]
+        on_intent = [
+            part
+            for part in conditions
+            if isinstance(part, Condition) and part.attribute == self.intent
+        ]
         others = [part for part in conditions if part not in on_intent]
         operators = {part.operator for part in on_intent}
-        # A condition on the presence of an intent holds for an event exactly if it holds for its context.
+        # A condition on the presence of an intent holds for an event exactly if it holds for its
+        # context.
         if fallback is None or "notExists" in operators or operators <= {"exists"}:
             yield conditions
             return
         if self._fulfils(on_intent, fallback):
             yield from ([*others, *doubtful] for doubtful in self._doubtful)
         if not any(map(self._implies_sure, others)):
-            others.append(make_condition(self.confidence, "greaterThanOrEqual", self.fallback.min_confidence))
+            others.append(
+                make_condition(
+                    self.confidence, "greaterThanOrEqual", self.fallback.min_confidence
+                )
+            )
         named = {part.value for part in on_intent if part.operator == "equals"}
-        intents = sorted(name for name in (known & named if named else known) if self._fulfils(on_intent, name))
+        intents = sorted(
+            name
+            for name in (known & named if named else known)
+            if self._fulfils(on_intent, name)
+        )
         if not known:
             yield [*on_intent, *others]
         elif intents:
-            yield [make_condition(self.intent, *(("equals", intents[0]) if named else ("in", intents))), *others]
+            yield [
+                make_condition(
+                    self.intent, *(("equals", intents[0]) if named else ("in", intents))
+                ),
+                *others,
+            ]
 
     def _fulfils(self, conditions: Iterable[Condition], intent: str) -> bool:
         return all(holds(condition, {self.intent: intent}) for condition in conditions)
 
     def _implies_sure(self, part: Condition | Opaque) -> bool:
         """Return whether a condition holds only for confidences that are high enough."""
-        if not isinstance(part, Condition) or part.attribute != self.confidence or part.operator not in _LOWER_BOUNDS:
+        if (
+            not isinstance(part, Condition)
+            or part.attribute != self.confidence
+            or part.operator not in _LOWER_BOUNDS
+        ):
             return False
         least = part.values[0]
         return isinstance(least, int | float) and least >= self.fallback.min_confidence
 
     def _on_event(self, part: Condition | Opaque) -> Condition | Opaque:
-        """Return a condition that an event fulfils if its confidence, as it is stored, fulfils this one."""
-        if isinstance(part, Opaque):  # one on the intent may differ behind the other endpoint
+        """Return a condition that an event fulfils if its confidence, as it is stored, fulfils this
+        one.
+        """
+        if isinstance(
+            part, Opaque
+        ):  # one on the intent may differ behind the other endpoint
             form = to_api_json(part)
             is_same = self.compared.digest == self.fallback.digest
             is_own = form.get("attributeName") == self.intent and not is_same
-            return make_opaque({**form, "fallback": self.fallback.digest}) if is_own else part
+            return (
+                make_opaque({**form, "fallback": self.fallback.digest})
+                if is_own
+                else part
+            )
         stored = self.context_types.get(self.confidence)
-        if stored != ANY_TEXT or part.attribute != self.confidence or part.operator in EXISTENCE:
+        if (
+            stored != ANY_TEXT
+            or part.attribute != self.confidence
+            or part.operator in EXISTENCE
+        ):
             return part
         if part.operator in RANGES:  # no text fulfils it
             return make_condition(self.confidence, "in", [])
-        return make_opaque(to_api_json(part))  # which numbers have such a text is not decided: results depend on it
+        return make_opaque(
+            to_api_json(part)
+        )  # which numbers have such a text is not decided: results depend on it
 
 
 DIRECT: Final = EndpointStage()  # the endpoint writes each event unchanged
@@ -207,7 +324,9 @@ def store_values(types: Types, attributes: Mapping[str, Any]) -> dict[str, Any]:
     """Return a conversation as the endpoint stores it: numbers as text in text attributes."""
     return {
         name: number_as_text(value)
-        if types.get(name) == ANY_TEXT and isinstance(value, int | float) and not isinstance(value, bool)
+        if types.get(name) == ANY_TEXT
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
         else value
         for name, value in attributes.items()
     }

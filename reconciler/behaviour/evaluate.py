@@ -1,4 +1,6 @@
-"""The routing of one conversation by a list of rules, evaluated rule by rule (semantics "Evaluation")."""
+"""The routing of one conversation by a list of rules, evaluated rule by rule (semantics
+"Evaluation").
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +12,9 @@ from reconciler.model.rule import Condition, Opaque, Rule, Scalar, canonical_sca
 
 Attributes = Mapping[str, Scalar | None]
 Conversation = Mapping[str, str | int | float]
-Truths = Mapping[str, bool]  # assumed truth values of conditions of an unknown kind, by their JSON (S11)
+Truths = Mapping[
+    str, bool
+]  # assumed truth values of conditions of an unknown kind, by their JSON (S11)
 
 # Each negative operator, and the positive operator that it denies (S6).
 POSITIVE_OF_NEGATIVE: Final = {
@@ -32,14 +36,25 @@ class OpaqueConditionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The rule that takes a conversation (None: the default routing), and the rules that were tried before it."""
+    """The rule that takes a conversation (None: the default routing), and the rules that were tried
+    before it.
+    """
 
     winner: RoutingEntry | None
-    passed_rules: tuple[tuple[RoutingEntry, Condition | Opaque], ...]  # each with the first condition that fails
+    passed_rules: tuple[
+        tuple[RoutingEntry, Condition | Opaque], ...
+    ]  # each with the first condition that fails
 
 
-def route_conversation(ordered: Iterable[RoutingEntry], attributes: Attributes, assumed: Truths | None = None) -> Route:
-    """Return the route of a conversation through entries in order (`order_entries`). Raises OpaqueConditionError."""
+def route_conversation(
+    ordered: Iterable[RoutingEntry],
+    attributes: Attributes,
+    assumed: Truths | None = None,
+) -> Route:
+    """Return the route of a conversation through entries in order (`order_entries`).
+
+    Raises OpaqueConditionError.
+    """
     conversation = canonical_attributes(attributes)
     passed: list[tuple[RoutingEntry, Condition | Opaque]] = []
     for entry in ordered:
@@ -52,7 +67,11 @@ def route_conversation(ordered: Iterable[RoutingEntry], attributes: Attributes, 
 
 def canonical_attributes(attributes: Attributes) -> dict[str, str | int | float]:
     """Return the attributes as rules see them: booleans are texts (S4), null is missing (S3)."""
-    return {name: canonical_scalar(value) for name, value in attributes.items() if value is not None}
+    return {
+        name: canonical_scalar(value)
+        for name, value in attributes.items()
+        if value is not None
+    }
 
 
 def holds(condition: Condition, attributes: Conversation) -> bool:
@@ -70,8 +89,12 @@ def holds(condition: Condition, attributes: Conversation) -> bool:
     return _OPERATOR_TESTS[condition.operator](value, condition.value)
 
 
-def first_failing_condition(rule: Rule, attributes: Conversation, assumed: Truths) -> Condition | Opaque | None:
-    """Return the first condition that does not hold; an unknown one raises only where all others hold."""
+def first_failing_condition(
+    rule: Rule, attributes: Conversation, assumed: Truths
+) -> Condition | Opaque | None:
+    """Return the first condition that does not hold; an unknown one raises only where all others
+    hold.
+    """
     unknown: Opaque | None = None
     for part in rule.conditions:
         if isinstance(part, Condition):
@@ -86,14 +109,22 @@ def first_failing_condition(rule: Rule, attributes: Conversation, assumed: Truth
     return None
 
 
-def _both_numbers(test: Callable[[float, float], bool]) -> Callable[[Scalar, object], bool]:
+def _both_numbers(
+    test: Callable[[float, float], bool],
+) -> Callable[[Scalar, object], bool]:
     """Return a numeric operator: on a text it is false (S5)."""
-    return lambda value, bound: not isinstance(value, str) and isinstance(bound, (int, float)) and test(value, bound)
+    return lambda value, bound: (
+        not isinstance(value, str)
+        and isinstance(bound, (int, float))
+        and test(value, bound)
+    )
 
 
 def _both_texts(test: Callable[[str, str], bool]) -> Callable[[Scalar, object], bool]:
     """Return a pattern operator: on a number it is false (S5)."""
-    return lambda value, text: isinstance(value, str) and isinstance(text, str) and test(value, text)
+    return lambda value, text: (
+        isinstance(value, str) and isinstance(text, str) and test(value, text)
+    )
 
 
 _OPERATOR_TESTS: Final[Mapping[str, Callable[[Scalar, object], bool]]] = {
@@ -107,16 +138,20 @@ _OPERATOR_TESTS: Final[Mapping[str, Callable[[Scalar, object], bool]]] = {
     "lessThan": _both_numbers(lambda value, bound: value < bound),
     "lessThanOrEqual": _both_numbers(lambda value, bound: value <= bound),
     "between": lambda value, pair: (
-        not isinstance(value, str) and isinstance(pair, tuple) and pair[0] <= value <= pair[1]
+        not isinstance(value, str)
+        and isinstance(pair, tuple)
+        and pair[0] <= value <= pair[1]
     ),
 }
 
 
 class RuleIndex:
-    """Entries in order, indexed by value; its answers and errors are those of the functions of this module."""
+    """Entries in order, indexed by value; its answers and errors are those of the functions of this
+    module.
+    """
 
-    # A rule that requires one of a few values is tried for conversations with one of them only. Of several such
-    # conditions, the one on the attribute with most values counts.
+    # A rule that requires one of a few values is tried for conversations with one of them only. Of
+    # several such conditions, the one on the attribute with most values counts.
 
     def __init__(self, ordered: Sequence[RoutingEntry]) -> None:
         self.ordered = ordered
@@ -135,11 +170,18 @@ class RuleIndex:
             for value in values:
                 by_value.setdefault(value, []).append(position)
 
-    def find_winner(self, attributes: Attributes, assumed: Truths | None = None) -> RoutingEntry | None:
-        """Return the first entry that takes the conversation, or None. Raises OpaqueConditionError."""
+    def find_winner(
+        self, attributes: Attributes, assumed: Truths | None = None
+    ) -> RoutingEntry | None:
+        """Return the first entry that takes the conversation, or None.
+
+        Raises OpaqueConditionError.
+        """
         return next(self.matching_entries(attributes, assumed), None)
 
-    def matching_entries(self, attributes: Attributes, assumed: Truths | None = None) -> Iterator[RoutingEntry]:
+    def matching_entries(
+        self, attributes: Attributes, assumed: Truths | None = None
+    ) -> Iterator[RoutingEntry]:
         """Yield every entry whose conditions all hold, in order. Raises OpaqueConditionError."""
         conversation = canonical_attributes(attributes)
         positions = list(self._unindexed)
@@ -150,12 +192,16 @@ class RuleIndex:
                 yield entry
 
     def possible_winners(self, attributes: Attributes) -> Iterator[RoutingEntry | None]:
-        """Yield, in order, each entry that may take a conversation with these attributes; None: no entry takes it."""
+        """Yield, in order, each entry that may take a conversation with these attributes; None: no
+        entry takes it.
+        """
         # An attribute with the value None is missing. Absent attributes may have any value.
         conversation = canonical_attributes(attributes)
         for position in self.possible_positions(attributes, conversation):
             truths = [
-                holds(part, conversation) if isinstance(part, Condition) and part.attribute in attributes else None
+                holds(part, conversation)
+                if isinstance(part, Condition) and part.attribute in attributes
+                else None
                 for part in self.ordered[position].rule.conditions
             ]
             if False not in truths:
@@ -164,11 +210,19 @@ class RuleIndex:
                 return
         yield None
 
-    def possible_positions(self, attributes: Attributes, conversation: Conversation) -> list[int]:
-        """Return the positions of the entries whose listed values do not exclude attributes, given in both forms."""
+    def possible_positions(
+        self, attributes: Attributes, conversation: Conversation
+    ) -> list[int]:
+        """Return the positions of the entries whose listed values do not exclude attributes, given
+        in both forms.
+        """
         positions = set(self._unindexed)
         for name, by_value in self._positions_by_value.items():
-            lists = [by_value.get(conversation.get(name), ())] if name in attributes else by_value.values()
+            lists = (
+                [by_value.get(conversation.get(name), ())]
+                if name in attributes
+                else by_value.values()
+            )
             positions.update(*lists)
         return sorted(positions)
 

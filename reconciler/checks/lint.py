@@ -1,4 +1,6 @@
-"""Desired rules, with the unmanaged live ones -> findings about likely mistakes, none an error (CXR201 to CXR214)."""
+"""Desired rules, with the unmanaged live ones -> findings about likely mistakes, none an error
+(CXR201 to CXR214).
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -6,25 +8,44 @@ from itertools import chain
 from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.facts.rule_facts import MAX_TIES_PER_RULE, RuleFacts, ShadowedRule, Tie, analyze_slices
+from reconciler.behaviour.facts.rule_facts import (
+    MAX_TIES_PER_RULE,
+    RuleFacts,
+    ShadowedRule,
+    Tie,
+    analyze_slices,
+)
 from reconciler.behaviour.ordering.graph import build_graph, group_reachable
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.checks import lint_names
-from reconciler.checks.lint_confidence import check_confidence, check_confidence_conditions
-from reconciler.checks.lint_view import LintView, is_endpoint, list_items, list_rules, rule_name
+from reconciler.checks.lint_confidence import (
+    check_confidence,
+    check_confidence_conditions,
+)
+from reconciler.checks.lint_view import (
+    LintView,
+    is_endpoint,
+    list_items,
+    list_rules,
+    rule_name,
+)
 from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase
 
-LINT_WORK_PER_RULE: Final = 1_500  # comparisons for each rule: `validate` takes at most two seconds for 1,000 rules
-PLAN_WORK_PER_RULE: Final = 1_000  # the cost of reading, comparing and printing one rule in a plan, in comparisons
-_MIN_RULES: Final = 1_000  # the minimum number of rules for the bound: short lists are checked completely
+# comparisons for each rule: `validate` takes at most two seconds for 1,000 rules
+LINT_WORK_PER_RULE: Final = 1_500
+# the cost of reading, comparing and printing one rule in a plan, in comparisons
+PLAN_WORK_PER_RULE: Final = 1_000
+# the minimum number of rules for the bound: short lists are checked completely
+_MIN_RULES: Final = 1_000
 
 
 def lint(view: LintView, work: int | None = None) -> tuple[Finding, ...]:
     """Return the findings about the rules of one environment, by position."""
-    # `work` bounds the search, in comparisons; a finding reports the questions that were not checked.
+    # `work` bounds the search, in comparisons; a finding reports the questions that were not
+    # checked.
     if not view.desired.rules:
         return ()
     budget = view.space.budget
@@ -39,11 +60,21 @@ def lint(view: LintView, work: int | None = None) -> tuple[Finding, ...]:
         *lint_names.check_field_idents(view),
         *lint_names.check_vocabulary(view),
         *check_confidence_conditions(view),
-        *_check_within_budget(view, "intents without a rule", lint_names.check_intents(view, facts)),
-        *_check_within_budget(view, "attributes that nothing writes", lint_names.check_attributes(view)),
-        *_check_within_budget(view, "ranges of the confidence without a rule", check_confidence(view)),
+        *_check_within_budget(
+            view, "intents without a rule", lint_names.check_intents(view, facts)
+        ),
+        *_check_within_budget(
+            view, "attributes that nothing writes", lint_names.check_attributes(view)
+        ),
+        *_check_within_budget(
+            view, "ranges of the confidence without a rule", check_confidence(view)
+        ),
     ]
-    return tuple(sorted(findings, key=lambda finding: (finding.source or ("", 0, 0), finding.code)))
+    return tuple(
+        sorted(
+            findings, key=lambda finding: (finding.source or ("", 0, 0), finding.code)
+        )
+    )
 
 
 def lint_work(rules: int) -> int:
@@ -52,12 +83,17 @@ def lint_work(rules: int) -> int:
 
 
 def plan_lint_work(rules: int, work: int) -> int:
-    """Return the bound of the lint in a plan: a fifth of the plan's own work, so that the lint does not delay it."""
-    # `rules` counts those of the manifests and of the tenant; `work` is the work of the plan's analysis.
+    """Return the bound of the lint in a plan: a fifth of the plan's own work, so that the lint does
+    not delay it.
+    """
+    # `rules` counts those of the manifests and of the tenant; `work` is the work of the plan's
+    # analysis.
     return (PLAN_WORK_PER_RULE * max(_MIN_RULES, rules) + work) // 5
 
 
-def _check_within_budget(view: LintView, subject: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+def _check_within_budget(
+    view: LintView, subject: str, findings: Iterable[Finding]
+) -> Iterator[Finding]:
     try:
         yield from findings
     except UndecidedError:
@@ -76,23 +112,36 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
     """Yield the findings about each managed rule."""
     for contradictory in facts.contradictory:
         if contradictory.entry.address:
-            phrases = [condition_phrase(part, view.labels) for part in contradictory.conditions]
+            phrases = [
+                condition_phrase(part, view.labels) for part in contradictory.conditions
+            ]
             several = f"{list_items(phrases, str)} contradict each other"
             reason = several if len(phrases) > 1 else f"nothing satisfies {phrases[0]}"
-            message = f"no conversation can match: {reason}{view.known_types_phrase(contradictory.conditions)}"
+            message = (
+                f"no conversation can match: "
+                f"{reason}{view.known_types_phrase(contradictory.conditions)}"
+            )
             yield view.finding("CXR201", "warning", message, contradictory.entry)
     for shadowed in facts.shadowed:
         if shadowed.entry.address and not _is_tied_with_shadowing(shadowed):
             yield _shadowed_finding(view, shadowed)
     for rule in facts.redundant:
         # A rule may state explicitly that one intent has the destination of the catch-all.
-        is_explicit = view.names_one_intent(rule.entry) and all(map(view.catches_all, rule.replacements))
+        is_explicit = view.names_one_intent(rule.entry) and all(
+            map(view.catches_all, rule.replacements)
+        )
         if is_explicit or not rule.entry.address:
             continue
         destination = view.destination_phrase(rule.entry)
         rules = list_rules(rule.replacements)
-        same = f"{rules} would send the same conversations to {destination}, too{view.known_types_phrase()}"
-        hint = "remove one such rule at a time, because two may need each other; or `accept: {CXR203: why it stays}`"
+        same = (
+            f"{rules} would send the same conversations to {destination}, "
+            f"too{view.known_types_phrase()}"
+        )
+        hint = (
+            "remove one such rule at a time, because two may need each other; or `accept: {CXR203: "
+            "why it stays}`"
+        )
         yield view.finding("CXR203", "warning", f"no effect: {same}", rule.entry, hint)
     yield from _tie_findings(view, facts.ties)
     cause = "the analysis stopped before it was known which rules are reached"
@@ -104,46 +153,79 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
 
 
 def _is_tied_with_shadowing(shadowed: ShadowedRule) -> bool:
-    """Return whether a shadowing rule is tied with the shadowed one: then the tie is the problem."""
+    """Return whether a shadowing rule is tied with the shadowed one: then the tie is the
+    problem.
+    """
     rule = shadowed.entry.rule
-    same = (entry.rule for entry in shadowed.shadowing if entry.rule.priority == rule.priority)
-    return any(destination_of(tied.targets) != destination_of(rule.targets) for tied in same)
+    same = (
+        entry.rule
+        for entry in shadowed.shadowing
+        if entry.rule.priority == rule.priority
+    )
+    return any(
+        destination_of(tied.targets) != destination_of(rule.targets) for tied in same
+    )
 
 
 def _shadowed_finding(view: LintView, shadowed: ShadowedRule) -> Finding:
     shadowing = list({rule_name(entry): entry for entry in shadowed.shadowing}.values())
     verb = "takes" if len(shadowing) == 1 else "together take"
-    hint = "give it a better priority, or adopt the live rule with `adopt:` and change it"
+    hint = (
+        "give it a better priority, or adopt the live rule with `adopt:` and change it"
+    )
     if any(map(is_endpoint, shadowed.shadowing)):
-        hint = "lower `context.minConfidence`, add its intents to an Intents document, or remove this one"
+        hint = (
+            "lower `context.minConfidence`, add its intents to an Intents document, or remove this "
+            "one"
+        )
     elif all(entry.address for entry in shadowed.shadowing):
         hint = "give it a better priority, narrow the earlier rule, or remove this one"
     entries = (shadowed.entry, *shadowed.shadowing)
-    types = view.known_types_phrase(chain.from_iterable(entry.rule.conditions for entry in entries))
+    types = view.known_types_phrase(
+        chain.from_iterable(entry.rule.conditions for entry in entries)
+    )
     message = f"never reached: {list_rules(shadowing)} {verb} all of its conversations first{types}"
     return view.finding("CXR202", "warning", message, shadowed.entry, hint)
 
 
 def _tie_findings(view: LintView, ties: Sequence[Tie]) -> Iterator[Finding]:
-    """Yield a finding for each rule that is tied; rules that are tied with each other have one message."""
+    """Yield a finding for each rule that is tied; rules that are tied with each other have one
+    message.
+    """
     for component in _connected(ties):
-        groups = list(group_pairs((id(member[0]), member) for member in _managed_first(component)).values())
+        groups = list(
+            group_pairs(
+                (id(member[0]), member) for member in _managed_first(component)
+            ).values()
+        )
         message = ""
         if len(groups) > 1:
-            message = _common_tie_message(view, [member for group in groups for member in group])
+            message = _common_tie_message(
+                view, [member for group in groups for member in group]
+            )
         for group in groups:
             text = message
             if len(groups) == 1:
                 text = _tie_message(view, group)
-            yield view.finding("CXR204", "warning", text, group[0][0], "give one of them another priority")
+            yield view.finding(
+                "CXR204",
+                "warning",
+                text,
+                group[0][0],
+                "give one of them another priority",
+            )
 
 
-_Rivals = tuple[RoutingEntry, RoutingEntry, Tie]  # the rule that the finding is about, and the other one
+_Rivals = tuple[
+    RoutingEntry, RoutingEntry, Tie
+]  # the rule that the finding is about, and the other one
 
 
 def _managed_first(ties: Iterable[Tie]) -> Iterator[_Rivals]:
     for tie in ties:
-        entry, partner = (tie.first, tie.second) if tie.first.address else (tie.second, tie.first)
+        entry, partner = (
+            (tie.first, tie.second) if tie.first.address else (tie.second, tie.first)
+        )
         if entry.address:
             yield entry, partner, tie
 
@@ -169,19 +251,26 @@ def _tie_message(view: LintView, group: Sequence[_Rivals]) -> str:
     verb = "sends" if len(group) == 1 else "send"
     conversation = conversation_phrase(tie.example.attributes, view.labels)
     return (
-        f"same priority ({quote(entry.rule.priority)}) as {names}, which {verb} elsewhere: {conversation}"
+        f"same priority ({quote(entry.rule.priority)}) as {names}, which {verb} elsewhere: "
+        f"{conversation}"
         f" goes to {view.destination_phrase(entry)} or to {view.destination_phrase(partner)}"
     )
 
 
 def _common_tie_message(view: LintView, rivals: Sequence[_Rivals]) -> str:
-    """Return the message about several rules that are tied with each other, or with one that they have in common."""
+    """Return the message about several rules that are tied with each other, or with one that they
+    have in common.
+    """
     entry, partner, tie = rivals[0]
-    members = {id(each): each for first, second, _ in rivals for each in (first, second)}
+    members = {
+        id(each): each for first, second, _ in rivals for each in (first, second)
+    }
     conversation = conversation_phrase(tie.example.attributes, view.labels)
     names = list_rules(list(members.values()))
     return (
-        f"same priority ({quote(entry.rule.priority)}): {names} send the same conversations to different queues;"
-        f" for example, {conversation} goes to {view.destination_phrase(entry)} by {rule_name(entry)}"
+        f"same priority ({quote(entry.rule.priority)}): {names} send the same conversations to "
+        f"different queues;"
+        f" for example, {conversation} goes to {view.destination_phrase(entry)} by "
+        f"{rule_name(entry)}"
         f" or to {view.destination_phrase(partner)} by {rule_name(partner)}"
     )

@@ -1,4 +1,6 @@
-"""The bot's confidence: ranges that no rule for an intent takes (CXR208), and wrong comparisons (CXR214)."""
+"""The bot's confidence: ranges that no rule for an intent takes (CXR208), and wrong comparisons
+(CXR214).
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,16 +15,29 @@ from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import Conditions
 from reconciler.checks.lint_view import LintView, list_names
 from reconciler.model.finding import Finding
-from reconciler.model.rule import EXISTENCE, RANGES, Condition, Opaque, Rule, Scalar, Target
+from reconciler.model.rule import (
+    EXISTENCE,
+    RANGES,
+    Condition,
+    Opaque,
+    Rule,
+    Scalar,
+    Target,
+)
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
 
-_COMPARISON: Final = "write a comparison with a number from 0 to 1, such as greaterThanOrEqual: 0.7"
-_SEARCH_COST: Final = 5_000  # of a range that is searched because further attributes matter, in comparisons
+_COMPARISON: Final = (
+    "write a comparison with a number from 0 to 1, such as greaterThanOrEqual: 0.7"
+)
+# of a range that is searched because further attributes matter, in comparisons
+_SEARCH_COST: Final = 5_000
 
 
 class ConfidenceRange(NamedTuple):
-    """The conditions of one rule for an intent: atoms of the confidence, and the other conditions."""
+    """The conditions of one rule for an intent: atoms of the confidence, and the other
+    conditions.
+    """
 
     entry: RoutingEntry
     atoms: int
@@ -30,7 +45,9 @@ class ConfidenceRange(NamedTuple):
 
 
 class ConfidenceGap(NamedTuple):
-    """Atoms of the confidence from a first to a last, for conversations with the other conditions."""
+    """Atoms of the confidence from a first to a last, for conversations with the other
+    conditions.
+    """
 
     first: int
     last: int
@@ -44,10 +61,20 @@ class GapSearch:
         self.view = view
         self.domain = domain
         least = view.fallback.min_confidence if view.fallback.intent is not None else 0
-        self.confidence_mask = sum(1 << at for at in bits(domain.number_mask) if _can_be_confidence(domain, at, least))
-        self._example = cache(lambda atom: cast("float", domain.example_value((1 << atom, 0, 0))))
-        self._open_by_gap: dict[tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool] = {}
-        self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}  # a conversation in each gap, without the intent
+        self.confidence_mask = sum(
+            1 << at
+            for at in bits(domain.number_mask)
+            if _can_be_confidence(domain, at, least)
+        )
+        self._example = cache(
+            lambda atom: cast("float", domain.example_value((1 << atom, 0, 0)))
+        )
+        self._open_by_gap: dict[
+            tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool
+        ] = {}
+        self.examples: dict[
+            ConfidenceGap, dict[str, Scalar]
+        ] = {}  # a conversation in each gap, without the intent
 
     def range_of(self, entry: RoutingEntry) -> ConfidenceRange:
         """Return the atoms of the confidence that a rule takes, and its other conditions."""
@@ -55,14 +82,21 @@ class GapSearch:
         atoms = self.domain.all
         other_conditions = []
         for part in entry.rule.conditions:
-            if not isinstance(part, Condition) or part.attribute not in (names.intent, names.confidence):
+            if not isinstance(part, Condition) or part.attribute not in (
+                names.intent,
+                names.confidence,
+            ):
                 other_conditions.append(part)
             elif part.attribute == names.confidence:
                 atoms = intersect(atoms, self.domain.values_for(part))
-        return ConfidenceRange(entry, atoms[0] & self.domain.number_mask, tuple(other_conditions))
+        return ConfidenceRange(
+            entry, atoms[0] & self.domain.number_mask, tuple(other_conditions)
+        )
 
     def find_gaps(self, ranges: Sequence[ConfidenceRange]) -> Iterator[ConfidenceGap]:
-        """Yield gaps between ranges of rules with the same other conditions, if a conversation in it has no rule."""
+        """Yield gaps between ranges of rules with the same other conditions, if a conversation in
+        it has no rule.
+        """
         self.view.space.budget.spend(len(ranges))
         unions: dict[Conditions, int] = {}
         for interval in ranges:
@@ -80,25 +114,39 @@ class GapSearch:
         self.view.space.budget.spend(len(ranges))
         mask = (1 << gap.last + 1) - (1 << gap.first)
         near = [interval for interval in ranges if interval.atoms & mask]
-        key = (gap, tuple((interval.atoms, interval.other_conditions) for interval in near))
+        key = (
+            gap,
+            tuple((interval.atoms, interval.other_conditions) for interval in near),
+        )
         if key not in self._open_by_gap:
             self.view.space.budget.spend(_SEARCH_COST)
-            example = self._find_conversation(gap, [interval.entry for interval in near])
+            example = self._find_conversation(
+                gap, [interval.entry for interval in near]
+            )
             self._open_by_gap[key] = example is not None
             if example is not None:
                 self.examples.setdefault(gap, example)
         return self._open_by_gap[key]
 
-    def _find_conversation(self, gap: ConfidenceGap, near: Sequence[RoutingEntry]) -> dict[str, Scalar] | None:
+    def _find_conversation(
+        self, gap: ConfidenceGap, near: Sequence[RoutingEntry]
+    ) -> dict[str, Scalar] | None:
         names = self.view.attributes
         budget = self.view.space.budget
         rules = []
         for priority, entry in enumerate(near):
             parts = entry.rule.conditions
-            others = (part for part in parts if not isinstance(part, Condition) or part.attribute != names.intent)
+            others = (
+                part
+                for part in parts
+                if not isinstance(part, Condition) or part.attribute != names.intent
+            )
             rule = replace(entry.rule, priority=priority, conditions=tuple(others))
             rules.append(RoutingEntry(name=str(priority), rule=rule))
-        bounds = (clause.condition for clause in bound_clauses(self.domain, gap.first, gap.last))
+        bounds = (
+            clause.condition
+            for clause in bound_clauses(self.domain, gap.first, gap.last)
+        )
         conditions = (*gap.other_conditions, *bounds)
         priority = len(rules)
         targets = (Target("gap", 1),)
@@ -117,10 +165,16 @@ class GapSearch:
             return None
         return result.regions[0].example.attributes
 
-    def find_unrouted_confidence(self, intent: str, ranges: Sequence[ConfidenceRange]) -> float | None:
-        """Return a confidence below all ranges of rules for the intent that only the default routing takes."""
+    def find_unrouted_confidence(
+        self, intent: str, ranges: Sequence[ConfidenceRange]
+    ) -> float | None:
+        """Return a confidence below all ranges of rules for the intent that only the default
+        routing takes.
+        """
         # Other attributes than the intent and the confidence are missing.
-        general = (part.atoms for part in ranges if not part.other_conditions and part.atoms)
+        general = (
+            part.atoms for part in ranges if not part.other_conditions and part.atoms
+        )
         lowest = min((atoms & -atoms for atoms in general), default=0)
         below = self.confidence_mask & (lowest - 1) if lowest else 0
         if not below:
@@ -128,12 +182,16 @@ class GapSearch:
         confidence = self._example(below.bit_length() - 1)
         self.view.space.budget.spend(len(ranges))
         names = self.view.attributes
-        winner = self.view.find_winner({names.intent: intent, names.confidence: confidence})
+        winner = self.view.find_winner(
+            {names.intent: intent, names.confidence: confidence}
+        )
         return confidence if winner is None else None
 
 
 def _can_be_confidence(domain: Domain, atom: int, least: float) -> bool:
-    """Return whether rules read such a confidence beside an intent of the bot: from `least`, by the fallback."""
+    """Return whether rules read such a confidence beside an intent of the bot: from `least`, by the
+    fallback.
+    """
     low, high, named = domain.interval(atom)
     if named:
         return low is not None and least <= low <= 1
@@ -141,7 +199,9 @@ def _can_be_confidence(domain: Domain, atom: int, least: float) -> bool:
 
 
 def check_confidence(view: LintView) -> Iterator[Finding]:
-    """Yield each gap with all its intents, and the intents that go to the default routing at a low confidence."""
+    """Yield each gap with all its intents, and the intents that go to the default routing at a low
+    confidence.
+    """
     number = view.space.domain_index.get(view.attributes.confidence)
     if number is None or not view.space.domains[number].numbers:
         return
@@ -156,13 +216,17 @@ def check_confidence(view: LintView) -> Iterator[Finding]:
             confidence = search.find_unrouted_confidence(intent, ranges)
             if confidence is not None:
                 below[intent] = confidence
-    yield from (_gap_finding(view, search, gap, intents) for gap, intents in gaps.items())
+    yield from (
+        _gap_finding(view, search, gap, intents) for gap, intents in gaps.items()
+    )
     if below:
         yield _low_confidence_finding(view, below)
 
 
 def check_confidence_conditions(view: LintView) -> Iterator[Finding]:
-    """Yield a finding for each condition on the confidence with single values, or with a number outside 0 to 1."""
+    """Yield a finding for each condition on the confidence with single values, or with a number
+    outside 0 to 1.
+    """
     name = view.attributes.confidence
     rules = [desired.rule for desired in view.desired.rules.values()]
     rules += [entry.rule for entry in view.promises]
@@ -175,12 +239,25 @@ def check_confidence_conditions(view: LintView) -> Iterator[Finding]:
             if not _is_wrong(condition, name):
                 continue
             if condition.operator in RANGES:
-                message = f"{quote(_outside(condition)[0])} is not a confidence, which is a number from 0 to 1"
+                message = (
+                    f"{quote(_outside(condition)[0])} is not a confidence, which is a number from "
+                    f"0 to 1"
+                )
             else:
                 operator = condition.operator
-                message = f"{operator} compares the confidence with single values, which a bot hardly ever sends"
+                message = (
+                    f"{operator} compares the confidence with single values, which a bot hardly "
+                    f"ever sends"
+                )
             address = addresses.get(source)
-            yield loaded.finding("CXR214", message, *path, severity="warning", hint=_COMPARISON, address=address)
+            yield loaded.finding(
+                "CXR214",
+                message,
+                *path,
+                severity="warning",
+                hint=_COMPARISON,
+                address=address,
+            )
 
 
 def _is_wrong(part: Condition | Opaque, confidence: str) -> bool:
@@ -193,22 +270,36 @@ def _is_wrong(part: Condition | Opaque, confidence: str) -> bool:
 
 
 def _outside(condition: Condition) -> list[int | float]:
-    return [value for value in condition.values if not isinstance(value, str) and not 0 <= value <= 1]
+    return [
+        value
+        for value in condition.values
+        if not isinstance(value, str) and not 0 <= value <= 1
+    ]
 
 
-def _gap_finding(view: LintView, search: GapSearch, gap: ConfidenceGap, intents: Sequence[str]) -> Finding:
+def _gap_finding(
+    view: LintView, search: GapSearch, gap: ConfidenceGap, intents: Sequence[str]
+) -> Finding:
     first = intents[0]
     low, _, has_low = search.domain.interval(gap.first)
     _, high, has_high = search.domain.interval(gap.last)
-    limits = range_phrase(low, ">=" if has_low else ">", high, "<=" if has_high else "<")
+    limits = range_phrase(
+        low, ">=" if has_low else ">", high, "<=" if has_high else "<"
+    )
     where = f"exactly {quote(low)}" if low == high else limits
-    besides = "".join(f", {condition_phrase(part, view.labels)}" for part in gap.other_conditions)
+    besides = "".join(
+        f", {condition_phrase(part, view.labels)}" for part in gap.other_conditions
+    )
     message = (
-        f"no rule for {list_names(intents, 'or')} takes a confidence of {where}{besides}, though rules take"
-        f" more and less: {view.example_phrase({view.attributes.intent: first, **search.examples[gap]})}"
+        f"no rule for {list_names(intents, 'or')} takes a confidence of {where}{besides}, though "
+        f"rules take"
+        f" more and less: "
+        f"{view.example_phrase({view.attributes.intent: first, **search.examples[gap]})}"
     )
     hint = "start one range where the other ends, unless the gap is intended"
-    finding = view.finding("CXR208", "warning", message, _managed_rule(view, first), hint)
+    finding = view.finding(
+        "CXR208", "warning", message, _managed_rule(view, first), hint
+    )
     return finding if len(intents) == 1 else replace(finding, address=None)
 
 
@@ -217,10 +308,18 @@ def _low_confidence_finding(view: LintView, below: Mapping[str, float]) -> Findi
     example = {view.attributes.intent: first, view.attributes.confidence: confidence}
     verb, their = ("goes", "its") if len(below) == 1 else ("go", "their")
     message = (
-        f"{pluralize(len(below), 'intent')} {verb} to the tenant's default routing where the confidence is lower than"
-        f" {their} rules require: {list_names(below)}; for example {conversation_phrase(example, view.labels)}"
+        f"{pluralize(len(below), 'intent')} {verb} to the tenant's default routing where the "
+        f"confidence is lower than"
+        f" {their} rules require: {list_names(below)}; for example "
+        f"{conversation_phrase(example, view.labels)}"
     )
-    return view.finding("CXR208", "info", message, _managed_rule(view, first), "a catch-all would take them")
+    return view.finding(
+        "CXR208",
+        "info",
+        message,
+        _managed_rule(view, first),
+        "a catch-all would take them",
+    )
 
 
 def _managed_rule(view: LintView, intent: str) -> RoutingEntry:

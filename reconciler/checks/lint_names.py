@@ -1,4 +1,6 @@
-"""Findings about names: intents (CXR205, CXR206), attributes and values (CXR207, CXR213), queues, custom fields."""
+"""Findings about names: intents (CXR205, CXR206), attributes and values (CXR207, CXR213), queues,
+custom fields.
+"""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,7 +14,13 @@ from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.facts.rule_facts import RuleFacts
 from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.checks.lint_view import MAX_LISTED_VALUES, LintView, StatedCondition, items_of, list_names
+from reconciler.checks.lint_view import (
+    MAX_LISTED_VALUES,
+    LintView,
+    StatedCondition,
+    items_of,
+    list_names,
+)
 from reconciler.desired.expand import list_targets
 from reconciler.desired.queues import resolve_aliases
 from reconciler.desired.substitution import describe_value, fill_variables
@@ -20,26 +28,43 @@ from reconciler.manifest.documents import AttributeEntry, QueueRef, fits_type
 from reconciler.manifest.source_map import LoadedDocument, PathStep
 from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import EQUALITIES, JSON_NUMBER, PATTERNS, RANGES, SETS, Condition, Json, canonical_scalar
+from reconciler.model.rule import (
+    EQUALITIES,
+    JSON_NUMBER,
+    PATTERNS,
+    RANGES,
+    SETS,
+    Condition,
+    Json,
+    canonical_scalar,
+)
 from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.text.suggest import find_nearest, suggest
 
-_MAX_UNKNOWN_INTENTS: Final = 20  # unknown intents with a separate finding: finding the nearest name is costly
+_MAX_UNKNOWN_INTENTS: Final = (
+    20  # unknown intents with a separate finding: finding the nearest name is costly
+)
 _HIGH_CONFIDENCE: Final = 0.99
 
 
 def check_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
-    """Yield a finding about all intents that no rule of the manifests takes, and findings about unknown intents."""
+    """Yield a finding about all intents that no rule of the manifests takes, and findings about
+    unknown intents.
+    """
     if not view.intents:
         return
     if unrouted := unrouted_intents(view, facts):
         example = view.example_phrase(_confident_conversation(view, unrouted[0]))
         count = pluralize(len(unrouted), "intent")
         verb = "has" if len(unrouted) == 1 else "have"
-        message = f"{count} of the bot {verb} no rule: {list_names(unrouted)}. {example}"
+        message = (
+            f"{count} of the bot {verb} no rule: {list_names(unrouted)}. {example}"
+        )
         source = view.intents[unrouted[0]]
         hint = "add a rule, or a catch-all that takes them"
-        yield Finding(code="CXR205", severity="warning", message=message, source=source, hint=hint)
+        yield Finding(
+            code="CXR205", severity="warning", message=message, source=source, hint=hint
+        )
     yield from _unknown_intents(view)
 
 
@@ -51,7 +76,10 @@ def unrouted_intents(view: LintView, facts: RuleFacts) -> list[str]:
         intent
         for intent in view.intents
         if intent != view.fallback.intent
-        and all(entry.address is None and id(entry) in shadowed for entry in view.rules_by_intent.get(intent, ()))
+        and all(
+            entry.address is None and id(entry) in shadowed
+            for entry in view.rules_by_intent.get(intent, ())
+        )
         and not _is_caught(view, intent)
     ]
 
@@ -61,7 +89,11 @@ def intents_in_catch_all(view: LintView) -> list[str]:
     unnamed = (intent for intent in view.intents if intent != view.fallback.intent)
     caught: list[str] = []
     with suppress(UndecidedError):  # the lint reports the bound for the same intents
-        caught.extend(intent for intent in unnamed if intent not in view.rules_by_intent and _is_caught(view, intent))
+        caught.extend(
+            intent
+            for intent in unnamed
+            if intent not in view.rules_by_intent and _is_caught(view, intent)
+        )
     return caught
 
 
@@ -69,7 +101,10 @@ def _is_caught(view: LintView, intent: str) -> bool:
     """Return whether a catch-all of the manifests takes an intent with a high confidence."""
     view.space.budget.spend(len(view.general_rules))
     managed = (entry for entry in view.general_rules if entry.address)
-    return route_conversation(managed, _confident_conversation(view, intent)).winner is not None
+    return (
+        route_conversation(managed, _confident_conversation(view, intent)).winner
+        is not None
+    )
 
 
 def _confident_conversation(view: LintView, intent: str) -> dict[str, str | float]:
@@ -78,9 +113,13 @@ def _confident_conversation(view: LintView, intent: str) -> dict[str, str | floa
 
 
 def _unknown_intents(view: LintView) -> Iterator[Finding]:
-    """Yield a finding for each intent that is in no Intents document; after a limit, one for all others."""
+    """Yield a finding for each intent that is in no Intents document; after a limit, one for all
+    others.
+    """
     entries_by_intent = entries_of_unknown_intents(view)
-    entries = (entry for loaded in view.manifests.intents for entry in loaded.document.entries)
+    entries = (
+        entry for loaded in view.manifests.intents for entry in loaded.document.entries
+    )
     groups = group_pairs((entry.group, entry.name) for entry in entries)
     unknown = list(entries_by_intent)
     for intent in unknown[:_MAX_UNKNOWN_INTENTS]:
@@ -88,23 +127,38 @@ def _unknown_intents(view: LintView) -> Iterator[Finding]:
         too = f", and in {pluralize(len(others), 'further place')}" if others else ""
         message = f"intent {quote(intent)} is used here{too}, but it is in no Intents document"
         group = groups.get(intent, ())
-        hint = _group_hint(group) or suggest(intent, view.intents) or "add it there if the bot can return it"
+        hint = (
+            _group_hint(group)
+            or suggest(intent, view.intents)
+            or "add it there if the bot can return it"
+        )
         yield view.finding_at(intent, "CXR206", "warning", message, first, hint)
     if further := unknown[_MAX_UNKNOWN_INTENTS:]:
-        message = f"{pluralize(len(further), 'further intent')} in no Intents document: {list_names(further)}"
-        yield view.finding("CXR206", "warning", message, entries_by_intent[further[0]][0])
+        message = (
+            f"{pluralize(len(further), 'further intent')} in no Intents document: "
+            f"{list_names(further)}"
+        )
+        yield view.finding(
+            "CXR206", "warning", message, entries_by_intent[further[0]][0]
+        )
 
 
 def _group_hint(values: Sequence[str]) -> str:
     """Return what to write instead of the name of a group with these values; empty without one."""
-    return f"it is a group: write its values, {join_first(values, MAX_LISTED_VALUES, quote)}" if values else ""
+    return (
+        f"it is a group: write its values, {join_first(values, MAX_LISTED_VALUES, quote)}"
+        if values
+        else ""
+    )
 
 
 def entries_of_unknown_intents(view: LintView) -> dict[str, list[RoutingEntry]]:
     """Return the rules and promises that name an intent of no Intents document, by intent."""
     entries = (*(entry for entry in view.ordered if entry.address), *view.promises)
     known = {*view.intents, view.fallback.intent}
-    uses = ((intent, entry) for entry in entries for intent in _named_intents(view, entry))
+    uses = (
+        (intent, entry) for entry in entries for intent in _named_intents(view, entry)
+    )
     return group_pairs(use for use in uses if use[0] not in known)
 
 
@@ -117,33 +171,63 @@ def _named_intents(view: LintView, entry: RoutingEntry) -> Iterator[str]:
 
 _MIN_TYPO_LENGTH: Final = 5  # the minimum length of a name for a typo in it
 _LIKENESS: Final = 0.85  # of a misspelt name and the known one, from 0 to 1
-_COMPARED_NAME_COST: Final = 2  # of the comparison of two names, in comparisons of rules
+_COMPARED_NAME_COST: Final = (
+    2  # of the comparison of two names, in comparisons of rules
+)
 
 
 def check_attributes(view: LintView) -> Iterator[Finding]:
-    """Yield a finding for each attribute that the endpoint does not write and no unmanaged rule uses."""
-    names = (view.attributes.intent, view.attributes.confidence, view.attributes.updated_at)
+    """Yield a finding for each attribute that the endpoint does not write and no unmanaged rule
+    uses.
+    """
+    names = (
+        view.attributes.intent,
+        view.attributes.confidence,
+        view.attributes.updated_at,
+    )
     declared = view.declared_attributes
     uses = [
         (name, entry)
         for entry in view.ordered
-        for name in sorted({part.attribute for part in entry.rule.conditions if isinstance(part, Condition)})
+        for name in sorted(
+            {
+                part.attribute
+                for part in entry.rule.conditions
+                if isinstance(part, Condition)
+            }
+        )
         if name not in names
     ]
-    managed = group_pairs((name, entry) for name, entry in uses if entry.address is not None)
+    managed = group_pairs(
+        (name, entry) for name, entry in uses if entry.address is not None
+    )
     unmanaged = {name for name, entry in uses if entry.address is None}
-    known = dict.fromkeys((*names, *sorted(unmanaged), *managed)) if declared is None else ()
+    known = (
+        dict.fromkeys((*names, *sorted(unmanaged), *managed))
+        if declared is None
+        else ()
+    )
     rare = managed.keys() - unmanaged  # a name that fewer rules use is not proposed
     for name, entries in managed.items():
-        if name in unmanaged or (declared is not None and (name not in declared or declared[name].written_by)):
+        if name in unmanaged or (
+            declared is not None and (name not in declared or declared[name].written_by)
+        ):
             continue  # if it is not declared, the check of the vocabulary reports it
-        common = [other for other in known if other not in rare or len(managed[other]) > len(entries)]
+        common = [
+            other
+            for other in known
+            if other not in rare or len(managed[other]) > len(entries)
+        ]
         view.space.budget.spend(_COMPARED_NAME_COST * len(common))
         near = find_nearest(name, common)
-        yield _attribute_finding(view, name, entries, near if is_typo(name, near) else None)
+        yield _attribute_finding(
+            view, name, entries, near if is_typo(name, near) else None
+        )
 
 
-def _attribute_finding(view: LintView, name: str, entries: list[RoutingEntry], suggestion: str | None) -> Finding:
+def _attribute_finding(
+    view: LintView, name: str, entries: list[RoutingEntry], suggestion: str | None
+) -> Finding:
     message = f"attribute {quote(name)} is used by {pluralize(len(entries), 'rule')}"
     if suggestion is not None:
         message = f"{message}, but nothing is known to write it"
@@ -157,7 +241,9 @@ def _attribute_finding(view: LintView, name: str, entries: list[RoutingEntry], s
 
 
 def is_typo(name: str, candidate: str) -> bool:
-    """Return whether a name is probably a misspelling of a known one: nearly the same letters, and the same digits."""
+    """Return whether a name is probably a misspelling of a known one: nearly the same letters, and
+    the same digits.
+    """
     if name == candidate or min(len(name), len(candidate)) < _MIN_TYPO_LENGTH:
         return False
     first = _letters(name)
@@ -171,24 +257,39 @@ def _letters(name: str) -> str:
     return name.casefold().replace("_", "").replace("-", "")
 
 
-_MAX_UNDECLARED: Final = 50  # names and values with a separate finding: finding the nearest one is costly
+_MAX_UNDECLARED: Final = (
+    50  # names and values with a separate finding: finding the nearest one is costly
+)
 
-_Problem = tuple[str, str, str, str, Iterable[object]]  # code, message, hint; a text, for a similar one of candidates
+_Problem = tuple[
+    str, str, str, str, Iterable[object]
+]  # code, message, hint; a text, for a similar one of candidates
 
 
 def check_vocabulary(view: LintView) -> Iterator[Finding]:
-    """Yield a finding for each undeclared attribute or value, at its first use, if there is an Attributes document."""
+    """Yield a finding for each undeclared attribute or value, at its first use, if there is an
+    Attributes document.
+    """
     declared = view.declared_attributes
     names = view.attributes
     if declared is None:
         return
-    known = {**dict.fromkeys((names.intent, names.confidence, names.updated_at), AttributeEntry()), **declared}
-    found: dict[str, list[tuple[_Problem, LoadedDocument[Any], tuple[PathStep, ...]]]] = {}  # by message
+    known = {
+        **dict.fromkeys(
+            (names.intent, names.confidence, names.updated_at), AttributeEntry()
+        ),
+        **declared,
+    }
+    found: dict[
+        str, list[tuple[_Problem, LoadedDocument[Any], tuple[PathStep, ...]]]
+    ] = {}  # by message
     for loaded, path, condition in chain(*view.stated.values(), _test_attributes(view)):
         value = condition.raw_value
         for step, each in enumerate(value if isinstance(value, tuple) else (value,)):
             if problem := _find_problem(condition, each, known):
-                found.setdefault(problem[1], []).append((problem, loaded, (*path, step)))
+                found.setdefault(problem[1], []).append(
+                    (problem, loaded, (*path, step))
+                )
     addresses = {entry.source: entry.address for entry in view.ordered}
     for number, places in enumerate(islice(found.values(), _MAX_UNDECLARED + 1)):
         (code, message, hint, text, candidates), loaded, path = places[0]
@@ -197,31 +298,62 @@ def check_vocabulary(view: LintView) -> Iterator[Finding]:
             message = f"{further} from the Attributes documents, the first one here"
             hint = "correct the others first"
         else:
-            others = len({loaded.source_of(*path[:2]) for _, loaded, path in places}) - 1
-            message += f"; also in {pluralize(others, 'further place')}" if others else ""
-            hint = suggest(text, (each for each in candidates if isinstance(each, str))) or hint
-        index = loaded.source_map.index(path if code == "CXR213" else (*path[:-2], "attribute"))
+            others = (
+                len({loaded.source_of(*path[:2]) for _, loaded, path in places}) - 1
+            )
+            message += (
+                f"; also in {pluralize(others, 'further place')}" if others else ""
+            )
+            hint = (
+                suggest(text, (each for each in candidates if isinstance(each, str)))
+                or hint
+            )
+        index = loaded.source_map.index(
+            path if code == "CXR213" else (*path[:-2], "attribute")
+        )
         if code == "CXR207" and path[0] == "tests":  # there, a name is a key
             index = loaded.source_map.key_index(path[:-1])
         finding = loaded.source_map.text.finding(code, index, message, hint)
-        yield replace(finding, severity="warning", address=addresses.get(loaded.source_of(*path[:2])))
+        yield replace(
+            finding,
+            severity="warning",
+            address=addresses.get(loaded.source_of(*path[:2])),
+        )
 
 
 def _test_attributes(view: LintView) -> Iterator[StatedCondition]:
     """Yield the attributes of route tests as conditions."""
     short = {"intent": view.attributes.intent, "confidence": view.attributes.confidence}
-    tests = ((loaded, *pair) for loaded in view.manifests.route_tests for pair in enumerate(loaded.document.tests))
+    tests = (
+        (loaded, *pair)
+        for loaded in view.manifests.route_tests
+        for pair in enumerate(loaded.document.tests)
+    )
     for loaded, index, test in tests:
         field = "attributes" if test.given.context is None else "context"
         for name, value in getattr(test.given, field).items():
             with suppress(KeyError, ValueError):  # an invalid variable: the test fails
-                attribute = fill_variables(short.get(name, name) if field == "context" else name, view.environment.vars)
-                filled = fill_variables(value, view.environment.vars) if isinstance(value, str) else value
-                condition = Condition(str(attribute), "exists" if value is None else "equals", filled, filled)
+                attribute = fill_variables(
+                    short.get(name, name) if field == "context" else name,
+                    view.environment.vars,
+                )
+                filled = (
+                    fill_variables(value, view.environment.vars)
+                    if isinstance(value, str)
+                    else value
+                )
+                condition = Condition(
+                    str(attribute),
+                    "exists" if value is None else "equals",
+                    filled,
+                    filled,
+                )
                 yield loaded, ("tests", index, "given", field, name), condition
 
 
-def _find_problem(condition: Condition, value: Json, known: Mapping[str, AttributeEntry]) -> _Problem | None:
+def _find_problem(
+    condition: Condition, value: Json, known: Mapping[str, AttributeEntry]
+) -> _Problem | None:
     """Return why the attribute, the operator or a value of a condition is not as declared."""
     name = condition.attribute
     operator = condition.operator
@@ -233,7 +365,9 @@ def _find_problem(condition: Condition, value: Json, known: Mapping[str, Attribu
     entry = known[name]
     type_ = known[name].declared_type
     values = tuple(known[name].values or ())
-    compared = "text" if operator in PATTERNS else "number" if operator in RANGES else type_
+    compared = (
+        "text" if operator in PATTERNS else "number" if operator in RANGES else type_
+    )
     if type_ and compared != type_:
         message = f"{operator} compares {compared}s, and {subject} has the type {type_}"
         return "CXR213", message, "use another operator, or correct the `type`", "", ()
@@ -241,14 +375,36 @@ def _find_problem(condition: Condition, value: Json, known: Mapping[str, Attribu
         return None
     hint = f"declared: {join_first(values, MAX_LISTED_VALUES, quote)}" if values else ""
     if type_ and not fits_type(value, type_):
-        is_number = type_ == "number" and isinstance(value, str) and JSON_NUMBER.fullmatch(value)
-        hint = "put it in quotes" if type_ == "text" else "write it without quotes" if is_number else hint
-        return "CXR213", f"{subject} has the type {type_}, and {describe_value(value)} is not of it", hint, "", ()
+        is_number = (
+            type_ == "number"
+            and isinstance(value, str)
+            and JSON_NUMBER.fullmatch(value)
+        )
+        hint = (
+            "put it in quotes"
+            if type_ == "text"
+            else "write it without quotes"
+            if is_number
+            else hint
+        )
+        return (
+            "CXR213",
+            f"{subject} has the type {type_}, and {describe_value(value)} is not of it",
+            hint,
+            "",
+            (),
+        )
     if values and canonical_scalar(value) not in entry.canonical_values:
         members = [each for each, group in entry.value_groups.items() if group == value]
         candidates = () if members else values
         message = f"{quote(value)} is not a declared value of {subject}"
-        return "CXR213", message, _group_hint(members) or hint, str(value)[:100], candidates
+        return (
+            "CXR213",
+            message,
+            _group_hint(members) or hint,
+            str(value)[:100],
+            candidates,
+        )
     return None
 
 
@@ -271,10 +427,25 @@ def check_queues(view: LintView) -> Iterator[Finding]:
                 continue  # another check reports it
             target = aliases.get(name, name) if isinstance(name, str) else None
             skill = target.name if isinstance(target, QueueRef) else target
-            if skill is not None and skill not in checked and not _SKILL_NAME.fullmatch(skill):
-                message = f"queue {quote(skill)} is not a valid skill name: use 2 to 30 letters, digits, -, _, . and :"
+            if (
+                skill is not None
+                and skill not in checked
+                and not _SKILL_NAME.fullmatch(skill)
+            ):
+                message = (
+                    f"queue {quote(skill)} is not a valid skill name: use 2 to 30 letters, digits, "
+                    f"-, _, . and :"
+                )
                 hint = "correct it, or write the skill's id in a Queues document"
-                yield loaded.finding("CXR210", message, "rules", index, *path, severity="warning", hint=hint)
+                yield loaded.finding(
+                    "CXR210",
+                    message,
+                    "rules",
+                    index,
+                    *path,
+                    severity="warning",
+                    hint=hint,
+                )
             checked.add(skill)
 
 
@@ -288,10 +459,19 @@ def check_field_idents(view: LintView) -> Iterator[Finding]:
     if loaded is None or view.environment.context.writer != "digital-custom-fields":
         return
     names = view.attributes
-    of_fields = {"intent": names.intent, "confidence": names.confidence, "updatedAt": names.updated_at}
+    of_fields = {
+        "intent": names.intent,
+        "confidence": names.confidence,
+        "updatedAt": names.updated_at,
+    }
     for field, name in of_fields.items():
         if not _FIELD_IDENT.fullmatch(name):
-            reason = "is probably not the ident of a custom field: use at most 64 letters, digits, -, _ and ."
+            reason = (
+                "is probably not the ident of a custom field: use at most 64 letters, digits, -, _ "
+                "and ."
+            )
             message = f"{quote(name)} {reason}"
             hint = "write the ident that the field has in CXone"
-            yield loaded.finding("CXR211", message, "attributes", field, severity="warning", hint=hint)
+            yield loaded.finding(
+                "CXR211", message, "attributes", field, severity="warning", hint=hint
+            )

@@ -1,4 +1,6 @@
-"""The input of the lint: one environment's rules in order, their intents, and names for messages."""
+"""The input of the lint: one environment's rules in order, their intents, and names for
+messages.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,17 +26,26 @@ from reconciler.text.escape import join_all, join_first, quote, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase, queues_phrase
 
 T = TypeVar("T")
-StatedCondition = tuple[LoadedDocument[Any], tuple[PathStep, ...], Condition]  # with the path of its value
+StatedCondition = tuple[
+    LoadedDocument[Any], tuple[PathStep, ...], Condition
+]  # with the path of its value
 
-_NAMING_OPERATORS: Final = frozenset({"equals", "in", "contains", "startsWith", "endsWith"})
+_NAMING_OPERATORS: Final = frozenset(
+    {"equals", "in", "contains", "startsWith", "endsWith"}
+)
 MAX_LISTED_VALUES: Final = 8  # the number of values that one sentence lists
-_MAX_LISTED_RULES: Final = 3  # the number of rules that one sentence lists, whose names are longer
+_MAX_LISTED_RULES: Final = (
+    3  # the number of rules that one sentence lists, whose names are longer
+)
 
 
 class LintView:
-    """One environment's rules: `ordered` by evaluation, and indexed in `slices` for all questions."""
+    """One environment's rules: `ordered` by evaluation, and indexed in `slices` for all
+    questions.
+    """
 
-    # `unmanaged` are the unmanaged live rules, with their names and without an address; `queues` are the names by id.
+    # `unmanaged` are the unmanaged live rules, with their names and without an address; `queues`
+    # are the names by id.
 
     def __init__(
         self,
@@ -47,19 +58,31 @@ class LintView:
         self.attributes: Final = environment.attributes
         self.types = desired.endpoint.context_types
         self.queues = queues
-        self.labels: Final = Labels(desired.labels.short)  # a finding is about the text of manifests
+        self.labels: Final = Labels(
+            desired.labels.short
+        )  # a finding is about the text of manifests
         self.intents: Final = {
             intent: loaded.source_of("intents", index)
             for loaded in manifests.intents
             for index, intent in enumerate(loaded.document.names)
         }  # the bot's intents, with their positions
-        self.declared_attributes: Final = manifests.declared_attributes if manifests.attributes else None
+        self.declared_attributes: Final = (
+            manifests.declared_attributes if manifests.attributes else None
+        )
         self.fallback: Final = desired.endpoint.fallback
-        self.promises: Final = [replace(each.promise.probe, source=each.finding.source) for each in desired.promises]
-        rules = order_entries((*desired_entries(desired), *unmanaged), environment.api.evaluation)
-        # The endpoint never writes some contexts: a rule that comes first takes them, so that no finding is about them.
+        self.promises: Final = [
+            replace(each.promise.probe, source=each.finding.source)
+            for each in desired.promises
+        ]
+        rules = order_entries(
+            (*desired_entries(desired), *unmanaged), environment.api.evaluation
+        )
+        # The endpoint never writes some contexts: a rule that comes first takes them, so that no
+        # finding is about them.
         self.ordered: Final = (*desired.endpoint.unreachable(), *rules)
-        self.space: Final = Space((self.ordered,), {self.attributes.intent: self.intents}, self.types)
+        self.space: Final = Space(
+            (self.ordered,), {self.attributes.intent: self.intents}, self.types
+        )
         self.slices: Final = PivotSlices(self.space, self.ordered)
         self._index = RuleIndex(self.ordered)
         parts = (part for entry in self.ordered for part in entry.rule.conditions)
@@ -70,7 +93,10 @@ class LintView:
 
     @cached_property
     def rules_by_intent(self) -> dict[str, list[RoutingEntry]]:
-        """Return the rules with a condition on an intent, by intent, in order. Raises UndecidedError if too many."""
+        """Return the rules with a condition on an intent, by intent, in order.
+
+        Raises UndecidedError if too many.
+        """
         naming: dict[str, list[RoutingEntry]] = {}
         never = {id(entry) for entry in self.slices.never_matching}
         for entry, parts in zip(self.ordered, self._naming_conditions, strict=True):
@@ -93,8 +119,19 @@ class LintView:
 
     def _conditions_naming_intents(self, entry: RoutingEntry) -> Sequence[Condition]:
         intent = self.attributes.intent
-        parts = [part for part in entry.rule.conditions if isinstance(part, Condition) and part.attribute == intent]
-        return parts if any(part.operator in _NAMING_OPERATORS and part.value != "" for part in parts) else []
+        parts = [
+            part
+            for part in entry.rule.conditions
+            if isinstance(part, Condition) and part.attribute == intent
+        ]
+        return (
+            parts
+            if any(
+                part.operator in _NAMING_OPERATORS and part.value != ""
+                for part in parts
+            )
+            else []
+        )
 
     def _named_intents(self, conditions: Sequence[Condition]) -> Iterator[str]:
         if len(conditions) == 1 and conditions[0].operator == "equals":
@@ -103,7 +140,10 @@ class LintView:
             return
         domain = self.space.domains[self.space.domain_index[self.attributes.intent]]
         atoms = domain.values_for_all(conditions)[0]
-        yield from (domain.texts[atom - FIRST_TEXT] for atom in bits(atoms & domain.text_mask & ~REST))
+        yield from (
+            domain.texts[atom - FIRST_TEXT]
+            for atom in bits(atoms & domain.text_mask & ~REST)
+        )
 
     def find_winner(self, conversation: Mapping[str, Scalar]) -> RoutingEntry | None:
         """Return the rule that takes a conversation; None: the default routing."""
@@ -112,8 +152,16 @@ class LintView:
 
     def names_one_intent(self, entry: RoutingEntry) -> bool:
         """Return whether a rule has conditions only on one intent, and on the confidence."""
-        parts = [part for part in entry.rule.conditions if not self._is_about_confidence(part)]
-        if len(parts) != 1 or not isinstance(parts[0], Condition) or parts[0].attribute != self.attributes.intent:
+        parts = [
+            part
+            for part in entry.rule.conditions
+            if not self._is_about_confidence(part)
+        ]
+        if (
+            len(parts) != 1
+            or not isinstance(parts[0], Condition)
+            or parts[0].attribute != self.attributes.intent
+        ):
             return False
         return parts[0].operator in ("equals", "in") and len(parts[0].values) == 1
 
@@ -122,7 +170,10 @@ class LintView:
         return all(map(self._is_about_confidence, entry.rule.conditions))
 
     def _is_about_confidence(self, condition: Condition | Opaque) -> bool:
-        return isinstance(condition, Condition) and condition.attribute == self.attributes.confidence
+        return (
+            isinstance(condition, Condition)
+            and condition.attribute == self.attributes.confidence
+        )
 
     def example_phrase(self, conversation: Mapping[str, Scalar]) -> str:
         """Return a conversation and its destination in words."""
@@ -130,50 +181,109 @@ class LintView:
         phrase = conversation_phrase(conversation, self.labels)
         if winner is None:
             return f"{phrase} goes to the tenant's default routing"
-        return f"{phrase} goes to {self.destination_phrase(winner)} by {rule_name(winner)}"
+        return (
+            f"{phrase} goes to {self.destination_phrase(winner)} by {rule_name(winner)}"
+        )
 
     def destination_phrase(self, entry: RoutingEntry) -> str:
         """Return the destination of a rule in words."""
         return queues_phrase(entry.rule.targets, self.queues)
 
-    def known_types_phrase(self, conditions: Iterable[Condition | Opaque] | None = None) -> str:
-        """Return the known types that a statement about the conditions depends on; None: about all conditions."""
+    def known_types_phrase(
+        self, conditions: Iterable[Condition | Opaque] | None = None
+    ) -> str:
+        """Return the known types that a statement about the conditions depends on; None: about all
+        conditions.
+        """
         types = {name: self.types[name] for name in self.space.narrowed_attributes}
         if conditions is not None:
-            attributes = {part.attribute for part in conditions if isinstance(part, Condition)}
-            types = {name: value_type for name, value_type in types.items() if name in attributes}
+            attributes = {
+                part.attribute for part in conditions if isinstance(part, Condition)
+            }
+            types = {
+                name: value_type
+                for name, value_type in types.items()
+                if name in attributes
+            }
         return f" ({types_phrase(types, self.labels)})" if types else ""
 
     @staticmethod
-    def finding(code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str = "") -> Finding:
+    def finding(
+        code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str = ""
+    ) -> Finding:
         """Return a finding about one managed rule."""
         source = entry.source
         address = entry.address
-        return Finding(code=code, severity=severity, message=message, source=source, address=address, hint=hint)
+        return Finding(
+            code=code,
+            severity=severity,
+            message=message,
+            source=source,
+            address=address,
+            hint=hint,
+        )
 
     def finding_at(
-        self, name: str, code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str
+        self,
+        name: str,
+        code: str,
+        severity: Severity,
+        message: str,
+        entry: RoutingEntry,
+        hint: str,
     ) -> Finding:
         """Return a finding at an attribute or an intent, if the manifest of the rule states it."""
         for loaded, path, condition in self.stated.get(entry.source, ()):
-            values = condition.raw_value if isinstance(condition.raw_value, tuple) else (condition.raw_value,)
+            values = (
+                condition.raw_value
+                if isinstance(condition.raw_value, tuple)
+                else (condition.raw_value,)
+            )
             if name in (condition.attribute, *values):
-                at = (*path, values.index(name)) if name in values else (*path[:-1], "attribute")
-                return loaded.finding(code, message, *at, severity=severity, hint=hint, address=entry.address)
+                at = (
+                    (*path, values.index(name))
+                    if name in values
+                    else (*path[:-1], "attribute")
+                )
+                return loaded.finding(
+                    code,
+                    message,
+                    *at,
+                    severity=severity,
+                    hint=hint,
+                    address=entry.address,
+                )
         return self.finding(code, severity, message, entry, hint)
 
     @cached_property
     def stated(self) -> dict[Source | None, list[StatedCondition]]:
-        """Return the conditions of each rule and promise of the manifests, by the position of the rule or promise."""
+        """Return the conditions of each rule and promise of the manifests, by the position of the
+        rule or promise.
+        """
         stated: dict[Source | None, list[StatedCondition]] = {}
-        environment, queue = self.environment, partial(Queue, "")  # the queues make no difference
-        for loaded, index, entry in items_of(self.manifests.rulesets, "rules", environment):
-            parts = RuleExpander(environment, queue, loaded.document, entry).conditions()
-            listed = [(loaded, ("rules", index, *path), condition) for condition, path in parts]
+        environment, queue = (
+            self.environment,
+            partial(Queue, ""),
+        )  # the queues make no difference
+        for loaded, index, entry in items_of(
+            self.manifests.rulesets, "rules", environment
+        ):
+            parts = RuleExpander(
+                environment, queue, loaded.document, entry
+            ).conditions()
+            listed = [
+                (loaded, ("rules", index, *path), condition)
+                for condition, path in parts
+            ]
             stated[loaded.source_of("rules", index)] = listed
-        for loaded, index, entry in items_of(self.manifests.promises, "promises", environment):
+        for loaded, index, entry in items_of(
+            self.manifests.promises, "promises", environment
+        ):
             parts = promise_expander(environment, queue, entry).conditions()
-            listed = [(loaded, ("promises", index, "for", *path), condition) for condition, path in parts]
+            listed = [
+                (loaded, ("promises", index, "for", *path), condition)
+                for condition, path in parts
+            ]
             stated[loaded.source_of("promises", index)] = listed
         return stated
 
@@ -181,7 +291,9 @@ class LintView:
 def items_of(
     documents: Iterable[LoadedDocument[Any]], field: str, environment: Environment
 ) -> Iterator[tuple[LoadedDocument[Any], int, Any]]:
-    """Yield the rules or promises of one environment, each with its document and its position in it."""
+    """Yield the rules or promises of one environment, each with its document and its position in
+    it.
+    """
     for loaded in documents:
         for index, item in enumerate(getattr(loaded.document, field)):
             scopes = (loaded.document.environments, item.environments)
@@ -198,7 +310,11 @@ def rule_name(entry: RoutingEntry) -> str:
     """Return the name of a rule in messages: its address, or the live name of an unmanaged rule."""
     if is_endpoint(entry):
         return ENDPOINT
-    return sanitize(entry.name) if entry.address else f"the live rule {quote(entry.name)} (not managed)"
+    return (
+        sanitize(entry.name)
+        if entry.address
+        else f"the live rule {quote(entry.name)} (not managed)"
+    )
 
 
 def list_names(names: Iterable[str], conjunction: str = "and") -> str:
@@ -212,7 +328,10 @@ def list_rules(entries: Sequence[RoutingEntry]) -> str:
 
 
 def list_items(
-    items: Sequence[T], format_item: Callable[[T], str], conjunction: str = "and", limit: int = MAX_LISTED_VALUES
+    items: Sequence[T],
+    format_item: Callable[[T], str],
+    conjunction: str = "and",
+    limit: int = MAX_LISTED_VALUES,
 ) -> str:
     """Return items as a list: `a`, `a and b`, `a, b, c and 4 more`."""
     if len(items) > limit:

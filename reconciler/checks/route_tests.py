@@ -1,6 +1,8 @@
-"""RouteTests x the rules of one environment -> the results of the tests, and the actual route of each failed one.
+"""RouteTests x the rules of one environment -> the results of the tests, and the actual route of
+each failed one.
 
-Offline, the rules are the desired ones; with a tenant, they are all live rules, also unmanaged ones.
+Offline, the rules are the desired ones; with a tenant, they are all live rules, also unmanaged
+ones.
 """
 
 from collections import defaultdict
@@ -9,7 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, cast
 
 from reconciler.behaviour.endpoint_stage import EndpointStage
-from reconciler.behaviour.evaluate import Conversation, OpaqueConditionError, RuleIndex, canonical_attributes
+from reconciler.behaviour.evaluate import (
+    Conversation,
+    OpaqueConditionError,
+    RuleIndex,
+    canonical_attributes,
+)
 from reconciler.behaviour.routing_entry import (
     Destination,
     RoutingEntry,
@@ -20,7 +27,11 @@ from reconciler.behaviour.routing_entry import (
 from reconciler.checks.studio_dialects import GeneratedText, expand_checked
 from reconciler.desired.desired import DesiredState
 from reconciler.desired.expand import FieldExpander, InvalidRuleError, TextBudget
-from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
+from reconciler.desired.queues import (
+    OfflineQueueResolver,
+    QueueResolver,
+    resolve_aliases,
+)
 from reconciler.desired.substitution import SCALAR, SHARE, WEIGHT
 from reconciler.errors import ManifestError
 from reconciler.manifest.documents import Given, RouteTest, RouteTests
@@ -46,7 +57,8 @@ class RouteTestResult:
     document: str
     number: int  # the position of the test in its document, from 1
     source: Source
-    conversation: Conversation  # with the API's names of attributes; empty if the test cannot be read
+    # with the API's names of attributes; empty if the test cannot be read
+    conversation: Conversation
     context: Conversation  # what the rules read; unlike the conversation if the endpoint changes it
     winner: RoutingEntry | None
     failure: Finding | None
@@ -67,18 +79,33 @@ def run_route_tests(
     desired: DesiredState,
     live: Sequence[RoutingEntry] | None = None,
 ) -> tuple[RouteTestResult, ...]:
-    """Return the results of all tests on the desired or on all live rules, whose queues are those of `resolver`."""
+    """Return the results of all tests on the desired or on all live rules, whose queues are those
+    of `resolver`.
+    """
     entries = desired_entries(desired) if live is None else live
-    # A live condition that is not understood counts as not fulfilled, because no test can state its value. Drift
-    # reports a rule that may take conversations through this condition.
+    # A live condition that is not understood counts as not fulfilled, because no test can state its
+    # value. Drift reports a rule that may take conversations through this condition.
     parts = (part for entry in live or () for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
     rules = RuleIndex(order_entries(entries, environment.api.evaluation))
-    text = GeneratedText(desired, desired.layout) if desired.layout and live is None else None
-    runner = _RouteTestRunner(
-        environment=environment, resolver=resolver, endpoint=desired.endpoint, rules=rules, assumed=assumed, text=text
+    text = (
+        GeneratedText(desired, desired.layout)
+        if desired.layout and live is None
+        else None
     )
-    return tuple(runner.run_test(loaded, at) for loaded in documents for at in range(len(loaded.document.tests)))
+    runner = _RouteTestRunner(
+        environment=environment,
+        resolver=resolver,
+        endpoint=desired.endpoint,
+        rules=rules,
+        assumed=assumed,
+        text=text,
+    )
+    return tuple(
+        runner.run_test(loaded, at)
+        for loaded in documents
+        for at in range(len(loaded.document.tests))
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +116,16 @@ class _RouteTestRunner:
     rules: RuleIndex
     assumed: Mapping[str, bool]
     text: GeneratedText | None  # of the rules, if they are in a Studio script
-    budgets: defaultdict[str, TextBudget] = field(default_factory=lambda: defaultdict(TextBudget))  # by file
+    budgets: defaultdict[str, TextBudget] = field(
+        default_factory=lambda: defaultdict(TextBudget)
+    )  # by file
 
-    def run_test(self, loaded: LoadedDocument[RouteTests], index: int) -> RouteTestResult:
-        expander = FieldExpander(self.environment, self.resolver.resolve, self.budgets[loaded.file])
+    def run_test(
+        self, loaded: LoadedDocument[RouteTests], index: int
+    ) -> RouteTestResult:
+        expander = FieldExpander(
+            self.environment, self.resolver.resolve, self.budgets[loaded.file]
+        )
         conversation: Conversation = {}
         context: Conversation = {}
         winner = None
@@ -102,22 +135,45 @@ class _RouteTestRunner:
             given = self._read_given(test.given, expander)
             expected = _read_expected(test, expander)
             conversation = given
-            context = given if test.given.context is not None else self.endpoint.context(given).attributes
+            context = (
+                given
+                if test.given.context is not None
+                else self.endpoint.context(given).attributes
+            )
             winner = self.rules.find_winner(context, self.assumed)
             actual = destination_of_rule(winner)
             if actual != expected:
                 names = self.resolver.names
-                message = f"expected {destination_phrase(expected, names)}, but {route_phrase(winner, actual, names)}"
-                failure = loaded.finding(_FAILED, message, "tests", index, hint=self._alias_hint(test, actual))
-            elif self.text and (deviation := self.text.find_deviation(context, expected)):
+                message = (
+                    f"expected {destination_phrase(expected, names)}, but "
+                    f"{route_phrase(winner, actual, names)}"
+                )
+                failure = loaded.finding(
+                    _FAILED,
+                    message,
+                    "tests",
+                    index,
+                    hint=self._alias_hint(test, actual),
+                )
+            elif self.text and (
+                deviation := self.text.find_deviation(context, expected)
+            ):
                 dialect = deviation[0]
                 reached = destination_phrase(deviation[1], self.resolver.names)
-                message = f"the rules pass, but their text in Studio sends the conversation to {reached} ({dialect})"
+                message = (
+                    f"the rules pass, but their text in Studio sends the conversation to {reached} "
+                    f"({dialect})"
+                )
                 failure = loaded.finding(_FAILED, message, "tests", index)
         except InvalidRuleError as error:
-            failure = loaded.finding(error.code, str(error), "tests", index, hint=error.hint)
+            failure = loaded.finding(
+                error.code, str(error), "tests", index, hint=error.hint
+            )
         except OpaqueConditionError as error:
-            message = f"the destination is unknown: a rule has a condition that cxroute does not understand, {error}"
+            message = (
+                f"the destination is unknown: a rule has a condition that cxroute does not "
+                f"understand, {error}"
+            )
             failure = loaded.finding(_FAILED, message, "tests", index)
         return RouteTestResult(
             environment=self.environment.name,
@@ -137,40 +193,64 @@ class _RouteTestRunner:
         attributes: dict[str, Json] = {}
         others = given.attributes
         if given.context is None:
-            attributes[names.intent] = given.intent and expander.fill_text(given.intent, ("intent",))
+            attributes[names.intent] = given.intent and expander.fill_text(
+                given.intent, ("intent",)
+            )
             if confidence is not None:
-                attributes[names.confidence] = expander.typed_value(confidence, SHARE, "confidence")
+                attributes[names.confidence] = expander.typed_value(
+                    confidence, SHARE, "confidence"
+                )
         else:
             short = {"intent": names.intent, "confidence": names.confidence}
-            others = {short.get(name, name): value for name, value in given.context.items()}
+            others = {
+                short.get(name, name): value for name, value in given.context.items()
+            }
         for raw_name, value in others.items():
             name = expander.fill_text(raw_name, ("attributes", raw_name))
             if attributes.get(name) is not None:
-                raise InvalidRuleError("CXR104", f'the conversation sets "{name}" twice')
-            attributes[name] = None if value is None else expander.typed_value(value, SCALAR, "attributes", raw_name)
+                raise InvalidRuleError(
+                    "CXR104", f'the conversation sets "{name}" twice'
+                )
+            attributes[name] = (
+                None
+                if value is None
+                else expander.typed_value(value, SCALAR, "attributes", raw_name)
+            )
         return canonical_attributes(attributes)
 
     def _alias_hint(self, test: RouteTest, actual: Destination) -> str:
-        """Return why one queue may count as two: the test has its live name, and the manifests use its id."""
+        """Return why one queue may count as two: the test has its live name, and the manifests use
+        its id.
+        """
         offline = isinstance(self.resolver, OfflineQueueResolver)
-        if not offline or all(name in self.resolver.aliases for name in _expected_weights(test)):
+        if not offline or all(
+            name in self.resolver.aliases for name in _expected_weights(test)
+        ):
             return ""
         ids = (self.resolver.queues_by_id.get(queue_id) for queue_id, _ in actual or ())
-        alias = next((queue.name for queue in ids if queue and queue.id != queue.name), "")
+        alias = next(
+            (queue.name for queue in ids if queue and queue.id != queue.name), ""
+        )
         named = f'queue "{alias}" is named by id in {self.environment.name}'
         return f"{named}: offline, use that alias" if alias else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """One environment's rules, with their findings and the results of the route tests and promises."""
+    """One environment's rules, with their findings and the results of the route tests and
+    promises.
+    """
 
     environment: Environment
     findings: tuple[Finding, ...]
     tried: tuple[CheckResult, ...]
     desired: DesiredState | None  # the rules; None if they are invalid
-    queues: Mapping[str, str]  # the names of the rules' queues, by id: offline every name is assumed to exist
-    rules: Literal["manifests", "live"] = "manifests"  # the rules that the tests were run on
+    queues: Mapping[
+        str, str
+    ]  # the names of the rules' queues, by id: offline every name is assumed to exist
+    rules: Literal["manifests", "live"] = (
+        "manifests"  # the rules that the tests were run on
+    )
 
     @property
     def labels(self) -> Labels:
@@ -179,34 +259,68 @@ class Checked:
 
 
 def check(manifests: Manifests, environment: Environment) -> Checked:
-    """Return the rules of one environment, expanded offline, with the results of all route tests if they are valid."""
-    resolver = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
+    """Return the rules of one environment, expanded offline, with the results of all route tests if
+    they are valid.
+    """
+    resolver = OfflineQueueResolver(
+        environment.name, resolve_aliases(manifests, environment.name)
+    )
     try:
         desired = expand_checked(manifests, environment, resolver)
     except ManifestError as error:
-        return Checked(environment=environment, findings=error.findings, tried=(), desired=None, queues={})
+        return Checked(
+            environment=environment,
+            findings=error.findings,
+            tried=(),
+            desired=None,
+            queues={},
+        )
     tried = run_route_tests(manifests.route_tests, environment, resolver, desired)
     findings = desired.findings
     queues = resolver.names
-    return Checked(environment=environment, findings=findings, tried=tried, desired=desired, queues=queues)
+    return Checked(
+        environment=environment,
+        findings=findings,
+        tried=tried,
+        desired=desired,
+        queues=queues,
+    )
 
 
 def with_promises(checked: Checked) -> Checked:
     """Return the rules of the manifests with the results of all promises, if they are valid."""
     if checked.desired is None:
         return checked
-    results = run_promises(checked.desired, desired_entries(checked.desired), checked.queues)
+    results = run_promises(
+        checked.desired, desired_entries(checked.desired), checked.queues
+    )
     return replace(checked, tried=(*checked.tried, *results))
 
 
-def check_live(manifests: Manifests, environment: Environment, desired: DesiredState, live: LiveState) -> Checked:
+def check_live(
+    manifests: Manifests,
+    environment: Environment,
+    desired: DesiredState,
+    live: LiveState,
+) -> Checked:
     """Return the results of every route test and promise on all live rules, also unmanaged ones."""
-    resolver = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
+    resolver = QueueResolver(
+        environment.name, resolve_aliases(manifests, environment.name), live.queues
+    )
     entries = live_entries(live.rules, desired)
-    tried = run_route_tests(manifests.route_tests, environment, resolver, desired, entries)
+    tried = run_route_tests(
+        manifests.route_tests, environment, resolver, desired, entries
+    )
     queues = {queue.id: queue.name for queue in live.queues}
     checks: tuple[CheckResult, ...] = (*tried, *run_promises(desired, entries, queues))
-    return Checked(environment=environment, findings=(), tried=checks, desired=desired, queues=queues, rules="live")
+    return Checked(
+        environment=environment,
+        findings=(),
+        tried=checks,
+        desired=desired,
+        queues=queues,
+        rules="live",
+    )
 
 
 def _expected_weights(test: RouteTest) -> Mapping[str, str | int | float]:
@@ -217,8 +331,16 @@ def _expected_weights(test: RouteTest) -> Mapping[str, str | int | float]:
 def _read_expected(test: RouteTest, expander: FieldExpander) -> Destination:
     """Return the expected destination, variables filled in. Raises InvalidRuleError."""
     weights = [
-        (name, cast("float", expander.typed_value(weight, WEIGHT, "split", name, "weight")))
+        (
+            name,
+            cast(
+                "float", expander.typed_value(weight, WEIGHT, "split", name, "weight")
+            ),
+        )
         for name, weight in _expected_weights(test).items()
     ]
-    targets = [Target(expander.queue(name, ("queue", name)).id, weight) for name, weight in weights]
+    targets = [
+        Target(expander.queue(name, ("queue", name)).id, weight)
+        for name, weight in weights
+    ]
     return None if test.expect.default else destination_of(targets)

@@ -1,4 +1,6 @@
-"""What no document says about Studio's language does not matter: the proof (CXR127 to CXR130), and runs of the text."""
+"""What no document says about Studio's language does not matter: the proof (CXR127 to CXR130), and
+runs of the text.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,8 +10,17 @@ from typing import Final
 from reconciler.behaviour.budget import UndecidedError, WorkBudget
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.regions import Region
-from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE, Conversation, RuleIndex, holds
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
+from reconciler.behaviour.evaluate import (
+    POSITIVE_OF_NEGATIVE,
+    Conversation,
+    RuleIndex,
+    holds,
+)
+from reconciler.behaviour.routing_entry import (
+    Destination,
+    RoutingEntry,
+    destination_of_rule,
+)
 from reconciler.checks.lint_view import LintView
 from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import QueueResolver
@@ -18,55 +29,108 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import PATTERNS, Condition, Rule, Scalar, Target, make_condition
+from reconciler.model.rule import (
+    PATTERNS,
+    Condition,
+    Rule,
+    Scalar,
+    Target,
+    make_condition,
+)
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.words import destination_phrase
 from reconciler.studio.build import BlockEntry, build_block, number_text
-from reconciler.studio.evaluate import BROAD, Dialect, differing_on_texts, possible_dialects, run_snippet
+from reconciler.studio.evaluate import (
+    BROAD,
+    Dialect,
+    differing_on_texts,
+    possible_dialects,
+    run_snippet,
+)
 from reconciler.studio.language import parse_snippet
 from reconciler.studio.layout import BlockLayout, canonical_number
 from reconciler.text.phrases import conversation_phrase
 
-Reading = Mapping[Condition, Condition | bool]  # what conditions mean, as far as it is not what rules mean
+Reading = Mapping[
+    Condition, Condition | bool
+]  # what conditions mean, as far as it is not what rules mean
 
-_MAX_WORK: Final = 10_000_000  # conditions tried with a value, and comparisons of rules: about four seconds
+# conditions tried with a value, and comparisons of rules: about four seconds
+_MAX_WORK: Final = 10_000_000
 _WORK_PER_RULE: Final = 20  # of one more comparison of all rules
-_HINT: Final = "rename a value, use another operator, or state the dialect: cxroute studio probe"
+_HINT: Final = (
+    "rename a value, use another operator, or state the dialect: cxroute studio probe"
+)
 
 
-def expand_checked(manifests: Manifests, environment: Environment, resolver: QueueResolver) -> DesiredState:
-    """Return the desired rules; those of a Studio script with the findings of the proof. Raises ManifestError."""
+def expand_checked(
+    manifests: Manifests, environment: Environment, resolver: QueueResolver
+) -> DesiredState:
+    """Return the desired rules; those of a Studio script with the findings of the proof.
+
+    Raises ManifestError.
+    """
     desired = expand_manifests(manifests, environment, resolver)
     if desired.layout is None:
         return desired
-    findings = *desired.findings, *DialectProof(desired, manifests, resolver.names).findings()
+    findings = (
+        *desired.findings,
+        *DialectProof(desired, manifests, resolver.names).findings(),
+    )
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
     return replace(desired, findings=findings)
 
 
 class DialectProof:
-    """The enabled rules of a Studio script, and the values with which they are compared in these dialects."""
+    """The enabled rules of a Studio script, and the values with which they are compared in these
+    dialects.
+    """
 
-    def __init__(self, desired: DesiredState, manifests: Manifests, queues: Mapping[str, str]) -> None:
+    def __init__(
+        self, desired: DesiredState, manifests: Manifests, queues: Mapping[str, str]
+    ) -> None:
         self.desired = desired
         self.attributes = manifests.declared_attributes
         self.queues = queues
-        self.dialects = possible_dialects(desired.layout.facts if desired.layout else {})
+        self.dialects = possible_dialects(
+            desired.layout.facts if desired.layout else {}
+        )
         self.budget = WorkBudget(_MAX_WORK, _MAX_WORK)
-        self.entries = [entry for entry in desired_entries(desired) if entry.rule.enabled]
-        self.parts = defaultdict[str, dict[Condition, Sequence[Scalar]]](dict)  # with their literals
+        self.entries = [
+            entry for entry in desired_entries(desired) if entry.rule.enabled
+        ]
+        self.parts = defaultdict[str, dict[Condition, Sequence[Scalar]]](
+            dict
+        )  # with their literals
         for part in _conditions(self.entries):
             self.parts[part.attribute][part] = part.values
-        declared: dict[str, Iterable[Scalar]] = {name: each.canonical_values for name, each in self.attributes.items()}
-        if intents := [intent for loaded in manifests.intents for intent in loaded.document.names]:
-            declared[desired.endpoint.intent] = {*intents, desired.endpoint.fallback.intent or intents[0]}
-        self.declared = {name: values for name, values in declared.items() if values and name in self.parts}
-        self.values = dict[str, list[Scalar]]()  # of attributes that no rule compares with numbers
+        declared: dict[str, Iterable[Scalar]] = {
+            name: each.canonical_values for name, each in self.attributes.items()
+        }
+        if intents := [
+            intent for loaded in manifests.intents for intent in loaded.document.names
+        ]:
+            declared[desired.endpoint.intent] = {
+                *intents,
+                desired.endpoint.fallback.intent or intents[0],
+            }
+        self.declared = {
+            name: values
+            for name, values in declared.items()
+            if values and name in self.parts
+        }
+        self.values = dict[
+            str, list[Scalar]
+        ]()  # of attributes that no rule compares with numbers
         for name, parts in self.parts.items():
             named = {literal for literals in parts.values() for literal in literals}
-            if (values := self.declared.get(name, named)) and all(isinstance(literal, str) for literal in named):
-                self.values[name] = [value for value in values if _key(BROAD, value)]  # a blank text counts as missing
+            if (values := self.declared.get(name, named)) and all(
+                isinstance(literal, str) for literal in named
+            ):
+                self.values[name] = [
+                    value for value in values if _key(BROAD, value)
+                ]  # a blank text counts as missing
 
     def findings(self) -> Iterator[Finding]:
         """Yield all findings about the rules."""
@@ -74,27 +138,45 @@ class DialectProof:
             yield self._compare_dialects()
             yield from self._compare_empty_texts()
         except UndecidedError:
-            message = "not proven that the rules do the same in all dialects of Studio: the analysis reached its bound"
+            message = (
+                "not proven that the rules do the same in all dialects of Studio: the analysis "
+                "reached its bound"
+            )
             yield LintView.finding("CXR127", "error", message, self.entries[0], _HINT)
         split = "in Studio a split is by contact, not a draw: ContactID % 100 chooses the queue"
         splits = (entry for entry in self.entries if len(entry.rule.targets) > 1)
-        yield from (LintView.finding("CXR130", "info", split, entry) for entry in splits)
+        yield from (
+            LintView.finding("CXR130", "info", split, entry) for entry in splits
+        )
 
     def _compare_dialects(self) -> Finding:
-        """Return an error with an example if a conversation goes elsewhere in a dialect; otherwise an info."""
+        """Return an error with an example if a conversation goes elsewhere in a dialect; otherwise
+        an info.
+        """
         by_rules = self._read_texts(None)
         allowed = {**self.declared, **self.values}
         for dialect in differing_on_texts(self.dialects):
             in_studio = self._read_texts(dialect)
-            for region in self._compare(allowed, by_rules, in_studio) if in_studio != by_rules else ():
-                message = self._describe(region, region.example.attributes, f"with {dialect}")
+            for region in (
+                self._compare(allowed, by_rules, in_studio)
+                if in_studio != by_rules
+                else ()
+            ):
+                message = self._describe(
+                    region, region.example.attributes, f"with {dialect}"
+                )
                 rule = region.before_rule or region.after_rule or self.entries[0]
                 return LintView.finding("CXR127", "error", message, rule, _HINT)
-        message = f"the rules do the same in all dialects of Studio that are not ruled out ({len(self.dialects)})"
+        message = (
+            f"the rules do the same in all dialects of Studio that are not ruled out "
+            f"({len(self.dialects)})"
+        )
         return Finding(code="CXR128", severity="info", message=message)
 
     def _read_texts(self, dialect: Dialect | None) -> Reading:
-        """Return each condition on texts as a list of the values that fulfil it; None: by the rules."""
+        """Return each condition on texts as a list of the values that fulfil it; None: by the
+        rules.
+        """
         reading = {}
         for name, values in self.values.items():
             by_key = group_pairs((_key(dialect, value), value) for value in values)
@@ -106,43 +188,104 @@ class DialectProof:
                     pattern = replace(part, operator=positive, value=keys[0])
                     keys = [key for key in by_key if holds(pattern, {name: key})]
                 if literals:
-                    fulfilling = [value for key in {*keys} for value in by_key.get(key, ())]
-                    reading[part] = make_condition(name, "in" if positive == part.operator else "notIn", fulfilling)
+                    fulfilling = [
+                        value for key in {*keys} for value in by_key.get(key, ())
+                    ]
+                    reading[part] = make_condition(
+                        name, "in" if positive == part.operator else "notIn", fulfilling
+                    )
         return reading
 
-    def _compare(self, allowed: Mapping[str, Iterable[Scalar]], old: Reading, new: Reading) -> Sequence[Region]:
-        """Return how conversations with allowed values differ. Raises UndecidedError if the work exceeds its bound."""
+    def _compare(
+        self, allowed: Mapping[str, Iterable[Scalar]], old: Reading, new: Reading
+    ) -> Sequence[Region]:
+        """Return how conversations with allowed values differ.
+
+        Raises UndecidedError if the work exceeds its bound.
+        """
         # Rules that come first take every value that is not allowed.
         priority = float("-inf" if self.desired.evaluation == "lowest-first" else "inf")
-        first = Rule(name="", description="", priority=priority, enabled=True, conditions=(), targets=())
-        limits = (make_condition(name, "notIn", [*values]) for name, values in allowed.items())
-        entries = [RoutingEntry(name="", rule=replace(first, conditions=(limit,))) for limit in limits]
-        before, after = ([*entries, *_read_rules(self.entries, reading)] for reading in (old, new))
-        change = compare_behaviour(before, after, self.desired.evaluation, self.budget.remaining)
+        first = Rule(
+            name="",
+            description="",
+            priority=priority,
+            enabled=True,
+            conditions=(),
+            targets=(),
+        )
+        limits = (
+            make_condition(name, "notIn", [*values]) for name, values in allowed.items()
+        )
+        entries = [
+            RoutingEntry(name="", rule=replace(first, conditions=(limit,)))
+            for limit in limits
+        ]
+        before, after = (
+            [*entries, *_read_rules(self.entries, reading)] for reading in (old, new)
+        )
+        change = compare_behaviour(
+            before, after, self.desired.evaluation, self.budget.remaining
+        )
         self.budget.spend(change.work + _WORK_PER_RULE * len(self.entries))
         if not change.regions and not change.complete:
             raise UndecidedError
         return change.regions
 
     def _compare_empty_texts(self) -> Iterator[Finding]:
-        """Yield a warning for each rule that makes an empty text of an attribute go elsewhere than a missing one."""
+        """Yield a warning for each rule that makes an empty text of an attribute go elsewhere than
+        a missing one.
+        """
         types = self.desired.endpoint.context_types
         for name, parts in self.parts.items():
-            is_text = name not in self.attributes or self.attributes[name].declared_type in (None, "text")
-            can_be_empty = "" in self.declared.get(name, [""]) and is_text and (name not in types or types[name].texts)
-            empty, missing = ({part: holds(part, given) for part in parts} for given in ({name: ""}, dict[str, str]()))
-            allowed = {other: values for other, values in self.declared.items() if other != name}
-            regions = self._compare(allowed, empty, missing) if can_be_empty and empty != missing else ()
+            is_text = name not in self.attributes or self.attributes[
+                name
+            ].declared_type in (None, "text")
+            can_be_empty = (
+                "" in self.declared.get(name, [""])
+                and is_text
+                and (name not in types or types[name].texts)
+            )
+            empty, missing = (
+                {part: holds(part, given) for part in parts}
+                for given in ({name: ""}, dict[str, str]())
+            )
+            allowed = {
+                other: values
+                for other, values in self.declared.items()
+                if other != name
+            }
+            regions = (
+                self._compare(allowed, empty, missing)
+                if can_be_empty and empty != missing
+                else ()
+            )
             for region in regions[:1]:
                 reason = f"an empty {self.desired.labels.name(name)} is a missing one:"
-                message = self._describe(region, {**region.example.attributes, name: ""}, reason)
-                rules = {entry.name for each in regions for entry in (*each.before_rules, *each.after_rules) if entry}
-                causes = [each for each in self.entries if each.name in rules and parts.keys() & each.rule.conditions]
-                yield from (LintView.finding("CXR129", "warning", message, entry) for entry in causes)
+                message = self._describe(
+                    region, {**region.example.attributes, name: ""}, reason
+                )
+                rules = {
+                    entry.name
+                    for each in regions
+                    for entry in (*each.before_rules, *each.after_rules)
+                    if entry
+                }
+                causes = [
+                    each
+                    for each in self.entries
+                    if each.name in rules and parts.keys() & each.rule.conditions
+                ]
+                yield from (
+                    LintView.finding("CXR129", "warning", message, entry)
+                    for entry in causes
+                )
 
-    def _describe(self, region: Region, conversation: Mapping[str, Scalar], reason: str) -> str:
+    def _describe(
+        self, region: Region, conversation: Mapping[str, Scalar], reason: str
+    ) -> str:
         before, after = (
-            destination_phrase(destination_of_rule(rule), self.queues) + (f" by rule {rule.name}" if rule else "")
+            destination_phrase(destination_of_rule(rule), self.queues)
+            + (f" by rule {rule.name}" if rule else "")
             for rule in (region.before_rule, region.after_rule)
         )
         phrase = conversation_phrase(conversation, self.desired.labels)
@@ -155,22 +298,52 @@ class GeneratedText:
     def __init__(self, desired: DesiredState, layout: BlockLayout) -> None:
         self._layout = layout
         self._dialects = differing_on_texts(possible_dialects(layout.facts))
-        self._entries = {entry.name: entry for entry in desired_entries(desired) if entry.rule.enabled}
+        self._entries = {
+            entry.name: entry
+            for entry in desired_entries(desired)
+            if entry.rule.enabled
+        }
         parts = set(_conditions(self._entries.values()))
-        self._variables = {part.attribute: layout.variable(part.attribute) for part in parts}
+        self._variables = {
+            part.attribute: layout.variable(part.attribute) for part in parts
+        }
         # Without the conditions that some dialect may fulfil for other values than these texts.
-        self._index = RuleIndex([*_read_rules(self._entries.values(), {part: _broad(part) for part in parts})])
+        self._index = RuleIndex(
+            [
+                *_read_rules(
+                    self._entries.values(), {part: _broad(part) for part in parts}
+                )
+            ]
+        )
 
-    def find_deviation(self, context: Conversation, expected: Destination) -> tuple[Dialect, Destination] | None:
-        """Return a dialect in which the text sends a conversation to another destination, and that destination."""
-        # A text of the rules that may take it in some dialect, with one queue: offline, ids of queues are names.
-        matching = self._index.matching_entries({name: _key(BROAD, value) for name, value in context.items()})
+    def find_deviation(
+        self, context: Conversation, expected: Destination
+    ) -> tuple[Dialect, Destination] | None:
+        """Return a dialect in which the text sends a conversation to another destination, and that
+        destination.
+        """
+        # A text of the rules that may take it in some dialect, with one queue: offline, ids of
+        # queues are names.
+        matching = self._index.matching_entries(
+            {name: _key(BROAD, value) for name, value in context.items()}
+        )
         entries = [self._entries[each.name] for each in matching]
-        rules = [BlockEntry(replace(each.rule, targets=(Target("0", 1),)), each.address, "", "") for each in entries]
+        rules = [
+            BlockEntry(
+                replace(each.rule, targets=(Target("0", 1),)), each.address, "", ""
+            )
+            for each in entries
+        ]
         statements = parse_snippet(build_block(rules, self._layout, {}))
-        variables = {self._variables[name]: value for name, value in context.items() if name in self._variables}
+        variables = {
+            self._variables[name]: value
+            for name, value in context.items()
+            if name in self._variables
+        }
         for dialect in self._dialects:
-            address = run_snippet(statements, variables, dialect)[self._layout.rule.lower()]
+            address = run_snippet(statements, variables, dialect)[
+                self._layout.rule.lower()
+            ]
             actual = destination_of_rule(self._entries.get(str(address)))
             if actual != expected:
                 return dialect, actual
@@ -178,24 +351,41 @@ class GeneratedText:
 
 
 def _conditions(entries: Iterable[RoutingEntry]) -> Iterator[Condition]:
-    return (part for entry in entries for part in entry.rule.conditions if isinstance(part, Condition))
+    return (
+        part
+        for entry in entries
+        for part in entry.rule.conditions
+        if isinstance(part, Condition)
+    )
 
 
 def _key(dialect: Dialect | None, value: Scalar) -> str | int | float:
     """Return a key of a value: values with one key are equal in the dialect. None: by the rules."""
     if dialect is None:
         return value
-    return dialect.text_key(value if isinstance(value, str) else number_text(canonical_number(value)))
+    return dialect.text_key(
+        value if isinstance(value, str) else number_text(canonical_number(value))
+    )
 
 
 def _broad(part: Condition) -> Condition | bool:
-    """Return a condition on keys that every value fulfils for which `part` holds in some dialect; True: any value."""
+    """Return a condition on keys that every value fulfils for which `part` holds in some dialect;
+    True: any value.
+    """
     texts = [_key(BROAD, text) for text in part.values if isinstance(text, str)]
-    return make_condition(part.attribute, "in", texts) if texts and part.operator in ("equals", "in") else True
+    return (
+        make_condition(part.attribute, "in", texts)
+        if texts and part.operator in ("equals", "in")
+        else True
+    )
 
 
-def _read_rules(entries: Iterable[RoutingEntry], reading: Reading) -> Iterator[RoutingEntry]:
-    """Yield the rules as they are read; a rule with a condition that is known not to hold is left out."""
+def _read_rules(
+    entries: Iterable[RoutingEntry], reading: Reading
+) -> Iterator[RoutingEntry]:
+    """Yield the rules as they are read; a rule with a condition that is known not to hold is left
+    out.
+    """
     for entry in entries:
         parts = [reading.get(part, part) for part in _conditions([entry])]
         if False not in parts:

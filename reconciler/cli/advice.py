@@ -1,4 +1,6 @@
-"""What to write in place of words that other programs have: options, commands, and an environment without `-e`."""
+"""What to write in place of words that other programs have: options, commands, and an environment
+without `-e`.
+"""
 
 import shlex
 from argparse import Namespace
@@ -13,9 +15,13 @@ from reconciler.text.suggest import find_nearest, suggest
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-_DELETE: Final = "to delete rules, remove them from the manifests, and run `cxroute plan`"
+_DELETE: Final = (
+    "to delete rules, remove them from the manifests, and run `cxroute plan`"
+)
 _UNDO: Final = "`cxroute history` lists the runs"
-_FORMATTER: Final = "cxroute has no formatter: use any formatter of YAML, then `cxroute validate`"
+_FORMATTER: Final = (
+    "cxroute has no formatter: use any formatter of YAML, then `cxroute validate`"
+)
 _CHOICE: Final = "each command takes the environment as `-e ENV`"
 _WRITE: Final = "write "
 _MANY: Final = 3  # words with advice in one message
@@ -29,13 +35,20 @@ class OtherCommand(NamedTuple):
 
 
 _COMMANDS: Final[Mapping[str, OtherCommand]] = {
-    **dict.fromkeys(("undo", "rollback", "revert", "reset", "restore"), OtherCommand("apply --undo RUN", _UNDO)),
+    **dict.fromkeys(
+        ("undo", "rollback", "revert", "reset", "restore"),
+        OtherCommand("apply --undo RUN", _UNDO),
+    ),
     **dict.fromkeys(("destroy", "delete", "remove", "rm"), OtherCommand("", _DELETE)),
     **dict.fromkeys(("fmt", "format"), OtherCommand("", _FORMATTER)),
-    **dict.fromkeys(("sync", "deploy", "push", "up", "publish", "release"), OtherCommand("apply")),
+    **dict.fromkeys(
+        ("sync", "deploy", "push", "up", "publish", "release"), OtherCommand("apply")
+    ),
     **dict.fromkeys(("preview", "dry-run", "dryrun", "what-if"), OtherCommand("plan")),
     **dict.fromkeys(("lint", "check", "verify"), OtherCommand("validate")),
-    **dict.fromkeys(("import", "pull", "fetch", "download", "dump"), OtherCommand("export")),
+    **dict.fromkeys(
+        ("import", "pull", "fetch", "download", "dump"), OtherCommand("export")
+    ),
     **dict.fromkeys(("status", "refresh", "state"), OtherCommand("drift")),
     **dict.fromkeys(("log", "logs", "runs", "audit", "blame"), OtherCommand("history")),
     **dict.fromkeys(("list", "ls", "rules", "get"), OtherCommand("table")),
@@ -46,7 +59,9 @@ _COMMANDS: Final[Mapping[str, OtherCommand]] = {
     **dict.fromkeys(("compare",), OtherCommand("diff")),
     **dict.fromkeys(("graph", "console"), OtherCommand("explore")),
     **dict.fromkeys(("output", "view"), OtherCommand("show")),
-    **dict.fromkeys(("workspace", "env", "context", "switch"), OtherCommand("", _CHOICE)),
+    **dict.fromkeys(
+        ("workspace", "env", "context", "switch"), OtherCommand("", _CHOICE)
+    ),
 }
 
 _SECRET_OPTIONS: Final = ("secret", "password", "passwd", "token", "key")
@@ -63,15 +78,32 @@ _DIRECTORY_OPTIONS: Final = (
     "-C",
     "--chdir",
 )
-_DRY_RUN_OPTIONS: Final = ("--dry-run", "--dryrun", "-n", "--check", "--diff", "--preview", "--what-if", "--noop")
-_CONSENT_OPTIONS: Final = ("-y", "--auto-approve", "--assume-yes", "--confirm", "--force")
+_DRY_RUN_OPTIONS: Final = (
+    "--dry-run",
+    "--dryrun",
+    "-n",
+    "--check",
+    "--diff",
+    "--preview",
+    "--what-if",
+    "--noop",
+)
+_CONSENT_OPTIONS: Final = (
+    "-y",
+    "--auto-approve",
+    "--assume-yes",
+    "--confirm",
+    "--force",
+)
 _SELECTION_OPTIONS: Final = ("--target", "--select", "--rule", "--filter")
 _UNDO_OPTIONS: Final = ("--rollback", "--revert")
 _SHORT: Final = 2  # characters of an option of one letter
 
 
 def other_command(name: str, arguments: Sequence[str]) -> str:
-    """Return the command for a word of another program, such as `undo`; an empty text if it is none."""
+    """Return the command for a word of another program, such as `undo`; an empty text if it is
+    none.
+    """
     found = _COMMANDS.get(name.lower())
     if found is None:
         return ""
@@ -83,7 +115,9 @@ def other_command(name: str, arguments: Sequence[str]) -> str:
 
 def is_secret_option(word: str) -> bool:
     """Return whether a word is an option for a secret, which has no place on a command line."""
-    return word.startswith("-") and word.partition("=")[0].lower().endswith(_SECRET_OPTIONS)
+    return word.startswith("-") and word.partition("=")[0].lower().endswith(
+        _SECRET_OPTIONS
+    )
 
 
 def without_secrets(words: Sequence[str]) -> list[str]:
@@ -93,7 +127,9 @@ def without_secrets(words: Sequence[str]) -> list[str]:
         before = words[number - 1] if number else ""
         if is_secret_option(word) and "=" in word:
             shown.append(f"{word.partition('=')[0]}=[secret]")
-        elif is_secret_option(before) and "=" not in before and not word.startswith("-"):
+        elif (
+            is_secret_option(before) and "=" not in before and not word.startswith("-")
+        ):
             shown.append("[secret]")
         else:
             shown.append(word)
@@ -101,7 +137,9 @@ def without_secrets(words: Sequence[str]) -> list[str]:
 
 
 def common_option(option: str, value: str) -> str:
-    """Return what to write for an unknown option before the command; an empty text if nothing is known."""
+    """Return what to write for an unknown option before the command; an empty text if nothing is
+    known.
+    """
     option = _long_form(option)
     if option in _ENVIRONMENT_OPTIONS:
         return f"write `-e {shlex.quote(value)}`"
@@ -113,18 +151,25 @@ def common_option(option: str, value: str) -> str:
 class ArgumentAdvice:
     """Says what to write in place of the arguments that a command does not know."""
 
-    def __init__(self, parser: "ArgumentParser", options: Namespace, unknown: Sequence[str]) -> None:
+    def __init__(
+        self, parser: "ArgumentParser", options: Namespace, unknown: Sequence[str]
+    ) -> None:
         self._known = parser._option_string_actions  # noqa: SLF001 - argparse has no public list of them
         self._command = parser.prog.rpartition(" ")[2]
         self._directory = getattr(options, "manifests", "manifests")
         self._unknown = unknown
-        self._argument = getattr(options, "plan", None) or ""  # of `apply PLAN`: perhaps the value of an unknown option
+        self._argument = (
+            getattr(options, "plan", None) or ""
+        )  # of `apply PLAN`: perhaps the value of an unknown option
 
     def text(self) -> str:
         """Return the advice as the end of a message, or an empty text."""
         secret = next(filter(is_secret_option, self._unknown), None)
         if secret is not None:
-            remedy = "set the variable CXONE_CLIENT_SECRET, or that of `credentials` in the Environment"
+            remedy = (
+                "set the variable CXONE_CLIENT_SECRET, or that of `credentials` in the "
+                "Environment"
+            )
             return f"; a secret must not stand on a command line: treat it as leaked, and {remedy}"
         replacements = list(dict.fromkeys(self._replacements()))[:_MANY]
         if all(each.startswith(_WRITE) for each in replacements):
@@ -143,7 +188,9 @@ class ArgumentAdvice:
                 continue
             option, equals, value = word.partition("=")
             following = self._unknown[number + 1 : number + 2]
-            takes_next = not equals and bool(following) and not following[0].startswith("-")
+            takes_next = (
+                not equals and bool(following) and not following[0].startswith("-")
+            )
             given = following[0] if takes_next else value
             found = self._of_option(option, given)
             yield from filter(None, [found])
@@ -162,23 +209,38 @@ class ArgumentAdvice:
             yield f"did you mean `-e {near}`?"
 
     def _of_option(self, option: str, value: str) -> str:
-        """Return what to write for an option that the command does not have; an empty text if nothing is known."""
+        """Return what to write for an option that the command does not have; an empty text if
+        nothing is known.
+        """
         option = _long_form(option)
         for names, advise in self._advisers:
             if option in names:
                 return advise(value)
         form = option.removeprefix("--")
-        return f"write `--format {form}`" if option.startswith("--") and form in self._formats else ""
+        return (
+            f"write `--format {form}`"
+            if option.startswith("--") and form in self._formats
+            else ""
+        )
 
     @property
     def _advisers(self) -> tuple[tuple[Sequence[str], Callable[[str], str]], ...]:
         return (
-            (_ENVIRONMENT_OPTIONS, lambda value: f"write `-e {shlex.quote(value) if value else 'ENV'}`"),
-            (_DIRECTORY_OPTIONS, lambda value: f"write `-m {shlex.quote(value) if value else 'DIR'}`"),
+            (
+                _ENVIRONMENT_OPTIONS,
+                lambda value: f"write `-e {shlex.quote(value) if value else 'ENV'}`",
+            ),
+            (
+                _DIRECTORY_OPTIONS,
+                lambda value: f"write `-m {shlex.quote(value) if value else 'DIR'}`",
+            ),
             (_FORMAT_OPTIONS, self._of_format),
             (_DRY_RUN_OPTIONS, self._of_dry_run),
             (_CONSENT_OPTIONS, lambda _value: self._if_known("--yes", "")),
-            (_SELECTION_OPTIONS, lambda value: self._if_known("--only", value or "ADDRESS")),
+            (
+                _SELECTION_OPTIONS,
+                lambda value: self._if_known("--only", value or "ADDRESS"),
+            ),
             (_UNDO_OPTIONS, lambda value: self._if_known("--undo", value or "RUN")),
             (("--destroy", "--delete"), lambda _value: _DELETE),
             (("--no-color", "--no-colour"), lambda _value: "write `--color never`"),
@@ -202,20 +264,32 @@ class ArgumentAdvice:
         return f"write `--format {'|'.join(self._formats)}`" if self._formats else ""
 
     def _of_dry_run(self, value: str) -> str:
-        if value in environment_names(self._directory):  # of `-n`, a namespace elsewhere
+        if value in environment_names(
+            self._directory
+        ):  # of `-n`, a namespace elsewhere
             return f"write `-e {value}`"
         if self._command == "plan":
             return "`cxroute plan` writes nothing, so remove it"
-        return "`cxroute plan` is the dry run" if self._command in ("apply", "drift", "watch") else ""
+        return (
+            "`cxroute plan` is the dry run"
+            if self._command in ("apply", "drift", "watch")
+            else ""
+        )
 
     def _if_known(self, option: str, value: str) -> str:
         words = shlex.quote(value) if value and not value.isupper() else value
-        return f"write `{' '.join(filter(None, (option, words)))}`" if option in self._known else ""
+        return (
+            f"write `{' '.join(filter(None, (option, words)))}`"
+            if option in self._known
+            else ""
+        )
 
 
 def _long_form(option: str) -> str:
     """Return `--json` for `-json`, as some programs write long options; other options unchanged."""
-    is_long = len(option) > _SHORT and option.startswith("-") and not option.startswith("--")
+    is_long = (
+        len(option) > _SHORT and option.startswith("-") and not option.startswith("--")
+    )
     return f"-{option}" if is_long else option
 
 
@@ -237,5 +311,11 @@ def environment_names(directory: str) -> Sequence[str]:
 
 
 def environment_hint(word: str, directory: str) -> str:
-    """Return `; prod is an environment: write -e prod` for the name of an environment; otherwise an empty text."""
-    return f"; {word} is an environment: write `-e {word}`" if word in environment_names(directory) else ""
+    """Return `; prod is an environment: write -e prod` for the name of an environment; otherwise an
+    empty text.
+    """
+    return (
+        f"; {word} is an environment: write `-e {word}`"
+        if word in environment_names(directory)
+        else ""
+    )

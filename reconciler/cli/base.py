@@ -1,4 +1,6 @@
-"""The manifests before a change: those of `--base DIR|REV`, or of the merge base with the default branch."""
+"""The manifests before a change: those of `--base DIR|REV`, or of the merge base with the default
+branch.
+"""
 
 import os
 from argparse import Namespace
@@ -35,27 +37,38 @@ class _NotComparedError(Exception):
 
 
 def load_base(options: Namespace, manifests: Manifests) -> BaseManifests | None:
-    """Return the manifests before the change, for commands with --base. Raises UsageError for a wrong --base."""
+    """Return the manifests before the change, for commands with --base.
+
+    Raises UsageError for a wrong --base.
+    """
     if not hasattr(options, "base") or options.base == NO_BASE:
         return None
     if options.base is not None:
         return _load_named(options.base, options.manifests, manifests)
-    if options.undo is not None or getattr(options, "plan", None):  # neither depends on the manifests before a change
+    if options.undo is not None or getattr(
+        options, "plan", None
+    ):  # neither depends on the manifests before a change
         return None
     return _load_default(options.manifests, manifests)
 
 
 def announce_base(manifests: Manifests, output: Output) -> None:
-    """Print the commit with which a plan compares, if no option names it and an endpoint's fallback differs."""
+    """Print the commit with which a plan compares, if no option names it and an endpoint's fallback
+    differs.
+    """
     base = manifests.base
     if base is None or not base.is_default or base.manifests is None:
         return
     environments = [loaded.document for loaded in manifests.environments.values()]
     if any(_is_changed(manifests, base, environment) for environment in environments):
-        output.note(f"The endpoint's fallback is compared with {base.name} (--base none: with nothing).")
+        output.note(
+            f"The endpoint's fallback is compared with {base.name} (--base none: with nothing)."
+        )
 
 
-def _is_changed(manifests: Manifests, base: BaseManifests, environment: Environment) -> bool:
+def _is_changed(
+    manifests: Manifests, base: BaseManifests, environment: Environment
+) -> bool:
     """Return whether an Environment is compared, and has another fallback than before."""
     try:
         before = _compared_fallback(base, environment)
@@ -64,8 +77,11 @@ def _is_changed(manifests: Manifests, base: BaseManifests, environment: Environm
     return before.settings != endpoint_stage(manifests, environment).fallback.settings
 
 
-def fallback_before(base: BaseManifests, environment: Environment) -> FallbackPolicy | Finding | None:
-    """Return the endpoint's fallback before the change, a finding if it is not known, or None if there was none.
+def fallback_before(
+    base: BaseManifests, environment: Environment
+) -> FallbackPolicy | Finding | None:
+    """Return the endpoint's fallback before the change, a finding if it is not known, or None if
+    there was none.
 
     Raises UsageError for a named base whose Environment cannot be compared.
     """
@@ -77,17 +93,30 @@ def fallback_before(base: BaseManifests, environment: Environment) -> FallbackPo
             raise
         return _not_compared(base, str(error)) if has_fallback else None
     except _NotComparedError as error:
-        return _not_compared(base, str(error)) if has_fallback or not base.is_default else None
+        return (
+            _not_compared(base, str(error))
+            if has_fallback or not base.is_default
+            else None
+        )
 
 
 def _compared_fallback(base: BaseManifests, environment: Environment) -> FallbackPolicy:
     if base.manifests is None:
         raise _NotComparedError(base.problem)
     if environment.name not in base.manifests.environments:
-        raise _NotComparedError(f"the manifests have no Environment {quote(environment.name)} there")
+        raise _NotComparedError(
+            f"the manifests have no Environment {quote(environment.name)} there"
+        )
     before = base.manifests.environments[environment.name].document
-    if (before.attributes, before.context.writer) != (environment.attributes, environment.context.writer):
-        field = "context.writer" if before.attributes == environment.attributes else "attributes"
+    if (before.attributes, before.context.writer) != (
+        environment.attributes,
+        environment.context.writer,
+    ):
+        field = (
+            "context.writer"
+            if before.attributes == environment.attributes
+            else "attributes"
+        )
         reason = f"the Environment has other `{field}` there, and rules on both cannot be compared"
         raise UsageError(reason if base.is_default else f"{base.name}: {reason}")
     return endpoint_stage(base.manifests, before).fallback
@@ -97,7 +126,11 @@ def _not_compared(base: BaseManifests, reason: str) -> Finding:
     closing = "," if "," in base.name else ""
     since = f" since {base.name}{closing}" if base.name else ""
     message = f"a change of the endpoint's fallback{since} is not shown: {reason}"
-    hint = "specify --base DIR|REV, or --base none to omit this warning" if base.is_default else ""
+    hint = (
+        "specify --base DIR|REV, or --base none to omit this warning"
+        if base.is_default
+        else ""
+    )
     return Finding(code="CXR321", severity="warning", message=message, hint=hint)
 
 
@@ -110,11 +143,17 @@ def _load_named(name: str, directory: str, manifests: Manifests) -> BaseManifest
         if name and Path(name).is_dir():
             return _load_directory(Path(name), BaseManifests(name=place, revision=name))
         reason = f"is not a git revision and not a directory: {error}"
-        raise UsageError(f"{place} {reason}. Specify a revision of this clone, or a directory of manifests") from None
+        raise UsageError(
+            f"{place} {reason}. Specify a revision of this clone, or a directory of manifests"
+        ) from None
     try:
-        return _load_commit(directory, commit, manifests, BaseManifests(name=place, revision=name))
+        return _load_commit(
+            directory, commit, manifests, BaseManifests(name=place, revision=name)
+        )
     except GitError as error:
-        raise UsageError(f"{place}: git cannot read the manifests of that revision: {error}") from None
+        raise UsageError(
+            f"{place}: git cannot read the manifests of that revision: {error}"
+        ) from None
     except _NotComparedError as error:
         raise UsageError(f"{place}: {error}") from None
 
@@ -124,37 +163,62 @@ def _load_default(directory: str, manifests: Manifests) -> BaseManifests:
     try:
         repository = GitRepository.find(directory)
         name, commit = _find_default(repository)
-        return _load_commit(directory, commit, manifests, BaseManifests(name=name, revision=commit, is_default=True))
+        return _load_commit(
+            directory,
+            commit,
+            manifests,
+            BaseManifests(name=name, revision=commit, is_default=True),
+        )
     except (GitError, _NotComparedError) as error:
         problem = str(error)
     return BaseManifests(name=name, revision=commit, is_default=True, problem=problem)
 
 
 def _find_default(repository: GitRepository) -> tuple[str, str]:
-    """Return the name and the commit of the state before the change: the merge base with the default branch."""
+    """Return the name and the commit of the state before the change: the merge base with the
+    default branch.
+    """
     try:
         head = repository.find_commit("HEAD")
     except GitError:
         raise _NotComparedError("the repository has no commit yet") from None
     branch = repository.find_default_branch()
     if branch is None and (repository.is_detached() or repository.has_other_branches()):
-        remedy = "`git fetch origin` and `git remote set-head origin --auto` make it known"
+        remedy = (
+            "`git fetch origin` and `git remote set-head origin --auto` make it known"
+        )
         raise _NotComparedError(f"git does not know the default branch here; {remedy}")
     if branch is None or branch.commit == head:
         return "HEAD", head
     commit = repository.find_merge_base(branch.commit, head)
     if commit == head:
         return "HEAD", head
-    return f"commit {commit[:_SHORT]}, the merge base with {sanitize(branch.name)}", commit
+    return (
+        f"commit {commit[:_SHORT]}, the merge base with {sanitize(branch.name)}",
+        commit,
+    )
 
 
-def _load_commit(directory: str, commit: str, manifests: Manifests, base: BaseManifests) -> BaseManifests:
+def _load_commit(
+    directory: str, commit: str, manifests: Manifests, base: BaseManifests
+) -> BaseManifests:
     """Return the base with its manifests. Raises GitError and _NotComparedError."""
     repository = GitRepository.find(directory)
-    links = (path for path in Path(directory, "_").absolute().parents if path.is_symlink())
-    link = next((link for link in links if link.parent.resolve().is_relative_to(repository.top)), None)
+    links = (
+        path for path in Path(directory, "_").absolute().parents if path.is_symlink()
+    )
+    link = next(
+        (
+            link
+            for link in links
+            if link.parent.resolve().is_relative_to(repository.top)
+        ),
+        None,
+    )
     if link is not None:  # of a change, perhaps
-        raise _NotComparedError(f"{link} is a symbolic link, so the place before is not known")
+        raise _NotComparedError(
+            f"{link} is a symbolic link, so the place before is not known"
+        )
 
     tree = _Tree.read(repository, commit, directory, manifests)
     if tree.is_unchanged:
@@ -180,35 +244,69 @@ def _load_directory(place: Path, base: BaseManifests) -> BaseManifests:
 
 @dataclass(frozen=True, slots=True)
 class _Tree:
-    """The manifests of a commit, compared with those of the directory, so that equal ones are not read again."""
+    """The manifests of a commit, compared with those of the directory, so that equal ones are not
+    read again.
+    """
 
     repository: GitRepository
     files: Sequence[GitFile]  # those to read
     is_unchanged: bool  # whether the directory has the same manifests
 
     @classmethod
-    def read(cls, repository: GitRepository, commit: str, directory: str, manifests: Manifests) -> "_Tree":
+    def read(
+        cls,
+        repository: GitRepository,
+        commit: str,
+        directory: str,
+        manifests: Manifests,
+    ) -> "_Tree":
         listed = _wanted_files(repository, repository.list_files(commit))
-        names = {file.path: escape_invisible(Path(directory, file.path).as_posix()) for file in listed}
-        equal = {file.path for file in listed if _has_same_content(Path(directory, file.path), file)}
-        decisive = _files_of(chain(manifests.environments.values(), manifests.profiles.values()))
-        decisive |= _files_of((*manifests.queues, *manifests.intents, *manifests.attributes))
-        others = _files_of((*manifests.rulesets, *manifests.route_tests, *manifests.promises))
-        is_unchanged = len(equal) == len(listed) and decisive | others <= set(names.values())
-        # Rules, tests and promises do not decide what the endpoint writes: of these, only changed files are read.
+        names = {
+            file.path: escape_invisible(Path(directory, file.path).as_posix())
+            for file in listed
+        }
+        equal = {
+            file.path
+            for file in listed
+            if _has_same_content(Path(directory, file.path), file)
+        }
+        decisive = _files_of(
+            chain(manifests.environments.values(), manifests.profiles.values())
+        )
+        decisive |= _files_of(
+            (*manifests.queues, *manifests.intents, *manifests.attributes)
+        )
+        others = _files_of(
+            (*manifests.rulesets, *manifests.route_tests, *manifests.promises)
+        )
+        is_unchanged = len(equal) == len(listed) and decisive | others <= set(
+            names.values()
+        )
+        # Rules, tests and promises do not decide what the endpoint writes: of these, only changed
+        # files are read.
         rules_alone = others - decisive
-        files = [file for file in listed if file.path not in equal or names[file.path] not in rules_alone]
+        files = [
+            file
+            for file in listed
+            if file.path not in equal or names[file.path] not in rules_alone
+        ]
         return cls(repository, files, is_unchanged)
 
     def write(self, place: Path) -> None:
         """Write the files below a folder. Raises GitError and _NotComparedError."""
-        # The files are written here and not by git, which would run filters and hooks of the repository.
-        files = sorted(self.files, key=lambda file: file.is_link)  # links last: no file is written through one
+        # The files are written here and not by git, which would run filters and hooks of the
+        # repository.
+        files = sorted(
+            self.files, key=lambda file: file.is_link
+        )  # links last: no file is written through one
         for file, content in zip(files, self.repository.read_files(files), strict=True):
             if ".." in file.path.parts:
                 continue
             if content.startswith(_LFS_POINTER):
-                reason = "is a pointer of Git LFS there: specify a directory with the manifests themselves"
+                reason = (
+                    "is a pointer of Git LFS there: specify a directory with the manifests "
+                    "themselves"
+                )
                 raise _NotComparedError(f"{sanitize(str(file.path))} {reason}")
             path = place / file.path
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -222,17 +320,25 @@ def _wanted_files(repository: GitRepository, files: Sequence[GitFile]) -> list[G
     """Return the manifests of a commit, all links, and what these lead to."""
     links = [file for file in files if file.is_link]
     targets = set(_link_targets(repository, links)) if links else set()
-    return [file for file in files if file.is_link or _is_manifest(file.path) or file.path in targets]
+    return [
+        file
+        for file in files
+        if file.is_link or _is_manifest(file.path) or file.path in targets
+    ]
 
 
-def _link_targets(repository: GitRepository, links: Sequence[GitFile]) -> Iterator[PurePosixPath]:
+def _link_targets(
+    repository: GitRepository, links: Sequence[GitFile]
+) -> Iterator[PurePosixPath]:
     for link, content in zip(links, repository.read_files(links), strict=True):
         target = os.path.normpath(link.path.parent / os.fsdecode(content))
         yield PurePosixPath(target)
 
 
 def _is_manifest(path: PurePosixPath) -> bool:
-    return path.name.endswith(EXTENSIONS) and not any(part.startswith(".") for part in path.parts)
+    return path.name.endswith(EXTENSIONS) and not any(
+        part.startswith(".") for part in path.parts
+    )
 
 
 def _has_same_content(path: Path, file: GitFile) -> bool:

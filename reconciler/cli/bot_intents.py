@@ -1,4 +1,6 @@
-"""`cxroute cognigy intents`: reads the bot, and writes its Intents document or compares it with the manifests."""
+"""`cxroute cognigy intents`: reads the bot, and writes its Intents document or compares it with the
+manifests.
+"""
 
 import argparse
 import sys
@@ -34,20 +36,31 @@ def run_intents(options: argparse.Namespace, output: Output) -> int:
     if (source is None) == (options.project is None):
         raise UsageError("cognigy intents needs one of --from PATH and --project ID")
     if source is not None and options.url is not None:
-        raise UsageError("--url goes with --project ID: a folder or a file is read without a network")
+        raise UsageError(
+            "--url goes with --project ID: a folder or a file is read without a network"
+        )
     if options.format and not options.check:
         raise UsageError("--format goes with --check")
     if options.project is not None:
         url = options.url or API
         parts = request_url(url)
         base = f"{url.rstrip('/')}/v2.0" if parts and not parts.path.strip("/") else url
-        with open_rest_client(DIALECT, "--url", base, partial(read_secret, purpose="API key of Cognigy")) as client:
+        with open_rest_client(
+            DIALECT, "--url", base, partial(read_secret, purpose="API key of Cognigy")
+        ) as client:
             client.wait_budget = _WAIT_BUDGET
-            bot, origin = read_project(client, options.project), f"project {options.project} at {client.base}"
+            bot, origin = (
+                read_project(client, options.project),
+                f"project {options.project} at {client.base}",
+            )
     else:
         bot, origin = read_bot(Path(source)), source
     output.note(f"{pluralize(len(bot.intents), 'intent')} from {sanitize(origin)}")
-    _note_list("left out", (f"{quote_name(each.name)} ({each.exclusion})" for each in bot.excluded), output)
+    _note_list(
+        "left out",
+        (f"{quote_name(each.name)} ({each.exclusion})" for each in bot.excluded),
+        output,
+    )
     if options.check:
         return _check(bot, options, output)
     _write(bot, head_line(origin, f"{utc_now():%Y-%m-%d %H:%M} UTC"), options, output)
@@ -57,7 +70,9 @@ def run_intents(options: argparse.Namespace, output: Output) -> int:
 def _note_list(title: str, items: Iterable[str], output: Output) -> None:
     if listed := list(items):
         limit = len(listed) if output.loudness == "verbose" else _MAX_LISTED
-        output.note(f"{pluralize(len(listed), 'intent')} {title}: {join_first(listed, limit)}")
+        output.note(
+            f"{pluralize(len(listed), 'intent')} {title}: {join_first(listed, limit)}"
+        )
 
 
 def _write(bot: Bot, head: str, options: argparse.Namespace, output: Output) -> None:
@@ -66,17 +81,33 @@ def _write(bot: Bot, head: str, options: argparse.Namespace, output: Output) -> 
         output.file_text(new_document(bot, head))
         return
     path, place = Path(options.into), sanitize(options.into)
-    before = read_limited(path, MAX_FILE_BYTES) if path.exists() else new_document(bot, head).encode()
+    before = (
+        read_limited(path, MAX_FILE_BYTES)
+        if path.exists()
+        else new_document(bot, head).encode()
+    )
     after, changes = update_document(before, place, bot, head, {options.none})
     if changes.removed:
-        output.warn(f"removed, because the bot does not have them: {', '.join(map(quote_name, changes.removed))}")
-    _note_list("renamed", (f"{quote_name(old)} to {quote_name(new)}" for old, new in changes.renamed.items()), output)
+        output.warn(
+            f"removed, because the bot does not have them: "
+            f"{', '.join(map(quote_name, changes.removed))}"
+        )
+    _note_list(
+        "renamed",
+        (
+            f"{quote_name(old)} to {quote_name(new)}"
+            for old, new in changes.renamed.items()
+        ),
+        output,
+    )
     _note_list("added", map(quote_name, changes.added), output)
     if path.exists() and after == before:
         output.note(f"{place} is up to date")
         return
     if REDACTOR.redact(after.decode()) != after.decode():
-        raise CxrouteError("nothing was written: a text of the bot contains a secret, such as the API key")
+        raise CxrouteError(
+            "nothing was written: a text of the bot contains a secret, such as the API key"
+        )
     write_text(path, after)
     output.note(f"wrote {place}")
 
@@ -86,14 +117,22 @@ def _check(bot: Bot, options: argparse.Namespace, output: Output) -> int:
     manifests, into = load_manifests(Path(options.manifests)), options.into
     documents = manifests.intents
     if into is not None:
-        contents = [(into, read_limited(Path(into), MAX_FILE_BYTES))] if Path(into).exists() else []
+        contents = (
+            [(into, read_limited(Path(into), MAX_FILE_BYTES))]
+            if Path(into).exists()
+            else []
+        )
         documents = load_contents(contents).intents
     chosen = tested_environments(manifests, options.environment)
     check = check_bot(bot, manifests, chosen, documents, {options.none})
     if output.form == "json":
-        excluded = [{"name": each.name, "reason": each.exclusion} for each in bot.excluded]
+        excluded = [
+            {"name": each.name, "reason": each.exclusion} for each in bot.excluded
+        ]
         output.document({"intents": len(bot.intents), "excluded": excluded, **check})
     else:
-        lines = check_lines(check, sys.maxsize if output.loudness == "verbose" else _MAX_LISTED)
+        lines = check_lines(
+            check, sys.maxsize if output.loudness == "verbose" else _MAX_LISTED
+        )
         output.result("".join(f"{line}\n" for line in lines))
     return _DIFFERENT if check["differs"] else 0

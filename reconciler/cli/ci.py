@@ -22,7 +22,9 @@ _NUMBER: Final = re.compile(r"[0-9]+")
 
 
 def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings with paths relative to the repository; unchanged outside of GitHub Actions and GitLab."""
+    """Return the findings with paths relative to the repository; unchanged outside of GitHub
+    Actions and GitLab.
+    """
     workspace = os.environ.get("GITHUB_WORKSPACE") or os.environ.get("CI_PROJECT_DIR")
     if not workspace:
         return list(findings)
@@ -34,18 +36,36 @@ def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:
         return file if path.startswith("..") else Path(path).as_posix()
 
     def relative(finding: Finding) -> Finding:
-        source = finding.source._replace(file=within(finding.source.file)) if finding.source else None
-        return replace(finding, source=source, repeats=tuple(map(relative, finding.repeats)))
+        source = (
+            finding.source._replace(file=within(finding.source.file))
+            if finding.source
+            else None
+        )
+        return replace(
+            finding, source=source, repeats=tuple(map(relative, finding.repeats))
+        )
 
     return [relative(finding) for finding in findings]
 
 
 def source_links() -> SourceLinks:
     """Return the links to the commit and the log of this run."""
-    if project := _variable("CI_PROJECT_URL", _PAGE):  # on GitLab; the first commit is only set for merged results
-        commit = _variable("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", _COMMIT) or _variable("CI_COMMIT_SHA", _COMMIT)
-        return SourceLinks(f"{project}/-", commit, _variable("CI_PIPELINE_URL", _PAGE), _prefix("CI_PROJECT_DIR"))
-    server, name = _variable("GITHUB_SERVER_URL", _SERVER), _variable("GITHUB_REPOSITORY", _NAME)
+    if project := _variable(
+        "CI_PROJECT_URL", _PAGE
+    ):  # on GitLab; the first commit is only set for merged results
+        commit = _variable("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA", _COMMIT) or _variable(
+            "CI_COMMIT_SHA", _COMMIT
+        )
+        return SourceLinks(
+            f"{project}/-",
+            commit,
+            _variable("CI_PIPELINE_URL", _PAGE),
+            _prefix("CI_PROJECT_DIR"),
+        )
+    server, name = (
+        _variable("GITHUB_SERVER_URL", _SERVER),
+        _variable("GITHUB_REPOSITORY", _NAME),
+    )
     if not server or not name:
         return SourceLinks()
     repository, number = f"{server}/{name}", _variable("GITHUB_RUN_ID", _NUMBER)
@@ -61,9 +81,16 @@ def source_links() -> SourceLinks:
 
 
 def _prefix(variable: str) -> str:
-    """Return the current folder below that of the variable, with a slash at its end; empty at the top."""
+    """Return the current folder below that of the variable, with a slash at its end; empty at the
+    top.
+    """
     try:
-        folder = Path.cwd().resolve().relative_to(Path(os.environ[variable]).resolve()).as_posix()
+        folder = (
+            Path.cwd()
+            .resolve()
+            .relative_to(Path(os.environ[variable]).resolve())
+            .as_posix()
+        )
     except (KeyError, ValueError, OSError):
         folder = "."
     return "" if folder == "." else f"{folder}/"

@@ -1,4 +1,6 @@
-"""Clients for an Environment: credentials, hosts, proxy and transport, or the sandbox in this process."""
+"""Clients for an Environment: credentials, hosts, proxy and transport, or the sandbox in this
+process.
+"""
 
 import math
 import os
@@ -14,7 +16,13 @@ from reconciler.cli.files import text_of_variable
 from reconciler.cli.session import Session
 from reconciler.cli.terminal import WaitLog
 from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.connect import client_classes, has_token, read_only_transport, redacted, tenant_settings
+from reconciler.cxone.connect import (
+    client_classes,
+    has_token,
+    read_only_transport,
+    redacted,
+    tenant_settings,
+)
 from reconciler.cxone.context_client import ContextClient, choose_writer, context_path
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.studio_client import TenantWriter
@@ -34,23 +42,37 @@ if TYPE_CHECKING:
 
 Access = Literal["read", "write"]  # of a client: whether it may change rules
 _REST_SECONDS = 15.0
-_VARIABLE_NAME: Final = re.compile("[A-Z][A-Z0-9]*(_[A-Z0-9]+)+")  # a secret has no such form
+_VARIABLE_NAME: Final = re.compile(
+    "[A-Z][A-Z0-9]*(_[A-Z0-9]+)+"
+)  # a secret has no such form
 _UNLIMITED = 100_000.0  # calls per second to the sandbox, which runs in this process
 _Connection = tuple[Transport, TenantSettings, ClientCredentials, WaitCallback]
 
 
 def read_secret(name: str, purpose: str = "credentials") -> str:
-    """Return the value of the variable NAME, or of the file that NAME_FILE names. Raises CredentialsError."""
+    """Return the value of the variable NAME, or of the file that NAME_FILE names.
+
+    Raises CredentialsError.
+    """
     value = text_of_variable(name, CredentialsError)
     if value is None and not _VARIABLE_NAME.fullmatch(name):
-        rename = "is not printed, because it may be the secret itself. If it is, replace the secret with a new one"
+        rename = (
+            "is not printed, because it may be the secret itself. If it is, replace the secret "
+            "with a new one"
+        )
         form = "write the name of a variable in capital letters, such as CXONE_CLIENT_SECRET"
-        raise CredentialsError(f"no {purpose}: a name in `credentials` of the Environment {rename}; {form}")
+        raise CredentialsError(
+            f"no {purpose}: a name in `credentials` of the Environment {rename}; {form}"
+        )
     if value is None:
-        raise CredentialsError(f"no {purpose}: set {name}, or {name}_FILE to the path of a file that contains it")
+        raise CredentialsError(
+            f"no {purpose}: set {name}, or {name}_FILE to the path of a file that contains it"
+        )
     if not value:
         raise CredentialsError(f"the file that {name}_FILE names is empty")
-    if any("\ud800" <= character <= "\udfff" for character in value):  # how Python represents undecodable bytes
+    if any(
+        "\ud800" <= character <= "\udfff" for character in value
+    ):  # how Python represents undecodable bytes
         raise CredentialsError(f"{name} contains bytes that are not valid text")
     return value
 
@@ -60,81 +82,127 @@ async def open_reading_client(session: Session) -> AsyncIterator[ReadingClient]:
     """Connect with a client that cannot write: only reads are let through."""
     async with _connect(session, "read") as (transport, tenant, credentials, on_wait):
         fenced = read_only_transport(transport, tenant)
-        yield client_classes(tenant)[0](fenced, tenant, credentials, REAL_TIME, session.progress.step, on_wait)
+        yield client_classes(tenant)[0](
+            fenced, tenant, credentials, REAL_TIME, session.progress.step, on_wait
+        )
 
 
 @asynccontextmanager
 async def open_probe(session: Session) -> AsyncIterator[Probe]:
-    """Connect with a probe, which returns each response as it arrives; only reads are let through."""
+    """Connect with a probe, which returns each response as it arrives; only reads are let
+    through.
+    """
     async with _connect(session, "read") as (transport, tenant, credentials, _):
-        yield Probe(read_only_transport(transport, tenant), tenant, credentials, REAL_TIME)
+        yield Probe(
+            read_only_transport(transport, tenant), tenant, credentials, REAL_TIME
+        )
 
 
 @asynccontextmanager
 async def open_writing_client(session: Session) -> AsyncIterator[TenantWriter]:
     """Connect with a client that writes."""
     async with _connect(session, "write") as (transport, tenant, credentials, on_wait):
-        yield client_classes(tenant)[1](transport, tenant, credentials, REAL_TIME, session.progress.step, on_wait)
+        yield client_classes(tenant)[1](
+            transport, tenant, credentials, REAL_TIME, session.progress.step, on_wait
+        )
 
 
 @asynccontextmanager
 async def _connect(session: Session, access: Access) -> AsyncIterator[_Connection]:
-    tenant, waits = read_tenant_settings(session), WaitLog(session.output, session.environment.name)
+    tenant, waits = (
+        read_tenant_settings(session),
+        WaitLog(session.output, session.environment.name),
+    )
     async with _open_transport(session, tenant, access) as transport:
 
         async def send(request: ApiRequest) -> ApiResponse:
             token = f"an access token from {request.server.host}"
-            with waits.answer(f"an answer to {request.call}" if has_token(request) else token):
+            with waits.answer(
+                f"an answer to {request.call}" if has_token(request) else token
+            ):
                 return await transport(request)
 
         yield send, tenant, read_credentials(session), waits.log
 
 
 @asynccontextmanager
-async def open_context_client(session: Session, deadline: float) -> AsyncIterator[ContextClient]:
-    """Connect with a client that writes contexts, each within `deadline` seconds, without a time limit for the run."""
+async def open_context_client(
+    session: Session, deadline: float
+) -> AsyncIterator[ContextClient]:
+    """Connect with a client that writes contexts, each within `deadline` seconds, without a time
+    limit for the run.
+    """
     tenant = read_tenant_settings(session)
-    tenant = replace(tenant, timeout_seconds=min(tenant.timeout_seconds, deadline), run_seconds=math.inf)
+    tenant = replace(
+        tenant,
+        timeout_seconds=min(tenant.timeout_seconds, deadline),
+        run_seconds=math.inf,
+    )
     path = context_path(session.environment, tenant.profile)
     writer = choose_writer(session.environment)
     async with _open_transport(session, tenant) as transport:
-        yield ContextClient(transport, tenant, read_credentials(session), REAL_TIME, path, writer)
+        yield ContextClient(
+            transport, tenant, read_credentials(session), REAL_TIME, path, writer
+        )
 
 
 def read_tenant_settings(session: Session) -> TenantSettings:
     """Return the settings of the environment's tenant. Raises ManifestError where none is set."""
     if unset := unset_tenant(session.manifests, session.environment.name):
         raise ManifestError(unset)
-    hosts = frozenset(filter(None, map(str.strip, os.environ.get("CXROUTE_HOSTS", "").split(","))))
+    hosts = frozenset(
+        filter(None, map(str.strip, os.environ.get("CXROUTE_HOSTS", "").split(",")))
+    )
     tenant = tenant_settings(session.manifests, session.environment, hosts)
     if not session.simulated:
         return tenant
     base, rate = "http://localhost", _UNLIMITED
-    return replace(tenant, base_url=base, token_url=f"{base}/oauth/token", issuer="", requests_per_second=rate)
+    return replace(
+        tenant,
+        base_url=base,
+        token_url=f"{base}/oauth/token",
+        issuer="",
+        requests_per_second=rate,
+    )
 
 
 def read_credentials(session: Session) -> ClientCredentials:
-    """Return the credentials that the Environment names. Raises ManifestError first, then CredentialsError."""
+    """Return the credentials that the Environment names.
+
+    Raises ManifestError first, then CredentialsError.
+    """
     if session.simulated:
         return ClientCredentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - for the simulator
     names = credential_variables(session.environment)
     try:
-        client_id, client_secret, key_id, key_secret = (read_secret(name) if name else "" for name in names)
+        client_id, client_secret, key_id, key_secret = (
+            read_secret(name) if name else "" for name in names
+        )
     except CredentialsError:
         expected_queues(session.manifests, session.environment.name)
         raise
     REDACTOR.add(client_secret, key_secret)
     used = tuple(filter(None, names))
     return ClientCredentials(
-        client_id=client_id, client_secret=client_secret, key_id=key_id, key_secret=key_secret, variables=used
+        client_id=client_id,
+        client_secret=client_secret,
+        key_id=key_id,
+        key_secret=key_secret,
+        variables=used,
     )
 
 
 def credential_variables(environment: Environment) -> tuple[str, str, str, str]:
-    """Return the variables of the client's id and secret and of the access key's; "" for each that is not needed."""
+    """Return the variables of the client's id and secret and of the access key's; "" for each that
+    is not needed.
+    """
     names, api = environment.credentials, environment.api
     client = ("", "") if api.area else (names.client_id_env, names.client_secret_env)
-    key = (names.access_key_id_env, names.access_key_secret_env) if api.auth == "access-key" else ("", "")
+    key = (
+        (names.access_key_id_env, names.access_key_secret_env)
+        if api.auth == "access-key"
+        else ("", "")
+    )
     return (*client, *key)
 
 
@@ -152,24 +220,40 @@ async def _open_transport(
         return
     from reconciler.cxone.transport.aiohttp_transport import network_transport  # noqa: PLC0415 - takes 0.2 s
 
-    async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), ca_file()) as transport:
+    async with network_transport(
+        tenant, os.environ.get("CXROUTE_PROXY"), ca_file()
+    ) as transport:
         yield redacted(transport)
 
 
 def open_rest_http() -> "httpx.Client":
-    """Return a client of another REST API. It reads no netrc and no other proxy variables, and follows no redirects."""
+    """Return a client of another REST API.
+
+    It reads no netrc and no other proxy variables, and follows no redirects.
+    """
     import httpx  # noqa: PLC0415 - 30 MiB, which the endpoint does not need
 
     proxy = os.environ.get("CXROUTE_PROXY")
-    transport = httpx.HTTPTransport(verify=load_tls_context(ca_file()), proxy=parse_proxy(proxy) if proxy else None)
-    return httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_REST_SECONDS)
+    transport = httpx.HTTPTransport(
+        verify=load_tls_context(ca_file()), proxy=parse_proxy(proxy) if proxy else None
+    )
+    return httpx.Client(
+        transport=transport,
+        trust_env=False,
+        follow_redirects=False,
+        timeout=_REST_SECONDS,
+    )
 
 
 @contextmanager
 def open_rest_client(
-    dialect: "RestDialect", option: str, url: str, read_token: Callable[[str], str | None]
+    dialect: "RestDialect",
+    option: str,
+    url: str,
+    read_token: Callable[[str], str | None],
 ) -> Iterator["RestClient"]:
-    """Connect to another REST API at the URL of an option; `read_token` is called with the token's variable.
+    """Connect to another REST API at the URL of an option; `read_token` is called with the token's
+    variable.
 
     Raises UsageError for the URL, and CredentialsError.
     """
@@ -177,11 +261,16 @@ def open_rest_client(
 
     parts = request_url(url)
     if parts is None or parts.query or parts.fragment:
-        raise UsageError(f"{option} must be an https:// URL without user and query (http:// only to this machine)")
+        raise UsageError(
+            f"{option} must be an https:// URL without user and query (http:// only to this "
+            f"machine)"
+        )
     token = read_token(dialect.token_variable) or ""
     REDACTOR.add(token)
     if not token.isascii() or not token.isprintable():
-        raise CredentialsError(f"{dialect.token_variable} has characters that no token has; copy it again")
+        raise CredentialsError(
+            f"{dialect.token_variable} has characters that no token has; copy it again"
+        )
     with open_rest_http() as http:
         yield RestClient(dialect=dialect, http=http, base=url.rstrip("/"), token=token)
 

@@ -21,17 +21,29 @@ SIMULATED: Final = "Simulated: no tenant was contacted.\n"
 
 
 def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
-    """Return the queues that the manifests use in an environment, expanded offline. Raises ManifestError."""
-    return tuple(desire_offline(manifests, choose_environment(manifests, name))[1].queues_by_id.values())
+    """Return the queues that the manifests use in an environment, expanded offline.
+
+    Raises ManifestError.
+    """
+    return tuple(
+        desire_offline(manifests, choose_environment(manifests, name))[
+            1
+        ].queues_by_id.values()
+    )
 
 
 def unset_tenant(manifests: Manifests, name: str) -> list[Finding]:
-    """Return a finding if the tenant of an environment is still the placeholder that `init` wrote."""
+    """Return a finding if the tenant of an environment is still the placeholder that `init`
+    wrote.
+    """
     loaded = manifests.environments.get(name)
     if loaded is None or not loaded.document.is_placeholder:
         return []
     message = f'{name} has no tenant yet: "{loaded.document.tenant}" is a placeholder'
-    hint = "set the name of your tenant, such as acme for https://acme.my.cxone.com; -e sandbox needs no tenant"
+    hint = (
+        "set the name of your tenant, such as acme for https://acme.my.cxone.com; -e sandbox needs "
+        "no tenant"
+    )
     return [loaded.finding("CXR104", message, "tenant", hint=hint)]
 
 
@@ -52,7 +64,9 @@ def require_single(names: str) -> str:
     """Return the one name that -e specifies. Raises UsageError for several."""
     if "," in names:
         several = "validate, test, plan, apply and drift take several"
-        raise UsageError(f"-e {names[:200]}: this command takes one environment; {several}")
+        raise UsageError(
+            f"-e {names[:200]}: this command takes one environment; {several}"
+        )
     return names
 
 
@@ -62,18 +76,28 @@ def env_name(name: str | None) -> str:
 
 
 def choose_environment(manifests: Manifests, name: str | None) -> Environment:
-    """Return the environment: from -e, then $CXROUTE_ENV, then the sandbox (except in CI). Raises UsageError."""
+    """Return the environment: from -e, then $CXROUTE_ENV, then the sandbox (except in CI).
+
+    Raises UsageError.
+    """
     if not (name or os.environ.get("CXROUTE_ENV")) and os.environ.get("CI"):
         names = sorted({*manifests.environments, SANDBOX})
-        raise UsageError(f"in CI there is no default environment: specify -e with one of {', '.join(names)}")
+        raise UsageError(
+            f"in CI there is no default environment: specify -e with one of {', '.join(names)}"
+        )
     return manifests.environment(require_single(env_name(name)))
 
 
 def tested_environments(manifests: Manifests, names: str | None) -> list[Environment]:
-    """Return the environments in -e; by default all, the built-in sandbox if there is no other. Raises UsageError."""
+    """Return the environments in -e; by default all, the built-in sandbox if there is no other.
+
+    Raises UsageError.
+    """
     if names:
         return [choose_environment(manifests, name) for name in split_names(names)]
-    return [manifests.environment(name) for name in manifests.environments or (SANDBOX,)]
+    return [
+        manifests.environment(name) for name in manifests.environments or (SANDBOX,)
+    ]
 
 
 def program(directory: str) -> list[str]:
@@ -86,7 +110,9 @@ class CommandLine:
     """The words of this command line that a further command repeats."""
 
     directory: str  # the directory of the manifests, as in the command line
-    selection: tuple[str, ...]  # the options that select the environments, such as `-e prod`
+    selection: tuple[
+        str, ...
+    ]  # the options that select the environments, such as `-e prod`
     options: PlanOptions = field(default_factory=PlanOptions)
     undo: "UndoRequest | None" = None
     base: str | None = None  # --base; a plan without it chooses the base itself
@@ -103,9 +129,15 @@ class CommandLine:
         return shlex.join([*start, *self._journal, *words])
 
     def apply_saved(self, plan: str, *words: str) -> str:
-        """Return the command that applies a saved plan, which contains the environments and the options."""
-        return shlex.join([*program(self.directory), "apply", plan, *self._journal, *words])
+        """Return the command that applies a saved plan, which contains the environments and the
+        options.
+        """
+        return shlex.join(
+            [*program(self.directory), "apply", plan, *self._journal, *words]
+        )
 
     @property
     def _journal(self) -> list[str]:
-        return ["--journal", self.undo.journal] if self.undo and self.undo.journal else []
+        return (
+            ["--journal", self.undo.journal] if self.undo and self.undo.journal else []
+        )

@@ -1,4 +1,6 @@
-"""A conversation on the command line: --intent, --confidence and --attr, read and written; and failed route tests."""
+"""A conversation on the command line: --intent, --confidence and --attr, read and written; and
+failed route tests.
+"""
 
 import argparse
 import json
@@ -19,8 +21,10 @@ from reconciler.text.escape import join_all, sanitize
 _LONGEST: Final = 60
 
 HELP: Final = (
-    "A value of --attr is a number if it is one in JSON (n=1, n=0.5), and text otherwise; n='\"1\"', in JSON quotes,\n"
-    "is the text 1. true and false are texts, as in rules. An attribute that is not given is missing."
+    "A value of --attr is a number if it is one in JSON (n=1, n=0.5), and text otherwise; "
+    "n='\"1\"', in JSON quotes,\n"
+    "is the text 1. true and false are texts, as in rules. An attribute that is not given is "
+    "missing."
 )
 
 
@@ -29,10 +33,18 @@ def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--intent", metavar="X", help="the intent that the bot detected")
     add("--confidence", metavar="N", help="its confidence, from 0 to 1")
-    add("--attr", action="append", metavar="K=V", default=[], help="a further attribute; may be repeated")
+    add(
+        "--attr",
+        action="append",
+        metavar="K=V",
+        default=[],
+        help="a further attribute; may be repeated",
+    )
 
 
-def read_conversation(options: argparse.Namespace, names: BotAttributes) -> dict[str, str | int | float]:
+def read_conversation(
+    options: argparse.Namespace, names: BotAttributes
+) -> dict[str, str | int | float]:
     """Return the attributes by the names that rules use. Raises UsageError."""
     attributes: dict[str, str | int | float] = {}
     if options.intent is not None:
@@ -43,7 +55,9 @@ def read_conversation(options: argparse.Namespace, names: BotAttributes) -> dict
         except ValueError:
             confidence = -1
         if not 0 <= confidence <= 1:
-            raise UsageError(f"--confidence {_quoted(options.confidence)}: must be a number from 0 to 1")
+            raise UsageError(
+                f"--confidence {_quoted(options.confidence)}: must be a number from 0 to 1"
+            )
         attributes[names.confidence] = confidence
     for text in options.attr:
         name, equals, value = text.partition("=")
@@ -55,19 +69,32 @@ def read_conversation(options: argparse.Namespace, names: BotAttributes) -> dict
     return attributes
 
 
-def conversation_words(attributes: Mapping[str, str | int | float], names: BotAttributes) -> list[str]:
-    """Return the options that describe the conversation; none if an attribute's name cannot be an option."""
+def conversation_words(
+    attributes: Mapping[str, str | int | float], names: BotAttributes
+) -> list[str]:
+    """Return the options that describe the conversation; none if an attribute's name cannot be an
+    option.
+    """
     if any("=" in name or not name for name in attributes):
         return []
     words: list[str] = []
     for name, value in attributes.items():
         if name == names.intent and isinstance(value, str):
             option, text = "--intent", value
-        elif name == names.confidence and not isinstance(value, str) and 0 <= value <= 1:
+        elif (
+            name == names.confidence and not isinstance(value, str) and 0 <= value <= 1
+        ):
             option, text = "--confidence", json.dumps(value)
         else:
-            is_quoted = not isinstance(value, str) or value.startswith('"') or JSON_NUMBER.fullmatch(value)
-            option, text = "--attr", f"{name}={json.dumps(value) if is_quoted else value}"
+            is_quoted = (
+                not isinstance(value, str)
+                or value.startswith('"')
+                or JSON_NUMBER.fullmatch(value)
+            )
+            option, text = (
+                "--attr",
+                f"{name}={json.dumps(value) if is_quoted else value}",
+            )
         words += [f"{option}={text}"] if text.startswith("-") else [option, text]
     return words
 
@@ -77,13 +104,17 @@ def _value(text: str) -> str | int | float:
         try:
             return parse_number(text)
         except ValueError:
-            raise UsageError(f"--attr: the number {_quoted(text)} is too large; in JSON quotes it is text") from None
+            raise UsageError(
+                f"--attr: the number {_quoted(text)} is too large; in JSON quotes it is text"
+            ) from None
     if not text.startswith('"'):
         return text
     try:
         return str(json.loads(text))
     except ValueError:
-        raise UsageError(f"--attr: {_quoted(text)} begins with a quote but is not a JSON string") from None
+        raise UsageError(
+            f"--attr: {_quoted(text)} begins with a quote but is not a JSON string"
+        ) from None
 
 
 def _quoted(text: str) -> str:
@@ -91,8 +122,15 @@ def _quoted(text: str) -> str:
 
 
 def failure_findings(checked: Sequence[Checked], directory: str) -> list[Finding]:
-    """Return a finding for each distinct failure of a test or promise; the hint is the command that explains it."""
-    alike = group_pairs((result.failure, result) for each in checked for result in each.tried if result.failure)
+    """Return a finding for each distinct failure of a test or promise; the hint is the command that
+    explains it.
+    """
+    alike = group_pairs(
+        (result.failure, result)
+        for each in checked
+        for result in each.tried
+        if result.failure
+    )
     environments = {each.environment.name: each for each in checked}
     findings = []
     for failure, results in alike.items():
@@ -100,8 +138,16 @@ def failure_findings(checked: Sequence[Checked], directory: str) -> list[Finding
         where = f", in {named}" if len(environments) > 1 else ""
         one = environments[results[0].environment]
         words = conversation_words(results[0].conversation, one.environment.attributes)
-        command = [*program(directory), "explain", "-e", one.environment.name, *["--live"] * (one.rules == "live")]
+        command = [
+            *program(directory),
+            "explain",
+            "-e",
+            one.environment.name,
+            *["--live"] * (one.rules == "live"),
+        ]
         why = f"why: {shlex.join([*command, *words])}" if words else ""
         hint = "; ".join(filter(None, (failure.hint, why)))
-        findings.append(replace(failure, message=f"{failure.message}{where}", hint=hint))
+        findings.append(
+            replace(failure, message=f"{failure.message}{where}", hint=hint)
+        )
     return sorted(findings, key=lambda finding: finding.source or ("", 0, 0))

@@ -1,4 +1,6 @@
-"""The environments of a command (-e a,b, --all, --shard, a saved plan), its work with each, and the report."""
+"""The environments of a command (-e a,b, --all, --shard, a saved plan), its work with each, and the
+report.
+"""
 
 import asyncio
 import gc
@@ -19,12 +21,29 @@ from typing import Any, Final, Literal
 from reconciler.apply.settings import Result
 from reconciler.cli.base import announce_base
 from reconciler.cli.clients import read_secret
-from reconciler.cli.command_line import CommandLine, choose_environment, env_name, split_names
+from reconciler.cli.command_line import (
+    CommandLine,
+    choose_environment,
+    env_name,
+    split_names,
+)
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import BufferedOutput, Output, error_document
-from reconciler.cli.session import Cancellation, Session, build_session, load_selected_manifests, run_interruptibly
+from reconciler.cli.session import (
+    Cancellation,
+    Session,
+    build_session,
+    load_selected_manifests,
+    run_interruptibly,
+)
 from reconciler.cli.terminal import ProgressBar
-from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError, UsageError
+from reconciler.errors import (
+    CredentialsError,
+    CxrouteError,
+    InterruptedRunError,
+    RefusedError,
+    UsageError,
+)
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests
 from reconciler.plan.document import ReviewedPlan
@@ -36,8 +55,11 @@ from reconciler.render.text.environments import EnvironmentRow, EnvironmentStatu
 from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR
 
-SavedPlans = Mapping[str, ReviewedPlan | str]  # by environment; the error's text of one that failed
-INDEX: Final = "JOB_COMPLETION_INDEX"  # set by Kubernetes: the index of this pod in an Indexed Job, from 0
+SavedPlans = Mapping[
+    str, ReviewedPlan | str
+]  # by environment; the error's text of one that failed
+# set by Kubernetes: the index of this pod in an Indexed Job, from 0
+INDEX: Final = "JOB_COMPLETION_INDEX"
 _SHAPE: Final = re.compile(r"([0-9]{1,6})?/([0-9]{1,6})", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
 
@@ -50,8 +72,13 @@ class Shard:
     count: int
 
     def includes(self, name: str) -> bool:
-        """Return whether an environment is in this share: by the digest of its name, modulo the count."""
-        return int.from_bytes(sha256(name.encode()).digest()[:8], "big") % self.count == self.index
+        """Return whether an environment is in this share: by the digest of its name, modulo the
+        count.
+        """
+        return (
+            int.from_bytes(sha256(name.encode()).digest()[:8], "big") % self.count
+            == self.index
+        )
 
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
@@ -61,37 +88,59 @@ def parse_shard(text: str, variables: Mapping[str, str]) -> Shard:
     """Read INDEX/COUNT, or /COUNT with the index in a variable. Raises UsageError."""
     parts = _SHAPE.fullmatch(text)
     if parts is None:
-        raise UsageError(f"--shard {text[:100]!r}: must be INDEX/COUNT, such as 0/4, or /4 with the index in ${INDEX}")
+        raise UsageError(
+            f"--shard {text[:100]!r}: must be INDEX/COUNT, such as 0/4, or /4 with the index in "
+            f"${INDEX}"
+        )
     index, count = parts[1] or variables.get(INDEX, ""), int(parts[2])
     if not index:
-        raise UsageError(f"--shard {text}: ${INDEX} has no index. Specify INDEX/COUNT, such as 0/{count}")
+        raise UsageError(
+            f"--shard {text}: ${INDEX} has no index. Specify INDEX/COUNT, such as 0/{count}"
+        )
     if not _NUMBER.fullmatch(index):
-        raise UsageError(f"--shard {text}: ${INDEX} is {index[:100]!r}, which is not a number")
+        raise UsageError(
+            f"--shard {text}: ${INDEX} is {index[:100]!r}, which is not a number"
+        )
     if int(index) >= count:
-        raise UsageError(f"--shard {index}/{count}: indexes count from 0, so the last of {count} is {count - 1}")
+        raise UsageError(
+            f"--shard {index}/{count}: indexes count from 0, so the last of {count} is {count - 1}"
+        )
     return Shard(int(index), count)
 
 
 def is_list(options: Namespace) -> bool:
-    """Return whether the options request a list of environments, even if the shard leaves none or one."""
-    return options.all or options.shard is not None or "," in env_name(options.environment)
+    """Return whether the options request a list of environments, even if the shard leaves none or
+    one.
+    """
+    return (
+        options.all or options.shard is not None or "," in env_name(options.environment)
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSelection:
-    """The environments of one command, and the values that they share. One environment is the usual case."""
+    """The environments of one command, and the values that they share.
+
+    One environment is the usual case.
+    """
 
     manifests: Manifests
     names: tuple[str, ...]
     options: Namespace
     output: Output
     listed: bool = False
-    """The report is a list, with a table and a part for each environment, even for one environment or none."""
+    """The report is a list, with a table and a part for each environment, even for one environment
+    or none."""
     nothing: str = ""  # why the list is empty
 
     @classmethod
-    def of(cls, options: Namespace, output: Output, saved: SavedPlans | None = None) -> "EnvironmentSelection":
-        """Load the manifests and choose environments, or those of saved plans. Raises ManifestError and UsageError."""
+    def of(
+        cls, options: Namespace, output: Output, saved: SavedPlans | None = None
+    ) -> "EnvironmentSelection":
+        """Load the manifests and choose environments, or those of saved plans.
+
+        Raises ManifestError and UsageError.
+        """
         if saved is None and not is_list(options):
             return cls.single(options, output, options.environment, None)
         manifests = load_selected_manifests(options, options.environment)
@@ -99,15 +148,27 @@ class EnvironmentSelection:
         names = _chosen(manifests, options, None if saved is None else tuple(saved))
         nothing = ""
         if options.shard is not None:
-            shard, total = parse_shard(options.shard, os.environ), pluralize(len(names), "environment")
+            shard, total = (
+                parse_shard(options.shard, os.environ),
+                pluralize(len(names), "environment"),
+            )
             names = tuple(filter(shard.includes, names))
             listed = f": {', '.join(names)}" if names else ""
             output.note(f"Shard {shard} takes {len(names)} of {total}{listed}.")
             nothing = f"Shard {shard} has no environments: nothing to do.\n"
-        return cls(manifests=manifests, names=names, options=options, output=output, listed=True, nothing=nothing)
+        return cls(
+            manifests=manifests,
+            names=names,
+            options=options,
+            output=output,
+            listed=True,
+            nothing=nothing,
+        )
 
     @classmethod
-    def single(cls, options: Namespace, output: Output, name: str | None, undo: str | None) -> "EnvironmentSelection":
+    def single(
+        cls, options: Namespace, output: Output, name: str | None, undo: str | None
+    ) -> "EnvironmentSelection":
         """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
         manifests = load_selected_manifests(options, name, undo)
         announce_base(manifests, output)
@@ -119,7 +180,10 @@ class EnvironmentSelection:
         return build_session(self.manifests, self.options, output, name)
 
     def folder(self, path: str, name: str) -> Path:
-        """Return the folder of one environment's report. In a list, each environment has its own."""
+        """Return the folder of one environment's report.
+
+        In a list, each environment has its own.
+        """
         return Path(path) / name if self.listed else Path(path)
 
     @property
@@ -131,7 +195,14 @@ class EnvironmentSelection:
     @property
     def words(self) -> tuple[str, ...]:
         """Return the words that choose the environments of a list."""
-        return (*(("--all",) if self.options.all else ("-e", env_name(self.options.environment))), *self.share)
+        return (
+            *(
+                ("--all",)
+                if self.options.all
+                else ("-e", env_name(self.options.environment))
+            ),
+            *self.share,
+        )
 
     @property
     def share(self) -> tuple[str, ...]:
@@ -139,7 +210,9 @@ class EnvironmentSelection:
         return ("--shard", self.options.shard) if self.options.shard else ()
 
 
-def _chosen(manifests: Manifests, options: Namespace, among: Sequence[str] | None) -> tuple[str, ...]:
+def _chosen(
+    manifests: Manifests, options: Namespace, among: Sequence[str] | None
+) -> tuple[str, ...]:
     if options.all and options.environment:
         raise UsageError("specify --all or -e, not both")
     if among is not None and not options.environment:
@@ -147,20 +220,30 @@ def _chosen(manifests: Manifests, options: Namespace, among: Sequence[str] | Non
     if options.all:
         defined = sorted(set(manifests.environments) - {SANDBOX})
         if not defined:
-            raise UsageError("--all: the manifests define no Environment except the sandbox")
+            raise UsageError(
+                "--all: the manifests define no Environment except the sandbox"
+            )
         return tuple(defined)
     if "," not in env_name(options.environment) and among is None:
-        raise UsageError("--shard divides several environments: specify --all, or several with -e")
+        raise UsageError(
+            "--shard divides several environments: specify --all, or several with -e"
+        )
     names = split_names(env_name(options.environment))
     if strange := [name for name in names if among is not None and name not in among]:
-        raise UsageError(f"the saved plan does not contain {strange[0]}; it contains {', '.join(among or ())}")
+        raise UsageError(
+            f"the saved plan does not contain {strange[0]}; it contains {', '.join(among or ())}"
+        )
     return tuple(choose_environment(manifests, name).name for name in names)
 
 
 AT_ONCE: Final = 8
-"""Environments that are read or written concurrently. Each has its own rate limit and up to 16 calls in progress."""
+"""Environments that are read or written concurrently.
+
+Each has its own rate limit and up to 16 calls in progress.
+"""
 WORST: Final = (130, 64, 1, 5, 4, 3, 2)
-"""Exit codes, the worst first: unknown results, then partly applied changes, refusals, and pending changes."""
+"""Exit codes, the worst first: unknown results, then partly applied changes, refusals, and pending
+changes."""
 
 
 _NO_ROW: Final = EnvironmentRow(environment="", changes="", impact="", status="same")
@@ -168,7 +251,9 @@ _NO_ROW: Final = EnvironmentRow(environment="", changes="", impact="", status="s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentResult:
-    """The result for one environment: the exit code that it would have alone, and its row of the table."""
+    """The result for one environment: the exit code that it would have alone, and its row of the
+    table.
+    """
 
     code: int
     row: EnvironmentRow = _NO_ROW  # only a list has a table
@@ -177,22 +262,33 @@ class EnvironmentResult:
     error: Mapping[str, Any] | None = None  # the error that ended it, as a document
 
 
-Work = Callable[[Session, Cancellation], Awaitable[EnvironmentResult]]  # it prints into the session's output
+Work = Callable[
+    [Session, Cancellation], Awaitable[EnvironmentResult]
+]  # it prints into the session's output
 OnSignal = Literal["end all", "tell each"]
-Prepare = Callable[[Session], Session]  # completes a session before the tenant is read; CPU-bound, may take long
+Prepare = Callable[
+    [Session], Session
+]  # completes a session before the tenant is read; CPU-bound, may take long
 
 
 def run_environments(
-    selection: EnvironmentSelection, work: Work, prepare: Prepare | None = None, on_signal: OnSignal = "end all"
+    selection: EnvironmentSelection,
+    work: Work,
+    prepare: Prepare | None = None,
+    on_signal: OnSignal = "end all",
 ) -> tuple[int, list[EnvironmentResult]]:
-    """Do the work with every selected environment; return the exit code, and the reports of a list."""
+    """Do the work with every selected environment; return the exit code, and the reports of a
+    list.
+    """
     if not selection.listed:
         session = selection.session(selection.names[0], selection.output)
         session = prepare(session) if prepare else session
         return run_interruptibly(lambda stop: work(session, stop)).code, []
 
     async def run_all(stop: Cancellation) -> list[EnvironmentResult]:
-        stop.writing = on_signal == "tell each"  # an environment that has started to write finishes
+        stop.writing = (
+            on_signal == "tell each"
+        )  # an environment that has started to write finishes
         return await run_list(selection, work, stop, prepare)
 
     reports = run_interruptibly(run_all)
@@ -200,19 +296,30 @@ def run_environments(
 
 
 async def run_list(
-    selection: EnvironmentSelection, work: Work, stop: Cancellation, prepare: Prepare | None = None
+    selection: EnvironmentSelection,
+    work: Work,
+    stop: Cancellation,
+    prepare: Prepare | None = None,
 ) -> list[EnvironmentResult]:
-    """Do the work with every environment of a list, some at a time; return the reports in the order of the names."""
-    # All secrets are registered first, so that no tenant's response can show the secret of a later one.
+    """Do the work with every environment of a list, some at a time; return the reports in the order
+    of the names.
+    """
+    # All secrets are registered first, so that no tenant's response can show the secret of a later
+    # one.
     for name in selection.names:
         loaded = selection.manifests.environments.get(name)
         names = loaded.document.credentials if loaded else None
-        for variable in (names.client_secret_env, names.access_key_secret_env) if names else ():
+        for variable in (
+            (names.client_secret_env, names.access_key_secret_env) if names else ()
+        ):
             with suppress(CredentialsError):  # reported when the secret is needed
                 REDACTOR.add(read_secret(variable))
     bar = ProgressBar(selection.output)
-    runner = _EnvironmentRunner(selection=selection, work=work, stop=stop, prepare=prepare, bar=bar)
-    gc.freeze()  # the manifests stay in memory: the collector skips them, which makes a collection cheap
+    runner = _EnvironmentRunner(
+        selection=selection, work=work, stop=stop, prepare=prepare, bar=bar
+    )
+    # the manifests stay in memory: the collector skips them, which makes a collection cheap
+    gc.freeze()
     try:
         return await asyncio.gather(*map(runner.run, selection.names))
     finally:
@@ -229,20 +336,31 @@ class _EnvironmentRunner:
     bar: ProgressBar
     finished: int = 0
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
-    hosts: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
-    """Environments with the same host take turns: they are one tenant, with one rate limit for all clients."""
+    hosts: dict[str, asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )
+    """Environments with the same host take turns: they are one tenant, with one rate limit for all
+    clients."""
     cpu: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, name: str) -> EnvironmentResult:
-        shared = {field.name: getattr(self.selection.output, field.name) for field in fields(Output)}
+        shared = {
+            field.name: getattr(self.selection.output, field.name)
+            for field in fields(Output)
+        }
         part = BufferedOutput(**{**shared, "asks": False}, environment=name)
         stop = Cancellation(task=asyncio.current_task())
         self.stop.children.append(stop)
         try:
-            async with self.hosts[choose_environment(self.selection.manifests, name).host], self.gate:
+            async with (
+                self.hosts[choose_environment(self.selection.manifests, name).host],
+                self.gate,
+            ):
                 hidden = ProgressBar(replace(part, loudness="quiet"))
                 session = self.selection.session(name, part)
-                session = replace(session, progress=hidden, run_blocking=self.run_blocking)
+                session = replace(
+                    session, progress=hidden, run_blocking=self.run_blocking
+                )
                 if prepare := self.prepare:
                     session = await self.run_blocking(partial(prepare, session))
                 result = await self.work(session, stop)
@@ -261,18 +379,27 @@ class _EnvironmentRunner:
         return replace(result, text="".join(part.buffer))
 
     async def run_blocking(self, work: Callable[[], Result], /) -> Result:
-        """Run work in a thread, one piece at a time: responses that arrive during the work must not count as late."""
+        """Run work in a thread, one piece at a time: responses that arrive during the work must not
+        count as late.
+        """
         async with self.cpu:
             return await asyncio.to_thread(work)
 
 
 def _of_error(part: BufferedOutput, error: CxrouteError) -> EnvironmentResult:
-    states: dict[type, EnvironmentStatus] = {InterruptedRunError: "interrupted", RefusedError: "refused"}
+    states: dict[type, EnvironmentStatus] = {
+        InterruptedRunError: "interrupted",
+        RefusedError: "refused",
+    }
     state = states.get(type(error), "failed")
-    detail = state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
+    detail = (
+        state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
+    )
     document = error_document(error)
     saved = REDACTOR.dump_redacted({"environment": part.environment, "error": document})
-    row = EnvironmentRow(environment=part.environment, changes="", impact="", status=state, detail=detail)
+    row = EnvironmentRow(
+        environment=part.environment, changes="", impact="", status=state, detail=detail
+    )
     return EnvironmentResult(code=error.exit_code, row=row, saved=saved, error=document)
 
 
@@ -282,14 +409,20 @@ def worst_exit_code(codes: Iterable[int]) -> int:
     return next((code for code in WORST if code in distinct), 0)
 
 
-def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentResult], title: str) -> None:
-    """Print the table of a list, then its parts; write the table into the folder of `--report`, if there is one."""
+def print_list(
+    selection: EnvironmentSelection, reports: Sequence[EnvironmentResult], title: str
+) -> None:
+    """Print the table of a list, then its parts; write the table into the folder of `--report`, if
+    there is one.
+    """
     if not selection.listed:
         return  # a single environment has printed its own result
     output, rows = selection.output, [report.row for report in reports]
     markdown = table.environments_markdown(rows, title)
     if folder := getattr(selection.options, "report", None):
-        write_text(new_folder(Path(folder)) / "environments.md", REDACTOR.redact(markdown))
+        write_text(
+            new_folder(Path(folder)) / "environments.md", REDACTOR.redact(markdown)
+        )
     if output.form == "json":
         output.result(f"{join_documents([report.text for report in reports])}\n")
         return
@@ -297,24 +430,44 @@ def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentRes
         output.result(selection.nothing)
         return
     verbose = output.loudness == "verbose"
-    texts = [report.text for report in reports if report.text and (verbose or report.row.status != "same")]
+    texts = [
+        report.text
+        for report in reports
+        if report.text and (verbose or report.row.status != "same")
+    ]
     if output.form == "markdown":
         output.result(_within_a_comment([markdown, *texts]))
     elif output.form == "github":
-        output.result(quote_for_runner(table.environments_text(rows, title, no_style), token_hex(16)) + "".join(texts))
+        output.result(
+            quote_for_runner(
+                table.environments_text(rows, title, no_style), token_hex(16)
+            )
+            + "".join(texts)
+        )
     else:
-        output.result("\n".join([table.environments_text(rows, title, output.paint), *texts]))
+        output.result(
+            "\n".join([table.environments_text(rows, title, output.paint), *texts])
+        )
 
 
 def join_documents(documents: Sequence[str], error: CxrouteError | None = None) -> str:
-    """Return the JSON document of all environments, and of an error (plan-json "Several environments")."""
-    stopped = f',\n"error": {REDACTOR.dump_redacted(error_document(error))}' if error else ""
+    """Return the JSON document of all environments, and of an error (plan-json "Several
+    environments").
+    """
+    stopped = (
+        f',\n"error": {REDACTOR.dump_redacted(error_document(error))}' if error else ""
+    )
     return '{"environments": [\n' + ",\n".join(documents) + f"\n]{stopped}}}"
 
 
 def _within_a_comment(parts: Sequence[str]) -> str:
-    count = max(1, sum(length <= MAX_CHARACTERS for length in accumulate(map(len, parts))))
+    count = max(
+        1, sum(length <= MAX_CHARACTERS for length in accumulate(map(len, parts)))
+    )
     chosen = list(parts[:count])
     if left_out := len(parts) - count:
-        chosen.append(f"{pluralize(left_out, 'further plan')} omitted for length. See the plan of each environment.\n")
+        chosen.append(
+            f"{pluralize(left_out, 'further plan')} omitted for length. See the plan of each "
+            f"environment.\n"
+        )
     return "\n".join(chosen)

@@ -32,22 +32,45 @@ from reconciler.text.redact import REDACTOR
 from reconciler.traffic.sample import load_traffic
 
 _EXTRA_SECONDS: Final = 900.0  # a run's time in addition to its calls
-_USERS: Final = ("GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_REQUESTEDFOR")  # who started a pipeline
+_USERS: Final = (
+    "GITHUB_ACTOR",
+    "GITLAB_USER_LOGIN",
+    "BUILD_REQUESTEDFOR",
+)  # who started a pipeline
 _CALLS: Final = 8  # the most calls that one change needs: four reads and four writes
 _LARGEST: Final = 128 * MIB
-_JOURNAL_ALONE: Final = "--journal is the journal with the run of --undo, but --undo is not set"
-_SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')  # the start of a file with several plans
+_JOURNAL_ALONE: Final = (
+    "--journal is the journal with the run of --undo, but --undo is not set"
+)
+_SEVERAL: Final = re.compile(
+    r'\s*\{\s*"environments"\s*:'
+)  # the start of a file with several plans
 
 
 async def execute_plan(
-    session: Session, client: TenantWriter, planner: Planner, plan: Plan, stop: Cancellation, *, reason: str
+    session: Session,
+    client: TenantWriter,
+    planner: Planner,
+    plan: Plan,
+    stop: Cancellation,
+    *,
+    reason: str,
 ) -> ApplyReport:
-    """Make the changes. Raises RefusedError and ApiError if nothing was written. `reason` is for the journal."""
+    """Make the changes.
+
+    Raises RefusedError and ApiError if nothing was written. `reason` is for the journal.
+    """
     stop.writing = True
     api = session.environment.api
-    pages = 2 + len(plan.live.rules) / (api.page_size or session.manifests.profile(session.environment).page_size)
-    calls = _CALLS * len(plan.changes) + pages * (len(plan.steps) + 1)  # at most: everything is read before each step
-    client.rate_limiter.restart_time_limit(_EXTRA_SECONDS + calls / api.requests_per_second)
+    pages = 2 + len(plan.live.rules) / (
+        api.page_size or session.manifests.profile(session.environment).page_size
+    )
+    calls = _CALLS * len(plan.changes) + pages * (
+        len(plan.steps) + 1
+    )  # at most: everything is read before each step
+    client.rate_limiter.restart_time_limit(
+        _EXTRA_SECONDS + calls / api.requests_per_second
+    )
     try:
         named = (os.environ.get(name) for name in _USERS)
         user = next(filter(None, named), None) or getpass.getuser()
@@ -55,11 +78,22 @@ async def execute_plan(
         user = "unknown"
     place = prepared_place(session.environment)
     name = place.reserve(run_name(plan, utc_now()))
-    journal = Journal(place.sink(name), name, utc_now, session.output.warn, REDACTOR.redact_json)
+    journal = Journal(
+        place.sink(name), name, utc_now, session.output.warn, REDACTOR.redact_json
+    )
     tenant, progress = session.address, session.progress
-    recorder = Recorder.begin(journal, plan, who=user, reason=reason, tenant=tenant, progress=progress.step)
+    recorder = Recorder.begin(
+        journal, plan, who=user, reason=reason, tenant=tenant, progress=progress.step
+    )
     try:
-        report = await apply_plan(plan, planner, client, recorder, lambda: stop.requested, session.run_blocking)
+        report = await apply_plan(
+            plan,
+            planner,
+            client,
+            recorder,
+            lambda: stop.requested,
+            session.run_blocking,
+        )
     except CxrouteError as error:
         progress.end()
         recorder.given_up(str(error))
@@ -69,8 +103,13 @@ async def execute_plan(
     return replace(report, run_id=recorder.name, who=user)
 
 
-def read_saved_plans(options: argparse.Namespace) -> ReviewedPlan | dict[str, ReviewedPlan | str]:
-    """Return the saved plan, or plans by environment, with an error's text for a failed one. Raises UsageError."""
+def read_saved_plans(
+    options: argparse.Namespace,
+) -> ReviewedPlan | dict[str, ReviewedPlan | str]:
+    """Return the saved plan, or plans by environment, with an error's text for a failed one.
+
+    Raises UsageError.
+    """
     path = Path(options.plan)
     try:
         text = read_text(path, _LARGEST)
@@ -81,9 +120,13 @@ def read_saved_plans(options: argparse.Namespace) -> ReviewedPlan | dict[str, Re
         return _read_list(text, path.name)
     reviewed = read_saved_plan(text, path.name)
     if options.all or options.shard:
-        raise UsageError(f"{path.name} is a plan for {reviewed.environment} only: remove --all and --shard")
+        raise UsageError(
+            f"{path.name} is a plan for {reviewed.environment} only: remove --all and --shard"
+        )
     if options.environment and options.environment != reviewed.environment:
-        raise UsageError(f"{path.name} is a plan for {reviewed.environment}, not for {options.environment}")
+        raise UsageError(
+            f"{path.name} is a plan for {reviewed.environment}, not for {options.environment}"
+        )
     return reviewed
 
 
@@ -92,42 +135,76 @@ def _read_list(text: str, name: str) -> dict[str, ReviewedPlan | str]:
     try:
         forms = json.loads(text)["environments"]
         for form in forms:
-            environment, error = str(form["environment"]), form["error"]["message"] if "error" in form else None
-            plans[environment] = read_saved_plan(json.dumps(form), name) if error is None else str(error)
+            environment, error = (
+                str(form["environment"]),
+                form["error"]["message"] if "error" in form else None,
+            )
+            plans[environment] = (
+                read_saved_plan(json.dumps(form), name) if error is None else str(error)
+            )
     except (ValueError, RecursionError, LookupError, TypeError):
-        raise UsageError(f"{name} does not contain plans: create them with `cxroute plan --all --out {name}`") from None
+        raise UsageError(
+            f"{name} does not contain plans: create them with `cxroute plan --all --out {name}`"
+        ) from None
     if len(plans) < len(forms) or not plans:
-        raise UsageError(f"{name} does not contain one plan for each of its environments")
+        raise UsageError(
+            f"{name} does not contain one plan for each of its environments"
+        )
     return plans
 
 
 def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
-    """Return the session with a reviewed plan's options and traffic sample. Raises RefusedError if these changed."""
+    """Return the session with a reviewed plan's options and traffic sample.
+
+    Raises RefusedError if these changed.
+    """
     if session.environment.owner != reviewed.owner:
-        owners = f"{reviewed.owner!r}, and {reviewed.environment} is now owned by {session.environment.owner!r}"
+        owners = (
+            f"{reviewed.owner!r}, and {reviewed.environment} is now owned by "
+            f"{session.environment.owner!r}"
+        )
         raise RefusedError(f"the plan was made for owner {owners}. Run `plan` again")
     sample = session.sample
     if reviewed.traffic is not None:
         path, digest = str(reviewed.traffic["file"]), reviewed.traffic["digest"]
         if sample is None or sample.digest != digest:
-            sample = load_traffic(path, session.environment.attributes, session.environment.max_sample_age)
+            sample = load_traffic(
+                path, session.environment.attributes, session.environment.max_sample_age
+            )
         if sample.digest != digest:
-            raise RefusedError(f"the traffic sample {path} changed since the plan was made. Run `plan` again")
+            raise RefusedError(
+                f"the traffic sample {path} changed since the plan was made. Run `plan` again"
+            )
     base = session.manifests.base
     if base and base.problem and not base.is_default:
-        raise RefusedError(f"who must consent is not known: {base.name} cannot be read: {base.problem}")
+        raise RefusedError(
+            f"who must consent is not known: {base.name} cannot be read: {base.problem}"
+        )
     options = replace(reviewed.options, prune=session.options.prune)
-    if session.options.base is not None:  # of this command line, which the author of the plan cannot choose
-        options = replace(options, base=session.options.base, base_fallback=session.options.base_fallback)
+    if (
+        session.options.base is not None
+    ):  # of this command line, which the author of the plan cannot choose
+        options = replace(
+            options,
+            base=session.options.base,
+            base_fallback=session.options.base_fallback,
+        )
     return replace(session, options=options, sample=sample, reviewed=reviewed)
 
 
 def add_change_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of plan and apply that name an earlier endpoint, and a run to undo."""
-    base = "the manifests before the change, a directory or a git revision: for a changed fallback, and for owners"
-    base += f" (default: the merge base with the default branch; {NO_BASE}: no comparison)"
+    base = (
+        "the manifests before the change, a directory or a git revision: for a changed fallback, "
+        "and for owners"
+    )
+    base += (
+        f" (default: the merge base with the default branch; {NO_BASE}: no comparison)"
+    )
     parser.add_argument("--base", metavar="DIR|REV", help=base)
-    parser.add_argument("--undo", metavar="RUN", help="undo this run, named as in `cxroute history`")
+    parser.add_argument(
+        "--undo", metavar="RUN", help="undo this run, named as in `cxroute history`"
+    )
     journal = "the journal with that run (default: as for `cxroute history`)"
     parser.add_argument("--journal", metavar="FILE", help=journal)
 
@@ -139,7 +216,9 @@ def check_undo_options(options: argparse.Namespace) -> None:
             raise UsageError(_JOURNAL_ALONE)
         return
     if options.adopt or options.keep_drift:
-        raise UsageError("--undo selects its changes itself: remove --adopt and --keep-drift")
+        raise UsageError(
+            "--undo selects its changes itself: remove --adopt and --keep-drift"
+        )
     if is_list(options):
         raise UsageError("--undo is for a run in one environment: set -e to its name")
 
@@ -154,19 +233,31 @@ def with_undo(session: Session, options: argparse.Namespace) -> Session:
     place = journal_place(journal, session.environment)
     recorded = place.read()
     run = find_run(recorded, name, place.name, remote_advice([place]))
-    request = UndoRequest.of(run, recorded, session.environment, session.address, journal)
+    request = UndoRequest.of(
+        run, recorded, session.environment, session.address, journal
+    )
     request.refuse_running(utc_now())
-    # The Environment's `prune: false` protects rules that are in no manifest, but the run created these.
+    # The Environment's `prune: false` protects rules that are in no manifest, but the run created
+    # these.
     chosen = replace(session.options, prune=not getattr(options, "no_prune", False))
     return replace(session, options=chosen, undo_request=request)
 
 
 def undo_hints(session: Session, plan: Plan, report: ApplyReport) -> Iterator[str]:
-    """Yield the hints after an apply: whether the next apply reverts an undo, and how to undo this run."""
+    """Yield the hints after an apply: whether the next apply reverts an undo, and how to undo this
+    run.
+    """
     for finding in plan.findings if session.undo_request else ():
         if finding.code == REAPPLIED:
-            sentences = (f"{sanitize(text[:1].upper() + text[1:])}." for text in (finding.message, finding.hint))
+            sentences = (
+                f"{sanitize(text[:1].upper() + text[1:])}."
+                for text in (finding.message, finding.hint)
+            )
             yield " ".join(sentences)
-    if report.run_id and any(isinstance(outcome, Applied | UnknownOutcome) for outcome in report.outcomes):
-        command_line = replace(session.command_line, options=PlanOptions(), undo=None, base=None)
+    if report.run_id and any(
+        isinstance(outcome, Applied | UnknownOutcome) for outcome in report.outcomes
+    ):
+        command_line = replace(
+            session.command_line, options=PlanOptions(), undo=None, base=None
+        )
         yield f"Undo: {command_line.command('plan', '--undo', report.run_id)}"

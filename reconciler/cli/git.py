@@ -1,4 +1,7 @@
-"""Reads a git repository: its default branch, and the files of a commit. No hook and no filter of it runs."""
+"""Reads a git repository: its default branch, and the files of a commit.
+
+No hook and no filter of it runs.
+"""
 
 import os
 import subprocess
@@ -10,8 +13,19 @@ from typing import Final, NamedTuple
 
 from reconciler.text.escape import sanitize
 
-_PLACES: Final = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX"}
-_CALM: Final = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0"}  # texts to recognise, no question
+_PLACES: Final = {
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_COMMON_DIR",
+    "GIT_PREFIX",
+}
+_CALM: Final = {
+    "LC_ALL": "C",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+}  # texts to recognise, no question
 _SECONDS: Final = 60
 _LONGEST_TEXT: Final = 300  # characters of git's own message
 _LINK: Final = "120000"  # the mode of a symbolic link
@@ -59,8 +73,12 @@ class GitRepository:
     @classmethod
     def find(cls, directory: str) -> "GitRepository":
         """Return the repository of a directory. Raises NoRepositoryError and GitError."""
-        top = os.fsdecode(_git(directory, "rev-parse", "--show-toplevel")).removesuffix("\n")
-        prefix = os.fsdecode(_git(directory, "rev-parse", "--show-prefix")).removesuffix("\n")
+        top = os.fsdecode(_git(directory, "rev-parse", "--show-toplevel")).removesuffix(
+            "\n"
+        )
+        prefix = os.fsdecode(
+            _git(directory, "rev-parse", "--show-prefix")
+        ).removesuffix("\n")
         return cls(directory, Path(top), prefix)
 
     def find_commit(self, revision: str) -> str:
@@ -74,13 +92,20 @@ class GitRepository:
             raise GitError(f"{error}{self._history_remedy()}") from None
 
     def find_default_branch(self) -> DefaultBranch | None:
-        """Return the default branch: that of the remote `origin`, else main or master. None if there is none."""
-        listed = self._text("for-each-ref", "--format=%(objectname) %(refname) %(symref)", *_DEFAULTS)
+        """Return the default branch: that of the remote `origin`, else main or master.
+
+        None if there is none.
+        """
+        listed = self._text(
+            "for-each-ref", "--format=%(objectname) %(refname) %(symref)", *_DEFAULTS
+        )
         found = {words[1]: words for words in map(str.split, listed.splitlines())}
         for ref in filter(found.__contains__, _DEFAULTS):
             commit, *names = found[ref]
             name = names[-1]  # what the remote's HEAD leads to, else the branch itself
-            return DefaultBranch(name.removeprefix("refs/remotes/").removeprefix("refs/heads/"), commit)
+            return DefaultBranch(
+                name.removeprefix("refs/remotes/").removeprefix("refs/heads/"), commit
+            )
         return None
 
     def is_detached(self) -> bool:
@@ -88,8 +113,13 @@ class GitRepository:
         return self._text("rev-parse", "--abbrev-ref", "HEAD") == "HEAD"
 
     def has_other_branches(self) -> bool:
-        """Return whether there is a remote, or a branch in addition to the one that is checked out. Raises GitError."""
-        branches = self._text("for-each-ref", "--format=%(refname)", "refs/heads").splitlines()
+        """Return whether there is a remote, or a branch in addition to the one that is checked out.
+
+        Raises GitError.
+        """
+        branches = self._text(
+            "for-each-ref", "--format=%(refname)", "refs/heads"
+        ).splitlines()
         return len(branches) > 1 or bool(self._text("remote"))
 
     def find_merge_base(self, first: str, second: str) -> str:
@@ -130,7 +160,10 @@ class GitRepository:
     def _history_remedy(self) -> str:
         """Return what helps if this clone does not have the whole history."""
         shallow = self._text("rev-parse", "--is-shallow-repository") == "true"
-        remedy = "This clone is shallow: fetch its history (`git fetch --unshallow`; `fetch-depth: 0` in a workflow)"
+        remedy = (
+            "This clone is shallow: fetch its history (`git fetch --unshallow`; `fetch-depth: 0` "
+            "in a workflow)"
+        )
         return f". {remedy}" if shallow else ""
 
     def _text(self, *words: str) -> str:
@@ -141,11 +174,18 @@ class GitRepository:
 
 
 def _git(directory: str, *words: str, text: bytes = b"") -> bytes:
-    environment = {name: value for name, value in os.environ.items() if name not in _PLACES} | _CALM
+    environment = {
+        name: value for name, value in os.environ.items() if name not in _PLACES
+    } | _CALM
     command = ["git", "-C", directory, "--literal-pathspecs", *words]
     try:
         done = subprocess.run(  # noqa: S603 - a fixed program, without a shell
-            command, env=environment, input=text, check=True, capture_output=True, timeout=_SECONDS
+            command,
+            env=environment,
+            input=text,
+            check=True,
+            capture_output=True,
+            timeout=_SECONDS,
         )
     except FileNotFoundError:
         raise NoRepositoryError("git is not installed here") from None

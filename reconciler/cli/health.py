@@ -1,4 +1,6 @@
-"""The image's health check, `python -m reconciler.cli.health`: exit 0 if each listening cxroute process answers."""
+"""The image's health check, `python -m reconciler.cli.health`: exit 0 if each listening cxroute
+process answers.
+"""
 
 import re
 import socket
@@ -25,7 +27,9 @@ def main(proc: str = "/proc") -> int:
 def _is_healthy(process: Path) -> bool:
     try:
         words = _text(process / "cmdline").split("\0")[:-1]
-        return _PROGRAM not in words or _answers(process, words[words.index(_PROGRAM) + 1 :])
+        return _PROGRAM not in words or _answers(
+            process, words[words.index(_PROGRAM) + 1 :]
+        )
     except (FileNotFoundError, ProcessLookupError):
         return True  # the process has ended
     except OSError as error:
@@ -39,22 +43,35 @@ def _answers(process: Path, arguments: list[str]) -> bool:
         name = "" if position is None else arguments[position]
     except UsageError:
         name = ""
-    addresses = list(_addresses(process))  # from /proc, so that no port number is needed
-    if not addresses and (name in ("serve", "simulate") or any(word.startswith("--listen") for word in arguments)):
-        sys.stderr.write(f"process {process.name}: `cxroute {name}` does not listen yet\n")
+    addresses = list(
+        _addresses(process)
+    )  # from /proc, so that no port number is needed
+    if not addresses and (
+        name in ("serve", "simulate")
+        or any(word.startswith("--listen") for word in arguments)
+    ):
+        sys.stderr.write(
+            f"process {process.name}: `cxroute {name}` does not listen yet\n"
+        )
         return False
     return all(_is_ok(address, name) for address in addresses)
 
 
 def _addresses(process: Path) -> Iterator[tuple[str, int]]:
     links = {str(link.readlink()) for link in (process / "fd").iterdir()}
-    for table in filter(Path.exists, (process / "net" / "tcp", process / "net" / "tcp6")):  # IPv6 may be switched off
+    for table in filter(
+        Path.exists, (process / "net" / "tcp", process / "net" / "tcp6")
+    ):  # IPv6 may be switched off
         for line in _text(table).splitlines()[1:]:
             fields = line.split()
             if fields[3] == _LISTENING and f"socket:[{fields[9]}]" in links:
                 digits, _, port = fields[1].partition(":")
-                # The kernel writes an address as hexadecimal words in the byte order of the machine.
-                packed = b"".join(struct.pack("=I", int(word, 16)) for word in re.findall(".{8}", digits))
+                # The kernel writes an address as hexadecimal words in the byte order of the
+                # machine.
+                packed = b"".join(
+                    struct.pack("=I", int(word, 16))
+                    for word in re.findall(".{8}", digits)
+                )
                 family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6  # noqa: PLR2004 - bytes
                 yield socket.inet_ntop(family, packed), int(port, 16)
 
@@ -66,12 +83,18 @@ def _text(path: Path) -> str:
 def _is_ok(address: tuple[str, int], command: str) -> bool:
     """Return whether GET /health returns 200. Raises OSError, for example after four seconds."""
     with socket.create_connection(address, _TIMEOUT) as connection:
-        if command == "simulate":  # it has no /health, and --faults and --rate would count the request
+        if (
+            command == "simulate"
+        ):  # it has no /health, and --faults and --rate would count the request
             return True
-        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        connection.sendall(
+            b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
         status = connection.makefile("rb").readline(100).split()[1:2]
     if status != [b"200"]:
-        sys.stderr.write(f"port {address[1]}: GET /health: {b''.join(status).decode('ascii', 'replace')}\n")
+        sys.stderr.write(
+            f"port {address[1]}: GET /health: {b''.join(status).decode('ascii', 'replace')}\n"
+        )
     return status == [b"200"]
 
 

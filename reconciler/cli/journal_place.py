@@ -1,4 +1,6 @@
-"""The journal of a command: that of --journal, then $CXROUTE_JOURNAL, then the Environment's, then a file here."""
+"""The journal of a command: that of --journal, then $CXROUTE_JOURNAL, then the Environment's, then
+a file here.
+"""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -9,16 +11,28 @@ from typing import Final
 from reconciler.cli.files import JOURNAL, ignored_by_git
 from reconciler.errors import ManifestError
 from reconciler.forge.pipeline_files import PIPELINES
-from reconciler.journal.places import JournalFile, JournalPlace, parse_place, parse_shared_place
+from reconciler.journal.places import (
+    JournalFile,
+    JournalPlace,
+    parse_place,
+    parse_shared_place,
+)
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import load_environment, load_manifests
 
 VARIABLE: Final = "CXROUTE_JOURNAL"
-DEFAULT_VARIABLE: Final = "CXROUTE_JOURNAL_DEFAULT"  # in place of .cxroute/journal.jsonl, for pipelines
+DEFAULT_VARIABLE: Final = (
+    "CXROUTE_JOURNAL_DEFAULT"  # in place of .cxroute/journal.jsonl, for pipelines
+)
 
 
-def journal_place(option: str | None, environment: Environment | None = None) -> JournalPlace:
-    """Return the journal of an environment. Raises UsageError for an address that cannot be used."""
+def journal_place(
+    option: str | None, environment: Environment | None = None
+) -> JournalPlace:
+    """Return the journal of an environment.
+
+    Raises UsageError for an address that cannot be used.
+    """
     if chosen := option or os.environ.get(VARIABLE):
         return parse_place(chosen)
     if environment is not None and environment.journal is not None:
@@ -34,15 +48,22 @@ def prepared_place(environment: Environment) -> JournalPlace:
     return place
 
 
-def list_places(option: str | None, directory: str, name: str | None) -> list[JournalPlace]:
+def list_places(
+    option: str | None, directory: str, name: str | None
+) -> list[JournalPlace]:
     """Return the journals of one environment, or without a name those of all. Raises UsageError."""
-    places = [journal_place(option, environment) for environment in _environments(directory, name)]
+    places = [
+        journal_place(option, environment)
+        for environment in _environments(directory, name)
+    ]
     places.append(journal_place(option))
     return list(dict.fromkeys(places))
 
 
 def _environments(directory: str, name: str | None) -> Iterator[Environment]:
-    """Yield the environments whose journals count; invalid manifests have none, and do not hide the journal here."""
+    """Yield the environments whose journals count; invalid manifests have none, and do not hide the
+    journal here.
+    """
     with suppress(ManifestError):
         path = Path(directory)
         manifests = load_environment(path, name) if name else load_manifests(path)
@@ -52,12 +73,21 @@ def _environments(directory: str, name: str | None) -> Iterator[Environment]:
 
 
 def remote_advice(places: Iterable[JournalPlace]) -> str:
-    """Return how to get the runs that are not in a journal of this machine, for the forge of this repository."""
+    """Return how to get the runs that are not in a journal of this machine, for the forge of this
+    repository.
+    """
     if any(not isinstance(place, JournalFile) for place in places):
         return ""
-    kinds = [kind for kind in PIPELINES.values() if any(Path(name).exists() for name in kind.files)]
+    kinds = [
+        kind
+        for kind in PIPELINES.values()
+        if any(Path(name).exists() for name in kind.files)
+    ]
     if not kinds:
-        advice = "Runs of another machine are in its journal: copy that file, and set --journal FILE"
+        advice = (
+            "Runs of another machine are in its journal: copy that file, and set --journal "
+            "FILE"
+        )
         return f"{advice}; `journal:` in the Environment lets all machines share one."
     texts = " or ".join(kind.journal_artifact for kind in kinds)
     return f"A run of a pipeline is in its artifact: {texts}. Then set --journal FILE."

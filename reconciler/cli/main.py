@@ -1,4 +1,7 @@
-"""The command `cxroute`. Slow modules are imported later, so that --help starts almost as fast as Python."""
+"""The command `cxroute`.
+
+Slow modules are imported later, so that --help starts almost as fast as Python.
+"""
 
 import contextlib
 import gc
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
 
 
 def main(argv: "Sequence[str] | None" = None) -> int:
-    """Run one command and return its exit code (exit-codes). An expected error prints no traceback."""
+    """Run one command and return its exit code (exit-codes).
+
+    An expected error prints no traceback.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     with guard_stdio():
         try:
@@ -31,9 +37,17 @@ def main(argv: "Sequence[str] | None" = None) -> int:
             return interrupted(arguments)
         except OSError as error:
             silence(sys.stdout)
-            return _failed(f"cannot use {error.filename}" if error.filename else "cannot write the output", error)
+            return _failed(
+                f"cannot use {error.filename}"
+                if error.filename
+                else "cannot write the output",
+                error,
+            )
         if getattr(sys.stdout, "lost_output", False):
-            _print_error("the result was not printed, because stdout is closed. Open it, or redirect it to a file")
+            _print_error(
+                "the result was not printed, because stdout is closed. Open it, or redirect it to "
+                "a file"
+            )
             return code or CxrouteError.exit_code
         return code
 
@@ -49,7 +63,9 @@ def _print_error(message: str) -> None:
 
 
 def interrupted(arguments: list[str]) -> int:
-    """Print that a signal ended the program before a write, unless it has printed its result; return the exit code."""
+    """Print that a signal ended the program before a write, unless it has printed its result;
+    return the exit code.
+    """
     error = InterruptedRunError("interrupted")
     # A second signal must not end in a traceback.
     with contextlib.suppress(KeyboardInterrupt):
@@ -68,7 +84,9 @@ def _dispatch(arguments: list[str]) -> int:
                 sys.stdout.write(wrap_for(usage(), sys.stdout))
             else:
                 hint = suggestion(arguments[0], ("--help", "--version"))
-                raise UsageError(f"missing command{hint or ';'} `cxroute --help` lists all")  # noqa: TRY301 - handled below
+                raise UsageError(  # noqa: TRY301 - handled below
+                    f"missing command{hint or ';'} `cxroute --help` lists all"
+                )
             return 0
         name = arguments.pop(position)
         module = cast("CommandModule", command_module(name))
@@ -98,13 +116,24 @@ def _run(module: "CommandModule", options: "argparse.Namespace") -> int:
     from reconciler.cli.output import Output  # noqa: PLC0415 - after --help and --version
     from reconciler.text.redact import REDACTOR  # noqa: PLC0415 - after --help and --version
 
-    # Ten thousand rules are a million objects without cycles: a collection every 700 costs a third of the time.
+    # Ten thousand rules are a million objects without cycles: a collection every 700 costs a third
+    # of the time.
     gc.set_threshold(100_000, 20, 50)
     # If click is installed, httpx imports its command line and rich with it: 40 ms for nothing.
     sys.modules.setdefault("httpx._main", cast("ModuleType", None))
     REDACTOR.add_from_environment()
-    form, log_format, asks = getattr(options, "format", "text"), options.log_format, not options.no_input
-    output = Output(colour=options.color, loudness=options.loudness, log_format=log_format, form=form, asks=asks)
+    form, log_format, asks = (
+        getattr(options, "format", "text"),
+        options.log_format,
+        not options.no_input,
+    )
+    output = Output(
+        colour=options.color,
+        loudness=options.loudness,
+        log_format=log_format,
+        form=form,
+        asks=asks,
+    )
     try:
         return module.run(options, output)
     except CxrouteError as error:

@@ -1,8 +1,9 @@
-"""Messages to the webhook of an Environment, from `apply` and `watch` only, because these may write (R10).
+"""Messages to the webhook of an Environment, from `apply` and `watch` only, because these may write
+(R10).
 
-The address may come from a pull request. So a message is sent by POST only, over verified TLS, without credentials;
-redirects are not followed, and only the status of the response is used. An address on this machine, for tests, needs no
-TLS and is permitted only for a tenant on this machine.
+The address may come from a pull request. So a message is sent by POST only, over verified TLS,
+without credentials; redirects are not followed, and only the status of the response is used. An
+address on this machine, for tests, needs no TLS and is permitted only for a tenant on this machine.
 """
 
 import asyncio
@@ -25,17 +26,27 @@ from reconciler.render.slack import slack_message
 from reconciler.text.escape import sanitize
 from reconciler.text.hosts import is_loopback, request_url
 from reconciler.text.redact import REDACTOR
-from reconciler.watch.cycle import CycleResult, Message, NotificationKind, NotificationState
+from reconciler.watch.cycle import (
+    CycleResult,
+    Message,
+    NotificationKind,
+    NotificationState,
+)
 
 ATTEMPT_SECONDS: Final = 5.0  # how long one message may take
 _RETRIES: Final = 2  # of connections that could not be made
 
 
 def webhook_host(url: str, label: str) -> str:
-    """Return the host of a webhook's URL. Raises UsageError, which names the URL by `label` and does not quote it."""
+    """Return the host of a webhook's URL.
+
+    Raises UsageError, which names the URL by `label` and does not quote it.
+    """
     parts = request_url(url)
     if parts is None:
-        raise UsageError(f"{label} is not a URL that begins with https:// (http:// for this machine only)")
+        raise UsageError(
+            f"{label} is not a URL that begins with https:// (http:// for this machine only)"
+        )
     return parts.hostname or ""
 
 
@@ -67,21 +78,32 @@ class Webhook:
             "User-Agent": "cxroute",
             "Accept-Encoding": "identity",
         }
-        request = self.http.build_request("POST", self.url, content=body, headers=headers)
+        request = self.http.build_request(
+            "POST", self.url, content=body, headers=headers
+        )
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                response = await self.http.send(request, stream=True, follow_redirects=False)
+                response = await self.http.send(
+                    request, stream=True, follow_redirects=False
+                )
                 await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
             return "no response in time"
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             # The system's words do not repeat the address.
             return sanitize(system_error(error)) or "unreachable"
-        return "" if response.is_success else f"the response has status {response.status_code}"
+        return (
+            ""
+            if response.is_success
+            else f"the response has status {response.status_code}"
+        )
 
 
 def webhook_url(session: Session) -> str:
-    """Return the address. Raises UsageError for an invalid address, or one that this environment may not use."""
+    """Return the address.
+
+    Raises UsageError for an invalid address, or one that this environment may not use.
+    """
     settings = session.environment.notify
     if settings is not None and settings.url_env is not None:
         url, source = read_secret(settings.url_env, "webhook address"), settings.url_env
@@ -89,9 +111,13 @@ def webhook_url(session: Session) -> str:
     else:
         url, source = str(settings.url if settings else ""), "notify.url"
     host = webhook_host(url, source)
-    local = session.simulated or is_loopback(urlsplit(session.environment.address).hostname or "")
+    local = session.simulated or is_loopback(
+        urlsplit(session.environment.address).hostname or ""
+    )
     if is_loopback(host) and not local:
-        raise UsageError(f"{host} is this machine, which is notified of tenants on this machine only")
+        raise UsageError(
+            f"{host} is this machine, which is notified of tenants on this machine only"
+        )
     if session.simulated and not is_loopback(host):
         raise UsageError(f"the sandbox is simulated, so {host} is not notified")
     return url
@@ -104,29 +130,53 @@ async def notify(session: Session, cycle: CycleResult) -> None:
     await deliver_messages(session, messages)
 
 
-def build_message(session: Session, kind: NotificationKind, cycle: CycleResult) -> dict[str, Any]:
+def build_message(
+    session: Session, kind: NotificationKind, cycle: CycleResult
+) -> dict[str, Any]:
     """Return the message, with secrets redacted."""
-    command = "validate" if isinstance(cycle.error, ManifestError) else "drift" if kind == "drift" else "plan"
+    command = (
+        "validate"
+        if isinstance(cycle.error, ManifestError)
+        else "drift"
+        if kind == "drift"
+        else "plan"
+    )
     words = session.command_line.command(command)
-    if cycle.report is not None and cycle.report.run_id:  # a plan shows nothing any more
-        chosen = replace(session.command_line, options=PlanOptions(), undo=None, base=None)
+    if (
+        cycle.report is not None and cycle.report.run_id
+    ):  # a plan shows nothing any more
+        chosen = replace(
+            session.command_line, options=PlanOptions(), undo=None, base=None
+        )
         words = chosen.command("history", cycle.report.run_id)
-    payload: dict[str, Any] = REDACTOR.redact_json(slack_message(kind, cycle, session.environment.name, words))
+    payload: dict[str, Any] = REDACTOR.redact_json(
+        slack_message(kind, cycle, session.environment.name, words)
+    )
     return payload
 
 
-async def deliver_messages(session: Session, waiting: deque[Message]) -> tuple[int, int]:
-    """Send the waiting messages; return the numbers of sent messages and of failures. A failure is only a warning."""
+async def deliver_messages(
+    session: Session, waiting: deque[Message]
+) -> tuple[int, int]:
+    """Send the waiting messages; return the numbers of sent messages and of failures.
+
+    A failure is only a warning.
+    """
     if not waiting or session.environment.notify is None:
         waiting.clear()
         return 0, 0
     try:
         url, proxy_url = webhook_url(session), os.environ.get("CXROUTE_PROXY")
-        # The client ignores the environment of the process; an address on this machine needs no proxy.
+        # The client ignores the environment of the process; an address on this machine needs no
+        # proxy.
         is_local = is_loopback(urlsplit(url).hostname or "")
         proxy = parse_proxy(proxy_url) if proxy_url and not is_local else None
-        transport = httpx.AsyncHTTPTransport(verify=load_tls_context(ca_file()), proxy=proxy, retries=_RETRIES)
-        async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=ATTEMPT_SECONDS) as http:
+        transport = httpx.AsyncHTTPTransport(
+            verify=load_tls_context(ca_file()), proxy=proxy, retries=_RETRIES
+        )
+        async with httpx.AsyncClient(
+            transport=transport, trust_env=False, timeout=ATTEMPT_SECONDS
+        ) as http:
             delivered, failure = await Webhook(http, url).send_all(waiting)
     except CxrouteError as error:
         session.output.warn(f"no notification was sent: {error}")

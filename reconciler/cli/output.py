@@ -43,15 +43,24 @@ class Output:
     @property
     def interactive(self) -> bool:
         """Return whether the user can answer a prompt."""
-        return self.asks and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+        return (
+            self.asks
+            and sys.stdin is not None
+            and sys.stdin.isatty()
+            and sys.stderr.isatty()
+        )
 
     def result(self, text: str) -> None:
         """Print the result, or a part of it."""
         redacted = REDACTOR.redact(text)
-        sys.stdout.write(wrap_for(redacted, sys.stdout) if self.form == "text" else redacted)
+        sys.stdout.write(
+            wrap_for(redacted, sys.stdout) if self.form == "text" else redacted
+        )
 
     def file_text(self, text: str) -> None:
-        """Print text for a file or another program, such as YAML or a script: it is never wrapped."""
+        """Print text for a file or another program, such as YAML or a script: it is never
+        wrapped.
+        """
         sys.stdout.write(REDACTOR.redact(text))
 
     def flush(self) -> None:
@@ -73,11 +82,18 @@ class Output:
             self._log("debug", text)
 
     def event(self, level: str, text: str, form: dict[str, Any]) -> None:
-        """Print a line of a log, in JSON with the fields of `form`. -q omits lines of level info."""
+        """Print a line of a log, in JSON with the fields of `form`. -q omits lines of level
+        info.
+        """
         if self.loudness == "quiet" and level == "info":
             return
         if self.log_format == "json":
-            sys.stderr.write(json.dumps(REDACTOR.redact_json({"level": level, "message": text, **form})) + "\n")
+            sys.stderr.write(
+                json.dumps(
+                    REDACTOR.redact_json({"level": level, "message": text, **form})
+                )
+                + "\n"
+            )
         else:
             self._log(level, text)
 
@@ -87,15 +103,25 @@ class Output:
 
     def without_infos(self, findings: Sequence[Finding]) -> list[Finding]:
         """Return the findings without those of severity info, unless -v is set."""
-        return [finding for finding in findings if self.loudness == "verbose" or finding.severity != "info"]
+        return [
+            finding
+            for finding in findings
+            if self.loudness == "verbose" or finding.severity != "info"
+        ]
 
     def findings(self, findings: Sequence[Finding], stream: IO[str]) -> None:
         """Print findings about manifests, with carets on a terminal."""
         most = sys.maxsize if self.loudness == "verbose" else MAX_NAMED
         if not stream.isatty():
-            stream.write(_hide_passwords(REDACTOR.redact(findings_text(findings, self._paint(stream), most))))
+            stream.write(
+                _hide_passwords(
+                    REDACTOR.redact(findings_text(findings, self._paint(stream), most))
+                )
+            )
             return
-        text = findings_with_carets(findings, self._paint(stream), width_of(stream), most)
+        text = findings_with_carets(
+            findings, self._paint(stream), width_of(stream), most
+        )
         stream.write(wrap_for(_hide_passwords(REDACTOR.redact(text)), stream))
 
     def failed(self, error: CxrouteError) -> None:
@@ -109,9 +135,13 @@ class Output:
             self._log("error", str(error))
 
     def bug(self, bug: Exception) -> CxrouteError:
-        """Print an unexpected exception as a bug, under -v with its traceback, and return the error."""
+        """Print an unexpected exception as a bug, under -v with its traceback, and return the
+        error.
+        """
         description = f"{type(bug).__name__}: {sanitize(str(bug))}"
-        error = CxrouteError(f"this is a bug in cxroute ({description}); -v shows where. Please report it.")
+        error = CxrouteError(
+            f"this is a bug in cxroute ({description}); -v shows where. Please report it."
+        )
         self.failed(error)
         if self.loudness == "verbose":
             sys.stderr.write(REDACTOR.redact("".join(traceback.format_exception(bug))))
@@ -123,7 +153,11 @@ class Output:
             sys.stderr.write(json.dumps({"level": level, "message": text}) + "\n")
         else:
             prefix = f"{level}: " if level in ("warning", "error") else ""
-            line = f"{self._paint(sys.stderr)(_COLOURS[level], prefix)}{text}" if prefix else text
+            line = (
+                f"{self._paint(sys.stderr)(_COLOURS[level], prefix)}{text}"
+                if prefix
+                else text
+            )
             sys.stderr.write(wrap_for(f"{line}\n", sys.stderr))
 
     def _paint(self, stream: IO[str]) -> Style:
@@ -137,7 +171,11 @@ def _hide_passwords(text: str) -> str:
 
 def error_document(error: CxrouteError) -> "ErrorJson":
     """Return an error in JSON: kind, message, exit code, and every finding."""
-    form: ErrorJson = {"kind": error.kind, "message": str(error), "exitCode": error.exit_code}
+    form: ErrorJson = {
+        "kind": error.kind,
+        "message": str(error),
+        "exitCode": error.exit_code,
+    }
     if isinstance(error, ManifestError):
         form["findings"] = [finding_to_json(finding) for finding in error.findings]
     return form
@@ -162,7 +200,9 @@ class BufferedOutput(Output):
         """Print this environment's error; under `--format json` keep it as its document."""
         if self.form == "json":
             self.buffer.clear()  # one document for each environment
-            self.document({"environment": self.environment, "error": error_document(error)})
+            self.document(
+                {"environment": self.environment, "error": error_document(error)}
+            )
             return
         if isinstance(error, ManifestError):
             self._log("error", f"{error}:")

@@ -1,4 +1,7 @@
-"""The parser of one command. It uses argparse because importing click takes longer than --help may take in total."""
+"""The parser of one command.
+
+It uses argparse because importing click takes longer than --help may take in total.
+"""
 
 import argparse
 import copy
@@ -19,12 +22,23 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-_SEVERAL: Final = "validate, test, plan, apply and drift take several, as -e a -e b or -e a,b"
-_ENVIRONMENT: Final = f"the Environment (default: $CXROUTE_ENV, else sandbox); {_SEVERAL}"
-_COLOURS: Final = "colours; auto: on a terminal, $NO_COLOR turns them off and $FORCE_COLOR on (default: auto)"
-_QUIET: Final = "only results and errors; plan and drift print counts, refusals and affected conversations"
+_SEVERAL: Final = (
+    "validate, test, plan, apply and drift take several, as -e a -e b or -e a,b"
+)
+_ENVIRONMENT: Final = (
+    f"the Environment (default: $CXROUTE_ENV, else sandbox); {_SEVERAL}"
+)
+_COLOURS: Final = (
+    "colours; auto: on a terminal, $NO_COLOR turns them off and $FORCE_COLOR on (default: "
+    "auto)"
+)
+_QUIET: Final = (
+    "only results and errors; plan and drift print counts, refusals and affected "
+    "conversations"
+)
 _SWITCH_WITH_VALUE: Final = re.compile(
-    r"argument (?P<option>[^/ ]+)\S*: ignored explicit argument (?P<value>.*)", re.DOTALL
+    r"argument (?P<option>[^/ ]+)\S*: ignored explicit argument (?P<value>.*)",
+    re.DOTALL,
 )
 """argparse's message for a switch of one letter with more letters behind it."""
 
@@ -40,13 +54,24 @@ class CommandModule(Protocol):
 
 
 class StoreOnce(argparse.Action):
-    """An option that takes one value. A second value is an error, because one of the two would be ignored."""
+    """An option that takes one value.
 
-    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: object, option: str | None = None) -> None:
+    A second value is an error, because one of the two would be ignored.
+    """
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,
+        values: object,
+        option: str | None = None,
+    ) -> None:
         """Store the value. Raises UsageError for the second one."""
         stored = vars(namespace).setdefault("_given", set())
         if option and self.dest in stored:
-            parser.error(f"{'/'.join(self.option_strings)} is given twice but takes one value: remove one")
+            parser.error(
+                f"{'/'.join(self.option_strings)} is given twice but takes one value: remove one"
+            )
         stored.add(self.dest)
         setattr(namespace, self.dest, values)
 
@@ -54,12 +79,22 @@ class StoreOnce(argparse.Action):
 class JoinValues(argparse.Action):
     """An option whose values are joined with commas, so that `-e a -e b` is `-e a,b`."""
 
-    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: object, option: str | None = None) -> None:
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,
+        values: object,
+        option: str | None = None,
+    ) -> None:
         """Add the value, unless it is present already."""
         del parser, option
         earlier = getattr(namespace, self.dest)
         if earlier != values:
-            setattr(namespace, self.dest, values if earlier is None else f"{earlier},{values}")
+            setattr(
+                namespace,
+                self.dest,
+                values if earlier is None else f"{earlier},{values}",
+            )
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -73,16 +108,25 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         del indent
-        paragraphs = re.sub(r"^(\S.*)\n(?=\S)", r"\1 ", text, flags=re.MULTILINE).split("\n")
-        return "\n".join(line if line.startswith(" ") else wrap_line(line, width, 0) for line in paragraphs)
+        paragraphs = re.sub(r"^(\S.*)\n(?=\S)", r"\1 ", text, flags=re.MULTILINE).split(
+            "\n"
+        )
+        return "\n".join(
+            line if line.startswith(" ") else wrap_line(line, width, 0)
+            for line in paragraphs
+        )
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises UsageError (exit 64) where argparse would exit with 2."""
 
     def __init__(self, prog: str | None = None, **options: Any) -> None:  # noqa: ANN401 - options of argparse
-        super().__init__(prog, allow_abbrev=False, formatter_class=HelpFormatter, **options)
-        self.color = False  # from Python 3.14 on argparse colours its help and ignores --color
+        super().__init__(
+            prog, allow_abbrev=False, formatter_class=HelpFormatter, **options
+        )
+        self.color = (
+            False  # from Python 3.14 on argparse colours its help and ignores --color
+        )
         self.register("action", None, StoreOnce)
 
     def error(self, message: str) -> NoReturn:
@@ -90,7 +134,10 @@ class Parser(argparse.ArgumentParser):
         with_value = _SWITCH_WITH_VALUE.fullmatch(message)
         if with_value:
             option, value = with_value["option"], with_value["value"]
-            message = f"{option} takes no value, but {value} follows it; a long option begins with --"
+            message = (
+                f"{option} takes no value, but {value} follows it; a long option begins with "
+                f"--"
+            )
         raise UsageError(message)
 
     def parse_args(self, args: "Sequence[str]") -> argparse.Namespace:  # type: ignore[override] # callers have no more
@@ -100,11 +147,15 @@ class Parser(argparse.ArgumentParser):
             from reconciler.cli.advice import ArgumentAdvice, without_secrets  # noqa: PLC0415 - only for an error
 
             shown = " ".join(without_secrets(unknown))
-            self.error(f"unrecognized arguments: {shown}{ArgumentAdvice(self, options, unknown).text()}")
+            self.error(
+                f"unrecognized arguments: {shown}{ArgumentAdvice(self, options, unknown).text()}"
+            )
         return options
 
     def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:
-        """Print the help, wrapped to the terminal, with one line for the options of every command."""
+        """Print the help, wrapped to the terminal, with one line for the options of every
+        command.
+        """
         parser = copy.copy(self)
         parser.epilog = "\n\n".join(filter(None, (f"Also: {SHARED}", self.epilog)))
         (file or sys.stdout).write(wrap_for(parser.format_help(), sys.stdout))
@@ -112,7 +163,10 @@ class Parser(argparse.ArgumentParser):
 
 def command_parser(name: str, module: CommandModule) -> Parser:
     """Return the parser of one command. Its help omits the options that every command has."""
-    parser = Parser(f"cxroute {name}", description=f"{COMMANDS[name].help[:1].upper()}{COMMANDS[name].help[1:]}.")
+    parser = Parser(
+        f"cxroute {name}",
+        description=f"{COMMANDS[name].help[:1].upper()}{COMMANDS[name].help[1:]}.",
+    )
     module.options(parser)
     for action in add_common_options(parser):
         action.help = argparse.SUPPRESS
@@ -124,18 +178,57 @@ def add_common_options(parser: argparse.ArgumentParser) -> list[argparse.Action]
     add = parser.add_argument_group("options of every command").add_argument
     return [
         add("-e", "--environment", metavar="ENV", action=JoinValues, help=_ENVIRONMENT),
-        add("-m", "--manifests", metavar="DIR", default="manifests", help="manifest directory (default: manifests)"),
-        add("--color", choices=("auto", "always", "never"), default="auto", help=_COLOURS),
-        add("-q", "--quiet", dest="loudness", action="store_const", const="quiet", default="normal", help=_QUIET),
-        add("-v", "--verbose", dest="loudness", action="store_const", const="verbose", help="print more details"),
-        add("--log-format", choices=("text", "json"), default="text", help="format of the messages on stderr"),
+        add(
+            "-m",
+            "--manifests",
+            metavar="DIR",
+            default="manifests",
+            help="manifest directory (default: manifests)",
+        ),
+        add(
+            "--color",
+            choices=("auto", "always", "never"),
+            default="auto",
+            help=_COLOURS,
+        ),
+        add(
+            "-q",
+            "--quiet",
+            dest="loudness",
+            action="store_const",
+            const="quiet",
+            default="normal",
+            help=_QUIET,
+        ),
+        add(
+            "-v",
+            "--verbose",
+            dest="loudness",
+            action="store_const",
+            const="verbose",
+            help="print more details",
+        ),
+        add(
+            "--log-format",
+            choices=("text", "json"),
+            default="text",
+            help="format of the messages on stderr",
+        ),
         add("--no-input", action="store_true", help="never prompt"),
     ]
 
 
-def check_task(options: Namespace, command: str, options_of: "Mapping[str, tuple[str, ...]]") -> None:
-    """Raise UsageError for an option of another task; `options_of` has the options that only one task has."""
-    for task, name in ((task, name) for task, names in options_of.items() for name in names):
+def check_task(
+    options: Namespace, command: str, options_of: "Mapping[str, tuple[str, ...]]"
+) -> None:
+    """Raise UsageError for an option of another task; `options_of` has the options that only one
+    task has.
+    """
+    for task, name in (
+        (task, name) for task, names in options_of.items() for name in names
+    ):
         if getattr(options, name) is not None and options.task != task:
             label = "FILE" if name == "file" else f"--{name}"
-            raise UsageError(f"{label} is an option of `{command} {task}`, not of `{command} {options.task}`")
+            raise UsageError(
+                f"{label} is an option of `{command} {task}`, not of `{command} {options.task}`"
+            )

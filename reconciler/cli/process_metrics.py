@@ -1,4 +1,6 @@
-"""The metrics of every command that serves: its version, and its process by the names of Prometheus' libraries."""
+"""The metrics of every command that serves: its version, and its process by the names of
+Prometheus' libraries.
+"""
 
 import contextlib
 import os
@@ -15,10 +17,15 @@ from reconciler.version import __version__
 
 _PROC: Final = Path("/proc")
 _OWN: Final = _PROC / "self"
-_UNKNOWN: Final = (OSError, ValueError, IndexError)  # of a system that does not tell, or in another form
+_UNKNOWN: Final = (
+    OSError,
+    ValueError,
+    IndexError,
+)  # of a system that does not tell, or in another form
 _MAX_BYTES: Final = 2**20  # of a file there
 _RESIDENT: Final = 1  # the field of statm: pages in memory
-_START: Final = 19  # the field of stat after the command's name: the start, in ticks since the machine's start
+# the field of stat after the command's name: the start, in ticks since the machine's start
+_START: Final = 19
 
 
 def process_metrics() -> Iterator[str]:
@@ -31,7 +38,9 @@ def process_metrics() -> Iterator[str]:
 
     with contextlib.suppress(*_UNKNOWN):
         text = "Memory of the process, in bytes."
-        yield from metric("process_resident_memory_bytes", "gauge", text, _resident_bytes())
+        yield from metric(
+            "process_resident_memory_bytes", "gauge", text, _resident_bytes()
+        )
 
     with contextlib.suppress(*_UNKNOWN):
         text = "Unix time of the start of the process, in seconds."
@@ -39,7 +48,9 @@ def process_metrics() -> Iterator[str]:
 
     with contextlib.suppress(*_UNKNOWN):
         text = "Files and connections that the process has open."
-        yield from metric("process_open_fds", "gauge", text, len([*(_OWN / "fd").iterdir()]))
+        yield from metric(
+            "process_open_fds", "gauge", text, len([*(_OWN / "fd").iterdir()])
+        )
 
     if sys.platform != "win32":
         text = "Files and connections that the process may have open."
@@ -59,7 +70,10 @@ def _start_time() -> float:
 
 
 def _machine_start() -> int:
-    """Return the Unix time of the machine's start. Raises OSError if the system does not tell it."""
+    """Return the Unix time of the machine's start.
+
+    Raises OSError if the system does not tell it.
+    """
     for line in _read(_PROC / "stat").splitlines():
         name, _, value = line.partition(" ")
         if name == "btime":

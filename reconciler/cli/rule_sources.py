@@ -1,4 +1,6 @@
-"""Sources of rules: the tenant, a file in its place, and live:ENV, manifests:ENV or a file for `cxroute diff`."""
+"""Sources of rules: the tenant, a file in its place, and live:ENV, manifests:ENV or a file for
+`cxroute diff`.
+"""
 
 import argparse
 from collections.abc import Mapping
@@ -11,11 +13,27 @@ from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.cli.advice import environment_names
 from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
-from reconciler.cli.session import Cancellation, LiveFile, Session, open_session, run_interruptibly
+from reconciler.cli.session import (
+    Cancellation,
+    LiveFile,
+    Session,
+    open_session,
+    run_interruptibly,
+)
 from reconciler.cxone.block_rules import read_block_file
 from reconciler.cxone.rule_json import RulesFile, read_rules_file
-from reconciler.desired.desired import desire_offline, endpoint_stage, expand_manifests, labels_of, short_labels
-from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
+from reconciler.desired.desired import (
+    desire_offline,
+    endpoint_stage,
+    expand_manifests,
+    labels_of,
+    short_labels,
+)
+from reconciler.desired.queues import (
+    OfflineQueueResolver,
+    QueueResolver,
+    resolve_aliases,
+)
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.finding import Finding
@@ -30,34 +48,65 @@ from reconciler.text.phrases import Labels, merge_labels
 
 def add_live_file_option(parser: argparse.ArgumentParser) -> None:
     """Add the option --live of plan and export."""
-    source = "read rules and queues from a JSON file in the API's format instead of the tenant; needs no access to it"
-    source += ". With `api.rules: studio`: from a script's JSON or XML, or a snippet's text"
+    source = (
+        "read rules and queues from a JSON file in the API's format instead of the tenant; needs "
+        "no access to it"
+    )
+    source += (
+        ". With `api.rules: studio`: from a script's JSON or XML, or a snippet's text"
+    )
     parser.add_argument("--live", metavar="FILE", help=source)
 
 
 def with_live_file(session: Session, path: str | None) -> Session:
-    """Return the session with the file instead of the tenant, if a path is given. Raises UsageError."""
+    """Return the session with the file instead of the tenant, if a path is given.
+
+    Raises UsageError.
+    """
     if path is None:
         return session
     export, name = _read_file(path, session), sanitize(Path(path).name)
-    message = f"the live rules come from {name}, and no tenant was contacted; apply reads the tenant itself"
+    message = (
+        f"the live rules come from {name}, and no tenant was contacted; apply reads the tenant "
+        f"itself"
+    )
     queues = tuple(Queue(*pair) for pair in sorted(export.queues.items()))
     if not export.lists_queues:
         names, ids = ({queue.name for queue in queues}, {queue.id for queue in queues})
         expected = expected_queues(session.manifests, session.environment.name)
-        assumed = tuple(queue for queue in expected if queue.name not in names and queue.id not in ids)
+        assumed = tuple(
+            queue
+            for queue in expected
+            if queue.name not in names and queue.id not in ids
+        )
         queues += assumed
-        message += f". It lists no queues; assumed from the manifests: {pluralize(len(assumed), 'queue')}"
-    remedy = ": add `queues`, each with id and name, next to `rules`" if session.environment.api.studio is None else ""
+        message += (
+            f". It lists no queues; assumed from the manifests: "
+            f"{pluralize(len(assumed), 'queue')}"
+        )
+    remedy = (
+        ": add `queues`, each with id and name, next to `rules`"
+        if session.environment.api.studio is None
+        else ""
+    )
     changed = f"a rule looks changed if the file has only the id of its queue{remedy}"
-    finding = Finding(code="CXR320", severity="warning", message=message, hint="" if export.lists_queues else changed)
+    finding = Finding(
+        code="CXR320",
+        severity="warning",
+        message=message,
+        hint="" if export.lists_queues else changed,
+    )
     live_file = LiveFile(name, LiveState(export.rules, queues))
     return replace(session, live_file=live_file, findings=(*session.findings, finding))
 
 
 def _read_file(path: str, session: Session | None) -> RulesFile:
     fields = session.environment.block_fields if session else {}
-    return read_block_file(path, BlockLayout(**fields)) if fields else read_rules_file(path)
+    return (
+        read_block_file(path, BlockLayout(**fields))
+        if fields
+        else read_rules_file(path)
+    )
 
 
 def read_tenant(session: Session) -> LiveState:
@@ -71,13 +120,25 @@ def read_tenant(session: Session) -> LiveState:
     return run_interruptibly(read_all)
 
 
-def list_rules(session: Session, live: LiveState | None = None) -> tuple[tuple[RoutingEntry, ...], DisplayNames]:
-    """Return the rules of the manifests, or all live rules, and the names to show. Raises ManifestError."""
-    name, (desired, queues) = session.environment.name, desire_offline(session.manifests, session.environment)
+def list_rules(
+    session: Session, live: LiveState | None = None
+) -> tuple[tuple[RoutingEntry, ...], DisplayNames]:
+    """Return the rules of the manifests, or all live rules, and the names to show.
+
+    Raises ManifestError.
+    """
+    name, (desired, queues) = (
+        session.environment.name,
+        desire_offline(session.manifests, session.environment),
+    )
     if live is None:
-        return desired_entries(desired), DisplayNames(f"the manifests of {name}", queues.names, desired.labels)
+        return desired_entries(desired), DisplayNames(
+            f"the manifests of {name}", queues.names, desired.labels
+        )
     names = {queue.id: queue.name for queue in live.queues}
-    return live_entries(live.rules, desired), DisplayNames(f"the live rules of {name}", names, desired.labels)
+    return live_entries(live.rules, desired), DisplayNames(
+        f"the live rules of {name}", names, desired.labels
+    )
 
 
 class DiffSide(NamedTuple):
@@ -93,7 +154,10 @@ def parse_source(name: str, options: argparse.Namespace, output: Output) -> Diff
     kind, colon, environment = name.partition(":")
     if not colon or kind not in ("live", "manifests"):
         if not Path(name).exists() and name in environment_names(options.manifests):
-            sides = f"live:{name} for its live rules, or manifests:{name} for those of the manifests"
+            sides = (
+                f"live:{name} for its live rules, or manifests:{name} for those of the "
+                f"manifests"
+            )
             raise UsageError(f"{name} is the name of an environment: write {sides}")
         return DiffSide(name, "file", None)
     if not environment:
@@ -102,31 +166,51 @@ def parse_source(name: str, options: argparse.Namespace, output: Output) -> Diff
 
 
 def evaluation(first: DiffSide, second: DiffSide) -> Evaluation:
-    """Return the order in which priorities are evaluated. Raises UsageError if the sides differ in it."""
-    orders = {source.session.environment.api.evaluation for source in (first, second) if source.session}
+    """Return the order in which priorities are evaluated.
+
+    Raises UsageError if the sides differ in it.
+    """
+    orders = {
+        source.session.environment.api.evaluation
+        for source in (first, second)
+        if source.session
+    }
     if len(orders) > 1:
         order = "one evaluates the lowest priority first, the other the highest (api.evaluation)"
-        raise UsageError(f"{sanitize(first.name)} and {sanitize(second.name)} cannot be compared: {order}")
+        raise UsageError(
+            f"{sanitize(first.name)} and {sanitize(second.name)} cannot be compared: {order}"
+        )
     return orders.pop() if orders else "lowest-first"
 
 
 def labels(first: DiffSide, second: DiffSide) -> Labels:
-    """Return what people read instead of names: the labels of both sides; for two files, the defaults."""
+    """Return what people read instead of names: the labels of both sides; for two files, the
+    defaults.
+    """
     sessions = [source.session for source in (first, second) if source.session]
-    sides = [labels_of(each.manifests, each.environment) for each in sessions] or [short_labels(BotAttributes())]
+    sides = [labels_of(each.manifests, each.environment) for each in sessions] or [
+        short_labels(BotAttributes())
+    ]
     return merge_labels(sides)
 
 
 def endpoints(first: DiffSide, second: DiffSide) -> tuple[EndpointStage, EndpointStage]:
-    """Return the endpoint of each side; a file has that of the other side, and two files have none."""
+    """Return the endpoint of each side; a file has that of the other side, and two files have
+    none.
+    """
     sessions = (first.session, second.session)
-    left, right = (each and endpoint_stage(each.manifests, each.environment) for each in sessions)
+    left, right = (
+        each and endpoint_stage(each.manifests, each.environment) for each in sessions
+    )
     before, after = left or right or DIRECT, right or left or DIRECT
     return before.compared_with(after), after.compared_with(before)
 
 
 def read_sources(first: DiffSide, second: DiffSide) -> tuple[RuleList, RuleList]:
-    """Return the rules of both sources. Queues are compared by id; across environments by name or alias."""
+    """Return the rules of both sources.
+
+    Queues are compared by id; across environments by name or alias.
+    """
     sessions = [source.session for source in (first, second) if source.session]
     across = len({session.environment.name for session in sessions}) > 1
     if across and first.kind == second.kind == "manifests":
@@ -134,30 +218,54 @@ def read_sources(first: DiffSide, second: DiffSide) -> tuple[RuleList, RuleList]
     tenants: dict[str, LiveState] = {}
     for source in (first, second):
         tenant_needed = source.kind == "live" or "file" in (first.kind, second.kind)
-        if source.session and source.session.environment.name not in tenants and tenant_needed:
+        if (
+            source.session
+            and source.session.environment.name not in tenants
+            and tenant_needed
+        ):
             tenants[source.session.environment.name] = read_tenant(source.session)
     reader = first.session or second.session  # says what the file of the other side has
     left, right = (_read_source(source, tenants, reader) for source in (first, second))
     return (left.by_name(), right.by_name()) if across else (left, right)
 
 
-def _read_source(source: DiffSide, tenants: Mapping[str, LiveState], reader: Session | None) -> RuleList:
+def _read_source(
+    source: DiffSide, tenants: Mapping[str, LiveState], reader: Session | None
+) -> RuleList:
     if source.session is None:
         try:
             export = _read_file(source.name, reader)
         except UsageError as error:
             if Path(source.name).suffix:
                 raise
-            raise UsageError(f"{error}; a side is live:ENV, manifests:ENV or a JSON file") from None
-        rules = [(live, live.marker.address if live.marker else None) for live in export.rules]
-        named = ((live.rule, live.id, address, str(address or live.rule.name)) for live, address in rules)
-        entries = (RoutingEntry(name=name, rule=rule, id=id_, address=address) for rule, id_, address, name in named)
+            raise UsageError(
+                f"{error}; a side is live:ENV, manifests:ENV or a JSON file"
+            ) from None
+        rules = [
+            (live, live.marker.address if live.marker else None)
+            for live in export.rules
+        ]
+        named = (
+            (live.rule, live.id, address, str(address or live.rule.name))
+            for live, address in rules
+        )
+        entries = (
+            RoutingEntry(name=name, rule=rule, id=id_, address=address)
+            for rule, id_, address, name in named
+        )
         return RuleList(tuple(entries), export.queues)
     manifests, environment = source.session.manifests, source.session.environment
     tenant = tenants.get(environment.name)
     if tenant is not None and source.kind == "manifests":
-        resolver = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), tenant.queues)
-        return RuleList(desired_entries(expand_manifests(manifests, environment, resolver)), resolver.names)
+        resolver = QueueResolver(
+            environment.name,
+            resolve_aliases(manifests, environment.name),
+            tenant.queues,
+        )
+        return RuleList(
+            desired_entries(expand_manifests(manifests, environment, resolver)),
+            resolver.names,
+        )
     listed, names = list_rules(source.session, tenant)
     return RuleList(listed, names.queues)
 

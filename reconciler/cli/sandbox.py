@@ -45,7 +45,11 @@ def sandbox(
     """Open the sandbox's state, with every queue in the manifests, and yield a transport to it."""
     opened = open_state(STATE) if access == "write" else nullcontext(read_state(STATE))
     with opened as state:
-        add_queues(state, queues, "number" if environment.api.queues == "acd-skills" else "text")
+        add_queues(
+            state,
+            queues,
+            "number" if environment.api.queues == "acd-skills" else "text",
+        )
         add_script(state, environment)
         settings = replace(PROFILES["A"], custom_fields=custom_fields(environment))
         yield _Sandbox(app=Simulator(state, settings))
@@ -53,7 +57,10 @@ def sandbox(
 
 @contextmanager
 def open_state(path: Path, start: TenantState | None = None) -> Iterator[TenantState]:
-    """Open a state's file for this process only; a new file starts with `start`. Raises CxrouteError."""
+    """Open a state's file for this process only; a new file starts with `start`.
+
+    Raises CxrouteError.
+    """
     try:
         with TenantState.load(ignored_by_git(path), initial=start) as state:
             yield state
@@ -77,16 +84,34 @@ def custom_fields(environment: Environment) -> tuple[str, ...]:
     return (names.intent, names.confidence, names.updated_at)
 
 
-def add_queues(state: TenantState, queues: Iterable[Queue], ids: Literal["text", "number"] = "text") -> None:
-    """Add the missing queues. One without an id in the manifests gets a hash of its name, or the next number."""
-    # A queue in a manifest has its name as its id. Queues with another id come first: no new number may repeat one.
-    for queue in sorted(dict.fromkeys(queues), key=lambda queue: queue.id == queue.name):
+def add_queues(
+    state: TenantState, queues: Iterable[Queue], ids: Literal["text", "number"] = "text"
+) -> None:
+    """Add the missing queues.
+
+    One without an id in the manifests gets a hash of its name, or the next number.
+    """
+    # A queue in a manifest has its name as its id. Queues with another id come first: no new number
+    # may repeat one.
+    for queue in sorted(
+        dict.fromkeys(queues), key=lambda queue: queue.id == queue.name
+    ):
         has_id = queue.id != queue.name and (ids == "text" or queue.id.isdecimal())
         field, value = ("id", queue.id) if has_id else ("name", queue.name)
         if all(entry[field] != value for entry in state.queues):
-            numbers = (int(entry["id"]) for entry in state.queues if str(entry["id"]).isdecimal())
-            new_id = max(numbers, default=4000) + 1 if ids == "number" else uuid.uuid5(_QUEUE_IDS, queue.name)
-            state.queues.append({"id": queue.id if has_id else str(new_id), "name": queue.name})
+            numbers = (
+                int(entry["id"])
+                for entry in state.queues
+                if str(entry["id"]).isdecimal()
+            )
+            new_id = (
+                max(numbers, default=4000) + 1
+                if ids == "number"
+                else uuid.uuid5(_QUEUE_IDS, queue.name)
+            )
+            state.queues.append(
+                {"id": queue.id if has_id else str(new_id), "name": queue.name}
+            )
 
 
 def add_script(state: TenantState, environment: Environment) -> None:

@@ -16,10 +16,16 @@ from typing import Final, TextIO
 from reconciler.text.redact import REDACTOR
 
 Write = Callable[[bytes], int]
-"""Writes bytes, and returns how many it wrote. Raises BlockingIOError if the stream is full, and other OSErrors."""
+"""Writes bytes, and returns how many it wrote.
 
-_PIECE: Final = getattr(select, "PIPE_BUF", 4096)  # bytes that a process writes to a pipe atomically
-_MAX_LINES: Final = 5000  # lines that wait for a full stream, about 1 MB; further lines are counted and lost
+Raises BlockingIOError if the stream is full, and other OSErrors.
+"""
+
+_PIECE: Final = getattr(
+    select, "PIPE_BUF", 4096
+)  # bytes that a process writes to a pipe atomically
+# lines that wait for a full stream, about 1 MB; further lines are counted and lost
+_MAX_LINES: Final = 5000
 _RETRY_SECONDS: Final = 0.02  # until the next attempt to write to a full stream
 _CLOSE_SECONDS: Final = 1.0  # for the remaining lines, when the log is closed
 
@@ -66,7 +72,10 @@ class Log:
             self._schedule(_RETRY_SECONDS)
 
     def _flush(self) -> bool:
-        """Write until the stream is full; return whether all was written. After another error, lines are lost."""
+        """Write until the stream is full; return whether all was written.
+
+        After another error, lines are lost.
+        """
         while self._pieces or self._lines:
             if not self._pieces:
                 lines, self._lines = self._lines, []
@@ -82,14 +91,18 @@ class Log:
             self._pieces[:1] = [rest] if rest else []
         if self._lost:
             with contextlib.suppress(OSError):
-                _writer_to(sys.stderr)(json.dumps({"event": "log", "lost": self._lost}).encode() + b"\n")
+                _writer_to(sys.stderr)(
+                    json.dumps({"event": "log", "lost": self._lost}).encode() + b"\n"
+                )
                 self._lost = 0
         return True
 
 
 def _split(text: str) -> list[bytes]:
     pieces = [b""]
-    for line in f"{text}\n".encode("utf-8", "backslashreplace").splitlines(keepends=True):
+    for line in f"{text}\n".encode("utf-8", "backslashreplace").splitlines(
+        keepends=True
+    ):
         if len(pieces[-1]) + len(line) > _PIECE:
             pieces.append(b"")
         pieces[-1] += line
@@ -98,7 +111,10 @@ def _split(text: str) -> list[bytes]:
 
 @lru_cache(maxsize=1)  # a pipe is reopened only once
 def _writer_to(stream: TextIO) -> Write:
-    """Return a function that writes to a stream without waiting. A pipe is reopened, for its other users."""
+    """Return a function that writes to a stream without waiting.
+
+    A pipe is reopened, for its other users.
+    """
     try:
         number = stream.fileno()
         mode = os.fstat(number).st_mode
@@ -108,7 +124,13 @@ def _writer_to(stream: TextIO) -> Write:
         return partial(_send, number)
     if stat.S_ISFIFO(mode):
         with contextlib.suppress(OSError):
-            return partial(os.write, os.open(f"/proc/self/fd/{number}", os.O_WRONLY | getattr(os, "O_NONBLOCK", 0)))
+            return partial(
+                os.write,
+                os.open(
+                    f"/proc/self/fd/{number}",
+                    os.O_WRONLY | getattr(os, "O_NONBLOCK", 0),
+                ),
+            )
     return partial(os.write, number)
 
 

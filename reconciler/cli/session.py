@@ -1,4 +1,6 @@
-"""A session: the manifests, the environment, the live rules and the planner; and its end by a signal."""
+"""A session: the manifests, the environment, the live rules and the planner; and its end by a
+signal.
+"""
 
 import asyncio
 import contextlib
@@ -14,7 +16,14 @@ from reconciler.apply.settings import BlockingRunner, Result, run_inline
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.checks.route_tests import CheckResult, check
 from reconciler.cli.base import fallback_before, load_base
-from reconciler.cli.command_line import SIMULATED, CommandLine, choose_environment, env_name, expected_queues, utc_now
+from reconciler.cli.command_line import (
+    SIMULATED,
+    CommandLine,
+    choose_environment,
+    env_name,
+    expected_queues,
+    utc_now,
+)
 from reconciler.cli.conversation import failure_findings
 from reconciler.cli.output import Output
 from reconciler.cli.terminal import ProgressBar
@@ -35,7 +44,9 @@ from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traf
 if TYPE_CHECKING:
     from reconciler.cxone.client import ReadingClient
 
-PRACTICE: Final[ContextVar[str]] = ContextVar("practice", default=SANDBOX)  # whose tenant the simulator here replaces
+PRACTICE: Final[ContextVar[str]] = ContextVar(
+    "practice", default=SANDBOX
+)  # whose tenant the simulator here replaces
 
 
 @dataclass(slots=True)
@@ -45,7 +56,9 @@ class Cancellation:
     requested: bool = False
     writing: bool = False
     task: asyncio.Task[object] | None = None
-    children: "list[Cancellation]" = field(default_factory=list)  # runs within the run, which get each signal too
+    children: "list[Cancellation]" = field(
+        default_factory=list
+    )  # runs within the run, which get each signal too
 
     def request(self) -> None:
         """Record a signal; cancel the run if nothing was written."""
@@ -63,7 +76,9 @@ def abort_on_signal() -> Iterator[None]:
     def end(_number: int, _frame: object) -> None:
         raise InterruptedRunError("interrupted; nothing was written")
 
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
@@ -72,7 +87,10 @@ def abort_on_signal() -> Iterator[None]:
 
 
 def run_interruptibly(command: Callable[[Cancellation], Awaitable[Result]]) -> Result:
-    """Run a command's coroutine. Raises InterruptedRunError if a signal arrives before the first write."""
+    """Run a command's coroutine.
+
+    Raises InterruptedRunError if a signal arrives before the first write.
+    """
 
     async def guarded() -> Result:
         stop = Cancellation(task=asyncio.current_task())
@@ -97,7 +115,9 @@ class LiveFile(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """One environment of a command: its manifests, its options for planning, its output and its progress bar."""
+    """One environment of a command: its manifests, its options for planning, its output and its
+    progress bar.
+    """
 
     manifests: Manifests
     directory: str  # the directory of the manifests, as in the command line
@@ -106,12 +126,18 @@ class Session:
     output: Output
     progress: ProgressBar
     run_blocking: BlockingRunner = run_inline
-    sample: TrafficSample | None = None  # the traffic sample for shares of conversations
+    sample: TrafficSample | None = (
+        None  # the traffic sample for shares of conversations
+    )
     live_file: LiveFile | None = None
-    findings: tuple[Finding, ...] = ()  # about the options and the file in place of the tenant
+    findings: tuple[
+        Finding, ...
+    ] = ()  # about the options and the file in place of the tenant
     undo_request: UndoRequest | None = None
     reviewed: ReviewedPlan | None = None  # the saved plan to apply
-    failed_tests: tuple[Finding, ...] = ()  # the route tests that fail offline, for the plan to show
+    failed_tests: tuple[
+        Finding, ...
+    ] = ()  # the route tests that fail offline, for the plan to show
     tests: tuple[CheckResult, ...] = ()  # the results of all route tests, offline
     base_option: str | None = None  # --base, as in the command line
 
@@ -130,7 +156,11 @@ class Session:
         """Return the description of the tenant for messages."""
         if self.live_file:
             return f"live rules from {self.live_file.name}"
-        return SIMULATED_TENANT if self.simulated else f"tenant {self.environment.tenant or self.environment.host}"
+        return (
+            SIMULATED_TENANT
+            if self.simulated
+            else f"tenant {self.environment.tenant or self.environment.host}"
+        )
 
     @property
     def banner(self) -> str:
@@ -148,7 +178,9 @@ class Session:
     def limits(self) -> TextLimits:
         """Return the limits for the text of a plan; -v has none."""
         if self.output.loudness == "verbose":
-            return TextLimits(values=ALL_ROWS, rows=ALL_ROWS, names=ALL_ROWS, verbose=True)
+            return TextLimits(
+                values=ALL_ROWS, rows=ALL_ROWS, names=ALL_ROWS, verbose=True
+            )
         return TextLimits()
 
     @property
@@ -163,16 +195,32 @@ class Session:
         )
 
     def with_test_results(self) -> "Session":
-        """Return the session with the results of the route tests; an undo runs none. Raises ManifestError."""
-        if self.options.undo is not None or not any(loaded.document.tests for loaded in self.manifests.route_tests):
+        """Return the session with the results of the route tests; an undo runs none.
+
+        Raises ManifestError.
+        """
+        if self.options.undo is not None or not any(
+            loaded.document.tests for loaded in self.manifests.route_tests
+        ):
             return self
         checked = check(self.manifests, self.environment)
-        if errors := [finding for finding in checked.findings if finding.severity == "error"]:
+        if errors := [
+            finding for finding in checked.findings if finding.severity == "error"
+        ]:
             raise ManifestError(errors)
-        return replace(self, failed_tests=tuple(failure_findings([checked], self.directory)), tests=checked.tried)
+        return replace(
+            self,
+            failed_tests=tuple(failure_findings([checked], self.directory)),
+            tests=checked.tried,
+        )
 
-    def planner(self, live: LiveState, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
-        """Return the planner for a tenant whose queues are those of `live`. Raises ManifestError and UsageError."""
+    def planner(
+        self, live: LiveState, allowed: tuple[str, ...] = (), reason: str = ""
+    ) -> Planner:
+        """Return the planner for a tenant whose queues are those of `live`.
+
+        Raises ManifestError and UsageError.
+        """
         inputs = (self.manifests, self.environment)
         if self.undo_request:
             desired, advise = self.undo_request.target(*inputs, self.options, live)
@@ -203,13 +251,23 @@ class Session:
             raise
         finally:
             self.progress.end()
-        requests = f"{client.rate_limiter.requests} requests, {client.rate_limiter.retries} of them repeated"
-        self.output.detail(f"Read {len(live.rules):,} rules and {len(live.queues):,} queues: {requests}.")
+        requests = (
+            f"{client.rate_limiter.requests} requests, {client.rate_limiter.retries} of them "
+            f"repeated"
+        )
+        self.output.detail(
+            f"Read {len(live.rules):,} rules and {len(live.queues):,} queues: {requests}."
+        )
         return live
 
 
-def load_selected_manifests(options: Namespace, environment: str | None, undo: str | None = None) -> Manifests:
-    """Load the manifests (for an undo the Environment alone) and their base. Raises ManifestError and UsageError."""
+def load_selected_manifests(
+    options: Namespace, environment: str | None, undo: str | None = None
+) -> Manifests:
+    """Load the manifests (for an undo the Environment alone) and their base.
+
+    Raises ManifestError and UsageError.
+    """
     try:
         manifests = load_manifests(Path(options.manifests))
     except ManifestError:
@@ -219,20 +277,26 @@ def load_selected_manifests(options: Namespace, environment: str | None, undo: s
     return replace(manifests, base=load_base(options, manifests))
 
 
-def open_session(options: Namespace, output: Output, environment: str | None = None) -> Session:
+def open_session(
+    options: Namespace, output: Output, environment: str | None = None
+) -> Session:
     """Load the manifests and choose the environment. Raises ManifestError and UsageError."""
     name = environment or options.environment
     return build_session(load_selected_manifests(options, name), options, output, name)
 
 
-def build_session(manifests: Manifests, options: Namespace, output: Output, environment: str | None) -> Session:
+def build_session(
+    manifests: Manifests, options: Namespace, output: Output, environment: str | None
+) -> Session:
     """Choose the environment. Raises ManifestError and UsageError."""
     chosen = choose_environment(manifests, environment)
     manifests = replace(manifests, labelled=output.loudness != "verbose")
     sample = None
     if getattr(options, "traffic", None):
         sample = load_traffic(options.traffic, chosen.attributes, chosen.max_sample_age)
-    elif hasattr(options, "traffic") and (loaded := manifests.environments.get(chosen.name)):
+    elif hasattr(options, "traffic") and (
+        loaded := manifests.environments.get(chosen.name)
+    ):
         sample = declared_traffic(loaded, Path(options.manifests))
     before = fallback_before(manifests.base, chosen) if manifests.base else None
     base_name, base_fallback = _base_options(manifests, chosen, before)
@@ -260,9 +324,14 @@ def build_session(manifests: Manifests, options: Namespace, output: Output, envi
 
 
 def _base_options(
-    manifests: Manifests, environment: Environment, before: FallbackPolicy | Finding | None
+    manifests: Manifests,
+    environment: Environment,
+    before: FallbackPolicy | Finding | None,
 ) -> tuple[str | None, FallbackPolicy | None]:
-    """Return the base for a plan's document and its fallback. The default base counts if it differs."""
+    """Return the base for a plan's document and its fallback.
+
+    The default base counts if it differs.
+    """
     base = manifests.base
     if base is None or not isinstance(before, FallbackPolicy):
         return None, None

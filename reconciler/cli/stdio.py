@@ -18,7 +18,9 @@ def wrap_for(text: str, stream: IO[str]) -> str:
 
 
 def width_of(stream: IO[str]) -> int:
-    """Return the terminal's width, at least 60: $COLUMNS, then the operating system's value, then 80."""
+    """Return the terminal's width, at least 60: $COLUMNS, then the operating system's value, then
+    80.
+    """
     columns = os.environ.get("COLUMNS", "")
     width = int(columns) if columns.isascii() and columns.isdecimal() else 0
     if not width:
@@ -28,7 +30,9 @@ def width_of(stream: IO[str]) -> int:
 
 
 def has_colours(stream: IO[str], setting: str) -> bool:
-    """Return whether a stream has colours: by --color, $NO_COLOR, $FORCE_COLOR, or because it is a terminal."""
+    """Return whether a stream has colours: by --color, $NO_COLOR, $FORCE_COLOR, or because it is a
+    terminal.
+    """
     if setting != "auto":
         return setting == "always"
     if os.environ.get("NO_COLOR"):
@@ -39,7 +43,9 @@ def has_colours(stream: IO[str], setting: str) -> bool:
 
 
 class GuardedStream:
-    """A stream that discards output after its reader has closed it; other methods are those of the stream."""
+    """A stream that discards output after its reader has closed it; other methods are those of the
+    stream.
+    """
 
     def __init__(self, stream: TextIO, *, closed: bool = False) -> None:
         self._stream = stream
@@ -82,10 +88,17 @@ def silence(stream: TextIO) -> None:
 
 @contextmanager
 def guard_stdio() -> Iterator[None]:
-    """Guard stdout and stderr; some schedulers start programs without them, so a null device replaces them."""
+    """Guard stdout and stderr; some schedulers start programs without them, so a null device
+    replaces them.
+    """
     with contextlib.ExitStack() as stack:
-        for given, redirect in ((sys.stdout, contextlib.redirect_stdout), (sys.stderr, contextlib.redirect_stderr)):
-            stream = given or stack.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123 - a device
+        for given, redirect in (
+            (sys.stdout, contextlib.redirect_stdout),
+            (sys.stderr, contextlib.redirect_stderr),
+        ):
+            stream = given or stack.enter_context(
+                open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - a device
+            )
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
             guarded = GuardedStream(stream, closed=given is None)

@@ -16,29 +16,43 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _PATIENCE: Final = 1.0
-_MIN_WAIT: Final = 0.9  # seconds of the shortest logged wait; the shortest Retry-After is a second
-_REPEAT_SECONDS: Final = 5.0  # between two lines with one reason; with another reason, a second
+_MIN_WAIT: Final = (
+    0.9  # seconds of the shortest logged wait; the shortest Retry-After is a second
+)
+_REPEAT_SECONDS: Final = (
+    5.0  # between two lines with one reason; with another reason, a second
+)
 
 
 class ProgressBar:
     """A progress bar on a terminal, shown after a second."""
 
     def __init__(self, output: Output) -> None:
-        self._shown = sys.stderr.isatty() and output.loudness != "quiet" and output.log_format == "text"
-        self._colours: Literal["auto"] | None = "auto" if has_colours(sys.stderr, output.colour) else None
+        self._shown = (
+            sys.stderr.isatty()
+            and output.loudness != "quiet"
+            and output.log_format == "text"
+        )
+        self._colours: Literal["auto"] | None = (
+            "auto" if has_colours(sys.stderr, output.colour) else None
+        )
         self._started = time.monotonic()
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
     def step(self, name: str, completed: int, total: int) -> None:
         """Set the number of completed steps of the named work."""
-        if not self._shown or (self._progress is None and time.monotonic() - self._started < _PATIENCE):
+        if not self._shown or (
+            self._progress is None and time.monotonic() - self._started < _PATIENCE
+        ):
             return
         if self._progress is None:
             from rich.console import Console  # noqa: PLC0415 - only after a second of waiting
             from rich.progress import Progress  # noqa: PLC0415 - as above
 
-            console = Console(stderr=True, markup=False, color_system=self._colours, no_color=False)
+            console = Console(
+                stderr=True, markup=False, color_system=self._colours, no_color=False
+            )
             self._progress = Progress(console=console, transient=True)
             self._progress.start()
         progress = self._progress
@@ -56,7 +70,10 @@ class ProgressBar:
 
 
 class WaitLog:
-    """Logs on stderr, at intervals, why a run waits for an environment's tenant. A progress bar stays below."""
+    """Logs on stderr, at intervals, why a run waits for an environment's tenant.
+
+    A progress bar stays below.
+    """
 
     def __init__(self, output: Output, environment: str) -> None:
         self._output, self._environment = output, environment
@@ -69,7 +86,12 @@ class WaitLog:
         if seconds < _MIN_WAIT or now - self._said < pause:
             return
         self._reason, self._said = reason, now
-        form = {"event": "wait", "environment": self._environment, "reason": reason, "seconds": round(seconds, 1)}
+        form = {
+            "event": "wait",
+            "environment": self._environment,
+            "reason": reason,
+            "seconds": round(seconds, 1),
+        }
         self._output.event("info", sanitize(text), form)
 
     @contextmanager
@@ -83,7 +105,9 @@ class WaitLog:
             nonlocal timer
             timer = loop.call_later(_PATIENCE, tell)
             seconds = loop.time() - begin
-            self.log(name, f"waiting for {name} ({math.floor(seconds)} s so far)", seconds)
+            self.log(
+                name, f"waiting for {name} ({math.floor(seconds)} s so far)", seconds
+            )
 
         timer = loop.call_later(_PATIENCE, tell)
         try:

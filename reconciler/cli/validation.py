@@ -18,23 +18,45 @@ class Validation(NamedTuple):
 
     findings: list[Finding]  # without acknowledged findings
     acknowledged: list[Finding]
-    unhandled_intents: list[str]  # intents that only a catch-all takes in some environment
+    unhandled_intents: list[
+        str
+    ]  # intents that only a catch-all takes in some environment
     results: tuple[CheckResult, ...]
-    strict: frozenset[str] = frozenset()  # the codes of warnings that an Environment counts as errors
+    strict: frozenset[str] = (
+        frozenset()
+    )  # the codes of warnings that an Environment counts as errors
 
 
 def check_environments(manifests: Manifests, only: str | None) -> list[Checked]:
-    """Return the rules of every environment, or of those in -e, with the results of route tests and promises."""
-    checked = [with_promises(check(manifests, environment)) for environment in tested_environments(manifests, only)]
+    """Return the rules of every environment, or of those in -e, with the results of route tests and
+    promises.
+    """
+    checked = [
+        with_promises(check(manifests, environment))
+        for environment in tested_environments(manifests, only)
+    ]
     if not only and all(each.environment.name != SANDBOX for each in checked):
-        # The built-in sandbox has other attribute names, so findings about its rules may not apply elsewhere.
-        checked.append(replace(check(manifests, manifests.environment(SANDBOX)), tried=(), desired=None))
+        # The built-in sandbox has other attribute names, so findings about its rules may not apply
+        # elsewhere.
+        checked.append(
+            replace(
+                check(manifests, manifests.environment(SANDBOX)), tried=(), desired=None
+            )
+        )
     return checked
 
 
-def validate(manifests: Manifests, checked: list[Checked], only: str | None, directory: str) -> Validation:
-    """Return the findings about the rules, and the failed tests and promises; `directory` is that of the manifests."""
-    tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
+def validate(
+    manifests: Manifests, checked: list[Checked], only: str | None, directory: str
+) -> Validation:
+    """Return the findings about the rules, and the failed tests and promises; `directory` is that
+    of the manifests.
+    """
+    tenants = [
+        finding
+        for each in checked
+        for finding in unset_tenant(manifests, each.environment.name)
+    ]
     rules = offline_findings(manifests, checked, tenants, only)
     tests = failure_findings([each for each in checked if each.tried], directory)
     results = tuple(result for each in checked for result in each.tried)
@@ -48,4 +70,6 @@ def validate(manifests: Manifests, checked: list[Checked], only: str | None, dir
 
 def sort_findings(findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings by position."""
-    return sorted(findings, key=lambda finding: (finding.source or ("", 0, 0), finding.code))
+    return sorted(
+        findings, key=lambda finding: (finding.source or ("", 0, 0), finding.code)
+    )

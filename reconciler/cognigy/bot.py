@@ -1,4 +1,6 @@
-"""A bot: its intents of all flows and locales, each name once, and the Lookup cases that decide in the flow."""
+"""A bot: its intents of all flows and locales, each name once, and the Lookup cases that decide in
+the flow.
+"""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -19,7 +21,9 @@ class BotIntent(NamedTuple):
     label: str = ""  # its description on one line
     parent: str = ""  # the name of the intent above it
     id: str = ""  # its reference id, which stays when the intent is renamed
-    exclusion: str = ""  # why it never arrives: "disabled", "reject", "unusable name"; "" if it does
+    exclusion: str = (
+        ""  # why it never arrives: "disabled", "reject", "unusable name"; "" if it does
+    )
 
 
 class LookupCase(NamedTuple):
@@ -48,7 +52,10 @@ def sort_key(name: str) -> tuple[str, str]:
 
 
 def merge_bot(intents: Iterable[BotIntent], cases: Iterable[LookupCase] = ()) -> Bot:
-    """Return the bot of the intents of all flows and locales, the primary locale first. Raises BotError."""
+    """Return the bot of the intents of all flows and locales, the primary locale first.
+
+    Raises BotError.
+    """
     by_name: dict[str, BotIntent] = {}
     for intent in intents:
         first = by_name.get(intent.name, intent)
@@ -63,5 +70,11 @@ def merge_bot(intents: Iterable[BotIntent], cases: Iterable[LookupCase] = ()) ->
     merged = [by_name[name] for name in sorted(by_name, key=sort_key)]
     included = {intent.name: intent for intent in merged if not intent.exclusion}
     if not 0 < len(included) <= MAX_INTENTS:
-        raise BotError(f"the bot has {len(included):,} intents, not 1 to {MAX_INTENTS:,}; check the source")
-    return Bot(included, [each for each in merged if each.exclusion], list(dict.fromkeys(cases)))
+        raise BotError(
+            f"the bot has {len(included):,} intents, not 1 to {MAX_INTENTS:,}; check the source"
+        )
+    return Bot(
+        included,
+        [each for each in merged if each.exclusion],
+        list(dict.fromkeys(cases)),
+    )

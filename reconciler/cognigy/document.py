@@ -26,7 +26,9 @@ class NameChanges(NamedTuple):
 
     added: list[str]
     removed: list[str]
-    renamed: dict[str, str]  # the new names by the old ones; the reference id is the same
+    renamed: dict[
+        str, str
+    ]  # the new names by the old ones; the reference id is the same
 
 
 def head_line(origin: str, when: str) -> str:
@@ -37,44 +39,81 @@ def head_line(origin: str, when: str) -> str:
 def new_document(bot: Bot, head: str) -> str:
     """Return an Intents document with the bot's intents by name."""
     entries = [_update_entry(name, intent) for name, intent in bot.intents.items()]
-    lines = [head, "apiVersion: routing/v1", "kind: Intents", "name: bot", *format_entry("intents", entries, 0)]
+    lines = [
+        head,
+        "apiVersion: routing/v1",
+        "kind: Intents",
+        "name: bot",
+        *format_entry("intents", entries, 0),
+    ]
     return "\n".join([*lines, ""])
 
 
-def compare_names(ids: Mapping[str, str], bot: Bot, kept: Collection[str]) -> NameChanges:
-    """Return the differences from a document's intents, with their reference ids or ""; `kept` are not the bot's."""
-    names_by_id, old_names = bot.names_by_id, dict[str, str]()  # the old names by the new ones
+def compare_names(
+    ids: Mapping[str, str], bot: Bot, kept: Collection[str]
+) -> NameChanges:
+    """Return the differences from a document's intents, with their reference ids or ""; `kept` are
+    not the bot's.
+    """
+    names_by_id, old_names = (
+        bot.names_by_id,
+        dict[str, str](),
+    )  # the old names by the new ones
     for name, reference in ids.items():
         new = names_by_id.get(reference, name)
         if name not in bot.intents and new not in ids:
             old_names.setdefault(new, name)
     renamed = {old: new for new, old in old_names.items()}
-    removed = [name for name in ids if name not in bot.intents and name not in renamed and name not in kept]
+    removed = [
+        name
+        for name in ids
+        if name not in bot.intents and name not in renamed and name not in kept
+    ]
     added = [name for name in bot.intents if name not in ids and name not in old_names]
     return NameChanges(added, removed, renamed)
 
 
-def update_document(data: bytes, file: str, bot: Bot, head: str, kept: Collection[str]) -> tuple[bytes, NameChanges]:
-    """Return the file with the bot's intents; the rest of it stays. Raises ManifestError and CxrouteError."""
+def update_document(
+    data: bytes, file: str, bot: Bot, head: str, kept: Collection[str]
+) -> tuple[bytes, NameChanges]:
+    """Return the file with the bot's intents; the rest of it stays.
+
+    Raises ManifestError and CxrouteError.
+    """
     document, text = _find_document(data, file)
     entries = document.value["intents"]
     changes = compare_names(reference_ids(entries), bot, kept)
-    intents = [bot.intents.get(changes.renamed.get(_name(entry), _name(entry))) for entry in entries]
+    intents = [
+        bot.intents.get(changes.renamed.get(_name(entry), _name(entry)))
+        for entry in entries
+    ]
     updated = list(map(_update_entry, entries, intents))
-    extended = [*updated, *(_update_entry(name, bot.intents[name]) for name in changes.added)]
+    extended = [
+        *updated,
+        *(_update_entry(name, bot.intents[name]) for name in changes.added),
+    ]
     if updated == sorted(updated, key=lambda entry: sort_key(_name(entry))):
         extended.sort(key=lambda entry: sort_key(_name(entry)))
     final = [entry for entry in extended if _name(entry) not in changes.removed]
-    # One kind of change at a time, so that no line with its comment is taken for that of another intent.
-    edited = reduce(lambda before, new: _replace_entries(before, file, new), (updated, extended, final), text)
+    # One kind of change at a time, so that no line with its comment is taken for that of another
+    # intent.
+    edited = reduce(
+        lambda before, new: _replace_entries(before, file, new),
+        (updated, extended, final),
+        text,
+    )
     if edited == text:
         return data, changes
     edited, count = _HEAD_LINE.subn(lambda _match: head, edited, count=1)
     if not count:
-        start = edited.rfind("\n", 0, document.start) + 1  # no edit is above the document
+        start = (
+            edited.rfind("\n", 0, document.start) + 1
+        )  # no edit is above the document
         line_end = "\r\n" if "\r\n" in text else "\n"
         edited = f"{edited[:start]}{head}{line_end}{edited[start:]}"
-    return _BYTE_ORDER_MARK * data.startswith(_BYTE_ORDER_MARK) + edited.encode(), changes
+    return _BYTE_ORDER_MARK * data.startswith(
+        _BYTE_ORDER_MARK
+    ) + edited.encode(), changes
 
 
 def _find_document(data: bytes, file: str) -> tuple[Document, str]:
@@ -82,12 +121,22 @@ def _find_document(data: bytes, file: str) -> tuple[Document, str]:
     parsed = parse_file(data, file)
     if parsed.collector.collected:
         raise ManifestError(parsed.collector.findings(), file)
-    documents = [each for each in parsed.documents if as_object(each.value).get("kind") == "Intents"]
+    documents = [
+        each
+        for each in parsed.documents
+        if as_object(each.value).get("kind") == "Intents"
+    ]
     if len(documents) != 1:
-        raise CxrouteError(f"{file} has {pluralize(len(documents), 'Intents document')}; name a file with one")
+        raise CxrouteError(
+            f"{file} has {pluralize(len(documents), 'Intents document')}; name a file with one"
+        )
     entries = documents[0].value.get("intents")
-    if not isinstance(entries, list) or not all(isinstance(_name(entry), str) for entry in entries):
-        raise CxrouteError(f"{file}: the list of intents is not valid; run `cxroute validate` first")
+    if not isinstance(entries, list) or not all(
+        isinstance(_name(entry), str) for entry in entries
+    ):
+        raise CxrouteError(
+            f"{file}: the list of intents is not valid; run `cxroute validate` first"
+        )
     return documents[0], parsed.text.text
 
 
@@ -98,17 +147,26 @@ def _replace_entries(text: str, file: str, entries: list[Entry]) -> str:
         return text
     new = {**document.value, "intents": entries}
     try:
-        edited = apply_edits(text, compute_edits(text, document.start, document.value, new))
+        edited = apply_edits(
+            text, compute_edits(text, document.start, document.value, new)
+        )
     except CannotPatchError as error:
-        raise CxrouteError(f"{file}: edit the list of intents by hand: {error}") from None
+        raise CxrouteError(
+            f"{file}: edit the list of intents by hand: {error}"
+        ) from None
     if _find_document(edited.encode(), file)[0].value != new:
-        raise CxrouteError(f"{file}: the list of intents cannot be edited in place; write one intent per line")
+        raise CxrouteError(
+            f"{file}: the list of intents cannot be edited in place; write one intent per line"
+        )
     return edited
 
 
 def reference_ids(entries: Iterable[Entry]) -> dict[Any, str]:
     """Return the reference ids of a document's entries by name, "" for none."""
-    return {_name(entry): entry.get("id", "") if isinstance(entry, dict) else "" for entry in entries}
+    return {
+        _name(entry): entry.get("id", "") if isinstance(entry, dict) else ""
+        for entry in entries
+    }
 
 
 def _name(entry: Entry) -> Any:  # noqa: ANN401 - the name may be missing
@@ -121,6 +179,11 @@ def _update_entry(entry: Entry, intent: BotIntent | None) -> Entry:
         return entry
     fields = {**entry} if isinstance(entry, dict) else {}
     label = fields.get("label") or intent.label
-    values = {"name": intent.name, "label": label, "id": intent.id or fields.get("id"), "parent": intent.parent}
+    values = {
+        "name": intent.name,
+        "label": label,
+        "id": intent.id or fields.get("id"),
+        "parent": intent.parent,
+    }
     fields = {name: value for name, value in {**fields, **values}.items() if value}
     return fields if isinstance(entry, dict) or len(fields) > 1 else intent.name

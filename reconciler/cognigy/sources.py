@@ -1,4 +1,6 @@
-"""Reads a bot from a folder of the Cognigy CLI, from exported intents, or from the API, with GET requests only."""
+"""Reads a bot from a folder of the Cognigy CLI, from exported intents, or from the API, with GET
+requests only.
+"""
 
 import os
 from itertools import islice
@@ -7,10 +9,22 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from reconciler.cognigy.bot import Bot, BotError, BotIntent, LookupCase, merge_bot
-from reconciler.rest.client import ListPage, Purpose, RestClient, RestDialect, RestResponse
+from reconciler.rest.client import (
+    ListPage,
+    Purpose,
+    RestClient,
+    RestDialect,
+    RestResponse,
+)
 from reconciler.text.escape import quote_name, sanitize
 from reconciler.text.files import MIB, read_file
-from reconciler.text.json_values import STRICT_DECODER, as_object, as_text, list_objects, text_at
+from reconciler.text.json_values import (
+    STRICT_DECODER,
+    as_object,
+    as_text,
+    list_objects,
+    text_at,
+)
 
 _MAX_BYTES: Final = 32 * MIB  # of one file; intents have many example sentences
 _MAX_FILES: Final = 2_000  # flows of a folder, times locales
@@ -23,18 +37,26 @@ def read_bot(path: Path) -> Bot:
     """Return the bot of a folder or a file. Raises BotError."""
     if not os.path.isdir(path):  # noqa: PTH112 - `Path.is_dir` raises an error in a folder without permission
         return merge_bot(_parse_intents(*_read_json(path, path)))
-    root = next((each for each in (path / "agent/flows", path / "flows") if each.is_dir()), path)
+    root = next(
+        (each for each in (path / "agent/flows", path / "flows") if each.is_dir()), path
+    )
     # As a pattern it also finds a link to nothing: its intents must not count as removed.
     files = list(islice(root.glob("*/*/intents.jso[n]"), _MAX_FILES + 1))
     if not 0 < len(files) <= _MAX_FILES:
         advice = "name a folder of the Cognigy CLI, with agent/flows/FLOW/LOCALE/intents.json"
-        raise BotError(f"{sanitize(str(path))} has {'too many' if files else 'no'} files with intents; {advice}")
+        raise BotError(
+            f"{sanitize(str(path))} has {'too many' if files else 'no'} files with intents; "
+            f"{advice}"
+        )
     listed = root / "locales.json"
     locales = _parse_locales(*_read_json(listed, root)) if listed.exists() else {}
     ranks = {name: rank for rank, name in enumerate(locales)}
     intents: list[BotIntent] = []
     cases: list[LookupCase] = []
-    flows = ((file.parts[-3], ranks.get(file.parts[-2], len(ranks)), file.parts[-2], file) for file in files)
+    flows = (
+        (file.parts[-3], ranks.get(file.parts[-2], len(ranks)), file.parts[-2], file)
+        for file in files
+    )
     for flow, _, _, file in sorted(flows):
         intents += _parse_intents(*_read_json(file, root))
         chart = file.with_name("chart.json")
@@ -56,16 +78,30 @@ def _read_json(path: Path, root: Path) -> tuple[Any, str]:
     place = sanitize(str(path))
     try:
         if path != root and not path.resolve().is_relative_to(root.resolve()):
-            raise BotError(f"{place} is a link that leaves the folder; copy the file instead")
-        return STRICT_DECODER.decode(read_limited(path, _MAX_BYTES).decode("utf-8-sig")), place
+            raise BotError(
+                f"{place} is a link that leaves the folder; copy the file instead"
+            )
+        return STRICT_DECODER.decode(
+            read_limited(path, _MAX_BYTES).decode("utf-8-sig")
+        ), place
     except (ValueError, RecursionError):
         raise BotError(f"{place} is not JSON in UTF-8; export it again") from None
 
 
 def _parse_intents(payload: object, place: str) -> list[BotIntent]:
-    """Return the intents of one flow and locale, as the API and the exported files hold them. Raises BotError."""
-    items = _require_named(payload, f"{place}: not a list of intents with names; export the flow's intents as JSON")
-    names = {as_text(item.get(field)): item["name"] for item in items for field in ("_id", "referenceId")}
+    """Return the intents of one flow and locale, as the API and the exported files hold them.
+
+    Raises BotError.
+    """
+    items = _require_named(
+        payload,
+        f"{place}: not a list of intents with names; export the flow's intents as JSON",
+    )
+    names = {
+        as_text(item.get(field)): item["name"]
+        for item in items
+        for field in ("_id", "referenceId")
+    }
     return [_parse_intent(item, names) for item in items]
 
 
@@ -79,14 +115,26 @@ def _require_named(payload: object, message: str) -> list[dict[str, Any]]:
 
 def _parse_intent(item: dict[str, Any], names: dict[str, str]) -> BotIntent:
     """Return an intent; `names` are the names of its flow's intents by id."""
-    name, parent = item["name"], as_text(item.get("parent") or item.get("parentIntentId"))
+    name, parent = (
+        item["name"],
+        as_text(item.get("parent") or item.get("parentIntentId")),
+    )
     unusable = not name.strip() or len(name) > _MAX_NAME or _encodable(name) != name
     exclusions = (("disabled", "isDisabled"), ("reject", "isRejectIntent"))
-    exclusion = next((word for word, field in exclusions if item.get(field) is True), "unusable name" * unusable)
+    exclusion = next(
+        (word for word, field in exclusions if item.get(field) is True),
+        "unusable name" * unusable,
+    )
     label = sanitize(" ".join(as_text(item.get("description")).split()), _MAX_LABEL)
     # The API names the parent by its id, which may be unknown; an exported file by its name.
     above = names.get(parent, parent if "parent" in item else "") if parent else ""
-    return BotIntent(name, label, _encodable(above), _encodable(as_text(item.get("referenceId"))), exclusion)
+    return BotIntent(
+        name,
+        label,
+        _encodable(above),
+        _encodable(as_text(item.get("referenceId"))),
+        exclusion,
+    )
 
 
 def _encodable(text: str) -> str:
@@ -98,36 +146,63 @@ def _parse_cases(payload: object, place: str, flow: str) -> list[LookupCase]:
     """Return the cases of the Lookup nodes on the intent in a flow's chart. Raises BotError."""
     chart = as_object(payload)
     if not isinstance(chart.get("nodes"), list):
-        raise BotError(f"{place}: not a chart with nodes; pull the flow again with the Cognigy CLI")
+        raise BotError(
+            f"{place}: not a chart with nodes; pull the flow again with the Cognigy CLI"
+        )
     nodes = {text_at(node, "_id"): node for node in list_objects(chart, "nodes")}
     cases = []
     for relation in list_objects(chart, "relations"):
-        lookup, below = nodes.get(text_at(relation, "node"), {}), relation.get("children")
-        is_on_intent = lookup.get("type") == "switch" and text_at(lookup, "config", "switch", "type") == "intent"
+        lookup, below = (
+            nodes.get(text_at(relation, "node"), {}),
+            relation.get("children"),
+        )
+        is_on_intent = (
+            lookup.get("type") == "switch"
+            and text_at(lookup, "config", "switch", "type") == "intent"
+        )
         if not is_on_intent or lookup.get("isDisabled") is True:
             continue
         for child in below if isinstance(below, list) else ():
             case = nodes.get(as_text(child), {})
-            intent = text_at(case, "config", "case", "value") if case.get("type") == "case" else ""
+            intent = (
+                text_at(case, "config", "case", "value")
+                if case.get("type") == "case"
+                else ""
+            )
             cases += [LookupCase(_encodable(intent), flow)] if intent else []
     return cases
 
 
 def _parse_locales(payload: object, place: str) -> dict[str, str]:
     """Return the ids of a project's locales by name, the primary one first. Raises BotError."""
-    message = f"{place}: not a list of locales with names; pull the flows again with the Cognigy CLI"
-    ordered = sorted(_require_named(payload, message), key=lambda item: (item.get("primary") is not True, item["name"]))
+    message = (
+        f"{place}: not a list of locales with names; pull the flows again with the Cognigy "
+        f"CLI"
+    )
+    ordered = sorted(
+        _require_named(payload, message),
+        key=lambda item: (item.get("primary") is not True, item["name"]),
+    )
     return {item["name"]: str(item.get("_id") or "") for item in ordered}
 
 
 def page_by_cursor(response: RestResponse, payload: object) -> ListPage:
-    """Return the page of `{items, nextCursor}`: not more items than requested, and a cursor to another page."""
+    """Return the page of `{items, nextCursor}`: not more items than requested, and a cursor to
+    another page.
+    """
     form = as_object(payload)
     items, cursor = form.get("items"), form.get("nextCursor")
     is_repeated = bool(cursor) and cursor == response.url.params.get("next")
-    if not isinstance(items, list) or len(items) > _PAGE or not isinstance(cursor, str | None) or is_repeated:
+    if (
+        not isinstance(items, list)
+        or len(items) > _PAGE
+        or not isinstance(cursor, str | None)
+        or is_repeated
+    ):
         return ListPage(None, None)
-    return ListPage(items, str(response.url.copy_set_param("next", cursor)) if cursor else None)
+    return ListPage(
+        items, str(response.url.copy_set_param("next", cursor)) if cursor else None
+    )
 
 
 DIALECT: Final = RestDialect(
@@ -153,9 +228,15 @@ def read_project(client: RestClient, project: str) -> Bot:
         for locale in locales.values():
             fields = {"includeChildren": "true", "preferredLocaleId": locale}
             path = f"/flows/{quote(as_text(flow.get('_id')), safe='')}/intents"
-            intents += _parse_intents(_list(client, path, fields, Purpose(f"list {place}", "flow")), place)
+            intents += _parse_intents(
+                _list(client, path, fields, Purpose(f"list {place}", "flow")), place
+            )
     return merge_bot(intents)
 
 
-def _list(client: RestClient, path: str, fields: dict[str, str], purpose: Purpose) -> list[dict[str, Any]]:
-    return list(client.pages(f"{path}?{urlencode({**fields, 'limit': _PAGE})}", purpose))
+def _list(
+    client: RestClient, path: str, fields: dict[str, str], purpose: Purpose
+) -> list[dict[str, Any]]:
+    return list(
+        client.pages(f"{path}?{urlencode({**fields, 'limit': _PAGE})}", purpose)
+    )

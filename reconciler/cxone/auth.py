@@ -1,4 +1,6 @@
-"""Login at a tenant: one access token for all callers, used until a minute before it expires, and the API's server."""
+"""Login at a tenant: one access token for all callers, used until a minute before it expires, and
+the API's server.
+"""
 
 import asyncio
 import json
@@ -26,12 +28,20 @@ _MAX_TOKEN: Final = 64 * 1024  # characters; servers refuse longer headers
 _TOKEN: Final = re.compile(f"[!-~]{{1,{_MAX_TOKEN}}}", re.ASCII)
 DOCTOR_ADVICE: Final = "`cxroute doctor` tries each step of the login"
 _REJECTED_STATUSES: Final = (400, 401, 403)
-_WRONG_ADDRESS_STATUSES: Final = (404, 405, 410, 421, 501)  # the address does not issue tokens
+_WRONG_ADDRESS_STATUSES: Final = (
+    404,
+    405,
+    410,
+    421,
+    501,
+)  # the address does not issue tokens
 _MAX_REMEMBERED_TOKENS: Final = 1000  # an endpoint runs for months
 
 
 class _Outcome(NamedTuple):
-    """The result of the newest request: a token and its expiry, or the failure and the token before it."""
+    """The result of the newest request: a token and its expiry, or the failure and the token before
+    it.
+    """
 
     token: str = ""
     expires: float = -math.inf
@@ -41,14 +51,21 @@ class _Outcome(NamedTuple):
 class TokenCache:
     """Holds the token of one client. `fetch` asks the server for a new one and returns its JSON."""
 
-    def __init__(self, fetch: Callable[[], Awaitable[dict[str, object]]], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        fetch: Callable[[], Awaitable[dict[str, object]]],
+        clock: Callable[[], float],
+    ) -> None:
         """`clock` is monotonic: a change of the wall clock does not age a token."""
         self._fetch, self._clock = fetch, clock
         self._lock = asyncio.Lock()
         self._latest = _Outcome()
 
     async def token(self, rejected: str = "") -> str:
-        """Return a token that is not the `rejected` one. Concurrent callers share one request and its failure."""
+        """Return a token that is not the `rejected` one.
+
+        Concurrent callers share one request and its failure.
+        """
         before = self._latest
         if not rejected and not self._lock.locked() and self._clock() < before.expires:
             return before.token
@@ -57,7 +74,9 @@ class TokenCache:
             shared = newest is not before
             if shared and newest.failure is not None:
                 raise newest.failure
-            if newest.token not in ("", rejected) and (shared or self._clock() < newest.expires):
+            if newest.token not in ("", rejected) and (
+                shared or self._clock() < newest.expires
+            ):
                 return newest.token
             requested_at = self._clock()
             try:
@@ -71,64 +90,106 @@ class TokenCache:
 
 def issued_tokens(data: object) -> list[str]:
     """Return every token in a response: no message may repeat one."""
-    tokens = [text for name, text in as_object(data).items() if name.endswith("_token") and isinstance(text, str)]
+    tokens = [
+        text
+        for name, text in as_object(data).items()
+        if name.endswith("_token") and isinstance(text, str)
+    ]
     return [token for token in tokens if len(token) <= _MAX_TOKEN]
 
 
 def _parse_token(fields: dict[str, object]) -> tuple[str, float]:
-    """Return a token and the seconds to use it; with 0 it serves only the call that requested it."""
+    """Return a token and the seconds to use it; with 0 it serves only the call that requested
+    it.
+    """
     token, seconds = fields.get("access_token"), fields.get("expires_in")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-        raise errors.UnexpectedResponseError("the token response has no usable access_token")
+        raise errors.UnexpectedResponseError(
+            "the token response has no usable access_token"
+        )
     lifetime = math.nan
     with suppress(ValueError, OverflowError):
-        lifetime = float(seconds) if isinstance(seconds, int | float | str) else math.nan
+        lifetime = (
+            float(seconds) if isinstance(seconds, int | float | str) else math.nan
+        )
     lifetime = _DEFAULT_LIFETIME if math.isnan(lifetime) else lifetime
     return token, max(min(lifetime, _MAX_LIFETIME) - _RENEWAL_MARGIN, 0.0)
 
 
 def token_request(server: ServerUrl, credentials: ClientCredentials) -> ApiRequest:
-    """Return the request for a token: with a client's id and secret, an access key, or both (docs/access.md)."""
+    """Return the request for a token: with a client's id and secret, an access key, or both
+    (docs/access.md).
+    """
     client_id, secret = credentials.client_id, credentials.client_secret
     key_id, key = credentials.key_id, credentials.key_secret
     headers = {**ACCEPT_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
     if not key_id:
-        text = urlencode({"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret})
+        text = urlencode(
+            {
+                "grant_type": "client_credentials",
+                "client_id": client_id,
+                "client_secret": secret,
+            }
+        )
     elif client_id:
-        headers["Authorization"] = f"Basic {b64encode(f'{client_id}:{secret}'.encode()).decode()}"
-        text = urlencode({"grant_type": "password", "username": key_id, "password": key})
+        headers["Authorization"] = (
+            f"Basic {b64encode(f'{client_id}:{secret}'.encode()).decode()}"
+        )
+        text = urlencode(
+            {"grant_type": "password", "username": key_id, "password": key}
+        )
     else:
         headers["Content-Type"] = "application/json"
         text = json.dumps({"accessKeyId": key_id, "accessKeySecret": key})
     return ApiRequest("POST", server, server.path, headers, text.encode())
 
 
-def _credentials_error(credentials: ClientCredentials, answer: str) -> errors.CredentialsError:
-    names = ("access key" if credentials.key_id else "", "client id or secret" if credentials.client_id else "")
+def _credentials_error(
+    credentials: ClientCredentials, answer: str
+) -> errors.CredentialsError:
+    names = (
+        "access key" if credentials.key_id else "",
+        "client id or secret" if credentials.client_id else "",
+    )
     text = f"the tenant refuses the {' or the '.join(filter(None, names))} ({answer})"
     variables = ", ".join(credentials.variables) or "the credentials' variables"
     return errors.CredentialsError(f"{text}; check {variables}. {DOCTOR_ADVICE}")
 
 
 class TenantLogin:
-    """Access to one tenant. The API's server stays as first discovered: a plan must not change hosts midway."""
+    """Access to one tenant.
+
+    The API's server stays as first discovered: a plan must not change hosts midway.
+    """
 
     def __init__(
-        self, tenant: TenantSettings, credentials: ClientCredentials, send: SendRequest, clock: Callable[[], float]
+        self,
+        tenant: TenantSettings,
+        credentials: ClientCredentials,
+        send: SendRequest,
+        clock: Callable[[], float],
     ) -> None:
         """`clock` is monotonic. No request is sent before the first token is needed."""
         self._tenant, self._credentials, self._send = tenant, credentials, send
         self.token = TokenCache(self._fetch_token, clock).token
-        self.issued_tokens: deque[str] = deque(maxlen=_MAX_REMEMBERED_TOKENS)  # messages must not repeat them
-        self._response_without_api: dict[str, object] = {}  # a token whose API server is not known yet
-        self._discovery = Discovery(tenant, send, self.explain_error) if tenant.issuer else None
+        self.issued_tokens: deque[str] = deque(
+            maxlen=_MAX_REMEMBERED_TOKENS
+        )  # messages must not repeat them
+        self._response_without_api: dict[
+            str, object
+        ] = {}  # a token whose API server is not known yet
+        self._discovery = (
+            Discovery(tenant, send, self.explain_error) if tenant.issuer else None
+        )
         self._api_server = ServerUrl.parse(tenant.base_url) if tenant.base_url else None
 
     @property
     def api_server(self) -> ServerUrl:
         """Return the API's server, known once there was a token."""
         if self._api_server is None:
-            raise AssertionError("a call needs the API's address, which is not known yet")
+            raise AssertionError(
+                "a call needs the API's address, which is not known yet"
+            )
         return self._api_server
 
     def explain_error(self, response: ApiResponse) -> str:
@@ -137,8 +198,15 @@ class TenantLogin:
         return response.error_text(secrets, self._tenant.profile.errors)
 
     async def _fetch_token(self) -> dict[str, object]:
-        payload, self._response_without_api = self._response_without_api or await self._request_token(), {}
-        if self._api_server is None and self._discovery is not None and payload.get("access_token"):
+        payload, self._response_without_api = (
+            self._response_without_api or await self._request_token(),
+            {},
+        )
+        if (
+            self._api_server is None
+            and self._discovery is not None
+            and payload.get("access_token")
+        ):
             identity = parse_identity(payload.get("id_token"))
             self._response_without_api = payload
             self._api_server = await self._discovery.api_server(*identity)
@@ -148,19 +216,29 @@ class TenantLogin:
     async def _request_token(self) -> dict[str, object]:
         try:
             token_url = self._tenant.token_url
-            server = await self._discovery.token_server() if self._discovery else ServerUrl.parse(token_url)
-            response = await self._send(token_request(server, self._credentials), RequestKind.TOKEN)
+            server = (
+                await self._discovery.token_server()
+                if self._discovery
+                else ServerUrl.parse(token_url)
+            )
+            response = await self._send(
+                token_request(server, self._credentials), RequestKind.TOKEN
+            )
         except (errors.UnreachableError, errors.UnsupportedCallError):
             if self._discovery is not None:
                 self._discovery.forget_token_server()
             raise
         answer = f"{response.call} at {server.host}: status {response.status}"
         if response.status in _REJECTED_STATUSES:
-            raise _credentials_error(self._credentials, f"{answer}, {self.explain_error(response)}")
+            raise _credentials_error(
+                self._credentials, f"{answer}, {self.explain_error(response)}"
+            )
         if response.status in _WRONG_ADDRESS_STATUSES and self._discovery is not None:
             self._discovery.forget_token_server()
         if response.status != HTTPStatus.OK:
-            raise errors.CredentialsError(f"no token: {answer} ({self.explain_error(response)}); {DOCTOR_ADVICE}")
+            raise errors.CredentialsError(
+                f"no token: {answer} ({self.explain_error(response)}); {DOCTOR_ADVICE}"
+            )
         payload = as_object(response.payload)
         self.issued_tokens += issued_tokens(payload)
         return payload

@@ -18,8 +18,18 @@ from reconciler.cxone.listing import read_complete_list
 from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
 from reconciler.cxone.profile_mapping import ProfileMapper
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
-from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource, WaitCallback, ignore_wait
-from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiResponse, Transport
+from reconciler.cxone.transport.rate_limiter import (
+    RateLimiter,
+    TimeSource,
+    WaitCallback,
+    ignore_wait,
+)
+from reconciler.cxone.transport.request import (
+    ACCEPT_HEADERS,
+    ApiRequest,
+    ApiResponse,
+    Transport,
+)
 from reconciler.cxone.transport.sender import RequestKind, RetryingSender
 from reconciler.model.live import FetchedRule, LastSave, LiveRule, Marker
 from reconciler.model.rule import Json, Queue, Rule
@@ -36,28 +46,58 @@ class _Call(NamedTuple):
     kind: RequestKind
     right: str = "scope routing:write"  # that the client lacks at a 403
     gone: frozenset[int] = frozenset()  # statuses: the object does not exist
-    unsupported: frozenset[int] = frozenset()  # statuses: the API does not offer the call; for a read, all others
-    answered: frozenset[int] = frozenset()  # statuses: the caller reads the reasons in the response
+    unsupported: frozenset[int] = (
+        frozenset()
+    )  # statuses: the API does not offer the call; for a read, all others
+    answered: frozenset[int] = (
+        frozenset()
+    )  # statuses: the caller reads the reasons in the response
 
 
 _CONTACTS_RIGHT: Final = "right to change contacts, which its employee's role gives"
 _SIGNAL_RIGHT: Final = "right to signal contacts, which its employee's role gives"
-_SCRIPTS_RIGHT: Final = "right to view and edit scripts in Studio, which its employee's role gives"
+_SCRIPTS_RIGHT: Final = (
+    "right to view and edit scripts in Studio, which its employee's role gives"
+)
 _CALLS: Final = {
     "list": _Call("GET", RequestKind.READ, "scope routing:read"),
     "list or nothing": _Call("GET", RequestKind.PAGE, "scope routing:read"),
     "read": _Call("GET", RequestKind.READ, "scope routing:read", _GONE),
     "create": _Call("POST", RequestKind.WRITE, unsupported=_GONE | _UNSUPPORTED),
-    "update": _Call("PUT", RequestKind.WRITE, gone=frozenset({404}), unsupported=_UNSUPPORTED | {410}),
-    "delete": _Call("DELETE", RequestKind.DELETE, gone=_GONE, unsupported=_UNSUPPORTED | {413, 414, 431}),
-    "context": _Call("POST", RequestKind.MERGE, "scope interaction:write", _GONE, _UNSUPPORTED),
-    "custom fields": _Call("PUT", RequestKind.MERGE, _CONTACTS_RIGHT, _GONE, _UNSUPPORTED),
+    "update": _Call(
+        "PUT",
+        RequestKind.WRITE,
+        gone=frozenset({404}),
+        unsupported=_UNSUPPORTED | {410},
+    ),
+    "delete": _Call(
+        "DELETE",
+        RequestKind.DELETE,
+        gone=_GONE,
+        unsupported=_UNSUPPORTED | {413, 414, 431},
+    ),
+    "context": _Call(
+        "POST", RequestKind.MERGE, "scope interaction:write", _GONE, _UNSUPPORTED
+    ),
+    "custom fields": _Call(
+        "PUT", RequestKind.MERGE, _CONTACTS_RIGHT, _GONE, _UNSUPPORTED
+    ),
     "signal": _Call("POST", RequestKind.SIGNAL, _SIGNAL_RIGHT, _GONE, _UNSUPPORTED),
     "read script": _Call("GET", RequestKind.READ, _SCRIPTS_RIGHT, _GONE),
     "lock script": _Call("PUT", RequestKind.MERGE, _SCRIPTS_RIGHT, _GONE, _UNSUPPORTED),
-    "save script": _Call("POST", RequestKind.SAVE, _SCRIPTS_RIGHT, frozenset(), _GONE | _UNSUPPORTED, frozenset({409})),
+    "save script": _Call(
+        "POST",
+        RequestKind.SAVE,
+        _SCRIPTS_RIGHT,
+        frozenset(),
+        _GONE | _UNSUPPORTED,
+        frozenset({409}),
+    ),
 }
-_REJECTION_ERRORS: Final = {409: errors.NameTakenError, 412: errors.ConcurrentChangeError}
+_REJECTION_ERRORS: Final = {
+    409: errors.NameTakenError,
+    412: errors.ConcurrentChangeError,
+}
 
 
 class ReadingClient:
@@ -72,68 +112,118 @@ class ReadingClient:
         progress: Callable[[str, int, int], None] = lambda _noun, _pages, _total: None,
         on_wait: WaitCallback = ignore_wait,
     ) -> None:
-        """`progress` gets the noun of the list, the pages read and the pages in all; `on_wait` gets each wait."""
+        """`progress` gets the noun of the list, the pages read and the pages in all; `on_wait` gets
+        each wait.
+        """
         tenant.check_hosts()
         self._tenant, self._time, self._progress = tenant, time, progress
         self._mapper = ProfileMapper(tenant.profile)
         rate, concurrency = tenant.requests_per_second, tenant.concurrency
-        self.rate_limiter = RateLimiter(rate, concurrency, time, tenant.run_seconds, tenant.patience_seconds, on_wait)
+        self.rate_limiter = RateLimiter(
+            rate,
+            concurrency,
+            time,
+            tenant.run_seconds,
+            tenant.patience_seconds,
+            on_wait,
+        )
         send: SendRequest = lambda request, kind: self._sender.send(request, kind)  # noqa: E731, PLW0108 - set below
         self._login = TenantLogin(tenant, credentials, send, time.clock)
-        self._sender = RetryingSender(transport, tenant, self.rate_limiter, time, self._login.explain_error)
+        self._sender = RetryingSender(
+            transport, tenant, self.rate_limiter, time, self._login.explain_error
+        )
 
     async def rules(self) -> tuple[LiveRule, ...]:
-        """Return every live rule, in no particular order. Raises IncompleteReadError for an unproven list."""
-        entries = await self._read_list(rules_endpoint(self._tenant, self._mapper, lambda: self._login.api_server))
+        """Return every live rule, in no particular order.
+
+        Raises IncompleteReadError for an unproven list.
+        """
+        entries = await self._read_list(
+            rules_endpoint(self._tenant, self._mapper, lambda: self._login.api_server)
+        )
         return tuple(map(rule_json.parse_live_rule, entries))
 
     async def queues(self) -> tuple[Queue, ...]:
         """Return every queue."""
-        entries = await self._read_list(queues_endpoint(self._tenant, lambda: self._login.api_server))
+        entries = await self._read_list(
+            queues_endpoint(self._tenant, lambda: self._login.api_server)
+        )
         return tuple(map(rule_json.parse_queue, entries))
 
     async def rule(self, rule_id: str) -> FetchedRule | None:
         """Return one rule, or None if it does not exist."""
         try:
-            response = await self._call("read", rule_path(self._tenant.rules_path, rule_id))
+            response = await self._call(
+                "read", rule_path(self._tenant.rules_path, rule_id)
+            )
         except errors.RuleNotFoundError:
             return None
         rule = rule_json.parse_live_rule(self._mapper.single_rule(response.payload))
         if rule.id != rule_id:
-            text = f"the server returned rule {rule.id[:64]!r} instead of {rule_id[:64]!r}"
+            text = (
+                f"the server returned rule {rule.id[:64]!r} instead of {rule_id[:64]!r}"
+            )
             raise errors.UnexpectedResponseError(f"{response.call}: {text}")
         etag = response.headers.get("etag") or ""
         # A rule without an ETag that fits into a header is compared before it is written.
-        return FetchedRule(rule, etag if etag.isascii() and etag.isprintable() and etag else None)
+        return FetchedRule(
+            rule, etag if etag.isascii() and etag.isprintable() and etag else None
+        )
 
     async def last_save(self) -> LastSave | None:
-        """Return the last save of the script that holds the rules; None, because an API holds them."""
+        """Return the last save of the script that holds the rules; None, because an API holds
+        them.
+        """
         return None
 
     async def _read_list(self, endpoint: ListEndpoint) -> list[dict[str, Any]]:
         async def fetch_page(query: str) -> object:
             return (await self._call(endpoint.call, f"{endpoint.path}?{query}")).payload
 
-        return await read_complete_list(fetch_page, endpoint, self._time, self.rate_limiter, self._progress)
+        return await read_complete_list(
+            fetch_page, endpoint, self._time, self.rate_limiter, self._progress
+        )
 
-    async def _call(self, name: str, path: str, content: bytes = b"", headers: Mapping[str, str] = {}) -> ApiResponse:
-        """Make one call; a refused token is renewed once. `path` may have a query; `content` is JSON."""
-        method = self._tenant.profile.update if name == "update" else _CALLS[name].method
+    async def _call(
+        self,
+        name: str,
+        path: str,
+        content: bytes = b"",
+        headers: Mapping[str, str] = {},
+    ) -> ApiResponse:
+        """Make one call; a refused token is renewed once.
+
+        `path` may have a query; `content` is JSON.
+        """
+        method = (
+            self._tenant.profile.update if name == "update" else _CALLS[name].method
+        )
         token = ""
         for _ in range(2):
-            token, server = await self._login.token(rejected=token), self._login.api_server
+            token, server = (
+                await self._login.token(rejected=token),
+                self._login.api_server,
+            )
             fields = _JSON_HEADERS if content else ACCEPT_HEADERS
             fields = {"Authorization": f"Bearer {token}", **fields, **headers}
-            request = ApiRequest(method, server, f"{server.path}{path}", fields, content)
+            request = ApiRequest(
+                method, server, f"{server.path}{path}", fields, content
+            )
             response = await self._sender.send(request, _CALLS[name].kind)
             if response.status != HTTPStatus.UNAUTHORIZED:
                 is_good = response.is_success and not self._mapper.is_refusal(response)
                 if is_good or response.status in _CALLS[name].answered:
                     return response
-                text = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
+                text = (
+                    f"{response.call}: status {response.status}, "
+                    f"{self._login.explain_error(response)}"
+                )
                 raise _refusal_error(_CALLS[name], response.status, text)
         answer = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
-        text = f"the tenant refuses a token that it has just issued ({answer}); check the client's rights"
+        text = (
+            f"the tenant refuses a token that it has just issued ({answer}); check the client's "
+            f"rights"
+        )
         raise errors.CredentialsError(f"{text}. {DOCTOR_ADVICE}")
 
 
@@ -142,27 +232,43 @@ class WritingClient(ReadingClient):
 
     @cached_property
     def _completed_creates(self) -> tuple[str, Counter[str]]:
-        """A text that separates the Idempotency-Keys of two runs, and the acknowledged creates of each body."""
+        """A text that separates the Idempotency-Keys of two runs, and the acknowledged creates of
+        each body.
+        """
         return repr(self._time.random()), Counter()
 
     async def create(self, rule: Rule, marker: Marker) -> LiveRule:
-        """Create a rule and return it from the response. An equal create gets another Idempotency-Key only later."""
+        """Create a rule and return it from the response.
+
+        An equal create gets another Idempotency-Key only later.
+        """
         body = rule_json.rule_body(rule, marker)
         path, tenant_body = self._tenant.rules_path, self._mapper.tenant_body(body)
         if not self._tenant.idempotency_keys:
             return await self._write("create", path, tenant_body, {})
-        (run, completed), text = self._completed_creates, json.dumps(body, sort_keys=True)
+        (run, completed), text = (
+            self._completed_creates,
+            json.dumps(body, sort_keys=True),
+        )
         key = sha256(f"{run} {completed[text]} {text}".encode()).hexdigest()[:32]
-        created = await self._write("create", path, tenant_body, {"Idempotency-Key": key})
+        created = await self._write(
+            "create", path, tenant_body, {"Idempotency-Key": key}
+        )
         completed[text] += 1
         return created
 
-    async def update(self, read: FetchedRule, rule: Rule, marker: Marker | None) -> LiveRule:
+    async def update(
+        self, read: FetchedRule, rule: Rule, marker: Marker | None
+    ) -> LiveRule:
         """Replace a rule that was just read; its unknown fields stay as they are."""
-        return await self._replace(read, rule_json.rule_body(rule, marker, read.live.raw))
+        return await self._replace(
+            read, rule_json.rule_body(rule, marker, read.live.raw)
+        )
 
     async def restore(self, read: FetchedRule, before: LiveRule) -> LiveRule:
-        """Restore an earlier state of a rule that was just read, and return the rule from the response."""
+        """Restore an earlier state of a rule that was just read, and return the rule from the
+        response.
+        """
         body = rule_json.rule_body(before.rule, before.marker)
         body |= {name: before.raw[name] for name in body if name in before.raw}
         return await self._replace(read, {**before.raw, **read.live.raw, **body})
@@ -170,18 +276,32 @@ class WritingClient(ReadingClient):
     async def delete(self, read: FetchedRule) -> None:
         """Delete a rule that was just read; a missing rule is a success."""
         with suppress(errors.RuleNotFoundError):
-            await self._call("delete", rule_path(self._tenant.rules_path, read.live.id), headers=_if_match(read))
+            await self._call(
+                "delete",
+                rule_path(self._tenant.rules_path, read.live.id),
+                headers=_if_match(read),
+            )
 
     async def _replace(self, read: FetchedRule, body: dict[str, Json]) -> LiveRule:
         path = rule_path(self._tenant.rules_path, read.live.id)
-        return await self._write("update", path, self._mapper.update_body(body), _if_match(read))
+        return await self._write(
+            "update", path, self._mapper.update_body(body), _if_match(read)
+        )
 
-    async def _write(self, call: str, path: str, body: dict[str, Json], headers: dict[str, str]) -> LiveRule:
-        response = await self._call(call, path, json.dumps(body, allow_nan=False).encode(), headers)
+    async def _write(
+        self, call: str, path: str, body: dict[str, Json], headers: dict[str, str]
+    ) -> LiveRule:
+        response = await self._call(
+            call, path, json.dumps(body, allow_nan=False).encode(), headers
+        )
         try:
             return rule_json.parse_live_rule(self._mapper.single_rule(response.payload))
-        except errors.UnexpectedResponseError as failure:  # the write may have been done
-            text = f"the write was answered with status {response.status}, but {failure}"
+        except (
+            errors.UnexpectedResponseError
+        ) as failure:  # the write may have been done
+            text = (
+                f"the write was answered with status {response.status}, but {failure}"
+            )
             raise errors.AmbiguousWriteError(text) from failure
 
 
@@ -190,9 +310,14 @@ def _if_match(read: FetchedRule) -> dict[str, str]:
 
 
 def rule_path(rules_path: str, rule_id: str) -> str:
-    """Return the path of a rule. Ids come from the server: dots alone would lead to another path."""
+    """Return the path of a rule.
+
+    Ids come from the server: dots alone would lead to another path.
+    """
     if rule_id in ("", ".", "..") or not rule_json.is_text(rule_id):
-        raise errors.UnexpectedResponseError(f"{rule_id[:64]!r} cannot be the id of a rule")
+        raise errors.UnexpectedResponseError(
+            f"{rule_id[:64]!r} cannot be the id of a rule"
+        )
     return f"{rules_path}/{quote(rule_id, safe='')}"
 
 

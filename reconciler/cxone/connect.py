@@ -8,10 +8,24 @@ from reconciler.cxone.auth import issued_tokens
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.discovery import openid_request, parse_token_server
 from reconciler.cxone.paging import choose_queue_list
-from reconciler.cxone.settings import ClientCredentials, ServerUrl, StudioScript, TenantSettings
-from reconciler.cxone.studio_client import StudioClient, StudioReadingClient, TenantWriter
+from reconciler.cxone.settings import (
+    ClientCredentials,
+    ServerUrl,
+    StudioScript,
+    TenantSettings,
+)
+from reconciler.cxone.studio_client import (
+    StudioClient,
+    StudioReadingClient,
+    TenantWriter,
+)
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest, ApiResponse, Transport
+from reconciler.cxone.transport.request import (
+    LENIENT_DECODER,
+    ApiRequest,
+    ApiResponse,
+    Transport,
+)
 from reconciler.errors import ApiError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
@@ -21,11 +35,19 @@ from reconciler.text.redact import REDACTOR, RotatingTokens
 
 
 def tenant_settings(
-    manifests: Manifests, environment: Environment, allowed_hosts: frozenset[str] = frozenset()
+    manifests: Manifests,
+    environment: Environment,
+    allowed_hosts: frozenset[str] = frozenset(),
 ) -> TenantSettings:
-    """Return the settings for the environment's API; `allowed_hosts` may receive credentials, too."""
+    """Return the settings for the environment's API; `allowed_hosts` may receive credentials,
+    too.
+    """
     api, profile = environment.api, manifests.profile(environment)
-    queues, studio, block = choose_queue_list(api, profile.queues), api.studio, environment.block_fields
+    queues, studio, block = (
+        choose_queue_list(api, profile.queues),
+        api.studio,
+        environment.block_fields,
+    )
     return TenantSettings(
         base_url=environment.base_url,
         token_url=environment.token_url,
@@ -40,17 +62,29 @@ def tenant_settings(
         concurrency=api.concurrency,
         idempotency_keys=api.idempotency_keys,
         allowed_hosts=allowed_hosts,
-        studio=StudioScript(studio.script, studio.api_version, BlockLayout(**block)) if studio else None,
+        studio=StudioScript(studio.script, studio.api_version, BlockLayout(**block))
+        if studio
+        else None,
     )
 
 
-def client_classes(tenant: TenantSettings) -> tuple[type[ReadingClient], type[TenantWriter]]:
-    """Return the classes of a reading and of a writing client, by the place of the tenant's rules."""
-    return (StudioReadingClient, StudioClient) if tenant.studio else (ReadingClient, WritingClient)
+def client_classes(
+    tenant: TenantSettings,
+) -> tuple[type[ReadingClient], type[TenantWriter]]:
+    """Return the classes of a reading and of a writing client, by the place of the tenant's
+    rules.
+    """
+    return (
+        (StudioReadingClient, StudioClient)
+        if tenant.studio
+        else (ReadingClient, WritingClient)
+    )
 
 
 @asynccontextmanager
-async def _open_transport(tenant: TenantSettings, proxy: str | None, ca_file: Path | None) -> AsyncIterator[Transport]:
+async def _open_transport(
+    tenant: TenantSettings, proxy: str | None, ca_file: Path | None
+) -> AsyncIterator[Transport]:
     from reconciler.cxone.transport.aiohttp_transport import network_transport  # noqa: PLC0415 - takes 0.2 s
 
     async with network_transport(tenant, proxy, ca_file) as transport:
@@ -59,16 +93,24 @@ async def _open_transport(tenant: TenantSettings, proxy: str | None, ca_file: Pa
 
 @asynccontextmanager
 async def open_client(
-    tenant: TenantSettings, credentials: ClientCredentials, proxy: str | None = None, ca_file: Path | None = None
+    tenant: TenantSettings,
+    credentials: ClientCredentials,
+    proxy: str | None = None,
+    ca_file: Path | None = None,
 ) -> AsyncIterator[ReadingClient]:
     """Connect to a tenant with a client that cannot write."""
     async with _open_transport(tenant, proxy, ca_file) as transport:
-        yield client_classes(tenant)[0](read_only_transport(transport, tenant), tenant, credentials, REAL_TIME)
+        yield client_classes(tenant)[0](
+            read_only_transport(transport, tenant), tenant, credentials, REAL_TIME
+        )
 
 
 @asynccontextmanager
 async def open_writing_client(
-    tenant: TenantSettings, credentials: ClientCredentials, proxy: str | None = None, ca_file: Path | None = None
+    tenant: TenantSettings,
+    credentials: ClientCredentials,
+    proxy: str | None = None,
+    ca_file: Path | None = None,
 ) -> AsyncIterator[TenantWriter]:
     """Connect to a tenant with a client that writes."""
     async with _open_transport(tenant, proxy, ca_file) as transport:
@@ -77,7 +119,9 @@ async def open_writing_client(
 
 def has_token(request: ApiRequest) -> bool:
     """Return whether a request carries an access token; otherwise it requests one."""
-    return request.method != "POST" or request.headers.get("Authorization", "").startswith("Bearer ")
+    return request.method != "POST" or request.headers.get(
+        "Authorization", ""
+    ).startswith("Bearer ")
 
 
 def redacted(transport: Transport) -> Transport:
@@ -102,17 +146,27 @@ def redacted(transport: Transport) -> Transport:
 
 def read_only_transport(transport: Transport, tenant: TenantSettings) -> Transport:
     """Return a transport for GETs and token requests; others fail before a byte is sent (R10)."""
-    discovery = openid_request(ServerUrl.parse(tenant.issuer)) if tenant.issuer else None
+    discovery = (
+        openid_request(ServerUrl.parse(tenant.issuer)) if tenant.issuer else None
+    )
     server = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
 
     async def send(request: ApiRequest) -> ApiResponse:
         nonlocal server
-        is_login = server and (request.method, request.server, request.target) == ("POST", server, server.path)
+        is_login = server and (request.method, request.server, request.target) == (
+            "POST",
+            server,
+            server.path,
+        )
         if request.method != "GET" and not is_login:
             raise AssertionError(f"a reading client was about to send {request.method}")
         response = await transport(request)
-        if discovery is not None and (request.server, request.target) == (discovery.server, discovery.target):
-            server = None  # the fence reads the token server itself, from the response that passes through it
+        if discovery is not None and (request.server, request.target) == (
+            discovery.server,
+            discovery.target,
+        ):
+            # the fence reads the token server itself, from the response that passes through it
+            server = None
             with suppress(ApiError):
                 server = parse_token_server(response.json(STRICT_DECODER), tenant)
         return response

@@ -1,4 +1,6 @@
-"""The client of the context endpoint, and its ways to write a conversation's attributes (docs/context.md)."""
+"""The client of the context endpoint, and its ways to write a conversation's attributes
+(docs/context.md).
+"""
 
 import re
 from asyncio import CancelledError
@@ -23,33 +25,57 @@ from reconciler.manifest.kinds.profile import Profile
 from reconciler.text.trace_context import CURRENT_TRACE
 
 _PLACEHOLDER: Final = "{conversationId}"
-_PATH: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
-_DOT_SEGMENTS: Final = frozenset(first + second for first in (".", "%2e", "") for second in (".", "%2e"))
+_PATH: Final = re.compile(
+    r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII
+)
+_DOT_SEGMENTS: Final = frozenset(
+    first + second for first in (".", "%2e", "") for second in (".", "%2e")
+)
 _MIN_WRITE_SECONDS: Final = 0.05  # seconds that a call needs at the least
 _READY_SECONDS: Final = 2.0  # seconds between requests for a token that failed
 
 Attributes = Mapping[str, str | float | None]
-CallTenant = Callable[[str, str, bytes], Awaitable[ApiResponse]]  # name, path and query, JSON body or b""
+CallTenant = Callable[
+    [str, str, bytes], Awaitable[ApiResponse]
+]  # name, path and query, JSON body or b""
 
-TEST_CHATS: Final = frozenset({"100000000000"})  # the contact id of Cognigy's test chat, which does not exist
+TEST_CHATS: Final = frozenset(
+    {"100000000000"}
+)  # the contact id of Cognigy's test chat, which does not exist
 _PATHS: Final = {
     "digital-custom-fields": "/dfo/3.0/contacts/{conversationId}/custom-fields",
     "voice-signal": "/inContactAPI/services/v30.0/interactions/{conversationId}/signal",
 }
-_FIELD_ERROR_STATUSES: Final = (200, 400, 422)  # a profile may define a refusal with status 200
+_FIELD_ERROR_STATUSES: Final = (
+    200,
+    400,
+    422,
+)  # a profile may define a refusal with status 200
 
 
-ContextWriter = Callable[[CallTenant, str, Attributes], Awaitable[ApiResponse]]  # `str`: the path
+ContextWriter = Callable[
+    [CallTenant, str, Attributes], Awaitable[ApiResponse]
+]  # `str`: the path
 
 
-def write_interaction(call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
+def write_interaction(
+    call: CallTenant, path: str, attributes: Attributes
+) -> Awaitable[ApiResponse]:
     """Merge the attributes into an interaction's context, as in the tutorial."""
     return call("context", path, to_json({"attributes": attributes}, ensure_ascii=True))
 
 
-async def write_custom_fields(call: CallTenant, path: str, attributes: Attributes) -> ApiResponse:
-    """Set custom fields of a digital contact; twice the same values change nothing. Raises UndefinedFieldsError."""
-    fields = [{"ident": name, "value": value_text(value)} for name, value in attributes.items()]
+async def write_custom_fields(
+    call: CallTenant, path: str, attributes: Attributes
+) -> ApiResponse:
+    """Set custom fields of a digital contact; twice the same values change nothing.
+
+    Raises UndefinedFieldsError.
+    """
+    fields = [
+        {"ident": name, "value": value_text(value)}
+        for name, value in attributes.items()
+    ]
     try:
         return await call("custom fields", path, to_json(fields, ensure_ascii=True))
     except errors.RejectedError as error:
@@ -60,12 +86,20 @@ async def write_custom_fields(call: CallTenant, path: str, attributes: Attribute
 
 
 def signal_writer(parameters: Mapping[str, int]) -> ContextWriter:
-    """Return a writer that signals a voice contact's script; `parameters` numbers p1 to p9, by attribute."""
-    # Each signal interrupts the script: none is sent twice. AmbiguousWriteError: it may have been sent.
+    """Return a writer that signals a voice contact's script; `parameters` numbers p1 to p9, by
+    attribute.
+    """
+    # Each signal interrupts the script: none is sent twice. AmbiguousWriteError: it may have been
+    # sent.
     numbers = sorted((number, name) for name, number in parameters.items())
 
-    def write(call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
-        values = [f"p{number}={quote(value_text(attributes.get(name)), safe='')}" for number, name in numbers]
+    def write(
+        call: CallTenant, path: str, attributes: Attributes
+    ) -> Awaitable[ApiResponse]:
+        values = [
+            f"p{number}={quote(value_text(attributes.get(name)), safe='')}"
+            for number, name in numbers
+        ]
         return call("signal", f"{path}?{'&'.join(values)}", b"")
 
     return write
@@ -81,23 +115,37 @@ def value_text(value: str | float | None) -> str:
 def custom_fields_hint(names: Iterable[str]) -> str:
     """Return how to define custom fields."""
     return (
-        f"CXone has to know the custom fields {', '.join(names)}: an administrator defines them under Digital, Custom"
-        " Fields, for cases, as text, with these idents; other idents go into `attributes` of the Environment"
+        f"CXone has to know the custom fields {', '.join(names)}: an administrator defines them "
+        f"under Digital, Custom"
+        " Fields, for cases, as text, with these idents; other idents go into `attributes` of the "
+        "Environment"
     )
 
 
 def choose_writer(environment: Environment) -> ContextWriter:
     """Return the environment's writer."""
-    names, signal, writer = environment.attributes, environment.context.signal, environment.context.writer
+    names, signal, writer = (
+        environment.attributes,
+        environment.context.signal,
+        environment.context.writer,
+    )
     if writer == "voice-signal":
         numbers = {names.intent: signal.intent, names.confidence: signal.confidence}
         return signal_writer({**numbers, names.updated_at: signal.updated_at})
-    return write_custom_fields if writer == "digital-custom-fields" else write_interaction
+    return (
+        write_custom_fields if writer == "digital-custom-fields" else write_interaction
+    )
 
 
 def context_path(environment: Environment, profile: Profile) -> str:
-    """Return the path to write to: the environment's, the profile's, or the public one of its writer."""
-    public_path = None if "context_path" in profile.model_fields_set else _PATHS.get(environment.context.writer)
+    """Return the path to write to: the environment's, the profile's, or the public one of its
+    writer.
+    """
+    public_path = (
+        None
+        if "context_path" in profile.model_fields_set
+        else _PATHS.get(environment.context.writer)
+    )
     return environment.api.context_path or public_path or profile.context_path
 
 
@@ -118,22 +166,40 @@ class ContextClient(ReadingClient):
         path_template: str,
         writer: ContextWriter = write_interaction,
     ) -> None:
-        """`path_template` holds {conversationId}. Raises UsageError for a path that servers would normalize."""
+        """`path_template` holds {conversationId}. Raises UsageError for a path that servers would
+        normalize.
+        """
         super().__init__(transport, tenant, credentials, time)
         self._sender.circuit = self.circuit = FailFastBreaker(time)
         self._path_template, self._writer = path_template, writer
-        self._placeholder_segment = next((part for part in path_template.split("/") if _PLACEHOLDER in part), "")
+        self._placeholder_segment = next(
+            (part for part in path_template.split("/") if _PLACEHOLDER in part), ""
+        )
         self._unready_until = time.clock()
         base = ServerUrl.parse(tenant.base_url).path if tenant.base_url else ""
         path = f"{base}{self._conversation_path('conversation')}"
-        if not _PATH.fullmatch(path) or _DOT_SEGMENTS.intersection(path.lower().split("/")):
-            text = "is not a path that can be requested unchanged: it has . or .. in it, or characters that no URL has"
+        if not _PATH.fullmatch(path) or _DOT_SEGMENTS.intersection(
+            path.lower().split("/")
+        ):
+            text = (
+                "is not a path that can be requested unchanged: it has . or .. in it, or "
+                "characters that no URL has"
+            )
             raise errors.UsageError(f"{path_template[:100]!r} {text}")
 
-    async def write(self, conversation: str, attributes: Attributes, seconds: float) -> Any:  # noqa: ANN401 - any JSON
-        """Write attributes within `seconds`; return the response's JSON. Raises as `handler.WriteAttributes`."""
-        # A failed call is repeated if writing the same values twice changes nothing. TimeoutError: the caller cancels.
-        path, pause = self._conversation_path(conversation), self.rate_limiter.pause_seconds
+    async def write(
+        self, conversation: str, attributes: Attributes, seconds: float
+    ) -> Any:  # noqa: ANN401 - any JSON
+        """Write attributes within `seconds`; return the response's JSON.
+
+        Raises as `handler.WriteAttributes`.
+        """
+        # A failed call is repeated if writing the same values twice changes nothing. TimeoutError:
+        # the caller cancels.
+        path, pause = (
+            self._conversation_path(conversation),
+            self.rate_limiter.pause_seconds,
+        )
         if max(pause, _MIN_WRITE_SECONDS) > seconds:
             raise errors.RateLimitedError("no time remains for a call", max(pause, 1.0))
         deadline = Deadline(self._time.clock() + seconds)
@@ -145,11 +211,16 @@ class ContextClient(ReadingClient):
         except CancelledError:
             raise self._deadline_error(deadline) from None
         except errors.RetryLaterError as error:
-            if deadline.request_sent:  # before the circuit opened: it may have been done
+            if (
+                deadline.request_sent
+            ):  # before the circuit opened: it may have been done
                 raise errors.OverloadedError(str(error)) from error
             raise
         except errors.OverloadedError as error:
-            if self._time.clock() < deadline.expires_at and self.rate_limiter.pause_seconds <= 0:
+            if (
+                self._time.clock() < deadline.expires_at
+                and self.rate_limiter.pause_seconds <= 0
+            ):
                 raise
             raise self._deadline_error(deadline) from error
         finally:
@@ -179,6 +250,11 @@ class ContextClient(ReadingClient):
 
     def _conversation_path(self, conversation: str) -> str:
         quoted = quote(conversation, safe="")
-        if self._placeholder_segment.replace(_PLACEHOLDER, quoted).lower() in _DOT_SEGMENTS:
-            raise errors.RejectedError("a conversation's id would lead to another path", HTTPStatus.BAD_REQUEST)
+        if (
+            self._placeholder_segment.replace(_PLACEHOLDER, quoted).lower()
+            in _DOT_SEGMENTS
+        ):
+            raise errors.RejectedError(
+                "a conversation's id would lead to another path", HTTPStatus.BAD_REQUEST
+            )
         return self._path_template.replace(_PLACEHOLDER, quoted)

@@ -23,25 +23,39 @@ SendRequest = Callable[[ApiRequest, RequestKind], Awaitable[ApiResponse]]
 
 _OPENID: Final = "/.well-known/openid-configuration"
 _CXONE: Final = "/.well-known/cxone-configuration"
-_MAX_DOCUMENT: Final = 256 * 1024  # bytes of a document, and characters of an id token; real ones have some thousands
+_MAX_DOCUMENT: Final = (
+    256 * 1024
+)  # bytes of a document, and characters of an id token; real ones have some thousands
 _MAX_URL: Final = 500
 _HTTPS: Final = 443
 _TENANT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
-_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*/?", re.ASCII)  # no dot segments
+_PATH: Final = re.compile(
+    r"(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*/?", re.ASCII
+)  # no dot segments
 
 
 class Discovery:
     """Reads the documents, each once; the first again after `forget_token_server`."""
 
-    def __init__(self, tenant: TenantSettings, send: SendRequest, explain: Callable[[ApiResponse], str]) -> None:
+    def __init__(
+        self,
+        tenant: TenantSettings,
+        send: SendRequest,
+        explain: Callable[[ApiResponse], str],
+    ) -> None:
         self._tenant, self._send, self._explain = tenant, send, explain
         self._issuer = ServerUrl.parse(tenant.issuer)
         self._token_server: ServerUrl | None = None
 
     async def token_server(self) -> ServerUrl:
-        """Return the token server. Raises ApiErrors: of reading, and CredentialsError for a refused address."""
+        """Return the token server.
+
+        Raises ApiErrors: of reading, and CredentialsError for a refused address.
+        """
         if self._token_server is None:
-            document = await self._fetch_document(openid_request(self._issuer), "check api.issuer")
+            document = await self._fetch_document(
+                openid_request(self._issuer), "check api.issuer"
+            )
             self._token_server = parse_token_server(document, self._tenant)
         return self._token_server
 
@@ -52,8 +66,12 @@ class Discovery:
     async def api_server(self, issuer: str, tenant_id: str) -> ServerUrl:
         """Return the API server of a tenant. Raises ApiErrors, as above."""
         server = _check_server(issuer.rstrip("/"), "the id token", "iss", self._tenant)
-        request = openid_request(server, f"{_CXONE}?{urlencode({'tenantId': tenant_id})}")
-        document = await self._fetch_document(request, "set api.baseUrl to do without it")
+        request = openid_request(
+            server, f"{_CXONE}?{urlencode({'tenantId': tenant_id})}"
+        )
+        document = await self._fetch_document(
+            request, "set api.baseUrl to do without it"
+        )
         url = _require_text(document, "api_endpoint", _CXONE).rstrip("/")
         return _check_server(url, _CXONE, "api_endpoint", self._tenant)
 
@@ -61,20 +79,34 @@ class Discovery:
         response = await self._send(request, RequestKind.READ)
         where = f"{request.call} at {request.server.host}"
         if response.status != HTTPStatus.OK:
-            raise CredentialsError(f"{where}: status {response.status}, {self._explain(response)}; {advice}")
+            raise CredentialsError(
+                f"{where}: status {response.status}, {self._explain(response)}; {advice}"
+            )
         if len(response.content) > _MAX_DOCUMENT:
-            raise UnexpectedResponseError(f"{where}: more than {_MAX_DOCUMENT // 1024} KiB; not a discovery document")
+            raise UnexpectedResponseError(
+                f"{where}: more than {_MAX_DOCUMENT // 1024} KiB; not a discovery document"
+            )
         return response.payload
 
 
 def openid_request(issuer: ServerUrl, path: str = _OPENID) -> ApiRequest:
-    """Return the request for an issuer's document, by default for that which names the token server."""
+    """Return the request for an issuer's document, by default for that which names the token
+    server.
+    """
     return ApiRequest("GET", issuer, f"{issuer.path}{path}", ACCEPT_HEADERS)
 
 
 def parse_token_server(data: object, tenant: TenantSettings) -> ServerUrl:
-    """Return the token server in the document. Raises UnexpectedResponseError and CredentialsError."""
-    return _check_server(_require_text(data, "token_endpoint", _OPENID), _OPENID, "token_endpoint", tenant)
+    """Return the token server in the document.
+
+    Raises UnexpectedResponseError and CredentialsError.
+    """
+    return _check_server(
+        _require_text(data, "token_endpoint", _OPENID),
+        _OPENID,
+        "token_endpoint",
+        tenant,
+    )
 
 
 def _require_text(document: Any, name: str, where: str) -> str:  # noqa: ANN401 - any JSON
@@ -85,13 +117,18 @@ def _require_text(document: Any, name: str, where: str) -> str:  # noqa: ANN401 
 
 
 def _check_server(url: str, where: str, name: str, tenant: TenantSettings) -> ServerUrl:
-    """Return the server of an address from outside. Raises CredentialsError for one that must not get a secret."""
+    """Return the server of an address from outside.
+
+    Raises CredentialsError for one that must not get a secret.
+    """
     try:
         objection = _server_objection(url, tenant)
     except (CredentialsError, UsageError) as refusal:
         objection = str(refusal)
     if objection:
-        raise CredentialsError(f"{where}: its {name} is not trusted, and nothing was sent to it: {objection}")
+        raise CredentialsError(
+            f"{where}: its {name} is not trusted, and nothing was sent to it: {objection}"
+        )
     return ServerUrl.parse(url)
 
 
@@ -104,22 +141,48 @@ def _server_objection(url: str, tenant: TenantSettings) -> str:
     check_host(url, tenant.allowed_hosts)
     ports = (_HTTPS, issuer.port) if server.host == issuer.host else (_HTTPS,)
     if not is_loopback(server.host) and server.port not in ports:
-        return f"{server.authority} has another port than 443; only {issuer.host} may, with the port of api.issuer"
+        return (
+            f"{server.authority} has another port than 443; only {issuer.host} may, with the port "
+            f"of api.issuer"
+        )
     path = server.path
-    return "" if _PATH.fullmatch(path) else f"{path[:100]!r} is not a path that can be requested unchanged"
+    return (
+        ""
+        if _PATH.fullmatch(path)
+        else f"{path[:100]!r} is not a path that can be requested unchanged"
+    )
 
 
 def parse_identity(id_token: object) -> tuple[str, str]:
     """Return the issuer and the tenant's id in an id token. Raises UnexpectedResponseError."""
-    # The signature is not verified: the issuer sent the token over TLS, and it only names the next server.
-    parts = id_token.split(".") if isinstance(id_token, str) and len(id_token) <= _MAX_DOCUMENT else []
+    # The signature is not verified: the issuer sent the token over TLS, and it only names the next
+    # server.
+    parts = (
+        id_token.split(".")
+        if isinstance(id_token, str) and len(id_token) <= _MAX_DOCUMENT
+        else []
+    )
     payload: object = None
     if len(parts) == 3:  # noqa: PLR2004 - header, payload, signature
         text = parts[1].rstrip("=")
         with suppress(binascii.Error, ValueError, RecursionError):
-            payload = STRICT_DECODER.decode(b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode())
-    issuer, tenant = (payload.get("iss"), payload.get("tenantId")) if isinstance(payload, dict) else (None, None)
-    if not isinstance(issuer, str) or not isinstance(tenant, str) or not _TENANT_ID.fullmatch(tenant):
-        problem = "the token response has no id_token with the tenant's iss and tenantId"
-        raise UnexpectedResponseError(f"{problem}, so the API's address is unknown; set api.baseUrl")
+            payload = STRICT_DECODER.decode(
+                b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode()
+            )
+    issuer, tenant = (
+        (payload.get("iss"), payload.get("tenantId"))
+        if isinstance(payload, dict)
+        else (None, None)
+    )
+    if (
+        not isinstance(issuer, str)
+        or not isinstance(tenant, str)
+        or not _TENANT_ID.fullmatch(tenant)
+    ):
+        problem = (
+            "the token response has no id_token with the tenant's iss and tenantId"
+        )
+        raise UnexpectedResponseError(
+            f"{problem}, so the API's address is unknown; set api.baseUrl"
+        )
     return issuer, tenant

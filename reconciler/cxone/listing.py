@@ -16,7 +16,9 @@ from reconciler.errors import IncompleteReadError, UnexpectedResponseError
 _MAX_TRIES: Final = 3
 _MAX_PARALLEL_PAGES: Final = 64  # bounds the requests for a wrong total
 _MAX_ENTITIES: Final = 1_000_000
-_MAX_IDLE_PAGES: Final = 10  # pages without a new entry in a row; a longer chain is endless
+_MAX_IDLE_PAGES: Final = (
+    10  # pages without a new entry in a row; a longer chain is endless
+)
 
 Entities = dict[str, dict[str, Any]]
 
@@ -60,9 +62,13 @@ class _ListReader:
         page = self.endpoint.parse_page(payload, query)
         if first is None and page.entities:
             self.pages = max(1, -(-(page.total or 0) // len(page.entities)))
-        self.largest_total = max(self.largest_total, self.endpoint.largest_total(payload))
+        self.largest_total = max(
+            self.largest_total, self.endpoint.largest_total(payload)
+        )
         self.pages_read += 1
-        self.progress(self.endpoint.noun, self.pages_read, max(self.pages, self.pages_read))
+        self.progress(
+            self.endpoint.noun, self.pages_read, max(self.pages, self.pages_read)
+        )
         if first is not None and page.total not in (None, first.total):
             raise _InconsistentListError("its total changed while it was read")
         return page
@@ -94,14 +100,18 @@ class _ListReader:
             # Some servers repeat one token until the end: its page has new entries.
             if page.token in tokens and idle_pages:
                 problem = "links back to an earlier page"
-                raise UnexpectedResponseError(f"the list of {self.endpoint.noun} {problem}")
+                raise UnexpectedResponseError(
+                    f"the list of {self.endpoint.noun} {problem}"
+                )
             tokens.add(page.token)
             count_before = len(entities)
             page = await self._page(self.endpoint.page_query(token=page.token), first)
             entities |= _by_id(page)
             idle_pages = 0 if len(entities) > count_before else idle_pages + 1
             if idle_pages > _MAX_IDLE_PAGES or len(entities) > _MAX_ENTITIES:
-                raise UnexpectedResponseError(f"the list of {self.endpoint.noun} does not end")
+                raise UnexpectedResponseError(
+                    f"the list of {self.endpoint.noun} does not end"
+                )
         return entities, page
 
 
@@ -117,17 +127,25 @@ async def read_complete_list(
     async def read_consistently() -> Entities:
         """Read until the list is proven complete."""
         for attempt in range(1, _MAX_TRIES + 1):
-            reader = _ListReader(fetch_page=fetch_page, endpoint=endpoint, progress=progress)
+            reader = _ListReader(
+                fetch_page=fetch_page, endpoint=endpoint, progress=progress
+            )
             try:
                 return await reader.read_all()
             except _InconsistentListError as error:
-                problem = f"the list of {endpoint.noun} cannot be read completely: {error}."
+                problem = (
+                    f"the list of {endpoint.noun} cannot be read completely: {error}."
+                )
             if attempt < _MAX_TRIES:
                 await time.sleep(limiter.backoff(attempt))
-        raise IncompleteReadError(f"{problem} No plan was made, and nothing was written.")
+        raise IncompleteReadError(
+            f"{problem} No plan was made, and nothing was written."
+        )
 
     entries = await read_consistently()
-    if not entries:  # a wrong empty list would cause a second copy of every rule (invariants F31)
+    if (
+        not entries
+    ):  # a wrong empty list would cause a second copy of every rule (invariants F31)
         await time.sleep(limiter.backoff(1))
         entries = await read_consistently()
     return list(entries.values())

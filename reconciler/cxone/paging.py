@@ -11,7 +11,11 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from reconciler.cxone.profile_mapping import ProfileMapper, canonical_queue, id_from_number
+from reconciler.cxone.profile_mapping import (
+    ProfileMapper,
+    canonical_queue,
+    id_from_number,
+)
 from reconciler.cxone.settings import ServerUrl, TenantSettings
 from reconciler.errors import UnexpectedResponseError, UsageError
 from reconciler.manifest.kinds import profile as kinds
@@ -66,7 +70,10 @@ class ListEndpoint:
         """Return the query for the page with an index, given the pages' length, or with a token."""
         match self._paging:
             case kinds.PageNumber() as paging:
-                position = {paging.page: paging.first + index, paging.size: self._page_size}
+                position = {
+                    paging.page: paging.first + index,
+                    paging.size: self._page_size,
+                }
             case kinds.SkipTop() as paging:
                 position = {paging.skip: index * length, paging.top: self._page_size}
             case kinds.ScrollToken() as paging:
@@ -91,7 +98,9 @@ class ListEndpoint:
         member = self._list_settings.list
         entries = find_member(data, member)
         if not isinstance(entries, list):
-            raise UnexpectedResponseError(f"a page of {self.noun} has no list `{member}`")
+            raise UnexpectedResponseError(
+                f"a page of {self.noun} has no list `{member}`"
+            )
         name = self._list_settings.id
         kind = self._list_settings.ids
         for entry in entries:
@@ -109,7 +118,9 @@ class ListEndpoint:
         name = self._paging.total
         total = find_member(data, name)
         if type(total) is not int or not 0 <= total <= _MAX_TOTAL:
-            raise UnexpectedResponseError(f"a page of {self.noun} has no usable `{name}`")
+            raise UnexpectedResponseError(
+                f"a page of {self.noun} has no usable `{name}`"
+            )
         return total
 
     def _next_token(self, data: object, query: str) -> str:
@@ -179,7 +190,9 @@ def rules_endpoint(
     return ListEndpoint(names, rules, tenant.page_size, server, mapper.canonical_rule)
 
 
-def queues_endpoint(tenant: TenantSettings, server: Callable[[], ServerUrl]) -> ListEndpoint:
+def queues_endpoint(
+    tenant: TenantSettings, server: Callable[[], ServerUrl]
+) -> ListEndpoint:
     """Return the list of queues."""
     names = ("queues", tenant.queues_path)
     queues = tenant.queues

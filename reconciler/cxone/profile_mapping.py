@@ -1,7 +1,8 @@
-"""Mapping of rules, queues and errors between a tenant's JSON and that of api-contract, which `rule_json` reads.
+"""Mapping of rules, queues and errors between a tenant's JSON and that of api-contract, which
+`rule_json` reads.
 
-Names map one to one, so that a rule can be written back unchanged. A tenant's name that is also a canonical name of
-another field, or that begins with the mark, is kept behind the mark.
+Names map one to one, so that a rule can be written back unchanged. A tenant's name that is also a
+canonical name of another field, or that begins with the mark, is kept behind the mark.
 """
 
 import re
@@ -19,7 +20,14 @@ _ValueMapping = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 _MARK: Final = "~"
 _NUMBER: Final = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
 _MAX_DIGITS: Final = 18  # digits of a numeric id
-_MANAGED_FIELDS: Final = ("name", "description", "priority", "enabled", "conditions", "targets")
+_MANAGED_FIELDS: Final = (
+    "name",
+    "description",
+    "priority",
+    "enabled",
+    "conditions",
+    "targets",
+)
 """Managed fields of a rule; a tenant with PATCH keeps all others."""
 
 
@@ -27,23 +35,39 @@ class FieldNames:
     """Canonical names and the tenant's names."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
-        """`names` maps canonical names to the tenant's, which are distinct and do not begin with the mark."""
+        """`names` maps canonical names to the tenant's, which are distinct and do not begin with
+        the mark.
+        """
         self._tenant_names = dict(names)
-        self._canonical_names = {tenant: canonical for canonical, tenant in names.items()}
-        self.is_plain: Final = self._tenant_names == self._canonical_names  # nothing to map
+        self._canonical_names = {
+            tenant: canonical for canonical, tenant in names.items()
+        }
+        self.is_plain: Final = (
+            self._tenant_names == self._canonical_names
+        )  # nothing to map
 
     def canonical_name(self, tenant_name: Any) -> Any:  # noqa: ANN401 - any JSON
-        """Return the canonical name for a tenant's name; other values than text stay as they are."""
+        """Return the canonical name for a tenant's name; other values than text stay as they
+        are.
+        """
         if not isinstance(tenant_name, str):
             return tenant_name
-        is_ambiguous = tenant_name in self._tenant_names or tenant_name.startswith(_MARK)
-        return self._canonical_names.get(tenant_name, f"{_MARK}{tenant_name}" if is_ambiguous else tenant_name)
+        is_ambiguous = tenant_name in self._tenant_names or tenant_name.startswith(
+            _MARK
+        )
+        return self._canonical_names.get(
+            tenant_name, f"{_MARK}{tenant_name}" if is_ambiguous else tenant_name
+        )
 
     def tenant_name(self, canonical_name: Any) -> Any:  # noqa: ANN401 - any JSON
-        """Return the tenant's name for a canonical name; other values than text stay as they are."""
+        """Return the tenant's name for a canonical name; other values than text stay as they
+        are.
+        """
         if not isinstance(canonical_name, str):
             return canonical_name
-        return self._tenant_names.get(canonical_name, canonical_name.removeprefix(_MARK))
+        return self._tenant_names.get(
+            canonical_name, canonical_name.removeprefix(_MARK)
+        )
 
 
 def id_from_number(number: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -59,7 +83,9 @@ def number_from_id(identifier: Any) -> Any:  # noqa: ANN401 - any JSON
         return identifier
     if identifier.startswith(_MARK):
         return identifier.removeprefix(_MARK)
-    is_number = _NUMBER.fullmatch(identifier) is not None and len(identifier) <= _MAX_DIGITS
+    is_number = (
+        _NUMBER.fullmatch(identifier) is not None and len(identifier) <= _MAX_DIGITS
+    )
     return int(identifier) if is_number else identifier
 
 
@@ -70,20 +96,40 @@ class ProfileMapper:
         self._profile = profile
         condition, target = profile.condition, profile.target
         operators = FieldNames(operator_names(profile.operators))
-        words = {"type": FieldNames({"attribute": condition.attribute}), "operator": operators}
-        queue, ids = FieldNames({"queue": target.queue}), (id_from_number, number_from_id)
-        rule_ids: dict[str, _ValueMapping] = {"id": ids} if profile.rules.ids == "number" else {}
-        queue_ids: dict[str, _ValueMapping] = {"queueId": ids} if target.queue_ids == "number" else {}
-        parts = {
-            "conditions": _ObjectMapper(FieldNames(condition.tenant_names()), words, {}),
-            "targets": _ObjectMapper(FieldNames(target.tenant_names()), {"type": queue}, queue_ids),
+        words = {
+            "type": FieldNames({"attribute": condition.attribute}),
+            "operator": operators,
         }
-        lists = {name: (part.to_canonical, part.to_tenant) for name, part in parts.items() if not part.is_plain}
+        queue, ids = (
+            FieldNames({"queue": target.queue}),
+            (id_from_number, number_from_id),
+        )
+        rule_ids: dict[str, _ValueMapping] = (
+            {"id": ids} if profile.rules.ids == "number" else {}
+        )
+        queue_ids: dict[str, _ValueMapping] = (
+            {"queueId": ids} if target.queue_ids == "number" else {}
+        )
+        parts = {
+            "conditions": _ObjectMapper(
+                FieldNames(condition.tenant_names()), words, {}
+            ),
+            "targets": _ObjectMapper(
+                FieldNames(target.tenant_names()), {"type": queue}, queue_ids
+            ),
+        }
+        lists = {
+            name: (part.to_canonical, part.to_tenant)
+            for name, part in parts.items()
+            if not part.is_plain
+        }
         rule_names = FieldNames({"id": profile.rules.id, **profile.rule.tenant_names()})
         self._rule_mapper = _ObjectMapper(rule_names, {}, rule_ids | lists)
 
     def canonical_rule(self, data: Json) -> Json:
-        """Return a rule in the form of api-contract; other data stays unchanged, for `rule_json` to reject."""
+        """Return a rule in the form of api-contract; other data stays unchanged, for `rule_json` to
+        reject.
+        """
         return self._rule_mapper.to_canonical(data)
 
     def single_rule(self, data: Json) -> Json:
@@ -107,19 +153,35 @@ class ProfileMapper:
         if not paths:
             return False
         try:
-            payload = response.payload if response.payload is not None else response.json(STRICT_DECODER)
+            payload = (
+                response.payload
+                if response.payload is not None
+                else response.json(STRICT_DECODER)
+            )
         except UnexpectedResponseError:
             return False
-        return any(value is False for path in paths for value in find_members(payload, path))
+        return any(
+            value is False for path in paths for value in find_members(payload, path)
+        )
 
 
 class _ObjectMapper:
-    """Mapping of rules, conditions or targets, or lists of them: their fields, and the words and ids in some."""
+    """Mapping of rules, conditions or targets, or lists of them: their fields, and the words and
+    ids in some.
+    """
 
-    def __init__(self, names: FieldNames, words: dict[str, FieldNames], others: dict[str, _ValueMapping]) -> None:
+    def __init__(
+        self,
+        names: FieldNames,
+        words: dict[str, FieldNames],
+        others: dict[str, _ValueMapping],
+    ) -> None:
         self._names = names
         mapped = {name: word for name, word in words.items() if not word.is_plain}
-        self._mappings = {name: (word.canonical_name, word.tenant_name) for name, word in mapped.items()} | others
+        self._mappings = {
+            name: (word.canonical_name, word.tenant_name)
+            for name, word in mapped.items()
+        } | others
         self.is_plain: Final = names.is_plain and not self._mappings
 
     def to_canonical(self, data: Json) -> Json:
@@ -128,23 +190,35 @@ class _ObjectMapper:
         if self.is_plain or not isinstance(data, dict):
             return data
         part = {self._names.canonical_name(name): value for name, value in data.items()}
-        return part | {name: to(part[name]) for name, (to, _) in self._mappings.items() if name in part}
+        return part | {
+            name: to(part[name])
+            for name, (to, _) in self._mappings.items()
+            if name in part
+        }
 
     def to_tenant(self, data: Json) -> Json:
         if isinstance(data, list):
             return list(map(self.to_tenant, data))
         if self.is_plain or not isinstance(data, dict):
             return data
-        part = data | {name: to(data[name]) for name, (_, to) in self._mappings.items() if name in data}
+        part = data | {
+            name: to(data[name])
+            for name, (_, to) in self._mappings.items()
+            if name in data
+        }
         return {self._names.tenant_name(name): value for name, value in part.items()}
 
 
-def canonical_queue(data: dict[str, Json], list_profile: ListedQueues) -> dict[str, Json]:
+def canonical_queue(
+    data: dict[str, Json], list_profile: ListedQueues
+) -> dict[str, Json]:
     """Return an entry of a list of queues in the form that `rule_json` reads."""
     queue_id, name = data.get(list_profile.id), data.get(list_profile.name)
     active = data.get(list_profile.active, True) if list_profile.active else True
     if not isinstance(name, str):
-        raise UnexpectedResponseError(f"a queue in the response has no text `{list_profile.name}`")
+        raise UnexpectedResponseError(
+            f"a queue in the response has no text `{list_profile.name}`"
+        )
     if not isinstance(active, bool):
         problem = f"has a `{list_profile.active}` that is not true or false"
         raise UnexpectedResponseError(f"a queue in the response {problem}")

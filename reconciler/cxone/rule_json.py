@@ -19,7 +19,9 @@ from reconciler.text.files import read_start
 from reconciler.text.json_values import STRICT_DECODER, as_object, is_deep, list_objects
 
 Json = Any
-RulePart = TypeVar("RulePart", model.Condition | model.Opaque, model.Target | model.Opaque)
+RulePart = TypeVar(
+    "RulePart", model.Condition | model.Opaque, model.Target | model.Opaque
+)
 MAX_LEVELS = 64  # levels of lists and objects in a rule; known ones have three
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024  # bytes of a file: about 100,000 rules
 _LIST_NAMES: Final = ("entities", "rules", "items")
@@ -30,7 +32,9 @@ def parse_live_rule(data: Json) -> LiveRule:
     if not isinstance(data, dict):
         raise UnexpectedResponseError("a rule in the response is not a JSON object")
     if is_deep(data, MAX_LEVELS):
-        raise UnexpectedResponseError(f"rule {str(data.get('id'))[:64]!r} in the response is nested too deeply")
+        raise UnexpectedResponseError(
+            f"rule {str(data.get('id'))[:64]!r} in the response is nested too deeply"
+        )
     rule_id, name, priority = data.get("id"), data.get("name"), data.get("priority")
     if not isinstance(rule_id, str) or not rule_id:
         raise _field_error(data, "id", "text")
@@ -49,15 +53,21 @@ def parse_live_rule(data: Json) -> LiveRule:
         description=description,
         priority=priority,
         enabled=enabled,
-        conditions=model.normalized_conditions([parse_condition(part) for part in _list(data, "conditions")]),
-        targets=model.sorted_targets([_target(part) for part in _list(data, "targets")]),
+        conditions=model.normalized_conditions(
+            [parse_condition(part) for part in _list(data, "conditions")]
+        ),
+        targets=model.sorted_targets(
+            [_target(part) for part in _list(data, "targets")]
+        ),
     )
     return LiveRule(rule_id, rule, marker, data)
 
 
 def is_text(text: str) -> bool:
     """Return whether a text can be written as UTF-8: JSON's escapes can hold half a character."""
-    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+    return text.isascii() or not any(
+        "\ud800" <= character <= "\udfff" for character in text
+    )
 
 
 def parse_queue(data: Json) -> model.Queue:
@@ -65,7 +75,9 @@ def parse_queue(data: Json) -> model.Queue:
     return model.Queue(data["id"], data["name"], data["active"])
 
 
-def rule_body(rule: model.Rule, marker: Marker | None, raw: Mapping[str, Json] | None = None) -> dict[str, Json]:
+def rule_body(
+    rule: model.Rule, marker: Marker | None, raw: Mapping[str, Json] | None = None
+) -> dict[str, Json]:
     """Return the body of a write; an update keeps every unknown field as it was read."""
     raw_fields = dict(raw or {})
     return {
@@ -74,22 +86,37 @@ def rule_body(rule: model.Rule, marker: Marker | None, raw: Mapping[str, Json] |
         "description": format_description(rule, marker),
         "priority": rule.priority,
         "enabled": rule.enabled,
-        "conditions": _encode_parts(rule.conditions, raw_fields.get("conditions"), parse_condition),
+        "conditions": _encode_parts(
+            rule.conditions, raw_fields.get("conditions"), parse_condition
+        ),
         "targets": _encode_parts(rule.targets, raw_fields.get("targets"), _target),
     }
 
 
-def _encode_parts(parts: Sequence[RulePart], raw: Json, parse: Callable[[Json], RulePart]) -> list[Json]:
-    """Return parts as JSON; an unchanged part keeps its form as it was read, with unknown fields."""
-    raw_parts = group_pairs((parse(form), form) for form in (raw if isinstance(raw, list) else ()))
-    return [raw_parts[part].pop(0) if raw_parts.get(part) else model.to_api_json(part) for part in parts]
+def _encode_parts(
+    parts: Sequence[RulePart], raw: Json, parse: Callable[[Json], RulePart]
+) -> list[Json]:
+    """Return parts as JSON; an unchanged part keeps its form as it was read, with unknown
+    fields.
+    """
+    raw_parts = group_pairs(
+        (parse(form), form) for form in (raw if isinstance(raw, list) else ())
+    )
+    return [
+        raw_parts[part].pop(0) if raw_parts.get(part) else model.to_api_json(part)
+        for part in parts
+    ]
 
 
 def parse_condition(form: Json) -> model.Condition | model.Opaque:
     """Return a condition; an opaque one where the operator is unknown, or cannot have the value."""
     if type(form) is dict and form.get("type") == "attribute":
         attribute, operator = form.get("attributeName"), form.get("operator")
-        if isinstance(attribute, str) and isinstance(operator, str) and operator in model.OPERATORS:
+        if (
+            isinstance(attribute, str)
+            and isinstance(operator, str)
+            and operator in model.OPERATORS
+        ):
             with suppress(ValueError):
                 return model.make_condition(attribute, operator, form.get("value"))
     return model.make_opaque(form)
@@ -113,8 +140,12 @@ def _list(form: dict[str, Json], name: str) -> list[Json]:
     return parts
 
 
-def _field_error(form: dict[str, Json], name: str, kind: str) -> UnexpectedResponseError:
-    return UnexpectedResponseError(f"rule {str(form.get('id'))[:64]!r} in the response: `{name}` is not {kind}")
+def _field_error(
+    form: dict[str, Json], name: str, kind: str
+) -> UnexpectedResponseError:
+    return UnexpectedResponseError(
+        f"rule {str(form.get('id'))[:64]!r} in the response: `{name}` is not {kind}"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +154,16 @@ class RulesFile:
 
     rules: tuple[LiveRule, ...]
     queues: Mapping[str, str]
-    lists_queues: bool  # whether the file lists queues; otherwise only targets may name them
+    lists_queues: (
+        bool  # whether the file lists queues; otherwise only targets may name them
+    )
 
 
 def read_file_text(path: str, problem: str) -> str:
-    """Return the text of a file; `problem` is that of a file that is not text. Raises UsageError."""
+    """Return the text of a file; `problem` is that of a file that is not text.
+
+    Raises UsageError.
+    """
     name = sanitize(path)
     try:
         data = read_start(path, MAX_FILE_BYTES + 1)
@@ -136,14 +172,19 @@ def read_file_text(path: str, problem: str) -> str:
     if len(data) > MAX_FILE_BYTES:
         raise UsageError(f"{name}: larger than {MAX_FILE_BYTES // 2**20} MiB")
     try:
-        return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
+        return data.decode(
+            "utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig"
+        )
     except UnicodeDecodeError:
         raise UsageError(f"{name}: {problem}") from None
 
 
 def read_rules_file(path: str) -> RulesFile:
     """Return the rules in a file. Raises UsageError that names the file and the problem."""
-    name, problem = sanitize(path), "not valid JSON; expected a list of rules, or one page as the API returns it"
+    name, problem = (
+        sanitize(path),
+        "not valid JSON; expected a list of rules, or one page as the API returns it",
+    )
     try:
         content = STRICT_DECODER.decode(read_file_text(path, problem))
     except (ValueError, RecursionError):
@@ -151,15 +192,23 @@ def read_rules_file(path: str) -> RulesFile:
     try:
         rules = tuple(parse_live_rule(rule) for rule in _find_rules(content, name))
     except UnexpectedResponseError as error:
-        raise UsageError(f"{name}: {str(error).replace(' in the response', '')}") from None
+        raise UsageError(
+            f"{name}: {str(error).replace(' in the response', '')}"
+        ) from None
     for rule_id, count in Counter(rule.id for rule in rules).items():
         if count > 1:
             raise UsageError(f"{name}: two rules have the id {rule_id[:64]!r}")
     page = as_object(content)
     targets = (target for rule in rules for target in rule.raw.get("targets") or ())
     pairs = [(target.get("queueId"), target.get("queueName")) for target in targets]
-    pairs += [(queue.get("id"), queue.get("name")) for queue in list_objects(page, "queues")]
-    names = {queue: name for queue, name in pairs if isinstance(queue, str) and isinstance(name, str)}
+    pairs += [
+        (queue.get("id"), queue.get("name")) for queue in list_objects(page, "queues")
+    ]
+    names = {
+        queue: name
+        for queue, name in pairs
+        if isinstance(queue, str) and isinstance(name, str)
+    }
     return RulesFile(rules, names, isinstance(page.get("queues"), list))
 
 
@@ -168,12 +217,18 @@ def _find_rules(content: Any, name: str) -> list[Any]:  # noqa: ANN401 - any JSO
     lists = (content, *(page.get(name) for name in _LIST_NAMES))
     rules = next((items for items in lists if isinstance(items, list)), None)
     if rules is None:
-        raise UsageError(f"{name}: neither a list of rules nor a page with `entities`, `rules` or `items`")
+        raise UsageError(
+            f"{name}: neither a list of rules nor a page with `entities`, `rules` or `items`"
+        )
     total = page.get("total")
     if isinstance(total, int) and total != len(rules):
-        raise UsageError(f"{name}: a page with {len(rules):,} of {total:,} rules; put all rules into one list")
+        raise UsageError(
+            f"{name}: a page with {len(rules):,} of {total:,} rules; put all rules into one list"
+        )
     # A handwritten rule may have no id: its position replaces it.
     return [
-        {**rule, "id": f"#{number}"} if isinstance(rule, dict) and rule.get("id") is None else rule
+        {**rule, "id": f"#{number}"}
+        if isinstance(rule, dict) and rule.get("id") is None
+        else rule
         for number, rule in enumerate(rules, start=1)
     ]

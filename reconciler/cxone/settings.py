@@ -14,7 +14,8 @@ from reconciler.text.hosts import LAST_PORT, is_loopback
 
 # Only URLs that no two parsers read as two hosts.
 _URL: Final = re.compile(
-    r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?(/[^\s?#\\@]*)?", re.ASCII | re.IGNORECASE
+    r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?(/[^\s?#\\@]*)?",
+    re.ASCII | re.IGNORECASE,
 )
 
 _PORTS: Final = {"http": 80, "https": 443}
@@ -25,7 +26,10 @@ _ISSUERS: Final = frozenset({"nicecxone-sov1.au", "nicecxone-sov1.eu"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCredentials:
-    """A client's id and secret, an access key, or both; none is shown. The pairs present decide the grant."""
+    """A client's id and secret, an access key, or both; none is shown.
+
+    The pairs present decide the grant.
+    """
 
     client_id: str = field(repr=False)
     client_secret: str = field(repr=False)
@@ -36,10 +40,18 @@ class ClientCredentials:
     def secret_encodings(self) -> tuple[str, ...]:
         """Return the forms in which a server may repeat a secret: plain, form, JSON, Basic."""
         encodings: list[str] = []
-        for name, secret in ((self.client_id, self.client_secret), (self.key_id, self.key_secret)):
+        for name, secret in (
+            (self.client_id, self.client_secret),
+            (self.key_id, self.key_secret),
+        ):
             if secret:
                 basic = b64encode(f"{name}:{secret}".encode()).decode()
-                encodings += (secret, quote_plus(secret), json.dumps(secret)[1:-1], basic)
+                encodings += (
+                    secret,
+                    quote_plus(secret),
+                    json.dumps(secret)[1:-1],
+                    basic,
+                )
         return tuple(encodings)
 
 
@@ -83,8 +95,14 @@ class StudioScript(NamedTuple):
 
     def target(self, call: str = "", **parameters: str) -> str:
         """Return path and query of a call; `call` is below the path of the scripts."""
-        path = f"/inContactAPI/services/{quote(self.api_version, safe='')}/scripts{call}"
-        return f"{path}?{urlencode(parameters, quote_via=quote, safe='')}" if parameters else path
+        path = (
+            f"/inContactAPI/services/{quote(self.api_version, safe='')}/scripts{call}"
+        )
+        return (
+            f"{path}?{urlencode(parameters, quote_via=quote, safe='')}"
+            if parameters
+            else path
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +114,12 @@ class TenantSettings:
     rules_path: str
     queues_path: str
     page_size: int = 100
-    profile: Profile = DEFAULT_PROFILE  # names and responses; the paths above take precedence
-    queues: ListedQueues = DEFAULT_PROFILE.queues  # the profile's list, or the platform's
+    profile: Profile = (
+        DEFAULT_PROFILE  # names and responses; the paths above take precedence
+    )
+    queues: ListedQueues = (
+        DEFAULT_PROFILE.queues
+    )  # the profile's list, or the platform's
     timeout_seconds: float = 10.0
     requests_per_second: float = 50.0
     concurrency: int = 16
@@ -130,8 +152,14 @@ def check_host(url: str, allowed_hosts: frozenset[str]) -> None:
     if is_loopback(host):
         return
     if server.scheme == "http":
-        raise UsageError(f"http:// is refused for {host}: only loopback may be reached without TLS")
-    is_cxone = host in _ISSUERS or any(host.endswith(domain) and len(host) > len(domain) for domain in _CXONE_DOMAINS)
+        raise UsageError(
+            f"http:// is refused for {host}: only loopback may be reached without TLS"
+        )
+    is_cxone = host in _ISSUERS or any(
+        host.endswith(domain) and len(host) > len(domain) for domain in _CXONE_DOMAINS
+    )
     if not is_cxone and host not in map(str.lower, allowed_hosts):
         remedy = f"the operator can allow it with CXROUTE_HOSTS={host}"
-        raise CredentialsError(f"credentials are not sent to {host}, which is not a CXone host; {remedy}")
+        raise CredentialsError(
+            f"credentials are not sent to {host}, which is not a CXone host; {remedy}"
+        )

@@ -1,4 +1,7 @@
-"""Clients of rules in a block of a Studio script. No method deletes or starts a script, or takes a user's lock away."""
+"""Clients of rules in a block of a Studio script.
+
+No method deletes or starts a script, or takes a user's lock away.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -39,20 +42,33 @@ class StudioReadingClient(ReadingClient):
         return f"script {sanitize(self._script.path)}"
 
     async def rules(self) -> tuple[LiveRule, ...]:
-        """Return every rule in the block. Raises ApiError for a script that does not exist or has no such block."""
+        """Return every rule in the block.
+
+        Raises ApiError for a script that does not exist or has no such block.
+        """
         if self._last_block is None:
             await self._refuse_desktop_script()
         _, self._last_block, rules = await self.script()
         return tuple(live for live, _ in rules.values())
 
     async def last_save(self) -> LastSave | None:
-        """Return who saved the running version of the script, and when; None if the tenant does not tell."""
-        save = last_save((await self._call_script("read script", "/historyByName")).payload)
+        """Return who saved the running version of the script, and when; None if the tenant does not
+        tell.
+        """
+        save = last_save(
+            (await self._call_script("read script", "/historyByName")).payload
+        )
         return save if any(save) else None
 
     async def script(self) -> tuple[str, ScriptBlock, dict[str, tuple[LiveRule, str]]]:
-        """Return the script's JSON, the block in it, and its rules by id, each with its lines. Raises ApiError."""
-        content, layout = (await self._call_script("read script")).content.decode(), self._script.layout
+        """Return the script's JSON, the block in it, and its rules by id, each with its lines.
+
+        Raises ApiError.
+        """
+        content, layout = (
+            (await self._call_script("read script")).content.decode(),
+            self._script.layout,
+        )
         try:
             block = find_block(content, layout)
             rules = live_rules(block.text, layout, block.first_line)
@@ -61,23 +77,52 @@ class StudioReadingClient(ReadingClient):
             raise errors.ApiError(f"{self._name}: {error}") from error
 
     async def _refuse_desktop_script(self) -> None:
-        """Raise ApiError for a script of Desktop Studio: a read of its JSON would fail like an outage (500)."""
-        history, content = (await self._call_script("read script", "/historyByName")).payload, None
-        with suppress(errors.RejectedError, errors.UnsupportedCallError, errors.UnexpectedResponseError):
-            path = rule_path("", str(_running_version(history).get("scriptId", ""))[:MAX_NAME_LENGTH])
-            content = find_member((await self._call("read script", self._script.target(path))).payload, "scriptContent")
+        """Raise ApiError for a script of Desktop Studio: a read of its JSON would fail like an
+        outage (500).
+        """
+        history, content = (
+            (await self._call_script("read script", "/historyByName")).payload,
+            None,
+        )
+        with suppress(
+            errors.RejectedError,
+            errors.UnsupportedCallError,
+            errors.UnexpectedResponseError,
+        ):
+            path = rule_path(
+                "", str(_running_version(history).get("scriptId", ""))[:MAX_NAME_LENGTH]
+            )
+            content = find_member(
+                (await self._call("read script", self._script.target(path))).payload,
+                "scriptContent",
+            )
         if isinstance(content, str) and content.lstrip("\ufeff \t\r\n").startswith("<"):
-            text = f"{self._name} was made with Desktop Studio, and cxroute cannot write its XML. To read its rules,"
-            remedy = "export it and give the file to `--live FILE`; to manage rules, make a script in Studio"
+            text = (
+                f"{self._name} was made with Desktop Studio, and cxroute cannot write its XML. To "
+                f"read its rules,"
+            )
+            remedy = (
+                "export it and give the file to `--live FILE`; to manage rules, make a script in "
+                "Studio"
+            )
             raise errors.ApiError(f"{text} {remedy}")
 
-    async def _call_script(self, name: str, call: str = "", **query: str) -> ApiResponse:
+    async def _call_script(
+        self, name: str, call: str = "", **query: str
+    ) -> ApiResponse:
         try:
-            return await self._call(name, self._script.target(call, scriptPath=self._script.path, **query))
+            return await self._call(
+                name, self._script.target(call, scriptPath=self._script.path, **query)
+            )
         except errors.RuleNotFoundError as error:
             lines = f"`{self._script.layout.begin}` and `{self._script.layout.end}`"
-            remedy = f"make it in Studio, with a SNIPPET that contains the lines {lines} (`cxroute studio recipe`)"
-            raise errors.ApiError(f"{self._name} does not exist at the tenant: {remedy} ({error})") from error
+            remedy = (
+                f"make it in Studio, with a SNIPPET that contains the lines {lines} (`cxroute "
+                f"studio recipe`)"
+            )
+            raise errors.ApiError(
+                f"{self._name} does not exist at the tenant: {remedy} ({error})"
+            ) from error
 
 
 class StudioClient(StudioReadingClient):
@@ -87,43 +132,75 @@ class StudioClient(StudioReadingClient):
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[None]:
-        """Hold the script's lock. Raises LockedError if another user holds it. A failed unlock becomes a note."""
+        """Hold the script's lock.
+
+        Raises LockedError if another user holds it. A failed unlock becomes a note.
+        """
         async with AsyncExitStack() as stack:
-            stack.push_async_callback(self._release_lock)  # also after a call without an answer, which may have locked
+            stack.push_async_callback(
+                self._release_lock
+            )  # also after a call without an answer, which may have locked
             if refusal := await self._set_lock("true"):
                 stack.pop_all()
                 raise await self._locked_error(refusal)
             yield
 
     async def save(
-        self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
+        self,
+        read: Sequence[LiveRule],
+        after: Sequence[LiveRule],
+        queue_names: Mapping[str, str],
     ) -> tuple[str, ...]:
-        """Replace the rules and return the tenant's warnings. Raises ConcurrentChangeError if the script changed."""
+        """Replace the rules and return the tenant's warnings.
+
+        Raises ConcurrentChangeError if the script changed.
+        """
         before, (content, block, rules) = self._last_block, await self.script()
-        is_same = before is not None and (before.master_id, before.text) == (block.master_id, block.text)
+        is_same = before is not None and (before.master_id, before.text) == (
+            block.master_id,
+            block.text,
+        )
         if not is_same or list(read) != [live for live, _ in rules.values()]:
             save = await self.last_save()
             text = f"; {save.by or 'a user'} saved it last ({save.at})" if save else ""
-            raise errors.ConcurrentChangeError(f"{self._name} changed since it was read{text}", HTTPStatus.CONFLICT)
-        entries = [_block_entry(rule, *rules.get(rule.id, (None, ""))) for rule in after]
+            raise errors.ConcurrentChangeError(
+                f"{self._name} changed since it was read{text}", HTTPStatus.CONFLICT
+            )
+        entries = [
+            _block_entry(rule, *rules.get(rule.id, (None, ""))) for rule in after
+        ]
         try:
             text = block_after(entries, self._script.layout, queue_names, block.text)
         except (NotStorableError, SnippetError) as error:
             raise errors.ApiError(f"{self._name}: {error}") from error
-        body = f'{{"scriptContent": {replace_block(content, block, text)}}}'  # all else is as it was read
-        return self._check_save(await self._call("save script", self._script.target(), body.encode()))
+        # all else is as it was read
+        body = f'{{"scriptContent": {replace_block(content, block, text)}}}'
+        return self._check_save(
+            await self._call("save script", self._script.target(), body.encode())
+        )
 
     def _check_save(self, response: ApiResponse) -> tuple[str, ...]:
         payload: object = None
         with suppress(errors.UnexpectedResponseError):
             payload = response.json(STRICT_DECODER)
-        verdicts = find_members(payload, "results[].success") if response.is_success else [False]
+        verdicts = (
+            find_members(payload, "results[].success")
+            if response.is_success
+            else [False]
+        )
         if verdicts == [True]:
             return _action_texts(payload, "warnings")
         if verdicts != [False]:
-            raise errors.AmbiguousWriteError(f"{response.call}: no `success` in the response; the save may be done")
-        keys = ", ".join(_action_texts(payload, "errors")) or self._login.explain_error(response)
-        text = f"the tenant refuses {self._name}, and nothing was saved: {keys} (status {response.status})"
+            raise errors.AmbiguousWriteError(
+                f"{response.call}: no `success` in the response; the save may be done"
+            )
+        keys = ", ".join(_action_texts(payload, "errors")) or self._login.explain_error(
+            response
+        )
+        text = (
+            f"the tenant refuses {self._name}, and nothing was saved: {keys} (status "
+            f"{response.status})"
+        )
         raise errors.RejectedError(text, response.status)
 
     async def _set_lock(self, state: str) -> str:
@@ -132,18 +209,34 @@ class StudioClient(StudioReadingClient):
             response = await self._call_script("lock script", lockScript=state)
         except errors.RejectedError as error:
             return str(error)
-        is_refused, message = (find_member(response.payload, name) for name in ("errorState", "errorMessage"))
+        is_refused, message = (
+            find_member(response.payload, name)
+            for name in ("errorState", "errorMessage")
+        )
         if not isinstance(is_refused, bool):
-            raise errors.UnexpectedResponseError(f"{response.call}: no `errorState` in the response")
+            raise errors.UnexpectedResponseError(
+                f"{response.call}: no `errorState` in the response"
+            )
         return (display_text(message) or "no reason given") if is_refused else ""
 
     async def _locked_error(self, refusal: str) -> errors.LockedError:
         text = f"{self._name} cannot be locked ({refusal})"
         with suppress(errors.ApiError):
-            lock = find_member((await self._call_script("read script")).payload, "header.lockInfo")
-            holder, since = (display_text(find_member(lock, name)) for name in ("lockedName", "lockedDate"))
-            text = f"{self._name} is locked by {holder} since {since or 'an unknown time'}" if holder else text
-        return errors.LockedError(f"{text}: close it in Studio, or ask this user to, and run the command again")
+            lock = find_member(
+                (await self._call_script("read script")).payload, "header.lockInfo"
+            )
+            holder, since = (
+                display_text(find_member(lock, name))
+                for name in ("lockedName", "lockedDate")
+            )
+            text = (
+                f"{self._name} is locked by {holder} since {since or 'an unknown time'}"
+                if holder
+                else text
+            )
+        return errors.LockedError(
+            f"{text}: close it in Studio, or ask this user to, and run the command again"
+        )
 
     async def _release_lock(self) -> None:
         """Unlock, also while this task is cancelled, which continues after it."""
@@ -154,23 +247,36 @@ class StudioClient(StudioReadingClient):
             await unlock
 
     async def _unlock(self) -> None:
-        self.rate_limiter.restart_time_limit(self._tenant.run_seconds)  # the unlock is tried after any failure
-        self._sender.circuit = WaitingBreaker(_UNLOCK_SECONDS, self._time, self.rate_limiter)
+        self.rate_limiter.restart_time_limit(
+            self._tenant.run_seconds
+        )  # the unlock is tried after any failure
+        self._sender.circuit = WaitingBreaker(
+            _UNLOCK_SECONDS, self._time, self.rate_limiter
+        )
         try:
             async with self._time.deadline(_UNLOCK_SECONDS):
                 reason = await self._set_lock("false")
         except (errors.ApiError, TimeoutError) as error:
             reason = str(error) or "no response in time"
         if reason:
-            self.notes += (f"{self._name} may still be locked: {reason}. Unlock it in Studio",)
+            self.notes += (
+                f"{self._name} may still be locked: {reason}. Unlock it in Studio",
+            )
 
 
 TenantWriter = WritingClient | StudioClient
 
 
 def _block_entry(rule: LiveRule, before: LiveRule | None, lines: str) -> BlockEntry:
-    address, digest = (rule.marker.address, rule.marker.digest) if rule.marker else (None, "")
-    return BlockEntry(rule.rule, address, digest, lines if before and before.content == rule.content else "")
+    address, digest = (
+        (rule.marker.address, rule.marker.digest) if rule.marker else (None, "")
+    )
+    return BlockEntry(
+        rule.rule,
+        address,
+        digest,
+        lines if before and before.content == rule.content else "",
+    )
 
 
 def _action_texts(payload: object, name: str) -> tuple[str, ...]:
@@ -178,26 +284,48 @@ def _action_texts(payload: object, name: str) -> tuple[str, ...]:
     texts: list[str] = []
     for actions in find_members(payload, "results[].error_code.details.actions"):
         for action_id, action in actions.items() if isinstance(actions, dict) else ():
-            place = f"{display_text(find_member(action, 'actionType')) or 'action'} {display_text(action_id)}"
-            texts += (f"{place}: {display_text(key)}" for key in find_members(action, f"{name}[].key"))
+            place = (
+                f"{display_text(find_member(action, 'actionType')) or 'action'} "
+                f"{display_text(action_id)}"
+            )
+            texts += (
+                f"{place}: {display_text(key)}"
+                for key in find_members(action, f"{name}[].key")
+            )
     rest = len(texts) - MAX_ITEMS
     return (*texts[:MAX_ITEMS], *([f"and {rest:,} more"] if rest > 0 else ()))
 
 
 def _running_version(history: object) -> dict[str, Any]:
     versions = find_members(history, "versions[]")
-    return next((each for each in versions if isinstance(each, dict) and each.get("status") == "CURR"), {})
+    return next(
+        (
+            each
+            for each in versions
+            if isinstance(each, dict) and each.get("status") == "CURR"
+        ),
+        {},
+    )
 
 
 def last_save(history: object) -> LastSave:
-    """Return who saved the version that runs, and when, from a script's history; empty texts if it does not tell."""
+    """Return who saved the version that runs, and when, from a script's history; empty texts if it
+    does not tell.
+    """
     version = _running_version(history)
-    return LastSave(display_text(version.get("modifyUser")), display_text(version.get("modifyDate")))
+    return LastSave(
+        display_text(version.get("modifyUser")), display_text(version.get("modifyDate"))
+    )
 
 
 def display_text(value: object) -> str:
-    """Return a text of the tenant, safe to display. A time is in ISO form, without a zone: none is documented."""
+    """Return a text of the tenant, safe to display.
+
+    A time is in ISO form, without a zone: none is documented.
+    """
     text = value if isinstance(value, str) else ""
     with suppress(ValueError):
-        return datetime.strptime(text[:MAX_NAME_LENGTH], "%m/%d/%Y %I:%M:%S %p").isoformat(" ")  # noqa: DTZ007
+        return datetime.strptime(  # noqa: DTZ007
+            text[:MAX_NAME_LENGTH], "%m/%d/%Y %I:%M:%S %p"
+        ).isoformat(" ")
     return sanitize(text, MAX_NAME_LENGTH)

@@ -1,4 +1,6 @@
-"""Manifests x environment x queues -> desired rules: sugar expanded, variables filled in, queues resolved."""
+"""Manifests x environment x queues -> desired rules: sugar expanded, variables filled in, queues
+resolved.
+"""
 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +23,11 @@ from reconciler.desired.expand import (
     list_targets,
     promise_expander,
 )
-from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
+from reconciler.desired.queues import (
+    OfflineQueueResolver,
+    QueueResolver,
+    resolve_aliases,
+)
 from reconciler.errors import ManifestError
 from reconciler.manifest.documents import PromiseEntry, Promises
 from reconciler.manifest.kinds.environment import BotAttributes, Environment
@@ -32,7 +38,13 @@ from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Condition, Queue, Rule, Source
-from reconciler.studio.layout import BlockLayout, NotStorableError, compared_kinds, find_conflicts, storable_rule
+from reconciler.studio.layout import (
+    BlockLayout,
+    NotStorableError,
+    compared_kinds,
+    find_conflicts,
+    storable_rule,
+)
 from reconciler.text.escape import sanitize
 from reconciler.text.phrases import Labels
 from reconciler.text.suggest import suggest
@@ -42,7 +54,9 @@ ItemT = TypeVar("ItemT", RuleEntry, PromiseEntry)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredRule:
-    """A rule that should be live, and its position in the manifests; None if its source is not a manifest."""
+    """A rule that should be live, and its position in the manifests; None if its source is not a
+    manifest.
+    """
 
     address: Address
     rule: Rule
@@ -50,7 +64,8 @@ class DesiredRule:
     source: Source | None = None
     hold: Hold | None = None
     adopt: str | AdoptById | None = None
-    unadopted_id: str = ""  # the id of the live rule whose adoption is undone: it stays live, and becomes unmanaged
+    # the id of the live rule whose adoption is undone: it stays live, and becomes unmanaged
+    unadopted_id: str = ""
 
     @property
     def marker_digest(self) -> str:
@@ -65,7 +80,9 @@ class DesiredRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredState:
-    """The desired rules of one environment; `rulesets` are the RuleSets that apply there, also empty ones."""
+    """The desired rules of one environment; `rulesets` are the RuleSets that apply there, also
+    empty ones.
+    """
 
     environment: str
     owner: str
@@ -74,22 +91,37 @@ class DesiredState:
     findings: tuple[Finding, ...]
     labels: Labels  # what people read instead of names
     evaluation: Evaluation = "lowest-first"
-    endpoint: EndpointStage = DIRECT  # comes before the rules: the bot's event passes it
+    endpoint: EndpointStage = (
+        DIRECT  # comes before the rules: the bot's event passes it
+    )
     promises: tuple[StatedPromise, ...] = ()
     scope: frozenset[Address] | None = None
     """The addresses that this state covers: live rules elsewhere stay. None means all."""
     skipped: Mapping[Address, str] = field(default_factory=dict)
     """Addresses that differ and stay unchanged, each with the reason."""
     names_unique: bool = False
-    """Whether the server refuses a rule with the name of another rule, even if the rule already has this name."""
+    """Whether the server refuses a rule with the name of another rule, even if the rule already has
+    this name."""
     layout: BlockLayout | None = None
-    """The managed block of the Studio script that holds all rules: one save switches them. None: a REST API."""
+    """The managed block of the Studio script that holds all rules: one save switches them.
+
+    None: a REST API.
+    """
 
 
-def expand_manifests(manifests: Manifests, environment: Environment, resolver: QueueResolver) -> DesiredState:
-    """Return the desired rules of the environment. Raises ManifestError with every error of every rule."""
+def expand_manifests(
+    manifests: Manifests, environment: Environment, resolver: QueueResolver
+) -> DesiredState:
+    """Return the desired rules of the environment.
+
+    Raises ManifestError with every error of every rule.
+    """
     expansion = _EnvironmentExpander(environment, resolver)
-    rulesets = [loaded for loaded in manifests.rulesets if _applies(loaded.document.environments, environment.name)]
+    rulesets = [
+        loaded
+        for loaded in manifests.rulesets
+        if _applies(loaded.document.environments, environment.name)
+    ]
     for loaded in rulesets:
         expansion.expand_ruleset(loaded)
     for stated in manifests.promises:
@@ -102,15 +134,29 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
     state = empty_desired_state(manifests, environment)
     findings, promises = tuple(expansion.findings), tuple(expansion.promises)
     types = script_types(expansion.rules.values()) if state.layout else {}
-    stage = replace(state.endpoint, context_types={**types, **state.endpoint.context_types})
-    return replace(state, endpoint=stage, rules=expansion.rules, rulesets=names, findings=findings, promises=promises)
+    stage = replace(
+        state.endpoint, context_types={**types, **state.endpoint.context_types}
+    )
+    return replace(
+        state,
+        endpoint=stage,
+        rules=expansion.rules,
+        rulesets=names,
+        findings=findings,
+        promises=promises,
+    )
 
 
 def desire_offline(
     manifests: Manifests, environment: Environment, live: Iterable[Queue] = ()
 ) -> tuple[DesiredState, OfflineQueueResolver]:
-    """Return the desired rules, and their queues: `live` ones, the others are assumed. Raises ManifestError."""
-    resolver = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name), live)
+    """Return the desired rules, and their queues: `live` ones, the others are assumed.
+
+    Raises ManifestError.
+    """
+    resolver = OfflineQueueResolver(
+        environment.name, resolve_aliases(manifests, environment.name), live
+    )
     return expand_manifests(manifests, environment, resolver), resolver
 
 
@@ -137,21 +183,44 @@ def block_layout(environment: Environment) -> BlockLayout | None:
 
 
 def script_types(rules: Iterable[DesiredRule]) -> Types:
-    """Return the types of a script's variables: the same characters are a number where rules compare numbers."""
-    parts = (part for desired in rules for part in desired.rule.conditions if isinstance(part, Condition))
+    """Return the types of a script's variables: the same characters are a number where rules
+    compare numbers.
+    """
+    parts = (
+        part
+        for desired in rules
+        for part in desired.rule.conditions
+        if isinstance(part, Condition)
+    )
     kinds = {part.attribute: kind for part in parts for kind in compared_kinds(part)}
-    return {name: ANY_TEXT if kind == "text" else ANY_NUMBER for name, kind in kinds.items()}
+    return {
+        name: ANY_TEXT if kind == "text" else ANY_NUMBER for name, kind in kinds.items()
+    }
 
 
 def endpoint_stage(manifests: Manifests, environment: Environment) -> EndpointStage:
-    """Return the endpoint of an Environment. Without `context`, the types of what it writes are not known."""
+    """Return the endpoint of an Environment.
+
+    Without `context`, the types of what it writes are not known.
+    """
     names, context = environment.attributes, environment.context
-    is_number = context.writer == "interaction" or environment.api.studio is not None  # a script reads texts as numbers
-    types: Types = {names.intent: ANY_TEXT, names.confidence: SHARE if is_number else ANY_TEXT}
+    is_number = (
+        context.writer == "interaction" or environment.api.studio is not None
+    )  # a script reads texts as numbers
+    types: Types = {
+        names.intent: ANY_TEXT,
+        names.confidence: SHARE if is_number else ANY_TEXT,
+    }
     types = types if "context" in environment.model_fields_set else {}
-    intents = tuple(dict.fromkeys(intent for loaded in manifests.intents for intent in loaded.document.names))
+    intents = tuple(
+        dict.fromkeys(
+            intent for loaded in manifests.intents for intent in loaded.document.names
+        )
+    )
     replacement = context.below.intent if context.below else None
-    fallback = FallbackPolicy(replacement, context.min_confidence or 0.0, frozenset(intents))
+    fallback = FallbackPolicy(
+        replacement, context.min_confidence or 0.0, frozenset(intents)
+    )
     stage = EndpointStage(
         intent=names.intent,
         confidence=names.confidence,
@@ -179,19 +248,28 @@ def short_labels(names: BotAttributes) -> Labels:
 
 
 def labels_of(manifests: Manifests, environment: Environment) -> Labels:
-    """Return the labels and the groups of values. A text with two meanings is neither: people read the names then."""
+    """Return the labels and the groups of values.
+
+    A text with two meanings is neither: people read the names then.
+    """
     bot, intent = short_labels(environment.attributes), environment.attributes.intent
     if not manifests.labelled:
         return bot
-    names: set[tuple[str, ...]] = {(name,) for name in (*bot.short, *bot.short.values())}
+    names: set[tuple[str, ...]] = {
+        (name,) for name in (*bot.short, *bot.short.values())
+    }
     labels: dict[tuple[str, ...], str] = {}
     grouped: dict[tuple[str, str], str] = {}  # the group by attribute and value
     for name, entry in manifests.declared_attributes.items():
         names |= {(name,), *((name, str(value)) for value in entry.values or ())}
-        labels |= {(name,): entry.label} if entry.label and name not in bot.short else {}
+        labels |= (
+            {(name,): entry.label} if entry.label and name not in bot.short else {}
+        )
         labels |= {(name, value): label for value, label in entry.value_labels.items()}
         grouped |= {(name, value): group for value, group in entry.value_groups.items()}
-    for loaded in reversed(manifests.intents):  # of two labels or groups of an intent, the first
+    for loaded in reversed(
+        manifests.intents
+    ):  # of two labels or groups of an intent, the first
         names |= {(intent, name) for name in loaded.document.names}
         for each in reversed(loaded.document.entries):
             if each.label:
@@ -199,7 +277,9 @@ def labels_of(manifests: Manifests, environment: Environment) -> Labels:
             if each.group:
                 grouped[intent, each.name] = each.group
     texts = {key: (*key[:-1], sanitize(label)) for key, label in labels.items()}
-    uses = Counter([*texts.values(), *((*key[:-1], sanitize(key[-1])) for key in names)])
+    uses = Counter(
+        [*texts.values(), *((*key[:-1], sanitize(key[-1])) for key in names)]
+    )
     exact = {key: label for key, label in labels.items() if uses[texts[key]] == 1}
     return replace(bot, texts=exact, groups=_exact_groups(grouped, uses))
 
@@ -207,8 +287,12 @@ def labels_of(manifests: Manifests, environment: Environment) -> Labels:
 def _exact_groups(
     grouped: Mapping[tuple[str, str], str], taken: Container[tuple[str, ...]]
 ) -> dict[str, dict[str, frozenset[str]]]:
-    """Return the groups by attribute and name, without those whose name has another meaning, also as people read it."""
-    members = group_pairs(((attribute, group), value) for (attribute, value), group in grouped.items())
+    """Return the groups by attribute and name, without those whose name has another meaning, also
+    as people read it.
+    """
+    members = group_pairs(
+        ((attribute, group), value) for (attribute, value), group in grouped.items()
+    )
     uses = Counter((attribute, sanitize(group)) for attribute, group in members)
     groups: dict[str, dict[str, frozenset[str]]] = {}
     for (attribute, group), values in members.items():
@@ -218,23 +302,45 @@ def _exact_groups(
     return groups
 
 
-def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:
-    """Return a warning for each queue of a rule or promise without an alias, if there are Queues documents."""
+def find_unaliased_queues(
+    manifests: Manifests, addresses: Mapping[Source, Address]
+) -> list[Finding]:
+    """Return a warning for each queue of a rule or promise without an alias, if there are Queues
+    documents.
+    """
     aliases = [alias for loaded in manifests.queues for alias in loaded.document.queues]
     names: list[tuple[LoadedDocument[Any], tuple[PathStep, ...], str]] = []
     for ruleset in manifests.rulesets:
         for index, entry in enumerate(ruleset.document.rules):
-            names += [(ruleset, ("rules", index, *path), name) for name, _, path in list_targets(entry)]
+            names += [
+                (ruleset, ("rules", index, *path), name)
+                for name, _, path in list_targets(entry)
+            ]
     for stated in manifests.promises:
         for index, promise in enumerate(stated.document.promises):
-            names += [(stated, ("promises", index, *path), name) for name, path in list_queues(promise)]
+            names += [
+                (stated, ("promises", index, *path), name)
+                for name, path in list_queues(promise)
+            ]
     warnings = []
     for loaded, path, name in names if aliases else ():
         if name not in aliases and "$" not in name:
-            message = f"queue {name!r} is not an alias in a Queues document; it is used as a live queue's name"
+            message = (
+                f"queue {name!r} is not an alias in a Queues document; it is used as a live "
+                f"queue's name"
+            )
             address = addresses.get(loaded.source_of(*path[:2]))
             hint = suggest(name, aliases)
-            warnings.append(loaded.finding("CXR117", message, *path, severity="warning", hint=hint, address=address))
+            warnings.append(
+                loaded.finding(
+                    "CXR117",
+                    message,
+                    *path,
+                    severity="warning",
+                    hint=hint,
+                    address=address,
+                )
+            )
     return warnings
 
 
@@ -256,7 +362,9 @@ class _EnvironmentExpander:
 
     def expand_ruleset(self, loaded: LoadedDocument[RuleSet]) -> None:
         for index, entry, budget in self._list_items(loaded, loaded.document.rules):
-            expander = RuleExpander(self.environment, self._resolve_queue, loaded.document, entry, budget)
+            expander = RuleExpander(
+                self.environment, self._resolve_queue, loaded.document, entry, budget
+            )
             try:
                 self._add_rule(expander, loaded, index)
             except SubstitutionLimitError as error:
@@ -268,7 +376,9 @@ class _EnvironmentExpander:
 
     def expand_promises(self, loaded: LoadedDocument[Promises]) -> None:
         for index, entry, budget in self._list_items(loaded, loaded.document.promises):
-            expander = promise_expander(self.environment, self._resolve_queue, entry, budget)
+            expander = promise_expander(
+                self.environment, self._resolve_queue, entry, budget
+            )
             try:
                 self.promises.append(expand_promise(expander, loaded, index))
             except InvalidRuleError as error:
@@ -277,7 +387,9 @@ class _EnvironmentExpander:
     def _list_items(
         self, loaded: LoadedDocument[Any], items: Sequence[ItemT]
     ) -> Iterator[tuple[int, ItemT, TextBudget]]:
-        """Yield the items of this environment, with the file's text budget, until there are too many errors."""
+        """Yield the items of this environment, with the file's text budget, until there are too
+        many errors.
+        """
         budget = self._budgets.setdefault(loaded.file, TextBudget(parent=self._budget))
         for index, entry in enumerate(items):
             if len(self._errors) >= MAX_FINDINGS:
@@ -285,19 +397,40 @@ class _EnvironmentExpander:
             if _applies(entry.environments, self.environment.name):
                 yield index, entry, budget
 
-    def _report(self, loaded: LoadedDocument[Any], item: Sequence[PathStep], error: InvalidRuleError) -> None:
+    def _report(
+        self,
+        loaded: LoadedDocument[Any],
+        item: Sequence[PathStep],
+        error: InvalidRuleError,
+    ) -> None:
         parents = () if error.path[:1] == ("defaults",) else item
-        finding = loaded.finding(error.code, str(error), *parents, *error.path, hint=error.hint)
-        if finding in self._errors:  # all rules share the defaults: an error in the defaults is reported once
+        finding = loaded.finding(
+            error.code, str(error), *parents, *error.path, hint=error.hint
+        )
+        if (
+            finding in self._errors
+        ):  # all rules share the defaults: an error in the defaults is reported once
             return
         self._errors.add(finding)
         self.findings.append(finding)
         if len(self._errors) == MAX_FINDINGS:
-            message = f"{MAX_FINDINGS:,} errors, and possibly more: further {item[0]} are not checked"
-            self.findings.append(loaded.finding(finding.code, message, item[0], hint="fix these errors first"))
+            message = (
+                f"{MAX_FINDINGS:,} errors, and possibly more: further {item[0]} are not "
+                f"checked"
+            )
+            self.findings.append(
+                loaded.finding(
+                    finding.code, message, item[0], hint="fix these errors first"
+                )
+            )
 
-    def _add_rule(self, expander: RuleExpander, loaded: LoadedDocument[RuleSet], index: int) -> None:
-        address, rule = Address(loaded.document.name, expander.key()), self._stored_rule(expander)
+    def _add_rule(
+        self, expander: RuleExpander, loaded: LoadedDocument[RuleSet], index: int
+    ) -> None:
+        address, rule = (
+            Address(loaded.document.name, expander.key()),
+            self._stored_rule(expander),
+        )
         desired = DesiredRule(
             address=address,
             rule=rule,
@@ -308,15 +441,36 @@ class _EnvironmentExpander:
         )
         first = self.rules.setdefault(desired.address, desired)
         if first is not desired:
-            message = f"rule {desired.address} is defined twice in {self.environment.name}, first at {first.location}"
-            raise InvalidRuleError("CXR109", message, hint="give one of them another `key`")
+            message = (
+                f"rule {desired.address} is defined twice in {self.environment.name}, first at "
+                f"{first.location}"
+            )
+            raise InvalidRuleError(
+                "CXR109", message, hint="give one of them another `key`"
+            )
         first = self._names.setdefault(desired.rule.name, desired)
         if first is not desired:
-            message = f"rule name {desired.rule.name!r} is already used by {first.address} at {first.location}"
-            raise InvalidRuleError("CXR110", message, hint="give one of them another `name`")
+            message = (
+                f"rule name {desired.rule.name!r} is already used by {first.address} at "
+                f"{first.location}"
+            )
+            raise InvalidRuleError(
+                "CXR110", message, hint="give one of them another `name`"
+            )
         if expander.is_implicit_catch_all():
-            message, hint = "no condition: the rule matches every conversation", "if this is intended, write `when: []`"
-            finding = loaded.finding("CXR120", message, "rules", index, severity="warning", hint=hint, address=address)
+            message, hint = (
+                "no condition: the rule matches every conversation",
+                "if this is intended, write `when: []`",
+            )
+            finding = loaded.finding(
+                "CXR120",
+                message,
+                "rules",
+                index,
+                severity="warning",
+                hint=hint,
+                address=address,
+            )
             self.findings.append(finding)
 
     def _stored_rule(self, expander: RuleExpander) -> Rule:
@@ -326,14 +480,26 @@ class _EnvironmentExpander:
             return storable_rule(rule, self._layout) if self._layout else rule
         except NotStorableError as error:
             paths = [path for _, _, path in list_targets(expander.entry)][:1]
-            paths += [path for test, path in expander.conditions() if test == error.part]
+            paths += [
+                path for test, path in expander.conditions() if test == error.part
+            ]
             raise InvalidRuleError("CXR125", str(error), *paths[-1]) from None
 
     def check_block(self) -> None:
         """Report the rules that one block cannot hold together."""
-        conflicts = find_conflicts([rule.rule for rule in self.rules.values()], self._layout) if self._layout else ()
+        conflicts = (
+            find_conflicts([rule.rule for rule in self.rules.values()], self._layout)
+            if self._layout
+            else ()
+        )
         by_rule = {id(desired.rule): desired for desired in self.rules.values()}
         for rule, message in conflicts:
             source, address = by_rule[id(rule)].source, by_rule[id(rule)].address
-            finding = Finding(code="CXR126", severity="error", message=message, source=source, address=address)
+            finding = Finding(
+                code="CXR126",
+                severity="error",
+                message=message,
+                source=source,
+                address=address,
+            )
             self.findings.append(finding)

@@ -25,7 +25,12 @@ from reconciler.desired.substitution import (
 )
 from reconciler.manifest.documents import PromiseEntry, Promises
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.ruleset import AdoptById, Conversations, RuleEntry, RuleSet
+from reconciler.manifest.kinds.ruleset import (
+    AdoptById,
+    Conversations,
+    RuleEntry,
+    RuleSet,
+)
 from reconciler.manifest.source_map import LoadedDocument
 from reconciler.model.finding import Finding
 from reconciler.model.live import MARKER_OPENING, normalize_line_ends
@@ -52,7 +57,8 @@ MAX_FILLED_BYTES_PER_FILE: Final = 5 * _MIB  # bytes of all expanded texts of on
 MAX_FILLED_BYTES_TOTAL: Final = 64 * _MIB
 
 _ITEM_BYTES: Final = 16
-"""Bytes that each list item counts in addition to its text, because lists of numbers need a limit too."""
+"""Bytes that each list item counts in addition to its text, because lists of numbers need a limit
+too."""
 _MAX_LISTED: Final = 4
 MAX_KEY_LENGTH: Final = 64
 NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
@@ -64,30 +70,52 @@ def slug_of(intent: str) -> str:
 
 
 class InvalidRuleError(Exception):
-    """An error of one rule, at `path` below the rule; in the defaults of its RuleSet, below the document."""
+    """An error of one rule, at `path` below the rule; in the defaults of its RuleSet, below the
+    document.
+    """
 
-    def __init__(self, code: str, message: str, *path: str | int, hint: str = "") -> None:
+    def __init__(
+        self, code: str, message: str, *path: str | int, hint: str = ""
+    ) -> None:
         super().__init__(message)
         self.code, self.path, self.hint = code, path, hint
 
 
 class SubstitutionLimitError(InvalidRuleError):
-    """The variables of the rule's file exceed the text budget: the file's other rules are not expanded."""
+    """The variables of the rule's file exceed the text budget: the file's other rules are not
+    expanded.
+    """
 
 
 class TextBudget:
     """The remaining bytes of filled-in text of one file; `parent` is the budget of all files."""
 
-    def __init__(self, limit: int = MAX_FILLED_BYTES_PER_FILE, parent: "TextBudget | None" = None) -> None:
+    def __init__(
+        self, limit: int = MAX_FILLED_BYTES_PER_FILE, parent: "TextBudget | None" = None
+    ) -> None:
         self._limit, self._remaining, self._parent = limit, limit, parent
 
     def spend(self, value: Json, path: _Path) -> None:
         """Count a value that is inserted at `path`. Raises SubstitutionLimitError."""
-        self._remaining -= text_size(value) + (_ITEM_BYTES * len(value) if isinstance(value, tuple) else 0)
+        self._remaining -= text_size(value) + (
+            _ITEM_BYTES * len(value) if isinstance(value, tuple) else 0
+        )
         if self._remaining < 0:
-            whose = "all files together" if self._limit == MAX_FILLED_BYTES_TOTAL else "this file"
-            message = f"the variables in {whose} expand to more than {self._limit // _MIB} MiB of text"
-            raise SubstitutionLimitError("CXR010", message, *path, hint="shorten the variables, or split the file")
+            whose = (
+                "all files together"
+                if self._limit == MAX_FILLED_BYTES_TOTAL
+                else "this file"
+            )
+            message = (
+                f"the variables in {whose} expand to more than {self._limit // _MIB} MiB of "
+                f"text"
+            )
+            raise SubstitutionLimitError(
+                "CXR010",
+                message,
+                *path,
+                hint="shorten the variables, or split the file",
+            )
         if self._parent is not None:
             self._parent.spend(value, path)
 
@@ -95,9 +123,18 @@ class TextBudget:
 class FieldExpander:
     """Fills variables in fields of manifests, and resolves their queues."""
 
-    def __init__(self, environment: Environment, resolve_queue: _Resolve, budget: TextBudget | None = None) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        resolve_queue: _Resolve,
+        budget: TextBudget | None = None,
+    ) -> None:
         """Expand with `resolve_queue`, which raises QueueError, and the file's text budget."""
-        self.environment, self.resolve_queue, self._budget = environment, resolve_queue, budget or TextBudget()
+        self.environment, self.resolve_queue, self._budget = (
+            environment,
+            resolve_queue,
+            budget or TextBudget(),
+        )
         self._substituted: dict[tuple[_Path, str], Json] = {}
 
     def queue(self, reference: str, path: _Path) -> Queue:
@@ -106,7 +143,9 @@ class FieldExpander:
         try:
             return self.resolve_queue(name)
         except QueueError as error:
-            raise InvalidRuleError(error.code, str(error), *path, hint=error.hint) from None
+            raise InvalidRuleError(
+                error.code, str(error), *path, hint=error.hint
+            ) from None
 
     def typed_value(self, raw: Json, field_type: FieldType, *path: str | int) -> Json:
         """Return the value of a field that is not text: its own, or that of its variable."""
@@ -122,21 +161,34 @@ class FieldExpander:
         value = self._substitute_once(text, path, limit)
         if isinstance(value, str):
             return value
-        message = f"{text} must be a text here, and is {describe_value(value)} in {self.environment.name}"
-        raise InvalidRuleError("CXR104", message, *path, hint="put the variable's value in quotes")
+        message = (
+            f"{text} must be a text here, and is {describe_value(value)} in "
+            f"{self.environment.name}"
+        )
+        raise InvalidRuleError(
+            "CXR104", message, *path, hint="put the variable's value in quotes"
+        )
 
-    def _substitute_once(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> Json:
+    def _substitute_once(
+        self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES
+    ) -> Json:
         if "$" not in text:
             return text
         position = (path, text)
         if position not in self._substituted:
             variables = self.environment.vars
             try:
-                value = self._substituted[position] = fill_variables(text, variables, limit)
+                value = self._substituted[position] = fill_variables(
+                    text, variables, limit
+                )
             except KeyError as error:
                 name = str(error.args[0])
-                message = f"{self.environment.name} has no variable {name!r} in its vars"
-                raise InvalidRuleError("CXR107", message, *path, hint=suggest(name, variables)) from None
+                message = (
+                    f"{self.environment.name} has no variable {name!r} in its vars"
+                )
+                raise InvalidRuleError(
+                    "CXR107", message, *path, hint=suggest(name, variables)
+                ) from None
             except ValueError as error:
                 raise InvalidRuleError("CXR104", str(error), *path) from None
             self._budget.spend(value, path)
@@ -167,15 +219,29 @@ class RuleExpander(FieldExpander):
             priority=self.priority(),
             enabled=self.enabled(),
             conditions=normalized_conditions([test for test, _ in self.conditions()]),
-            targets=sorted_targets(list(map(Target, (queue.id for queue in queues), self.weights()))),
+            targets=sorted_targets(
+                list(map(Target, (queue.id for queue in queues), self.weights()))
+            ),
         )
 
     def collect_errors(self) -> list[InvalidRuleError]:
         """Return all errors of the rule: each part is expanded separately."""
         targets = list_targets(self.entry)
-        parts: list[Callable[[], object]] = [self.key, self.adopt, self.name, lambda: self.description(())]
-        parts += [self.priority, self.enabled, *(partial(self.weight, weight, path) for _, weight, path in targets)]
-        parts += [self.weights, *(partial(self.queue, name, path) for name, _, path in targets)]
+        parts: list[Callable[[], object]] = [
+            self.key,
+            self.adopt,
+            self.name,
+            lambda: self.description(()),
+        ]
+        parts += [
+            self.priority,
+            self.enabled,
+            *(partial(self.weight, weight, path) for _, weight, path in targets),
+        ]
+        parts += [
+            self.weights,
+            *(partial(self.queue, name, path) for name, _, path in targets),
+        ]
         parts += [partial(self.condition, test) for test in self._tests()]
         errors: dict[object, InvalidRuleError] = {}
         for part in parts:
@@ -196,20 +262,29 @@ class RuleExpander(FieldExpander):
         intents = self.entry.intents or ()
         if isinstance(intents, str):
             return cast("tuple[str, ...]", self.typed_value(intents, TEXTS, "intents"))
-        return tuple(self.fill_text(text, ("intents", index)) for index, text in enumerate(intents))
+        return tuple(
+            self.fill_text(text, ("intents", index))
+            for index, text in enumerate(intents)
+        )
 
     def key(self) -> str:
-        """Return the rule's `key`, or the slug of its only intent: lower case, other characters as one dash."""
+        """Return the rule's `key`, or the slug of its only intent: lower case, other characters as
+        one dash.
+        """
         if self.entry.key is not None:
             return self.entry.key
         intents = self.intents()
         if len(intents) != 1:
             reason = "it has several intents" if intents else "it has no intent"
             message = f"this rule needs a `key`, because {reason}"
-            raise InvalidRuleError("CXR108", message, hint="write a `key`, such as key: card-help")
+            raise InvalidRuleError(
+                "CXR108", message, hint="write a `key`, such as key: card-help"
+            )
         key = slug_of(intents[0])
         if not 0 < len(key) <= MAX_KEY_LENGTH:
-            message = f"intent {intents[0]!r} cannot be converted to a key" + (": it is too long" if key else "")
+            message = f"intent {intents[0]!r} cannot be converted to a key" + (
+                ": it is too long" if key else ""
+            )
             name = "intent" if self.entry.intent is not None else "intents"
             raise InvalidRuleError("CXR108", message, name, hint="write a `key`")
         return key
@@ -222,28 +297,54 @@ class RuleExpander(FieldExpander):
             name = f"Cognigy Intent Route: {self._subject()}"
         if text_size(name) > MAX_NAME_BYTES:
             message = f"a name must have at most {MAX_NAME_BYTES:,} bytes"
-            raise InvalidRuleError("CXR104", message, "name", hint="write a shorter `name`")
+            raise InvalidRuleError(
+                "CXR104", message, "name", hint="write a shorter `name`"
+            )
         return name
 
     def _subject(self) -> str:
-        """Return the intent, with the key where the key says more; without a single intent, the key."""
+        """Return the intent, with the key where the key says more; without a single intent, the
+        key.
+        """
         intents, key = self.intents(), self.entry.key
         if len(intents) != 1:
             return self.key()
-        return intents[0] if key in (None, slug_of(intents[0])) else f"{intents[0]} ({key})"
+        return (
+            intents[0]
+            if key in (None, slug_of(intents[0]))
+            else f"{intents[0]} ({key})"
+        )
 
     def description(self, queues: Sequence[Queue]) -> str:
-        """Return the `description`, or a default with intents and queues; "" for a rule without intents."""
+        """Return the `description`, or a default with intents and queues; "" for a rule without
+        intents.
+        """
         raw = self.entry.description
-        text = self._default_description(queues) if raw is None else self.fill_text(raw, ("description",))
+        text = (
+            self._default_description(queues)
+            if raw is None
+            else self.fill_text(raw, ("description",))
+        )
         text = normalize_line_ends(text)
         if text_size(text) > MAX_TEXT_BYTES:
             message = f"a description must have at most {MAX_TEXT_BYTES:,} bytes"
-            raise InvalidRuleError("CXR104", message, "description", hint="write a shorter `description`")
+            raise InvalidRuleError(
+                "CXR104", message, "description", hint="write a shorter `description`"
+            )
         if raw is not None and MARKER_OPENING in text:
-            raise InvalidRuleError("CXR104", f"a description must not contain {MARKER_OPENING!r}", "description")
-        if text.endswith("\r"):  # it would be read as part of the line end before the marker
-            hint = "" if raw is not None else "the queue's name ends in one: write a `description`"
+            raise InvalidRuleError(
+                "CXR104",
+                f"a description must not contain {MARKER_OPENING!r}",
+                "description",
+            )
+        if text.endswith(
+            "\r"
+        ):  # it would be read as part of the line end before the marker
+            hint = (
+                ""
+                if raw is not None
+                else "the queue's name ends in one: write a `description`"
+            )
             message = "a description must not end in a carriage return"
             raise InvalidRuleError("CXR104", message, "description", hint=hint)
         return text
@@ -255,7 +356,10 @@ class RuleExpander(FieldExpander):
         names = tuple(queue.name for queue in queues)
         self._budget.spend(names, ())
         quoted = ", ".join(f"'{intent}'" for intent in intents)
-        return f"Routes conversations with intent{'s' if len(intents) > 1 else ''} {quoted} to {', '.join(names)}"
+        return (
+            f"Routes conversations with intent{'s' if len(intents) > 1 else ''} {quoted} to "
+            f"{', '.join(names)}"
+        )
 
     def adopt(self) -> str | AdoptById | None:
         """Return which unmanaged live rule to take over, if any."""
@@ -268,10 +372,15 @@ class RuleExpander(FieldExpander):
 
     def weights(self) -> list[int | float]:
         """Return the weight of each target. An enabled rule requires a positive weight."""
-        weights = [self.weight(weight, path) for _, weight, path in list_targets(self.entry)]
+        weights = [
+            self.weight(weight, path) for _, weight, path in list_targets(self.entry)
+        ]
         if any(weight > 0 for weight in weights) or not self.enabled():
             return weights
-        message = "no target has a positive weight, so the conversations of this rule would reach no queue"
+        message = (
+            "no target has a positive weight, so the conversations of this rule would reach no "
+            "queue"
+        )
         hint = "set a weight above 0; to switch the rule off, set `enabled: false`"
         raise InvalidRuleError("CXR123", message, "targets", hint=hint)
 
@@ -287,7 +396,10 @@ class RuleExpander(FieldExpander):
         """Return one condition with variables filled in. Raises InvalidRuleError."""
         attribute, operator, value, path = test
         if operator not in self.operators:
-            message = f"{self.environment.name} does not support operator {operator!r} (api.operators)"
+            message = (
+                f"{self.environment.name} does not support operator {operator!r} "
+                f"(api.operators)"
+            )
             raise InvalidRuleError("CXR119", message, *path)
         filled = self._operand(value, path)
         try:
@@ -320,24 +432,49 @@ class RuleExpander(FieldExpander):
         elif entry.intents:
             yield attributes.intent, "in", entry.intents, ("intents",)
         lowest = entry.min_confidence
-        if lowest is None and (entry.intent or entry.intents) and "min_confidence" not in entry.model_fields_set:
+        if (
+            lowest is None
+            and (entry.intent or entry.intents)
+            and "min_confidence" not in entry.model_fields_set
+        ):
             lowest = self.ruleset.defaults.min_confidence
         if lowest is not None:
-            yield attributes.confidence, "greaterThanOrEqual", lowest, ("minConfidence",)
+            yield (
+                attributes.confidence,
+                "greaterThanOrEqual",
+                lowest,
+                ("minConfidence",),
+            )
         if entry.below_confidence is not None:
-            yield attributes.confidence, "lessThan", entry.below_confidence, ("belowConfidence",)
+            yield (
+                attributes.confidence,
+                "lessThan",
+                entry.below_confidence,
+                ("belowConfidence",),
+            )
         for index, test in enumerate(entry.when or ()):
-            yield test.attribute, test.operator, test.value, ("when", index, test.operator)
+            yield (
+                test.attribute,
+                test.operator,
+                test.value,
+                ("when", index, test.operator),
+            )
 
     def _fill_value(self, value: Json, path: _Path) -> Json:
         if isinstance(value, str):
             return self._substitute_once(value, path)
-        return tuple(self._fill_value(item, path) for item in value) if isinstance(value, tuple) else value
+        return (
+            tuple(self._fill_value(item, path) for item in value)
+            if isinstance(value, tuple)
+            else value
+        )
 
     def _value_or_default(self, name: str, field_type: FieldType) -> Json:
         raw: Json = getattr(self.entry, name)
         if raw is None:
-            return self.typed_value(getattr(self.ruleset.defaults, name), field_type, "defaults", name)
+            return self.typed_value(
+                getattr(self.ruleset.defaults, name), field_type, "defaults", name
+            )
         return self.typed_value(raw, field_type, name)
 
 
@@ -346,7 +483,10 @@ def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]
     if entry.queue is not None:
         return [(entry.queue, 1, ("queue",))]
     targets = enumerate(entry.targets or ())
-    return [(target.queue, target.weight, ("targets", index, "queue")) for index, target in targets]
+    return [
+        (target.queue, target.weight, ("targets", index, "queue"))
+        for index, target in targets
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -362,44 +502,81 @@ class StatedPromise:
 
 def list_queues(stated: PromiseEntry) -> list[tuple[str, _Path]]:
     """Return the name and the path of each queue of a promise, without expansion."""
-    fields = {"always": stated.always and stated.always.queues, "never": stated.never and stated.never.queues}
-    names = [(name, (field, "queues", at)) for field, queues in fields.items() for at, name in enumerate(queues or ())]
+    fields = {
+        "always": stated.always and stated.always.queues,
+        "never": stated.never and stated.never.queues,
+    }
+    names = [
+        (name, (field, "queues", at))
+        for field, queues in fields.items()
+        for at, name in enumerate(queues or ())
+    ]
     return [*names, *((name, ("split", name)) for name in stated.split or ())]
 
 
 def promise_expander(
-    environment: Environment, resolve_queue: _Resolve, stated: PromiseEntry, budget: TextBudget | None = None
+    environment: Environment,
+    resolve_queue: _Resolve,
+    stated: PromiseEntry,
+    budget: TextBudget | None = None,
 ) -> RuleExpander:
-    """Return the expander of a promise: its conversations are stated like the conditions of a rule."""
+    """Return the expander of a promise: its conversations are stated like the conditions of a
+    rule.
+    """
     entry = RuleEntry.model_construct(**dict(stated.conversations or Conversations()))
-    expander = RuleExpander(environment, resolve_queue, RuleSet(name="promises", rules=()), entry, budget)
-    expander.operators = OPERATORS  # the tenant, which does not support all of them, does not evaluate promises
+    expander = RuleExpander(
+        environment, resolve_queue, RuleSet(name="promises", rules=()), entry, budget
+    )
+    # the tenant, which does not support all of them, does not evaluate promises
+    expander.operators = OPERATORS
     return expander
 
 
-def expand_promise(expander: RuleExpander, loaded: LoadedDocument[Promises], index: int) -> StatedPromise:
-    """Return a promise, whose conditions are expanded like those of a rule. Raises InvalidRuleError."""
+def expand_promise(
+    expander: RuleExpander, loaded: LoadedDocument[Promises], index: int
+) -> StatedPromise:
+    """Return a promise, whose conditions are expanded like those of a rule.
+
+    Raises InvalidRuleError.
+    """
     stated = loaded.document.promises[index]
     try:
-        conditions = normalized_conditions([condition for condition, _ in expander.conditions()])
+        conditions = normalized_conditions(
+            [condition for condition, _ in expander.conditions()]
+        )
     except InvalidRuleError as error:
         error.path = ("for", *error.path)
         raise
     ids = {path: expander.queue(name, path).id for name, path in list_queues(stated)}
-    shares = [(queue, Fraction(0), Fraction(0)) for path, queue in ids.items() if path[0] == "never"]
+    shares = [
+        (queue, Fraction(0), Fraction(0))
+        for path, queue in ids.items()
+        if path[0] == "never"
+    ]
     requirement = _requirements(stated, expander)
     for name, bounds in (stated.split or {}).items():
-        least, most = (expander.typed_value(raw, PERCENT, "split", name, end) for end, raw in bounds)
+        least, most = (
+            expander.typed_value(raw, PERCENT, "split", name, end)
+            for end, raw in bounds
+        )
         if not bounds.model_fields_set:
             raise InvalidRuleError("CXR104", "needs least or most", "split", name)
         if least > most:
-            message = f"least must not be above most, and {least} is above {most} in {expander.environment.name}"
+            message = (
+                f"least must not be above most, and {least} is above {most} in "
+                f"{expander.environment.name}"
+            )
             raise InvalidRuleError("CXR104", message, "split", name)
-        requirement.append(f"{float(least):g} to {float(most):g} % {quote(expander.fill_text(name, ('split',)))}")
-        shares.append((ids["split", name], Fraction(str(least)) / 100, Fraction(str(most)) / 100))
+        requirement.append(
+            f"{float(least):g} to {float(most):g} % {quote(expander.fill_text(name, ('split',)))}"
+        )
+        shares.append(
+            (ids["split", name], Fraction(str(least)) / 100, Fraction(str(most)) / 100)
+        )
     promise = Promise(
         conditions=conditions,
-        always=frozenset(queue for path, queue in ids.items() if path[0] == "always") or None,
+        always=frozenset(queue for path, queue in ids.items() if path[0] == "always")
+        or None,
         never_default=stated.never is not None and stated.never.default is True,
         shares=tuple(shares),
         decided_by=stated.decided_by or "",
@@ -408,15 +585,28 @@ def expand_promise(expander: RuleExpander, loaded: LoadedDocument[Promises], ind
         document=loaded.document.name,
         name=stated.name,
         promise=promise,
-        finding=loaded.finding("CXR221", "", "promises", index, severity=stated.severity),
+        finding=loaded.finding(
+            "CXR221", "", "promises", index, severity=stated.severity
+        ),
         requirement=" and ".join(requirement),
     )
 
 
 def _requirements(stated: PromiseEntry, expander: RuleExpander) -> list[str]:
-    """Return what a promise demands, except of a split: `only "fraud"`, or `other queues than "overflow"`."""
-    queues = [quote(expander.fill_text(name, (path[0],))) for name, path in list_queues(stated)]
+    """Return what a promise demands, except of a split: `only "fraud"`, or `other queues than
+    "overflow"`.
+    """
+    queues = [
+        quote(expander.fill_text(name, (path[0],)))
+        for name, path in list_queues(stated)
+    ]
     names = join_first(queues, _MAX_LISTED)
-    demands: dict[str, object] = {f"only {names}": stated.always, f"rule {stated.decided_by}": stated.decided_by}
-    demands |= {f"other queues than {names}": stated.never and queues, "a rule": stated.never and stated.never.default}
+    demands: dict[str, object] = {
+        f"only {names}": stated.always,
+        f"rule {stated.decided_by}": stated.decided_by,
+    }
+    demands |= {
+        f"other queues than {names}": stated.never and queues,
+        "a rule": stated.never and stated.never.default,
+    }
     return [demand for demand, is_stated in demands.items() if is_stated]

@@ -11,7 +11,10 @@ from reconciler.text.suggest import suggest
 
 
 class QueueError(Exception):
-    """A missing, ambiguous or inactive queue. `code` is the finding's; `hint` may contain the nearest name."""
+    """A missing, ambiguous or inactive queue.
+
+    `code` is the finding's; `hint` may contain the nearest name.
+    """
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -22,12 +25,17 @@ class QueueResolver:
     """The tenant's live queues, and the aliases that the manifests give them in one environment."""
 
     def __init__(
-        self, environment: str, aliases: Mapping[str, str | QueueRef | None], queues: Iterable[Queue] = ()
+        self,
+        environment: str,
+        aliases: Mapping[str, str | QueueRef | None],
+        queues: Iterable[Queue] = (),
     ) -> None:
         """Index the queues. An alias whose value is None has no entry for this environment."""
         self.environment, self.aliases = environment, aliases
         self.queues_by_id = {queue.id: queue for queue in queues}
-        self._by_name = group_pairs((queue.name, queue) for queue in self.queues_by_id.values())
+        self._by_name = group_pairs(
+            (queue.name, queue) for queue in self.queues_by_id.values()
+        )
 
     @property
     def names(self) -> dict[str, str]:
@@ -40,9 +48,13 @@ class QueueResolver:
             return self._resolve_name(name, name)
         reference = self.aliases[name]
         if reference is None:
-            raise QueueError("CXR105", f"queue alias {name!r} has no entry for {self.environment}")
+            raise QueueError(
+                "CXR105", f"queue alias {name!r} has no entry for {self.environment}"
+            )
         if isinstance(reference, str) or reference.name is not None:
-            return self._resolve_name(name, reference if isinstance(reference, str) else str(reference.name))
+            return self._resolve_name(
+                name, reference if isinstance(reference, str) else str(reference.name)
+            )
         return self._resolve_id(name, str(reference.id))
 
     def _resolve_name(self, name: str, live_name: str) -> Queue:
@@ -52,26 +64,40 @@ class QueueResolver:
             return self._require_active(queues[0])
         label = f'"{name}"' if name == live_name else f'"{live_name}" (alias {name!r})'
         if queues:
-            message = f"{len(queues)} live queues of {self.environment} are named {label}"
+            message = (
+                f"{len(queues)} live queues of {self.environment} are named {label}"
+            )
             raise QueueError("CXR106", message, "select one by id in a Queues document")
         hint = suggest(live_name, [*self.aliases, *self._by_name])
-        where = "not a live queue" if name != live_name else "neither an alias nor a live queue"
-        raise QueueError("CXR105", f"queue {label} is {where} of {self.environment}", hint)
+        where = (
+            "not a live queue"
+            if name != live_name
+            else "neither an alias nor a live queue"
+        )
+        raise QueueError(
+            "CXR105", f"queue {label} is {where} of {self.environment}", hint
+        )
 
     def _resolve_id(self, name: str, queue_id: str) -> Queue:
         if queue_id not in self.queues_by_id:
-            raise QueueError("CXR105", f'queue id "{queue_id}" (alias {name!r}) is not live in {self.environment}')
+            raise QueueError(
+                "CXR105",
+                f'queue id "{queue_id}" (alias {name!r}) is not live in {self.environment}',
+            )
         return self._require_active(self.queues_by_id[queue_id])
 
     def _require_active(self, queue: Queue) -> Queue:
         if not queue.active:
             message = f'queue "{queue.name}" (id {queue.id}) of {self.environment} is inactive'
-            raise QueueError("CXR121", message, "activate it in CXone, or use another queue")
+            raise QueueError(
+                "CXR121", message, "activate it in CXone, or use another queue"
+            )
         return queue
 
 
 class OfflineQueueResolver(QueueResolver):
-    """Every queue that a manifest names is assumed to exist, with its name as its id if it has no id there.
+    """Every queue that a manifest names is assumed to exist, with its name as its id if it has no
+    id there.
 
     Live queues, if there are any, come first, also inactive ones.
     """
@@ -86,8 +112,12 @@ class OfflineQueueResolver(QueueResolver):
         return self.queues_by_id.setdefault(queue_id, Queue(queue_id, name))
 
 
-def resolve_aliases(manifests: Manifests, environment: str) -> dict[str, str | QueueRef | None]:
-    """Return the queue of each alias in the environment; None without an entry, in the sandbox the alias itself."""
+def resolve_aliases(
+    manifests: Manifests, environment: str
+) -> dict[str, str | QueueRef | None]:
+    """Return the queue of each alias in the environment; None without an entry, in the sandbox the
+    alias itself.
+    """
     return {
         alias: _queue_in(environment, alias, value)
         for loaded in manifests.queues
@@ -95,15 +125,22 @@ def resolve_aliases(manifests: Manifests, environment: str) -> dict[str, str | Q
     }
 
 
-def _queue_in(environment: str, alias: str, value: str | QueueRef | Mapping[str, QueueRef]) -> str | QueueRef | None:
-    if isinstance(value, str) or (isinstance(value, QueueRef) and not (value.id and environment == "sandbox")):
+def _queue_in(
+    environment: str, alias: str, value: str | QueueRef | Mapping[str, QueueRef]
+) -> str | QueueRef | None:
+    if isinstance(value, str) or (
+        isinstance(value, QueueRef) and not (value.id and environment == "sandbox")
+    ):
         return value
     own = None if isinstance(value, QueueRef) else value.get(environment)
     return own or (alias if environment == "sandbox" else None)
 
 
 class OwnedQueue(NamedTuple):
-    """A queue with owners. Without a live queue of that name it has no `id`: the tenant may have renamed it."""
+    """A queue with owners.
+
+    Without a live queue of that name it has no `id`: the tenant may have renamed it.
+    """
 
     id: str | None
     name: str
@@ -115,16 +152,26 @@ class OwnedQueue(NamedTuple):
         return self.id or self.name, self.owners
 
 
-def list_owned_queues(manifests: Manifests, environment: str, live: Collection[Queue]) -> frozenset[OwnedQueue]:
-    """Return the queues with owners in an environment: every live queue of a name, also if it is inactive."""
+def list_owned_queues(
+    manifests: Manifests, environment: str, live: Collection[Queue]
+) -> frozenset[OwnedQueue]:
+    """Return the queues with owners in an environment: every live queue of a name, also if it is
+    inactive.
+    """
     # Also as they were before a change: it cannot remove owners and move their callers in one step.
     sides = filter(None, (manifests, manifests.before))
     owned = set[OwnedQueue]()
-    for alias, reference in (item for side in sides for item in resolve_aliases(side, environment).items()):
+    for alias, reference in (
+        item for side in sides for item in resolve_aliases(side, environment).items()
+    ):
         if not isinstance(reference, QueueRef) or not reference.owners:
             continue
         owners = tuple(sorted(set(reference.owners)))
-        named = (queue for queue in live if reference.id == queue.id or reference.name == queue.name)
+        named = (
+            queue
+            for queue in live
+            if reference.id == queue.id or reference.name == queue.name
+        )
         found = {OwnedQueue(queue.id, queue.name, owners) for queue in named}
         owned |= found or {OwnedQueue(reference.id, reference.name or alias, owners)}
     return frozenset(owned)

@@ -9,8 +9,11 @@ from reconciler.text.escape import sanitize
 CheckStatus = Literal["ok", "warn", "fail"]
 
 _FailureKind = Literal["silent", "broken", "unreachable", "untrusted"]
-ReplyKind = Literal["json", "page", "garbled", "strange", "denied", "redirect"] | _FailureKind
-"""page: HTML. strange: JSON, but not a list. denied: a success status with a refusal. silent: a time-out."""
+ReplyKind = (
+    Literal["json", "page", "garbled", "strange", "denied", "redirect"] | _FailureKind
+)
+"""page: HTML. strange: JSON, but not a list. denied: a success status with a refusal. silent: a
+time-out."""
 
 
 UNCHECKED: Final = "writing"
@@ -19,7 +22,10 @@ UNCHECKED: Final = "writing"
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """Result of one check; all its text can be shown. `advice` is empty if there is nothing to do."""
+    """Result of one check; all its text can be shown.
+
+    `advice` is empty if there is nothing to do.
+    """
 
     name: str
     status: CheckStatus
@@ -28,7 +34,10 @@ class CheckResult:
 
     @property
     def is_checked(self) -> bool:
-        """Return whether anything was checked; a check of writing would write. In text, the line has no status."""
+        """Return whether anything was checked; a check of writing would write.
+
+        In text, the line has no status.
+        """
         return self.name != UNCHECKED
 
 
@@ -42,7 +51,9 @@ class ProbeReply:
     error_text: str = ""
     payload: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    clock_skew: float | None = None  # seconds by which the server's clock is ahead, if it sends its time
+    clock_skew: float | None = (
+        None  # seconds by which the server's clock is ahead, if it sends its time
+    )
 
     @property
     def is_good(self) -> bool:
@@ -51,7 +62,9 @@ class ProbeReply:
 
 
 class AdviceContext(NamedTuple):
-    """A call's name in the output, the setting of its address, the credentials' variables, and the rate."""
+    """A call's name in the output, the setting of its address, the credentials' variables, and the
+    rate.
+    """
 
     name: str
     setting: str
@@ -60,15 +73,20 @@ class AdviceContext(NamedTuple):
 
 
 NO_RULES_API: Final = (
-    "No public NICE document describes an API for routing rules: this path is from the tutorial that cxroute is based"
-    " on. If your tenant has the resource at another path, set {setting}. If it has none, cxroute cannot manage its"
+    "No public NICE document describes an API for routing rules: this path is from the tutorial "
+    "that cxroute is based"
+    " on. If your tenant has the resource at another path, set {setting}. If it has none, cxroute "
+    "cannot manage its"
     " rules; validate, test and explain work without it, and `cxroute plan --live FILE.json` and"
     " `cxroute export --live FILE.json` work on a file of rules"
 )
 _KIND_TEXTS: Final[dict[ReplyKind, tuple[str, str]]] = {
     "page": (
         "a web page instead of JSON",
-        "It may be a sign-in page or a proxy's: {base} must be the API's address. Behind a proxy, set CXROUTE_PROXY",
+        (
+            "It may be a sign-in page or a proxy's: {base} must be the API's address. Behind a proxy, "
+            "set CXROUTE_PROXY"
+        ),
     ),
     "garbled": (
         "the response is not JSON",
@@ -78,20 +96,35 @@ _KIND_TEXTS: Final[dict[ReplyKind, tuple[str, str]]] = {
         "the response is not the requested list",
         "{setting} may be wrong, or api.profile may be that of another tenant",
     ),
-    "denied": ("the response refuses the request", "Check the profile's `errors` and the client's rights"),
+    "denied": (
+        "the response refuses the request",
+        "Check the profile's `errors` and the client's rights",
+    ),
     "redirect": (
         "the server redirects to another address",
-        "Redirects are not followed, because the target would get the credentials: if you trust it, set {base} to it",
+        (
+            "Redirects are not followed, because the target would get the credentials: if you trust "
+            "it, set {base} to it"
+        ),
     ),
     "silent": (
         "no response in time",
         "Raise api.timeoutSeconds if the tenant is slow; check for a firewall that drops packets",
     ),
-    "broken": ("the connection broke", "Try again; a proxy or firewall may end connections"),
-    "unreachable": ("no connection", "Check the address in {base}, the network, and CXROUTE_PROXY"),
+    "broken": (
+        "the connection broke",
+        "Try again; a proxy or firewall may end connections",
+    ),
+    "unreachable": (
+        "no connection",
+        "Check the address in {base}, the network, and CXROUTE_PROXY",
+    ),
     "untrusted": (
         "the server's certificate is not trusted, and nothing was sent to it",
-        "Add a private authority to the file that CXROUTE_CA_FILE names; otherwise this is not the intended server",
+        (
+            "Add a private authority to the file that CXROUTE_CA_FILE names; otherwise this is not the "
+            "intended server"
+        ),
     ),
 }
 
@@ -99,31 +132,48 @@ _KIND_TEXTS: Final[dict[ReplyKind, tuple[str, str]]] = {
 def explain_failure(reply: ProbeReply, context: AdviceContext) -> CheckResult:
     """Return the finding for a failed call."""
     server_text = f": {sanitize(reply.error_text)}" if reply.error_text else ""
-    if reply.kind == "json" or (reply.kind in ("page", "garbled") and reply.status >= 400):  # noqa: PLR2004 - an error with any body
+    if reply.kind == "json" or (
+        reply.kind in ("page", "garbled") and reply.status >= 400  # noqa: PLR2004 - an error with any body
+    ):
         text = f"{reply.call}: status {reply.status}{server_text}"
-        return CheckResult(context.name, "fail", text, _status_advice(reply.status, context))
+        return CheckResult(
+            context.name, "fail", text, _status_advice(reply.status, context)
+        )
     message, advice = _KIND_TEXTS[reply.kind]
     base = "api.tokenUrl" if context.name == "token" else "api.baseUrl"
     detail = f" (status {reply.status}){server_text}" if reply.status else server_text
     if reply.kind == "redirect":  # the text is the other address
         detail = f" ({sanitize(reply.error_text)})" if reply.error_text else ""
     text = f"{reply.call}: {message}{detail}"
-    return CheckResult(context.name, "fail", text, advice.format(base=base, setting=context.setting))
+    return CheckResult(
+        context.name, "fail", text, advice.format(base=base, setting=context.setting)
+    )
 
 
 def _status_advice(status: int, context: AdviceContext) -> str:
     if status == 429:  # noqa: PLR2004 - too many requests
-        return f"Set api.requestsPerSecond below {context.rate:g}, and check which other programs use this client"
+        return (
+            f"Set api.requestsPerSecond below {context.rate:g}, and check which other programs use "
+            f"this client"
+        )
     if status >= 500 and status != 501:  # noqa: PLR2004 - a server error; not implemented
-        return "The tenant, or a proxy in front of it, failed: try again later; if it persists, contact its support"
+        return (
+            "The tenant, or a proxy in front of it, failed: try again later; if it persists, "
+            "contact its support"
+        )
     if context.name != "token":
-        default = "The tenant does not accept this request: {setting} or api.pageSize may be wrong for it"
+        default = (
+            "The tenant does not accept this request: {setting} or api.pageSize may be wrong for "
+            "it"
+        )
         return _LIST_ADVICE.get(status, default).format(setting=context.setting)
     if status not in (400, 401, 403):
         return f"Tokens are not issued there: set {context.setting}"
     check = f"check {context.credentials} (a space or line break at an end counts)"
     others = "Some tenants do not issue tokens for client_credentials, or not at this address"
-    return f"The id or secret is wrong, of another tenant, or disabled: {check}. {others}"
+    return (
+        f"The id or secret is wrong, of another tenant, or disabled: {check}. {others}"
+    )
 
 
 _LIST_ADVICE: Final = {

@@ -1,4 +1,6 @@
-"""Findings from good responses of a tenant: its token, its clock, its pages, and the parts of its rules."""
+"""Findings from good responses of a tenant: its token, its clock, its pages, and the parts of its
+rules.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,16 +22,39 @@ def check_token(payload: Mapping[str, Any]) -> CheckResult:
     """Return the type and lifetime of the token."""
     kind, expires_in = payload.get("token_type"), payload.get("expires_in")
     lifetime = None
-    if isinstance(expires_in, int | float) and not isinstance(expires_in, bool) and 0 <= expires_in < _MAX_LIFETIME:
+    if (
+        isinstance(expires_in, int | float)
+        and not isinstance(expires_in, bool)
+        and 0 <= expires_in < _MAX_LIFETIME
+    ):
         lifetime = int(expires_in)
     text = f"issued: {sanitize(str(kind)) if kind else 'without a type'}, "
-    text += "without a lifetime" if lifetime is None else f"for {pluralize(lifetime, 'second')}"
+    text += (
+        "without a lifetime"
+        if lifetime is None
+        else f"for {pluralize(lifetime, 'second')}"
+    )
     if str(kind).lower() != "bearer":
-        return CheckResult("token", "warn", text, "It is sent as a Bearer token; the tenant may expect another type")
+        return CheckResult(
+            "token",
+            "warn",
+            text,
+            "It is sent as a Bearer token; the tenant may expect another type",
+        )
     if lifetime is None:
-        return CheckResult("token", "warn", text, "It is used for an hour, and renewed when it is refused")
+        return CheckResult(
+            "token",
+            "warn",
+            text,
+            "It is used for an hour, and renewed when it is refused",
+        )
     if lifetime < _SHORT_LIFETIME:
-        return CheckResult("token", "warn", text, "Its lifetime is so short that nearly every call requests a new one")
+        return CheckResult(
+            "token",
+            "warn",
+            text,
+            "Its lifetime is so short that nearly every call requests a new one",
+        )
     return CheckResult("token", "ok", text)
 
 
@@ -40,10 +65,17 @@ def check_clock(skews: Iterable[float]) -> CheckResult:
         advice = "Freezes and holds use this machine's clock"
         return CheckResult("clock", "warn", "the tenant does not send its time", advice)
     if abs(skew) <= _MAX_SKEW:
-        return CheckResult("clock", "ok", "this machine's clock and the tenant's agree within a minute")
+        return CheckResult(
+            "clock", "ok", "this machine's clock and the tenant's agree within a minute"
+        )
     direction = "behind" if skew > 0 else "ahead of"
     text = f"this machine's clock is {pluralize(int(abs(skew)), 'second')} {direction} the tenant's"
-    return CheckResult("clock", "warn", text, "Set it by NTP: freezes and holds use this machine's clock")
+    return CheckResult(
+        "clock",
+        "warn",
+        text,
+        "Set it by NTP: freezes and holds use this machine's clock",
+    )
 
 
 def check_pages(name: str, received: int, total: int, requested: int) -> CheckResult:
@@ -54,7 +86,10 @@ def check_pages(name: str, received: int, total: int, requested: int) -> CheckRe
     if received < min(total, requested):
         return CheckResult(name, "warn", uneven, f"Set api.pageSize to {received}")
     if received > requested:
-        advice = "The tenant seems to ignore pageSize; all entries are still read if its totals are right"
+        advice = (
+            "The tenant seems to ignore pageSize; all entries are still read if its totals are "
+            "right"
+        )
         return CheckResult(name, "warn", uneven, advice)
     return CheckResult(name, "ok", text)
 
@@ -62,8 +97,13 @@ def check_pages(name: str, received: int, total: int, requested: int) -> CheckRe
 def check_etag(etag: str | None) -> CheckResult:
     """Return whether ETags protect a rule from concurrent edits."""
     if etag:
-        return CheckResult("etags", "ok", "a rule has an ETag: no concurrent edit is overwritten")
-    text = "a rule has no ETag: each is read again just before its write, which leaves a gap of one request"
+        return CheckResult(
+            "etags", "ok", "a rule has an ETag: no concurrent edit is overwritten"
+        )
+    text = (
+        "a rule has no ETag: each is read again just before its write, which leaves a gap of one "
+        "request"
+    )
     return CheckResult("etags", "ok", text)
 
 
@@ -72,26 +112,56 @@ def check_owners(rules: Sequence[LiveRule], owner: str, scope: str) -> CheckResu
     owners = Counter("" if rule.marker is None else rule.marker.owner for rule in rules)
     others = len(rules) - owners[owner] - owners[""]
     text = f"{owners[owner]:,} managed by {owner}, {owners['']:,} without an owner"
-    return CheckResult("owners", "ok", f"{text}{f', {others:,} managed by other owners' if others else ''}{scope}")
+    return CheckResult(
+        "owners",
+        "ok",
+        f"{text}{f', {others:,} managed by other owners' if others else ''}{scope}",
+    )
 
 
-def check_operators(rules: Sequence[LiveRule], known_operators: Iterable[str], scope: str) -> list[CheckResult]:
-    """Return the operators and types of live rules, and those unknown to cxroute or the Environment."""
-    parts: list[Condition | Target | Opaque] = [part for rule in rules for part in rule.rule.conditions]
+def check_operators(
+    rules: Sequence[LiveRule], known_operators: Iterable[str], scope: str
+) -> list[CheckResult]:
+    """Return the operators and types of live rules, and those unknown to cxroute or the
+    Environment.
+    """
+    parts: list[Condition | Target | Opaque] = [
+        part for rule in rules for part in rule.rule.conditions
+    ]
     parts += [part for rule in rules for part in rule.rule.targets]
     used = Counter(part.operator for part in parts if isinstance(part, Condition))
     missing = sorted(set(used) - set(known_operators))
-    operators = ", ".join(f"{name} {count:,}" for name, count in used.most_common()) or "none"
+    operators = (
+        ", ".join(f"{name} {count:,}" for name, count in used.most_common()) or "none"
+    )
     lines = [CheckResult("operators", "ok", f"live rules use {operators}{scope}")]
     if missing:
-        text = f"live rules use {', '.join(missing)}, which api.operators of the Environment omits{scope}"
-        lines = [CheckResult("operators", "warn", text, "Add them to api.operators, if the tenant understands them")]
-    opaque = Counter(_describe_opaque(part) for part in parts if isinstance(part, Opaque))
+        text = (
+            f"live rules use {', '.join(missing)}, which api.operators of the Environment "
+            f"omits{scope}"
+        )
+        lines = [
+            CheckResult(
+                "operators",
+                "warn",
+                text,
+                "Add them to api.operators, if the tenant understands them",
+            )
+        ]
+    opaque = Counter(
+        _describe_opaque(part) for part in parts if isinstance(part, Opaque)
+    )
     if opaque:
-        names = ", ".join(f"{name} ({count:,})" for name, count in opaque.most_common(_MAX_NAMED))
+        names = ", ".join(
+            f"{name} ({count:,})" for name, count in opaque.most_common(_MAX_NAMED)
+        )
         advice = "Rules with these parts are changed only if they are managed"
         advice += "; a plan assumes that such a condition may match or not"
-        lines.append(CheckResult("unknown parts", "warn", f"not understood: {names}{scope}", advice))
+        lines.append(
+            CheckResult(
+                "unknown parts", "warn", f"not understood: {names}{scope}", advice
+            )
+        )
     return lines
 
 
@@ -101,33 +171,61 @@ def _describe_opaque(part: Opaque) -> str:
         return "a part without a type"
     operator = part_json.get("operator")
     if part_json["type"] == "attribute" and isinstance(operator, str):
-        return f"a value of {operator}" if operator in OPERATORS else f"operator {quote(operator)}"
+        return (
+            f"a value of {operator}"
+            if operator in OPERATORS
+            else f"operator {quote(operator)}"
+        )
     return f"type {quote(str(part_json['type']))}"
 
 
 def check_names(rules: Sequence[LiveRule], scope: str, *, unique: bool) -> CheckResult:
     """Return whether live names are unique."""
-    repeated = sorted(name for name, count in Counter(rule.rule.name for rule in rules).items() if count > 1)
+    repeated = sorted(
+        name
+        for name, count in Counter(rule.rule.name for rule in rules).items()
+        if count > 1
+    )
     if not repeated:
         return CheckResult("names", "ok", f"rule names are unique{scope}")
-    names = ", ".join(map(quote, repeated[:_MAX_NAMED])) + (" and others" if len(repeated) > _MAX_NAMED else "")
+    names = ", ".join(map(quote, repeated[:_MAX_NAMED])) + (
+        " and others" if len(repeated) > _MAX_NAMED else ""
+    )
     text = f"several rules are named {names}; the tenant does not keep names unique"
-    advice = "The Environment sets api.namesUnique: true, which is wrong: remove it" if unique else ""
+    advice = (
+        "The Environment sets api.namesUnique: true, which is wrong: remove it"
+        if unique
+        else ""
+    )
     return CheckResult("names", "fail" if unique else "ok", text, advice)
 
 
-def check_queues(rules: Sequence[LiveRule], queues: Sequence[Queue], expected: Iterable[str]) -> list[CheckResult]:
-    """Return the queues in rules or manifests that are missing in the tenant; `queues` must be complete."""
+def check_queues(
+    rules: Sequence[LiveRule], queues: Sequence[Queue], expected: Iterable[str]
+) -> list[CheckResult]:
+    """Return the queues in rules or manifests that are missing in the tenant; `queues` must be
+    complete.
+    """
     ids, names = {queue.id for queue in queues}, {queue.name for queue in queues}
-    used = {part.queue_id for rule in rules for part in rule.rule.targets if isinstance(part, Target)}
+    used = {
+        part.queue_id
+        for rule in rules
+        for part in rule.rule.targets
+        if isinstance(part, Target)
+    }
     lines = []
     if unlisted := used - ids:
         count = pluralize(len(unlisted), "queue")
-        text = f"live rules send conversations to {count} missing from the list of queues"
+        text = (
+            f"live rules send conversations to {count} missing from the list of queues"
+        )
         advice = "They may be deleted, or api.queuesPath may list other queues than routing uses"
         lines.append(CheckResult("queues", "warn", text, advice))
     if missing := sorted(set(expected) - names - ids):
-        text = f"the manifests name queues that do not exist: {join_first(missing, _MAX_NAMED, quote)}"
+        text = (
+            f"the manifests name queues that do not exist: "
+            f"{join_first(missing, _MAX_NAMED, quote)}"
+        )
         advice = "Create them in CXone, or correct the names. Until then, plan refuses"
         lines.append(CheckResult("queues", "fail", text, advice))
     return lines

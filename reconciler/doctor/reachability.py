@@ -12,12 +12,15 @@ from reconciler.errors import CxrouteError
 from reconciler.text.escape import sanitize
 
 _NO_CONNECTION_ADVICE: Final = (
-    "Check the address in the Environment, this machine's DNS, and any firewall. Behind a proxy, set"
+    "Check the address in the Environment, this machine's DNS, and any firewall. Behind a proxy, "
+    "set"
     " CXROUTE_PROXY; add a private authority to the file that CXROUTE_CA_FILE names"
 )
 
 
-def check_network_settings(proxy_url: str | None, ca_file: Path | None) -> list[CheckResult]:
+def check_network_settings(
+    proxy_url: str | None, ca_file: Path | None
+) -> list[CheckResult]:
     """Return findings on the values of CXROUTE_PROXY and CXROUTE_CA_FILE."""
     lines = []
     try:
@@ -26,7 +29,9 @@ def check_network_settings(proxy_url: str | None, ca_file: Path | None) -> list[
             text = f"all requests go through {proxy.host}:{proxy.port or 80} (CXROUTE_PROXY)"
             lines.append(CheckResult("proxy", "ok", text))
     except CxrouteError as error:
-        lines.append(CheckResult("proxy", "fail", str(error), "Correct or unset CXROUTE_PROXY"))
+        lines.append(
+            CheckResult("proxy", "fail", str(error), "Correct or unset CXROUTE_PROXY")
+        )
     try:
         if ca_file:
             load_tls_context(ca_file)
@@ -38,12 +43,19 @@ def check_network_settings(proxy_url: str | None, ca_file: Path | None) -> list[
     return lines
 
 
-async def check_reachability(server: ServerUrl, seconds: float, ca_file: Path | None) -> CheckResult:
-    """Return whether a connection is made within so many seconds. Raises CxrouteError for the file."""
+async def check_reachability(
+    server: ServerUrl, seconds: float, ca_file: Path | None
+) -> CheckResult:
+    """Return whether a connection is made within so many seconds.
+
+    Raises CxrouteError for the file.
+    """
     context = load_tls_context(ca_file) if server.scheme == "https" else None
     try:
         async with asyncio.timeout(seconds):
-            _, writer = await asyncio.open_connection(server.host, server.port, ssl=context)
+            _, writer = await asyncio.open_connection(
+                server.host, server.port, ssl=context
+            )
     except (OSError, TimeoutError, UnicodeError) as error:
         reason = getattr(error, "verify_message", "") or describe_failure(error)
         text = f"no connection to {server.authority}: {sanitize(str(reason))}"

@@ -1,1 +1,3 @@
-"""The context endpoint: authenticates events, puts them in order and writes them to conversations."""
+"""The context endpoint: authenticates events, puts them in order and writes them to
+conversations.
+"""

@@ -1,4 +1,5 @@
-"""The endpoint as an ASGI application: authentication, the response, one log line for each request (docs/context.md).
+"""The endpoint as an ASGI application: authentication, the response, one log line for each request
+(docs/context.md).
 
 It uses no framework: four paths need no router, and a framework would add other error pages.
 """
@@ -15,7 +16,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from reconciler.endpoint import messages
-from reconciler.endpoint.auth import ApiKeys, InMemoryMessageIds, MessageIdStore, SignatureVerifier, run_once
+from reconciler.endpoint.auth import (
+    ApiKeys,
+    InMemoryMessageIds,
+    MessageIdStore,
+    SignatureVerifier,
+    run_once,
+)
 from reconciler.endpoint.conversations import ConversationLocks, LockProvider
 from reconciler.endpoint.event import (
     CLOCK_TOLERANCE,
@@ -25,7 +32,12 @@ from reconciler.endpoint.event import (
     parse_event,
 )
 from reconciler.endpoint.handler import EventHandler, EventPolicy, WriteAttributes
-from reconciler.endpoint.messages import EndpointResponse, encode_json, error_response, retry_later
+from reconciler.endpoint.messages import (
+    EndpointResponse,
+    encode_json,
+    error_response,
+    retry_later,
+)
 from reconciler.endpoint.metrics import FUTURE_OUTCOME, Metrics
 from reconciler.text.prometheus import CONTENT_TYPE, exposition
 from reconciler.text.trace_context import CURRENT_TRACE, TraceContext, parse_trace
@@ -37,12 +49,16 @@ DEADLINE: Final = 5.0  # seconds for a request; the bot's platform gives up afte
 _ROUTE: Final = b"/api/route"
 _PROBES: Final = (b"/health", b"/ready", b"/metrics")
 _PATHS: Final = {path: path.decode() for path in (_ROUTE, *_PROBES)}
-_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_METHODS: Final = frozenset(
+    ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+)
 _CONVERSATION: Final = "cxroute.conversation"  # of a request's scope, for the log
 _MARGIN: Final = 0.05  # seconds before the deadline, for the error response
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _BEARER: Final = (b"www-authenticate", b"Bearer")
-_UNAUTHORIZED: Final = error_response(401, "unauthorized", "no valid key or signature", _BEARER)
+_UNAUTHORIZED: Final = error_response(
+    401, "unauthorized", "no valid key or signature", _BEARER
+)
 
 
 async def _always() -> bool:
@@ -51,22 +67,36 @@ async def _always() -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointDependencies:
-    """The clocks, the log, the stores and the limits of the endpoint; the defaults are those of one process."""
+    """The clocks, the log, the stores and the limits of the endpoint; the defaults are those of one
+    process.
+    """
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
-    ready: Callable[[], Awaitable[bool]] = _always  # whether a write to the upstream is possible
-    log: Callable[[str], object] = lambda _line: None  # takes one line of JSON for each request
-    log_label: Callable[[str], str] = lambda conversation: conversation  # the name of a conversation in the log
+    ready: Callable[[], Awaitable[bool]] = (
+        _always  # whether a write to the upstream is possible
+    )
+    log: Callable[[str], object] = lambda _line: (
+        None
+    )  # takes one line of JSON for each request
+    log_label: Callable[[str], str] = lambda conversation: (
+        conversation
+    )  # the name of a conversation in the log
     metrics: Callable[[], Iterable[str]] = tuple  # the lines of additional metrics
-    stores: tuple[LockProvider, MessageIdStore] | None = None  # shared with other instances; default: this process's
+    stores: tuple[LockProvider, MessageIdStore] | None = (
+        None  # shared with other instances; default: this process's
+    )
     max_waiting: int = 200  # concurrent requests of all instances
-    limit_share: Callable[[], float] = lambda: 1.0  # this process's part of them: more than 0, at most 1
+    limit_share: Callable[[], float] = lambda: (
+        1.0
+    )  # this process's part of them: more than 0, at most 1
     deadline_seconds: float = DEADLINE
 
 
 class ContextApp:
-    """The endpoint over a `write`, as an ASGI application; while `draining` is set, /ready answers 503."""
+    """The endpoint over a `write`, as an ASGI application; while `draining` is set, /ready answers
+    503.
+    """
 
     def __init__(
         self,
@@ -76,12 +106,20 @@ class ContextApp:
         policy: EventPolicy | None = None,
         dependencies: EndpointDependencies | None = None,
     ) -> None:
-        """Without keys and secrets every client may post. Raises SecretError for an invalid signing secret."""
+        """Without keys and secrets every client may post.
+
+        Raises SecretError for an invalid signing secret.
+        """
         deps, rules = dependencies or EndpointDependencies(), policy or EventPolicy()
-        locks, self._message_ids = deps.stores or (ConversationLocks(deps.clock), InMemoryMessageIds(deps.clock))
+        locks, self._message_ids = deps.stores or (
+            ConversationLocks(deps.clock),
+            InMemoryMessageIds(deps.clock),
+        )
         self.metrics, self.draining = Metrics(rules.fallback), False
         limit, share = deps.max_waiting, deps.limit_share
-        self._handler = EventHandler(write, rules, locks, self.metrics, lambda: limit * share())
+        self._handler = EventHandler(
+            write, rules, locks, self.metrics, lambda: limit * share()
+        )
         self._keys, self._signatures = ApiKeys(keys), SignatureVerifier(secrets)
         self._dependencies = deps
 
@@ -95,15 +133,34 @@ class ContextApp:
             response = await self._respond(path, scope, receive)
         finally:
             CURRENT_TRACE.reset(before)
-        headers = [(b"content-type", response.media_type), (b"content-length", b"%d" % len(response.body)), _NO_STORE]
+        headers = [
+            (b"content-type", response.media_type),
+            (b"content-length", b"%d" % len(response.body)),
+            _NO_STORE,
+        ]
         headers += response.headers
         if response.closes_connection:
             headers.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
-        self._record_request(path, scope, response, self._dependencies.clock() - began, trace)
+        await send(
+            {
+                "type": "http.response.start",
+                "status": response.status,
+                "headers": headers,
+            }
+        )
+        await send(
+            {
+                "type": "http.response.body",
+                "body": b"" if scope["method"] == "HEAD" else response.body,
+            }
+        )
+        self._record_request(
+            path, scope, response, self._dependencies.clock() - began, trace
+        )
 
-    async def _respond(self, path: bytes, scope: "Scope", receive: "Receive") -> EndpointResponse:
+    async def _respond(
+        self, path: bytes, scope: "Scope", receive: "Receive"
+    ) -> EndpointResponse:
         try:
             if path == _ROUTE:
                 return await self._respond_to_event(scope, receive)
@@ -111,43 +168,69 @@ class ContextApp:
         except messages.RequestRefusedError as refused:
             return refused.response._replace(closes_connection=True)
         except Exception as bug:  # noqa: BLE001 - the client gets JSON after any error, and may retry
-            self._dependencies.log(json.dumps({"event": "bug", "error": type(bug).__name__}))
+            self._dependencies.log(
+                json.dumps({"event": "bug", "error": type(bug).__name__})
+            )
             return retry_later(503, "bug", "the endpoint failed")
 
     async def _respond_to_probe(self, path: bytes, scope: "Scope") -> EndpointResponse:
         if path not in _PROBES:
-            raise messages.RequestRefusedError(404, "path", "unknown path; post to /api/route")
+            raise messages.RequestRefusedError(
+                404, "path", "unknown path; post to /api/route"
+            )
         if scope["method"] not in ("GET", "HEAD"):
-            return error_response(405, "method", "only GET", (b"allow", b"GET, HEAD"))._replace(closes_connection=True)
+            return error_response(
+                405, "method", "only GET", (b"allow", b"GET, HEAD")
+            )._replace(closes_connection=True)
         if path == b"/health":
             return EndpointResponse(200, "ok", encode_json({"status": "ok"}))
         if path == b"/metrics":
             page = exposition(chain(self.metrics.lines(), self._dependencies.metrics()))
             return EndpointResponse(200, "ok", page.encode(), CONTENT_TYPE)
         if self.draining or not await self._dependencies.ready():
-            return retry_later(503, "not_ready", "not ready: no access token, or the endpoint is shutting down")
+            return retry_later(
+                503,
+                "not_ready",
+                "not ready: no access token, or the endpoint is shutting down",
+            )
         return EndpointResponse(200, "ok", encode_json({"status": "ready"}))
 
-    async def _respond_to_event(self, scope: "Scope", receive: "Receive") -> EndpointResponse:
-        end = asyncio.get_running_loop().time() + self._dependencies.deadline_seconds - _MARGIN
+    async def _respond_to_event(
+        self, scope: "Scope", receive: "Receive"
+    ) -> EndpointResponse:
+        end = (
+            asyncio.get_running_loop().time()
+            + self._dependencies.deadline_seconds
+            - _MARGIN
+        )
         if scope["method"] != "POST":
-            return error_response(405, "method", "only POST", (b"allow", b"POST"))._replace(closes_connection=True)
+            return error_response(
+                405, "method", "only POST", (b"allow", b"POST")
+            )._replace(closes_connection=True)
         headers = scope["headers"]
         # With a signature only the signature counts; it covers the complete body.
-        signed = bool(self._signatures) and any(name == b"webhook-signature" for name, _ in headers)
-        if not signed and not (self._keys.accepts(headers) if self._keys else not self._signatures):
+        signed = bool(self._signatures) and any(
+            name == b"webhook-signature" for name, _ in headers
+        )
+        if not signed and not (
+            self._keys.accepts(headers) if self._keys else not self._signatures
+        ):
             return _UNAUTHORIZED._replace(closes_connection=True)
         messages.check_headers(headers)
         body = await messages.read_body(receive)
         if not signed:
             return await self._handle_body(body, "", end, scope)
-        message_id = self._signatures.verify(headers, body, self._dependencies.now().timestamp())
+        message_id = self._signatures.verify(
+            headers, body, self._dependencies.now().timestamp()
+        )
         if message_id is None:
             return _UNAUTHORIZED
         handle = partial(self._handle_body, body, message_id, end, scope)
         return await run_once(self._message_ids, message_id, body, end, handle)
 
-    async def _handle_body(self, body: bytes, message_id: str, deadline: float, scope: "Scope") -> EndpointResponse:
+    async def _handle_body(
+        self, body: bytes, message_id: str, deadline: float, scope: "Scope"
+    ) -> EndpointResponse:
         try:
             event = parse_event(body)
         except InvalidEventError as error:
@@ -156,7 +239,9 @@ class ContextApp:
         now = self._dependencies.now()
         if event.timestamp is not None and event.timestamp > latest_timestamp(now):
             clock = f"the endpoint's clock, which says {format_timestamp(now)}"
-            text = f"timestamp: must be at most {CLOCK_TOLERANCE} seconds ahead of {clock}"
+            text = (
+                f"timestamp: must be at most {CLOCK_TOLERANCE} seconds ahead of {clock}"
+            )
             return error_response(400, FUTURE_OUTCOME, text)
         return await self._handler.handle(event, message_id, now, deadline)
 
@@ -187,9 +272,16 @@ class ContextApp:
             self.metrics.count_response(response.status, response.outcome, seconds)
         elif response.status == 200:  # noqa: PLR2004 - a successful probe is not logged: probes are too frequent
             return
-        method, name = scope["method"] if scope["method"] in _METHODS else "other", _PATHS.get(path, "other")
+        method, name = (
+            scope["method"] if scope["method"] in _METHODS else "other",
+            _PATHS.get(path, "other"),
+        )
         conversation = scope.get(_CONVERSATION, "")
-        label = f', "conversation": "{self._dependencies.log_label(conversation)}"' if conversation else ""
+        label = (
+            f', "conversation": "{self._dependencies.log_label(conversation)}"'
+            if conversation
+            else ""
+        )
         if trace is not None:
             label += f', "trace_id": "{trace.trace_id}"'
         # No value needs an escape in JSON; encoding a dictionary takes five times as long.

@@ -1,8 +1,8 @@
 """The lock and the newest event of each conversation (invariants W2, W3).
 
-The newest event and its response are stored for one to two hours. 100,000 of them as objects would take 110 MB and slow
-the garbage collector; packed into bytes, without the common beginning of a response, they take a third of that
-(benchmarks/README.md, "endpoint").
+The newest event and its response are stored for one to two hours. 100,000 of them as objects would
+take 110 MB and slow the garbage collector; packed into bytes, without the common beginning of a
+response, they take a third of that (benchmarks/README.md, "endpoint").
 """
 
 import asyncio
@@ -32,11 +32,17 @@ class LatestEvent(NamedTuple):
 
 
 class ConversationCache:
-    """The newest events of recent conversations, each for `seconds` at least, unless `limit` / 2 newer ones exist."""
+    """The newest events of recent conversations, each for `seconds` at least, unless `limit` / 2
+    newer ones exist.
+    """
 
     # Two generations: a young one that is full or expired becomes the old one.
     def __init__(self, clock: Callable[[], float], limit: int, seconds: float) -> None:
-        self._clock, self._generation_size, self._seconds = clock, max(limit // 2, 1), seconds
+        self._clock, self._generation_size, self._seconds = (
+            clock,
+            max(limit // 2, 1),
+            seconds,
+        )
         self._young: dict[str, bytes] = {}
         self._old: dict[str, bytes] = {}
         self._young_since = clock()
@@ -63,7 +69,9 @@ def pack(conversation: str, latest: LatestEvent) -> bytes:
     response = latest.response
     prefix = written_prefix(conversation)
     is_usual = response.body.startswith(prefix)
-    own_timestamp = latest.order.timestamp if latest.order.timestamp != event.timestamp else None
+    own_timestamp = (
+        latest.order.timestamp if latest.order.timestamp != event.timestamp else None
+    )
     content = (
         own_timestamp,
         latest.order.message_id,
@@ -71,7 +79,11 @@ def pack(conversation: str, latest: LatestEvent) -> bytes:
         (response.status, response.outcome, is_usual),
     )
     line = json.dumps(content, separators=(",", ":")).encode()
-    return line + b"\n" + (response.body.removeprefix(prefix) if is_usual else response.body)
+    return (
+        line
+        + b"\n"
+        + (response.body.removeprefix(prefix) if is_usual else response.body)
+    )
 
 
 def unpack(conversation: str, packed: bytes) -> LatestEvent:
@@ -82,7 +94,9 @@ def unpack(conversation: str, packed: bytes) -> LatestEvent:
     timestamp = parse_timestamp(text) if text is not None else None
     position = timestamp if own_timestamp is None else Timestamp(*own_timestamp)
     if position is None:
-        raise AssertionError("an event without a timestamp was stored without the time of its receipt")
+        raise AssertionError(
+            "an event without a timestamp was stored without the time of its receipt"
+        )
     if is_usual:
         body = written_prefix(conversation) + body
     event = Event(conversation, intent, confidence, text, timestamp)
@@ -90,7 +104,9 @@ def unpack(conversation: str, packed: bytes) -> LatestEvent:
     return LatestEvent(order, event, EndpointResponse(status, outcome, body))
 
 
-_MAX_WAITING: Final = 16  # requests of one conversation: a flood leaves room for other conversations
+_MAX_WAITING: Final = (
+    16  # requests of one conversation: a flood leaves room for other conversations
+)
 
 
 class LockUnavailableError(Exception):
@@ -114,7 +130,9 @@ class ConversationState:
         if self.latest is not None and self.latest.order.timestamp > limit:
             self.latest = None
 
-    def record_write(self, order: EventOrder, event: Event, response: EndpointResponse) -> None:
+    def record_write(
+        self, order: EventOrder, event: Event, response: EndpointResponse
+    ) -> None:
         """Store a written event; one without a timestamp is newer than all earlier ones."""
         before = self.latest.order if self.latest is not None else order
         self.latest = LatestEvent(max(order, before), event, truncated(response))
@@ -123,7 +141,9 @@ class ConversationState:
 class LockProvider(Protocol):
     """Locks conversations."""
 
-    def lock(self, conversation: str, limit: Timestamp = END_OF_TIME) -> AbstractAsyncContextManager[ConversationState]:
+    def lock(
+        self, conversation: str, limit: Timestamp = END_OF_TIME
+    ) -> AbstractAsyncContextManager[ConversationState]:
         """Return the conversation's lock, whose entering raises LockUnavailableError.
 
         Its state has no newest event later than `limit`.
@@ -131,14 +151,20 @@ class LockProvider(Protocol):
 
 
 class ConversationLocks:
-    """The locks of one process, and a cache of the newest events of `limit` conversations for `seconds` at least."""
+    """The locks of one process, and a cache of the newest events of `limit` conversations for
+    `seconds` at least.
+    """
 
-    def __init__(self, clock: Callable[[], float], limit: int = 100_000, seconds: float = 3600.0) -> None:
+    def __init__(
+        self, clock: Callable[[], float], limit: int = 100_000, seconds: float = 3600.0
+    ) -> None:
         self._states: dict[str, ConversationState] = {}
         self._cache = ConversationCache(clock, limit, seconds)
 
     @asynccontextmanager
-    async def lock(self, conversation: str, limit: Timestamp = END_OF_TIME) -> AsyncIterator[ConversationState]:
+    async def lock(
+        self, conversation: str, limit: Timestamp = END_OF_TIME
+    ) -> AsyncIterator[ConversationState]:
         """Lock a conversation (`LockProvider.lock`)."""
         state = self._states.get(conversation)
         if state is None:

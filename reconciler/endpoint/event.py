@@ -1,4 +1,7 @@
-"""A request's body -> Event. Strict: a body that two parsers could read in two ways is refused (invariants W8)."""
+"""A request's body -> Event.
+
+Strict: a body that two parsers could read in two ways is refused (invariants W8).
+"""
 
 import json
 import re
@@ -21,17 +24,23 @@ CLOCK_TOLERANCE: Final = 300  # seconds by which the sender's clock may differ
 
 
 class Timestamp(NamedTuple):
-    """A point of time: full seconds since the year 1, and the digits of the fraction, which sort as text."""
+    """A point of time: full seconds since the year 1, and the digits of the fraction, which sort as
+    text.
+    """
 
     seconds: int
     fraction: str
 
 
-END_OF_TIME: Final = Timestamp((date.max.toordinal() + 2) * _DAY, "")  # after every timestamp, in any zone
+END_OF_TIME: Final = Timestamp(
+    (date.max.toordinal() + 2) * _DAY, ""
+)  # after every timestamp, in any zone
 
 
 def parse_timestamp(text: str) -> Timestamp | None:
-    """Return an RFC 3339 timestamp's value, or None; a leap second is just before the next minute."""
+    """Return an RFC 3339 timestamp's value, or None; a leap second is just before the next
+    minute.
+    """
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         return None
@@ -40,7 +49,9 @@ def parse_timestamp(text: str) -> Timestamp | None:
         minute = datetime.fromisoformat(text[:_MINUTE_LENGTH])
     except ValueError:  # the day does not exist
         return None
-    seconds = _seconds_since_year_one(minute) + int(text[_MINUTE_LENGTH + 1 : _MINUTE_LENGTH + 3])
+    seconds = _seconds_since_year_one(minute) + int(
+        text[_MINUTE_LENGTH + 1 : _MINUTE_LENGTH + 3]
+    )
     if sign:
         offset = int(ahead) * 3600 + int(behind) * 60
         seconds += offset if sign == "-" else -offset
@@ -53,7 +64,9 @@ def timestamp_from_datetime(now: datetime) -> Timestamp:
 
 
 def latest_timestamp(now: datetime) -> Timestamp:
-    """Return the latest time that an event may have: a later one would make all following events look older."""
+    """Return the latest time that an event may have: a later one would make all following events
+    look older.
+    """
     seconds, fraction = timestamp_from_datetime(now)
     return Timestamp(seconds + CLOCK_TOLERANCE, fraction)
 
@@ -64,13 +77,24 @@ def _seconds_since_year_one(time: datetime) -> int:
 
 def format_timestamp(now: datetime) -> str:
     """Return a time in UTC as RFC 3339, in milliseconds."""
-    parts = (now.year, now.month, now.day, now.hour, now.minute, now.second, now.microsecond // 1000)
+    parts = (
+        now.year,
+        now.month,
+        now.day,
+        now.hour,
+        now.minute,
+        now.second,
+        now.microsecond // 1000,
+    )
     return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % parts  # noqa: UP031 - a third of the time
 
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-# Not all unprintable characters: the known letters depend on Python's version, and Persian uses U+200C.
+_CONTROL: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+# Not all unprintable characters: the known letters depend on Python's version, and Persian uses
+# U+200C.
 _MAX_INTENT: Final = 256  # characters
 _MAX_LEVELS: Final = 8  # levels of lists and objects, also in unknown fields
 
@@ -80,7 +104,10 @@ class InvalidEventError(Exception):
 
 
 class Event(NamedTuple):
-    """A bot's intent in a conversation. `timestamp_text` is the timestamp as sent, None without one."""
+    """A bot's intent in a conversation.
+
+    `timestamp_text` is the timestamp as sent, None without one.
+    """
 
     conversation: str
     intent: str
@@ -97,15 +124,23 @@ def parse_event(body: bytes) -> Event:
         text = form["timestamp"]
         timestamp = parse_timestamp(text) if isinstance(text, str) else None
         if timestamp is None:
-            raise InvalidEventError("timestamp: must be RFC 3339, such as 2026-02-01T09:00:00Z")
+            raise InvalidEventError(
+                "timestamp: must be RFC 3339, such as 2026-02-01T09:00:00Z"
+            )
     conversation = _require_text(form, "conversationId")
-    if not _CONVERSATION.fullmatch(conversation) or not conversation.strip("."):  # dots would change the write's path
-        raise InvalidEventError("conversationId: must have 1 to 128 letters, digits and . _ : - (not only dots)")
+    if not _CONVERSATION.fullmatch(conversation) or not conversation.strip(
+        "."
+    ):  # dots would change the write's path
+        raise InvalidEventError(
+            "conversationId: must have 1 to 128 letters, digits and . _ : - (not only dots)"
+        )
     intent = _require_text(form, "intent")
     if not intent.strip() or len(intent) > _MAX_INTENT:
         raise InvalidEventError(f"intent: must have 1 to {_MAX_INTENT} characters")
     if _CONTROL.search(intent):
-        raise InvalidEventError("intent: must not contain control characters or unpaired surrogates")
+        raise InvalidEventError(
+            "intent: must not contain control characters or unpaired surrogates"
+        )
     return Event(conversation, intent, _confidence(form), text, timestamp)
 
 
@@ -119,7 +154,9 @@ def _parse_object(body: bytes) -> dict[str, Any]:
     if type(form) is not dict:
         raise InvalidEventError("the body must be a JSON object")
     if is_deep(form, _MAX_LEVELS):
-        raise InvalidEventError(f"the body is nested more than {_MAX_LEVELS} levels deep")
+        raise InvalidEventError(
+            f"the body is nested more than {_MAX_LEVELS} levels deep"
+        )
     return form
 
 
@@ -129,7 +166,9 @@ def _confidence(form: dict[str, Any]) -> float | None:
         return None
     if type(value) not in (int, float) or not 0 <= value <= 1:
         raise InvalidEventError("confidence: must be a number from 0 to 1, or null")
-    return float(abs(value)) if isinstance(value, float) else int(value)  # -0.0 would be written as -0.0
+    return (
+        float(abs(value)) if isinstance(value, float) else int(value)
+    )  # -0.0 would be written as -0.0
 
 
 def _require_text(form: dict[str, Any], name: str) -> str:
@@ -149,5 +188,7 @@ def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_reject_duplicates, parse_constant=refuse_constant, parse_float=parse_finite
+    object_pairs_hook=_reject_duplicates,
+    parse_constant=refuse_constant,
+    parse_float=parse_finite,
 )

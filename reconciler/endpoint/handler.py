@@ -1,4 +1,6 @@
-"""Handles an event once, under the conversation's lock and within the deadline, and returns the response."""
+"""Handles an event once, under the conversation's lock and within the deadline, and returns the
+response.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,8 +11,18 @@ from typing import Any, Final
 
 from reconciler import errors
 from reconciler.behaviour.endpoint_stage import NO_FALLBACK, Doubt, FallbackPolicy
-from reconciler.endpoint.conversations import ConversationState, EventOrder, LockProvider, LockUnavailableError
-from reconciler.endpoint.event import Event, format_timestamp, latest_timestamp, timestamp_from_datetime
+from reconciler.endpoint.conversations import (
+    ConversationState,
+    EventOrder,
+    LockProvider,
+    LockUnavailableError,
+)
+from reconciler.endpoint.event import (
+    Event,
+    format_timestamp,
+    latest_timestamp,
+    timestamp_from_datetime,
+)
 from reconciler.endpoint.messages import (
     EndpointResponse,
     error_response,
@@ -22,26 +34,41 @@ from reconciler.endpoint.metrics import Metrics
 
 Attributes = Mapping[str, str | float | None]
 WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
-# Writes attributes to a conversation's context within a number of seconds and returns the upstream's JSON. Raises
-# RuleNotFoundError for an unknown conversation, RateLimitedError and RetryLaterError if nothing was written,
-# TimeoutError, and other ApiErrors; after an AmbiguousWriteError the event must not be written again.
-ExplainRoute = Callable[[Mapping[str, Any]], Any]  # attributes of a conversation -> its route as JSON
+# Writes attributes to a conversation's context within a number of seconds and returns the
+# upstream's JSON. Raises RuleNotFoundError for an unknown conversation, RateLimitedError and
+# RetryLaterError if nothing was written, TimeoutError, and other ApiErrors; after an
+# AmbiguousWriteError the event must not be written again.
+ExplainRoute = Callable[
+    [Mapping[str, Any]], Any
+]  # attributes of a conversation -> its route as JSON
 
 _MIN_WRITE_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPolicy:
-    """The Environment's settings for events. `explain` returns the route for attributes, for the response."""
+    """The Environment's settings for events.
 
-    names: tuple[str, str, str] = ("cognigyDetectedIntent", "cognigyConfidence", "routedAt")  # intent, confidence, time
+    `explain` returns the route for attributes, for the response.
+    """
+
+    names: tuple[str, str, str] = (
+        "cognigyDetectedIntent",
+        "cognigyConfidence",
+        "routedAt",
+    )  # intent, confidence, time
     fallback: FallbackPolicy = NO_FALLBACK
     explain: ExplainRoute | None = None
-    ignored_conversations: AbstractSet[str] = frozenset()  # not written, such as a bot's test chats
+    ignored_conversations: AbstractSet[str] = (
+        frozenset()
+    )  # not written, such as a bot's test chats
 
 
 class EventHandler:
-    """Writes events, those of each conversation in order. `waiting_limit` returns the maximum of concurrent events."""
+    """Writes events, those of each conversation in order.
+
+    `waiting_limit` returns the maximum of concurrent events.
+    """
 
     def __init__(
         self,
@@ -54,24 +81,41 @@ class EventHandler:
         self._write, self._policy, self._locks = write, policy, locks
         self._metrics, self._waiting_limit = metrics, waiting_limit
 
-    async def handle(self, event: Event, message_id: str, now: datetime, deadline: float) -> EndpointResponse:
-        """Return an event's response. `message_id` orders events of one time; `deadline` is by the loop's clock."""
+    async def handle(
+        self, event: Event, message_id: str, now: datetime, deadline: float
+    ) -> EndpointResponse:
+        """Return an event's response.
+
+        `message_id` orders events of one time; `deadline` is by the loop's clock.
+        """
         if event.conversation in self._policy.ignored_conversations:
-            return success_response("skipped", "a test chat; nothing was written", None, skipped="test-chat")
+            return success_response(
+                "skipped", "a test chat; nothing was written", None, skipped="test-chat"
+            )
         if self._metrics.waiting_requests >= self._waiting_limit():
             return retry_later(503, "shed", "too many requests are waiting")
         self._metrics.waiting_requests += 1
         limit = latest_timestamp(now)
         try:
-            async with asyncio.timeout_at(deadline), self._locks.lock(event.conversation, limit) as state:
-                return await self._handle_locked(state, event, message_id, now, deadline)
+            async with (
+                asyncio.timeout_at(deadline),
+                self._locks.lock(event.conversation, limit) as state,
+            ):
+                return await self._handle_locked(
+                    state, event, message_id, now, deadline
+                )
         except (LockUnavailableError, TimeoutError, errors.ApiError) as error:
             return _failure_response(error)
         finally:
             self._metrics.waiting_requests -= 1
 
     async def _handle_locked(
-        self, state: ConversationState, event: Event, message_id: str, now: datetime, deadline: float
+        self,
+        state: ConversationState,
+        event: Event,
+        message_id: str,
+        now: datetime,
+        deadline: float,
     ) -> EndpointResponse:
         order = EventOrder(event.timestamp or timestamp_from_datetime(now), message_id)
         if event.timestamp is not None and state.latest is not None:
@@ -83,24 +127,39 @@ class EventHandler:
         attributes, doubt = self._build_attributes(event, now)
         seconds = deadline - asyncio.get_running_loop().time()
         if seconds < _MIN_WRITE_SECONDS:
-            raise LockUnavailableError("the wait for earlier requests left no time for the write", "crowded")
+            raise LockUnavailableError(
+                "the wait for earlier requests left no time for the write", "crowded"
+            )
         try:
             payload = await self._write(event.conversation, attributes, seconds)
-        except errors.AmbiguousWriteError as error:  # also stored for a repeated event, which may be written
+        except (
+            errors.AmbiguousWriteError
+        ) as error:  # also stored for a repeated event, which may be written
             response = _failure_response(error)
         else:
             extra: dict[str, Any] = {"fallback": doubt} if doubt else {}
             if self._policy.explain is not None:
-                before = payload.get("attributes") if isinstance(payload, dict) else None
-                extra["route"] = self._policy.explain({**(before if isinstance(before, dict) else {}), **attributes})
+                before = (
+                    payload.get("attributes") if isinstance(payload, dict) else None
+                )
+                extra["route"] = self._policy.explain(
+                    {**(before if isinstance(before, dict) else {}), **attributes}
+                )
             response = written_response(event.conversation, payload, **extra)
         state.record_write(order, event, response)
-        self._metrics.events.add(event.intent, event.confidence)  # a repeated event does not get here
+        self._metrics.events.add(
+            event.intent, event.confidence
+        )  # a repeated event does not get here
         return response
 
-    def _build_attributes(self, event: Event, now: datetime) -> tuple[dict[str, str | float | None], Doubt | None]:
+    def _build_attributes(
+        self, event: Event, now: datetime
+    ) -> tuple[dict[str, str | float | None], Doubt | None]:
         """Return the attributes to write, and why the fallback replaces the intent, if it does."""
-        (intent, confidence, updated_at), fallback = self._policy.names, self._policy.fallback
+        (intent, confidence, updated_at), fallback = (
+            self._policy.names,
+            self._policy.fallback,
+        )
         doubt = fallback.doubt(event.intent, event.confidence)
         replacement = fallback.intent if doubt else None
         return {
@@ -110,26 +169,57 @@ class EventHandler:
         }, doubt if replacement is not None else None
 
 
-_UNDEFINED: Final = "the tenant does not know the custom fields; the endpoint's log shows how to define them"
+_UNDEFINED: Final = (
+    "the tenant does not know the custom fields; the endpoint's log shows how to define "
+    "them"
+)
 _UNCLEAR: Final = "it is unknown whether the event was written; it is not written again"
 _ERROR_RESPONSES: Final[Mapping[type[Exception], tuple[int, str, str]]] = {
     errors.RuleNotFoundError: (404, "unknown_conversation", "unknown conversation"),
     errors.UndefinedFieldsError: (502, "undefined_fields", _UNDEFINED),
     errors.AmbiguousWriteError: (502, "unclear", _UNCLEAR),
-    TimeoutError: (504, "late", "the tenant was too slow; it is unknown whether the event was written"),
-    errors.ApiError: (502, "upstream_failed", "the tenant failed; it is unknown whether the event was written"),
+    TimeoutError: (
+        504,
+        "late",
+        "the tenant was too slow; it is unknown whether the event was written",
+    ),
+    errors.ApiError: (
+        502,
+        "upstream_failed",
+        "the tenant failed; it is unknown whether the event was written",
+    ),
 }
 
 
-def _failure_response(error: LockUnavailableError | TimeoutError | errors.ApiError) -> EndpointResponse:
+def _failure_response(
+    error: LockUnavailableError | TimeoutError | errors.ApiError,
+) -> EndpointResponse:
     # The client never gets the text of an upstream's error.
     match error:
         case LockUnavailableError():
             return retry_later(503, error.outcome, str(error))
         case errors.RateLimitedError():
-            return retry_later(429, "rate_limited", "the tenant's rate limit is reached", error.retry_after)
+            return retry_later(
+                429,
+                "rate_limited",
+                "the tenant's rate limit is reached",
+                error.retry_after,
+            )
         case errors.RetryLaterError():
-            return retry_later(502, "upstream_away", "the tenant is unavailable; nothing was sent", error.retry_after)
+            return retry_later(
+                502,
+                "upstream_away",
+                "the tenant is unavailable; nothing was sent",
+                error.retry_after,
+            )
         case errors.CredentialsError() | errors.ScopeError():
-            return retry_later(502, "upstream_refused", "the tenant refuses the endpoint's login; nothing was written")
-    return error_response(*next(words for kind, words in _ERROR_RESPONSES.items() if isinstance(error, kind)))
+            return retry_later(
+                502,
+                "upstream_refused",
+                "the tenant refuses the endpoint's login; nothing was written",
+            )
+    return error_response(
+        *next(
+            words for kind, words in _ERROR_RESPONSES.items() if isinstance(error, kind)
+        )
+    )

@@ -1,4 +1,5 @@
-"""Requests and responses of the endpoint: limits of head and body, chunked bodies, JSON responses (invariants W7).
+"""Requests and responses of the endpoint: limits of head and body, chunked bodies, JSON responses
+(invariants W7).
 
 An error has only the endpoint's own text, never that of an upstream or of an exception.
 """
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from starlette.types import Receive
 Headers = Sequence[tuple[bytes, bytes]]
 
-_MAX_STORED_BODY: Final = 4096  # bytes of a response that is stored for a repeated request
+_MAX_STORED_BODY: Final = (
+    4096  # bytes of a response that is stored for a repeated request
+)
 _WRITTEN_MESSAGE: Final = "context updated for conversation "
 
 
@@ -34,14 +37,25 @@ class EndpointResponse(NamedTuple):
         return self.status in (408, 429) or self.status >= 500  # noqa: PLR2004 - classes of statuses
 
 
-def success_response(outcome: str, message: str, data: Any, **extra: Any) -> EndpointResponse:  # noqa: ANN401 - any JSON
+def success_response(
+    outcome: str,
+    message: str,
+    data: Any,  # noqa: ANN401 - any JSON
+    **extra: Any,  # noqa: ANN401 - likewise
+) -> EndpointResponse:
     """Return a 200 in the form of docs/context.md#requests-and-responses."""
-    return EndpointResponse(200, outcome, encode_json({"success": True, "message": message, "data": data, **extra}))
+    return EndpointResponse(
+        200,
+        outcome,
+        encode_json({"success": True, "message": message, "data": data, **extra}),
+    )
 
 
 def written_response(conversation: str, data: Any, **extra: Any) -> EndpointResponse:  # noqa: ANN401 - any JSON
     """Return the response to a successful write."""
-    return success_response("written", f"{_WRITTEN_MESSAGE}{conversation}", data, **extra)
+    return success_response(
+        "written", f"{_WRITTEN_MESSAGE}{conversation}", data, **extra
+    )
 
 
 def written_prefix(conversation: str) -> bytes:
@@ -50,18 +64,33 @@ def written_prefix(conversation: str) -> bytes:
 
 
 def truncated(response: EndpointResponse) -> EndpointResponse:
-    """Return the response to store for a repeated request: without the upstream's JSON if that is long."""
+    """Return the response to store for a repeated request: without the upstream's JSON if that is
+    long.
+    """
     if len(response.body) <= _MAX_STORED_BODY:
         return response
-    return success_response(response.outcome, "already processed; the tenant's response was too long to store", None)
+    return success_response(
+        response.outcome,
+        "already processed; the tenant's response was too long to store",
+        None,
+    )
 
 
-def error_response(status: int, outcome: str, error: str, *headers: tuple[bytes, bytes]) -> EndpointResponse:
+def error_response(
+    status: int, outcome: str, error: str, *headers: tuple[bytes, bytes]
+) -> EndpointResponse:
     """Return an error in the form of docs/context.md#requests-and-responses."""
-    return EndpointResponse(status, outcome, encode_json({"success": False, "error": error}), headers=headers)
+    return EndpointResponse(
+        status,
+        outcome,
+        encode_json({"success": False, "error": error}),
+        headers=headers,
+    )
 
 
-def retry_later(status: int, outcome: str, error: str, seconds: float = 1) -> EndpointResponse:
+def retry_later(
+    status: int, outcome: str, error: str, seconds: float = 1
+) -> EndpointResponse:
     """Return an error with Retry-After."""
     wait = min(max(int(seconds + 0.999), 1), 120)
     return error_response(status, outcome, error, (b"retry-after", str(wait).encode()))
@@ -75,7 +104,9 @@ def encode_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON
         return json.dumps(value, allow_nan=False).encode()
 
 
-_BODY_PREFIX: Final = encode_json({"success": True, "message": _WRITTEN_MESSAGE}).removesuffix(b'"}')
+_BODY_PREFIX: Final = encode_json(
+    {"success": True, "message": _WRITTEN_MESSAGE}
+).removesuffix(b'"}')
 MAX_BODY_BYTES: Final = 64 * 1024
 _TOO_LARGE: Final = f"the body is larger than {MAX_BODY_BYTES // 1024} KiB"
 _BODY_HEADERS: Final = (b"content-length", b"content-encoding", b"content-type")
@@ -94,15 +125,22 @@ def check_headers(headers: Headers) -> None:
     pairs = [header for header in headers if header[0] in _BODY_HEADERS]
     values = dict(pairs)
     if len(values) != len(pairs):
-        raise RequestRefusedError(415, "media", "a header that describes the body is repeated")
+        raise RequestRefusedError(
+            415, "media", "a header that describes the body is repeated"
+        )
     length = values.get(b"content-length", b"0")
     if not length.isdigit() or len(length) > 15 or int(length) > MAX_BODY_BYTES:  # noqa: PLR2004 - digits
         raise RequestRefusedError(413, "large", _TOO_LARGE)
     if values.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         raise RequestRefusedError(415, "media", "a compressed body is not supported")
     name, _, rest = values.get(b"content-type", b"").partition(b";")
-    if name.strip().lower() != b"application/json" or rest.strip().lower() not in _CHARSETS:
-        raise RequestRefusedError(415, "media", "Content-Type: must be application/json")
+    if (
+        name.strip().lower() != b"application/json"
+        or rest.strip().lower() not in _CHARSETS
+    ):
+        raise RequestRefusedError(
+            415, "media", "Content-Type: must be application/json"
+        )
 
 
 async def read_body(receive: "Receive") -> bytes:
@@ -129,11 +167,16 @@ class ChunkChecker:
 
     def __init__(self) -> None:
         self._partial_line = b""
-        self._remaining = 0  # bytes of the chunk still to come, including the end of its line
+        self._remaining = (
+            0  # bytes of the chunk still to come, including the end of its line
+        )
         self._is_over = False
 
     def check(self, data: bytes) -> bool:
-        """Return whether each chunk's size is alone on its line so far. Data after the last chunk is not read."""
+        """Return whether each chunk's size is alone on its line so far.
+
+        Data after the last chunk is not read.
+        """
         data, self._partial_line, at = self._partial_line + data, b"", 0
         while at < len(data) and not self._is_over:
             if self._remaining:

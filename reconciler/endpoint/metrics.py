@@ -13,20 +13,36 @@ from reconciler.text.prometheus import metric, metric_header, sample
 
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
 _TENTHS: Final = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-FUTURE_OUTCOME: Final = "future"  # of an event whose timestamp is too far ahead of the clock
-_OTHER, _NONE = "other", "none"  # labels; an intent with such a name is counted as `other`
-_REFUSAL_STATUSES: Final = ("400", "408", "431", "503", _NONE)  # none: an earlier request gets its response instead
+FUTURE_OUTCOME: Final = (
+    "future"  # of an event whose timestamp is too far ahead of the clock
+)
+_OTHER, _NONE = (
+    "other",
+    "none",
+)  # labels; an intent with such a name is counted as `other`
+_REFUSAL_STATUSES: Final = (
+    "400",
+    "408",
+    "431",
+    "503",
+    _NONE,
+)  # none: an earlier request gets its response instead
 
 
 class EventCounts:
     """Counts events by intent, tenth of the confidence and reason of the fallback."""
 
-    # All series exist from the start: Prometheus' `increase` misses the first value of a series that appears later.
+    # All series exist from the start: Prometheus' `increase` misses the first value of a series
+    # that appears later.
     def __init__(self, fallback: FallbackPolicy) -> None:
         self._fallback = fallback
         self._intents = fallback.known_intents - {_OTHER, _NONE}
         self._counts = Counter[tuple[str, str, str]]()
-        for confidence in (None, *_TENTHS, *(nextafter(tenth, 0) for tenth in _TENTHS[1:])):
+        for confidence in (
+            None,
+            *_TENTHS,
+            *(nextafter(tenth, 0) for tenth in _TENTHS[1:]),
+        ):
             for intent in (*fallback.known_intents, ""):  # "": every unknown one
                 self._counts[self._key(intent, confidence)] = 0
 
@@ -35,16 +51,26 @@ class EventCounts:
         self._counts[self._key(intent, confidence)] += 1
 
     def _key(self, intent: str, confidence: float | None) -> tuple[str, str, str]:
-        tenth = _NONE if confidence is None else f"{_TENTHS[bisect_right(_TENTHS, confidence) - 1]}"
+        tenth = (
+            _NONE
+            if confidence is None
+            else f"{_TENTHS[bisect_right(_TENTHS, confidence) - 1]}"
+        )
         label = intent if intent in self._intents else _OTHER
         return label, tenth, self._fallback.doubt(intent, confidence) or _NONE
 
     def lines(self) -> Iterator[str]:
         """Yield the counts in Prometheus' text format."""
         name = "cxroute_events_total"
-        yield from metric_header(name, "counter", "Accepted events, by intent, tenth of the confidence, and fallback.")
+        yield from metric_header(
+            name,
+            "counter",
+            "Accepted events, by intent, tenth of the confidence, and fallback.",
+        )
         for (intent, confidence, fallback), count in sorted(self._counts.items()):
-            yield sample(name, count, intent=intent, confidence=confidence, fallback=fallback)
+            yield sample(
+                name, count, intent=intent, confidence=confidence, fallback=fallback
+            )
 
 
 class Metrics:
@@ -72,17 +98,33 @@ class Metrics:
 
     def lines(self) -> Iterator[str]:
         """Yield all counts in Prometheus' text format."""
-        yield from metric_header("cxroute_requests_total", "counter", "Requests to /api/route, by status and outcome.")
+        yield from metric_header(
+            "cxroute_requests_total",
+            "counter",
+            "Requests to /api/route, by status and outcome.",
+        )
         for (status, outcome), count in sorted(self.responses.items()):
-            yield sample("cxroute_requests_total", count, status=status, outcome=outcome)
-        name, text = "cxroute_refused_requests_total", "Requests that are not valid HTTP, or too slow, by status."
+            yield sample(
+                "cxroute_requests_total", count, status=status, outcome=outcome
+            )
+        name, text = (
+            "cxroute_refused_requests_total",
+            "Requests that are not valid HTTP, or too slow, by status.",
+        )
         yield from metric_header(name, "counter", text)
-        yield from (sample(name, count, status=status) for status, count in sorted(self.refusals.items()))
+        yield from (
+            sample(name, count, status=status)
+            for status, count in sorted(self.refusals.items())
+        )
         yield from self.events.lines()
-        fallback = "The digest of the fallback, which `cxroute doctor --endpoint` compares."
+        fallback = (
+            "The digest of the fallback, which `cxroute doctor --endpoint` compares."
+        )
         yield from metric_header("cxroute_fallback_info", "gauge", fallback)
         yield sample("cxroute_fallback_info", 1, digest=self._fallback)
-        yield from metric_header("cxroute_request_seconds", "histogram", "Response times.")
+        yield from metric_header(
+            "cxroute_request_seconds", "histogram", "Response times."
+        )
         counts = list(accumulate(self._buckets))
         for bound, count in zip((*map(str, _BOUNDS), "+Inf"), counts, strict=True):
             yield sample("cxroute_request_seconds_bucket", count, le=bound)

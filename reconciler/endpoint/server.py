@@ -1,8 +1,9 @@
 """Serves an application with uvicorn (the extra `serve`), behind a strict HTTP connection (W7).
 
-uvicorn alone would wait for slow clients without a limit. Input that two servers on the way could read in two ways ends
-the connection: before the request if it is the request's own, after the response if it follows a complete request.
-`Upgrade` is ignored, as RFC 9110 allows (section 7.8): the request is answered in HTTP/1.1.
+uvicorn alone would wait for slow clients without a limit. Input that two servers on the way could
+read in two ways ends the connection: before the request if it is the request's own, after the
+response if it follows a complete request. `Upgrade` is ignored, as RFC 9110 allows (section 7.8):
+the request is answered in HTTP/1.1.
 """
 
 import asyncio
@@ -18,7 +19,10 @@ from typing import Any, Final
 
 import httptools
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from reconciler.endpoint.messages import ChunkChecker, encode_json
 from reconciler.errors import CxrouteError
@@ -28,14 +32,24 @@ from reconciler.text.hosts import url_of
 MAX_CONNECTIONS: Final = 1000
 _MAX_HEAD_BYTES: Final = 16 * 1024  # bytes of all headers
 _MAX_HEADERS: Final = 64
-_UNIQUE_HEADERS: Final = (b"host", b"transfer-encoding", b"content-length")  # servers differ in which value counts
-_HEAD_TIMEOUT: Final = 5.0  # seconds from the start of a connection or request to the end of its headers
+_UNIQUE_HEADERS: Final = (
+    b"host",
+    b"transfer-encoding",
+    b"content-length",
+)  # servers differ in which value counts
+_HEAD_TIMEOUT: Final = (
+    5.0  # seconds from the start of a connection or request to the end of its headers
+)
 _BODY_TIMEOUT: Final = 5.0  # seconds from there to the end of the body
-_LARGE_HEAD: Final = f"the headers have more than {_MAX_HEAD_BYTES // 1024} KiB, or more than {_MAX_HEADERS} fields"
+_LARGE_HEAD: Final = (
+    f"the headers have more than {_MAX_HEAD_BYTES // 1024} KiB, or more than {_MAX_HEADERS} "
+    f"fields"
+)
 
 
 RefusalListener = Callable[[HTTPStatus | None, str], object]
-"""Takes the status of a refusal, None if nothing is answered, and its reason, which quotes no input."""
+"""Takes the status of a refusal, None if nothing is answered, and its reason, which quotes no
+input."""
 _MAX_REASON: Final = 100  # characters
 _BAD_CHUNK: Final = "a chunk's size is not alone on its line"
 _EARLY_DATA: Final = "more data arrived before the response to the request"
@@ -49,7 +63,9 @@ def ignore_refusal(_status: HTTPStatus | None, _reason: str) -> None:
 class _StopParsingError(Exception):
     """Raised in a callback of the parser, which stops; the text is the reason of the refusal."""
 
-    def __init__(self, reason: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST) -> None:
+    def __init__(
+        self, reason: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST
+    ) -> None:
         self.status = status
         super().__init__(reason)
 
@@ -60,7 +76,9 @@ _OTHER_PROTOCOLS: Final = {
 }
 
 
-def _refusal_of(error: httptools.HttpParserError, data: bytes) -> tuple[HTTPStatus, str]:
+def _refusal_of(
+    error: httptools.HttpParserError, data: bytes
+) -> tuple[HTTPStatus, str]:
     """Return the status and the reason of an error that the parser found in data."""
     for beginning, reason in _OTHER_PROTOCOLS.items():
         if data.startswith(beginning):
@@ -91,7 +109,9 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._ignores_upgrade = False  # the current headers asked for another protocol
         self._in_head = True
         self._head_bytes = self._header_bytes = 0
-        self._current_data = self._previous_data = b""  # the data being parsed, and the end of the headers before it
+        self._current_data = self._previous_data = (
+            b""  # the data being parsed, and the end of the headers before it
+        )
         self._chunk_checker: ChunkChecker | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -140,14 +160,29 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self._refuse(*_refusal_of(error, data))
 
     def _parse_without_upgrade(self, rest: bytes) -> None:
-        """Parse the headers that asked for another protocol again, without `Upgrade`, and the data behind them."""
-        # The parser ends a message at the headers that ask for another protocol, and would not read the body. It has
-        # checked the headers: no name or value has a line end.
+        """Parse the headers that asked for another protocol again, without `Upgrade`, and the data
+        behind them.
+        """
+        # The parser ends a message at the headers that ask for another protocol, and would not read
+        # the body. It has checked the headers: no name or value has a line end.
         self._ignores_upgrade = False
-        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
-        lines += [b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"]
-        self.parser = httptools.HttpRequestParser(self)  # the old one may have ended with the message
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        lines = [
+            b"%b %b HTTP/%b"
+            % (
+                self.parser.get_method(),
+                self.url,
+                self.parser.get_http_version().encode(),
+            )
+        ]
+        lines += [
+            b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"
+        ]
+        self.parser = httptools.HttpRequestParser(
+            self
+        )  # the old one may have ended with the message
+        self.parser.set_dangerous_leniencies(
+            lenient_data_after_close=True
+        )  # as uvicorn does
         self._parse(b"\r\n".join([*lines, b"", b""]) + rest)
 
     def on_message_begin(self) -> None:
@@ -168,8 +203,13 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Check the headers together, and start the request."""
-        if len(self.url) + self._header_bytes > _MAX_HEAD_BYTES or len(self.headers) > _MAX_HEADERS:
-            raise _StopParsingError(_LARGE_HEAD, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+        if (
+            len(self.url) + self._header_bytes > _MAX_HEAD_BYTES
+            or len(self.headers) > _MAX_HEADERS
+        ):
+            raise _StopParsingError(
+                _LARGE_HEAD, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            )
         if self.parser.get_method() == b"CONNECT" or not self.url.startswith(b"/"):
             raise _StopParsingError("the request's target is not a path of this server")
         if ambiguity := self._ambiguity():
@@ -177,9 +217,15 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._ignores_upgrade = self.parser.should_upgrade()
         if self._ignores_upgrade:
             return
-        self._chunk_checker = ChunkChecker() if (b"transfer-encoding", b"chunked") in self.headers else None
+        self._chunk_checker = (
+            ChunkChecker()
+            if (b"transfer-encoding", b"chunked") in self.headers
+            else None
+        )
         if self._chunk_checker is not None:
-            body_start = (self._previous_data + self._current_data).partition(b"\r\n\r\n")[2]
+            body_start = (self._previous_data + self._current_data).partition(
+                b"\r\n\r\n"
+            )[2]
             if not self._chunk_checker.check(body_start):
                 raise _StopParsingError(_BAD_CHUNK)
         self._stop_timer()
@@ -207,7 +253,10 @@ class StrictHttpProtocol(HttpToolsProtocol):
         if b"transfer-encoding" in values:
             is_clear = values[b"transfer-encoding"] == b"chunked" and version == "1.1"
             if not is_clear or b"content-length" in values:
-                return "Transfer-Encoding must be chunked alone, without Content-Length, and not in HTTP/1.0"
+                return (
+                    "Transfer-Encoding must be chunked alone, without Content-Length, and not in "
+                    "HTTP/1.0"
+                )
         elif not values.get(b"content-length", b"0").isdigit():
             return "Content-Length is not a number"
         return ""
@@ -228,13 +277,20 @@ class StrictHttpProtocol(HttpToolsProtocol):
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
         if status is HTTPStatus.SERVICE_UNAVAILABLE:  # too many connections
             head += "retry-after: 1\r\n"
-        self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode("ascii") + body)
+        self.transport.write(
+            f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode(
+                "ascii"
+            )
+            + body
+        )
         self.transport.close()
 
     def _start_timer(self, seconds: float, part: str) -> None:
         if self._timer is None:
             reason = f"the {part} took longer than {seconds:g} seconds"
-            self._timer = self.loop.call_later(seconds, self._refuse, HTTPStatus.REQUEST_TIMEOUT, reason)
+            self._timer = self.loop.call_later(
+                seconds, self._refuse, HTTPStatus.REQUEST_TIMEOUT, reason
+            )
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -242,7 +298,9 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self._timer = None
 
 
-_GRACE: Final = 10  # seconds for requests accepted before a signal: twice a request's deadline
+_GRACE: Final = (
+    10  # seconds for requests accepted before a signal: twice a request's deadline
+)
 _IDLE: Final = 20  # seconds without a request
 _BACKLOG: Final = 2048
 
@@ -266,7 +324,9 @@ class QuietServer(uvicorn.Server):
         self._announce()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """End the server; uvicorn's own method records the signal, and raises it again after the end."""
+        """End the server; uvicorn's own method records the signal, and raises it again after the
+        end.
+        """
         del frame
         self._on_exit()
         self.force_exit |= self.should_exit and sig == signal.SIGINT
@@ -297,7 +357,8 @@ async def serve(
 
 def run_event_loop(main: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine on the fastest available loop."""
-    # The existing objects live as long as the process. Collecting them would cause the longest pauses of requests.
+    # The existing objects live as long as the process. Collecting them would cause the longest
+    # pauses of requests.
     gc.collect()
     gc.freeze()
     with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
@@ -305,8 +366,12 @@ def run_event_loop(main: Coroutine[Any, Any, None]) -> None:
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; port 0 selects a free port. IPv6 may be in brackets. Raises CxrouteError."""
-    # `socket.create_server` does not name TCP; without it asyncio leaves Nagle's algorithm on: 40 ms a response.
+    """Return a socket that listens; port 0 selects a free port.
+
+    IPv6 may be in brackets. Raises CxrouteError.
+    """
+    # `socket.create_server` does not name TCP; without it asyncio leaves Nagle's algorithm on: 40
+    # ms a response.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
@@ -316,7 +381,9 @@ def open_listener(host: str, port: int) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        raise CxrouteError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        raise CxrouteError(
+            f"cannot listen on {host}:{port}: {error.strerror or error}"
+        ) from error
     return listener
 
 
@@ -325,8 +392,15 @@ def quiet_config(
     on_refusal: RefusalListener = ignore_refusal,
     **options: Any,  # noqa: ANN401 - uvicorn's settings
 ) -> uvicorn.Config:
-    """Return settings of a server without a log, a banner and proxy headers; it reports refused connections."""
+    """Return settings of a server without a log, a banner and proxy headers; it reports refused
+    connections.
+    """
     protocol = partial(StrictHttpProtocol, on_refusal=on_refusal)
-    quiet: dict[str, Any] = {"log_config": None, "log_level": "critical", "access_log": False, "server_header": False}
+    quiet: dict[str, Any] = {
+        "log_config": None,
+        "log_level": "critical",
+        "access_log": False,
+        "server_header": False,
+    }
     quiet |= {"http": protocol, "ws": "none", "lifespan": "off", "proxy_headers": False}
     return uvicorn.Config(app, **quiet, **options)

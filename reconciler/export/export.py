@@ -1,4 +1,6 @@
-"""Live rules -> RuleSets and queue names, their text as YAML, and the check that an apply of them only adopts."""
+"""Live rules -> RuleSets and queue names, their text as YAML, and the check that an apply of them
+only adopts.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +10,13 @@ from reconciler.behaviour.diff.difference import BehaviourChange, compare_behavi
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.desired.desired import DesiredState
 from reconciler.desired.queues import QueueResolver
-from reconciler.export.names import QueueNames, RuleNameAllocator, SkippedRule, find_free_name, slugify
+from reconciler.export.names import (
+    QueueNames,
+    RuleNameAllocator,
+    SkippedRule,
+    find_free_name,
+    slugify,
+)
 from reconciler.export.ruleset import ExportedRule, ExportedRuleSet, RuleSetBuilder
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.yaml_writer import format_mapping
@@ -28,41 +36,72 @@ class ExportSelection(NamedTuple):
 
     rules: tuple[LiveRule, ...]
     skipped: tuple[SkippedRule, ...]
-    already_in_manifests: tuple[SkippedRule, ...]  # or adopted by them; the reason is the location
+    already_in_manifests: tuple[
+        SkippedRule, ...
+    ]  # or adopted by them; the reason is the location
 
 
 def select_rules(
-    candidates: Iterable[LiveRule], by_owner: LiveRulesByOwner, desired: DesiredState, rulesets: Mapping[str, str]
+    candidates: Iterable[LiveRule],
+    by_owner: LiveRulesByOwner,
+    desired: DesiredState,
+    rulesets: Mapping[str, str],
 ) -> ExportSelection:
     """Return the selection; `rulesets` are the names of all existing RuleSets with their files."""
     selector = _RuleSelector(by_owner, desired, rulesets)
     locations = [(live, selector.manifest_location(live)) for live in candidates]
-    reasons = [(live, selector.exclusion_reason(live)) for live, location in locations if not location]
+    reasons = [
+        (live, selector.exclusion_reason(live))
+        for live, location in locations
+        if not location
+    ]
     return ExportSelection(
         rules=tuple(live for live, reason in reasons if not reason),
         skipped=tuple(SkippedRule(live, reason) for live, reason in reasons if reason),
-        already_in_manifests=tuple(SkippedRule(live, location) for live, location in locations if location),
+        already_in_manifests=tuple(
+            SkippedRule(live, location) for live, location in locations if location
+        ),
     )
 
 
-def match_rules(rules: Iterable[LiveRule], selector: str, owner: str) -> Iterator[LiveRule]:
-    """Yield the rules with this live name, id or address of this owner, or that match a pattern of addresses."""
+def match_rules(
+    rules: Iterable[LiveRule], selector: str, owner: str
+) -> Iterator[LiveRule]:
+    """Yield the rules with this live name, id or address of this owner, or that match a pattern of
+    addresses.
+    """
     for live in rules:
-        address = live.marker.address if live.marker is not None and live.marker.owner == owner else None
-        if selector in (live.rule.name, live.id) or (address and is_selected(address, [selector])):
+        address = (
+            live.marker.address
+            if live.marker is not None and live.marker.owner == owner
+            else None
+        )
+        if selector in (live.rule.name, live.id) or (
+            address and is_selected(address, [selector])
+        ):
             yield live
 
 
 class _RuleSelector:
-    def __init__(self, by_owner: LiveRulesByOwner, desired: DesiredState, rulesets: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        by_owner: LiveRulesByOwner,
+        desired: DesiredState,
+        rulesets: Mapping[str, str],
+    ) -> None:
         self.by_owner, self.desired, self.rulesets = by_owner, desired, rulesets
         self._managed = {live.id: address for address, live in by_owner.managed.items()}
-        self._removable_ids = {live.id for live in (*by_owner.duplicates, *by_owner.temporary_copies)}
+        self._removable_ids = {
+            live.id for live in (*by_owner.duplicates, *by_owner.temporary_copies)
+        }
         self._edited_copy_ids = {live.id for live in by_owner.edited_copies}
         rules = desired.rules.values()
         self._names = {rule.rule.name: rule for rule in rules}
         adopting = ((rule.adopt, rule) for rule in rules if rule.adopt is not None)
-        self._adopting = {adopt if isinstance(adopt, str) else ("id", adopt.id): rule for adopt, rule in adopting}
+        self._adopting = {
+            adopt if isinstance(adopt, str) else ("id", adopt.id): rule
+            for adopt, rule in adopting
+        }
 
     def manifest_location(self, live: LiveRule) -> str:
         address = self._managed.get(live.id)
@@ -79,7 +118,10 @@ class _RuleSelector:
         if live.id in self._removable_ids:
             return "it is a second copy of a managed rule; the next apply deletes it"
         if live.id in self._edited_copy_ids:
-            return "it is an edited copy of a managed rule; delete it, or remove the last line of its description"
+            return (
+                "it is an edited copy of a managed rule; delete it, or remove the last line of its "
+                "description"
+            )
         if marker is not None and marker.owner != self.desired.owner:
             return f"it is managed by {marker.owner}"
         if rule := self._names.get(live.rule.name):
@@ -87,7 +129,10 @@ class _RuleSelector:
             return f"{rule.address} has its name, in {rule.location}: {advice}"
         if marker is not None and marker.address.ruleset in self.rulesets:
             name = marker.address.ruleset
-            return f"RuleSet {name} is in {self.rulesets[name]}: add the rule there, or leave it to be deleted"
+            return (
+                f"RuleSet {name} is in {self.rulesets[name]}: add the rule there, or leave it to "
+                f"be deleted"
+            )
         return ""
 
 
@@ -104,7 +149,9 @@ class TenantSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class ExportedManifests:
-    """RuleSets to write, the queue aliases that they need (alias to its value), and the skipped rules."""
+    """RuleSets to write, the queue aliases that they need (alias to its value), and the skipped
+    rules.
+    """
 
     rulesets: tuple[ExportedRuleSet, ...]
     queue_aliases: dict[str, Any]
@@ -116,16 +163,37 @@ class ExportedManifests:
         return tuple(rule for group in self.rulesets for rule in group.rules)
 
 
-def export_rules(rules: Sequence[LiveRule], tenant: TenantSnapshot, reserved: Collection[str]) -> ExportedManifests:
-    """Return the manifests of some live rules: managed ones by their RuleSets, others by their heaviest queue."""
+def export_rules(
+    rules: Sequence[LiveRule], tenant: TenantSnapshot, reserved: Collection[str]
+) -> ExportedManifests:
+    """Return the manifests of some live rules: managed ones by their RuleSets, others by their
+    heaviest queue.
+    """
     # `reserved` are the names of existing RuleSets, and of earlier RuleSets of this owner.
-    ordered = sorted(rules, key=lambda live: (live.rule.priority, live.rule.name, live.id))
-    queues = QueueNames(tenant.resolver, tenant.queues, (queue for live in ordered for queue in _queue_ids(live)))
-    names = RuleNameAllocator(tenant.rules, (desired.rule.name for desired in tenant.desired.rules.values()))
+    ordered = sorted(
+        rules, key=lambda live: (live.rule.priority, live.rule.name, live.id)
+    )
+    queues = QueueNames(
+        tenant.resolver,
+        tenant.queues,
+        (queue for live in ordered for queue in _queue_ids(live)),
+    )
+    names = RuleNameAllocator(
+        tenant.rules, (desired.rule.name for desired in tenant.desired.rules.values())
+    )
     builder = RuleSetBuilder(tenant.environment, queues, names)
-    groups = [builder.build_ruleset(*group) for group in _group_rules(ordered, queues, {*reserved})]
-    rulesets = sorted((group for group in groups if group.rules), key=lambda group: group.name)
-    aliases = {alias: queue for alias, queue in queues.new_aliases.items() if alias in queues.used_queues}
+    groups = [
+        builder.build_ruleset(*group)
+        for group in _group_rules(ordered, queues, {*reserved})
+    ]
+    rulesets = sorted(
+        (group for group in groups if group.rules), key=lambda group: group.name
+    )
+    aliases = {
+        alias: queue
+        for alias, queue in queues.new_aliases.items()
+        if alias in queues.used_queues
+    }
     return ExportedManifests(tuple(rulesets), aliases, tuple(builder.skipped))
 
 
@@ -133,8 +201,12 @@ def _group_rules(
     rules: Sequence[LiveRule], queues: QueueNames, reserved: set[str]
 ) -> Iterator[tuple[str, str, Sequence[LiveRule]]]:
     """Yield each RuleSet's name, its title and its rules."""
-    by_ruleset = group_pairs((live.marker.address.ruleset, live) for live in rules if live.marker)
-    by_queue = group_pairs((next(iter(_queue_ids(live)), ""), live) for live in rules if not live.marker)
+    by_ruleset = group_pairs(
+        (live.marker.address.ruleset, live) for live in rules if live.marker
+    )
+    by_queue = group_pairs(
+        (next(iter(_queue_ids(live)), ""), live) for live in rules if not live.marker
+    )
     for name, group in by_ruleset.items():
         yield name, "Managed rules that were in no manifest.", group
     reserved |= {*by_ruleset}
@@ -147,7 +219,9 @@ def _group_rules(
 def _queue_ids(live: LiveRule) -> list[str]:
     """Return the ids of a rule's queues, the heaviest first."""
     targets = [target for target in live.rule.targets if isinstance(target, Target)]
-    return [target.queue_id for target in sorted(targets, key=lambda target: -target.weight)]
+    return [
+        target.queue_id for target in sorted(targets, key=lambda target: -target.weight)
+    ]
 
 
 class ExportMismatchError(Exception):
@@ -165,8 +239,13 @@ class ExportVerification:
     labels: Labels
 
 
-def verify_export(exported: ExportedManifests, tenant: TenantSnapshot, merged: DesiredState) -> ExportVerification:
-    """Compare the manifests, the exported ones included, with the live rules. Raises ExportMismatchError."""
+def verify_export(
+    exported: ExportedManifests, tenant: TenantSnapshot, merged: DesiredState
+) -> ExportVerification:
+    """Compare the manifests, the exported ones included, with the live rules.
+
+    Raises ExportMismatchError.
+    """
     comparison = compare_rules(merged, classify_by_owner(tenant.rules, merged.owner))
     changes = {change.address: change for change in comparison.changes}
     rules = {rule.address: rule for rule in exported.rules}
@@ -174,11 +253,20 @@ def verify_export(exported: ExportedManifests, tenant: TenantSnapshot, merged: D
         desired, change = merged.rules.get(address), changes.get(address)
         if desired is None or desired.rule != rule.rule:
             raise ExportMismatchError(f"{address} would not be read back unchanged")
-        if rule.live.marker is None and not (isinstance(change, Adopt) and change.live.id == rule.live.id):
+        if rule.live.marker is None and not (
+            isinstance(change, Adopt) and change.live.id == rule.live.id
+        ):
             raise ExportMismatchError(f"{address} could not be adopted unchanged")
-    after_export = {rule.live.id: merged.rules[rule.address].rule for rule in exported.rules}
-    before = tuple(RoutingEntry(name=live.rule.name, rule=live.rule, id=live.id) for live in tenant.rules)
-    after = tuple(replace(entry, rule=after_export.get(entry.id, entry.rule)) for entry in before)
+    after_export = {
+        rule.live.id: merged.rules[rule.address].rule for rule in exported.rules
+    }
+    before = tuple(
+        RoutingEntry(name=live.rule.name, rule=live.rule, id=live.id)
+        for live in tenant.rules
+    )
+    after = tuple(
+        replace(entry, rule=after_export.get(entry.id, entry.rule)) for entry in before
+    )
     behaviour = compare_behaviour(before, after, tenant.desired.evaluation)
     if behaviour.changed:
         raise ExportMismatchError("conversations would go elsewhere")
@@ -206,23 +294,47 @@ class ManifestHeader(NamedTuple):
 def format_one_file(exported: ExportedManifests, header: ManifestHeader) -> str:
     """Return everything as one text of several documents."""
     documents = ("\n".join(lines) for _, lines in _documents(exported, header))
-    return "\n".join([f"# {header.comment}", *_skipped_comments(exported.skipped), "\n---\n".join(documents), ""])
+    return "\n".join(
+        [
+            f"# {header.comment}",
+            *_skipped_comments(exported.skipped),
+            "\n---\n".join(documents),
+            "",
+        ]
+    )
 
 
 def format_files(exported: ExportedManifests, header: ManifestHeader) -> dict[str, str]:
-    """Return the files by name: one per RuleSet and one for the queues; the first lists the skipped rules."""
+    """Return the files by name: one per RuleSet and one for the queues; the first lists the skipped
+    rules.
+    """
     missing = _skipped_comments(exported.skipped)
     return {
-        f"{name}.yaml": "\n".join([f"# {header.comment}", *(missing if index == 0 else ()), *lines, ""])
+        f"{name}.yaml": "\n".join(
+            [f"# {header.comment}", *(missing if index == 0 else ()), *lines, ""]
+        )
         for index, (name, lines) in enumerate(_documents(exported, header))
     }
 
 
-def _documents(exported: ExportedManifests, header: ManifestHeader) -> Iterator[tuple[str, list[str]]]:
+def _documents(
+    exported: ExportedManifests, header: ManifestHeader
+) -> Iterator[tuple[str, list[str]]]:
     """Yield the name and the lines of each document, the queues first."""
     if exported.queue_aliases:
-        fields: dict[str, object] = {**_API_VERSION_FIELD, "kind": "Queues", "name": header.queues_name}
-        yield header.queues_name, [*format_mapping(fields, 0), "queues:", *format_mapping(exported.queue_aliases, 2)]
+        fields: dict[str, object] = {
+            **_API_VERSION_FIELD,
+            "kind": "Queues",
+            "name": header.queues_name,
+        }
+        yield (
+            header.queues_name,
+            [
+                *format_mapping(fields, 0),
+                "queues:",
+                *format_mapping(exported.queue_aliases, 2),
+            ],
+        )
     for group in exported.rulesets:
         fields = {**_API_VERSION_FIELD, "kind": "RuleSet", "name": group.name}
         fields |= {"environments": header.environments} if header.environments else {}
@@ -230,7 +342,11 @@ def _documents(exported: ExportedManifests, header: ManifestHeader) -> Iterator[
         lines = [f"# {group.title}", *format_mapping(fields, 0), "rules:"]
         for rule in group.rules:
             first, *following = format_mapping(rule.fields, 4)
-            lines += [*(f"  # {sanitize(note)}" for note in rule.notes), f"  - {first[4:]}", *following]
+            lines += [
+                *(f"  # {sanitize(note)}" for note in rule.notes),
+                f"  - {first[4:]}",
+                *following,
+            ]
         yield group.name, lines
 
 
@@ -243,4 +359,7 @@ def _skipped_comments(skipped: Sequence[SkippedRule]) -> list[str]:
 
 def describe_skipped(skipped: Iterable[SkippedRule]) -> list[str]:
     """Return a line for each skipped rule: its name, its id and the reason."""
-    return [f'"{sanitize(live.rule.name)}" ({sanitize(live.id)}): {sanitize(reason)}' for live, reason in skipped]
+    return [
+        f'"{sanitize(live.rule.name)}" ({sanitize(live.id)}): {sanitize(reason)}'
+        for live, reason in skipped
+    ]

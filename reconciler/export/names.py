@@ -18,7 +18,9 @@ from reconciler.text.files import KIB
 
 
 class NotRepresentableError(Exception):
-    """A live rule that no manifest can represent; the message is the reason, written after "skipped:"."""
+    """A live rule that no manifest can represent; the message is the reason, written after
+    "skipped:".
+    """
 
 
 class SkippedRule(NamedTuple):
@@ -29,7 +31,10 @@ class SkippedRule(NamedTuple):
 
 
 def escape_text(text: str) -> str:
-    """Return text for a manifest, `$` doubled because of `${name}`. Raises NotRepresentableError."""
+    """Return text for a manifest, `$` doubled because of `${name}`.
+
+    Raises NotRepresentableError.
+    """
     if problem := unrepresentable_reason(text):
         raise NotRepresentableError(f"it contains {problem}")
     return text.replace("$", "$$")
@@ -39,12 +44,18 @@ def unrepresentable_reason(text: str) -> str:
     """Return why a manifest cannot hold a text, or an empty text."""
     if text_size(text) > MAX_TEXT_BYTES:
         return f"a text of more than {MAX_TEXT_BYTES // KIB} KiB"
-    return "an incomplete character" if any("\ud800" <= letter <= "\udfff" for letter in text) else ""
+    return (
+        "an incomplete character"
+        if any("\ud800" <= letter <= "\udfff" for letter in text)
+        else ""
+    )
 
 
 def slugify(text: str) -> str:
     """Return a readable key for a text, without accents; may be empty."""
-    letters = "".join(letter for letter in normalize("NFKD", text.casefold()) if not combining(letter))
+    letters = "".join(
+        letter for letter in normalize("NFKD", text.casefold()) if not combining(letter)
+    )
     return NOT_IN_SLUGS.sub("-", letters).strip("-")[:MAX_KEY_LENGTH].strip("-")
 
 
@@ -61,7 +72,9 @@ _MAX_BASE_LENGTH: Final = 120  # characters of a name before an added suffix
 
 
 class RuleNameAllocator:
-    """Gives unused names to rules without changing the evaluation order of rules with equal priority."""
+    """Gives unused names to rules without changing the evaluation order of rules with equal
+    priority.
+    """
 
     def __init__(self, rules: Sequence[LiveRule], desired: Iterable[str]) -> None:
         """`desired` are the names that the manifests use already."""
@@ -69,10 +82,17 @@ class RuleNameAllocator:
         self._reserved = {*self.counts, *desired}
         self._current_names = {rule.id: rule.rule.name for rule in rules}
         enabled = (rule for rule in rules if rule.rule.enabled)
-        self._by_priority = group_pairs((rule.rule.priority, _tied_rule(rule)) for rule in enabled)
+        self._by_priority = group_pairs(
+            (rule.rule.priority, _tied_rule(rule)) for rule in enabled
+        )
 
-    def allocate_name(self, live: LiveRule, preferred: Sequence[str], address: Address) -> str:
-        """Return a unique name for a rule that shares its name. Raises NotRepresentableError if none fits."""
+    def allocate_name(
+        self, live: LiveRule, preferred: Sequence[str], address: Address
+    ) -> str:
+        """Return a unique name for a rule that shares its name.
+
+        Raises NotRepresentableError if none fits.
+        """
         begin = live.rule.name[:_MAX_BASE_LENGTH]
         for name in (*preferred, f"{begin} ({address.key})", f"{begin} ({address})"):
             if name not in self._reserved and self._keeps_order(live, name):
@@ -80,27 +100,36 @@ class RuleNameAllocator:
                 self._current_names[live.id] = name
                 return name
         raise NotRepresentableError(
-            "another live rule has its name, and a new name might change the evaluation order: rename one of them"
+            "another live rule has its name, and a new name might change the evaluation order: "
+            "rename one of them"
         )
 
     def _keeps_order(self, live: LiveRule, name: str) -> bool:
-        # Rules of equal priority are tried by name, then id (semantics S1). Only rules that may take the same
-        # conversation and have different destinations must keep their order.
+        # Rules of equal priority are tried by name, then id (semantics S1). Only rules that may
+        # take the same conversation and have different destinations must keep their order.
         if not live.rule.enabled:
             return True
         first, last = sorted(((self._current_names[live.id], live.id), (name, live.id)))
         rule = _tied_rule(live)
         for tied in self._by_priority.get(live.rule.priority, ()):
-            is_passed = tied.id != live.id and first < (self._current_names[tied.id], tied.id) < last
+            is_passed = (
+                tied.id != live.id
+                and first < (self._current_names[tied.id], tied.id) < last
+            )
             if is_passed and tied.destination != rule.destination:
                 values, tied_values = rule.required_values, tied.required_values
-                if not any(values[name].isdisjoint(tied_values[name]) for name in values.keys() & tied_values.keys()):
+                if not any(
+                    values[name].isdisjoint(tied_values[name])
+                    for name in values.keys() & tied_values.keys()
+                ):
                     return False
         return True
 
 
 class _TiedRule(NamedTuple):
-    """A rule of equal priority: its destination, and the only values of attributes that can meet its conditions."""
+    """A rule of equal priority: its destination, and the only values of attributes that can meet
+    its conditions.
+    """
 
     id: str
     destination: Destination
@@ -110,36 +139,57 @@ class _TiedRule(NamedTuple):
 def _tied_rule(live: LiveRule) -> _TiedRule:
     required: dict[str, frozenset[object]] = {}
     for attribute, values in required_values(live.rule):
-        required[attribute] = required.get(attribute, frozenset(values)).intersection(values)
+        required[attribute] = required.get(attribute, frozenset(values)).intersection(
+            values
+        )
     return _TiedRule(live.id, destination_of(live.rule.targets), required)
 
 
 class QueueNames:
     """Names for the queues of one tenant."""
 
-    def __init__(self, resolver: QueueResolver, queues: Iterable[Queue], queue_ids: Iterable[str]) -> None:
+    def __init__(
+        self, resolver: QueueResolver, queues: Iterable[Queue], queue_ids: Iterable[str]
+    ) -> None:
         """`queue_ids` are the ids of the named queues, in the order in which they get aliases."""
-        # Where rules name aliases (a Queues document exists, or one queue needs an alias), all queues get one:
-        # `validate` warns of a name that is not an alias.
+        # Where rules name aliases (a Queues document exists, or one queue needs an alias), all
+        # queues get one: `validate` warns of a name that is not an alias.
         self._environment = resolver.environment
         self._aliases = resolver.aliases
         self._queues = {queue.id: queue for queue in queues}
         self._count = Counter(queue.name for queue in self._queues.values())
-        self.new_aliases: dict[str, Any] = {}  # aliases that are not in the manifests yet, with their queues
+        self.new_aliases: dict[
+            str, Any
+        ] = {}  # aliases that are not in the manifests yet, with their queues
         self.used_queues: dict[str, Queue] = {}  # by name in the manifests
         self._names: dict[str, str] = {}
         self._reserved = {*self._aliases, *self._count}
         for alias in self._aliases:  # the first alias of a queue is used
             with suppress(QueueError):
                 self._names.setdefault(resolver.resolve(alias).id, alias)
-        unnamed_ids = (queue_id for queue_id in dict.fromkeys(queue_ids) if queue_id not in self._names)
-        unnamed = [self._queues[queue_id] for queue_id in unnamed_ids if queue_id in self._queues]
-        needs_aliases = bool(self._aliases) or not all(map(self._has_unique_name, unnamed))
+        unnamed_ids = (
+            queue_id
+            for queue_id in dict.fromkeys(queue_ids)
+            if queue_id not in self._names
+        )
+        unnamed = [
+            self._queues[queue_id]
+            for queue_id in unnamed_ids
+            if queue_id in self._queues
+        ]
+        needs_aliases = bool(self._aliases) or not all(
+            map(self._has_unique_name, unnamed)
+        )
         for queue in unnamed:
-            self._names[queue.id] = self._create_alias(queue) if needs_aliases else queue.name
+            self._names[queue.id] = (
+                self._create_alias(queue) if needs_aliases else queue.name
+            )
 
     def name(self, queue_id: str) -> str:
-        """Return the queue's name for a manifest. Raises NotRepresentableError if the queue was deleted."""
+        """Return the queue's name for a manifest.
+
+        Raises NotRepresentableError if the queue was deleted.
+        """
         if queue_id not in self._names:
             raise NotRepresentableError(f"its queue {queue_id} does not exist")
         name = self._names[queue_id]
@@ -147,11 +197,18 @@ class QueueNames:
         return escape_text(name)
 
     def existing_name(self, queue_id: str) -> str:
-        """Return the queue's name in the existing manifests, escaped. Raises NotRepresentableError."""
+        """Return the queue's name in the existing manifests, escaped.
+
+        Raises NotRepresentableError.
+        """
         queue = self._queues.get(queue_id)
-        if queue is None or (queue_id not in self._names and not self._has_unique_name(queue)):
+        if queue is None or (
+            queue_id not in self._names and not self._has_unique_name(queue)
+        ):
             phrase = f'"{queue.name}" ({queue_id})' if queue else queue_id
-            raise NotRepresentableError(f"its queue {phrase} has no unique name: give it an alias in a Queues document")
+            raise NotRepresentableError(
+                f"its queue {phrase} has no unique name: give it an alias in a Queues document"
+            )
         return escape_text(self._names.get(queue_id, queue.name))
 
     def live_name(self, queue_id: str) -> str:
@@ -159,13 +216,23 @@ class QueueNames:
         return self._queues[queue_id].name if queue_id in self._queues else ""
 
     def _has_unique_name(self, queue: Queue) -> bool:
-        return bool(queue.name) and self._count[queue.name] == 1 and queue.name not in self._aliases
+        return (
+            bool(queue.name)
+            and self._count[queue.name] == 1
+            and queue.name not in self._aliases
+        )
 
     def _create_alias(self, queue: Queue) -> str:
-        is_unique = bool(queue.name) and self._count[queue.name] == 1 and not unrepresentable_reason(queue.name)
+        is_unique = (
+            bool(queue.name)
+            and self._count[queue.name] == 1
+            and not unrepresentable_reason(queue.name)
+        )
         slug = slugify(queue.name) or "queue"
         text = slug if is_unique else f"{slug[:48]}-{slugify(queue.id)[:8]}".strip("-")
         alias = find_free_name(text, self._reserved)
         self._reserved.add(alias)
-        self.new_aliases[alias] = queue.name if is_unique else {self._environment: {"id": queue.id}}
+        self.new_aliases[alias] = (
+            queue.name if is_unique else {self._environment: {"id": queue.id}}
+        )
         return alias

@@ -1,4 +1,6 @@
-"""Live rules -> RuleSets: keys, names, defaults, and conditions and targets in the fields of a RuleSet."""
+"""Live rules -> RuleSets: keys, names, defaults, and conditions and targets in the fields of a
+RuleSet.
+"""
 
 import math
 from collections import Counter
@@ -26,13 +28,32 @@ from reconciler.model.live import (
     normalize_line_ends,
     parse_marker,
 )
-from reconciler.model.rule import MAX_NUMBER_LENGTH, Address, Condition, Json, Opaque, Rule, Scalar, Target
+from reconciler.model.rule import (
+    MAX_NUMBER_LENGTH,
+    Address,
+    Condition,
+    Json,
+    Opaque,
+    Rule,
+    Scalar,
+    Target,
+)
 
 PartT = TypeVar("PartT", Condition, Target)
 Fields = dict[str, Any]
 _DEFAULT_PRIORITY: Final = 100
 FIELD_ORDER: Final = (
-    *("key", "intent", "intents", "minConfidence", "belowConfidence", "when", "queue", "targets", "priority"),
+    *(
+        "key",
+        "intent",
+        "intents",
+        "minConfidence",
+        "belowConfidence",
+        "when",
+        "queue",
+        "targets",
+        "priority",
+    ),
     *("enabled", "name", "description", "adopt"),
 )
 
@@ -59,40 +80,71 @@ class ExportedRuleSet:
 
 
 class RuleSetBuilder:
-    """Builds RuleSets from live rules. `skipped` are those that a manifest cannot represent, with the reason."""
+    """Builds RuleSets from live rules.
 
-    def __init__(self, environment: Environment, queues: QueueNames, names: RuleNameAllocator) -> None:
+    `skipped` are those that a manifest cannot represent, with the reason.
+    """
+
+    def __init__(
+        self, environment: Environment, queues: QueueNames, names: RuleNameAllocator
+    ) -> None:
         self.environment, self.queues, self.names = environment, queues, names
         self.skipped: list[SkippedRule] = []
 
-    def build_ruleset(self, name: str, title: str, rules: Iterable[LiveRule]) -> ExportedRuleSet:
+    def build_ruleset(
+        self, name: str, title: str, rules: Iterable[LiveRule]
+    ) -> ExportedRuleSet:
         """Return the RuleSet of these rules, first-evaluated first."""
         keys: set[str] = set()
         exported = []
         sign = 1 if self.environment.api.evaluation == "lowest-first" else -1
-        for live in sorted(rules, key=lambda live: (sign * live.rule.priority, live.rule.name, live.id)):
+        for live in sorted(
+            rules, key=lambda live: (sign * live.rule.priority, live.rule.name, live.id)
+        ):
             try:
                 exported.append(self._export_rule(live, name, keys))
             except NotRepresentableError as error:
                 self.skipped.append(SkippedRule(live, str(error)))
         fields = [rule.fields for rule in exported]
         priority = _most_common([rule["priority"] for rule in fields])
-        confidence = _most_common([rule.get("minConfidence") for rule in fields if _has_intents(rule)])
-        defaults: Fields = {"priority": priority} if priority not in (None, _DEFAULT_PRIORITY) else {}
+        confidence = _most_common(
+            [rule.get("minConfidence") for rule in fields if _has_intents(rule)]
+        )
+        defaults: Fields = (
+            {"priority": priority} if priority not in (None, _DEFAULT_PRIORITY) else {}
+        )
         defaults |= {} if confidence is None else {"minConfidence": confidence}
-        exported = [replace(rule, fields=drop_defaults(rule.fields, defaults)) for rule in exported]
+        exported = [
+            replace(rule, fields=drop_defaults(rule.fields, defaults))
+            for rule in exported
+        ]
         return ExportedRuleSet(name, title, defaults, tuple(exported))
 
-    def _export_rule(self, live: LiveRule, ruleset: str, keys: set[str]) -> ExportedRule:
-        live = replace(live, rule=replace(live.rule, description=normalize_line_ends(live.rule.description)))
+    def _export_rule(
+        self, live: LiveRule, ruleset: str, keys: set[str]
+    ) -> ExportedRule:
+        live = replace(
+            live,
+            rule=replace(
+                live.rule, description=normalize_line_ends(live.rule.description)
+            ),
+        )
         rule = live.rule
-        fields = condition_fields(rule, self.environment.attributes) | target_fields(rule, self.queues)
+        fields = condition_fields(rule, self.environment.attributes) | target_fields(
+            rule, self.queues
+        )
         fields |= {"priority": integer_priority(rule.priority), "enabled": rule.enabled}
-        texts = {"key": "x", "name": manifest_name(rule), "description": escape_text(rule.description)}
+        texts = {
+            "key": "x",
+            "name": manifest_name(rule),
+            "description": escape_text(rule.description),
+        }
         if _expand_rule(self._expander(fields | texts)) != rule:
             raise NotRepresentableError("its manifest would define a different rule")
         if parse_marker(format_description(rule, _ANY_MARKER))[0] != rule.description:
-            raise NotRepresentableError("the end of its description would be lost before the marker")
+            raise NotRepresentableError(
+                "the end of its description would be lost before the marker"
+            )
         try:
             default = self._expander(fields).key()
         except InvalidRuleError:
@@ -101,7 +153,9 @@ class RuleSetBuilder:
         if live.marker is not None:
             key = live.marker.address.key
         elif not key:
-            readable = slugify(rule.name.removeprefix(_PREFIX)) or slugify(f"rule-{live.id[:8]}")
+            readable = slugify(rule.name.removeprefix(_PREFIX)) or slugify(
+                f"rule-{live.id[:8]}"
+            )
             key = find_free_name(readable, keys)
         expander, address = self._expander(fields | {"key": key}), Address(ruleset, key)
         name, notes, adopt = self._choose_name(live, expander, address)
@@ -109,35 +163,73 @@ class RuleSetBuilder:
         keys.add(key)
         fields |= {} if key == default else {"key": key}
         fields |= {} if name == bare_rule.name else {"name": escape_text(name)}
-        fields |= {} if rule.description == bare_rule.description else {"description": texts["description"]}
+        fields |= (
+            {}
+            if rule.description == bare_rule.description
+            else {"description": texts["description"]}
+        )
         rule = replace(rule, name=name)
-        return ExportedRule(live=live, address=address, fields=fields | adopt, rule=rule, notes=tuple(notes))
+        return ExportedRule(
+            live=live,
+            address=address,
+            fields=fields | adopt,
+            rule=rule,
+            notes=tuple(notes),
+        )
 
     def _expander(self, fields: Fields) -> RuleExpander:
         try:
             entry = rule_entry(fields)
         except ValueError as error:
             label = _FIELD_LABELS.get(str(error), error)
-            raise NotRepresentableError(f"its {label} cannot be written in a manifest") from None
-        return RuleExpander(self.environment, self.queues.used_queues.__getitem__, RuleSet(name="x", rules=()), entry)
+            raise NotRepresentableError(
+                f"its {label} cannot be written in a manifest"
+            ) from None
+        return RuleExpander(
+            self.environment,
+            self.queues.used_queues.__getitem__,
+            RuleSet(name="x", rules=()),
+            entry,
+        )
 
-    def _choose_name(self, live: LiveRule, expander: RuleExpander, address: Address) -> tuple[str, list[str], Fields]:
-        """Return the name, notes for a reader, and the fields that adopt a rule that is not managed."""
+    def _choose_name(
+        self, live: LiveRule, expander: RuleExpander, address: Address
+    ) -> tuple[str, list[str], Fields]:
+        """Return the name, notes for a reader, and the fields that adopt a rule that is not
+        managed.
+        """
         if live.marker is not None:
             return live.rule.name, [], {}
         mark = find_foreign_marker(live.rule.description)
-        notes = [f"Another tool seems to manage it: {mark}. Remove it there first, or remove it here."] if mark else []
+        notes = (
+            [
+                (
+                    f"Another tool seems to manage it: {mark}. Remove it there first, or remove it "
+                    f"here."
+                )
+            ]
+            if mark
+            else []
+        )
         count = self.names.counts[live.rule.name]
         if count == 1:
             return live.rule.name, notes, {"adopt": escape_text(live.rule.name)}
         preferred = [expander.name()] if len(expander.intents()) == 1 else []
         name = self.names.allocate_name(live, preferred, address)
-        return name, [f'{count:,} live rules are named "{live.rule.name}"', *notes], {"adopt": {"id": live.id}}
+        return (
+            name,
+            [f'{count:,} live rules are named "{live.rule.name}"', *notes],
+            {"adopt": {"id": live.id}},
+        )
 
 
 _ANY_MARKER: Final = Marker("x", Address("x", "x"), "00000000")
 _PREFIX: Final = "Cognigy Intent Route: "
-_FIELD_LABELS: Final = {"minConfidence": "confidence", "belowConfidence": "confidence", "when": "condition"}
+_FIELD_LABELS: Final = {
+    "minConfidence": "confidence",
+    "belowConfidence": "confidence",
+    "when": "condition",
+}
 
 
 def _expand_rule(expander: RuleExpander) -> Rule:
@@ -157,7 +249,9 @@ def manifest_name(rule: Rule) -> str:
 def integer_priority(priority: float) -> int:
     """Return a priority for a manifest. Raises NotRepresentableError if it is not an integer."""
     if priority % 1 != 0:
-        raise NotRepresentableError(f"its priority is {priority}, which is not an integer")
+        raise NotRepresentableError(
+            f"its priority is {priority}, which is not an integer"
+        )
     return int(priority)
 
 
@@ -180,17 +274,30 @@ def drop_defaults(fields: Fields, defaults: Fields) -> Fields:
     if "minConfidence" in defaults and _has_intents(fields):
         implied["minConfidence"] = defaults["minConfidence"]
         fields = {"minConfidence": None} | fields
-    own_fields = {name: value for name, value in fields.items() if name not in implied or value != implied[name]}
+    own_fields = {
+        name: value
+        for name, value in fields.items()
+        if name not in implied or value != implied[name]
+    }
     return {name: own_fields[name] for name in FIELD_ORDER if name in own_fields}
 
 
 def condition_fields(rule: Rule, attributes: BotAttributes) -> Fields:
-    """Return `intent` or `intents`, `minConfidence`, `belowConfidence` and `when`. Raises NotRepresentableError."""
+    """Return `intent` or `intents`, `minConfidence`, `belowConfidence` and `when`.
+
+    Raises NotRepresentableError.
+    """
     fields: Fields = {}
     items: list[Fields] = []
-    for condition in sorted(map(understood, rule.conditions), key=lambda part: part.operator != "equals"):
+    for condition in sorted(
+        map(understood, rule.conditions), key=lambda part: part.operator != "equals"
+    ):
         field = find_sugar_field(condition, attributes)
-        if field and field not in fields and not (field == "intents" and "intent" in fields):
+        if (
+            field
+            and field not in fields
+            and not (field == "intents" and "intent" in fields)
+        ):
             fields[field] = manifest_value(condition)
         else:
             items.append(when_item(condition))
@@ -201,11 +308,16 @@ def condition_fields(rule: Rule, attributes: BotAttributes) -> Fields:
 
 def when_item(condition: Condition) -> Fields:
     """Return an item of `when`: `{attribute: language, equals: fr}`."""
-    return {"attribute": escape_text(condition.attribute), condition.operator: manifest_value(condition)}
+    return {
+        "attribute": escape_text(condition.attribute),
+        condition.operator: manifest_value(condition),
+    }
 
 
 def manifest_value(condition: Condition) -> Json:
-    """Return a condition's value for a manifest, its texts escaped; `true` for an operator without a value."""
+    """Return a condition's value for a manifest, its texts escaped; `true` for an operator without
+    a value.
+    """
     if condition.raw_value is None:
         return True
     if isinstance(condition.raw_value, tuple):
@@ -214,7 +326,10 @@ def manifest_value(condition: Condition) -> Json:
 
 
 def target_fields(rule: Rule, queues: QueueNames) -> Fields:
-    """Return `queue` or `targets`, in the order of the description, then by weight. Raises NotRepresentableError."""
+    """Return `queue` or `targets`, in the order of the description, then by weight.
+
+    Raises NotRepresentableError.
+    """
     if not rule.targets:
         raise NotRepresentableError("it has no target")
     targets = [understood(target, "kind of target") for target in rule.targets]
@@ -227,14 +342,21 @@ def target_fields(rule: Rule, queues: QueueNames) -> Fields:
     return queue_or_targets(targets, queues.name)
 
 
-def queue_or_targets(targets: Sequence[Target], queue_name: Callable[[str], str]) -> Fields:
+def queue_or_targets(
+    targets: Sequence[Target], queue_name: Callable[[str], str]
+) -> Fields:
     """Return `queue` or `targets`. Raises NotRepresentableError."""
     if len(targets) == 1 and targets[0].weight == 1:
         return {"queue": queue_name(targets[0].queue_id)}
     for target in targets:
         if not (math.isfinite(target.weight) and target.weight >= 0):
             raise NotRepresentableError(f"it has a weight of {target.weight}")
-    return {"targets": [{"queue": queue_name(target.queue_id), "weight": target.weight} for target in targets]}
+    return {
+        "targets": [
+            {"queue": queue_name(target.queue_id), "weight": target.weight}
+            for target in targets
+        ]
+    }
 
 
 def understood(part: PartT | Opaque, noun: str = "condition") -> PartT:
@@ -252,7 +374,11 @@ def find_sugar_field(condition: Condition, attributes: BotAttributes) -> str:
             return "intent"
         if operator == "in" and isinstance(value, tuple) and value:
             return "intents" if all(isinstance(item, str) for item in value) else ""
-    if condition.attribute == attributes.confidence and isinstance(value, (int, float)) and 0 <= value <= 1:
+    if (
+        condition.attribute == attributes.confidence
+        and isinstance(value, (int, float))
+        and 0 <= value <= 1
+    ):
         sugar = {"greaterThanOrEqual": "minConfidence", "lessThan": "belowConfidence"}
         return "" if isinstance(value, bool) else sugar.get(operator, "")
     return ""
@@ -262,7 +388,11 @@ def _manifest_scalar(value: Scalar) -> Scalar:
     if isinstance(value, str):
         return escape_text(value)
     if isinstance(value, float) and not math.isfinite(value):
-        raise NotRepresentableError(f"it compares with {value}, which is not a finite number")
+        raise NotRepresentableError(
+            f"it compares with {value}, which is not a finite number"
+        )
     if abs(value) >= 10**MAX_NUMBER_LENGTH:
-        raise NotRepresentableError(f"it compares with a number of more than {MAX_NUMBER_LENGTH} digits")
+        raise NotRepresentableError(
+            f"it compares with a number of more than {MAX_NUMBER_LENGTH} digits"
+        )
     return value

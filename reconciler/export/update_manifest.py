@@ -1,4 +1,5 @@
-"""Managed rules that were changed in CXone -> edits of their manifests, after which these define the live rules.
+"""Managed rules that were changed in CXone -> edits of their manifests, after which these define
+the live rules.
 
 Text with the same meaning stays unchanged: aliases, variables, sugar, defaults.
 """
@@ -27,7 +28,12 @@ from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
-from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits
+from reconciler.manifest.yaml_patch import (
+    CannotPatchError,
+    TextEdit,
+    apply_edits,
+    compute_edits,
+)
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Address, Condition, Rule
@@ -35,17 +41,23 @@ from reconciler.text.escape import sanitize
 
 
 def with_field(fields: Fields, name: str, value: object) -> Fields:
-    """Return the fields with a field added at its usual position, or with a new value of an existing field."""
+    """Return the fields with a field added at its usual position, or with a new value of an
+    existing field.
+    """
     if name in fields:
         return {**fields, name: value}
-    before = [field for field in fields if field in FIELD_ORDER[: FIELD_ORDER.index(name)]]
+    before = [
+        field for field in fields if field in FIELD_ORDER[: FIELD_ORDER.index(name)]
+    ]
     at = list(fields).index(before[-1]) + 1 if before else 0
     items = list(fields.items())
     return dict([*items[:at], (name, value), *items[at:]])
 
 
 def merge_value(old: object, current: Condition, replacement: Condition) -> object:
-    """Return the new value. Values that stay keep their text, such as `${name}`, and their order; new ones follow.
+    """Return the new value.
+
+    Values that stay keep their text, such as `${name}`, and their order; new ones follow.
 
     `old` is the value in the manifest that defines the current condition.
     """
@@ -53,11 +65,18 @@ def merge_value(old: object, current: Condition, replacement: Condition) -> obje
     texts, values, new = map(_as_list, (old, manifest_value(current), result))
     if len(texts) != len(values):  # one variable is the whole list
         return result
-    keys, by_value = list(map(repr, new)), dict(zip(map(repr, values), texts, strict=True))  # in Python, True == 1
+    keys, by_value = (
+        list(map(repr, new)),
+        dict(zip(map(repr, values), texts, strict=True)),
+    )  # in Python, True == 1
     if replacement.operator == "between":
         return [by_value.get(key, value) for key, value in zip(keys, new, strict=True)]
-    merged = [text for text, value in zip(texts, values, strict=True) if repr(value) in keys]
-    merged += [value for key, value in zip(keys, new, strict=True) if key not in by_value]
+    merged = [
+        text for text, value in zip(texts, values, strict=True) if repr(value) in keys
+    ]
+    merged += [
+        value for key, value in zip(keys, new, strict=True) if key not in by_value
+    ]
     return merged if isinstance(result, list) else merged[0]
 
 
@@ -67,7 +86,10 @@ def _as_list(value: object) -> list[Any]:
 
 def replace_field(fields: Fields, old: str, new: str, value: object) -> Fields:
     """Return the fields with one replaced by another at the same position."""
-    return dict((new, value) if name == old else (name, old_value) for name, old_value in fields.items())
+    return dict(
+        (new, value) if name == old else (name, old_value)
+        for name, old_value in fields.items()
+    )
 
 
 _MAX_PASSES = 4
@@ -76,87 +98,141 @@ _MAX_PASSES = 4
 class RuleUpdater:
     """Changes the fields of a rule in a manifest so that they define another rule."""
 
-    def __init__(self, key: str, live: Rule, ruleset: RuleSet, tenant: TenantSnapshot) -> None:
+    def __init__(
+        self, key: str, live: Rule, ruleset: RuleSet, tenant: TenantSnapshot
+    ) -> None:
         """`live` is the rule to define, `ruleset` the document of the fields."""
-        self.key, self.live, self.ruleset, self.environment = key, live, ruleset, tenant.environment
+        self.key, self.live, self.ruleset, self.environment = (
+            key,
+            live,
+            ruleset,
+            tenant.environment,
+        )
         self.resolve_queue = tenant.resolver.resolve
         self.queue_name = QueueNames(tenant.resolver, tenant.queues, ()).existing_name
 
     def update(self, fields: Fields, parts: Literal["all", "values"] = "all") -> Fields:
         """Return the fields that define the live rule. Raises NotRepresentableError.
 
-        `values` are its conditions, targets, priority and switch alone: implicit key and texts follow.
+        `values` are its conditions, targets, priority and switch alone: implicit key and texts
+        follow.
         """
         # One part may change another, so all parts are updated until nothing changes.
         try:
             for _ in range(_MAX_PASSES):
                 fields = self._update_targets(self._update_conditions(fields))
                 fields = self._update_numbers(
-                    self._update_texts(fields) if parts == "all" else self._add_missing_key(fields)
+                    self._update_texts(fields)
+                    if parts == "all"
+                    else self._add_missing_key(fields)
                 )
                 rule = self.expander(fields).rule()
-                if rule == self.live or (parts == "values" and rule.routing_fields == self.live.routing_fields):
+                if rule == self.live or (
+                    parts == "values"
+                    and rule.routing_fields == self.live.routing_fields
+                ):
                     return fields
         except InvalidRuleError as error:
             raise NotRepresentableError(str(error)) from None
-        raise NotRepresentableError("changes of single values cannot express the live rule")
+        raise NotRepresentableError(
+            "changes of single values cannot express the live rule"
+        )
 
     def expander(self, fields: Fields) -> RuleExpander:
         """Return the expander of the fields. Raises NotRepresentableError."""
         try:
-            return RuleExpander(self.environment, self.resolve_queue, self.ruleset, rule_entry(fields))
+            return RuleExpander(
+                self.environment, self.resolve_queue, self.ruleset, rule_entry(fields)
+            )
         except ValueError as error:
-            raise NotRepresentableError(f"its {error} cannot be written in a manifest") from None
+            raise NotRepresentableError(
+                f"its {error} cannot be written in a manifest"
+            ) from None
 
     def _update_conditions(self, fields: Fields) -> Fields:
         """Update the conditions: each replaces a similar one, or is added."""
         placed = self.expander(fields).conditions()
         before = [condition for condition, _ in placed]
-        added = [understood(condition) for condition in self.live.conditions if condition not in before]
+        added = [
+            understood(condition)
+            for condition in self.live.conditions
+            if condition not in before
+        ]
         removed = []
         for condition, path in placed:
             if condition in self.live.conditions:
                 continue
-            same = [candidate for candidate in added if candidate.attribute == condition.attribute]
+            same = [
+                candidate
+                for candidate in added
+                if candidate.attribute == condition.attribute
+            ]
             same.sort(key=lambda candidate: candidate.operator != condition.operator)
-            if same and (replaced := self._replace_in_place(fields, path, condition, same[0])):
+            if same and (
+                replaced := self._replace_in_place(fields, path, condition, same[0])
+            ):
                 fields = replaced
                 added.remove(same[0])
             elif path[0] == "minConfidence":
                 fields = with_field(fields, "minConfidence", None)
             else:
                 removed.append(path)
-        fields = {name: value for name, value in fields.items() if (name,) not in removed}
+        fields = {
+            name: value for name, value in fields.items() if (name,) not in removed
+        }
         if items := {int(path[1]) for path in removed if path[0] == "when"}:
-            fields["when"] = [item for at, item in enumerate(fields["when"]) if at not in items]
+            fields["when"] = [
+                item for at, item in enumerate(fields["when"]) if at not in items
+            ]
         for condition in added:
             fields = self._add_condition(fields, condition)
         return fields
 
     def _replace_in_place(
-        self, fields: Fields, path: tuple[str | int, ...], current: Condition, replacement: Condition
+        self,
+        fields: Fields,
+        path: tuple[str | int, ...],
+        current: Condition,
+        replacement: Condition,
     ) -> Fields | None:
-        """Return the fields with a condition replaced at its position; None if that cannot express the new one."""
+        """Return the fields with a condition replaced at its position; None if that cannot express
+        the new one.
+        """
         field = str(path[0])
         if field == "when":
             items, at, operator = list(fields["when"]), int(path[1]), str(path[2])
-            new = {operator: (replacement.operator, merge_value(items[at][operator], current, replacement))}
-            items[at] = dict(new.get(name, (name, value)) for name, value in items[at].items())
+            new = {
+                operator: (
+                    replacement.operator,
+                    merge_value(items[at][operator], current, replacement),
+                )
+            }
+            items[at] = dict(
+                new.get(name, (name, value)) for name, value in items[at].items()
+            )
             return fields | {"when": items}
         sugar = find_sugar_field(replacement, self.environment.attributes)
         if sugar == field and field not in fields:
             return fields | {field: manifest_value(replacement)}
         if sugar == field or {sugar, field} == {"intent", "intents"}:
-            return replace_field(fields, field, sugar, merge_value(fields[field], current, replacement))
+            return replace_field(
+                fields, field, sugar, merge_value(fields[field], current, replacement)
+            )
         return None
 
     def _add_condition(self, fields: Fields, condition: Condition) -> Fields:
         field = find_sugar_field(condition, self.environment.attributes)
         is_intent = field in ("intent", "intents")
-        is_used = bool({"intent", "intents"} & {*fields}) if is_intent else fields.get(field) is not None
+        is_used = (
+            bool({"intent", "intents"} & {*fields})
+            if is_intent
+            else fields.get(field) is not None
+        )
         if field and not is_used:
             return with_field(fields, field, manifest_value(condition))
-        return with_field(fields, "when", [*fields.get("when", ()), when_item(condition)])
+        return with_field(
+            fields, "when", [*fields.get("when", ()), when_item(condition)]
+        )
 
     def _update_targets(self, fields: Fields) -> Fields:
         """Update the queues and weights; a queue that is not removed keeps its name."""
@@ -165,17 +241,32 @@ class RuleUpdater:
             (name, weight, expander.weight(weight, path), expander.queue(name, path).id)
             for name, weight, path in list_targets(expander.entry)
         ]
-        remaining = [understood(target, "kind of target") for target in self.live.targets]
+        remaining = [
+            understood(target, "kind of target") for target in self.live.targets
+        ]
         items: list[Fields] = []
         for name, raw_weight, weight, queue in placed:
             same = [target for target in remaining if target.queue_id == queue]
-            match = next((target for target in same if target.weight == weight), same[0] if same else None)
+            match = next(
+                (target for target in same if target.weight == weight),
+                same[0] if same else None,
+            )
             if match is not None:
                 remaining.remove(match)
-                items.append({"queue": name, "weight": raw_weight if match.weight == weight else match.weight})
+                items.append(
+                    {
+                        "queue": name,
+                        "weight": raw_weight
+                        if match.weight == weight
+                        else match.weight,
+                    }
+                )
             else:
                 items.append({})
-        new = [{"queue": self.queue_name(target.queue_id), "weight": target.weight} for target in remaining]
+        new = [
+            {"queue": self.queue_name(target.queue_id), "weight": target.weight}
+            for target in remaining
+        ]
         items = [item or (new.pop(0) if new else {}) for item in items]
         return _write_targets(fields, [*filter(None, items), *new])
 
@@ -189,25 +280,39 @@ class RuleUpdater:
     def update_key(self, fields: Fields) -> Fields:
         """Return the fields with the key, unless it follows from the intent."""
         fields = self._add_missing_key(fields)
-        return fields if self.expander(fields).key() == self.key else with_field(fields, "key", self.key)
+        return (
+            fields
+            if self.expander(fields).key() == self.key
+            else with_field(fields, "key", self.key)
+        )
 
     def _update_texts(self, fields: Fields) -> Fields:
         fields = self.update_key(fields)
         if self.expander(fields).name() != self.live.name:
             fields = with_field(fields, "name", manifest_name(self.live))
         if self.expander(fields).rule().description != self.live.description:
-            fields = with_field(fields, "description", escape_text(self.live.description))
+            fields = with_field(
+                fields, "description", escape_text(self.live.description)
+            )
         return fields
 
     def _update_numbers(self, fields: Fields) -> Fields:
         rule = self.expander(fields).rule()
         if rule.priority != self.live.priority:
-            fields = with_field(fields, "priority", integer_priority(self.live.priority))
-        return fields if rule.enabled == self.live.enabled else with_field(fields, "enabled", self.live.enabled)
+            fields = with_field(
+                fields, "priority", integer_priority(self.live.priority)
+            )
+        return (
+            fields
+            if rule.enabled == self.live.enabled
+            else with_field(fields, "enabled", self.live.enabled)
+        )
 
 
 def _write_targets(fields: Fields, items: list[Fields]) -> Fields:
-    """Return the fields with these targets: as `queue` if it was used before and can express them."""
+    """Return the fields with these targets: as `queue` if it was used before and can express
+    them.
+    """
     if not items:
         raise NotRepresentableError("it has no target")
     if "queue" in fields and len(items) == 1 and items[0]["weight"] == 1:
@@ -218,13 +323,19 @@ def _write_targets(fields: Fields, items: list[Fields]) -> Fields:
     for old, item in zip_longest(fields["targets"][: len(items)], items):
         # A weight of 1 that is not in the manifest is not added.
         added = () if item["weight"] == 1 else ("weight",)
-        targets.append(item if old is None else {name: item[name] for name in dict.fromkeys((*old, *added))})
+        targets.append(
+            item
+            if old is None
+            else {name: item[name] for name in dict.fromkeys((*old, *added))}
+        )
     return fields | {"targets": targets}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestEdit:
-    """A rule whose live values are written to its manifest: the file, and the fields before and after."""
+    """A rule whose live values are written to its manifest: the file, and the fields before and
+    after.
+    """
 
     live: LiveRule
     desired: DesiredRule
@@ -236,7 +347,11 @@ class ManifestEdit:
     @property
     def changed_fields(self) -> dict[str, Any]:
         """Return the changed fields with their new values."""
-        return {name: value for name, value in self.new.items() if name not in self.old or self.old[name] != value}
+        return {
+            name: value
+            for name, value in self.new.items()
+            if name not in self.old or self.old[name] != value
+        }
 
     @property
     def removed_fields(self) -> list[str]:
@@ -247,45 +362,80 @@ class ManifestEdit:
 def build_manifest_edit(
     live: LiveRule, desired: DesiredRule, manifests: Manifests, tenant: TenantSnapshot
 ) -> ManifestEdit:
-    """Return the edit after which the manifests define the live rule. Raises NotRepresentableError."""
+    """Return the edit after which the manifests define the live rule.
+
+    Raises NotRepresentableError.
+    """
     loaded, index = find_rule(desired, manifests)
     old = loaded.source_map.value(("rules", index))
-    new = RuleUpdater(desired.address.key, live.rule, loaded.document, tenant).update(old)
+    new = RuleUpdater(desired.address.key, live.rule, loaded.document, tenant).update(
+        old
+    )
     try:
         edits = patch_document(loaded, ("rules", index), new)
     except CannotPatchError as error:
         raise NotRepresentableError(str(error)) from None
-    return ManifestEdit(live=live, desired=desired, file=loaded.file, old=old, new=new, edits=edits)
+    return ManifestEdit(
+        live=live, desired=desired, file=loaded.file, old=old, new=new, edits=edits
+    )
 
 
-def patch_document(loaded: LoadedDocument[RuleSet], path: Sequence[PathStep], new: Fields) -> list[TextEdit]:
-    """Return the smallest edits after which a mapping of a document is the new one. Raises CannotPatchError."""
+def patch_document(
+    loaded: LoadedDocument[RuleSet], path: Sequence[PathStep], new: Fields
+) -> list[TextEdit]:
+    """Return the smallest edits after which a mapping of a document is the new one.
+
+    Raises CannotPatchError.
+    """
     source_map, text = loaded.source_map, loaded.source_map.text.text
     return compute_edits(text, source_map.index(path), source_map.value(path), new)
 
 
-def edit_texts(file_edits: Iterable[tuple[str, Sequence[TextEdit]]], manifests: Manifests) -> dict[str, str]:
+def edit_texts(
+    file_edits: Iterable[tuple[str, Sequence[TextEdit]]], manifests: Manifests
+) -> dict[str, str]:
     """Return each file's text with all edits applied."""
     edits: dict[str, list[TextEdit]] = {}
     for file, text_edits in file_edits:
         edits.setdefault(file, []).extend(text_edits)
     before = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
-    return {file: apply_edits(before[file], text_edits) for file, text_edits in edits.items()}
+    return {
+        file: apply_edits(before[file], text_edits)
+        for file, text_edits in edits.items()
+    }
 
 
 def find_unintended_changes(
     before: DesiredState, after: DesiredState, live: Mapping[Address, LiveRule]
 ) -> list[Address]:
-    """Return the addresses with an unintended change: only rules in `live` may change, and must equal the live rule."""
-    rules = {address: (live.get(address, rule).rule, rule.hold, rule.adopt) for address, rule in before.rules.items()}
-    actual = {address: (rule.rule, rule.hold, rule.adopt) for address, rule in after.rules.items()}
-    return sorted(address for address in {*rules, *actual} if rules.get(address) != actual.get(address))
+    """Return the addresses with an unintended change: only rules in `live` may change, and must
+    equal the live rule.
+    """
+    rules = {
+        address: (live.get(address, rule).rule, rule.hold, rule.adopt)
+        for address, rule in before.rules.items()
+    }
+    actual = {
+        address: (rule.rule, rule.hold, rule.adopt)
+        for address, rule in after.rules.items()
+    }
+    return sorted(
+        address
+        for address in {*rules, *actual}
+        if rules.get(address) != actual.get(address)
+    )
 
 
-def find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocument[RuleSet], int]:
+def find_rule(
+    desired: DesiredRule, manifests: Manifests
+) -> tuple[LoadedDocument[RuleSet], int]:
     """Return a rule's document, and its index there. Raises NotRepresentableError."""
     for loaded in manifests.rulesets:
-        if loaded.document.name == desired.address.ruleset and desired.source and loaded.file == desired.source.file:
+        if (
+            loaded.document.name == desired.address.ruleset
+            and desired.source
+            and loaded.file == desired.source.file
+        ):
             for index in range(len(loaded.document.rules)):
                 if loaded.source_of("rules", index) == desired.source:
                     return loaded, index
@@ -293,47 +443,80 @@ def find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocumen
 
 
 def all_edits(
-    drifted: Sequence[tuple[LiveRule, DesiredRule]], manifests: Manifests, tenant: TenantSnapshot
+    drifted: Sequence[tuple[LiveRule, DesiredRule]],
+    manifests: Manifests,
+    tenant: TenantSnapshot,
 ) -> list[ManifestEdit]:
-    """Return the edits of every rule. Raises RefusedError that lists all rules without a possible edit."""
+    """Return the edits of every rule.
+
+    Raises RefusedError that lists all rules without a possible edit.
+    """
     edits, refused = [], []
     for live, desired in drifted:
         try:
             edits.append(build_manifest_edit(live, desired, manifests, tenant))
         except NotRepresentableError as error:
-            refused.append(f"{desired.address} ({desired.location}): {sanitize(str(error))}")
+            refused.append(
+                f"{desired.address} ({desired.location}): {sanitize(str(error))}"
+            )
     if refused:
         raise RefusedError(f"nothing was written: {'; '.join(refused)}")
     return edits
 
 
 def prove_edits(
-    edits: Sequence[ManifestEdit], manifests: tuple[Manifests, Manifests], desired: tuple[DesiredState, DesiredState]
+    edits: Sequence[ManifestEdit],
+    manifests: tuple[Manifests, Manifests],
+    desired: tuple[DesiredState, DesiredState],
 ) -> None:
-    """Check that the edits change only these rules, in this environment alone. Raises RefusedError and CxrouteError."""
-    unintended = find_unintended_changes(*desired, {edit.desired.address: edit.live for edit in edits})
+    """Check that the edits change only these rules, in this environment alone.
+
+    Raises RefusedError and CxrouteError.
+    """
+    unintended = find_unintended_changes(
+        *desired, {edit.desired.address: edit.live for edit in edits}
+    )
     if unintended:
-        raise CxrouteError(f"nothing was written: {unintended[0]} would not get the intended values")
+        raise CxrouteError(
+            f"nothing was written: {unintended[0]} would not get the intended values"
+        )
     touched: dict[str, list[Address]] = {}
     for name in manifests[0].environments:
         if name not in (desired[0].environment, SANDBOX):
             try:
-                old, new = (desire_offline(each, each.environments[name].document)[0] for each in manifests)
+                old, new = (
+                    desire_offline(each, each.environments[name].document)[0]
+                    for each in manifests
+                )
             except ManifestError as error:
-                raise RefusedError(f"nothing was written: the effect on {name} is unknown ({error})") from error
+                raise RefusedError(
+                    f"nothing was written: the effect on {name} is unknown ({error})"
+                ) from error
             touched[name] = find_unintended_changes(old, new, {})
     touched = {name: addresses for name, addresses in touched.items() if addresses}
     if touched:
         raise RefusedError(_refusal_text(edits, touched))
 
 
-def _refusal_text(edits: Sequence[ManifestEdit], touched: Mapping[str, Sequence[Address]]) -> str:
-    """Return the message: the other environments that would get the values, and the text to add in either case."""
-    lines = [f"nothing was written: {' and '.join(touched)} would get these values too. If this is intended, write"]
+def _refusal_text(
+    edits: Sequence[ManifestEdit], touched: Mapping[str, Sequence[Address]]
+) -> str:
+    """Return the message: the other environments that would get the values, and the text to add in
+    either case.
+    """
+    lines = [
+        (
+            f"nothing was written: {' and '.join(touched)} would get these values too. If this is "
+            f"intended, write"
+        )
+    ]
     for edit in edits:
         if any(edit.desired.address in addresses for addresses in touched.values()):
             lines.append(f"  {edit.desired.address}   {edit.desired.location}")
             lines += format_mapping(edit.changed_fields, 6)
             lines += [f"      (without {name})" for name in edit.removed_fields]
-    lines.append("in the manifest. Otherwise, add a separate rule for this environment there (`environments`).")
+    lines.append(
+        "in the manifest. Otherwise, add a separate rule for this environment there "
+        "(`environments`)."
+    )
     return "\n".join(lines)

@@ -10,11 +10,28 @@ from urllib.parse import quote, urlencode
 from reconciler.forge import forge
 from reconciler.forge.plan_report import read_archive_file
 from reconciler.forge.step import StepVariables
-from reconciler.rest.client import ListPage, Purpose, RestClient, RestDialect, RestError, RestResponse
-from reconciler.text.json_values import as_object, as_text, list_objects, moment_at, number_at, parse_object, text_at
+from reconciler.rest.client import (
+    ListPage,
+    Purpose,
+    RestClient,
+    RestDialect,
+    RestError,
+    RestResponse,
+)
+from reconciler.text.json_values import (
+    as_object,
+    as_text,
+    list_objects,
+    moment_at,
+    number_at,
+    parse_object,
+    text_at,
+)
 
 TAG: Final = "cxroute-drift"
-_VERSION: Final = "7.0"  # of Azure DevOps Services, and of Azure DevOps Server since 2022
+_VERSION: Final = (
+    "7.0"  # of Azure DevOps Services, and of Azure DevOps Server since 2022
+)
 _GUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _OWNER: Final = re.compile(r"@([^\s/]+)(?:/([^\s/]+))?")
 _NAME: Final = re.compile(r"[^\w .'-]")
@@ -33,8 +50,8 @@ _BATCH: Final = 200  # work items of one request
 _MAX_BUILDS: Final = 2000  # of pull requests, newest first
 _APPROVED: Final = (5, 10)  # with suggestions, and without
 _STATES: Final = {"success": "succeeded", "failure": "failed"}
-# Azure DevOps documents neither HTML comments nor alerts in a pull request's Markdown. What replaces them has their
-# length: a definition of a link, which is not shown, and a word.
+# Azure DevOps documents neither HTML comments nor alerts in a pull request's Markdown. What
+# replaces them has their length: a definition of a link, which is not shown, and a word.
 _MARKER: Final = re.compile(r"^<!-- (cxroute:[^()\n]*) -->$", re.MULTILINE)
 _HIDDEN: Final = re.compile(r"^\[/\]: # \((cxroute:[^()\n]*)\)$", re.MULTILINE)
 _ALERT: Final = re.compile(r"^> \[!(NOTE|WARNING|CAUTION)\]$", re.MULTILINE)
@@ -44,13 +61,17 @@ _ELEMENT: Final = re.compile(r"<[^>]*>")
 
 
 def _read_page(response: RestResponse, payload: object) -> ListPage:
-    """Return a page of `value`: the next one has a continuation token, or an offset if the list takes `$top`."""
+    """Return a page of `value`: the next one has a continuation token, or an offset if the list
+    takes `$top`.
+    """
     items, url = as_object(payload).get("value"), response.url
     token, next_url = response.headers.get("x-ms-continuationtoken"), None
     if token:
         next_url = str(url.copy_set_param("continuationToken", token))
     elif items and "$top" in url.params:
-        next_url = str(url.copy_set_param("$skip", int(url.params.get("$skip", "0")) + len(items)))
+        next_url = str(
+            url.copy_set_param("$skip", int(url.params.get("$skip", "0")) + len(items))
+        )
     return ListPage(items if isinstance(items, list) else None, next_url)
 
 
@@ -65,16 +86,24 @@ DIALECT: Final = RestDialect(
 
 
 def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
-    """Return the run from the step's variables. Raises UsageError outside of a pipeline of Azure Repos."""
+    """Return the run from the step's variables.
+
+    Raises UsageError outside of a pipeline of Azure Repos.
+    """
     step = StepVariables(variables, "Azure DevOps")
-    project, repository = step.matching("SYSTEM_TEAMPROJECTID", _GUID), step.matching("BUILD_REPOSITORY_ID", _GUID)
+    project, repository = (
+        step.matching("SYSTEM_TEAMPROJECTID", _GUID),
+        step.matching("BUILD_REPOSITORY_ID", _GUID),
+    )
     api, run = step.address("SYSTEM_COLLECTIONURI"), step.number("BUILD_BUILDID")
     number = step.optional_number("SYSTEM_PULLREQUEST_PULLREQUESTID")
     return forge.PipelineRun(
         repository=f"{project}/{repository}",
         id=run,
         attempt=step.number("SYSTEM_JOBATTEMPT", "1"),
-        sha=step.sha("SYSTEM_PULLREQUEST_SOURCECOMMITID" if number else "BUILD_SOURCEVERSION"),
+        sha=step.sha(
+            "SYSTEM_PULLREQUEST_SOURCECOMMITID" if number else "BUILD_SOURCEVERSION"
+        ),
         is_manual=variables.get("BUILD_REASON") == "Manual",
         actor=_NAME.sub("", variables.get("BUILD_REQUESTEDFOR", ""))[:60] or "nobody",
         api=api,
@@ -84,10 +113,16 @@ def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
 
 
 class AzureDevOps:
-    """A repository of Azure Repos. An account is its id: it is in every response, and a person cannot change it."""
+    """A repository of Azure Repos.
+
+    An account is its id: it is in every response, and a person cannot change it.
+    """
 
     request = "pull request"
-    manual_advice = "Run the apply pipeline manually (Pipelines, Run pipeline): it plans, waits for approval, applies."
+    manual_advice = (
+        "Run the apply pipeline manually (Pipelines, Run pipeline): it plans, waits for approval, "
+        "applies."
+    )
     max_text = 70_000  # a comment has 150,000 units of UTF-16, of which a character takes at most 2
 
     def __init__(self, http: RestClient, run: forge.PipelineRun) -> None:
@@ -98,7 +133,9 @@ class AzureDevOps:
     def fetch_login(self) -> str:
         """Return the id of the token's account."""
         purpose = Purpose("read the token's account", "none")
-        data = self._http.get_object(_address("/_apis/connectionData", version="7.0-preview"), purpose)
+        data = self._http.get_object(
+            _address("/_apis/connectionData", version="7.0-preview"), purpose
+        )
         login = text_at(data, "authenticatedUser", "id")
         if not login:
             raise RestError(f"cannot {purpose.task}: the response has no account")
@@ -106,184 +143,371 @@ class AzureDevOps:
 
     def list_notes(self, number: int) -> list[forge.Post]:
         """Return the first comment of every thread that is not of the system, oldest first."""
-        posts, purpose = [], Purpose(f"read the comments of pull request {number}", _READ)
+        posts, purpose = (
+            [],
+            Purpose(f"read the comments of pull request {number}", _READ),
+        )
         for thread in self._list_of_pull(number, "threads", purpose):
             first = next(iter(list_objects(thread, "comments")), {})
             if first.get("commentType") == "text" and not first.get("isDeleted"):
                 body = _from_azure(text_at(first, "content"))
-                posts.append(forge.Post(number_at(thread, "id"), text_at(first, "author", "id"), body))
+                posts.append(
+                    forge.Post(
+                        number_at(thread, "id"), text_at(first, "author", "id"), body
+                    )
+                )
         return posts
 
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
         """Write the first comment of a new thread, or of that one."""
         purpose = Purpose(f"write the comment of pull request {number}", _NOTE)
-        path, content = f"{self._git}/pullRequests/{number}/threads", {"content": _to_azure(body)}
-        if note is None:  # without a status: a branch policy does not wait for its resolution
-            thread = {"comments": [{"parentCommentId": 0, "commentType": "text", **content}]}
+        path, content = (
+            f"{self._git}/pullRequests/{number}/threads",
+            {"content": _to_azure(body)},
+        )
+        if (
+            note is None
+        ):  # without a status: a branch policy does not wait for its resolution
+            thread = {
+                "comments": [{"parentCommentId": 0, "commentType": "text", **content}]
+            }
             self._http.send("POST", _address(path), thread, purpose)
         else:
-            self._http.send("PATCH", _address(f"{path}/{note}/comments/1"), content, purpose)
+            self._http.send(
+                "PATCH", _address(f"{path}/{note}/comments/1"), content, purpose
+            )
 
-    def _list_of_pull(self, number: int, what: str, purpose: Purpose) -> list[dict[str, Any]]:
+    def _list_of_pull(
+        self, number: int, what: str, purpose: Purpose
+    ) -> list[dict[str, Any]]:
         path = _address(f"{self._git}/pullRequests/{number}/{what}")
-        return sorted(self._http.pages(path, purpose), key=lambda item: number_at(item, "id"))
+        return sorted(
+            self._http.pages(path, purpose), key=lambda item: number_at(item, "id")
+        )
 
     def list_drift_issues(self) -> list[forge.Post]:
         """Return the open tasks with our tag."""
         purpose = Purpose("list the tasks about drift", _ITEMS)
-        found = self._http.send("POST", _address(f"{self._project}/wit/wiql"), {"query": _DRIFT_QUERY}, purpose)
+        found = self._http.send(
+            "POST",
+            _address(f"{self._project}/wit/wiql"),
+            {"query": _DRIFT_QUERY},
+            purpose,
+        )
         ids = [str(number_at(item, "id")) for item in list_objects(found, "workItems")]
         closed = self._closed_states(purpose)
         posts = []
         for start in range(0, len(ids), _BATCH):
-            options = {"ids": ",".join(ids[start : start + _BATCH]), "fields": ",".join(_ITEM_FIELDS)}
-            for item in self._http.pages(_address(f"{self._project}/wit/workitems", **options), purpose):
-                author, state, text = map(as_object(item.get("fields")).get, _ITEM_FIELDS)
+            options = {
+                "ids": ",".join(ids[start : start + _BATCH]),
+                "fields": ",".join(_ITEM_FIELDS),
+            }
+            for item in self._http.pages(
+                _address(f"{self._project}/wit/workitems", **options), purpose
+            ):
+                author, state, text = map(
+                    as_object(item.get("fields")).get, _ITEM_FIELDS
+                )
                 if state not in closed:
                     body = html.unescape(_ELEMENT.sub("", as_text(text)))
-                    posts.append(forge.Post(number_at(item, "id"), text_at(author, "id"), body))
+                    posts.append(
+                        forge.Post(number_at(item, "id"), text_at(author, "id"), body)
+                    )
         return posts
 
     def _closed_states(self, purpose: Purpose) -> list[str]:
-        """Return the names of the closed states of a task, which the process of the project decides; done first."""
-        states = list(self._http.pages(_address(f"{self._project}/wit/workitemtypes/Task/states"), purpose))
+        """Return the names of the closed states of a task, which the process of the project
+        decides; done first.
+        """
+        states = list(
+            self._http.pages(
+                _address(f"{self._project}/wit/workitemtypes/Task/states"), purpose
+            )
+        )
         closed = ("Completed", "Removed")
-        names = [text_at(state, "name") for kind in closed for state in states if state.get("category") == kind]
+        names = [
+            text_at(state, "name")
+            for kind in closed
+            for state in states
+            if state.get("category") == kind
+        ]
         if not names:
-            raise RestError(f"cannot {purpose.task}: tasks of this project have no closed state")
+            raise RestError(
+                f"cannot {purpose.task}: tasks of this project have no closed state"
+            )
         return names
 
     def open_drift_issue(self, title: str, body: str) -> int:
         """Open a task with our tag."""
-        fields = {"System.Title": title, "System.Description": _preformatted(body), "System.Tags": TAG}
+        fields = {
+            "System.Title": title,
+            "System.Description": _preformatted(body),
+            "System.Tags": TAG,
+        }
         return number_at(self._write_item("POST", "$Task", fields), "id")
 
     def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
         """Replace a task's text or close it, with a remark in its discussion."""
         if body is None:
-            change = {"System.State": self._closed_states(Purpose("read the states of a task", _ITEMS))[0]}
+            change = {
+                "System.State": self._closed_states(
+                    Purpose("read the states of a task", _ITEMS)
+                )[0]
+            }
         else:
             change = {"System.Description": _preformatted(body)}
         self._write_item("PATCH", issue, {**change, "System.History": _linked(remark)})
 
-    def _write_item(self, method: str, item: int | str, fields: Mapping[str, str]) -> dict[str, Any]:
-        patch = [{"op": "add", "path": f"/fields/{name}", "value": value} for name, value in fields.items()]
-        path, purpose = _address(f"{self._project}/wit/workitems/{item}"), Purpose("write the task about drift", _ITEMS)
+    def _write_item(
+        self, method: str, item: int | str, fields: Mapping[str, str]
+    ) -> dict[str, Any]:
+        patch = [
+            {"op": "add", "path": f"/fields/{name}", "value": value}
+            for name, value in fields.items()
+        ]
+        path, purpose = (
+            _address(f"{self._project}/wit/workitems/{item}"),
+            Purpose("write the task about drift", _ITEMS),
+        )
         return self._http.send(method, path, patch, purpose, _PATCH)
 
     def fetch_branch_tip(self) -> forge.BranchTip:
         """Return the tip of the default branch."""
         purpose = Purpose("find the tip of the default branch", _READ)
-        ref = text_at(self._http.get_object(_address(self._git), purpose), "defaultBranch")
+        ref = text_at(
+            self._http.get_object(_address(self._git), purpose), "defaultBranch"
+        )
         path = _address(f"{self._git}/refs", filter=ref.removeprefix("refs/"))
-        for found in self._http.pages(path, purpose) if ref else ():  # all refs that start with that name
+        for found in (
+            self._http.pages(path, purpose) if ref else ()
+        ):  # all refs that start with that name
             if found.get("name") == ref:
-                return forge.BranchTip(ref.removeprefix("refs/heads/"), text_at(found, "objectId"))
+                return forge.BranchTip(
+                    ref.removeprefix("refs/heads/"), text_at(found, "objectId")
+                )
         raise RestError(f"cannot {purpose.task}: the repository has none")
 
-    def find_merged_request(self, sha: str, tip: forge.BranchTip) -> forge.MergedRequest | None:
+    def find_merged_request(
+        self, sha: str, tip: forge.BranchTip
+    ) -> forge.MergedRequest | None:
         """Return the completed pull request whose merge, in any of its forms, is this commit."""
         query = {"queries": [{"type": "lastMergeCommit", "items": [sha]}]}
         purpose = Purpose("find the pull request of this commit", _READ)
-        answer, found = self._http.send("POST", _address(f"{self._git}/pullrequestquery"), query, purpose), {}
-        for pull in (pull for result in list_objects(answer, "results") for pull in list_objects(result, sha)):
-            place = (pull.get("status"), pull.get("targetRefName"), text_at(pull, "lastMergeCommit", "commitId"))
+        answer, found = (
+            self._http.send(
+                "POST", _address(f"{self._git}/pullrequestquery"), query, purpose
+            ),
+            {},
+        )
+        for pull in (
+            pull
+            for result in list_objects(answer, "results")
+            for pull in list_objects(result, sha)
+        ):
+            place = (
+                pull.get("status"),
+                pull.get("targetRefName"),
+                text_at(pull, "lastMergeCommit", "commitId"),
+            )
             if place == ("completed", f"refs/heads/{tip.branch}", sha):
-                number, head = number_at(pull, "pullRequestId"), text_at(pull, "lastMergeSourceCommit", "commitId")
+                number, head = (
+                    number_at(pull, "pullRequestId"),
+                    text_at(pull, "lastMergeSourceCommit", "commitId"),
+                )
                 is_from_fork = pull.get("forkSource") is not None
-                found[text_at(pull, "closedDate")] = forge.MergedRequest(number, head, is_from_fork)
+                found[text_at(pull, "closedDate")] = forge.MergedRequest(
+                    number, head, is_from_fork
+                )
         return found[max(found)] if found else None
 
     def find_plan_run(self, head: str, pipeline: str) -> forge.PlanRun | None:
-        """Return the newest finished build for a pull request with this head, by the pipelines of that file."""
+        """Return the newest finished build for a pull request with this head, by the pipelines of
+        that file.
+        """
         purpose = Purpose(f"list the runs of {pipeline}", _BUILDS)
-        repository = {"repositoryId": self._run.repository.partition("/")[2], "repositoryType": "TfsGit"}
-        path = _address(f"{self._project}/build/definitions", **repository, includeAllProperties="true")
+        repository = {
+            "repositoryId": self._run.repository.partition("/")[2],
+            "repositoryType": "TfsGit",
+        }
+        path = _address(
+            f"{self._project}/build/definitions",
+            **repository,
+            includeAllProperties="true",
+        )
         definitions = [
             str(number_at(item, "id"))
             for item in self._http.pages(path, purpose)
             if text_at(item, "process", "yamlFilename").lstrip("/") == pipeline
         ]
-        options = {**repository, "reasonFilter": "pullRequest", "queryOrder": "queueTimeDescending"}
-        path = _address(f"{self._project}/build/builds", **options, definitions=",".join(definitions))
-        for build in islice(self._http.pages(path, purpose), _MAX_BUILDS) if definitions else ():
+        options = {
+            **repository,
+            "reasonFilter": "pullRequest",
+            "queryOrder": "queueTimeDescending",
+        }
+        path = _address(
+            f"{self._project}/build/builds",
+            **options,
+            definitions=",".join(definitions),
+        )
+        for build in (
+            islice(self._http.pages(path, purpose), _MAX_BUILDS) if definitions else ()
+        ):
             facts = (build.get("reason"), build.get("status"), _built_commit(build))
-            if facts == ("pullRequest", "completed", head) and build.get("result") != "canceled":
-                return forge.PlanRun(number_at(build, "id"), build.get("result") == "succeeded")
+            if (
+                facts == ("pullRequest", "completed", head)
+                and build.get("result") != "canceled"
+            ):
+                return forge.PlanRun(
+                    number_at(build, "id"), build.get("result") == "succeeded"
+                )
         return None
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
-        """Return the plan in the artifact of the last attempt: an attempt cannot replace the artifact of another."""
+        """Return the plan in the artifact of the last attempt: an attempt cannot replace the
+        artifact of another.
+        """
         purpose = Purpose("fetch the reviewed plan", _BUILDS)
-        name = re.compile(rf"(routing-plan-{re.escape(environment)}-)([1-9][0-9]{{0,5}})")
-        listed = self._http.pages(_address(f"{self._project}/build/builds/{run}/artifacts"), purpose)
-        names = [match for item in listed if (match := name.fullmatch(text_at(item, "name")))]
+        name = re.compile(
+            rf"(routing-plan-{re.escape(environment)}-)([1-9][0-9]{{0,5}})"
+        )
+        listed = self._http.pages(
+            _address(f"{self._project}/build/builds/{run}/artifacts"), purpose
+        )
+        names = [
+            match for item in listed if (match := name.fullmatch(text_at(item, "name")))
+        ]
         if not names:
             return None
         artifact = max(names, key=lambda match: int(match[2]))[0]
-        build = self._http.get_object(_address(f"{self._project}/build/builds/{run}"), purpose)
+        build = self._http.get_object(
+            _address(f"{self._project}/build/builds/{run}"), purpose
+        )
         path = f"{self._project}/pipelines/{number_at(as_object(build.get('definition')), 'id')}/runs/{run}/artifacts"
         path = _address(path, **{"artifactName": artifact, "$expand": "signedContent"})
         link = text_at(self._http.get_object(path, purpose), "signedContent", "url")
         archive = self._http.download_from(link, forge.MAX_PLAN_BYTES, purpose)
-        return read_archive_file(archive, forge.PLAN_FILE, forge.MAX_PLAN_BYTES, artifact)
+        return read_archive_file(
+            archive, forge.PLAN_FILE, forge.MAX_PLAN_BYTES, artifact
+        )
 
     def fetch_approvals(self, number: int) -> forge.Approvals:
-        """Return who approved the last push: a vote stays after a push, so the record of the vote must be younger."""
+        """Return who approved the last push: a vote stays after a push, so the record of the vote
+        must be younger.
+        """
         purpose = Purpose(f"read the votes on pull request {number}", _READ)
-        pull = self._http.get_object(_address(f"{self._git}/pullRequests/{number}"), purpose)
-        last: dict[str, Any] = next(reversed(self._list_of_pull(number, "iterations", purpose)), {})
-        head, pushed = text_at(last, "sourceRefCommit", "commitId"), moment_at(last, "createdDate")
+        pull = self._http.get_object(
+            _address(f"{self._git}/pullRequests/{number}"), purpose
+        )
+        last: dict[str, Any] = next(
+            reversed(self._list_of_pull(number, "iterations", purpose)), {}
+        )
+        head, pushed = (
+            text_at(last, "sourceRefCommit", "commitId"),
+            moment_at(last, "createdDate"),
+        )
         authors = {text_at(pull, "createdBy", "id"), text_at(last, "author", "id")}
         if not head or pushed is None or "" in authors:
-            raise RestError(f"cannot {purpose.task}: the response has no last push, or not its author")
+            raise RestError(
+                f"cannot {purpose.task}: the response has no last push, or not its author"
+            )
         votes: dict[str, str] = {}
         for thread in self._list_of_pull(number, "threads", purpose):
             voted = moment_at(thread, "publishedDate")
-            if _property(thread, "CodeReviewThreadType") == "VoteUpdate" and voted is not None and voted > pushed:
-                voter = text_at(thread, "identities", _property(thread, "CodeReviewVotedByIdentity"), "id")
+            if (
+                _property(thread, "CodeReviewThreadType") == "VoteUpdate"
+                and voted is not None
+                and voted > pushed
+            ):
+                voter = text_at(
+                    thread,
+                    "identities",
+                    _property(thread, "CodeReviewVotedByIdentity"),
+                    "id",
+                )
                 votes[voter] = _property(thread, "CodeReviewVoteResult")
         approvers = set()
-        for reviewer in list_objects(pull, "reviewers"):  # a group gets the vote of a member, who is listed too
+        for reviewer in list_objects(
+            pull, "reviewers"
+        ):  # a group gets the vote of a member, who is listed too
             identity, vote = text_at(reviewer, "id"), reviewer.get("vote")
             is_current = vote in _APPROVED and votes.get(identity) == str(vote)
-            if is_current and identity not in {"", *authors} and not reviewer.get("isContainer"):
+            if (
+                is_current
+                and identity not in {"", *authors}
+                and not reviewer.get("isContainer")
+            ):
                 approvers.add(text_at(reviewer, "uniqueName").lower())
         return forge.Approvals(head, frozenset(approvers - {""}))
 
     def fetch_members(self, owner: str) -> frozenset[str]:
-        """Return a user, or the direct members of a team (`@PROJECT/TEAM`): groups in a team are not read."""
+        """Return a user, or the direct members of a team (`@PROJECT/TEAM`): groups in a team are
+        not read.
+        """
         name = _OWNER.fullmatch(owner)
         if name is None:
-            raise RestError(f"{owner} is not an owner as Azure DevOps names them: @USER, or @PROJECT/TEAM")
+            raise RestError(
+                f"{owner} is not an owner as Azure DevOps names them: @USER, or @PROJECT/TEAM"
+            )
         if name[2] is None:
             return frozenset({name[1].lower()})
         path = f"/_apis/projects/{quote(name[1], safe='')}/teams/{quote(name[2], safe='')}/members"
-        purpose = Purpose(f"read the members of {owner}", "View project-level information")
-        identities = (as_object(member.get("identity")) for member in self._http.pages(_address(path, **_TOP), purpose))
-        people = (identity for identity in identities if not identity.get("isContainer"))
-        return frozenset(text_at(person, "uniqueName").lower() for person in people) - {""}
+        purpose = Purpose(
+            f"read the members of {owner}", "View project-level information"
+        )
+        identities = (
+            as_object(member.get("identity"))
+            for member in self._http.pages(_address(path, **_TOP), purpose)
+        )
+        people = (
+            identity for identity in identities if not identity.get("isContainer")
+        )
+        return frozenset(text_at(person, "uniqueName").lower() for person in people) - {
+            ""
+        }
 
     def set_status(self, sha: str, status: forge.CommitStatus) -> None:
-        """Set a status of a commit; in a pull request's run, of its push: a branch policy can only require that."""
-        number, purpose = self._run.pull_request, Purpose(f"set the status of {sha[:8]}", _NOTE)
+        """Set a status of a commit; in a pull request's run, of its push: a branch policy can only
+        require that.
+        """
+        number, purpose = (
+            self._run.pull_request,
+            Purpose(f"set the status of {sha[:8]}", _NOTE),
+        )
         if number is None:
             return self._post_status(f"commits/{sha}", status, purpose)
         try:
             pushes = self._list_of_pull(number, "iterations", purpose)
         except RestError:  # an earlier success must not stay
-            self._post_status(f"pullRequests/{number}", status._replace(state="failure"), purpose)
+            self._post_status(
+                f"pullRequests/{number}", status._replace(state="failure"), purpose
+            )
             raise
-        ids = [number_at(push, "id") for push in pushes if text_at(push, "sourceRefCommit", "commitId") == sha]
+        ids = [
+            number_at(push, "id")
+            for push in pushes
+            if text_at(push, "sourceRefCommit", "commitId") == sha
+        ]
         if not ids:
-            raise RestError(f"cannot {purpose.task}: it is not a head of pull request {number}")
-        return self._post_status(f"pullRequests/{number}/iterations/{ids[-1]}", status, purpose)
+            raise RestError(
+                f"cannot {purpose.task}: it is not a head of pull request {number}"
+            )
+        return self._post_status(
+            f"pullRequests/{number}/iterations/{ids[-1]}", status, purpose
+        )
 
-    def _post_status(self, path: str, status: forge.CommitStatus, purpose: Purpose) -> None:
+    def _post_status(
+        self, path: str, status: forge.CommitStatus, purpose: Purpose
+    ) -> None:
         genre, _, name = status.name.rpartition("/")
         state = _STATES.get(status.state, status.state)
-        fields = {"state": state, "description": status.text, "context": {"genre": genre, "name": name}}
-        self._http.send("POST", _address(f"{self._git}/{path}/statuses"), fields, purpose)
+        fields = {
+            "state": state,
+            "description": status.text,
+            "context": {"genre": genre, "name": name},
+        }
+        self._http.send(
+            "POST", _address(f"{self._git}/{path}/statuses"), fields, purpose
+        )
 
 
 def _address(path: str, *, version: str = _VERSION, **options: str) -> str:
@@ -292,13 +516,20 @@ def _address(path: str, *, version: str = _VERSION, **options: str) -> str:
 
 def _property(thread: Mapping[str, Any], name: str) -> str:
     """Return a property of a thread of the system: `{"$type": "System.String", "$value": "10"}`."""
-    return str(as_object(as_object(thread.get("properties")).get(name)).get("$value", ""))
+    return str(
+        as_object(as_object(thread.get("properties")).get(name)).get("$value", "")
+    )
 
 
 def _built_commit(build: Mapping[str, Any]) -> str:
-    """Return the head of the pull request that a build merged. A build has it in one of two places."""
+    """Return the head of the pull request that a build merged.
+
+    A build has it in one of two places.
+    """
     parameters = parse_object(text_at(build, "parameters"))
-    return text_at(parameters, "system.pullRequest.sourceCommitId") or text_at(build, "triggerInfo", "pr.sourceSha")
+    return text_at(parameters, "system.pullRequest.sourceCommitId") or text_at(
+        build, "triggerInfo", "pr.sourceSha"
+    )
 
 
 def _to_azure(text: str) -> str:
@@ -307,12 +538,16 @@ def _to_azure(text: str) -> str:
 
 
 def _from_azure(text: str) -> str:
-    text = _TITLE.sub(lambda match: f"> [!{match[1].upper()}]", text.replace("\r\n", "\n"))
+    text = _TITLE.sub(
+        lambda match: f"> [!{match[1].upper()}]", text.replace("\r\n", "\n")
+    )
     return _HIDDEN.sub(r"<!-- \1 -->", text)
 
 
 def _preformatted(text: str) -> str:
-    """Return Markdown as HTML, in which a server keeps every character: its cleaning removes comments."""
+    """Return Markdown as HTML, in which a server keeps every character: its cleaning removes
+    comments.
+    """
     return f"<pre>{html.escape(text, quote=False)}</pre>"
 
 

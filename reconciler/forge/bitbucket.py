@@ -10,10 +10,26 @@ from urllib.parse import quote
 
 from reconciler.forge import forge
 from reconciler.forge.step import StepVariables
-from reconciler.rest.client import MISSING, ListPage, Purpose, RestClient, RestDialect, RestError, RestResponse
-from reconciler.text.json_values import as_object, as_text, list_objects, moment_at, number_at, text_at
+from reconciler.rest.client import (
+    MISSING,
+    ListPage,
+    Purpose,
+    RestClient,
+    RestDialect,
+    RestError,
+    RestResponse,
+)
+from reconciler.text.json_values import (
+    as_object,
+    as_text,
+    list_objects,
+    moment_at,
+    number_at,
+    text_at,
+)
 
-SELF: Final = "cxroute's token"  # stands for the author of signed notes: an access token cannot read its own account
+# stands for the author of signed notes: an access token cannot read its own account
+SELF: Final = "cxroute's token"
 _MAX_KEY: Final = 40  # characters of a status's key
 _FULL_SHA: Final = 40
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}/[A-Za-z0-9_.-]{1,100}")
@@ -23,16 +39,22 @@ _NOTES: Final = "Pull requests: Write"
 _CODE: Final = "Repositories: Read"
 _STATES: Final = {"pending": "INPROGRESS", "success": "SUCCESSFUL", "failure": "FAILED"}
 _MARKER: Final = re.compile(r"^<!-- (cxroute:[^\n]*) -->$", re.MULTILINE)
-_HIDDEN: Final = re.compile(r"^\[//\]: # \((cxroute:[^\n]*)\)$", re.MULTILINE)  # a link definition that nothing uses
+_HIDDEN: Final = re.compile(
+    r"^\[//\]: # \((cxroute:[^\n]*)\)$", re.MULTILINE
+)  # a link definition that nothing uses
 _ALERT: Final = re.compile(r"^> \[!([A-Z])([A-Z]+)\]$", re.MULTILINE)
-_TAG: Final = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)|<br>|</?(?:sub|details|summary)>|\\<", re.DOTALL)
+_TAG: Final = re.compile(
+    r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)|<br>|</?(?:sub|details|summary)>|\\<", re.DOTALL
+)
 _REPLACED: Final = {"<br>": "; ", "<summary>": "**", "</summary>": "** ", "\\<": "<"}
 
 
 def page_by_next(_response: RestResponse, payload: object) -> ListPage:
     """Return the page in an object with `values` and the address of the `next` page."""
     values, following = as_object(payload).get("values"), as_object(payload).get("next")
-    return ListPage(values if isinstance(values, list) else None, as_text(following) or None)
+    return ListPage(
+        values if isinstance(values, list) else None, as_text(following) or None
+    )
 
 
 DIALECT: Final = RestDialect(
@@ -47,13 +69,17 @@ DIALECT: Final = RestDialect(
 def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
     """Return the run from the step's variables. Raises UsageError outside of a pipeline."""
     step = StepVariables(variables, "Bitbucket")
-    repository, run = step.matching("BITBUCKET_REPO_FULL_NAME", _REPOSITORY), step.number("BITBUCKET_BUILD_NUMBER")
+    repository, run = (
+        step.matching("BITBUCKET_REPO_FULL_NAME", _REPOSITORY),
+        step.number("BITBUCKET_BUILD_NUMBER"),
+    )
     return forge.PipelineRun(
         repository=repository,
         id=run,
         attempt=step.number("BITBUCKET_STEP_RUN_NUMBER", "1"),
         sha=step.sha("BITBUCKET_COMMIT"),
-        is_manual=variables.get("CXROUTE_BITBUCKET_MANUAL") == "true",  # no variable of Bitbucket says it
+        is_manual=variables.get("CXROUTE_BITBUCKET_MANUAL")
+        == "true",  # no variable of Bitbucket says it
         actor=step.matching("BITBUCKET_STEP_TRIGGERER_UUID", _ACTOR, "unknown"),
         api=step.address("CXROUTE_BITBUCKET_API", "https://api.bitbucket.org/2.0"),
         link=f"[run]({_run_address(repository, run)})",
@@ -66,15 +92,23 @@ def _run_address(repository: str, run: int) -> str:
 
 
 def to_bitbucket(body: str) -> str:
-    """Return Markdown without HTML, which Bitbucket shows as text; markers are hidden as unused link definitions."""
-    text = _TAG.sub(lambda match: match[0] if match[1] else _REPLACED.get(match[0], ""), body)
+    """Return Markdown without HTML, which Bitbucket shows as text; markers are hidden as unused
+    link definitions.
+    """
+    text = _TAG.sub(
+        lambda match: match[0] if match[1] else _REPLACED.get(match[0], ""), body
+    )
     text = _ALERT.sub(lambda match: f"> **{match[1]}{match[2].lower()}**\n>", text)
     return _MARKER.sub(r"[//]: # (\1)", text)
 
 
 def sign_note(key: bytes, number: int, first_line: str) -> str:
-    """Return the line, hidden below a note's first one, that only a process with the token, the key, can write."""
-    digest = hmac.new(key, f"{number} {first_line}".encode(), hashlib.sha256).hexdigest()
+    """Return the line, hidden below a note's first one, that only a process with the token, the
+    key, can write.
+    """
+    digest = hmac.new(
+        key, f"{number} {first_line}".encode(), hashlib.sha256
+    ).hexdigest()
     return f"[//]: # (cxroute:key {digest[:32]})"
 
 
@@ -82,7 +116,10 @@ class Bitbucket:
     """A repository on Bitbucket Cloud."""
 
     request = "pull request"
-    manual_advice = "Run the pipeline `custom: routing-apply` on the default branch: it plans, waits, and applies."
+    manual_advice = (
+        "Run the pipeline `custom: routing-apply` on the default branch: it plans, waits, and "
+        "applies."
+    )
     max_text = 32_768
 
     def __init__(self, http: RestClient, run: forge.PipelineRun) -> None:
@@ -94,25 +131,49 @@ class Bitbucket:
         return SELF
 
     def list_notes(self, number: int) -> list[forge.Post]:
-        """Return every comment of a pull request. Of several with one signature the first counts: others are copies."""
-        purpose, signed = Purpose(f"read the comments of pull request {number}", _NOTES), set()
+        """Return every comment of a pull request.
+
+        Of several with one signature the first counts: others are copies.
+        """
+        purpose, signed = (
+            Purpose(f"read the comments of pull request {number}", _NOTES),
+            set(),
+        )
         posts = []
         path = f"{self._path}/pullrequests/{number}/comments?pagelen=100"
-        written = (item for item in self._http.pages(path, purpose) if item.get("deleted") is not True)
+        written = (
+            item
+            for item in self._http.pages(path, purpose)
+            if item.get("deleted") is not True
+        )
         for item in sorted(written, key=lambda item: number_at(item, "id")):
-            body, author = text_at(item, "content", "raw").replace("\r\n", "\n"), _account(item)
+            body, author = (
+                text_at(item, "content", "raw").replace("\r\n", "\n"),
+                _account(item),
+            )
             first, _, rest = body.partition("\n")
             line, _, below = rest.partition("\n")
-            if hmac.compare_digest(line.encode(), sign_note(self._key, number, first).encode()) and line not in signed:
+            if (
+                hmac.compare_digest(
+                    line.encode(), sign_note(self._key, number, first).encode()
+                )
+                and line not in signed
+            ):
                 signed.add(line)
                 author, body = SELF, f"{first}\n{below}"
-            posts.append(forge.Post(number_at(item, "id"), author, _HIDDEN.sub(r"<!-- \1 -->", body)))
+            posts.append(
+                forge.Post(
+                    number_at(item, "id"), author, _HIDDEN.sub(r"<!-- \1 -->", body)
+                )
+            )
         return posts
 
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
         """Write a comment, or replace the text of one."""
         first, _, rest = to_bitbucket(body).partition("\n")
-        raw = f"{first}\n{sign_note(self._key, number, first)}\n{rest}"[: self.max_text]  # conversion can add text
+        raw = f"{first}\n{sign_note(self._key, number, first)}\n{rest}"[
+            : self.max_text
+        ]  # conversion can add text
         purpose = Purpose(f"write the comment of pull request {number}", _NOTES)
         method, path = ("POST", "") if note is None else ("PUT", f"/{note}")
         path = f"{self._path}/pullrequests/{number}/comments{path}"
@@ -120,20 +181,29 @@ class Bitbucket:
 
     def _refuse_issues(self, *_arguments: object, **_options: object) -> NoReturn:
         """Raise RestError: Bitbucket removed its issues in August 2026."""
-        raise RestError("Bitbucket has no issues: the failed step of the drift check shows the difference")
+        raise RestError(
+            "Bitbucket has no issues: the failed step of the drift check shows the difference"
+        )
 
     list_drift_issues = open_drift_issue = change_drift_issue = _refuse_issues
 
     def fetch_branch_tip(self) -> forge.BranchTip:
         """Return the tip of the default branch."""
         purpose = Purpose("find the tip of the default branch", _CODE)
-        branch = text_at(self._http.get_object(self._path, purpose), "mainbranch", "name")
-        ref = self._http.get_object(f"{self._path}/refs/branches/{quote(branch, safe='')}", purpose)
+        branch = text_at(
+            self._http.get_object(self._path, purpose), "mainbranch", "name"
+        )
+        ref = self._http.get_object(
+            f"{self._path}/refs/branches/{quote(branch, safe='')}", purpose
+        )
         return forge.BranchTip(branch, text_at(ref, "target", "hash"))
 
-    def find_merged_request(self, sha: str, tip: forge.BranchTip) -> forge.MergedRequest | None:
+    def find_merged_request(
+        self, sha: str, tip: forge.BranchTip
+    ) -> forge.MergedRequest | None:
         """Return the pull request whose merge is this commit."""
-        # Not /commit/SHA/pullrequests: it needs an app, and does not promise the commit of a merge or squash.
+        # Not /commit/SHA/pullrequests: it needs an app, and does not promise the commit of a merge
+        # or squash.
         purpose = Purpose("find the pull request of this commit", "Pull requests: Read")
         since = _moment(self._commit(sha, purpose), "date", purpose)
         path = f"{self._path}/pullrequests?state=MERGED&sort=-updated_on&pagelen=50"
@@ -142,80 +212,161 @@ class Bitbucket:
                 return None  # merged before this commit was made
             merge = text_at(pull, "merge_commit", "hash")
             is_here = text_at(pull, "destination", "branch", "name") == tip.branch
-            if not (is_here and merge and sha.startswith(merge) and self._resolve(merge, purpose) == sha):
+            if not (
+                is_here
+                and merge
+                and sha.startswith(merge)
+                and self._resolve(merge, purpose) == sha
+            ):
                 continue
-            is_from_fork = text_at(pull, "source", "repository", "full_name") != self._run.repository
+            is_from_fork = (
+                text_at(pull, "source", "repository", "full_name")
+                != self._run.repository
+            )
             head = text_at(pull, "source", "commit", "hash")
             head = head if is_from_fork else self._resolve(head, purpose)
             return forge.MergedRequest(number_at(pull, "id"), head, is_from_fork)
         return None
 
     def find_plan_run(self, head: str, pipeline: str) -> forge.PlanRun | None:
-        """Return the newest finished pipeline of the pull request's head commit; `pipeline` is the only file."""
-        purpose, newest = Purpose(f"list the runs of {pipeline}", "Pipelines: Read"), None
+        """Return the newest finished pipeline of the pull request's head commit; `pipeline` is the
+        only file.
+        """
+        purpose, newest = (
+            Purpose(f"list the runs of {pipeline}", "Pipelines: Read"),
+            None,
+        )
         path = f"{self._path}/pipelines?target.commit.hash={quote(head)}&sort=-created_on&pagelen=100"
         for item in self._http.pages(path, purpose):
-            commit, result = text_at(item, "target", "commit", "hash"), text_at(item, "state", "result", "name")
+            commit, result = (
+                text_at(item, "target", "commit", "hash"),
+                text_at(item, "state", "result", "name"),
+            )
             facts = (text_at(item, "target", "type"), text_at(item, "state", "name"))
-            is_plan = facts == ("pipeline_pullrequest_target", "COMPLETED") and result != "STOPPED"
+            is_plan = (
+                facts == ("pipeline_pullrequest_target", "COMPLETED")
+                and result != "STOPPED"
+            )
             if is_plan and commit and head.startswith(commit):
-                run = forge.PlanRun(number_at(item, "build_number"), result == "SUCCESSFUL")
+                run = forge.PlanRun(
+                    number_at(item, "build_number"), result == "SUCCESSFUL"
+                )
                 newest = max(newest or run, run)
         return newest
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
         """Return the plan in the repository's downloads."""
-        path = f"{self._path}/downloads/{quote(f'cxroute-plan-{environment}-{run}.json')}"
+        path = (
+            f"{self._path}/downloads/{quote(f'cxroute-plan-{environment}-{run}.json')}"
+        )
         try:
-            return self._http.download(path, forge.MAX_PLAN_BYTES, Purpose("fetch the reviewed plan", _CODE))
+            return self._http.download(
+                path, forge.MAX_PLAN_BYTES, Purpose("fetch the reviewed plan", _CODE)
+            )
         except RestError as error:
             if error.status == MISSING:
                 return None
             raise
 
     def fetch_approvals(self, number: int) -> forge.Approvals:
-        """Return who approved after the last update of the pull request; a later withdrawal counts."""
-        purpose = Purpose(f"read the approvals of pull request {number}", "Pull requests: Read")
+        """Return who approved after the last update of the pull request; a later withdrawal
+        counts.
+        """
+        purpose = Purpose(
+            f"read the approvals of pull request {number}", "Pull requests: Read"
+        )
         path = f"{self._path}/pullrequests/{number}"
         activity = list(self._http.pages(f"{path}/activity?pagelen=50", purpose))
-        pull = self._http.get_object(path, purpose)  # read second: it has a withdrawal that the activity lacks
-        author, head = _account(pull, "author"), text_at(pull, "source", "commit", "hash")
+        pull = self._http.get_object(
+            path, purpose
+        )  # read second: it has a withdrawal that the activity lacks
+        author, head = (
+            _account(pull, "author"),
+            text_at(pull, "source", "commit", "hash"),
+        )
         updates = [as_object(item["update"]) for item in activity if "update" in item]
-        updates = [update for update in updates if update.get("state") != "MERGED"]  # the merge is one, too
-        newest = max(updates, key=lambda update: _moment(update, "date", purpose), default={})
-        if not author or not head or text_at(newest, "source", "commit", "hash") != head:
-            raise RestError(f"cannot {purpose.task}: its activity does not show the update to its head commit")
+        updates = [
+            update for update in updates if update.get("state") != "MERGED"
+        ]  # the merge is one, too
+        newest = max(
+            updates, key=lambda update: _moment(update, "date", purpose), default={}
+        )
+        if (
+            not author
+            or not head
+            or text_at(newest, "source", "commit", "hash") != head
+        ):
+            raise RestError(
+                f"cannot {purpose.task}: its activity does not show the update to its head commit"
+            )
         since = _moment(newest, "date", purpose)
-        approvals = [as_object(item["approval"]) for item in activity if "approval" in item]
-        in_time = {_account(approval) for approval in approvals if _moment(approval, "date", purpose) > since}
+        approvals = [
+            as_object(item["approval"]) for item in activity if "approval" in item
+        ]
+        in_time = {
+            _account(approval)
+            for approval in approvals
+            if _moment(approval, "date", purpose) > since
+        }
         people = list_objects(pull, "participants")
-        current = {_account(one) for one in people if one.get("approved") is True and one.get("state") == "approved"}
-        return forge.Approvals(self._resolve(head, purpose), frozenset(in_time & current) - {author, ""})
+        current = {
+            _account(one)
+            for one in people
+            if one.get("approved") is True and one.get("state") == "approved"
+        }
+        return forge.Approvals(
+            self._resolve(head, purpose), frozenset(in_time & current) - {author, ""}
+        )
 
     def fetch_members(self, owner: str) -> frozenset[str]:
-        """Return a user, by the UUID of their account: nicknames are not unique, and users change them."""
+        """Return a user, by the UUID of their account: nicknames are not unique, and users change
+        them.
+        """
         name = _OWNER.fullmatch(owner)
         if name is None:
             groups = "Bitbucket's API does not show the members of a group to an access token"
-            raise RestError(f"{owner} is not an owner on Bitbucket: name a user as @UUID. {groups}")
+            raise RestError(
+                f"{owner} is not an owner on Bitbucket: name a user as @UUID. {groups}"
+            )
         return frozenset({name[1].lower()})
 
     def set_status(self, sha: str, status: forge.CommitStatus) -> None:
         """Set a status of a commit."""
-        key = status.name if len(status.name) <= _MAX_KEY else hashlib.sha256(status.name.encode()).hexdigest()[:32]
-        fields = {"key": key, "name": status.name, "state": _STATES[status.state], "description": status.text}
+        key = (
+            status.name
+            if len(status.name) <= _MAX_KEY
+            else hashlib.sha256(status.name.encode()).hexdigest()[:32]
+        )
+        fields = {
+            "key": key,
+            "name": status.name,
+            "state": _STATES[status.state],
+            "description": status.text,
+        }
         fields["url"] = _run_address(self._run.repository, self._run.id)
         purpose = Purpose(f"set the status of {sha[:8]}", "Repositories: Write")
-        self._http.send("POST", f"{self._path}/commit/{sha}/statuses/build", fields, purpose)
+        self._http.send(
+            "POST", f"{self._path}/commit/{sha}/statuses/build", fields, purpose
+        )
 
     def _commit(self, sha: str, purpose: Purpose) -> dict[str, Any]:
-        return self._http.get_object(f"{self._path}/commit/{quote(sha, safe='')}", purpose)
+        return self._http.get_object(
+            f"{self._path}/commit/{quote(sha, safe='')}", purpose
+        )
 
     def _resolve(self, sha: str, purpose: Purpose) -> str:
-        """Return the full hash: lists of pull requests have its first 12 digits, which two commits can share."""
-        full = sha if len(sha) == _FULL_SHA else text_at(self._commit(sha, purpose), "hash")
+        """Return the full hash: lists of pull requests have its first 12 digits, which two commits
+        can share.
+        """
+        full = (
+            sha
+            if len(sha) == _FULL_SHA
+            else text_at(self._commit(sha, purpose), "hash")
+        )
         if len(full) != _FULL_SHA or not full.startswith(sha):
-            raise RestError(f"cannot {purpose.task}: Bitbucket has no full hash of {sha}")
+            raise RestError(
+                f"cannot {purpose.task}: Bitbucket has no full hash of {sha}"
+            )
         return full
 
 

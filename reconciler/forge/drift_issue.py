@@ -13,12 +13,16 @@ from reconciler.text.json_values import list_objects
 
 _ROOM: Final = 5_536  # characters, for the lines around the difference
 _MAX_TITLE: Final = 200  # characters; forges refuse titles of more than 255
-_STATE: Final = re.compile(r"<!-- cxroute:state \{\"difference\":\"([0-9a-f]{16})\"\} -->")
+_STATE: Final = re.compile(
+    r"<!-- cxroute:state \{\"difference\":\"([0-9a-f]{16})\"\} -->"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftObservation:
-    """The difference of one environment, empty if there is none, its first sentence, and its text in Markdown."""
+    """The difference of one environment, empty if there is none, its first sentence, and its text
+    in Markdown.
+    """
 
     environment: str
     author: str
@@ -31,8 +35,15 @@ class DriftObservation:
 def difference_digest(plan: Mapping[str, Any]) -> str:
     """Return a digest of the difference; empty if live rules and manifests agree."""
     fields = ("action", "address", "id", "before", "after")
-    parts: list[object] = [{name: change.get(name) for name in fields} for change in list_objects(plan, "changes")]
-    parts += [each.get("message") for each in list_objects(plan, "findings") if each.get("severity") == "error"]
+    parts: list[object] = [
+        {name: change.get(name) for name in fields}
+        for change in list_objects(plan, "changes")
+    ]
+    parts += [
+        each.get("message")
+        for each in list_objects(plan, "findings")
+        if each.get("severity") == "error"
+    ]
     lines = sorted(json.dumps(part, sort_keys=True) for part in parts)
     return sha256("\n".join(lines).encode()).hexdigest()[:16] if parts else ""
 
@@ -50,7 +61,9 @@ def update_issues(forge: Forge, observation: DriftObservation) -> Iterator[str]:
     )
     if not observation.difference:
         for issue in mine:
-            forge.change_drift_issue(issue.id, None, f"No drift since {observation.when}.")
+            forge.change_drift_issue(
+                issue.id, None, f"No drift since {observation.when}."
+            )
             yield f"closed issue {issue.id}"
         if not mine:
             yield "did not change the issues: there is no drift, and no open issue"
@@ -68,7 +81,9 @@ def update_issues(forge: Forge, observation: DriftObservation) -> Iterator[str]:
         return
     seen = f"The difference has changed, seen {observation.when}."
     body = _body(observation, "Unchanged since", forge.max_text)
-    forge.change_drift_issue(number, body, f"{seen} The text above shows the current state.")
+    forge.change_drift_issue(
+        number, body, f"{seen} The text above shows the current state."
+    )
     yield f"edited issue {number}"
 
 
@@ -93,7 +108,10 @@ def _body(observation: DriftObservation, since: str, limit: int) -> str:
     text = normalize_line_ends(observation.text).strip()
     if len(text) > limit - _ROOM:
         text = "The difference is too long for an issue: see the run's summary."
-    return f"{_first_line(observation.environment)}\n{state}\n\n{text}\n\n<sub>{since} {observation.when}</sub>\n"
+    return (
+        f"{_first_line(observation.environment)}\n{state}\n\n{text}\n\n<sub>{since} "
+        f"{observation.when}</sub>\n"
+    )
 
 
 def _first_line(environment: str) -> str:

@@ -1,7 +1,7 @@
 """The interface of a forge (GitHub, GitLab, Azure DevOps, Bitbucket), and the values that cross it.
 
-The modules `note`, `drift_issue`, `reviewed_plan` and `consent` decide; an adapter reads and writes. A decision depends
-on the forge only by the limits and texts of the adapter.
+The modules `note`, `drift_issue`, `reviewed_plan` and `consent` decide; an adapter reads and
+writes. A decision depends on the forge only by the limits and texts of the adapter.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,9 @@ MAX_PLAN_BYTES: Final = 128 << 20  # of a plan, and of an archive that holds it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineRun:
-    """The run of a pipeline that this process is a step of, its commit, and its pull request if there is one."""
+    """The run of a pipeline that this process is a step of, its commit, and its pull request if
+    there is one.
+    """
 
     repository: str  # as the forge names it in addresses: "owner/name"
     id: int  # grows with each run
@@ -62,8 +64,8 @@ class PlanRun(NamedTuple):
 class Approvals(NamedTuple):
     """The approvals of a pull request that count now.
 
-    Each is of the head commit itself, its reviewer did not request changes since, and is not an author of the pull
-    request. An adapter that cannot read one of these facts raises RestError.
+    Each is of the head commit itself, its reviewer did not request changes since, and is not an
+    author of the pull request. An adapter that cannot read one of these facts raises RestError.
     """
 
     head: str
@@ -89,7 +91,9 @@ class Forge(Protocol):
         """Return the login of the token, the author of its notes."""
 
     def list_notes(self, number: int) -> list[Post]:
-        """Return every note of a pull request, oldest first, in the Markdown that `write_note` got."""
+        """Return every note of a pull request, oldest first, in the Markdown that `write_note`
+        got.
+        """
 
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
         """Write a note on a pull request, or replace the text of one."""
@@ -101,7 +105,9 @@ class Forge(Protocol):
         """Open an issue that `list_drift_issues` finds, and return its number."""
 
     def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
-        """Replace an issue's text, or close it if there is none, and then add a remark, which may get lost."""
+        """Replace an issue's text, or close it if there is none, and then add a remark, which may
+        get lost.
+        """
 
     def fetch_branch_tip(self) -> BranchTip:
         """Return the tip of the default branch."""
@@ -110,10 +116,14 @@ class Forge(Protocol):
         """Return the newest pull request that was merged into the default branch as this commit."""
 
     def find_plan_run(self, head: str, pipeline: str) -> PlanRun | None:
-        """Return the newest finished run of the repository's own `pipeline` for a pull request's head commit."""
+        """Return the newest finished run of the repository's own `pipeline` for a pull request's
+        head commit.
+        """
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
-        """Return the plan of an environment (plan.json) that a run stored; None if it is not stored (any more)."""
+        """Return the plan of an environment (plan.json) that a run stored; None if it is not stored
+        (any more).
+        """
 
     def fetch_approvals(self, number: int) -> Approvals:
         """Return the approvals of a pull request that count."""

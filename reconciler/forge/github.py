@@ -11,7 +11,14 @@ from reconciler.errors import RefusedError
 from reconciler.forge import forge
 from reconciler.forge.plan_report import read_archive_file, read_json_object
 from reconciler.forge.step import StepVariables
-from reconciler.rest.client import FORBIDDEN, MISSING, Purpose, RestClient, RestDialect, RestError
+from reconciler.rest.client import (
+    FORBIDDEN,
+    MISSING,
+    Purpose,
+    RestClient,
+    RestDialect,
+    RestError,
+)
 from reconciler.text.json_values import as_object, list_objects, number_at, text_at
 
 BOT: Final = "github-actions[bot]"  # the login of a workflow's token
@@ -20,7 +27,10 @@ DIALECT: Final = RestDialect(
     token_variable="GITHUB_TOKEN",  # noqa: S106 - the name of a variable
     permission_advice="the job needs `permissions: {}`",
     missing_advice="it does not exist, or the job lacks `permissions: {}`",
-    headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
+    headers={
+        "Accept": "application/vnd.github+json",
+        "X-GitHub-Api-Version": "2022-11-28",
+    },
 )
 LABEL: Final = "cxroute-drift"
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
@@ -33,15 +43,32 @@ _EXISTS: Final = 422
 
 
 def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
-    """Return the run from the step's variables and its event. Raises UsageError outside of a workflow."""
-    step, event_file = StepVariables(variables, "GitHub"), variables.get("GITHUB_EVENT_PATH")
-    pull = as_object(read_json_object(Path(event_file)).get("pull_request")) if event_file else {}
+    """Return the run from the step's variables and its event.
+
+    Raises UsageError outside of a workflow.
+    """
+    step, event_file = (
+        StepVariables(variables, "GitHub"),
+        variables.get("GITHUB_EVENT_PATH"),
+    )
+    pull = (
+        as_object(read_json_object(Path(event_file)).get("pull_request"))
+        if event_file
+        else {}
+    )
     ref = _PULL.fullmatch(variables.get("GITHUB_REF", ""))
     number = number_at(pull, "number") or (int(ref[1]) if ref else 0)
-    repository, run = step.matching("GITHUB_REPOSITORY", _REPOSITORY), step.number("GITHUB_RUN_ID")
+    repository, run = (
+        step.matching("GITHUB_REPOSITORY", _REPOSITORY),
+        step.number("GITHUB_RUN_ID"),
+    )
     attempt = step.number("GITHUB_RUN_ATTEMPT", "1")
     server = step.address("GITHUB_SERVER_URL", "https://github.com")
-    sha = text_at(pull, "head", "sha") if "head" in pull else variables.get("GITHUB_SHA", "")
+    sha = (
+        text_at(pull, "head", "sha")
+        if "head" in pull
+        else variables.get("GITHUB_SHA", "")
+    )
     return forge.PipelineRun(
         repository=repository,
         id=run,
@@ -60,17 +87,24 @@ class GitHub:
 
     request = "pull request"
     manual_advice = (
-        "Start the apply workflow manually (Actions, Run workflow): it plans, waits for approval, and applies."
+        "Start the apply workflow manually (Actions, Run workflow): it plans, waits for approval, "
+        "and applies."
     )
     max_text = 65_536
 
     def __init__(self, http: RestClient, run: forge.PipelineRun) -> None:
-        self._http, self._repository, self._path = http, run.repository, f"/repos/{run.repository}"
+        self._http, self._repository, self._path = (
+            http,
+            run.repository,
+            f"/repos/{run.repository}",
+        )
 
     def fetch_login(self) -> str:
         """Return the login of the token. A workflow's token has no permission to read it."""
         try:
-            login = self._http.get_object("/user", Purpose("read the token's account", "none"))
+            login = self._http.get_object(
+                "/user", Purpose("read the token's account", "none")
+            )
         except RestError as error:
             if error.status in (FORBIDDEN, MISSING):
                 return BOT
@@ -80,36 +114,70 @@ class GitHub:
     def list_notes(self, number: int) -> list[forge.Post]:
         """Return every comment of a pull request, oldest first."""
         purpose = Purpose(f"read the comments of pull request {number}", _COMMENT)
-        listed = self._http.pages(f"{self._path}/issues/{number}/comments?per_page=100", purpose)
+        listed = self._http.pages(
+            f"{self._path}/issues/{number}/comments?per_page=100", purpose
+        )
         return [_parse_post(item, "id") for item in listed]
 
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
         """Write a comment, or replace the text of one."""
-        method, path = ("POST", f"{number}/comments") if note is None else ("PATCH", f"comments/{note}")
+        method, path = (
+            ("POST", f"{number}/comments")
+            if note is None
+            else ("PATCH", f"comments/{note}")
+        )
         purpose = Purpose(f"write the comment of pull request {number}", _COMMENT)
         self._http.send(method, f"{self._path}/issues/{path}", {"body": body}, purpose)
 
     def list_drift_issues(self) -> list[forge.Post]:
         """Return the open issues with our label."""
         purpose = Purpose("list the issues about drift", _ISSUE)
-        listed = self._http.pages(f"{self._path}/issues?state=open&labels={LABEL}&per_page=100", purpose)
-        labelled = (issue for issue in listed if any(one.get("name") == LABEL for one in list_objects(issue, "labels")))
-        return [_parse_post(issue, "number") for issue in labelled if "pull_request" not in issue]
+        listed = self._http.pages(
+            f"{self._path}/issues?state=open&labels={LABEL}&per_page=100", purpose
+        )
+        labelled = (
+            issue
+            for issue in listed
+            if any(one.get("name") == LABEL for one in list_objects(issue, "labels"))
+        )
+        return [
+            _parse_post(issue, "number")
+            for issue in labelled
+            if "pull_request" not in issue
+        ]
 
     def open_drift_issue(self, title: str, body: str) -> int:
-        """Open an issue with our label, which is created first: without it, the next run would not find the issue."""
-        label = {"name": LABEL, "color": "d93f0b", "description": "Routing rules differ from the manifests"}
+        """Open an issue with our label, which is created first: without it, the next run would not
+        find the issue.
+        """
+        label = {
+            "name": LABEL,
+            "color": "d93f0b",
+            "description": "Routing rules differ from the manifests",
+        }
         try:
-            self._http.send("POST", f"{self._path}/labels", label, Purpose(f"create the label {LABEL}", _ISSUE))
+            self._http.send(
+                "POST",
+                f"{self._path}/labels",
+                label,
+                Purpose(f"create the label {LABEL}", _ISSUE),
+            )
         except RestError as error:
             if error.status != _EXISTS:
                 raise
-        return number_at(self._write_issue("POST", "", {"title": title, "body": body, "labels": [LABEL]}), "number")
+        return number_at(
+            self._write_issue(
+                "POST", "", {"title": title, "body": body, "labels": [LABEL]}
+            ),
+            "number",
+        )
 
     def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
         """Replace an issue's text or close it, and add a comment."""
         closed = {"state": "closed", "state_reason": "completed"}
-        self._write_issue("PATCH", f"/{issue}", closed if body is None else {"body": body})
+        self._write_issue(
+            "PATCH", f"/{issue}", closed if body is None else {"body": body}
+        )
         self._write_issue("POST", f"/{issue}/comments", {"body": remark})
 
     def _write_issue(self, method: str, path: str, fields: object) -> dict[str, Any]:
@@ -120,24 +188,39 @@ class GitHub:
         """Return the tip of the default branch."""
         purpose = Purpose("find the tip of the default branch", "contents: read")
         branch = str(self._http.get_object(self._path, purpose).get("default_branch"))
-        ref = self._http.get_object(f"{self._path}/git/ref/heads/{quote(branch)}", purpose)
+        ref = self._http.get_object(
+            f"{self._path}/git/ref/heads/{quote(branch)}", purpose
+        )
         return forge.BranchTip(branch, text_at(ref, "object", "sha"))
 
-    def find_merged_request(self, sha: str, tip: forge.BranchTip) -> forge.MergedRequest | None:
+    def find_merged_request(
+        self, sha: str, tip: forge.BranchTip
+    ) -> forge.MergedRequest | None:
         """Return the pull request whose merge is this commit."""
         purpose = Purpose("find the pull request of this commit", "pull-requests: read")
         found: dict[str, forge.MergedRequest] = {}
-        for pull in self._http.pages(f"{self._path}/commits/{sha}/pulls?per_page=100", purpose):
+        for pull in self._http.pages(
+            f"{self._path}/commits/{sha}/pulls?per_page=100", purpose
+        ):
             base, merged = as_object(pull.get("base")), text_at(pull, "merged_at")
-            place = (text_at(base, "repo", "full_name"), base.get("ref"), pull.get("merge_commit_sha"))
+            place = (
+                text_at(base, "repo", "full_name"),
+                base.get("ref"),
+                pull.get("merge_commit_sha"),
+            )
             if merged and place == (self._repository, tip.branch, sha):
-                is_from_fork = text_at(pull, "head", "repo", "full_name") != self._repository
+                is_from_fork = (
+                    text_at(pull, "head", "repo", "full_name") != self._repository
+                )
                 number, head = number_at(pull, "number"), text_at(pull, "head", "sha")
                 found[merged] = forge.MergedRequest(number, head, is_from_fork)
         return found[max(found)] if found else None
 
     def find_plan_run(self, head: str, pipeline: str) -> forge.PlanRun | None:
-        """Return the newest finished run. A fork's run is its owner's, workflow file and artifact included."""
+        """Return the newest finished run.
+
+        A fork's run is its owner's, workflow file and artifact included.
+        """
         path = f"/actions/workflows/{quote(pipeline, safe='')}/runs"
         query = f"?event=pull_request&head_sha={quote(head)}&per_page=100"
         purpose = Purpose(f"list the runs of {pipeline}", "actions: read")
@@ -147,18 +230,35 @@ class GitHub:
             for run in list_objects(payload, "workflow_runs")
             if text_at(run, "head_repository", "full_name") == self._repository
             and (run.get("event"), run.get("head_sha")) == ("pull_request", head)
-            and str(run.get("path", "")).split("@")[0] == f".github/workflows/{pipeline}"
+            and str(run.get("path", "")).split("@")[0]
+            == f".github/workflows/{pipeline}"
             and run.get("conclusion") not in (None, "cancelled", "skipped")
         ]
         newest = max(finished, key=lambda run: int(run["id"]), default=None)
-        return forge.PlanRun(int(newest["id"]), newest.get("conclusion") == "success") if newest else None
+        return (
+            forge.PlanRun(int(newest["id"]), newest.get("conclusion") == "success")
+            if newest
+            else None
+        )
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
-        """Return the plan in the newest artifact of that name; checks the digest of the artifact."""
-        purpose, name = Purpose("fetch the reviewed plan", "actions: read"), f"routing-plan-{environment}"
-        payload = self._http.get_object(f"{self._path}/actions/runs/{run}/artifacts?name={name}&per_page=100", purpose)
+        """Return the plan in the newest artifact of that name; checks the digest of the
+        artifact.
+        """
+        purpose, name = (
+            Purpose("fetch the reviewed plan", "actions: read"),
+            f"routing-plan-{environment}",
+        )
+        payload = self._http.get_object(
+            f"{self._path}/actions/runs/{run}/artifacts?name={name}&per_page=100",
+            purpose,
+        )
         artifacts = list_objects(payload, "artifacts")
-        valid = [entry for entry in artifacts if entry.get("name") == name and entry.get("expired") is False]
+        valid = [
+            entry
+            for entry in artifacts
+            if entry.get("name") == name and entry.get("expired") is False
+        ]
         if not valid:
             return None
         artifact = max(valid, key=lambda entry: int(entry["id"]))
@@ -166,43 +266,80 @@ class GitHub:
         archive = self._http.download(path, forge.MAX_PLAN_BYTES, purpose)
         digest = artifact.get("digest")
         if digest and digest != f"sha256:{hashlib.sha256(archive).hexdigest()}":
-            raise RefusedError("the downloaded artifact does not have the run's digest; try again")
+            raise RefusedError(
+                "the downloaded artifact does not have the run's digest; try again"
+            )
         return read_archive_file(archive, forge.PLAN_FILE, forge.MAX_PLAN_BYTES)
 
     def fetch_approvals(self, number: int) -> forge.Approvals:
-        """Return who approved the head commit; a later request for changes, or a dismissal, withdraws an approval."""
-        purpose = Purpose(f"read the reviews of pull request {number}", "pull-requests: read")
+        """Return who approved the head commit; a later request for changes, or a dismissal,
+        withdraws an approval.
+        """
+        purpose = Purpose(
+            f"read the reviews of pull request {number}", "pull-requests: read"
+        )
         pull = self._http.get_object(f"{self._path}/pulls/{number}", purpose)
-        head, author = text_at(pull, "head", "sha"), text_at(pull, "user", "login").lower()
+        head, author = (
+            text_at(pull, "head", "sha"),
+            text_at(pull, "user", "login").lower(),
+        )
         if not head or not author:
-            raise RestError(f"cannot {purpose.task}: the response has no head commit or no author")
+            raise RestError(
+                f"cannot {purpose.task}: the response has no head commit or no author"
+            )
         approved: dict[str, bool] = {}
-        for review in self._http.pages(f"{self._path}/pulls/{number}/reviews?per_page=100", purpose):
-            if review.get("state") in ("APPROVED", "CHANGES_REQUESTED", "DISMISSED"):  # a comment changes nothing
-                counts = review["state"] == "APPROVED" and review.get("commit_id") == head
+        for review in self._http.pages(
+            f"{self._path}/pulls/{number}/reviews?per_page=100", purpose
+        ):
+            if review.get("state") in (
+                "APPROVED",
+                "CHANGES_REQUESTED",
+                "DISMISSED",
+            ):  # a comment changes nothing
+                counts = (
+                    review["state"] == "APPROVED" and review.get("commit_id") == head
+                )
                 approved[text_at(review, "user", "login").lower()] = counts
-        return forge.Approvals(head, frozenset(login for login, counts in approved.items() if counts) - {author, ""})
+        return forge.Approvals(
+            head,
+            frozenset(login for login, counts in approved.items() if counts)
+            - {author, ""},
+        )
 
     def fetch_members(self, owner: str) -> frozenset[str]:
-        """Return a user, or the members of a team: to read these, a token needs the organization's permission."""
+        """Return a user, or the members of a team: to read these, a token needs the organization's
+        permission.
+        """
         name = _OWNER.fullmatch(owner)
         if name is None:
-            raise RestError(f"{owner} is not an owner as GitHub names them: @USER, or @ORGANIZATION/TEAM")
+            raise RestError(
+                f"{owner} is not an owner as GitHub names them: @USER, or @ORGANIZATION/TEAM"
+            )
         if name[2] is None:
             return frozenset({name[1].lower()})
-        purpose = Purpose(f"read the members of {owner}", "members: read (of the organization)")
-        members = self._http.pages(f"/orgs/{name[1]}/teams/{name[2]}/members?per_page=100", purpose)
+        purpose = Purpose(
+            f"read the members of {owner}", "members: read (of the organization)"
+        )
+        members = self._http.pages(
+            f"/orgs/{name[1]}/teams/{name[2]}/members?per_page=100", purpose
+        )
         return frozenset(text_at(member, "login").lower() for member in members) - {""}
 
     def set_status(self, sha: str, status: forge.CommitStatus) -> None:
         """Set a status of a commit."""
-        fields = {"context": status.name, "state": status.state, "description": status.text}
+        fields = {
+            "context": status.name,
+            "state": status.state,
+            "description": status.text,
+        }
         purpose = Purpose(f"set the status of {sha[:8]}", "statuses: write")
         self._http.send("POST", f"{self._path}/statuses/{sha}", fields, purpose)
 
 
 def _parse_post(item: Mapping[str, Any], id_name: str) -> forge.Post:
-    return forge.Post(number_at(item, id_name), text_at(item, "user", "login"), text_at(item, "body"))
+    return forge.Post(
+        number_at(item, id_name), text_at(item, "user", "login"), text_at(item, "body")
+    )
 
 
 ADAPTER: Final = GitHub

@@ -9,7 +9,13 @@ from urllib.parse import quote
 from reconciler.forge import forge
 from reconciler.forge.step import StepVariables
 from reconciler.rest.client import MISSING, Purpose, RestClient, RestDialect, RestError
-from reconciler.text.json_values import as_object, list_objects, moment_at, number_at, text_at
+from reconciler.text.json_values import (
+    as_object,
+    list_objects,
+    moment_at,
+    number_at,
+    text_at,
+)
 
 DIALECT: Final = RestDialect(
     name="GitLab",
@@ -19,9 +25,13 @@ DIALECT: Final = RestDialect(
     token_header=("PRIVATE-TOKEN", "{}"),
 )
 LABEL: Final = "cxroute-drift"
-_PROJECT: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_.][A-Za-z0-9._-]*)+")  # with subgroups
+_PROJECT: Final = re.compile(
+    r"[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_.][A-Za-z0-9._-]*)+"
+)  # with subgroups
 _ACTOR: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
-_OWNER: Final = re.compile(r"@([A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_.][A-Za-z0-9._-]*)*)")
+_OWNER: Final = re.compile(
+    r"@([A-Za-z0-9_][A-Za-z0-9._-]*(?:/[A-Za-z0-9_.][A-Za-z0-9._-]*)*)"
+)
 _QUICK_ACTION: Final = re.compile("^/", re.MULTILINE)
 _QUOTED_ACTION: Final = re.compile(r"^\\/", re.MULTILINE)
 _REPORTER: Final = "the scope api and the role Reporter"
@@ -32,13 +42,18 @@ _REFUSED: Final = 400
 def read_run(variables: Mapping[str, str]) -> forge.PipelineRun:
     """Return the pipeline of a job from its variables. Raises UsageError outside of a pipeline."""
     step = StepVariables(variables, "GitLab")
-    # In a pipeline of merged results, CI_COMMIT_SHA is a temporary merge; elsewhere the other variable is empty.
+    # In a pipeline of merged results, CI_COMMIT_SHA is a temporary merge; elsewhere the other
+    # variable is empty.
     is_merge = bool(variables.get("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA"))
     return forge.PipelineRun(
         repository=step.matching("CI_PROJECT_PATH", _PROJECT),
         id=step.number("CI_PIPELINE_ID"),
-        attempt=step.number("CI_JOB_ID"),  # a repeated job has a new, larger id in the same pipeline
-        sha=step.sha("CI_MERGE_REQUEST_SOURCE_BRANCH_SHA" if is_merge else "CI_COMMIT_SHA"),
+        attempt=step.number(
+            "CI_JOB_ID"
+        ),  # a repeated job has a new, larger id in the same pipeline
+        sha=step.sha(
+            "CI_MERGE_REQUEST_SOURCE_BRANCH_SHA" if is_merge else "CI_COMMIT_SHA"
+        ),
         is_manual=variables.get("CI_PIPELINE_SOURCE") == "web",
         actor=step.matching("GITLAB_USER_LOGIN", _ACTOR, "nobody"),
         api=step.address("CI_API_V4_URL"),
@@ -70,40 +85,64 @@ class GitLab:
 
     def _list(self, path: str, task: str) -> Iterator[dict[str, Any]]:
         separator = "&" if "?" in path else "?"
-        return self._http.pages(f"{path}{separator}per_page=100", Purpose(task, _REPORTER))
+        return self._http.pages(
+            f"{path}{separator}per_page=100", Purpose(task, _REPORTER)
+        )
 
-    def _write(self, method: str, path: str, fields: Mapping[str, str], target: str) -> dict[str, Any]:
+    def _write(
+        self, method: str, path: str, fields: Mapping[str, str], target: str
+    ) -> dict[str, Any]:
         # In each text, GitLab would execute a line such as "/close".
-        texts = {name: _QUICK_ACTION.sub(r"\\/", text)[: self.max_text] for name, text in fields.items()}
-        return self._http.send(method, self._path + path, texts, Purpose(f"write {target}", _REPORTER))
+        texts = {
+            name: _QUICK_ACTION.sub(r"\\/", text)[: self.max_text]
+            for name, text in fields.items()
+        }
+        return self._http.send(
+            method, self._path + path, texts, Purpose(f"write {target}", _REPORTER)
+        )
 
     def list_notes(self, number: int) -> list[forge.Post]:
         """Return every note of a merge request, oldest first."""
-        path = f"{self._path}/merge_requests/{number}/notes?sort=asc&order_by=created_at"
+        path = (
+            f"{self._path}/merge_requests/{number}/notes?sort=asc&order_by=created_at"
+        )
         listed = self._list(path, f"read the notes of merge request {number}")
-        return [_parse_post(item, "id", "body") for item in listed if item.get("system") is not True]
+        return [
+            _parse_post(item, "id", "body")
+            for item in listed
+            if item.get("system") is not True
+        ]
 
     def write_note(self, number: int, body: str, note: int | None = None) -> None:
         """Write a note, or replace the text of one."""
         method, path = ("POST", "") if note is None else ("PUT", f"/{note}")
         target = f"the note of merge request {number}"
-        self._write(method, f"/merge_requests/{number}/notes{path}", {"body": body}, target)
+        self._write(
+            method, f"/merge_requests/{number}/notes{path}", {"body": body}, target
+        )
 
     def list_drift_issues(self) -> list[forge.Post]:
         """Return the open issues with our label."""
-        listed = self._list(f"{self._path}/issues?state=opened&labels={LABEL}", "list the issues about drift")
+        listed = self._list(
+            f"{self._path}/issues?state=opened&labels={LABEL}",
+            "list the issues about drift",
+        )
         return [_parse_post(issue, "iid", "description") for issue in listed]
 
     def open_drift_issue(self, title: str, body: str) -> int:
         """Open an issue with our label, which GitLab creates."""
         fields = {"title": title, "description": body, "labels": LABEL}
-        return number_at(self._write("POST", "/issues", fields, "the issue about drift"), "iid")
+        return number_at(
+            self._write("POST", "/issues", fields, "the issue about drift"), "iid"
+        )
 
     def change_drift_issue(self, issue: int, body: str | None, remark: str) -> None:
         """Replace an issue's text or close it, and add a note."""
         fields = {"state_event": "close"} if body is None else {"description": body}
         self._write("PUT", f"/issues/{issue}", fields, "the issue about drift")
-        self._write("POST", f"/issues/{issue}/notes", {"body": remark}, "the issue about drift")
+        self._write(
+            "POST", f"/issues/{issue}/notes", {"body": remark}, "the issue about drift"
+        )
 
     @cached_property
     def _project(self) -> dict[str, Any]:
@@ -113,17 +152,34 @@ class GitLab:
         """Return the tip of the default branch."""
         branch = str(self._project.get("default_branch"))
         purpose = Purpose("find the tip of the default branch", _REPORTER)
-        tip = self._http.get_object(f"{self._path}/repository/branches/{quote(branch, safe='')}", purpose)
+        tip = self._http.get_object(
+            f"{self._path}/repository/branches/{quote(branch, safe='')}", purpose
+        )
         return forge.BranchTip(branch, text_at(tip, "commit", "id"))
 
-    def find_merged_request(self, sha: str, tip: forge.BranchTip) -> forge.MergedRequest | None:
-        """Return the merge request whose merge is this commit: a merge commit, a squash, or its head itself."""
+    def find_merged_request(
+        self, sha: str, tip: forge.BranchTip
+    ) -> forge.MergedRequest | None:
+        """Return the merge request whose merge is this commit: a merge commit, a squash, or its
+        head itself.
+        """
         found: dict[str, forge.MergedRequest] = {}
         for item in self._list_requests(sha):
-            is_merge = sha in (item.get("merge_commit_sha"), item.get("squash_commit_sha"), item.get("sha"))
-            if is_merge and (item.get("state"), item.get("target_branch")) == ("merged", tip.branch):
-                is_from_fork = item.get("source_project_id") != item.get("target_project_id")
-                request = forge.MergedRequest(number_at(item, "iid"), text_at(item, "sha"), is_from_fork)
+            is_merge = sha in (
+                item.get("merge_commit_sha"),
+                item.get("squash_commit_sha"),
+                item.get("sha"),
+            )
+            if is_merge and (item.get("state"), item.get("target_branch")) == (
+                "merged",
+                tip.branch,
+            ):
+                is_from_fork = item.get("source_project_id") != item.get(
+                    "target_project_id"
+                )
+                request = forge.MergedRequest(
+                    number_at(item, "iid"), text_at(item, "sha"), is_from_fork
+                )
                 found[text_at(item, "merged_at")] = request
         return found[max(found)] if found else None
 
@@ -131,53 +187,98 @@ class GitLab:
         """Return the merge requests into this project that contain a commit."""
         path = f"{self._path}/repository/commits/{sha}/merge_requests"
         listed = self._list(path, "find the merge request of this commit")
-        return [item for item in listed if item.get("target_project_id") == self._project.get("id")]
+        return [
+            item
+            for item in listed
+            if item.get("target_project_id") == self._project.get("id")
+        ]
 
     def find_plan_run(self, head: str, pipeline: str) -> forge.PlanRun | None:
-        """Return the newest pipeline whose jobs named `pipeline` ended. A fork's pipeline is its owner's."""
+        """Return the newest pipeline whose jobs named `pipeline` ended.
+
+        A fork's pipeline is its owner's.
+        """
         runs = {}
         for request in self._list_requests(head):
             path = f"{self._path}/merge_requests/{int(request['iid'])}/pipelines"
             for run in self._list(path, "list the pipelines of the merge request"):
-                if (run.get("source"), run.get("project_id")) == ("merge_request_event", self._project.get("id")):
+                if (run.get("source"), run.get("project_id")) == (
+                    "merge_request_event",
+                    self._project.get("id"),
+                ):
                     runs[int(run["id"])] = run
         for number in sorted(runs, reverse=True):
             # The name of a job ends with the values of its matrix: "cxroute-plan: [prod]".
-            jobs = [job for job in self._list_jobs(number) if text_at(job, "name").split(": [")[0] == pipeline]
+            jobs = [
+                job
+                for job in self._list_jobs(number)
+                if text_at(job, "name").split(": [")[0] == pipeline
+            ]
             states = {job.get("status") for job in jobs}
-            if jobs and states <= {"success", "failed"} and all(_is_of(job, runs[number], head) for job in jobs):
+            if (
+                jobs
+                and states <= {"success", "failed"}
+                and all(_is_of(job, runs[number], head) for job in jobs)
+            ):
                 return forge.PlanRun(number, states == {"success"})
         return None
 
     def _list_jobs(self, run: int) -> Iterator[dict[str, Any]]:
-        return self._list(f"{self._path}/pipelines/{run}/jobs", f"list the jobs of pipeline {run}")
+        return self._list(
+            f"{self._path}/pipelines/{run}/jobs", f"list the jobs of pipeline {run}"
+        )
 
     def fetch_plan(self, run: int, environment: str) -> bytes | None:
-        """Return the plan in the artifact of the environment's job; only this file is downloaded."""
+        """Return the plan in the artifact of the environment's job; only this file is
+        downloaded.
+        """
         name = f"cxroute-plan: [{environment}]"
-        planned = [int(job["id"]) for job in self._list_jobs(run) if job.get("name") == name]
+        planned = [
+            int(job["id"]) for job in self._list_jobs(run) if job.get("name") == name
+        ]
         if not planned:
             return None
         path = f"{self._path}/jobs/{max(planned)}/artifacts/out/{quote(environment)}/{forge.PLAN_FILE}"
         try:
-            return self._http.get_file(path, forge.MAX_PLAN_BYTES, Purpose("fetch the reviewed plan", _REPORTER))
+            return self._http.get_file(
+                path,
+                forge.MAX_PLAN_BYTES,
+                Purpose("fetch the reviewed plan", _REPORTER),
+            )
         except RestError as error:
             if error.status == MISSING:
                 return None
             raise
 
     def fetch_approvals(self, number: int) -> forge.Approvals:
-        """Return who approved after the newest push. GitLab removes older approvals only if it is set up so."""
-        task, path = f"read the approvals of merge request {number}", f"{self._path}/merge_requests/{number}"
+        """Return who approved after the newest push.
+
+        GitLab removes older approvals only if it is set up so.
+        """
+        task, path = (
+            f"read the approvals of merge request {number}",
+            f"{self._path}/merge_requests/{number}",
+        )
         request = self._http.get_object(path, Purpose(task, _REPORTER))
         versions = self._list(f"{path}/versions", task)
         newest = max(versions, key=lambda version: number_at(version, "id"), default={})
         head, pushed = text_at(request, "sha"), moment_at(newest, "created_at")
         author = _login(request, "author")
-        if not head or not author or pushed is None or newest.get("head_commit_sha") != head:
-            raise RestError(f"cannot {task}: the response has no author, or no version of the head commit")
+        if (
+            not head
+            or not author
+            or pushed is None
+            or newest.get("head_commit_sha") != head
+        ):
+            raise RestError(
+                f"cannot {task}: the response has no author, or no version of the head commit"
+            )
         reviewers = self._list(f"{path}/reviewers", task)
-        refused = {_login(item, "user") for item in reviewers if item.get("state") == "requested_changes"}
+        refused = {
+            _login(item, "user")
+            for item in reviewers
+            if item.get("state") == "requested_changes"
+        }
         approvals = self._http.get_object(f"{path}/approvals", Purpose(task, _REPORTER))
         if not isinstance(approvals.get("approved_by"), list):
             raise RestError(f"cannot {task}: the response has no approvals")
@@ -190,37 +291,61 @@ class GitLab:
         return forge.Approvals(head, frozenset(approvers - refused - {author, ""}))
 
     def fetch_members(self, owner: str) -> frozenset[str]:
-        """Return the members of a group, inherited ones included; another name is that of a user."""
+        """Return the members of a group, inherited ones included; another name is that of a
+        user.
+        """
         name = _OWNER.fullmatch(owner)
         if name is None:
-            raise RestError(f"{owner} is not an owner as GitLab names them: @USER, @GROUP or @GROUP/SUBGROUP")
-        purpose = Purpose(f"read the members of {owner}", "to see the group: make it a token of the group")
+            raise RestError(
+                f"{owner} is not an owner as GitLab names them: @USER, @GROUP or @GROUP/SUBGROUP"
+            )
+        purpose = Purpose(
+            f"read the members of {owner}",
+            "to see the group: make it a token of the group",
+        )
         path = f"/groups/{quote(name[1], safe='')}/members/all?per_page=100"
         try:
-            members = [member for member in self._http.pages(path, purpose) if member.get("state") == "active"]
+            members = [
+                member
+                for member in self._http.pages(path, purpose)
+                if member.get("state") == "active"
+            ]
         except RestError as error:
             if error.status != MISSING or "/" in name[1]:
                 raise
-            return frozenset({name[1].lower()})  # users and groups share their names, so no user has a group's
+            return frozenset(
+                {name[1].lower()}
+            )  # users and groups share their names, so no user has a group's
         return frozenset(map(_login, members)) - {""}
 
     def set_status(self, sha: str, status: forge.CommitStatus) -> None:
-        """Set a status of a commit. That a status is already pending is not an error, although GitLab refuses it."""
+        """Set a status of a commit.
+
+        That a status is already pending is not an error, although GitLab refuses it.
+        """
         state = "failed" if status.state == "failure" else status.state
         fields = {"state": state, "name": status.name, "description": status.text}
         purpose = Purpose(f"set the status of {sha[:8]}", _DEVELOPER)
         try:
             self._http.send("POST", f"{self._path}/statuses/{sha}", fields, purpose)
         except RestError as error:
-            if error.status != _REFUSED or state != "pending" or "Cannot transition" not in str(error):
+            if (
+                error.status != _REFUSED
+                or state != "pending"
+                or "Cannot transition" not in str(error)
+            ):
                 raise
 
 
 def _is_of(job: Mapping[str, Any], run: Mapping[str, Any], head: str) -> bool:
-    """Return whether a job is for that commit, or for the temporary merge of it into the target branch."""
+    """Return whether a job is for that commit, or for the temporary merge of it into the target
+    branch.
+    """
     is_merge = text_at(run, "ref").endswith("/merge")
     parents = as_object(job.get("commit")).get("parent_ids")
-    return run.get("sha") == head or (is_merge and isinstance(parents, list) and head in parents)
+    return run.get("sha") == head or (
+        is_merge and isinstance(parents, list) and head in parents
+    )
 
 
 def _login(item: Mapping[str, Any], *names: str) -> str:
@@ -229,7 +354,9 @@ def _login(item: Mapping[str, Any], *names: str) -> str:
 
 def _parse_post(item: Mapping[str, Any], id_name: str, text_name: str) -> forge.Post:
     body = _QUOTED_ACTION.sub("/", text_at(item, text_name))
-    return forge.Post(number_at(item, id_name), text_at(item, "author", "username"), body)
+    return forge.Post(
+        number_at(item, id_name), text_at(item, "author", "username"), body
+    )
 
 
 ADAPTER: Final = GitLab

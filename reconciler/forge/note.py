@@ -1,7 +1,8 @@
 """A pull request's comment on a plan: its text, and whether to create it, edit it, or leave it.
 
-The first line names the environment, the second the run that wrote it; a header on the plan's outcome may follow.
-Comments may have been edited: only the second line is read, for a newer run and for an applied plan.
+The first line names the environment, the second the run that wrote it; a header on the plan's
+outcome may follow. Comments may have been edited: only the second line is read, for a newer run and
+for an applied plan.
 """
 
 import json
@@ -42,21 +43,37 @@ class CommentHeader(NamedTuple):
     applied: bool = False
 
 
-def applied_header(report: Mapping[str, Any], run: PipelineRun, now: datetime) -> CommentHeader:
+def applied_header(
+    report: Mapping[str, Any], run: PipelineRun, now: datetime
+) -> CommentHeader:
     """Return a header for the report of `cxroute apply --format json`."""
     outcomes, error = list_objects(report, "outcomes"), report.get("error")
     if isinstance(error, dict) and not outcomes:
-        word = "Refused" if error.get("exitCode") == RefusedError.exit_code else "Failed"
-        return _header("CAUTION", f"**{word}** {_when(run, now)}", *_reason_lines(str(error.get("message", ""))))
+        word = (
+            "Refused" if error.get("exitCode") == RefusedError.exit_code else "Failed"
+        )
+        return _header(
+            "CAUTION",
+            f"**{word}** {_when(run, now)}",
+            *_reason_lines(str(error.get("message", ""))),
+        )
     missing = [outcome for outcome in outcomes if outcome.get("status") != "applied"]
     total = len(outcomes)
     if report.get("converged") is True and not missing:
         text = "**Applied**" if total else "**Nothing was left to apply**"
         return _header("NOTE", f"{text} {_when(run, now)}")._replace(applied=True)
     lines = [f"- {_outcome_text(outcome)}" for outcome in missing[:_MAX_LISTED]]
-    lines += [f"- and {len(missing) - _MAX_LISTED} more"] if len(missing) > _MAX_LISTED else []
-    lines = lines or ["After another read, the tenant still differs from the manifests."]
-    advice = "The remaining changes are part of the reviewed plan: run it again to continue."
+    lines += (
+        [f"- and {len(missing) - _MAX_LISTED} more"]
+        if len(missing) > _MAX_LISTED
+        else []
+    )
+    lines = lines or [
+        "After another read, the tenant still differs from the manifests."
+    ]
+    advice = (
+        "The remaining changes are part of the reviewed plan: run it again to continue."
+    )
     title = f"**Applied {total - len(missing)} of {total}** {_when(run, now)}"
     return _header("CAUTION", title, "", *lines, "", advice)
 
@@ -66,16 +83,30 @@ def _header(kind: str, *lines: str) -> CommentHeader:
 
 
 def _reason_lines(text: str) -> list[str]:
-    """Return sentences from outside as a paragraph. Each line is bounded by itself, to keep the last ones."""
+    """Return sentences from outside as a paragraph.
+
+    Each line is bounded by itself, to keep the last ones.
+    """
     stripped = [line.strip() for line in text.splitlines() if line.strip()]
     lines = [" ".join(map(escape_markdown, _SENTENCE.split(line))) for line in stripped]
     return ["", "<br>".join(lines[:_MAX_LISTED])] if lines else []
 
 
 def _outcome_text(outcome: Mapping[str, Any]) -> str:
-    words = {"failed": "failed", "skipped": "not tried", "unknown": "unknown: the next run checks"}
-    text = f"{code_span(str(outcome.get('address')))} {words.get(str(outcome.get('status')), 'unknown')}"
-    return f"{text}: {escape_markdown(str(outcome['error']))}" if outcome.get("error") else text
+    words = {
+        "failed": "failed",
+        "skipped": "not tried",
+        "unknown": "unknown: the next run checks",
+    }
+    text = (
+        f"{code_span(str(outcome.get('address')))} "
+        f"{words.get(str(outcome.get('status')), 'unknown')}"
+    )
+    return (
+        f"{text}: {escape_markdown(str(outcome['error']))}"
+        if outcome.get("error")
+        else text
+    )
 
 
 def _when(run: PipelineRun, now: datetime) -> str:
@@ -101,7 +132,9 @@ class CommentState:
     @property
     def marker_line(self) -> str:
         """Return the comment's second line."""
-        return f"<!-- cxroute:state {json.dumps(asdict(self), separators=(',', ':'))} -->"
+        return (
+            f"<!-- cxroute:state {json.dumps(asdict(self), separators=(',', ':'))} -->"
+        )
 
 
 class Skip(NamedTuple):
@@ -135,8 +168,14 @@ class DesiredComment:
 def compose_comment(desired: DesiredComment) -> str:
     """Return the comment of a plan: its Markdown, with the state under its first line."""
     text, first = normalize_line_ends(desired.text), comment_marker(desired.environment)
-    rest = text[len(first) :].lstrip("\n") if _belongs_to(desired.environment, text) else text
-    return _bounded(f"{first}\n{desired.state.marker_line}\n{rest.rstrip()}\n", desired.limit)
+    rest = (
+        text[len(first) :].lstrip("\n")
+        if _belongs_to(desired.environment, text)
+        else text
+    )
+    return _bounded(
+        f"{first}\n{desired.state.marker_line}\n{rest.rstrip()}\n", desired.limit
+    )
 
 
 def parse_state(body: str) -> CommentState | None:
@@ -144,10 +183,18 @@ def parse_state(body: str) -> CommentState | None:
     marker = _STATE.fullmatch("".join(normalize_line_ends(body).split("\n", 2)[1:2]))
     state = parse_object(marker[1]) if marker else {}
     run, attempt, sha, plan = map(state.get, ("run", "attempt", "sha", "plan"))
-    are_hex = all(isinstance(text, str) and _HEX_PATTERN.fullmatch(text) for text in (sha, plan))
+    are_hex = all(
+        isinstance(text, str) and _HEX_PATTERN.fullmatch(text) for text in (sha, plan)
+    )
     if type(run) is not int or type(attempt) is not int or not are_hex:
         return None
-    return CommentState(run=run, attempt=attempt, sha=str(sha), plan=str(plan), applied=state.get("applied") is True)
+    return CommentState(
+        run=run,
+        attempt=attempt,
+        sha=str(sha),
+        plan=str(plan),
+        applied=state.get("applied") is True,
+    )
 
 
 def decide(comments: Iterable[Post], desired: DesiredComment) -> CommentDecision:
@@ -175,7 +222,9 @@ def _new_body(comment: Post, desired: DesiredComment) -> str | None:
         if state and state.applied and not own.applied:
             return None
         # The state stays that of the plan: a later plan may replace it.
-        return _replace_header(comment, replace(state or own, applied=own.applied), desired)
+        return _replace_header(
+            comment, replace(state or own, applied=own.applied), desired
+        )
 
     if state and (state.applied or (state.run, state.attempt) > (own.run, own.attempt)):
         return None
@@ -184,14 +233,20 @@ def _new_body(comment: Post, desired: DesiredComment) -> str | None:
     return compose_comment(desired)
 
 
-def _replace_header(comment: Post, state: CommentState, desired: DesiredComment, remark: str = "") -> str:
-    """Return a comment under a new header; `remark` stands between the header and the rest, if there is a rest."""
+def _replace_header(
+    comment: Post, state: CommentState, desired: DesiredComment, remark: str = ""
+) -> str:
+    """Return a comment under a new header; `remark` stands between the header and the rest, if
+    there is a rest.
+    """
     first, *lines = normalize_line_ends(comment.body).split("\n")
     rest = "\n".join(lines[1:] if lines and _STATE.fullmatch(lines[0]) else lines)
     if rest.startswith(_HEAD + "\n"):
         rest = rest.partition(_HEAD_ENDS)[2]
     rest = rest.lstrip("\n")
-    text = desired.text.strip().replace("<!--", "<!-")  # only this function marks the header's end
+    text = desired.text.strip().replace(
+        "<!--", "<!-"
+    )  # only this function marks the header's end
     text += f"\n\n{remark}" if remark and rest else ""
     above = f"{first}\n{state.marker_line}\n{_HEAD}\n\n{text}\n\n{_HEAD_ENDS}\n\n"
     return _bounded(above + rest, desired.limit)
@@ -206,22 +261,34 @@ def _belongs_to(environment: str, text: str) -> bool:
 
 
 def request_plan(report: PlanReport, run: PipelineRun) -> DesiredComment:
-    """Return the request for a plan. One without changes edits a comment, but does not create one."""
+    """Return the request for a plan.
+
+    One without changes edits a comment, but does not create one.
+    """
     kind: CommentKind = "plan" if report.has_changes or report.is_refused else "refresh"
-    return _request(report.environment, run, CommentHeader(report.text), kind, report.plan_id)
+    return _request(
+        report.environment, run, CommentHeader(report.text), kind, report.plan_id
+    )
 
 
 def request_planless(
     environment: str, run: PipelineRun, now: datetime, failure: FailedPlan | None = None
 ) -> DesiredComment:
-    """Return the request for a commit without a plan, with its first errors. It creates a comment if there is none."""
+    """Return the request for a commit without a plan, with its first errors.
+
+    It creates a comment if there is none.
+    """
     reason = "its step ended without a report, and the log of the run shows why"
     lines: list[str] = []
     if failure and failure.errors:
         reason = f"the manifests have {pluralize(len(failure.errors), 'error')}"
         lines = ["", *map(_error_line, failure.errors[:_MAX_ERRORS])]
         hidden = len(failure.errors) - _MAX_ERRORS
-        lines += [f"- and {hidden} more, which the log of the run lists"] if hidden > 0 else []
+        lines += (
+            [f"- and {hidden} more, which the log of the run lists"]
+            if hidden > 0
+            else []
+        )
     elif failure:
         reason = "it failed with this error"
         lines = _reason_lines(failure.message)
@@ -235,15 +302,24 @@ def _error_line(error: PlacedError) -> str:
     return f"- {code_span(error.place)}: {message}" if error.place else f"- {message}"
 
 
-def request_applied(environment: str, report: Mapping[str, Any], run: PipelineRun, now: datetime) -> DesiredComment:
+def request_applied(
+    environment: str, report: Mapping[str, Any], run: PipelineRun, now: datetime
+) -> DesiredComment:
     """Return the request for the outcome of a plan; an empty report means a missing one."""
-    text = f"**Apply ended without a report** {_when(run, now)} Its log and its journal show what was done."
+    text = (
+        f"**Apply ended without a report** {_when(run, now)} Its log and its journal show what was "
+        f"done."
+    )
     header = applied_header(report, run, now) if report else _header("CAUTION", text)
     return _request(environment, run, header, "header")
 
 
-def request_outdated(environment: str, reason: str, run: PipelineRun, now: datetime) -> DesiredComment:
-    """Return the request for a plan that was not applied; without a reason, for one that is out of date."""
+def request_outdated(
+    environment: str, reason: str, run: PipelineRun, now: datetime
+) -> DesiredComment:
+    """Return the request for a plan that was not applied; without a reason, for one that is out of
+    date.
+    """
     text = "**Not applied**" if reason.strip() else "**Out of date, not applied**"
     header = _header("WARNING", f"{text} {_when(run, now)}", *_reason_lines(reason))
     return _request(environment, run, header, "header")
@@ -263,7 +339,9 @@ def _request(
         plan=plan,
         applied=header.applied,
     )
-    return DesiredComment(environment=environment, state=state, text=header.text, kind=kind)
+    return DesiredComment(
+        environment=environment, state=state, text=header.text, kind=kind
+    )
 
 
 def write_note(forge: Forge, number: int, decision: CommentDecision) -> str:
@@ -271,4 +349,7 @@ def write_note(forge: Forge, number: int, decision: CommentDecision) -> str:
     if isinstance(decision, Skip):
         return f"did not change the comments of {forge.request} {number}: {decision.reason}"
     forge.write_note(number, *decision)
-    return f"{'wrote a' if decision.id is None else 'edited the'} comment on {forge.request} {number}"
+    return (
+        f"{'wrote a' if decision.id is None else 'edited the'} comment on {forge.request} "
+        f"{number}"
+    )

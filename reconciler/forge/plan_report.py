@@ -1,4 +1,6 @@
-"""The report of a plan, as `cxroute plan --report DIR` writes it: in a directory, or in an archive from a forge."""
+"""The report of a plan, as `cxroute plan --report DIR` writes it: in a directory, or in an archive
+from a forge.
+"""
 
 import io
 import json
@@ -34,7 +36,9 @@ class PlanReport:
 
 
 def read_plan_report(directory: Path) -> PlanReport | None:
-    """Return the report in a directory of `cxroute plan --report`; None if it is missing or incomplete."""
+    """Return the report in a directory of `cxroute plan --report`; None if it is missing or
+    incomplete.
+    """
     plan = read_json_object(directory / "plan.json")
     try:
         text = read_text(directory / "plan.md", _MAX_FILE_BYTES)
@@ -44,13 +48,17 @@ def read_plan_report(directory: Path) -> PlanReport | None:
     if not _NAME.fullmatch(environment) or not _PLAN_ID.fullmatch(plan_id):
         return None
     summary, endpoint = as_object(plan.get("summary")), as_object(plan.get("endpoint"))
-    conflicts = any(finding.get("severity") == "error" for finding in list_objects(plan, "findings"))
+    conflicts = any(
+        finding.get("severity") == "error" for finding in list_objects(plan, "findings")
+    )
     return PlanReport(
         environment=environment,
         plan_id=plan_id,
         counts={name: number_at(summary, name) for name in COUNTED_ACTIONS},
-        has_changes=bool(plan.get("changes")) or endpoint.get("before") != endpoint.get("after"),
-        is_refused=conflicts or any(guard.get("ok") is False for guard in list_objects(plan, "guards")),
+        has_changes=bool(plan.get("changes"))
+        or endpoint.get("before") != endpoint.get("after"),
+        is_refused=conflicts
+        or any(guard.get("ok") is False for guard in list_objects(plan, "guards")),
         text=text,
     )
 
@@ -63,19 +71,27 @@ class PlacedError(NamedTuple):
 
 
 class FailedPlan(NamedTuple):
-    """Why there is no plan: each error with its place in the manifests; or the message of another failure."""
+    """Why there is no plan: each error with its place in the manifests; or the message of another
+    failure.
+    """
 
     message: str
     errors: tuple[PlacedError, ...] = ()
 
 
 def read_failure(directory: Path) -> FailedPlan | None:
-    """Return why `cxroute plan --report` wrote no plan into a directory; None if it wrote one, or no reason."""
+    """Return why `cxroute plan --report` wrote no plan into a directory; None if it wrote one, or
+    no reason.
+    """
     error = as_object(read_json_object(directory / ERROR_FILE).get("error"))
     message = error.get("message")
     if not isinstance(message, str) or not message.strip():
         return None
-    findings = [finding for finding in list_objects(error, "findings") if finding.get("severity") == "error"]
+    findings = [
+        finding
+        for finding in list_objects(error, "findings")
+        if finding.get("severity") == "error"
+    ]
     return FailedPlan(message, tuple(map(_placed_error, findings)))
 
 
@@ -97,22 +113,46 @@ def read_json_object(path: Path) -> dict[str, Any]:
     return as_object(content)
 
 
-def read_archive_file(archive: bytes, name: str, max_bytes: int, folder: str = "") -> bytes:
-    """Return the file of that exact name, also in `folder`. Raises RefusedError if there is none, two, or a larger."""
+def read_archive_file(
+    archive: bytes, name: str, max_bytes: int, folder: str = ""
+) -> bytes:
+    """Return the file of that exact name, also in `folder`.
+
+    Raises RefusedError if there is none, two, or a larger.
+    """
     names = (name, f"{folder}/{name}") if folder else (name,)
-    # Nothing is written to a disk, no other entry is unpacked, and sizes in the archive are not trusted.
+    # Nothing is written to a disk, no other entry is unpacked, and sizes in the archive are not
+    # trusted.
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            entries = [entry for entry in opened.infolist()[: _MAX_ENTRIES + 1] if entry.filename in names]
+            entries = [
+                entry
+                for entry in opened.infolist()[: _MAX_ENTRIES + 1]
+                if entry.filename in names
+            ]
             if len(opened.infolist()) > _MAX_ENTRIES or len(entries) != 1:
                 raise RefusedError(f"the artifact must contain exactly one {name}")
             (entry,) = entries
-            if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) or entry.flag_bits & _ENCRYPTED:
-                raise RefusedError(f"{name} in the artifact has an unexpected compression or is encrypted")
+            if (
+                entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+                or entry.flag_bits & _ENCRYPTED
+            ):
+                raise RefusedError(
+                    f"{name} in the artifact has an unexpected compression or is encrypted"
+                )
             with opened.open(entry) as file:
                 content = file.read(max_bytes + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError):
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        ValueError,
+        NotImplementedError,
+        OSError,
+    ):
         raise RefusedError("the artifact is not a valid archive; plan again") from None
     if len(content) > max_bytes:
-        raise RefusedError(f"{name} in the artifact is larger than {max_bytes >> 20} MiB, the limit for a plan")
+        raise RefusedError(
+            f"{name} in the artifact is larger than {max_bytes >> 20} MiB, the limit for a plan"
+        )
     return content

@@ -1,4 +1,7 @@
-"""The order in which pipelines apply to environments: production last. A pipeline stops at the first failure."""
+"""The order in which pipelines apply to environments: production last.
+
+A pipeline stops at the first failure.
+"""
 
 import re
 from collections.abc import Iterable
@@ -30,14 +33,20 @@ _WORDS: Final = re.compile(r"[a-z]+")
 
 
 def order_environments(names: Iterable[str]) -> list[str]:
-    """Return the environments, production last, by the words of their names; equal stages keep their order."""
+    """Return the environments, production last, by the words of their names; equal stages keep
+    their order.
+    """
     return sorted(names, key=_stage)
 
 
 def _stage(name: str) -> int:
     words = _WORDS.findall(name.lower())
-    stages = [number for number, stage in enumerate(_STAGES) if stage.intersection(words)]
+    stages = [
+        number for number, stage in enumerate(_STAGES) if stage.intersection(words)
+    ]
     if stages:
         return stages[0]
-    is_production = any(word in _PRODUCTION or word.startswith("prod") for word in words)
+    is_production = any(
+        word in _PRODUCTION or word.startswith("prod") for word in words
+    )
     return _PRODUCTION_STAGE if is_production else _OTHER_STAGE

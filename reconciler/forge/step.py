@@ -1,4 +1,6 @@
-"""A step of a pipeline: the variables that the forge sets for it, and the files that it reads at the step's end."""
+"""A step of a pipeline: the variables that the forge sets for it, and the files that it reads at
+the step's end.
+"""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +18,10 @@ _UNSAFE: Final = re.compile(r"[\s()<>]")
 
 
 class StepVariables(NamedTuple):
-    """The variables of a step on one forge, checked before use. Its methods raise UsageError outside of a pipeline."""
+    """The variables of a step on one forge, checked before use.
+
+    Its methods raise UsageError outside of a pipeline.
+    """
 
     values: Mapping[str, str]
     forge: str  # "GitHub"
@@ -25,7 +30,10 @@ class StepVariables(NamedTuple):
         """Return a variable that matches the pattern in full."""
         value = self.values.get(name) or default
         if not pattern.fullmatch(value):
-            text = f"{name} is not set as {self.forge} sets it: run this in a step of a {self.forge} pipeline"
+            text = (
+                f"{name} is not set as {self.forge} sets it: run this in a step of a {self.forge} "
+                f"pipeline"
+            )
             raise UsageError(text)
         return value
 
@@ -43,11 +51,16 @@ class StepVariables(NamedTuple):
         return self.matching(name, _SHA)
 
     def address(self, name: str, default: str = "") -> str:
-        """Return a base address without a slash at its end. The token is sent there: it must be https, or loopback."""
+        """Return a base address without a slash at its end.
+
+        The token is sent there: it must be https, or loopback.
+        """
         address = (self.values.get(name) or default).rstrip("/")
         parts = request_url(address)
         if parts is None or parts.query or parts.fragment or _UNSAFE.search(address):
-            raise UsageError(f"{name} is not an https:// address: the token is not sent there")
+            raise UsageError(
+                f"{name} is not an https:// address: the token is not sent there"
+            )
         return address
 
 
@@ -60,18 +73,36 @@ class StepFiles(NamedTuple):
     @classmethod
     def from_variables(cls, variables: Mapping[str, str]) -> "StepFiles":
         """Return the files in the step's variables."""
-        outputs = variables.get("GITHUB_OUTPUT") or variables.get("CXROUTE_OUTPUT")  # of a script on another forge
-        summary = variables.get("GITHUB_STEP_SUMMARY") or variables.get("CXROUTE_SUMMARY")
-        return cls(Path(outputs) if outputs else None, Path(summary) if summary else None)
+        outputs = variables.get("GITHUB_OUTPUT") or variables.get(
+            "CXROUTE_OUTPUT"
+        )  # of a script on another forge
+        summary = variables.get("GITHUB_STEP_SUMMARY") or variables.get(
+            "CXROUTE_SUMMARY"
+        )
+        return cls(
+            Path(outputs) if outputs else None, Path(summary) if summary else None
+        )
 
     def write_outputs(self, values: Mapping[str, object]) -> None:
         """Write outputs, each on one line."""
-        _append(self.outputs, "".join(f"{name}={' '.join(str(value).split())}\n" for name, value in values.items()))
+        _append(
+            self.outputs,
+            "".join(
+                f"{name}={' '.join(str(value).split())}\n"
+                for name, value in values.items()
+            ),
+        )
 
     def add_summary(self, text: str) -> None:
         """Add Markdown to the summary if it fits."""
-        room = MAX_SUMMARY_BYTES - (self.summary.stat().st_size if self.summary and self.summary.exists() else 0)
-        text = text if len(text.encode()) <= room else "This is too long for a summary: see the run's artifact."
+        room = MAX_SUMMARY_BYTES - (
+            self.summary.stat().st_size if self.summary and self.summary.exists() else 0
+        )
+        text = (
+            text
+            if len(text.encode()) <= room
+            else "This is too long for a summary: see the run's artifact."
+        )
         _append(self.summary, f"{text.rstrip()}\n\n")
 
 

@@ -1,4 +1,7 @@
-"""A run of the journal: its effect on each rule. An entry counts only if it is complete and possible for its owner."""
+"""A run of the journal: its effect on each rule.
+
+An entry counts only if it is complete and possible for its owner.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -12,46 +15,74 @@ from reconciler.model.rule import Address
 from reconciler.text.json_values import as_text, text_at
 
 NOT_APPLIED: Final = ("failed", "skipped")
-_APPLIED: Final = ("applied", "acknowledged")  # by a read; by the server alone, if the run was killed before that
+_APPLIED: Final = (
+    "applied",
+    "acknowledged",
+)  # by a read; by the server alone, if the run was killed before that
 # Whether an action has a rule before and after it.
-_SIDES: Final = {"create": (False, True), "update": (True, True), "adopt": (True, True), "delete": (True, False)}
+_SIDES: Final = {
+    "create": (False, True),
+    "update": (True, True),
+    "adopt": (True, True),
+    "delete": (True, False),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRun:
-    """One run of the journal: its first entry (event `start`), its changes in order, and its end, if any."""
+    """One run of the journal: its first entry (event `start`), its changes in order, and its end,
+    if any.
+    """
 
     id: str
     start: Mapping[str, Any]
     changes: tuple[Mapping[str, Any], ...]
     end: Mapping[str, Any] | None
     last_entry: Mapping[str, Any] = field(default_factory=dict)
-    # Unreadable lines that may belong to the run: between its first and last line; without an end, all after the first.
+    # Unreadable lines that may belong to the run: between its first and last line; without an end,
+    # all after the first.
     unreadable_lines: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedChange:
-    """The change of one rule by a run: the rule before and after it, each None if it did not exist."""
+    """The change of one rule by a run: the rule before and after it, each None if it did not
+    exist.
+    """
 
     # A rule without a marker is unmanaged: before it was adopted, or after the undo of that.
     address: Address
     before: LiveRule | None
     after: LiveRule | None
     id: str
-    is_confirmed: bool  # by a read at the run's end; otherwise it is unknown whether the change was made
+    # by a read at the run's end; otherwise it is unknown whether the change was made
+    is_confirmed: bool
 
 
-def find_last_runs(recorded: Iterable[RecordedRun], environment: str, owner: str) -> dict[Address, str]:
-    """Return the last run of each rule that is live according to the journal, by the rule's address."""
+def find_last_runs(
+    recorded: Iterable[RecordedRun], environment: str, owner: str
+) -> dict[Address, str]:
+    """Return the last run of each rule that is live according to the journal, by the rule's
+    address.
+    """
     last_runs: dict[Address, str] = {}
 
     def address(rule_json: object) -> Address | None:
         marker = parse_marker(text_at(rule_json, "description"))[1]
         return marker.address if marker is not None and marker.owner == owner else None
 
-    runs = (run for run in recorded if run.start.get("environment") == environment and run.start.get("owner") == owner)
-    for name, entry in ((run.id, entry) for run in runs for entry in run.changes if entry.get("status") in _APPLIED):
+    runs = (
+        run
+        for run in recorded
+        if run.start.get("environment") == environment
+        and run.start.get("owner") == owner
+    )
+    for name, entry in (
+        (run.id, entry)
+        for run in runs
+        for entry in run.changes
+        if entry.get("status") in _APPLIED
+    ):
         if (before := address(entry.get("before"))) is not None:
             last_runs.pop(before, None)
         if (after := address(entry.get("after"))) is not None:
@@ -64,14 +95,27 @@ class IncompleteJournalError(Exception):
 
 
 def read_changes(run: RecordedRun, owner: str) -> tuple[RecordedChange, ...]:
-    """Return the run's changes, without deleted duplicates. Raises RefusedError if the record is incomplete."""
+    """Return the run's changes, without deleted duplicates.
+
+    Raises RefusedError if the record is incomplete.
+    """
     try:
         _check_complete(run)
-        changes = [_read_change(entry, owner) for entry in run.changes if entry.get("cause") != "duplicate"]
+        changes = [
+            _read_change(entry, owner)
+            for entry in run.changes
+            if entry.get("cause") != "duplicate"
+        ]
         return tuple(change for change in changes if change is not None)
     except IncompleteJournalError as error:
-        remedy = "Correct the rules in the manifests, or set --journal to a complete copy of the journal"
-        cause = f"{error}, so its effect is not certain. {remedy}; `cxroute history` shows its entries"
+        remedy = (
+            "Correct the rules in the manifests, or set --journal to a complete copy of the "
+            "journal"
+        )
+        cause = (
+            f"{error}, so its effect is not certain. {remedy}; `cxroute history` shows its "
+            f"entries"
+        )
         raise RefusedError(f"cannot undo run {run.id}: {cause}") from None
 
 
@@ -79,44 +123,76 @@ def _check_complete(run: RecordedRun) -> None:
     if run.start.get("event") != "start":
         raise IncompleteJournalError("the start of the run is missing in the journal")
     if run.unreadable_lines:
-        raise IncompleteJournalError("the journal has unreadable lines that may belong to it")
+        raise IncompleteJournalError(
+            "the journal has unreadable lines that may belong to it"
+        )
     outcomes = sum(entry["event"] == "outcome" for entry in run.changes)
     planned = run.start.get("changes")
     has_written = run.end is not None and run.end.get("written") is not False
     if has_written and isinstance(planned, int) and planned != outcomes:
-        raise IncompleteJournalError(f"the journal contains {outcomes} of its {planned} changes")
+        raise IncompleteJournalError(
+            f"the journal contains {outcomes} of its {planned} changes"
+        )
 
 
 def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
     """Return one change, or None if nothing was written. Raises IncompleteJournalError."""
-    is_outcome, status, rule_id = entry["event"] == "outcome", entry.get("status"), as_text(entry.get("id"))
+    is_outcome, status, rule_id = (
+        entry["event"] == "outcome",
+        entry.get("status"),
+        as_text(entry.get("id")),
+    )
     was_not_made = status in NOT_APPLIED and entry.get("touched") is not True
     if is_outcome and (was_not_made or entry.get("attempts") == 0):
         return None
     text = str(entry.get("address"))
     name, sides = text[:130], _SIDES.get(str(entry.get("action")))
     if sides is None or "before" not in entry or "after" not in entry:
-        raise IncompleteJournalError(f"the journal does not contain {name} before and after the run")
+        raise IncompleteJournalError(
+            f"the journal does not contain {name} before and after the run"
+        )
     if entry.get("hidden") is True:
-        raise IncompleteJournalError(f"the journal's entry for {name} contained a secret, which is not stored")
+        raise IncompleteJournalError(
+            f"the journal's entry for {name} contained a secret, which is not stored"
+        )
     try:
         before, after = (_read_rule(entry, side) for side in ("before", "after"))
     except UnexpectedResponseError as error:
-        raise IncompleteJournalError(str(error).replace(" in the response", "")) from None
+        raise IncompleteJournalError(
+            str(error).replace(" in the response", "")
+        ) from None
     # The address is that of the marker after the run, if the rule exists then.
-    markers = [rule.marker for rule in (after, before) if rule is not None and rule.marker is not None]
+    markers = [
+        rule.marker
+        for rule in (after, before)
+        if rule is not None and rule.marker is not None
+    ]
     has_marker = len(markers) == 1 or (bool(markers) and sides == (True, True))
-    is_possible = has_marker and all(marker.owner == owner and not marker.copy for marker in markers)
-    if (before is not None, after is not None) != sides or not is_possible or str(markers[0].address) != text:
-        raise IncompleteJournalError(f"the journal's entry for {name} is not a possible change of owner {owner}")
+    is_possible = has_marker and all(
+        marker.owner == owner and not marker.copy for marker in markers
+    )
+    if (
+        (before is not None, after is not None) != sides
+        or not is_possible
+        or str(markers[0].address) != text
+    ):
+        raise IncompleteJournalError(
+            f"the journal's entry for {name} is not a possible change of owner {owner}"
+        )
     address, is_applied = markers[0].address, is_outcome and status == "applied"
-    return RecordedChange(address=address, before=before, after=after, id=rule_id, is_confirmed=is_applied)
+    return RecordedChange(
+        address=address, before=before, after=after, id=rule_id, is_confirmed=is_applied
+    )
 
 
 def _read_rule(entry: Mapping[str, Any], side: str) -> LiveRule | None:
     payload = entry[side]
     if payload is None:
         return None
-    if not isinstance(payload, dict) or not is_text(json.dumps(payload, ensure_ascii=False)):
-        raise IncompleteJournalError(f"the journal's rule at {str(entry.get('address'))[:130]} is invalid")
+    if not isinstance(payload, dict) or not is_text(
+        json.dumps(payload, ensure_ascii=False)
+    ):
+        raise IncompleteJournalError(
+            f"the journal's rule at {str(entry.get('address'))[:130]} is invalid"
+        )
     return parse_live_rule({**payload, "id": "in the journal"})

@@ -1,4 +1,7 @@
-"""The journal: an append-only record of intended writes and their results, in JSON lines. No decision depends on it."""
+"""The journal: an append-only record of intended writes and their results, in JSON lines.
+
+No decision depends on it.
+"""
 
 import contextlib
 import math
@@ -16,7 +19,14 @@ from reconciler.apply.settings import StepRecorder
 from reconciler.errors import UsageError
 from reconciler.journal.history import RecordedRun
 from reconciler.journal.sinks import JournalSink
-from reconciler.model.change import Change, Create, Failed, PlanStep, Skipped, is_copy_removal
+from reconciler.model.change import (
+    Change,
+    Create,
+    Failed,
+    PlanStep,
+    Skipped,
+    is_copy_removal,
+)
 from reconciler.model.rule import CANONICAL_JSON
 from reconciler.plan.document import change_to_json, plan_id
 from reconciler.plan.plan import Plan
@@ -26,8 +36,13 @@ from reconciler.text.json_values import STRICT_DECODER
 from reconciler.text.suggest import suggest
 
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
-"""The names of runs. Another name in a journal is not a run, and is not suggested as a word of a command."""
-LARGEST: Final = 256 * MIB  # the maximum size of a journal: some hundred thousand changes
+"""The names of runs.
+
+Another name in a journal is not a run, and is not suggested as a word of a command.
+"""
+LARGEST: Final = (
+    256 * MIB
+)  # the maximum size of a journal: some hundred thousand changes
 
 
 _VERDICT_WORDS: Final = {
@@ -40,11 +55,16 @@ _VERDICT_WORDS: Final = {
 }
 JournalEntry = dict[str, Any]
 Redact = Callable[[dict[str, object]], dict[str, object]]
-Progress = Callable[[str, int, int], None]  # gets a noun, the number that is done, and the total
+Progress = Callable[
+    [str, int, int], None
+]  # gets a noun, the number that is done, and the total
 
 
 class Journal:
-    """Records the entries of one run. If the journal cannot be written, `warn` is called once and the run continues."""
+    """Records the entries of one run.
+
+    If the journal cannot be written, `warn` is called once and the run continues.
+    """
 
     def __init__(
         self,
@@ -55,8 +75,16 @@ class Journal:
         redact: Redact = dict,
     ) -> None:
         """`redact` takes secrets out of an entry; the field `hidden` says that it did."""
-        self.sink, self.run_id, self._now, self._warn, self._redact = sink, run_id, now, warn, redact
-        self.is_broken = False  # the journal cannot be written, so the run is incomplete there
+        self.sink, self.run_id, self._now, self._warn, self._redact = (
+            sink,
+            run_id,
+            now,
+            warn,
+            redact,
+        )
+        self.is_broken = (
+            False  # the journal cannot be written, so the run is incomplete there
+        )
 
     def write_entry(self, event: str, **entry: object) -> None:
         """Append one entry."""
@@ -82,9 +110,12 @@ class Journal:
             action()
         except OSError as error:
             self.is_broken = True
-            with contextlib.suppress(OSError):  # the reader of the warning may be gone too
+            with contextlib.suppress(
+                OSError
+            ):  # the reader of the warning may be gone too
                 self._warn(
-                    f"cannot write the journal {self.sink.name} ({error.strerror}); the run continues without it"
+                    f"cannot write the journal {self.sink.name} ({error.strerror}); the run "
+                    f"continues without it"
                 )
 
 
@@ -101,23 +132,50 @@ class Recorder(StepRecorder):
     journal: Journal
     progress: Progress
     done: set[str] = field(default_factory=set)
-    announced: dict[int, PlanStep] = field(default_factory=dict)  # by identity; the steps are kept
+    announced: dict[int, PlanStep] = field(
+        default_factory=dict
+    )  # by identity; the steps are kept
 
     @classmethod
     def begin(
-        cls, journal: Journal, plan: Plan, *, who: str, reason: str, tenant: str, progress: Progress
+        cls,
+        journal: Journal,
+        plan: Plan,
+        *,
+        who: str,
+        reason: str,
+        tenant: str,
+        progress: Progress,
     ) -> "Recorder":
-        """Record the start of a run. `tenant` is the address of the tenant, empty for the sandbox."""
-        subject = {"environment": plan.environment, "owner": plan.owner, "tenant": tenant, "who": who, "reason": reason}
+        """Record the start of a run.
+
+        `tenant` is the address of the tenant, empty for the sandbox.
+        """
+        subject = {
+            "environment": plan.environment,
+            "owner": plan.owner,
+            "tenant": tenant,
+            "who": who,
+            "reason": reason,
+        }
         process = {"host": socket.gethostname(), "pid": os.getpid()}
-        allowed = {result.name: result.allowed for result in plan.guards if result.allowed}
+        allowed = {
+            result.name: result.allowed for result in plan.guards if result.allowed
+        }
         count = sum(not is_copy_removal(change) for change in plan.changes)
-        entry = {"planId": plan_id(plan), "allowed": allowed, "undo": plan.options.undo, "changes": count}
+        entry = {
+            "planId": plan_id(plan),
+            "allowed": allowed,
+            "undo": plan.options.undo,
+            "changes": count,
+        }
         journal.write_entry("start", **subject, **entry, process=process)
         return cls(plan=plan, journal=journal, progress=progress)
 
     def announce(self, steps: Sequence[PlanStep]) -> None:
-        """Record steps together before their calls, if the journal stores entries only at a sync."""
+        """Record steps together before their calls, if the journal stores entries only at a
+        sync.
+        """
         if not self.journal.sink.stores_at_sync:
             return
         for step in steps:
@@ -130,14 +188,23 @@ class Recorder(StepRecorder):
         if id(step) in self.announced:
             return
         document = change_to_json(self.plan, step.change)
-        fields = {name: document[name] for name in ("address", "action", "id", "cause", "before", "after")}
+        fields = {
+            name: document[name]
+            for name in ("address", "action", "id", "cause", "before", "after")
+        }
         self.journal.write_entry("intend", **fields, step=_kind(step))
 
     def tried(self, step: PlanStep, result: Attempt) -> None:
         """Record the result of the call."""
         kind, fields = _kind(step), _change_fields(step.change)
-        fields |= {"status": _VERDICT_WORDS[result.verdict], "error": result.error, "step": kind}
-        self.journal.write_entry("tried", **fields | ({"id": result.id} if result.id else {}))
+        fields |= {
+            "status": _VERDICT_WORDS[result.verdict],
+            "error": result.error,
+            "step": kind,
+        }
+        self.journal.write_entry(
+            "tried", **fields | ({"id": result.id} if result.id else {})
+        )
         if result.verdict is Verdict.DONE and kind == "whole":
             self.done.add(f"{step.change.action} {step.change.address}")
         self.progress("changes", len(self.done), len(self.plan.changes))
@@ -148,10 +215,22 @@ class Recorder(StepRecorder):
 
     def end(self, report: ApplyReport) -> None:
         """Record the outcome of each change, and close."""
-        for outcome, fields in zip(report.outcomes, outcomes_to_json(report), strict=True):
-            touched = {"touched": outcome.left_partial} if isinstance(outcome, Failed | Skipped) else {}
-            self.journal.write_entry("outcome", **{**_change_fields(outcome.change), **touched, **fields})
-        self._close(converged=report.converged, interrupted=report.interrupted, error=report.error)
+        for outcome, fields in zip(
+            report.outcomes, outcomes_to_json(report), strict=True
+        ):
+            touched = (
+                {"touched": outcome.left_partial}
+                if isinstance(outcome, Failed | Skipped)
+                else {}
+            )
+            self.journal.write_entry(
+                "outcome", **{**_change_fields(outcome.change), **touched, **fields}
+            )
+        self._close(
+            converged=report.converged,
+            interrupted=report.interrupted,
+            error=report.error,
+        )
 
     @property
     def name(self) -> str:
@@ -173,10 +252,17 @@ def _kind(step: PlanStep) -> str:
 
 def _change_fields(change: Change) -> dict[str, Any]:
     rule_id = {} if isinstance(change, Create) else {"id": change.live.id}
-    return {"address": str(change.address), "action": change.action, "cause": change.cause, **rule_id}
+    return {
+        "address": str(change.address),
+        "action": change.action,
+        "cause": change.cause,
+        **rule_id,
+    }
 
 
-def find_run(recorded: Sequence[RecordedRun], name: str, place: str, remedy: str = "") -> RecordedRun:
+def find_run(
+    recorded: Sequence[RecordedRun], name: str, place: str, remedy: str = ""
+) -> RecordedRun:
     """Return the run of that name. Raises UsageError with the nearest name, or a remedy."""
     for run in recorded:
         if run.id == name:
@@ -186,7 +272,9 @@ def find_run(recorded: Sequence[RecordedRun], name: str, place: str, remedy: str
     raise UsageError(f"{problem}; {hint}" if hint else f"{problem}. {remedy}".rstrip())
 
 
-def parse_runs(lines: Iterable[str], on_skipped: Callable[[int], object] = lambda _: None) -> tuple[RecordedRun, ...]:
+def parse_runs(
+    lines: Iterable[str], on_skipped: Callable[[int], object] = lambda _: None
+) -> tuple[RecordedRun, ...]:
     """Return the runs, oldest first; `on_skipped` gets the number of lines that are not entries."""
     entries_by_run: dict[str, list[tuple[int, JournalEntry]]] = {}
     unreadable: list[int] = []
@@ -195,7 +283,9 @@ def parse_runs(lines: Iterable[str], on_skipped: Callable[[int], object] = lambd
             entry = STRICT_DECODER.decode(line)
         except (ValueError, RecursionError):
             entry = None
-        if isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("run", "at", "event")):
+        if isinstance(entry, dict) and all(
+            isinstance(entry.get(name), str) for name in ("run", "at", "event")
+        ):
             entries_by_run.setdefault(entry["run"], []).append((number, entry))
         elif line.strip():
             unreadable.append(number)
@@ -204,32 +294,57 @@ def parse_runs(lines: Iterable[str], on_skipped: Callable[[int], object] = lambd
     runs = []
     for name, numbered in entries_by_run.items():
         entries = [entry for _, entry in numbered]
-        start = next((entry for entry in entries if entry["event"] == "start"), entries[0])
+        start = next(
+            (entry for entry in entries if entry["event"] == "start"), entries[0]
+        )
         changes, latest = _join_changes(entries), entries[-1]
-        end = next((entry for entry in reversed(entries) if entry["event"] == "end"), None)
+        end = next(
+            (entry for entry in reversed(entries) if entry["event"] == "end"), None
+        )
         first, last = numbered[0][0], math.inf if end is None else numbered[-1][0]
         count = sum(first < number < last for number in unreadable)
-        run = RecordedRun(id=name, start=start, changes=changes, end=end, last_entry=latest, unreadable_lines=count)
+        run = RecordedRun(
+            id=name,
+            start=start,
+            changes=changes,
+            end=end,
+            last_entry=latest,
+            unreadable_lines=count,
+        )
         runs.append(run)
     return tuple(runs)
 
 
 def _join_changes(entries: Iterable[JournalEntry]) -> tuple[JournalEntry, ...]:
-    """Join each intended change with its last result; a write without a response stays `unknown`."""
+    """Join each intended change with its last result; a write without a response stays
+    `unknown`.
+    """
     changes: dict[tuple[str, str, str], JournalEntry] = {}
     for entry in entries:
         step = entry.get("step", "whole")
         if step in ("drop", "back"):
-            continue  # the removal of a temporary copy, or a reverted first write, is not a change of the rule
+            # the removal of a temporary copy, or a reverted first write, is not a change of the
+            # rule
+            continue
         # A duplicate can be deleted in addition to the rule itself: two changes.
         rule_id = str(entry.get("id")) if entry.get("action") == "delete" else ""
         key = (str(entry.get("address")), str(entry.get("action")), rule_id)
         if entry["event"] == "intend" and not (step == "copy" and key in changes):
-            earlier, before, after = changes.get(key, {}), entry.get("before"), entry.get("after")
+            earlier, before, after = (
+                changes.get(key, {}),
+                entry.get("before"),
+                entry.get("after"),
+            )
             changes[key] = {**entry, "status": "unknown"}
-            if earlier.get("step") == "aside" and isinstance(before, dict) and isinstance(after, dict):
+            if (
+                earlier.get("step") == "aside"
+                and isinstance(before, dict)
+                and isinstance(after, dict)
+            ):
                 names = ("priority", "enabled", "conditions", "targets")
-                if all(before.get(name) == after.get(name) for name in names):  # this step changes only the name
+                if all(
+                    before.get(name) == after.get(name) for name in names
+                ):  # this step changes only the name
                     changes[key]["before"] = earlier.get("before")
         elif step == "whole" and entry["event"] in ("tried", "outcome"):
             changes[key] = {**changes.get(key, {}), **entry}

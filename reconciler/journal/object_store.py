@@ -1,7 +1,7 @@
 """A journal at an address that fsspec opens, such as s3://bucket/prefix: one object for each run.
 
-Object stores cannot append, so the object is replaced before and after the writes of each wave. Credentials come from
-the environment of the process alone, as the library of the store reads them.
+Object stores cannot append, so the object is replaced before and after the writes of each wave.
+Credentials come from the environment of the process alone, as the library of the store reads them.
 """
 
 import errno
@@ -17,14 +17,19 @@ from reconciler.text.pages import page
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SECONDS: Final = 20.0  # for one call: a store that does not answer must not stop an apply
+_SECONDS: Final = (
+    20.0  # for one call: a store that does not answer must not stop an apply
+)
 _WITH_FOLDERS: Final = frozenset({"file", "local", "memory", "sftp", "ssh", "smb"})
 """Only these have folders to create: with an object store it would create a bucket."""
 _LONGEST_REASON: Final = 200  # characters of a store's message
 
 
 def _within_time(method: Callable[P, T]) -> Callable[P, T]:
-    """Return the method with a limit of time. It raises OSError for whatever a library of a store raises."""
+    """Return the method with a limit of time.
+
+    It raises OSError for whatever a library of a store raises.
+    """
 
     @wraps(method)
     def call(*arguments: P.args, **options: P.kwargs) -> T:
@@ -37,7 +42,9 @@ def _within_time(method: Callable[P, T]) -> Callable[P, T]:
             except BaseException as failure:  # noqa: BLE001 - each library has its own errors
                 failures.append(failure)
 
-        thread = Thread(target=work, daemon=True)  # a stuck call does not keep the process alive
+        thread = Thread(
+            target=work, daemon=True
+        )  # a stuck call does not keep the process alive
         thread.start()
         thread.join(_SECONDS)
         if results:
@@ -49,7 +56,9 @@ def _within_time(method: Callable[P, T]) -> Callable[P, T]:
             raise FileNotFoundError(errno.ENOENT, "it does not exist") from None
         own = failure.strerror if isinstance(failure, OSError) else None
         reason = own or f"{type(failure).__name__}: {failure}"
-        raise OSError(errno.EIO, sanitize(" ".join(reason.split()), _LONGEST_REASON)) from None
+        raise OSError(
+            errno.EIO, sanitize(" ".join(reason.split()), _LONGEST_REASON)
+        ) from None
 
     return call
 
@@ -98,7 +107,8 @@ class ObjectStore:
         except ImportError:
             raise OSError(
                 errno.ENOPKG,
-                f"fsspec is not installed. Install the extra `journal`; see {page('install.md', 'Extras')}",
+                f"fsspec is not installed. Install the extra `journal`; see "
+                f"{page('install.md', 'Extras')}",
             ) from None
         filesystem, path = url_to_fs(self.address)
         return filesystem, str(path).rstrip("/")

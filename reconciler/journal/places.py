@@ -1,4 +1,5 @@
-"""The place of a journal: a file with all runs, or a directory or an address with one file for each run.
+"""The place of a journal: a file with all runs, or a directory or an address with one file for each
+run.
 
 Several operators can share a directory or an address: no two runs write the same file.
 """
@@ -49,17 +50,23 @@ class JournalPlace(ABC):
     def contents(self) -> list[bytes]:
         """Return the contents of the files, in order. Raises OSError."""
 
-    def read(self, on_unreadable: OnUnreadable = lambda _: None) -> Sequence[RecordedRun]:
+    def read(
+        self, on_unreadable: OnUnreadable = lambda _: None
+    ) -> Sequence[RecordedRun]:
         """Return the runs, oldest first; none if the place does not exist. Raises UsageError."""
         try:
             files = self.contents()
         except FileNotFoundError:
             return ()
         except OSError as error:
-            raise UsageError(f"cannot read the journal {self.name}: {error.strerror}") from error
+            raise UsageError(
+                f"cannot read the journal {self.name}: {error.strerror}"
+            ) from error
         runs: list[RecordedRun] = []
         for data in files:
-            lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace")
+            lines = io.TextIOWrapper(
+                io.BytesIO(data), encoding="utf-8", errors="replace"
+            )
             runs += parse_runs(lines, on_unreadable)
         if len(files) == 1:
             return runs  # in the order of its entries
@@ -104,7 +111,9 @@ class JournalFolder(JournalPlace):
 
     def reserve(self, run: str) -> str:
         """Return an unused name, whose file is created: another process cannot take it."""
-        with suppress(OSError):  # the first entry reports why the directory cannot be written
+        with suppress(
+            OSError
+        ):  # the first entry reports why the directory cannot be written
             self.path.mkdir(parents=True, exist_ok=True)
             for name in _candidates(run):
                 with suppress(FileExistsError):
@@ -118,7 +127,9 @@ class JournalFolder(JournalPlace):
 
     def contents(self) -> list[bytes]:
         """Return the contents of the newest files."""
-        names = sorted(path.name for path in self.path.iterdir() if path.name.endswith(SUFFIX))
+        names = sorted(
+            path.name for path in self.path.iterdir() if path.name.endswith(SUFFIX)
+        )
         return [read_file(self.path / name, LARGEST) for name in names[-MOST_RUNS:]]
 
     def _file(self, run: str) -> Path:
@@ -138,8 +149,14 @@ class JournalAddress(JournalPlace):
 
     def reserve(self, run: str) -> str:
         """Return an unused name."""
-        with suppress(OSError):  # the first entry reports why the address cannot be written
-            return next(name for name in _candidates(run) if not self.store.exists(f"{name}{SUFFIX}"))
+        with suppress(
+            OSError
+        ):  # the first entry reports why the address cannot be written
+            return next(
+                name
+                for name in _candidates(run)
+                if not self.store.exists(f"{name}{SUFFIX}")
+            )
         return run
 
     def sink(self, run: str) -> JournalSink:
@@ -148,15 +165,24 @@ class JournalAddress(JournalPlace):
 
     def contents(self) -> list[bytes]:
         """Return the newest objects."""
-        return [self.store.read(name, LARGEST) for name in self.store.names(SUFFIX)[-MOST_RUNS:]]
+        return [
+            self.store.read(name, LARGEST)
+            for name in self.store.names(SUFFIX)[-MOST_RUNS:]
+        ]
 
 
 def parse_place(text: str) -> JournalPlace:
-    """Return the place of --journal or $CXROUTE_JOURNAL: an address, a directory, or otherwise a file."""
+    """Return the place of --journal or $CXROUTE_JOURNAL: an address, a directory, or otherwise a
+    file.
+    """
     if _SCHEME.match(text):
         return _parse_address(text)
     path = Path(text)
-    return JournalFolder(path) if text.endswith("/") or path.is_dir() else JournalFile(path)
+    return (
+        JournalFolder(path)
+        if text.endswith("/") or path.is_dir()
+        else JournalFile(path)
+    )
 
 
 def parse_shared_place(text: str) -> JournalPlace:

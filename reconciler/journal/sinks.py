@@ -1,16 +1,25 @@
-"""Where the entries of a run go: a file to which they are appended, or an object that is replaced."""
+"""Where the entries of a run go: a file to which they are appended, or an object that is
+replaced.
+"""
 
 import os
 from pathlib import Path
 from typing import ClassVar, Final, Protocol
 
-_NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)  # a write to a pipe without a reader is an error, not a hang
+_NON_BLOCKING: Final = getattr(
+    os, "O_NONBLOCK", 0
+)  # a write to a pipe without a reader is an error, not a hang
 
 
 class JournalSink(Protocol):
-    """The target of one run's entries. Each method raises OSError, whose `strerror` has the reason."""
+    """The target of one run's entries.
 
-    stores_at_sync: ClassVar[bool]  # whether entries survive a killed process only from the next sync on
+    Each method raises OSError, whose `strerror` has the reason.
+    """
+
+    stores_at_sync: ClassVar[
+        bool
+    ]  # whether entries survive a killed process only from the next sync on
 
     @property
     def name(self) -> str:
@@ -65,7 +74,9 @@ class FileSink:
         """Open the file; end an incomplete last line, which a killed run may have left."""
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING, 0o666)
+            self._file = os.open(
+                self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING, 0o666
+            )
             size = os.fstat(self._file).st_size
             if size and os.pread(self._file, 1, size - 1) != b"\n":
                 os.write(self._file, b"\n")

@@ -1,7 +1,7 @@
 """A run and the current state of the tenant -> the desired rules that undo the run, and warnings.
 
-Only a rule that has not changed since the run is restored; other rules are skipped and reported. The markers of the
-live rules determine which rules are managed, not the journal (invariants R1).
+Only a rule that has not changed since the run is restored; other rules are skipped and reported.
+The markers of the live rules determine which rules are managed, not the journal (invariants R1).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,29 +30,50 @@ def build_undo_state(
     live: LiveState,
     state: DesiredState,
 ) -> DesiredState:
-    """Return the desired rules. `later` are the runs after this one; `state`, of the manifests, has the owner."""
+    """Return the desired rules.
+
+    `later` are the runs after this one; `state`, of the manifests, has the owner.
+    """
     builder = _UndoBuilder(run, later, live, state)
     for change in changes:
         builder.undo_change(change)
-    rules, scope, findings = builder.rules, frozenset(builder.scope), tuple(builder.findings)
-    return replace(state, rules=rules, findings=findings, scope=scope, skipped=builder.skipped)
+    rules, scope, findings = (
+        builder.rules,
+        frozenset(builder.scope),
+        tuple(builder.findings),
+    )
+    return replace(
+        state, rules=rules, findings=findings, scope=scope, skipped=builder.skipped
+    )
 
 
 class _UndoBuilder:
     """Collects the desired rules of an undo, and the skipped ones."""
 
     def __init__(
-        self, run: RecordedRun, later: Sequence[RecordedRun], live: LiveState, manifests: DesiredState
+        self,
+        run: RecordedRun,
+        later: Sequence[RecordedRun],
+        live: LiveState,
+        manifests: DesiredState,
     ) -> None:
         self.run, self.owner, self.manifests = run, manifests.owner, manifests
         self.by_owner = classify_live_rules(live.rules, manifests)
         self.queues = {queue.id for queue in live.queues}
         self.later_runs = _last_runs(later)
-        self.rival_runs = _last_runs(later_run for later_run in later if later_run.start.get("undo") != run.id)
+        self.rival_runs = _last_runs(
+            later_run for later_run in later if later_run.start.get("undo") != run.id
+        )
         unmanaged = (*self.by_owner.unmanaged, *self.by_owner.edited_copies)
-        self.unmanaged_by_name = group_pairs((rule.rule.name, rule) for rule in unmanaged)
+        self.unmanaged_by_name = group_pairs(
+            (rule.rule.name, rule) for rule in unmanaged
+        )
         self.unmanaged_by_id = {rule.id: rule for rule in self.by_owner.unmanaged}
-        self.copied_addresses = {rule.marker.address for rule in self.by_owner.temporary_copies if rule.marker}
+        self.copied_addresses = {
+            rule.marker.address
+            for rule in self.by_owner.temporary_copies
+            if rule.marker
+        }
         self.rules: dict[Address, DesiredRule] = {}
         self.scope: set[Address] = set()
         self.skipped: dict[Address, str] = {}
@@ -60,9 +81,16 @@ class _UndoBuilder:
 
     def undo_change(self, change: RecordedChange) -> None:
         rules = (rule for rule in (change.before, change.after) if rule and rule.marker)
-        addresses = {change.address, *(rule.marker.address for rule in rules if rule.marker)}
+        addresses = {
+            change.address,
+            *(rule.marker.address for rule in rules if rule.marker),
+        }
         if addresses & self.by_owner.ambiguous.keys():
-            self._warn(change, "several live rules have its marker, so the managed rule is not known", _AMBIGUOUS_HINT)
+            self._warn(
+                change,
+                "several live rules have its marker, so the managed rule is not known",
+                _AMBIGUOUS_HINT,
+            )
             return
         now = self.by_owner.managed.get(change.address)
         if change.before is None:
@@ -79,18 +107,29 @@ class _UndoBuilder:
         else:
             self._undo_update_or_delete(change, change.before, now)
 
-    def _undo_update_or_delete(self, change: RecordedChange, before: LiveRule, now: LiveRule | None) -> None:
+    def _undo_update_or_delete(
+        self, change: RecordedChange, before: LiveRule, now: LiveRule | None
+    ) -> None:
         """Undo an update or a delete; the rule may have come from another address."""
         address = before.marker.address if before.marker else change.address
-        current, has_moved = self.by_owner.managed.get(address), address != change.address
-        if current is not None and current.rule == before.rule and (not has_moved or now is None):
+        current, has_moved = (
+            self.by_owner.managed.get(address),
+            address != change.address,
+        )
+        if (
+            current is not None
+            and current.rule == before.rule
+            and (not has_moved or now is None)
+        ):
             self._keep_current(address, current)
             return
         if self._report_name_conflict(change, before.rule, now):
             return
         self.scope |= {address, change.address}
         self.rules[address] = self._desired_rule(address, before.rule)
-        is_unchanged = self._is_unchanged(change, now) or (change.after is not None and self._matches(now, before))
+        is_unchanged = self._is_unchanged(change, now) or (
+            change.after is not None and self._matches(now, before)
+        )
         if (current is not None and has_moved) or not is_unchanged:
             reason = self._describe_change(change, now)
         else:
@@ -98,40 +137,83 @@ class _UndoBuilder:
         if reason:
             self.skipped |= {address: reason, change.address: reason}
 
-    def _undo_adopt(self, change: RecordedChange, before: LiveRule, now: LiveRule | None) -> None:
+    def _undo_adopt(
+        self, change: RecordedChange, before: LiveRule, now: LiveRule | None
+    ) -> None:
         """Undo an adoption: the rule becomes unmanaged again, in its original state."""
         rule = self.unmanaged_by_id.get(change.id)
-        if now is None and rule is not None and rule.marker is None and rule.rule == before.rule:
+        if (
+            now is None
+            and rule is not None
+            and rule.marker is None
+            and rule.rule == before.rule
+        ):
             self._keep_current(change.address, None)
         elif now is not None and self.manifests.layout is not None:
-            message = "its adoption is not undone: apply writes no block with a CASE that is not managed"
-            self._warn(change, message, "it stays managed; to give it back, move the CASE out of the block in Studio")
+            message = (
+                "its adoption is not undone: apply writes no block with a CASE that is not "
+                "managed"
+            )
+            self._warn(
+                change,
+                message,
+                "it stays managed; to give it back, move the CASE out of the block in Studio",
+            )
         elif now is None or now.id != change.id:
-            self._warn(change, "the adopted rule is no longer managed", "it is not changed")
+            self._warn(
+                change, "the adopted rule is no longer managed", "it is not changed"
+            )
         elif not self._report_name_conflict(change, before.rule, now):
             self.scope.add(change.address)
-            self.rules[change.address] = replace(self._desired_rule(change.address, before.rule), unadopted_id=now.id)
+            self.rules[change.address] = replace(
+                self._desired_rule(change.address, before.rule), unadopted_id=now.id
+            )
             is_unchanged = self._is_unchanged(change, now) or self._matches(now, before)
-            reason = self._missing_queue_reason(before.rule) if is_unchanged else self._describe_change(change, now)
+            reason = (
+                self._missing_queue_reason(before.rule)
+                if is_unchanged
+                else self._describe_change(change, now)
+            )
             if reason:
                 self.skipped[change.address] = reason
 
-    def _undo_unadopt(self, change: RecordedChange, before: LiveRule, now: LiveRule | None) -> None:
-        """Undo an undone adoption, if the manifests still adopt this rule, and it has not changed."""
+    def _undo_unadopt(
+        self, change: RecordedChange, before: LiveRule, now: LiveRule | None
+    ) -> None:
+        """Undo an undone adoption, if the manifests still adopt this rule, and it has not
+        changed.
+        """
         if now is not None and now.rule == before.rule:
             self._keep_current(change.address, now)
             return
-        rule, desired = self.unmanaged_by_id.get(change.id), self.manifests.rules.get(change.address)
+        rule, desired = (
+            self.unmanaged_by_id.get(change.id),
+            self.manifests.rules.get(change.address),
+        )
         adopt, is_adopted = desired.adopt if desired else None, False
         if rule is not None and adopt is not None:
             is_alone = len(self.unmanaged_by_name[rule.rule.name]) == 1
-            is_adopted = adopt == rule.rule.name and is_alone if isinstance(adopt, str) else adopt.id == rule.id
-        is_untouched = rule is not None and rule.marker is None and self._matches(rule, change.after)
+            is_adopted = (
+                adopt == rule.rule.name and is_alone
+                if isinstance(adopt, str)
+                else adopt.id == rule.id
+            )
+        is_untouched = (
+            rule is not None
+            and rule.marker is None
+            and self._matches(rule, change.after)
+        )
         if now is not None or not is_adopted or not is_untouched:
-            self._warn(change, "the rule was released and is not managed", "adopt it with `adopt:` in the manifest")
+            self._warn(
+                change,
+                "the rule was released and is not managed",
+                "adopt it with `adopt:` in the manifest",
+            )
         elif not self._report_name_conflict(change, before.rule, rule):
             self.scope.add(change.address)
-            self.rules[change.address] = replace(self._desired_rule(change.address, before.rule), adopt=adopt)
+            self.rules[change.address] = replace(
+                self._desired_rule(change.address, before.rule), adopt=adopt
+            )
 
     def _keep_current(self, address: Address, now: LiveRule | None) -> None:
         """Keep a rule that is in its state before the run; delete a leftover temporary copy."""
@@ -141,38 +223,66 @@ class _UndoBuilder:
                 self.rules[address] = self._desired_rule(address, now.rule)
 
     def _is_unchanged(self, change: RecordedChange, now: LiveRule | None) -> bool:
-        """Return whether a rule is unchanged since the run, and certainly written by it: not by a later equal run."""
-        return self._matches(now, change.after) and (change.is_confirmed or str(change.address) not in self.rival_runs)
+        """Return whether a rule is unchanged since the run, and certainly written by it: not by a
+        later equal run.
+        """
+        return self._matches(now, change.after) and (
+            change.is_confirmed or str(change.address) not in self.rival_runs
+        )
 
     def _matches(self, now: LiveRule | None, then: LiveRule | None) -> bool:
-        """Return whether a rule equals its earlier state, or differs only by an interrupted run's temporary name."""
+        """Return whether a rule equals its earlier state, or differs only by an interrupted run's
+        temporary name.
+        """
         if now is None or then is None:
             return now is then
         if now.rule == then.rule:
             return True
         name = copy_name(self.owner, now.marker.address) if now.marker else ""
-        return now.rule.name in (name, f"{name}, renamed") and replace(now.rule, name=then.rule.name) == then.rule
+        return (
+            now.rule.name in (name, f"{name}, renamed")
+            and replace(now.rule, name=then.rule.name) == then.rule
+        )
 
-    def _report_name_conflict(self, change: RecordedChange, before: Rule, now: LiveRule | None) -> bool:
-        if is_used := (now is None or now.rule.name != before.name) and before.name in self.unmanaged_by_name:
+    def _report_name_conflict(
+        self, change: RecordedChange, before: Rule, now: LiveRule | None
+    ) -> bool:
+        if (
+            is_used := (now is None or now.rule.name != before.name)
+            and before.name in self.unmanaged_by_name
+        ):
             message = f'it is not restored: an unmanaged rule has the name "{before.name}" now'
-            self._warn(change, message, "rename that rule in CXone, and undo the run again")
+            self._warn(
+                change, message, "rename that rule in CXone, and undo the run again"
+            )
         return is_used
 
     def _missing_queue_reason(self, before: Rule) -> str:
-        queues = {target.queue_id for target in before.targets if isinstance(target, Target)}
+        queues = {
+            target.queue_id for target in before.targets if isinstance(target, Target)
+        }
         missing = sorted(queues - self.queues)
         return f"its earlier queue no longer exists ({missing[0]})" if missing else ""
 
     def _describe_change(self, change: RecordedChange, now: LiveRule | None) -> str:
         """Return how a rule changed since the run, and the author if known."""
-        action = "deleted" if now is None else "recreated" if change.after is None else "changed"
+        action = (
+            "deleted"
+            if now is None
+            else "recreated"
+            if change.after is None
+            else "changed"
+        )
         run = self.later_runs.get(str(change.address))
         if now is not None and was_edited(now):
             when = now.raw.get("dateModified")
-            return f"{action} in CXone since" + (f", last at {when[:40]}" if isinstance(when, str) else "")
+            return f"{action} in CXone since" + (
+                f", last at {when[:40]}" if isinstance(when, str) else ""
+            )
         if run is not None:
-            who, at = (str(run.start.get(name, "unknown"))[:60] for name in ("who", "at"))
+            who, at = (
+                str(run.start.get(name, "unknown"))[:60] for name in ("who", "at")
+            )
             return f"{action} since by run {run.id[:130]} ({who}, {at}): undo that run first"
         if not change.is_confirmed:
             neither = "its state is neither that before nor that after the run"
@@ -184,24 +294,53 @@ class _UndoBuilder:
 
     def _warn(self, change: RecordedChange, message: str, hint: str) -> None:
         address = change.address
-        self.findings.append(Finding(code="CXR311", severity="warning", message=message, address=address, hint=hint))
+        self.findings.append(
+            Finding(
+                code="CXR311",
+                severity="warning",
+                message=message,
+                address=address,
+                hint=hint,
+            )
+        )
 
 
 def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
-    made = ((change, run) for run in later for change in run.changes if change.get("status") not in NOT_APPLIED)
+    made = (
+        (change, run)
+        for run in later
+        for change in run.changes
+        if change.get("status") not in NOT_APPLIED
+    )
     return {str(change.get("address")): run for change, run in made}
 
 
-def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOptions) -> tuple[Finding, ...]:
-    """Return a warning for each change of an undo that the next apply, with `options`, would make again."""
+def warn_reapplied_changes(
+    plan: Plan, manifests: DesiredState, options: PlanOptions
+) -> tuple[Finding, ...]:
+    """Return a warning for each change of an undo that the next apply, with `options`, would make
+    again.
+    """
     live = replace(plan.live, rules=rules_after(plan, plan.changes))
     then = draft_plan(manifests, live, options, plan.generated_at)
     touched = {address for change in plan.changes for address in _addresses(change)}
-    changes = [change for change in then.changes if change.cause != "duplicate" and touched & set(_addresses(change))]
+    changes = [
+        change
+        for change in then.changes
+        if change.cause != "duplicate" and touched & set(_addresses(change))
+    ]
     made_again = "this change" if len(changes) == 1 else f"these {len(changes)} changes"
     message = f"the next apply would make {made_again} again"
-    finding = Finding(code=REAPPLIED, severity="warning", message=message, hint="revert the commit first")
-    return tuple(replace(finding, source=change.source, address=change.address) for change in changes)
+    finding = Finding(
+        code=REAPPLIED,
+        severity="warning",
+        message=message,
+        hint="revert the commit first",
+    )
+    return tuple(
+        replace(finding, source=change.source, address=change.address)
+        for change in changes
+    )
 
 
 def _addresses(change: Change) -> Iterator[Address]:

@@ -7,7 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from reconciler.desired.desired import DesiredState, empty_desired_state, expand_manifests
+from reconciler.desired.desired import (
+    DesiredState,
+    empty_desired_state,
+    expand_manifests,
+)
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import ManifestError, RefusedError, UsageError
 from reconciler.journal.history import RecordedRun, read_changes
@@ -21,13 +25,20 @@ from reconciler.plan.plan import LiveState, Plan, PlanOptions, unmatched_selecto
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.json_values import moment_at
 
-_RULES_OF: Final = ("environment", "owner")  # runs with the same values write the same rules
-_SILENCE: Final = timedelta(minutes=15)  # the longest outage that a run waits for, without an entry
+_RULES_OF: Final = (
+    "environment",
+    "owner",
+)  # runs with the same values write the same rules
+_SILENCE: Final = timedelta(
+    minutes=15
+)  # the longest outage that a run waits for, without an entry
 
 
 @dataclass(frozen=True, slots=True)
 class UndoRequest:
-    """The run to undo, the later runs on the same rules, and the path of the journal from the command line."""
+    """The run to undo, the later runs on the same rules, and the path of the journal from the
+    command line.
+    """
 
     run: RecordedRun
     later: tuple[RecordedRun, ...]
@@ -35,53 +46,108 @@ class UndoRequest:
 
     @classmethod
     def of(
-        cls, run: RecordedRun, runs: Sequence[RecordedRun], environment: Environment, tenant: str, journal: str | None
+        cls,
+        run: RecordedRun,
+        runs: Sequence[RecordedRun],
+        environment: Environment,
+        tenant: str,
+        journal: str | None,
     ) -> "UndoRequest":
-        """Return the request to undo one of the recorded runs. Raises UsageError for a run on other rules."""
+        """Return the request to undo one of the recorded runs.
+
+        Raises UsageError for a run on other rules.
+        """
         _refuse_others(run, environment, tenant)
         rivals = runs[runs.index(run) + 1 :]
-        later = (each for each in rivals if all(each.start.get(key) == run.start.get(key) for key in _RULES_OF))
+        later = (
+            each
+            for each in rivals
+            if all(each.start.get(key) == run.start.get(key) for key in _RULES_OF)
+        )
         return cls(run, tuple(later), journal)
 
     def refuse_running(self, now: datetime) -> None:
         """Raise RefusedError for a run that may still be in progress."""
         run, last_entry_at = self.run, moment_at(self.run.last_entry, "at")
-        if run.end is None and last_entry_at and now - last_entry_at < _SILENCE and not _is_dead(run):
+        if (
+            run.end is None
+            and last_entry_at
+            and now - last_entry_at < _SILENCE
+            and not _is_dead(run)
+        ):
             minutes = pluralize(int(_SILENCE.total_seconds() // 60), "minute")
-            last = f"its last entry is from {sanitize(run.last_entry['at'])}: it may still be in progress"
-            remedy = f"Wait for its end, or stop it; it counts as ended {minutes} after its last entry"
-            raise RefusedError(f"run {run.id} has no end in the journal, and {last}. {remedy}")
+            last = (
+                f"its last entry is from {sanitize(run.last_entry['at'])}: it may still be in "
+                f"progress"
+            )
+            remedy = (
+                f"Wait for its end, or stop it; it counts as ended {minutes} after its last "
+                f"entry"
+            )
+            raise RefusedError(
+                f"run {run.id} has no end in the journal, and {last}. {remedy}"
+            )
 
     def target(
-        self, manifests: Manifests, environment: Environment, options: PlanOptions, live: LiveState
+        self,
+        manifests: Manifests,
+        environment: Environment,
+        options: PlanOptions,
+        live: LiveState,
     ) -> tuple[DesiredState, Callable[[Plan], Sequence[Finding]]]:
-        """Return the rules that undo the run, and a function that returns a plan's warnings. Raises RefusedError."""
-        # Wrong manifests do not prevent an undo: every live RuleSet counts as defined, and a warning says so.
+        """Return the rules that undo the run, and a function that returns a plan's warnings.
+
+        Raises RefusedError.
+        """
+        # Wrong manifests do not prevent an undo: every live RuleSet counts as defined, and a
+        # warning says so.
         changes = read_changes(self.run, environment.owner)
         expanded = _expand(manifests, environment, live)
         state = expanded
         if isinstance(state, ManifestError):
-            rulesets = {address.ruleset for address in classify_by_owner(live.rules, environment.owner).managed}
-            state = replace(empty_desired_state(manifests, environment), rulesets=frozenset(rulesets))
+            rulesets = {
+                address.ruleset
+                for address in classify_by_owner(live.rules, environment.owner).managed
+            }
+            state = replace(
+                empty_desired_state(manifests, environment),
+                rulesets=frozenset(rulesets),
+            )
         desired = build_undo_state(self.run, changes, self.later, live, state)
-        for selector in unmatched_selectors(options.only, [change.address for change in changes]):
-            raise UsageError(f"--only {selector}: run {self.run.id} changed no rule at that address")
+        for selector in unmatched_selectors(
+            options.only, [change.address for change in changes]
+        ):
+            raise UsageError(
+                f"--only {selector}: run {self.run.id} changed no rule at that address"
+            )
 
         def warnings(plan: Plan) -> Sequence[Finding]:
             if isinstance(expanded, ManifestError):
                 message = f"the effect of the next apply is unknown: {expanded}"
-                hint = "`cxroute validate` lists the errors; they do not affect the undo"
-                return [Finding(code=REAPPLIED, severity="warning", message=message, hint=hint)]
-            return warn_reapplied_changes(plan, expanded, PlanOptions(prune=environment.prune))
+                hint = (
+                    "`cxroute validate` lists the errors; they do not affect the undo"
+                )
+                return [
+                    Finding(
+                        code=REAPPLIED, severity="warning", message=message, hint=hint
+                    )
+                ]
+            return warn_reapplied_changes(
+                plan, expanded, PlanOptions(prune=environment.prune)
+            )
 
         return desired, warnings
 
 
-def _expand(manifests: Manifests, environment: Environment, live: LiveState) -> DesiredState | ManifestError:
+def _expand(
+    manifests: Manifests, environment: Environment, live: LiveState
+) -> DesiredState | ManifestError:
     if manifests.errors:
         return ManifestError(manifests.errors)
     try:
-        resolver = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
+        resolver = QueueResolver(
+            environment.name, resolve_aliases(manifests, environment.name), live.queues
+        )
         return expand_manifests(manifests, environment, resolver)
     except ManifestError as error:
         return error
@@ -95,20 +161,33 @@ def _refuse_others(run: RecordedRun, environment: Environment, tenant: str) -> N
         return  # `read_changes` refuses it
     if start.get("environment") != name:
         run_environment = sanitize(str(start.get("environment")))
-        raise UsageError(f"run {run.id} was in {run_environment}, and this is {name}: set -e {run_environment}")
+        raise UsageError(
+            f"run {run.id} was in {run_environment}, and this is {name}: set -e {run_environment}"
+        )
     if start.get("owner") != environment.owner:
         owner = sanitize(str(start.get("owner")))
-        cause = f"{name} is now owned by {environment.owner}: rules of another owner are never written"
+        cause = (
+            f"{name} is now owned by {environment.owner}: rules of another owner are never "
+            f"written"
+        )
         remedy = "Check out the Environment as it was then, or undo the run there"
-        raise UsageError(f"run {run.id} was made for owner {owner}, and {cause}. {remedy}")
+        raise UsageError(
+            f"run {run.id} was made for owner {owner}, and {cause}. {remedy}"
+        )
     if start.get("tenant", tenant) != tenant:
         run_tenant = sanitize(str(start.get("tenant")) or "the sandbox")
-        raise UsageError(f"run {run.id} was on {run_tenant}, and {name} is now {tenant}, which has other rules")
+        raise UsageError(
+            f"run {run.id} was on {run_tenant}, and {name} is now {tenant}, which has other rules"
+        )
 
 
 def _is_dead(run: RecordedRun) -> bool:
     process = run.start.get("process")
-    pid = process.get("pid") if isinstance(process, dict) and process.get("host") == socket.gethostname() else None
+    pid = (
+        process.get("pid")
+        if isinstance(process, dict) and process.get("host") == socket.gethostname()
+        else None
+    )
     if os.name != "posix" or type(pid) is not int or not 0 < pid < 1 << 31:
         return False
     try:

@@ -1,20 +1,40 @@
-"""Checks of several fields and documents. They work on raw values, so that one run reports all errors."""
+"""Checks of several fields and documents.
+
+They work on raw values, so that one run reports all errors.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from reconciler.manifest.documents import TYPE_PHRASES, AttributeEntry, Attributes, Intents, fits_type
+from reconciler.manifest.documents import (
+    TYPE_PHRASES,
+    AttributeEntry,
+    Attributes,
+    Intents,
+    fits_type,
+)
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.source_map import List, LoadedDocument, Map, PathStep, SourceMap
+from reconciler.manifest.source_map import (
+    List,
+    LoadedDocument,
+    Map,
+    PathStep,
+    SourceMap,
+)
 from reconciler.model.grouping import group_pairs
 from reconciler.text.escape import quote_name, sanitize
 
 _ALL_ENVIRONMENTS: Final = ""
-_ITEMS_IN_ENVIRONMENTS: Final = {"RuleSet": "rules", "Promises": "promises"}  # kinds with `environments`, also of items
+_ITEMS_IN_ENVIRONMENTS: Final = {
+    "RuleSet": "rules",
+    "Promises": "promises",
+}  # kinds with `environments`, also of items
 
 
 class DocumentProblem(NamedTuple):
-    """An error at a path of a document; `unknown_name` is the name for which a hint names the nearest candidate."""
+    """An error at a path of a document; `unknown_name` is the name for which a hint names the
+    nearest candidate.
+    """
 
     source_map: SourceMap
     code: str
@@ -22,20 +42,34 @@ class DocumentProblem(NamedTuple):
     message: str
     unknown_name: str = ""
     candidates: frozenset[str] = frozenset()
-    missing: tuple[str, ...] = ()  # the fields of which one is missing: a misspelt one is an error of its own
+    missing: tuple[
+        str, ...
+    ] = ()  # the fields of which one is missing: a misspelt one is an error of its own
 
 
 def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
     for index, rule in _items(source_map, "rules"):
         yield from _check_choice(source_map, ("rules", index), rule, "queue", "targets")
-        yield from _check_choice(source_map, ("rules", index), rule, "intent", "intents")
+        yield from _check_choice(
+            source_map, ("rules", index), rule, "intent", "intents"
+        )
         if "queue" not in rule and "targets" not in rule:
             message = 'missing field "queue" (or "targets")'
-            yield DocumentProblem(source_map, "CXR103", ("rules", index), message, missing=("queue", "targets"))
+            yield DocumentProblem(
+                source_map,
+                "CXR103",
+                ("rules", index),
+                message,
+                missing=("queue", "targets"),
+            )
 
 
 def _check_choice(
-    source_map: SourceMap, path: tuple[PathStep, ...], fields: object, first: str, second: str
+    source_map: SourceMap,
+    path: tuple[PathStep, ...],
+    fields: object,
+    first: str,
+    second: str,
 ) -> Iterator[DocumentProblem]:
     if isinstance(fields, Map) and first in fields and second in fields:
         message = f'a {str(path[0]).removesuffix("s")} has either "{first}" or "{second}", not both'
@@ -45,12 +79,24 @@ def _check_choice(
 def _check_promises(source_map: SourceMap) -> Iterator[DocumentProblem]:
     first: dict[str, int] = {}
     for index, promise in _items(source_map, "promises"):
-        yield from _check_choice(source_map, ("promises", index, "for"), promise.get("for"), "intent", "intents")
+        yield from _check_choice(
+            source_map,
+            ("promises", index, "for"),
+            promise.get("for"),
+            "intent",
+            "intents",
+        )
         name = promise.get("name")
         if isinstance(name, str) and first.setdefault(name, index) != index:
-            line = source_map.text.source(source_map.index(("promises", first[name]))).line
-            message = f"promise {quote_name(name)} is already in line {line} of this file"
-            yield DocumentProblem(source_map, "CXR111", ("promises", index, "name"), message)
+            line = source_map.text.source(
+                source_map.index(("promises", first[name]))
+            ).line
+            message = (
+                f"promise {quote_name(name)} is already in line {line} of this file"
+            )
+            yield DocumentProblem(
+                source_map, "CXR111", ("promises", index, "name"), message
+            )
 
 
 def _items(source_map: SourceMap, field: str) -> Iterator[tuple[int, Map]]:
@@ -69,28 +115,43 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
         return
     api: Mapping[str, object] = root["api"] if isinstance(root.get("api"), Map) else {}
     if "tenant" not in root and not {"baseUrl", "issuer", "area"}.intersection(api):
-        yield DocumentProblem(source_map, "CXR103", (), 'missing field "tenant"', missing=("tenant",))
+        yield DocumentProblem(
+            source_map, "CXR103", (), 'missing field "tenant"', missing=("tenant",)
+        )
     yield from _check_script(source_map, api)
     issuers = [name for name in ("issuer", "area") if name in api]
     if api.get("auth", "client-credentials") == "client-credentials":
         for name in issuers:
-            yield DocumentProblem(source_map, "CXR104", ("api", name), f'"{name}" requires "auth: access-key"')
+            yield DocumentProblem(
+                source_map,
+                "CXR104",
+                ("api", name),
+                f'"{name}" requires "auth: access-key"',
+            )
     if api.get("auth") != "access-key":
         return
     if not issuers:
-        yield DocumentProblem(source_map, "CXR103", ("api",), 'missing field "issuer" (or "area")')
+        yield DocumentProblem(
+            source_map, "CXR103", ("api",), 'missing field "issuer" (or "area")'
+        )
     if len(issuers) > 1:
         message = 'an access key needs either "issuer" or "area", not both'
         yield DocumentProblem(source_map, "CXR104", ("api", "area"), message)
     elif "issuer" in api and "tokenUrl" in api:
-        message = '"tokenUrl" conflicts with "issuer", which determines the address of tokens'
+        message = (
+            '"tokenUrl" conflicts with "issuer", which determines the address of tokens'
+        )
         yield DocumentProblem(source_map, "CXR104", ("api", "tokenUrl"), message)
 
 
-def _check_script(source_map: SourceMap, api: Mapping[str, object]) -> Iterator[DocumentProblem]:
+def _check_script(
+    source_map: SourceMap, api: Mapping[str, object]
+) -> Iterator[DocumentProblem]:
     is_script = api.get("rules") == "studio"
     if "studio" in api and not is_script:
-        yield DocumentProblem(source_map, "CXR104", ("api", "studio"), '"studio" requires "rules: studio"')
+        yield DocumentProblem(
+            source_map, "CXR104", ("api", "studio"), '"studio" requires "rules: studio"'
+        )
     if is_script and "studio" not in api:
         yield DocumentProblem(source_map, "CXR103", ("api",), 'missing field "studio"')
     if is_script and api.get("queues") != "acd-skills":
@@ -99,7 +160,10 @@ def _check_script(source_map: SourceMap, api: Mapping[str, object]) -> Iterator[
 
 
 def find_duplicates(source_maps: Iterable[SourceMap]) -> Iterator[DocumentProblem]:
-    """Yield documents whose kind and name exist. Those of different environments may share a name."""
+    """Yield documents whose kind and name exist.
+
+    Those of different environments may share a name.
+    """
     documents: dict[tuple[str, str], dict[str, SourceMap]] = {}
     for source_map in source_maps:
         kind, name = str(source_map.root.get("kind")), source_map.root.get("name")
@@ -108,26 +172,42 @@ def find_duplicates(source_maps: Iterable[SourceMap]) -> Iterator[DocumentProble
         environments = [_ALL_ENVIRONMENTS]
         if kind in _ITEMS_IN_ENVIRONMENTS and "environments" in source_map.root:
             entries = source_map.root["environments"]
-            environments = [entry for entry in entries if isinstance(entry, str)] if isinstance(entries, List) else []
+            environments = (
+                [entry for entry in entries if isinstance(entry, str)]
+                if isinstance(entries, List)
+                else []
+            )
         by_environment = documents.setdefault((kind, name), {})
-        names: Iterable[str] = (_ALL_ENVIRONMENTS, *environments) if environments else ()
+        names: Iterable[str] = (
+            (_ALL_ENVIRONMENTS, *environments) if environments else ()
+        )
         if _ALL_ENVIRONMENTS in environments:
             names = by_environment
-        first = next((by_environment[name] for name in names if name in by_environment), None)
+        first = next(
+            (by_environment[name] for name in names if name in by_environment), None
+        )
         if first is not None:
             source = first.text.source(first.index(("name",)))
-            message = f"{kind} {quote_name(name)} is already in {source.file}:{source.line}"
+            message = (
+                f"{kind} {quote_name(name)} is already in {source.file}:{source.line}"
+            )
             yield DocumentProblem(source_map, "CXR111", ("name",), message)
         for environment in environments:
             by_environment.setdefault(environment, source_map)
 
 
 def _names(source_maps: Iterable[SourceMap], kind: str) -> frozenset[str]:
-    names = (source_map.root.get("name") for source_map in source_maps if source_map.root.get("kind") == kind)
+    names = (
+        source_map.root.get("name")
+        for source_map in source_maps
+        if source_map.root.get("kind") == kind
+    )
     return frozenset(name for name in names if isinstance(name, str))
 
 
-def find_unknown_environments(source_maps: Sequence[SourceMap]) -> Iterator[DocumentProblem]:
+def find_unknown_environments(
+    source_maps: Sequence[SourceMap],
+) -> Iterator[DocumentProblem]:
     """Yield names in `environments` without an Environment document, valid or invalid."""
     names = _names(source_maps, "Environment") | {SANDBOX}
     for source_map in source_maps:
@@ -136,31 +216,55 @@ def find_unknown_environments(source_maps: Sequence[SourceMap]) -> Iterator[Docu
         parts += [((field, index), item) for index, item in _items(source_map, field)]
         for path, part in parts if field else ():
             environments = part.get("environments")
-            for index, name in enumerate(environments if isinstance(environments, List) else ()):
+            for index, name in enumerate(
+                environments if isinstance(environments, List) else ()
+            ):
                 if isinstance(name, str) and name not in names:
                     message = f"no Environment document is named {quote_name(name)}"
-                    yield DocumentProblem(source_map, "CXR113", (*path, "environments", index), message, name, names)
+                    yield DocumentProblem(
+                        source_map,
+                        "CXR113",
+                        (*path, "environments", index),
+                        message,
+                        name,
+                        names,
+                    )
 
 
-def find_unknown_profiles(source_maps: Sequence[SourceMap]) -> Iterator[DocumentProblem]:
+def find_unknown_profiles(
+    source_maps: Sequence[SourceMap],
+) -> Iterator[DocumentProblem]:
     """Yield profiles of Environments without a Profile document, valid or invalid."""
     names = _names(source_maps, "Profile")
     for source_map in source_maps:
-        api = source_map.root.get("api") if source_map.root.get("kind") == "Environment" else None
+        api = (
+            source_map.root.get("api")
+            if source_map.root.get("kind") == "Environment"
+            else None
+        )
         name = api.get("profile") if isinstance(api, Map) else None
         if isinstance(name, str) and name not in names:
             message = f"no Profile document is named {quote_name(name)}"
-            yield DocumentProblem(source_map, "CXR122", ("api", "profile"), message, name, names)
+            yield DocumentProblem(
+                source_map, "CXR122", ("api", "profile"), message, name, names
+            )
 
 
-def find_shared_owners(environments: Iterable[LoadedDocument[Environment]]) -> Iterator[DocumentProblem]:
-    """Yield environments with the same host and owner: each would treat the other's rules as its own."""
+def find_shared_owners(
+    environments: Iterable[LoadedDocument[Environment]],
+) -> Iterator[DocumentProblem]:
+    """Yield environments with the same host and owner: each would treat the other's rules as its
+    own.
+    """
     first: dict[tuple[str, str], str] = {}
     for loaded in environments:
         environment = loaded.document
         name = first.setdefault((environment.host, environment.owner), environment.name)
         if environment.name not in {name, SANDBOX}:
-            message = f"{quote_name(name)} has the same host and owner: each would delete the other's rules"
+            message = (
+                f"{quote_name(name)} has the same host and owner: each would delete the other's "
+                f"rules"
+            )
             if environment.api.auth == "access-key":
                 message += '. If they are two tenants, set "tenant" in each'
             yield DocumentProblem(loaded.source_map, "CXR114", ("owner",), message)
@@ -169,7 +273,9 @@ def find_shared_owners(environments: Iterable[LoadedDocument[Environment]]) -> I
 def find_shared_names(
     documents: Iterable[LoadedDocument[Any]], field: str, code: str, noun: str
 ) -> Iterator[DocumentProblem]:
-    """Yield names in a mapping that a second document of the kind defines, such as aliases of queues."""
+    """Yield names in a mapping that a second document of the kind defines, such as aliases of
+    queues.
+    """
     first: dict[str, LoadedDocument[Any]] = {}
     for loaded in documents:
         for name in getattr(loaded.document, field):
@@ -181,7 +287,9 @@ def find_shared_names(
 
 
 class _DescribedValue(NamedTuple):
-    """A value of an attribute, what people read instead of it, its group, and the position of the group."""
+    """A value of an attribute, what people read instead of it, its group, and the position of the
+    group.
+    """
 
     value: str
     label: str | None
@@ -191,13 +299,18 @@ class _DescribedValue(NamedTuple):
 
 
 def find_ambiguous_groups(
-    attributes: Iterable[LoadedDocument[Attributes]], intents: Iterable[LoadedDocument[Intents]]
+    attributes: Iterable[LoadedDocument[Attributes]],
+    intents: Iterable[LoadedDocument[Intents]],
 ) -> Iterator[DocumentProblem]:
-    """Yield groups with the name or the label of a value: people could not know which of the two a text means."""
+    """Yield groups with the name or the label of a value: people could not know which of the two a
+    text means.
+    """
     for loaded in attributes:
         for name, entry in loaded.document.attributes.items():
             yield from _ambiguous_groups(_values_of_attribute(loaded, name, entry))
-    yield from _ambiguous_groups([value for loaded in intents for value in _values_of_intents(loaded)])
+    yield from _ambiguous_groups(
+        [value for loaded in intents for value in _values_of_intents(loaded)]
+    )
 
 
 def _values_of_attribute(
@@ -222,14 +335,22 @@ def _values_of_attribute(
 def _values_of_intents(loaded: LoadedDocument[Intents]) -> Iterator[_DescribedValue]:
     for index, entry in enumerate(loaded.document.entries):
         path = ("intents", index, "group")
-        yield _DescribedValue(entry.name, entry.label, entry.group, loaded.source_map, path)
+        yield _DescribedValue(
+            entry.name, entry.label, entry.group, loaded.source_map, path
+        )
 
 
 def _ambiguous_groups(values: Sequence[_DescribedValue]) -> Iterator[DocumentProblem]:
-    """Yield one problem for each group of an attribute that a value's name or label makes ambiguous."""
-    members = group_pairs((sanitize(each.group), each.value) for each in values if each.group)
+    """Yield one problem for each group of an attribute that a value's name or label makes
+    ambiguous.
+    """
+    members = group_pairs(
+        (sanitize(each.group), each.value) for each in values if each.group
+    )
     named = group_pairs((sanitize(each.value), each.value) for each in values)
-    labelled = group_pairs((sanitize(each.label), each.value) for each in values if each.label)
+    labelled = group_pairs(
+        (sanitize(each.label), each.value) for each in values if each.label
+    )
     checked = set[str]()
     for each in values:
         text = sanitize(each.group or "")
@@ -250,17 +371,31 @@ def _ambiguous_groups(values: Sequence[_DescribedValue]) -> Iterator[DocumentPro
 def _check_attributes(source_map: SourceMap) -> Iterator[DocumentProblem]:
     attributes = source_map.root.get("attributes")
     for name, entry in attributes.items() if isinstance(attributes, Map) else ():
-        declared, values = (entry.get("type"), entry.get("values")) if isinstance(entry, Map) else (None, None)
-        if not isinstance(declared, str) or declared not in TYPE_PHRASES or not isinstance(values, Map | List):
+        declared, values = (
+            (entry.get("type"), entry.get("values"))
+            if isinstance(entry, Map)
+            else (None, None)
+        )
+        if (
+            not isinstance(declared, str)
+            or declared not in TYPE_PHRASES
+            or not isinstance(values, Map | List)
+        ):
             continue
-        steps: Iterable[PathStep] = values if isinstance(values, Map) else range(len(values))
+        steps: Iterable[PathStep] = (
+            values if isinstance(values, Map) else range(len(values))
+        )
         for step, value in zip(steps, values, strict=True):
             if isinstance(value, str | int | float) and not fits_type(value, declared):
                 message = f'an item of "values" must be {TYPE_PHRASES[declared]}, as its "type" says'
-                yield DocumentProblem(source_map, "CXR104", ("attributes", name, "values", step), message)
+                yield DocumentProblem(
+                    source_map, "CXR104", ("attributes", name, "values", step), message
+                )
 
 
-DOCUMENT_CHECKS: Final[Mapping[str, Callable[[SourceMap], Iterator[DocumentProblem]]]] = {
+DOCUMENT_CHECKS: Final[
+    Mapping[str, Callable[[SourceMap], Iterator[DocumentProblem]]]
+] = {
     "RuleSet": _check_rules,
     "Environment": _check_environment,
     "Attributes": _check_attributes,

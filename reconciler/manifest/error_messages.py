@@ -10,8 +10,19 @@ from pydantic_core import ErrorDetails
 from reconciler.manifest.kinds.condition import SORTED_OPERATORS
 from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
 from reconciler.manifest.model_paths import example_of, field_names
-from reconciler.manifest.secret_fields import credential_hint, is_credential_name, is_secret_name
-from reconciler.manifest.source_map import ErrorCollector, Excerpt, List, Map, PathStep, SourceMap
+from reconciler.manifest.secret_fields import (
+    credential_hint,
+    is_credential_name,
+    is_secret_name,
+)
+from reconciler.manifest.source_map import (
+    ErrorCollector,
+    Excerpt,
+    List,
+    Map,
+    PathStep,
+    SourceMap,
+)
 from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
 
 _TYPE_MESSAGES: Final = {
@@ -20,7 +31,9 @@ _TYPE_MESSAGES: Final = {
     "bool_type": "must be true or false",
     "tuple_type": "must be a list",
     **dict.fromkeys(("dict_type", "model_type"), "must be a mapping"),
-    **dict.fromkeys(("string_too_short", "too_short", "dict_too_short"), "must not be empty"),
+    **dict.fromkeys(
+        ("string_too_short", "too_short", "dict_too_short"), "must not be empty"
+    ),
     "greater_than_equal": "must be {ge} or more",
     "less_than_equal": "must be {le} or less",
     "string_too_long": "must have {max_length} characters at most",
@@ -38,7 +51,9 @@ class ValidatedValue(NamedTuple):
     path: tuple[PathStep, ...] = ()
 
 
-def report_errors(error: ValidationError, validated: ValidatedValue, collector: ErrorCollector) -> None:
+def report_errors(
+    error: ValidationError, validated: ValidatedValue, collector: ErrorCollector
+) -> None:
     """Report each error of an invalid value."""
     errors = error.errors(include_url=False)
     report = _Report(validated, collector)
@@ -80,7 +95,9 @@ class _Report:
             case "CXR112":
                 hint = self._suggest(name, [*SORTED_OPERATORS, "attribute"])
                 message = f"unknown operator {quote_name(name)}"
-                self.collector.report("CXR112", source_map.key_index(path), message, hint)
+                self.collector.report(
+                    "CXR112", source_map.key_index(path), message, hint
+                )
             case "CXR102" | "CXR103" as code:
                 self.collector.report(code, source_map.key_index(path), details["msg"])
             case _:
@@ -116,7 +133,11 @@ class _Report:
             collector.report(code, source_map.index(path), requirement)
         else:
             hint = self._hint_for(details, path, names)
-            actual = "" if requirement.startswith("must not") else f", not {_describe_value(value)}"
+            actual = (
+                ""
+                if requirement.startswith("must not")
+                else f", not {_describe_value(value)}"
+            )
             message = f"{_subject(path)} {requirement}{actual}"
             collector.report(code, source_map.index(path), message, hint)
 
@@ -128,7 +149,11 @@ class _Report:
     ) -> str:
         """Return the hint for a wrong value: the nearest known value, or a valid example."""
         value = details["input"]
-        if names and isinstance(value, str) and (hint := self.collector.suggest(value, names)):
+        if (
+            names
+            and isinstance(value, str)
+            and (hint := self.collector.suggest(value, names))
+        ):
             return hint
         if details["type"] == "string_type" and isinstance(value, (bool, int, float)):
             return "put it in quotes"
@@ -148,21 +173,33 @@ def is_misspelt(
     return any(collector.suggest(name, missing) for name in names if name not in known)
 
 
-def find_credentials(source_map: SourceMap, path: Sequence[PathStep]) -> list[list[PathStep]]:
+def find_credentials(
+    source_map: SourceMap, path: Sequence[PathStep]
+) -> list[list[PathStep]]:
     """Return the paths of the fields at or below a field whose names are those of secrets."""
     name, value = path[-1], source_map.value(path)
     if isinstance(name, str) and is_credential_name(name):
         return [[*path]]
-    steps: Iterable[PathStep] = value if isinstance(value, Map) else range(len(value) if isinstance(value, List) else 0)
-    return [found for step in steps for found in find_credentials(source_map, [*path, step])]
+    steps: Iterable[PathStep] = (
+        value
+        if isinstance(value, Map)
+        else range(len(value) if isinstance(value, List) else 0)
+    )
+    return [
+        found for step in steps for found in find_credentials(source_map, [*path, step])
+    ]
 
 
-def _report_credential(path: Sequence[PathStep], source_map: SourceMap, collector: ErrorCollector) -> None:
+def _report_credential(
+    path: Sequence[PathStep], source_map: SourceMap, collector: ErrorCollector
+) -> None:
     name = str(path[-1])
     message = f"a secret must not stand in a manifest: {quote_name(name)}"
     if not is_secret_name(name):
         message = f"the name of a secret's owner must not stand in a manifest: {quote_name(name)}"
-    collector.report("CXR140", source_map.key_index(path), message, credential_hint(name), "hidden")
+    collector.report(
+        "CXR140", source_map.key_index(path), message, credential_hint(name), "hidden"
+    )
 
 
 def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
@@ -173,7 +210,11 @@ def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
     if kind == "literal_error":
         names = _QUOTED_TEXT.findall(context["expected"])
         choices = ", ".join(names or [str(context["expected"]).lower()])
-        return "CXR104", f"must be {'one of ' if len(names) > 1 else ''}{choices}", names
+        return (
+            "CXR104",
+            f"must be {'one of ' if len(names) > 1 else ''}{choices}",
+            names,
+        )
     if kind == "string_pattern_mismatch":
         return (*PATTERN_MESSAGES[context["pattern"]], ())
     if kind.startswith("CXR"):
@@ -191,7 +232,11 @@ def _subject(path: Sequence[PathStep]) -> str:
     names = [step for step in path if isinstance(step, str)]
     if not names:
         return "the document"
-    return quote_name(names[-1]) if path[-1] == names[-1] else f"an item of {quote_name(names[-1])}"
+    return (
+        quote_name(names[-1])
+        if path[-1] == names[-1]
+        else f"an item of {quote_name(names[-1])}"
+    )
 
 
 def _describe_value(value: object) -> str:
@@ -201,4 +246,8 @@ def _describe_value(value: object) -> str:
         return "a mapping" if isinstance(value, Map) else "a list"
     if value is None:
         return "empty"
-    return str(value).lower() if isinstance(value, bool) else sanitize(repr(value), MAX_NAME_LENGTH)
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else sanitize(repr(value), MAX_NAME_LENGTH)
+    )

@@ -19,7 +19,10 @@ EXTENSIONS: Final = (".yaml", ".yml")
 
 
 class _DirectoryWalk:
-    """One walk over a directory tree. Links are followed last, so that a file keeps its own path."""
+    """One walk over a directory tree.
+
+    Links are followed last, so that a file keeps its own path.
+    """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -29,7 +32,8 @@ class _DirectoryWalk:
         self.errors: list[tuple[str, Finding]] = []
         self._visited: set[str] = set()
         self._waiting = deque([("", self.root)])
-        """Paths from the manifests' directory, and real paths: directories, then the targets of links."""
+        """Paths from the manifests' directory, and real paths: directories, then the targets of
+        links."""
 
     def run(self) -> None:
         """Find every manifest; each directory is read once, however many links lead to it."""
@@ -58,7 +62,9 @@ class _DirectoryWalk:
         try:
             entries = sorted(os.scandir(real_path), key=attrgetter("name"))
         except OSError as error:
-            self._report("CXR014", directory, f"the directory cannot be read: {_reason(error)}")
+            self._report(
+                "CXR014", directory, f"the directory cannot be read: {_reason(error)}"
+            )
             return
         for entry in entries:
             path = f"{directory}/{entry.name}".lstrip("/")
@@ -82,22 +88,41 @@ class _DirectoryWalk:
         if os.path.commonpath([self.root, real]) == self.root:
             self._waiting.append((path, real))
         else:
-            self._report("CXR003", path, "the symbolic link leads out of the manifests' directory")
+            self._report(
+                "CXR003",
+                path,
+                "the symbolic link leads out of the manifests' directory",
+            )
 
 
 def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
-    """Yield each manifest's path, in order, with its bytes or the reason why it is unreadable; each file once."""
+    """Yield each manifest's path, in order, with its bytes or the reason why it is unreadable; each
+    file once.
+    """
     walk = _DirectoryWalk(directory)
     root, exists = walk.display_path(""), _is_directory(walk.root)
     if exists:
         walk.run()
-    if not walk.files and all(finding.severity == "warning" for _, finding in walk.errors):
-        missing = "no *.yaml or *.yml file in this directory" if exists else "the directory does not exist"
+    if not walk.files and all(
+        finding.severity == "warning" for _, finding in walk.errors
+    ):
+        missing = (
+            "no *.yaml or *.yml file in this directory"
+            if exists
+            else "the directory does not exist"
+        )
         yield root, _finding("CXR115", root, missing, _init_hint(root))
-    files: list[tuple[str, str | Finding]] = [(path, real) for real, path in walk.files.items()]
+    files: list[tuple[str, str | Finding]] = [
+        (path, real) for real, path in walk.files.items()
+    ]
     for path, content in sorted([*files, *walk.errors], key=itemgetter(0)):
         display_path = walk.display_path(path)
-        yield display_path, content if isinstance(content, Finding) else _read_file(display_path, content)
+        yield (
+            display_path,
+            content
+            if isinstance(content, Finding)
+            else _read_file(display_path, content),
+        )
 
 
 def count_files(directory: Path) -> int:
@@ -118,7 +143,9 @@ def _read_file(display_path: str, real: str) -> bytes | Finding:
     except NotRegularFileError:
         return _finding("CXR014", display_path, "this is not a regular file")
     except OSError as error:
-        return _finding("CXR014", display_path, f"the file cannot be read: {_reason(error)}")
+        return _finding(
+            "CXR014", display_path, f"the file cannot be read: {_reason(error)}"
+        )
 
 
 def _reason(error: OSError) -> str:
@@ -127,9 +154,20 @@ def _reason(error: OSError) -> str:
 
 def _init_hint(directory: str) -> str:
     where = "" if directory == "manifests" else f" {shlex.quote(directory)}"
-    here = "" if where or not any(Path().glob("*.yaml")) else ", such as -m . for this one"
-    return f"create manifests with `cxroute init{where}`, or specify their directory with -m DIR{here}"
+    here = (
+        "" if where or not any(Path().glob("*.yaml")) else ", such as -m . for this one"
+    )
+    return (
+        f"create manifests with `cxroute init{where}`, or specify their directory with -m "
+        f"DIR{here}"
+    )
 
 
 def _finding(code: str, display_path: str, message: str, hint: str = "") -> Finding:
-    return Finding(code=code, severity="error", message=message, source=Source(display_path, 1, 1), hint=hint)
+    return Finding(
+        code=code,
+        severity="error",
+        message=message,
+        source=Source(display_path, 1, 1),
+        hint=hint,
+    )

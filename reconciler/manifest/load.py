@@ -20,7 +20,11 @@ from reconciler.manifest.documents import (
     Queues,
     RouteTests,
 )
-from reconciler.manifest.error_messages import ValidatedValue, is_misspelt, report_errors
+from reconciler.manifest.error_messages import (
+    ValidatedValue,
+    is_misspelt,
+    report_errors,
+)
 from reconciler.manifest.files import read_files
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
@@ -28,7 +32,13 @@ from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.misread_texts import warn_of_misread_texts
 from reconciler.manifest.model_paths import field_names
 from reconciler.manifest.secret_fields import is_secret_name
-from reconciler.manifest.source_map import ErrorCollector, List, LoadedDocument, Map, SourceMap
+from reconciler.manifest.source_map import (
+    ErrorCollector,
+    List,
+    LoadedDocument,
+    Map,
+    SourceMap,
+)
 from reconciler.manifest.yaml_reader import ParsedFile, parse_file
 from reconciler.model.finding import Finding
 from reconciler.text.escape import quote_name
@@ -56,8 +66,12 @@ class Manifests:
     profiles: Mapping[str, LoadedDocument[Profile]] = field(default_factory=dict)
     attributes: tuple[LoadedDocument[Attributes], ...] = ()
     labelled: bool = True  # whether people read labels; with -v they read names
-    base: "BaseManifests | None" = None  # those before a change, for commands that compare with them
-    errors: tuple[Finding, ...] = ()  # errors of skipped documents: see `load_environment`
+    base: "BaseManifests | None" = (
+        None  # those before a change, for commands that compare with them
+    )
+    errors: tuple[
+        Finding, ...
+    ] = ()  # errors of skipped documents: see `load_environment`
 
     @property
     def before(self) -> "Manifests | None":
@@ -72,12 +86,18 @@ class Manifests:
             return Environment(name=SANDBOX, owner=SANDBOX)
         names = sorted({*self.environments, SANDBOX})
         hint = suggest_one(name, names)
-        raise UsageError(f"no Environment is named {name!r}; available: {', '.join(names)}{hint and f'; {hint}'}")
+        raise UsageError(
+            f"no Environment is named {name!r}; available: {', '.join(names)}{hint and f'; {hint}'}"
+        )
 
     @property
     def declared_attributes(self) -> Mapping[str, AttributeEntry]:
         """Return the entries of all Attributes documents, by name."""
-        return {name: entry for loaded in self.attributes for name, entry in loaded.document.attributes.items()}
+        return {
+            name: entry
+            for loaded in self.attributes
+            for name, entry in loaded.document.attributes.items()
+        }
 
     def profile(self, environment: Environment) -> Profile:
         """Return the environment's profile; without one, the default profile."""
@@ -115,24 +135,38 @@ class _CheckedFile(NamedTuple):
         """Return whether a valid document has no error up to the start of the next document."""
         source = self.parsed.text.source
         start = loaded.source_map.start
-        following = [source(each.start).line for each in self.source_maps if each.start > start]
+        following = [
+            source(each.start).line for each in self.source_maps if each.start > start
+        ]
         lines = range(source(start).line, min(following, default=sys.maxsize))
         findings = self.parsed.collector.findings()
-        return not any(item.severity == "error" and item.source and item.source.line in lines for item in findings)
+        return not any(
+            item.severity == "error" and item.source and item.source.line in lines
+            for item in findings
+        )
 
 
 def load_manifests(directory: "Path") -> Manifests:
-    """Return the manifests below a directory. ManifestError carries all findings, by file, line and column."""
+    """Return the manifests below a directory.
+
+    ManifestError carries all findings, by file, line and column.
+    """
     return load_contents(read_files(directory))
 
 
 def load_with_changes(directory: "Path", changed: Mapping[str, bytes]) -> Manifests:
-    """Return the manifests with some files added or changed, by the paths in sources. Raises ManifestError."""
+    """Return the manifests with some files added or changed, by the paths in sources.
+
+    Raises ManifestError.
+    """
     return load_contents(sorted({**dict(read_files(directory)), **changed}.items()))
 
 
 def load_contents(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
-    """Return the manifests of files, by path: their bytes, or why they are unreadable. Raises ManifestError."""
+    """Return the manifests of files, by path: their bytes, or why they are unreadable.
+
+    Raises ManifestError.
+    """
     files, findings = _check_files(contents)
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
@@ -151,30 +185,70 @@ def load_contents(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
 
 
 def defined_environments(directory: "Path") -> tuple[str, ...]:
-    """Return the names of all Environments, of invalid files too, and the sandbox. Raises ManifestError."""
-    contents = (parse_file(data, name) for name, data in read_files(directory) if isinstance(data, bytes))
+    """Return the names of all Environments, of invalid files too, and the sandbox.
+
+    Raises ManifestError.
+    """
+    contents = (
+        parse_file(data, name)
+        for name, data in read_files(directory)
+        if isinstance(data, bytes)
+    )
     roots = (document.value for parsed in contents for document in parsed.documents)
-    names = (root.get("name") for root in roots if isinstance(root, Map) and root.get("kind") == "Environment")
-    return tuple(dict.fromkeys([*(name for name in names if isinstance(name, str)), SANDBOX]))
+    names = (
+        root.get("name")
+        for root in roots
+        if isinstance(root, Map) and root.get("kind") == "Environment"
+    )
+    return tuple(
+        dict.fromkeys([*(name for name in names if isinstance(name, str)), SANDBOX])
+    )
 
 
 def load_environment(directory: "Path", name: str) -> Manifests:
-    """Return an Environment and the profiles, despite `errors` in other documents. Raises ManifestError."""
+    """Return an Environment and the profiles, despite `errors` in other documents.
+
+    Raises ManifestError.
+    """
     files, findings = _check_files(read_files(directory))
-    sound = [loaded for file in files for loaded in file.valid if file.is_free_of_errors(loaded)]
+    sound = [
+        loaded
+        for file in files
+        for loaded in file.valid
+        if file.is_free_of_errors(loaded)
+    ]
     profiles = _by_name(_documents_of(Profile, sound))
-    environments = _by_name(loaded for loaded in _documents_of(Environment, sound) if loaded.document.name == name)
+    environments = _by_name(
+        loaded
+        for loaded in _documents_of(Environment, sound)
+        if loaded.document.name == name
+    )
     profile = environments[name].document.api.profile if name in environments else None
     roots = [source_map.root for file in files for source_map in file.source_maps]
-    count = sum(root.get("name") == name and root.get("kind") == "Environment" for root in roots)
-    if count > 1 or len(environments) < max(count, name != SANDBOX) or profile not in {None, *profiles}:
+    count = sum(
+        root.get("name") == name and root.get("kind") == "Environment" for root in roots
+    )
+    if (
+        count > 1
+        or len(environments) < max(count, name != SANDBOX)
+        or profile not in {None, *profiles}
+    ):
         raise ManifestError(findings)
-    return Manifests(environments=environments, profiles=profiles, errors=tuple(findings))
+    return Manifests(
+        environments=environments, profiles=profiles, errors=tuple(findings)
+    )
 
 
-def _check_files(contents: Iterable[tuple[str, bytes | Finding]]) -> tuple[list[_CheckedFile], list[Finding]]:
-    """Read files, and check each document by itself and against the others: the readable files, all findings."""
-    files = [data if isinstance(data, Finding) else _check_file(parse_file(data, name)) for name, data in contents]
+def _check_files(
+    contents: Iterable[tuple[str, bytes | Finding]],
+) -> tuple[list[_CheckedFile], list[Finding]]:
+    """Read files, and check each document by itself and against the others: the readable files, all
+    findings.
+    """
+    files = [
+        data if isinstance(data, Finding) else _check_file(parse_file(data, name))
+        for name, data in contents
+    ]
     checked = [file for file in files if isinstance(file, _CheckedFile)]
     collectors = {file.parsed.text.file: file.parsed.collector for file in checked}
     source_maps = [source_map for file in checked for source_map in file.source_maps]
@@ -182,18 +256,38 @@ def _check_files(contents: Iterable[tuple[str, bytes | Finding]]) -> tuple[list[
     problems = [
         checks.find_duplicates(source_maps),
         checks.find_shared_owners(_documents_of(Environment, valid)),
-        checks.find_shared_names(_documents_of(Queues, valid), "queues", "CXR118", "alias"),
-        checks.find_shared_names(_documents_of(Attributes, valid), "attributes", "CXR124", "attribute"),
-        checks.find_ambiguous_groups(_documents_of(Attributes, valid), _documents_of(Intents, valid)),
+        checks.find_shared_names(
+            _documents_of(Queues, valid), "queues", "CXR118", "alias"
+        ),
+        checks.find_shared_names(
+            _documents_of(Attributes, valid), "attributes", "CXR124", "attribute"
+        ),
+        checks.find_ambiguous_groups(
+            _documents_of(Attributes, valid), _documents_of(Intents, valid)
+        ),
     ]
     # A name counts as unknown only if every document was read.
-    complete = [each for each in checked if each.parsed.is_complete and not each.parsed.collector.is_full]
-    unread = sum(isinstance(file, Finding) and file.severity == "error" for file in files)
+    complete = [
+        each
+        for each in checked
+        if each.parsed.is_complete and not each.parsed.collector.is_full
+    ]
+    unread = sum(
+        isinstance(file, Finding) and file.severity == "error" for file in files
+    )
     if len(complete) == len(checked) and not unread:
-        problems += [checks.find_unknown_environments(source_maps), checks.find_unknown_profiles(source_maps)]
-    for problem in chain.from_iterable(islice(group, _MAX_PROBLEMS) for group in problems):
+        problems += [
+            checks.find_unknown_environments(source_maps),
+            checks.find_unknown_profiles(source_maps),
+        ]
+    for problem in chain.from_iterable(
+        islice(group, _MAX_PROBLEMS) for group in problems
+    ):
         _report_problems([problem], collectors[problem.source_map.text.file])
-    groups = ([file] if isinstance(file, Finding) else file.parsed.collector.findings() for file in files)
+    groups = (
+        [file] if isinstance(file, Finding) else file.parsed.collector.findings()
+        for file in files
+    )
     return checked, list(chain.from_iterable(groups))
 
 
@@ -213,7 +307,9 @@ def _check_file(parsed: ParsedFile) -> _CheckedFile:
     return checked
 
 
-def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list[LoadedDocument[Any]]:
+def _validate_document(
+    source_map: SourceMap, collector: ErrorCollector
+) -> list[LoadedDocument[Any]]:
     """Return the document if its fields are valid, and report the fields that are not."""
     root = source_map.root
     kind = root.get("kind")
@@ -232,20 +328,34 @@ def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list
         return []
 
 
-def _check_head(source_map: SourceMap, collector: ErrorCollector, model: type[Any] | None) -> None:
+def _check_head(
+    source_map: SourceMap, collector: ErrorCollector, model: type[Any] | None
+) -> None:
     """Report a missing or unknown apiVersion and kind."""
     root = source_map.root
     kinds = f"available: {', '.join(KINDS)}"
-    for name, hint in {"apiVersion": "write apiVersion: routing/v1", "kind": kinds}.items():
-        misspelt = next((key for key in root if key != name and key.casefold() == name.casefold()), "")
-        if name in root or (misspelt and model):  # a known kind reports its unknown fields itself
+    for name, hint in {
+        "apiVersion": "write apiVersion: routing/v1",
+        "kind": kinds,
+    }.items():
+        misspelt = next(
+            (key for key in root if key != name and key.casefold() == name.casefold()),
+            "",
+        )
+        if name in root or (
+            misspelt and model
+        ):  # a known kind reports its unknown fields itself
             continue
         if misspelt:
             known = f"did you mean {quote_name(name)}?"
             message = f"unknown field {quote_name(misspelt)}"
-            collector.report("CXR102", source_map.key_index((misspelt,)), message, known)
+            collector.report(
+                "CXR102", source_map.key_index((misspelt,)), message, known
+            )
         else:
-            collector.report("CXR103", source_map.start, f"missing field {quote_name(name)}", hint)
+            collector.report(
+                "CXR103", source_map.start, f"missing field {quote_name(name)}", hint
+            )
     if model is None and "kind" in root:
         kind = root["kind"]
         message = f'"kind" must be one of {", ".join(KINDS)}'
@@ -257,16 +367,25 @@ def _check_head(source_map: SourceMap, collector: ErrorCollector, model: type[An
 
 
 def _warn_of_secrets(source_map: SourceMap, collector: ErrorCollector) -> None:
-    """Warn about variables with the name of a secret: rules and outputs show the values of variables."""
+    """Warn about variables with the name of a secret: rules and outputs show the values of
+    variables.
+    """
     variables = source_map.root.get("vars")
     for name in variables if isinstance(variables, Map) else ():
         if is_secret_name(name):
-            message = f"the variable {quote_name(name)} has the name of a secret, and rules show its value"
+            message = (
+                f"the variable {quote_name(name)} has the name of a secret, and rules show its "
+                f"value"
+            )
             collector.warn("CXR140", source_map.key_index(("vars", name)), message)
 
 
-def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector) -> dict[str, tuple[Any, ...]]:
-    """Return a long document's items, validated one by one: validation stops once enough errors are reported."""
+def _validate_items(
+    source_map: SourceMap, kind: str, collector: ErrorCollector
+) -> dict[str, tuple[Any, ...]]:
+    """Return a long document's items, validated one by one: validation stops once enough errors are
+    reported.
+    """
     name, model = ITEM_FIELDS.get(kind, ("", None))
     items = source_map.root.get(name)
     if model is None or not isinstance(items, List):
@@ -278,18 +397,27 @@ def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector)
         try:
             valid.append(model.__pydantic_validator__.validate_python(item))
         except ValidationError as error:
-            report_errors(error, ValidatedValue(source_map, model, (name, index)), collector)
+            report_errors(
+                error, ValidatedValue(source_map, model, (name, index)), collector
+            )
     return {name: tuple(valid)}
 
 
-def _report_problems(problems: Iterable[checks.DocumentProblem], collector: ErrorCollector) -> None:
+def _report_problems(
+    problems: Iterable[checks.DocumentProblem], collector: ErrorCollector
+) -> None:
     for problem in problems:
         if problem.missing and _is_misspelt(problem, collector):
             continue  # the unknown field is the error
-        hint = collector.suggest(problem.unknown_name, sorted(problem.candidates)) if problem.unknown_name else ""
+        hint = (
+            collector.suggest(problem.unknown_name, sorted(problem.candidates))
+            if problem.unknown_name
+            else ""
+        )
         index = problem.source_map.index(problem.path)
         if problem.code == "CXR113" and not hint:
-            # Not similar to an existing name: an environment of another repository, or a future one.
+            # Not similar to an existing name: an environment of another repository, or a future
+            # one.
             collector.warn(problem.code, index, problem.message)
         else:
             collector.report(problem.code, index, problem.message, hint)
@@ -298,12 +426,16 @@ def _report_problems(problems: Iterable[checks.DocumentProblem], collector: Erro
 def _is_misspelt(problem: checks.DocumentProblem, collector: ErrorCollector) -> bool:
     model = KINDS[str(problem.source_map.root["kind"])]
     known = field_names(model, problem.path)
-    return is_misspelt(problem.source_map.value(problem.path), known, problem.missing, collector)
+    return is_misspelt(
+        problem.source_map.value(problem.path), known, problem.missing, collector
+    )
 
 
 def _by_name(documents: Iterable[LoadedDocument[T]]) -> dict[str, LoadedDocument[T]]:
     return {str(loaded.source_map.root["name"]): loaded for loaded in documents}
 
 
-def _documents_of(kind: type[T], documents: Iterable[LoadedDocument[Any]]) -> tuple[LoadedDocument[T], ...]:
+def _documents_of(
+    kind: type[T], documents: Iterable[LoadedDocument[Any]]
+) -> tuple[LoadedDocument[T], ...]:
     return tuple(loaded for loaded in documents if isinstance(loaded.document, kind))

@@ -1,6 +1,7 @@
 """Warnings about plain scalars that other YAML tools do not read as cxroute does (CXR216).
 
-After another tool's load and dump, `language: no` would compare with false, and a rule would be another rule.
+After another tool's load and dump, `language: no` would compare with false, and a rule would be
+another rule.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,14 @@ from reconciler.manifest.documents import KINDS
 from reconciler.manifest.error_messages import excerpt_of
 from reconciler.manifest.model_paths import is_date
 from reconciler.manifest.other_readings import other_reading
-from reconciler.manifest.source_map import MAX_MISREAD, ErrorCollector, List, Map, PathStep, SourceMap
+from reconciler.manifest.source_map import (
+    MAX_MISREAD,
+    ErrorCollector,
+    List,
+    Map,
+    PathStep,
+    SourceMap,
+)
 from reconciler.manifest.yaml_writer import format_quoted, format_scalar
 from reconciler.model.rule import JSON_NUMBER, parse_number
 
@@ -26,8 +34,12 @@ class _Scalar(NamedTuple):
     is_key: bool
 
 
-def warn_of_misread_texts(collector: ErrorCollector, source_maps: Iterable[SourceMap]) -> None:
-    """Warn of the recorded scalars, without the dates that cxroute reads as dates, and values with an error."""
+def warn_of_misread_texts(
+    collector: ErrorCollector, source_maps: Iterable[SourceMap]
+) -> None:
+    """Warn of the recorded scalars, without the dates that cxroute reads as dates, and values with
+    an error.
+    """
     if not collector.misread:
         return
     misread = dict(collector.misread)
@@ -41,21 +53,39 @@ def warn_of_misread_texts(collector: ErrorCollector, source_maps: Iterable[Sourc
     count = 0
     for start, end in sorted(misread.items()):
         source_map, scalar = scalars.get(start, (None, None))
-        if source_map and scalar and not scalar.is_key and _is_date(source_map, scalar.path):
+        if (
+            source_map
+            and scalar
+            and not scalar.is_key
+            and _is_date(source_map, scalar.path)
+        ):
             continue
         if collector.text.source(start) in wrong:
             continue
         count += 1
         if count > MAX_MISREAD:
-            collector.warn(_CODE, start, "further texts that other YAML tools misread, the first one here", _HINT)
+            collector.warn(
+                _CODE,
+                start,
+                "further texts that other YAML tools misread, the first one here",
+                _HINT,
+            )
             return
         if scalar and excerpt_of(scalar.path) == "hidden":
-            collector.warn(_CODE, start, "other YAML tools read this value as another one", _HINT, excerpt="hidden")
+            collector.warn(
+                _CODE,
+                start,
+                "other YAML tools read this value as another one",
+                _HINT,
+                excerpt="hidden",
+            )
         else:
             _warn(collector, start, end, scalar)
 
 
-def _warn(collector: ErrorCollector, start: int, end: int, scalar: _Scalar | None) -> None:
+def _warn(
+    collector: ErrorCollector, start: int, end: int, scalar: _Scalar | None
+) -> None:
     written = collector.text.text[start:end]
     text = " ".join(written.split())
     is_key = scalar is not None and scalar.is_key

@@ -12,17 +12,27 @@ from reconciler.manifest.yaml_writer import format_pair
 
 
 def models_at(kind: type[BaseModel], path: Sequence[PathStep]) -> list[type[BaseModel]]:
-    """Return the models that a value at a path may have; those of its nearest parent if it has none."""
+    """Return the models that a value at a path may have; those of its nearest parent if it has
+    none.
+    """
     models = [kind]
     for step in path:
-        inner = [model for field in _fields(models, step) for model in _models(field.annotation)]
+        inner = [
+            model
+            for field in _fields(models, step)
+            for model in _models(field.annotation)
+        ]
         models = inner or models
     return models
 
 
 def field_names(kind: type[BaseModel], path: Sequence[PathStep]) -> tuple[str, ...]:
     """Return the names of the fields that a mapping at a path may have."""
-    fields = (field for model in models_at(kind, path) for field in model.model_fields.values())
+    fields = (
+        field
+        for model in models_at(kind, path)
+        for field in model.model_fields.values()
+    )
     return tuple(dict.fromkeys(field.alias or "" for field in fields))
 
 

@@ -1,7 +1,8 @@
 """What other YAML tools read where a plain scalar is meant as a text.
 
-YAML 1.1 (PyYAML, Ruby, many Go programs) and YAML 1.2 (ruamel, Prettier, editors) resolve more plain
-scalars than cxroute, which reads only `true`, `false`, `null` and JSON's numbers as another type.
+YAML 1.1 (PyYAML, Ruby, many Go programs) and YAML 1.2 (ruamel, Prettier, editors) resolve more
+plain scalars than cxroute, which reads only `true`, `false`, `null` and JSON's numbers as another
+type.
 """
 
 import re
@@ -51,7 +52,9 @@ _DATE: Final = re.compile(
 
 
 def other_reading(text: str) -> str:
-    """Return what other YAML tools read for a plain scalar, in words; "" if all of them read a text."""
+    """Return what other YAML tools read for a plain scalar, in words; "" if all of them read a
+    text.
+    """
     if not text:
         return "null"
     if text[0] not in _FIRST_OF_NUMBERS:

@@ -1,7 +1,8 @@
-"""Secrets that were written into a manifest by mistake: which fields they are in, and their removal from messages.
+"""Secrets that were written into a manifest by mistake: which fields they are in, and their removal
+from messages.
 
-A manifest has more readers than a secret: its repository, the logs of a pipeline, an editor. So no output repeats the
-value of a field whose name is that of a secret, even if the file is not YAML.
+A manifest has more readers than a secret: its repository, the logs of a pipeline, an editor. So no
+output repeats the value of a field whose name is that of a secret, even if the file is not YAML.
 """
 
 import re
@@ -10,7 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 PLACEHOLDER: Final = "[secret]"
-_KEY: Final = re.compile(r"""(?:^|[\s{,\[?"'-])([A-Za-z][A-Za-z0-9_.-]{1,63})["']?[ \t]{0,20}[:=]""")
+_KEY: Final = re.compile(
+    r"""(?:^|[\s{,\[?"'-])([A-Za-z][A-Za-z0-9_.-]{1,63})["']?[ \t]{0,20}[:=]"""
+)
 _SEPARATORS: Final = str.maketrans("", "", "_-.")
 _ENDINGS: Final = (
     "secret",
@@ -29,7 +32,9 @@ _ENDINGS: Final = (
     "bearer",
 )
 _IDENTIFIERS: Final = ("clientid", "accesskeyid", "keyid", "username", "userid")
-_LIKELY: Final = re.compile("secret|pass|pwd|token|key|bearer|client|user", re.IGNORECASE)
+_LIKELY: Final = re.compile(
+    "secret|pass|pwd|token|key|bearer|client|user", re.IGNORECASE
+)
 _FLOW_END: Final = re.compile("[,}]")
 _SIGILS: Final = ("&", "*", "!", "@", "%")
 _SHORTEST_PIECE: Final = 4  # a shorter part of a value occurs in ordinary words
@@ -40,7 +45,9 @@ _LONGEST_BLOCK: Final = 200  # lines of a secret, such as a key in PEM
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether a field of this name holds a secret: `clientSecret`, `api_key`, `db.password`."""
+    """Return whether a field of this name holds a secret: `clientSecret`, `api_key`,
+    `db.password`.
+    """
     return _folded(name).endswith(_ENDINGS)
 
 
@@ -71,17 +78,25 @@ class SecretSpan:
 
     @property
     def pieces(self) -> Iterator[str]:
-        """The texts to remove from messages: the value, and those of its words that are not ordinary words."""
+        """The texts to remove from messages: the value, and those of its words that are not
+        ordinary words.
+        """
         plain = self.value.strip()
         yield plain.strip("\"'")
         for word in plain.split():
-            is_unusual = len(word) >= _UNUSUAL_LENGTH or word.startswith(_SIGILS) or not word.isalpha()
+            is_unusual = (
+                len(word) >= _UNUSUAL_LENGTH
+                or word.startswith(_SIGILS)
+                or not word.isalpha()
+            )
             if is_unusual:
                 yield word.strip("\"'")
 
 
 def find_secrets(text: str) -> tuple[SecretSpan, ...]:
-    """Return the secrets of a text, found by the names of their fields, also where the text is not YAML."""
+    """Return the secrets of a text, found by the names of their fields, also where the text is not
+    YAML.
+    """
     if not _LIKELY.search(text):
         return ()
     lines = text.split("\n")

@@ -1,4 +1,6 @@
-"""Positions in a manifest: of its values as character indexes, of its findings as lines and columns."""
+"""Positions in a manifest: of its values as character indexes, of its findings as lines and
+columns.
+"""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -49,7 +51,9 @@ class Document(NamedTuple):
     start: int
 
 
-MAX_FINDINGS: Final = 1000  # the number of reported findings of one file; further ones are counted
+MAX_FINDINGS: Final = (
+    1000  # the number of reported findings of one file; further ones are counted
+)
 MAX_MISREAD: Final = 100  # the number of warnings about misread texts of one file
 
 _MAX_EXCERPT: Final = 400
@@ -67,7 +71,9 @@ class SourceText:
 
     @cached_property
     def _blocks(self) -> list[tuple[int, int]]:
-        """For each block of text: the number of lines that end before it, and the start of its first line."""
+        """For each block of text: the number of lines that end before it, and the start of its
+        first line.
+        """
         blocks, lines, began = [], 0, 0
         for at in range(0, len(self.text) + 1, _BLOCK_SIZE):
             blocks.append((lines, began))
@@ -81,7 +87,10 @@ class SourceText:
         return find_secrets(self.text)
 
     def source(self, index: int) -> Source:
-        """Return file, line and column of a character. Only line feeds end lines: `yaml_reader.replace_forbidden`."""
+        """Return file, line and column of a character.
+
+        Only line feeds end lines: `yaml_reader.replace_forbidden`.
+        """
         lines, began = self._blocks[index // _BLOCK_SIZE]
         block = index - index % _BLOCK_SIZE
         began = self.text.rfind("\n", block, index) + 1 or began
@@ -96,7 +105,10 @@ class SourceText:
             return ""
         # One character replaces one, so that the caret stays in its column.
         line = self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
-        return "".join(char if is_visible(char) else " " if char == "\t" else "\ufffd" for char in line)
+        return "".join(
+            char if is_visible(char) else " " if char == "\t" else "\ufffd"
+            for char in line
+        )
 
     def finding(self, code: str, index: int, message: str, hint: str = "") -> Finding:
         """Return an error at the token at a character, with its line and length."""
@@ -105,7 +117,9 @@ class SourceText:
         message = remove_secrets(message, secrets)
         hint = remove_secrets(hint, secrets)
         line = source.line - self.first_line
-        is_secret = any(secret.first_line <= line <= secret.last_line for secret in secrets)
+        is_secret = any(
+            secret.first_line <= line <= secret.last_line for secret in secrets
+        )
         excerpt = "" if is_secret else self._excerpt(index, source.column)
         token = _TOKEN.match(excerpt, source.column - 1)
         return Finding(
@@ -128,16 +142,27 @@ class ErrorCollector:
     refused_indexes: set[int] = field(default_factory=set)
     """Positions of reading errors: errors that follow from them are not reported."""
     misread: dict[int, int] = field(default_factory=dict)
-    """Plain scalars that other YAML tools do not read as the text that they are here: start -> end."""
+    """Plain scalars that other YAML tools do not read as the text that they are here: start ->
+    end."""
     omitted_count: int = 0
-    remaining_suggestions: int = 100  # how many more times a nearest name is searched, because the search is slow
+    # how many more times a nearest name is searched, because the search is slow
+    remaining_suggestions: int = 100
 
-    def report_unreadable(self, code: str, index: int, message: str, hint: str = "") -> None:
+    def report_unreadable(
+        self, code: str, index: int, message: str, hint: str = ""
+    ) -> None:
         """Record a reading error: the value at this position differs from the text."""
         self.refused_indexes.add(index)
         self._append(code, index, message, hint)
 
-    def report(self, code: str, index: int, message: str, hint: str = "", excerpt: Excerpt = "shown") -> None:
+    def report(
+        self,
+        code: str,
+        index: int,
+        message: str,
+        hint: str = "",
+        excerpt: Excerpt = "shown",
+    ) -> None:
         """Record an error of a value, unless it follows from a reading error."""
         if index not in self.refused_indexes:
             self._append(code, index, message, hint, excerpt)
@@ -152,11 +177,15 @@ class ErrorCollector:
         span: int = 0,
         excerpt: Excerpt = "shown",
     ) -> None:
-        """Record a warning about a value that is probably intended; `span` is its length in the line."""
+        """Record a warning about a value that is probably intended; `span` is its length in the
+        line.
+        """
         if not self.is_full:
             finding = self.text.finding(code, index, message, hint)
             finding = replace(finding, severity="warning", span=span or finding.span)
-            self.collected.append(finding if excerpt == "shown" else _without_excerpt(finding))
+            self.collected.append(
+                finding if excerpt == "shown" else _without_excerpt(finding)
+            )
 
     def note_misread(self, start: int, end: int) -> None:
         """Record a plain scalar that other YAML tools read as another type."""
@@ -164,7 +193,9 @@ class ErrorCollector:
             self.misread[start] = end
 
     def suggest(self, name: str, candidates: Iterable[str]) -> str:
-        """Return a hint with the nearest valid name, or "", also after too many searches in this file."""
+        """Return a hint with the nearest valid name, or "", also after too many searches in this
+        file.
+        """
         self.remaining_suggestions -= 1
         return suggest(name, candidates) if self.remaining_suggestions >= 0 else ""
 
@@ -175,19 +206,36 @@ class ErrorCollector:
 
     def findings(self) -> list[Finding]:
         """Return the findings by line and column, and last the number of omitted ones."""
-        findings = sorted(self.collected, key=lambda finding: finding.source or ("", 0, 0))
+        findings = sorted(
+            self.collected, key=lambda finding: finding.source or ("", 0, 0)
+        )
         if self.is_full:
-            count = f"at least {self.omitted_count:,} more" if self.omitted_count else "possibly more"
+            count = (
+                f"at least {self.omitted_count:,} more"
+                if self.omitted_count
+                else "possibly more"
+            )
             message, last = f"and {count} errors in this file", findings[-1]
-            findings.append(Finding(code=last.code, severity="error", message=message, source=last.source))
+            findings.append(
+                Finding(
+                    code=last.code,
+                    severity="error",
+                    message=message,
+                    source=last.source,
+                )
+            )
         return findings
 
-    def _append(self, code: str, index: int, message: str, hint: str, excerpt: Excerpt = "shown") -> None:
+    def _append(
+        self, code: str, index: int, message: str, hint: str, excerpt: Excerpt = "shown"
+    ) -> None:
         if self.is_full:
             self.omitted_count += 1
         else:
             finding = self.text.finding(code, index, message, hint)
-            self.collected.append(finding if excerpt == "shown" else _without_excerpt(finding))
+            self.collected.append(
+                finding if excerpt == "shown" else _without_excerpt(finding)
+            )
 
 
 def _without_excerpt(finding: Finding) -> Finding:
@@ -220,7 +268,11 @@ class SourceMap:
         """Return the index of a value's key, or of its nearest parent."""
         *parents, key = path
         value = self.value(parents)
-        return value.key_index(str(key)) if isinstance(value, Map) and key in value else self.index(path)
+        return (
+            value.key_index(str(key))
+            if isinstance(value, Map) and key in value
+            else self.index(path)
+        )
 
     def value(self, path: Sequence[PathStep]) -> Any:  # noqa: ANN401 - a manifest's value may be of any type
         """Return the value at an existing path."""
@@ -230,7 +282,9 @@ class SourceMap:
         return value
 
     def document_path(self, loc: Sequence[PathStep]) -> list[PathStep]:
-        """Return the steps of a pydantic location that exist in this document; unions add further steps."""
+        """Return the steps of a pydantic location that exist in this document; unions add further
+        steps.
+        """
         value: Any = self.root
         steps: list[PathStep] = []
         for step in loc:
@@ -259,7 +313,9 @@ class LoadedDocument(Generic[T]):
         return self.source_map.text.file
 
     def source_of(self, *path: PathStep) -> Source:
-        """Return the position of a value, such as `source_of("rules", 3, "queue")`, or of its nearest parent."""
+        """Return the position of a value, such as `source_of("rules", 3, "queue")`, or of its
+        nearest parent.
+        """
         return self.source_map.text.source(self.source_map.index(path))
 
     def finding(
@@ -273,4 +329,8 @@ class LoadedDocument(Generic[T]):
     ) -> Finding:
         """Return a finding about a value, with its line of text."""
         index = self.source_map.index(path)
-        return replace(self.source_map.text.finding(code, index, message, hint), severity=severity, address=address)
+        return replace(
+            self.source_map.text.finding(code, index, message, hint),
+            severity=severity,
+            address=address,
+        )

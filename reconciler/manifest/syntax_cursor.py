@@ -1,7 +1,7 @@
 """The place of a cursor in a manifest while it is typed: of a field, of a value, or of either.
 
-A text with a cursor in it is seldom valid. So only the text before the cursor is read, with its brackets closed and a
-mark in place of the typed word: once as a field, once as a value.
+A text with a cursor in it is seldom valid. So only the text before the cursor is read, with its
+brackets closed and a mark in place of the typed word: once as a field, once as a value.
 """
 
 import re
@@ -28,12 +28,18 @@ from reconciler.manifest.syntax_tree import (
 
 _MARK: Final = "cursor-7f3a"
 _DOCUMENT: Final = re.compile(r"^---(?:\s|$)", re.MULTILINE)
-_CLOSING: Final[dict[type[Any], str]] = {FlowMappingStartToken: "}", FlowSequenceStartToken: "]"}
+_CLOSING: Final[dict[type[Any], str]] = {
+    FlowMappingStartToken: "}",
+    FlowSequenceStartToken: "]",
+}
 _ENDS: Final = (FlowMappingEndToken, FlowSequenceEndToken)
 
 
 class Cursor(NamedTuple):
-    """A cursor behind a word, which may be empty. `start` is the index of the word, with its opening quote."""
+    """A cursor behind a word, which may be empty.
+
+    `start` is the index of the word, with its opening quote.
+    """
 
     start: int
     typed: str
@@ -71,7 +77,9 @@ def find_cursor(text: str, offset: int) -> Cursor | None:
 
 
 def _find_word(before: str) -> _Word | None:
-    """Return the word at the end of a text, and its open brackets; None in a comment and behind an error."""
+    """Return the word at the end of a text, and its open brackets; None in a comment and behind an
+    error.
+    """
     parser = CParser(before)
     brackets: list[str] = []
     scalar: Any = None

@@ -1,7 +1,7 @@
 """A manifest's text -> its values with their extents, also of a text that is not valid YAML yet.
 
-An editor asks about unfinished texts. So the tree of a broken document ends where the parser stopped, and
-the documents after the next `---` are read again.
+An editor asks about unfinished texts. So the tree of a broken document ends where the parser
+stopped, and the documents after the next `---` are read again.
 """
 
 import re
@@ -23,7 +23,12 @@ from yaml import (
 )
 from yaml._yaml import CParser
 
-from reconciler.manifest.yaml_reader import FORBIDDEN, MAX_DEPTH, MAX_FILE_BYTES, PLACEHOLDER
+from reconciler.manifest.yaml_reader import (
+    FORBIDDEN,
+    MAX_DEPTH,
+    MAX_FILE_BYTES,
+    PLACEHOLDER,
+)
 
 _UNREADABLE: Final = re.compile(f"{FORBIDDEN.pattern}|[\ud800-\udfff]")
 _NEXT_DOCUMENT: Final = re.compile(r"^---(?:\s|$)", re.MULTILINE)
@@ -42,7 +47,10 @@ class _EndOfTreeError(Exception):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class SyntaxNode:
-    """A scalar (`text`), mapping (`keys` and `values`) or list (`values`). Positions are character indexes."""
+    """A scalar (`text`), mapping (`keys` and `values`) or list (`values`).
+
+    Positions are character indexes.
+    """
 
     start: int
     end: int  # after its last character
@@ -84,7 +92,9 @@ class SyntaxNode:
         """Return the value with every scalar as its text, to compare it with another one."""
         if self.is_mapping:
             return {key.text: value.content() for key, value in self.entries()}
-        return self.text if self.is_scalar else [value.content() for value in self.values]
+        return (
+            self.text if self.is_scalar else [value.content() for value in self.values]
+        )
 
 
 class Place(NamedTuple):
@@ -164,7 +174,9 @@ class _TreeReader:
         self._stop: int | None = None
 
     def read_documents(self, documents: list[SyntaxDocument]) -> int | None:
-        """Append the documents; return the character at which the parser stopped, None at the end of the text."""
+        """Append the documents; return the character at which the parser stopped, None at the end
+        of the text.
+        """
         try:
             while type(event := self._next()) is not StreamEndEvent:
                 if type(event) is DocumentStartEvent:
@@ -177,7 +189,9 @@ class _TreeReader:
         event = self._next()
         root = self._open(event)
         if root.text != "":
-            documents.append(SyntaxDocument(root, root.start, self._end_of_document(root.start)))
+            documents.append(
+                SyntaxDocument(root, root.start, self._end_of_document(root.start))
+            )
         self._fill(root, event, 0)
 
     def _end_of_document(self, start: int) -> int:
@@ -211,7 +225,9 @@ class _TreeReader:
             style = "flow" if event.flow_style else "block"
             is_mapping = kind is MappingStartEvent
             return SyntaxNode(start=start, end=end, style=style, is_mapping=is_mapping)
-        return SyntaxNode(start=start, end=end, style="", text="")  # an alias, which manifests refuse
+        return SyntaxNode(
+            start=start, end=end, style="", text=""
+        )  # an alias, which manifests refuse
 
     def _fill(self, node: SyntaxNode, event: _Event, depth: int) -> None:
         """Read the content of a node up to its end."""

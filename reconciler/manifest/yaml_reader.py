@@ -1,7 +1,9 @@
-"""YAML bytes -> values with their positions, read strictly: pull requests are untrusted (invariants R14).
+"""YAML bytes -> values with their positions, read strictly: pull requests are untrusted (invariants
+R14).
 
-It uses the events of libyaml's parser, because a loader resolves aliases, tags and `no` before they can be refused.
-No function raises for an invalid file: the result holds the readable values and the errors.
+It uses the events of libyaml's parser, because a loader resolves aliases, tags and `no` before they
+can be refused. No function raises for an invalid file: the result holds the readable values and the
+errors.
 """
 
 import re
@@ -25,27 +27,45 @@ from reconciler.manifest.other_readings import (
     is_text_elsewhere,
     other_reading,
 )
-from reconciler.manifest.source_map import Document, ErrorCollector, List, Map, SourceText
+from reconciler.manifest.source_map import (
+    Document,
+    ErrorCollector,
+    List,
+    Map,
+    SourceText,
+)
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.text.escape import MAX_NAME_LENGTH, quote_name, sanitize
 
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
 MAX_DEPTH: Final = 32
 MAX_ENTRIES: Final = 250_000
-"""Keys and list items of one file: checked in less than a second. 10,000 rules with four fields: 50,000."""
+"""Keys and list items of one file: checked in less than a second.
+
+10,000 rules with four fields: 50,000.
+"""
 MAX_KEYS: Final = 10_000  # keys of one mapping
 MAX_DOCUMENTS: Final = 2_000  # documents of one file
 
-FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+FORBIDDEN: Final = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]"
+)
 _LONE_RETURN: Final = re.compile(r"\r(?!\n)")
 _MAX_FORBIDDEN: Final = 20
 _MAX_TAG_DIRECTIVES: Final = 100
 PLACEHOLDER: Final = "\ufffd"
 _YAML_TAG: Final = "tag:yaml.org,2002:"
 _MAX_FAST_DIGITS: Final = 16
-_KEYWORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None, "": None}
+_KEYWORDS: Final[dict[str, bool | None]] = {
+    "true": True,
+    "false": False,
+    "null": None,
+    "": None,
+}
 _NUMERIC: Final = frozenset("-0123456789")
-_CONFLICT_MARKER: Final = re.compile(r"^(?:<{7}|\|{7}|>{7})(?: .*)?\r?$|^={7}\r?$", re.MULTILINE)
+_CONFLICT_MARKER: Final = re.compile(
+    r"^(?:<{7}|\|{7}|>{7})(?: .*)?\r?$|^={7}\r?$", re.MULTILINE
+)
 
 _Event = Any  # an event of the C parser, which has no types for type checkers
 _Value = Any
@@ -55,7 +75,9 @@ class StopReadingError(Exception):
     """The rest of the file cannot be read reliably; the error is already reported."""
 
 
-def stop_reading(collector: ErrorCollector, code: str, index: int, message: str, hint: str = "") -> NoReturn:
+def stop_reading(
+    collector: ErrorCollector, code: str, index: int, message: str, hint: str = ""
+) -> NoReturn:
     """Report an error after which the rest of the file is unreliable. Raises StopReadingError."""
     collector.report_unreadable(code, index, message, hint)
     raise StopReadingError
@@ -64,29 +86,58 @@ def stop_reading(collector: ErrorCollector, code: str, index: int, message: str,
 def decode_text(data: bytes, collector: ErrorCollector) -> str:
     """Return the text of UTF-8 bytes, without a byte order mark."""
     if len(data) > MAX_FILE_BYTES:
-        stop_reading(collector, "CXR002", 0, "the file is larger than 5 MiB", "split it into several files")
+        stop_reading(
+            collector,
+            "CXR002",
+            0,
+            "the file is larger than 5 MiB",
+            "split it into several files",
+        )
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        stop_reading(collector, "CXR001", 0, "the file is UTF-16, not UTF-8", "save it as UTF-8")
+        stop_reading(
+            collector, "CXR001", 0, "the file is UTF-16, not UTF-8", "save it as UTF-8"
+        )
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         before = data[: error.start].decode().removeprefix("\ufeff")
-        collector.text = SourceText(collector.text.file, before, collector.text.first_line)
+        collector.text = SourceText(
+            collector.text.file, before, collector.text.first_line
+        )
         message = f"byte 0x{data[error.start]:02x} is not UTF-8"
-        stop_reading(collector, "CXR001", len(collector.text.text), message, "save the file as UTF-8")
+        stop_reading(
+            collector,
+            "CXR001",
+            len(collector.text.text),
+            message,
+            "save the file as UTF-8",
+        )
 
 
 def replace_forbidden(collector: ErrorCollector) -> str:
-    """Report and replace characters that editors and parsers treat differently, and return the text."""
+    """Report and replace characters that editors and parsers treat differently, and return the
+    text.
+    """
     text = collector.text.text
     for pattern in (FORBIDDEN, _LONE_RETURN):
         for count, match in enumerate(pattern.finditer(text)):
             if count == _MAX_FORBIDDEN:
-                stop_reading(collector, "CXR015", match.start(), "too many forbidden characters: is this a text file?")
+                stop_reading(
+                    collector,
+                    "CXR015",
+                    match.start(),
+                    "too many forbidden characters: is this a text file?",
+                )
             point = ord(match[0])
-            name = f"the character U+{point:04X}" if match[0] != "\r" else "a carriage return without a line feed"
+            name = (
+                f"the character U+{point:04X}"
+                if match[0] != "\r"
+                else "a carriage return without a line feed"
+            )
             hint = f'in a text, write it as "\\u{point:04x}" in double quotes'
-            collector.report_unreadable("CXR015", match.start(), f"{name} is not allowed in a manifest", hint)
+            collector.report_unreadable(
+                "CXR015", match.start(), f"{name} is not allowed in a manifest", hint
+            )
         text = pattern.sub(PLACEHOLDER, text)
     # The parser's time grows with the square of the number of %TAG lines.
     if text.count("\n%TAG") > _MAX_TAG_DIRECTIVES:
@@ -123,11 +174,16 @@ def parse_file(data: bytes, file: str) -> ParsedFile:
 def _report_yaml_error(error: MarkedYAMLError, collector: ErrorCollector) -> None:
     position, message, hint = _describe_yaml_error(error, collector.text.text)
     if "nesting depth" in f"{error.problem} {error.context}":
-        collector.report_unreadable("CXR005", position, f"nested more than {MAX_DEPTH} levels deep")
+        collector.report_unreadable(
+            "CXR005", position, f"nested more than {MAX_DEPTH} levels deep"
+        )
         return
     line = collector.text.source(position).line
     # An error in a line with a refused value is probably its consequence.
-    if not any(finding.source and finding.source.line == line for finding in collector.collected):
+    if not any(
+        finding.source and finding.source.line == line
+        for finding in collector.collected
+    ):
         collector.report_unreadable("CXR004", position, message, hint)
 
 
@@ -136,7 +192,9 @@ class _EventReader:
         self._next: Callable[[], _Event] = CParser(text).get_event
         self._collector = collector
         self._remaining_entries = MAX_ENTRIES
-        self._in_brackets = False  # whether the present value stands inside of [ ] or { }
+        self._in_brackets = (
+            False  # whether the present value stands inside of [ ] or { }
+        )
 
     def read_documents(self, documents: list[Document]) -> None:
         """Append the stream's documents, without empty documents (`---` at the end of a file)."""
@@ -146,10 +204,15 @@ class _EventReader:
                 self._refuse(start, "CXR008", "%TAG directives are refused")
             event = self._next()
             if len(documents) == MAX_DOCUMENTS:
-                self._refuse_size(event, f"the file holds more than {MAX_DOCUMENTS:,} documents")
+                self._refuse_size(
+                    event, f"the file holds more than {MAX_DOCUMENTS:,} documents"
+                )
             self._count(event)
             value = self._node(event, 0)
-            if value is not None or event.start_mark.index in self._collector.refused_indexes:
+            if (
+                value is not None
+                or event.start_mark.index in self._collector.refused_indexes
+            ):
                 documents.append(Document(value, event.start_mark.index))
             self._next()
 
@@ -157,7 +220,11 @@ class _EventReader:
         """Return the value that begins with an event; anchors, aliases and tags are refused."""
         kind = type(event)
         if kind is AliasEvent:
-            self._refuse(event, "CXR006", f"alias *{sanitize(event.anchor, MAX_NAME_LENGTH)} is refused")
+            self._refuse(
+                event,
+                "CXR006",
+                f"alias *{sanitize(event.anchor, MAX_NAME_LENGTH)} is refused",
+            )
             return None
         self._refuse_properties(event)
         if kind is ScalarEvent:
@@ -172,13 +239,19 @@ class _EventReader:
         was_in_brackets = self._in_brackets
         self._in_brackets = was_in_brackets or bool(event.flow_style)
 
-        value = self._mapping(depth) if type(event) is MappingStartEvent else self._sequence(depth)
+        value = (
+            self._mapping(depth)
+            if type(event) is MappingStartEvent
+            else self._sequence(depth)
+        )
 
         self._in_brackets = was_in_brackets
         return value
 
     def _plain_scalar(self, event: _Event) -> _Value:
-        """Return the value of a plain scalar: true, false or null, a decimal number, or its text."""
+        """Return the value of a plain scalar: true, false or null, a decimal number, or its
+        text.
+        """
         text: str = event.value
         value = _KEYWORDS.get(text, text)
         if value is not text:
@@ -201,13 +274,23 @@ class _EventReader:
 
     def _number(self, event: _Event, text: str) -> int | float | str:
         """Return the decimal number that a text stands for; the text itself otherwise."""
-        if len(text) < _MAX_FAST_DIGITS and text.isdigit() and text.isascii() and text[0] != "0":
+        if (
+            len(text) < _MAX_FAST_DIGITS
+            and text.isdigit()
+            and text.isascii()
+            and text[0] != "0"
+        ):
             return int(text)
         try:
             return parse_number(text)
         except ValueError:
             if JSON_NUMBER.fullmatch(text):
-                self._refuse(event, "CXR012", "the number is out of range", "put it in quotes if it is a text")
+                self._refuse(
+                    event,
+                    "CXR012",
+                    "the number is out of range",
+                    "put it in quotes if it is a text",
+                )
             return text
 
     def _sequence(self, depth: int) -> List:
@@ -222,7 +305,9 @@ class _EventReader:
     def _mapping(self, depth: int) -> Map:
         fields = Map()
         fields.marks = {}
-        duplicates: list[tuple[str, int, int]] = []  # each with its position, and that of the first
+        duplicates: list[
+            tuple[str, int, int]
+        ] = []  # each with its position, and that of the first
         while type(event := self._next()) is not MappingEndEvent:
             self._count(event)
             key = self._key(event, depth)
@@ -238,9 +323,15 @@ class _EventReader:
                 fields[key] = value
                 fields.marks[key] = event.start_mark.index, value_event.start_mark.index
             if len(fields) > MAX_KEYS or len(duplicates) > MAX_KEYS:
-                self._refuse_size(event, f"one mapping holds more than {MAX_KEYS:,} keys")
+                self._refuse_size(
+                    event, f"one mapping holds more than {MAX_KEYS:,} keys"
+                )
         for key, index, first_index in duplicates:
-            line = 0 if self._collector.is_full else self._collector.text.source(first_index).line
+            line = (
+                0
+                if self._collector.is_full
+                else self._collector.text.source(first_index).line
+            )
             message = f"duplicate key '{sanitize(key, MAX_NAME_LENGTH)}', first on line {line}"
             self._collector.report_unreadable("CXR011", index, message)
         return fields
@@ -255,7 +346,9 @@ class _EventReader:
         kind = type(event)
         if kind is not ScalarEvent:
             if kind is not AliasEvent:
-                self._refuse(event, "CXR009", "a key must be text, not a list or mapping")
+                self._refuse(
+                    event, "CXR009", "a key must be text, not a list or mapping"
+                )
             self._node(event, depth)
             return None
         self._refuse_properties(event)
@@ -270,24 +363,40 @@ class _EventReader:
         """Count a value, or a key with its value, against the limit of a file."""
         self._remaining_entries -= 1
         if self._remaining_entries < 0:
-            self._refuse_size(event, f"the file holds more than {MAX_ENTRIES:,} entries")
+            self._refuse_size(
+                event, f"the file holds more than {MAX_ENTRIES:,} entries"
+            )
 
     def _refuse(self, event: _Event, code: str, message: str, hint: str = "") -> None:
         self._collector.report_unreadable(code, event.start_mark.index, message, hint)
 
     def _refuse_size(self, event: _Event, message: str) -> NoReturn:
-        stop_reading(self._collector, "CXR010", event.start_mark.index, message, "split it")
+        stop_reading(
+            self._collector, "CXR010", event.start_mark.index, message, "split it"
+        )
 
     def _refuse_properties(self, event: _Event) -> None:
         if event.anchor is not None:
-            self._refuse(event, "CXR006", f"anchor &{sanitize(event.anchor, MAX_NAME_LENGTH)} is refused")
+            self._refuse(
+                event,
+                "CXR006",
+                f"anchor &{sanitize(event.anchor, MAX_NAME_LENGTH)} is refused",
+            )
         if event.tag is not None:
-            self._refuse(event, "CXR008", f"tag {quote_name(event.tag.replace(_YAML_TAG, '!!'))} is refused")
+            self._refuse(
+                event,
+                "CXR008",
+                f"tag {quote_name(event.tag.replace(_YAML_TAG, '!!'))} is refused",
+            )
 
 
 def _begins_document(key: str, fields: Map) -> bool:
     """Return whether a repeated key is probably the first one of another document."""
-    return key in fields and key in ("apiVersion", "kind") and bool(fields.keys() - {"apiVersion", "kind", "name"})
+    return (
+        key in fields
+        and key in ("apiVersion", "kind")
+        and bool(fields.keys() - {"apiVersion", "kind", "name"})
+    )
 
 
 class _SyntaxProblem(NamedTuple):
@@ -309,7 +418,9 @@ _PROBLEMS: Final[dict[str, _SyntaxProblem]] = {
         "wrong indentation: this line is not part of the mapping that began on line {line}",
         "begin it in column {column}; an item begins below the - of the other items",
     ),
-    _SECOND_COLON: _SyntaxProblem('a text that contains ": " is not in quotes', "put it in quotes"),
+    _SECOND_COLON: _SyntaxProblem(
+        'a text that contains ": " is not in quotes', "put it in quotes"
+    ),
     "mapping values are not allowed": _SyntaxProblem(
         "wrong indentation: this line is deeper than the line above, which already has a value",
         "begin it below its field or item",

@@ -16,16 +16,24 @@ from reconciler.text.escape import is_visible
 Json = Any
 
 MAX_LINE_WIDTH: Final = 80  # columns of a line; a longer list or mapping is split
-COMPACT: Final = ""  # the text inside of braces in messages and in files that have none there
+COMPACT: Final = (
+    ""  # the text inside of braces in messages and in files that have none there
+)
 SPACED: Final = " "  # in files
 
-_PLAIN_IN_BLOCK: Final = re.compile(r"[\w$/(+.](?:[^\s:#]|:(?=\S)|(?<=\S)#| (?=[^\s#]))*")
-_PLAIN_IN_FLOW: Final = re.compile(r"[\w$/(+.](?:[^\s:#,?\[\]{}]|:(?=[^\s,?\[\]{}])|(?<=\S)#| (?=[^\s#]))*")
+_PLAIN_IN_BLOCK: Final = re.compile(
+    r"[\w$/(+.](?:[^\s:#]|:(?=\S)|(?<=\S)#| (?=[^\s#]))*"
+)
+_PLAIN_IN_FLOW: Final = re.compile(
+    r"[\w$/(+.](?:[^\s:#,?\[\]{}]|:(?=[^\s,?\[\]{}])|(?<=\S)#| (?=[^\s#]))*"
+)
 _MARKS: Final = frozenset({"...", "+"})  # plain in some parsers only
 
 
 def format_scalar(value: Json, style: str = "in flow") -> str:
-    """Return text, a number, a boolean or null; `style` is `in flow` (valid everywhere) or `in block`."""
+    """Return text, a number, a boolean or null; `style` is `in flow` (valid everywhere) or `in
+    block`.
+    """
     if isinstance(value, str):
         return value if is_plain(value, style) else format_quoted(value)
     text = json.dumps(integral_floats_as_ints(value))
@@ -43,7 +51,10 @@ def is_plain(text: str, style: str = "in flow") -> bool:
 
 
 def format_quoted(text: str) -> str:
-    """Return text in quotes, with invisible characters as escapes. A lone surrogate cannot be written."""
+    """Return text in quotes, with invisible characters as escapes.
+
+    A lone surrogate cannot be written.
+    """
     if '"' in text and "\\" not in text and is_visible(text):
         return "'" + text.replace("'", "''") + "'"
     return f'"{"".join(map(_escape, text))}"'
@@ -63,12 +74,18 @@ def format_like(written: str, text: str) -> str | None:
 
 
 def format_flow(value: Json, style: str = "in flow", padding: str = COMPACT) -> str:
-    """Return a value on one line: `[a, b]`, `{queue: a, weight: 80}`; outside brackets, `style` applies."""
+    """Return a value on one line: `[a, b]`, `{queue: a, weight: 80}`; outside brackets, `style`
+    applies.
+    """
     if isinstance(value, dict):
-        entries = ", ".join(format_pair(key, item, padding) for key, item in value.items())
+        entries = ", ".join(
+            format_pair(key, item, padding) for key, item in value.items()
+        )
         return f"{{{padding}{entries}{padding}}}" if entries else "{}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(format_flow(item, padding=padding) for item in value) + "]"
+        return (
+            "[" + ", ".join(format_flow(item, padding=padding) for item in value) + "]"
+        )
     return format_scalar(value, style)
 
 
@@ -77,10 +94,16 @@ def format_pair(key: str, value: Json, padding: str = COMPACT) -> str:
     return f"{format_scalar(key)}: {format_flow(value, padding=padding)}"
 
 
-def format_entry(key: str, value: Json, indent: int, padding: str = SPACED) -> list[str]:
+def format_entry(
+    key: str, value: Json, indent: int, padding: str = SPACED
+) -> list[str]:
     """Return the lines of `key: value` in a block; lists and mappings on one line if they fit."""
     head = f"{' ' * indent}{format_scalar(key)}:"
-    if isinstance(value, str) and "\n" in value and (literal := _format_literal(value, indent + 2)):
+    if (
+        isinstance(value, str)
+        and "\n" in value
+        and (literal := _format_literal(value, indent + 2))
+    ):
         return [f"{head} |-", *literal]
     line = f"{head} {format_flow(value, 'in block', padding)}"
     if _fits(line) or not isinstance(value, (dict, list, tuple)):
@@ -92,9 +115,15 @@ def format_entry(key: str, value: Json, indent: int, padding: str = SPACED) -> l
     return [head, *_format_items(value, indent + 2, padding)]
 
 
-def format_mapping(fields: Mapping[str, Json], indent: int, padding: str = SPACED) -> list[str]:
+def format_mapping(
+    fields: Mapping[str, Json], indent: int, padding: str = SPACED
+) -> list[str]:
     """Return the lines of a mapping in a block."""
-    return [line for key, value in fields.items() for line in format_entry(key, value, indent, padding)]
+    return [
+        line
+        for key, value in fields.items()
+        for line in format_entry(key, value, indent, padding)
+    ]
 
 
 def format_item(value: Json, indent: int, padding: str = SPACED) -> list[str]:
@@ -125,7 +154,9 @@ def _fits(line: str) -> bool:
 def _format_literal(text: str, indent: int) -> list[str]:
     """Return the lines of a literal block; none if quotes are clearer."""
     lines = text.split("\n")
-    if not all(line.isprintable() and line == line.strip() for line in lines) or not (lines[0] and lines[-1]):
+    if not all(line.isprintable() and line == line.strip() for line in lines) or not (
+        lines[0] and lines[-1]
+    ):
         return []
     return [f"{' ' * indent}{line}" if line else "" for line in lines]
 
@@ -133,4 +164,8 @@ def _format_literal(text: str, indent: int) -> list[str]:
 def _escape(character: str) -> str:
     if character in {'"', "\\"}:
         return f"\\{character}"
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
+    return (
+        character
+        if character.isprintable()
+        else character.encode("unicode_escape").decode()
+    )

@@ -41,7 +41,9 @@ class Update:
     fields: tuple[FieldChange, ...]
     source: Source | None
     cause: Cause
-    unadopts: bool = False  # the rule is written without a marker, as before its adoption
+    unadopts: bool = (
+        False  # the rule is written without a marker, as before its adoption
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +68,18 @@ class Delete:
     live: LiveRule
     cause: Cause
     source: Source | None = None
-    original: LiveRule | None = field(default=None, compare=False)  # the rule that a duplicate copies; it stays
+    original: LiveRule | None = field(
+        default=None, compare=False
+    )  # the rule that a duplicate copies; it stays
 
 
 Change = Create | Update | Adopt | Delete
 
 StepKind = Literal["whole", "copy", "aside", "drop", "back"]
-# whole: the change's own call. copy: creates a temporary copy of the new rule. drop: deletes the copy.
-# aside: writes all but the name, which another rule still has; `whole` then writes the name.
-# back: undoes the first write of a run, because the tenant stored it differently; no plan has this step.
+# whole: the change's own call. copy: creates a temporary copy of the new rule. drop: deletes the
+# copy. aside: writes all but the name, which another rule still has; `whole` then writes the name.
+# back: undoes the first write of a run, because the tenant stored it differently; no plan has this
+# step.
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +93,26 @@ class PlanStep:
     @property
     def call(self) -> Literal["create", "update", "delete"]:
         """Return the kind of the request."""
-        if self.kind == "drop" or (self.kind != "copy" and isinstance(self.change, Delete)):
+        if self.kind == "drop" or (
+            self.kind != "copy" and isinstance(self.change, Delete)
+        ):
             return "delete"
-        return "create" if self.kind == "copy" or isinstance(self.change, Create) else "update"
+        return (
+            "create"
+            if self.kind == "copy" or isinstance(self.change, Create)
+            else "update"
+        )
 
 
 def is_copy_removal(change: Change) -> bool:
-    """Return whether a change only removes a temporary copy: summaries and guards do not count it."""
-    return isinstance(change, Delete) and change.live.marker is not None and change.live.marker.copy
+    """Return whether a change only removes a temporary copy: summaries and guards do not count
+    it.
+    """
+    return (
+        isinstance(change, Delete)
+        and change.live.marker is not None
+        and change.live.marker.copy
+    )
 
 
 def is_unadoption(change: Change) -> bool:
@@ -111,7 +128,10 @@ def write_payload(step: PlanStep, owner: str) -> WritePayload | None:
     rule = replace(change.after, name=step.name) if step.name else change.after
     if is_unadoption(change) and step.kind == "whole":
         return WritePayload(rule, None)
-    return WritePayload(rule, Marker(owner, change.address, marker_digest(rule), copy=step.kind == "copy"))
+    return WritePayload(
+        rule,
+        Marker(owner, change.address, marker_digest(rule), copy=step.kind == "copy"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +154,9 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The change was refused, or failed at each attempt; the rule is as before, unless `left_partial`."""
+    """The change was refused, or failed at each attempt; the rule is as before, unless
+    `left_partial`.
+    """
 
     status: ClassVar[str] = "failed"
     change: Change

@@ -1,6 +1,7 @@
 """Findings about manifests and rules, with stable codes.
 
-Codes never change their meaning: CXR0.. YAML, CXR1.. manifests and names, CXR2.. routing, CXR3.. live rules.
+Codes never change their meaning: CXR0.. YAML, CXR1.. manifests and names, CXR2.. routing, CXR3..
+live rules.
 """
 
 import re
@@ -17,7 +18,10 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A finding. `message` is a sentence without the position; `hint` is the fix or the nearest known name."""
+    """A finding.
+
+    `message` is a sentence without the position; `hint` is the fix or the nearest known name.
+    """
 
     code: str
     severity: Severity
@@ -27,8 +31,11 @@ class Finding:
     hint: str = ""
     excerpt: str = ""  # the manifest's line, which a terminal prints above a caret
     span: int = 1  # the characters of the line to mark
-    repeats: "tuple[Finding, ...]" = ()  # the same finding about other rules or positions, from `group_findings`
-    acknowledged: str = ""  # the reason in `accept:`; empty if the finding is not accepted
+    # the same finding about other rules or positions, from `group_findings`
+    repeats: "tuple[Finding, ...]" = ()
+    acknowledged: str = (
+        ""  # the reason in `accept:`; empty if the finding is not accepted
+    )
 
     @property
     def occurrences(self) -> "tuple[Finding, ...]":
@@ -38,17 +45,35 @@ class Finding:
     @property
     def addresses(self) -> tuple[Address, ...]:
         """Return the rules that the finding is about, each once."""
-        return tuple(dict.fromkeys(finding.address for finding in self.occurrences if finding.address))
+        return tuple(
+            dict.fromkeys(
+                finding.address for finding in self.occurrences if finding.address
+            )
+        )
 
 
 def group_findings(findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings; equal warnings and equal infos are one, and errors stay separate."""
     groups: dict[object, list[Finding]] = {}
-    for number, finding in enumerate(each for group in findings for each in group.occurrences):
-        content = (finding.code, finding.severity, finding.message, finding.hint, finding.acknowledged)
-        key = number if finding.severity == "error" else (*content, finding.address is None)
+    for number, finding in enumerate(
+        each for group in findings for each in group.occurrences
+    ):
+        content = (
+            finding.code,
+            finding.severity,
+            finding.message,
+            finding.hint,
+            finding.acknowledged,
+        )
+        key = (
+            number
+            if finding.severity == "error"
+            else (*content, finding.address is None)
+        )
         groups.setdefault(key, []).append(finding)
-    return [replace(first, repeats=tuple(repeats)) for first, *repeats in groups.values()]
+    return [
+        replace(first, repeats=tuple(repeats)) for first, *repeats in groups.values()
+    ]
 
 
 class Code(NamedTuple):
@@ -266,5 +291,10 @@ can show such a change shows the same one. The text does not affect routing, and
 so the rule counts as written. Write a text that the tenant stores unchanged, or accept the finding. This never applies
 to conditions, targets, priority and `enabled`: if the tenant stores one of these differently, the change fails.
 """
-_PARAGRAPH: Final = re.compile(r"^(CXR\d+) ([^:\n]+): (.+?)\n(?=CXR|\Z)", re.MULTILINE | re.DOTALL)
-CODES: Final = {code: Code(title, text.replace("\n", " ")) for code, title, text in _PARAGRAPH.findall(_TEXTS)}
+_PARAGRAPH: Final = re.compile(
+    r"^(CXR\d+) ([^:\n]+): (.+?)\n(?=CXR|\Z)", re.MULTILINE | re.DOTALL
+)
+CODES: Final = {
+    code: Code(title, text.replace("\n", " "))
+    for code, title, text in _PARAGRAPH.findall(_TEXTS)
+}

@@ -18,7 +18,9 @@ def group_pairs(pairs: Iterable[tuple[Key, Member]]) -> dict[Key, list[Member]]:
 
 def longest_rise(keys: Iterable[Any]) -> list[int]:
     """Return the places of a longest part of the keys that rises, in order."""
-    ends: list[Any] = []  # of the rises of each length: the least last key, its place, and the end before it
+    ends: list[
+        Any
+    ] = []  # of the rises of each length: the least last key, its place, and the end before it
     for place, key in enumerate(keys):
         length = bisect_left(ends, (key,))
         ends[length : length + 1] = [(key, place, ends[length - 1] if length else None)]

@@ -1,6 +1,8 @@
-"""Live rules and the marker, the last line of a managed rule's description (ownership "The marker").
+"""Live rules and the marker, the last line of a managed rule's description (ownership "The
+marker").
 
-`[cxroute:OWNER/RULESET/KEY#DIGEST]` replaces a state file. The line must match exactly, but may end in white space.
+`[cxroute:OWNER/RULESET/KEY#DIGEST]` replaces a state file. The line must match exactly, but may end
+in white space.
 """
 
 import re
@@ -23,7 +25,9 @@ class Marker:
 
 
 class WritePayload(NamedTuple):
-    """Everything that cxroute writes of a rule: the rule, and its marker, or None for an unmanaged rule."""
+    """Everything that cxroute writes of a rule: the rule, and its marker, or None for an unmanaged
+    rule.
+    """
 
     rule: Rule
     marker: Marker | None
@@ -59,7 +63,10 @@ class LastSave(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FetchedRule:
-    """One rule, read just before a write. `etag` is sent as If-Match, if the server returned one."""
+    """One rule, read just before a write.
+
+    `etag` is sent as If-Match, if the server returned one.
+    """
 
     live: LiveRule
     etag: str | None = None
@@ -71,12 +78,18 @@ _MARKER_LINE: Final = re.compile(
     rf"(?:\A|\r?\n)\[cxroute:({_NAME_PATTERN})/({_NAME_PATTERN})/({_NAME_PATTERN})(~next)?"
     r"#([0-9a-f]{8})\][ \t\r\n]*\Z",
     re.ASCII,
-)  # a tenant may append a line end or spaces to every text; other characters may not follow the marker
-_FOREIGN_MARKER: Final = re.compile(r"(?:\A|\n)(\[[A-Za-z][A-Za-z0-9._-]{0,63}:[^\[\]\r\n]{1,200}\])\s*\Z", re.ASCII)
+    # a tenant may append a line end or spaces to every text; other characters may not follow the
+    # marker
+)
+_FOREIGN_MARKER: Final = re.compile(
+    r"(?:\A|\n)(\[[A-Za-z][A-Za-z0-9._-]{0,63}:[^\[\]\r\n]{1,200}\])\s*\Z", re.ASCII
+)
 
 
 def parse_marker(description: str) -> tuple[str, Marker | None]:
-    """Return the description without its marker (line ends are LF), and the marker; or the description and None."""
+    """Return the description without its marker (line ends are LF), and the marker; or the
+    description and None.
+    """
     at = description.rfind(MARKER_OPENING)
     match = _MARKER_LINE.search(description, max(at - 2, 0)) if at >= 0 else None
     if match is None:
@@ -101,7 +114,9 @@ def format_description(rule: Rule, marker: Marker | None) -> str:
 
 
 def find_foreign_marker(description: str) -> str:
-    """Return the marker of another tool, a last line such as `[tool:workspace/rule@4]`, or an empty text."""
+    """Return the marker of another tool, a last line such as `[tool:workspace/rule@4]`, or an empty
+    text.
+    """
     match = _FOREIGN_MARKER.search(description)
     return "" if match is None or match[1].startswith(MARKER_OPENING) else match[1]
 

@@ -1,7 +1,7 @@
 """Rules, desired and live, and their canonical form (semantics "Comparison of rules").
 
-Conditions and the values of `in` are sets, targets are a multiset, numbers compare as numbers; fields that a server
-adds are not part of a rule.
+Conditions and the values of `in` are sets, targets are a multiset, numbers compare as numbers;
+fields that a server adds are not part of a rule.
 """
 
 import json
@@ -20,15 +20,29 @@ Value = Scalar | tuple[Scalar, ...] | None
 EXISTENCE: Final = frozenset({"exists", "notExists"})
 SETS: Final = frozenset({"in", "notIn"})
 EQUALITIES: Final = frozenset({"equals", "notEquals"})
-PATTERNS: Final = frozenset({"contains", "notContains", "startsWith", "notStartsWith", "endsWith", "notEndsWith"})
-ORDERS: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual"})
+PATTERNS: Final = frozenset(
+    {
+        "contains",
+        "notContains",
+        "startsWith",
+        "notStartsWith",
+        "endsWith",
+        "notEndsWith",
+    }
+)
+ORDERS: Final = frozenset(
+    {"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual"}
+)
 RANGES: Final = ORDERS | {"between"}
 OPERATORS: Final = EXISTENCE | SETS | EQUALITIES | PATTERNS | RANGES
 
-JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
+JSON_NUMBER: Final = re.compile(
+    r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII
+)
 """JSON's grammar of a number: only these texts are numbers (semantics S9)."""
 
-MAX_WEIGHT: Final = 1e300  # of one target: the weights of a rule add up, and a hundred times the sum is still a number
+# of one target: the weights of a rule add up, and a hundred times the sum is still a number
+MAX_WEIGHT: Final = 1e300
 MAX_NUMBER_LENGTH: Final = 400  # digits of a number in a manifest
 
 
@@ -59,7 +73,10 @@ class Queue(NamedTuple):
 
 
 def parse_number(text: str) -> int | float:
-    """Return the finite number of a text in JSON's grammar. Raises ValueError for other texts and larger numbers."""
+    """Return the finite number of a text in JSON's grammar.
+
+    Raises ValueError for other texts and larger numbers.
+    """
     if len(text) > MAX_NUMBER_LENGTH or not JSON_NUMBER.fullmatch(text):
         raise ValueError(text[:40])
     value = int(text) if text.removeprefix("-").isdigit() else float(text)
@@ -70,7 +87,9 @@ def parse_number(text: str) -> int | float:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A test of one attribute of a conversation; `make_condition` normalizes it, so that equal ones compare equal."""
+    """A test of one attribute of a conversation; `make_condition` normalizes it, so that equal ones
+    compare equal.
+    """
 
     attribute: str
     operator: str
@@ -80,14 +99,19 @@ class Condition:
 
     @property
     def values(self) -> tuple[Scalar, ...]:
-        """Return the values that the condition compares with; none of `exists`, `notExists` and an empty list."""
+        """Return the values that the condition compares with; none of `exists`, `notExists` and an
+        empty list.
+        """
         value = self.value
         return value if isinstance(value, tuple) else () if value is None else (value,)
 
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A condition or target that cxroute does not understand. It is kept, displayed, and compared by canonical JSON."""
+    """A condition or target that cxroute does not understand.
+
+    It is kept, displayed, and compared by canonical JSON.
+    """
 
     text: str
 
@@ -102,7 +126,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A routing rule. `description` has no marker; conditions and targets are in canonical order."""
+    """A routing rule.
+
+    `description` has no marker; conditions and targets are in canonical order.
+    """
 
     name: str
     description: str
@@ -113,23 +140,35 @@ class Rule:
 
     @property
     def routing_fields(self) -> tuple[object, ...]:
-        """Return what decides about conversations: conditions, targets, priority, and whether the rule is enabled."""
+        """Return what decides about conversations: conditions, targets, priority, and whether the
+        rule is enabled.
+        """
         return self.conditions, self.targets, self.priority, self.enabled
 
 
 def make_condition(attribute: str, operator: str, value: Json) -> Condition:
-    """Return the condition with a canonical value. Raises ValueError, with the reason, for a meaningless value."""
+    """Return the condition with a canonical value.
+
+    Raises ValueError, with the reason, for a meaningless value.
+    """
     if operator == "equals" and type(value) is str:
         return Condition(attribute, operator, value, value)
     meaning = _NORMALIZERS.get(operator)
     if meaning is None:
         raise ValueError(f"unknown operator {operator!r}")
     raw_value = tuple(value) if isinstance(value, list) else value
-    return Condition(attribute, operator, meaning(value), None if operator in EXISTENCE else raw_value)
+    return Condition(
+        attribute,
+        operator,
+        meaning(value),
+        None if operator in EXISTENCE else raw_value,
+    )
 
 
 def canonical_scalar(value: Scalar) -> str | int | float:
-    """Return a value as rules compare it: booleans are texts (semantics S4); to Python True == 1."""
+    """Return a value as rules compare it: booleans are texts (semantics S4); to Python True ==
+    1.
+    """
     return ("true" if value else "false") if isinstance(value, bool) else value
 
 
@@ -178,23 +217,32 @@ _NORMALIZERS: Final[Mapping[str, Callable[[Json], Value]]] = {
     **dict.fromkeys(SETS, _value_set),
     **dict.fromkeys(PATTERNS, _require_text),
     **dict.fromkeys(ORDERS, _require_number),
-    **dict.fromkeys(EXISTENCE, lambda _value: None),  # a server may have a value there, without a meaning
+    **dict.fromkeys(
+        EXISTENCE, lambda _value: None
+    ),  # a server may have a value there, without a meaning
     "between": _number_pair,
 }
 
 _MAX_EXACT_FLOAT: Final = 1e16
 CANONICAL_JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-"""Encodes equal values as equal texts, in any order of their members: for digests, and for lines of a journal."""
+"""Encodes equal values as equal texts, in any order of their members: for digests, and for lines of
+a journal."""
 
 
-def normalized_conditions(conditions: Iterable[Condition | Opaque]) -> tuple[Condition | Opaque, ...]:
+def normalized_conditions(
+    conditions: Iterable[Condition | Opaque],
+) -> tuple[Condition | Opaque, ...]:
     """Return conditions as a set in canonical order, without duplicates."""
     items = tuple(conditions)
     if len(items) < 2:  # noqa: PLR2004 - most rules have one condition, and one is in order
         return items
     if len(items) == 2:  # noqa: PLR2004 - nearly all others have two, of two attributes
         first, second = items
-        if isinstance(first, Condition) and isinstance(second, Condition) and first.attribute != second.attribute:
+        if (
+            isinstance(first, Condition)
+            and isinstance(second, Condition)
+            and first.attribute != second.attribute
+        ):
             return items if first.attribute < second.attribute else (second, first)
     return tuple(sorted(dict.fromkeys(items), key=_sort_key))
 
@@ -206,17 +254,25 @@ def sorted_targets(targets: Iterable[Target | Opaque]) -> tuple[Target | Opaque,
 
 
 def canonical_text(part: Condition | Target | Opaque) -> str:
-    """Return the canonical JSON of a condition or target, in the API's form: keys sorted, no spaces, 1.0 as 1."""
+    """Return the canonical JSON of a condition or target, in the API's form: keys sorted, no
+    spaces, 1.0 as 1.
+    """
     if isinstance(part, Condition):
         head = f'{{"attributeName":{quoted(part.attribute)},"operator":{quoted(part.operator)},"type":"attribute"'
-        return head + ("}" if part.operator in EXISTENCE else f',"value":{_value_text(part.raw_value)}}}')
+        return head + (
+            "}"
+            if part.operator in EXISTENCE
+            else f',"value":{_value_text(part.raw_value)}}}'
+        )
     if isinstance(part, Target):
         return f'{{"queueId":{quoted(part.queue_id)},"type":"queue","weight":{_value_text(part.weight)}}}'
     return part.text
 
 
 def canonical_json(rule: Rule) -> str:
-    """Return the canonical JSON of the fields that cxroute writes (ownership "The digest"), without the marker."""
+    """Return the canonical JSON of the fields that cxroute writes (ownership "The digest"), without
+    the marker.
+    """
     return (
         f'{{"conditions":[{_sorted_texts(rule.conditions)}],"description":{quoted(rule.description)},'
         f'"enabled":{"true" if rule.enabled else "false"},"name":{quoted(rule.name)},'
@@ -225,7 +281,11 @@ def canonical_json(rule: Rule) -> str:
 
 
 def _sorted_texts(parts: Sequence[Condition | Target | Opaque]) -> str:
-    return canonical_text(parts[0]) if len(parts) == 1 else ",".join(sorted([canonical_text(part) for part in parts]))
+    return (
+        canonical_text(parts[0])
+        if len(parts) == 1
+        else ",".join(sorted([canonical_text(part) for part in parts]))
+    )
 
 
 def make_opaque(part: Json) -> Opaque:
@@ -239,9 +299,17 @@ def to_api_json(part: Condition | Target | Opaque) -> dict[str, Json]:
         return dict(json.loads(part.text))
     if isinstance(part, Target):
         return {"type": "queue", "queueId": part.queue_id, "weight": part.weight}
-    form: dict[str, Json] = {"type": "attribute", "attributeName": part.attribute, "operator": part.operator}
+    form: dict[str, Json] = {
+        "type": "attribute",
+        "attributeName": part.attribute,
+        "operator": part.operator,
+    }
     if part.operator not in EXISTENCE:
-        form["value"] = list(part.raw_value) if isinstance(part.raw_value, tuple) else part.raw_value
+        form["value"] = (
+            list(part.raw_value)
+            if isinstance(part.raw_value, tuple)
+            else part.raw_value
+        )
     return form
 
 
@@ -253,17 +321,25 @@ def _sort_key(part: Condition | Opaque) -> tuple[str, str, str]:
 
 
 def _value_text(value: Value) -> str:
-    """Return one value as JSON; plain types without the encoder, whose set-up takes three times as long."""
+    """Return one value as JSON; plain types without the encoder, whose set-up takes three times as
+    long.
+    """
     if isinstance(value, str):
         return quoted(value)
     number = integral_floats_as_ints(value)
-    return repr(number) if type(number) in (int, float) else CANONICAL_JSON.encode(number)
+    return (
+        repr(number) if type(number) in (int, float) else CANONICAL_JSON.encode(number)
+    )
 
 
 def integral_floats_as_ints(value: Json) -> Json:
     """Return a JSON value in which 1 replaces 1.0, also inside lists and mappings."""
     if type(value) is float:
-        return int(value) if value.is_integer() and abs(value) < _MAX_EXACT_FLOAT else value
+        return (
+            int(value)
+            if value.is_integer() and abs(value) < _MAX_EXACT_FLOAT
+            else value
+        )
     if isinstance(value, (list, tuple)):
         return [integral_floats_as_ints(item) for item in value]
     if isinstance(value, dict):

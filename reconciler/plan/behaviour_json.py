@@ -37,34 +37,55 @@ if TYPE_CHECKING:
     from reconciler.plan.traffic_shares import EffectShare, QueueShare, ShareRange
 
 
-def impact_to_json(impact: Impact, queue_names: Mapping[str, str], headline: str = "") -> "BehaviourJson":
+def impact_to_json(
+    impact: Impact, queue_names: Mapping[str, str], headline: str = ""
+) -> "BehaviourJson":
     """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id.
 
-    `effects` hold the conversations of `regions` by the edit that moves them, and `rules` what their rows name.
+    `effects` hold the conversations of `regions` by the edit that moves them, and `rules` what
+    their rows name.
     """
     behaviour = impact.behaviour
     traffic = impact.traffic
-    regions = zip(behaviour.regions, traffic.regions if traffic else (None,) * len(behaviour.regions), strict=True)
+    regions = zip(
+        behaviour.regions,
+        traffic.regions if traffic else (None,) * len(behaviour.regions),
+        strict=True,
+    )
     rules = _NamedRules()
-    effects = [_effect(effect, share, impact.edits, rules, queue_names) for effect, share in impact.effects]
+    effects = [
+        _effect(effect, share, impact.edits, rules, queue_names)
+        for effect, share in impact.effects
+    ]
     document: BehaviourJson = {
         "changed": behaviour.changed,
         "complete": behaviour.complete,
         "headline": headline,
         "effects": effects,
         "rules": rules.document,
-        "summary": {"balance": [_balance(share, queue_names) for share in (traffic.balance if traffic else ())]},
+        "summary": {
+            "balance": [
+                _balance(share, queue_names)
+                for share in (traffic.balance if traffic else ())
+            ]
+        },
         "regions": [_region(region, queue_names, share) for region, share in regions],
     }
     if behaviour.rests_on:
-        document["restsOn"] = [_type(name, value_type) for name, value_type in behaviour.rests_on.items()]
+        document["restsOn"] = [
+            _type(name, value_type) for name, value_type in behaviour.rests_on.items()
+        ]
     if behaviour.undecided:
-        document["unknown"] = [{"where": _clauses(where)} for where in behaviour.undecided]
+        document["unknown"] = [
+            {"where": _clauses(where)} for where in behaviour.undecided
+        ]
     return document
 
 
 class _NamedRules:
-    """The rules that rows name, by a short name each, with what a program needs to evaluate a row."""
+    """The rules that rows name, by a short name each, with what a program needs to evaluate a
+    row.
+    """
 
     def __init__(self) -> None:
         self.document: dict[str, NamedRuleJson] = {}
@@ -96,11 +117,16 @@ def _effect(
     return {
         "causes": [cause_to_json(edits, number) for number in effect.edits],
         "share": _share(share.total),
-        "rows": [_row(row, part, rules, queue_names) for row, part in zip(effect.rows, share.rows, strict=True)],
+        "rows": [
+            _row(row, part, rules, queue_names)
+            for row, part in zip(effect.rows, share.rows, strict=True)
+        ],
     }
 
 
-def cause_to_json(edits: Sequence[EditedRule], number: int) -> "RuleCauseJson | UnmanagedCauseJson | FallbackCauseJson":
+def cause_to_json(
+    edits: Sequence[EditedRule], number: int
+) -> "RuleCauseJson | UnmanagedCauseJson | FallbackCauseJson":
     """Return an edit, or that of the endpoint's fallback."""
     edited = None if number == FALLBACK else edits[number]
     if edited is None or edited.action == "fallback":
@@ -112,11 +138,18 @@ def cause_to_json(edits: Sequence[EditedRule], number: int) -> "RuleCauseJson | 
         "address": entry.name,
         "action": edited.action,
         "fields": list(dict.fromkeys(field.name for field in edited.fields)),
-        "source": f"{edited.source.file}:{edited.source.line}" if edited.source else None,
+        "source": f"{edited.source.file}:{edited.source.line}"
+        if edited.source
+        else None,
     }
 
 
-def _row(row: EffectRow, share: "ShareRange | None", rules: _NamedRules, queue_names: Mapping[str, str]) -> "RowJson":
+def _row(
+    row: EffectRow,
+    share: "ShareRange | None",
+    rules: _NamedRules,
+    queue_names: Mapping[str, str],
+) -> "RowJson":
     form: RowJson = {
         "kind": row.kind,
         "where": _clauses(row.where),
@@ -136,12 +169,23 @@ def _share(share: "ShareRange | None") -> "ShareJson | None":
     return None if share is None else {"least": share.least, "most": share.most}
 
 
-def destination_to_json(destination: Destination, queue_names: Mapping[str, str]) -> "DestinationJson":
-    """Return a destination: queues with their shares, no queue at all, or the tenant's default routing."""
+def destination_to_json(
+    destination: Destination, queue_names: Mapping[str, str]
+) -> "DestinationJson":
+    """Return a destination: queues with their shares, no queue at all, or the tenant's default
+    routing.
+    """
     if destination is None:
         return {"default": True}
-    shares = ((queue, queue_names.get(queue), float(share)) for queue, share in destination)
-    return {"queues": [{"queueId": queue, "queueName": name, "share": share} for queue, name, share in shares]}
+    shares = (
+        (queue, queue_names.get(queue), float(share)) for queue, share in destination
+    )
+    return {
+        "queues": [
+            {"queueId": queue, "queueName": name, "share": share}
+            for queue, name, share in shares
+        ]
+    }
 
 
 def hide_assumed_ids(destinations: Iterable["DestinationJson"]) -> None:
@@ -149,10 +193,14 @@ def hide_assumed_ids(destinations: Iterable["DestinationJson"]) -> None:
     for destination in destinations:
         if "queues" in destination:
             for queue in destination["queues"]:
-                queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]
+                queue["queueId"] = (
+                    None if queue["queueId"] == queue["queueName"] else queue["queueId"]
+                )
 
 
-def _region(region: Region, queue_names: Mapping[str, str], share: "ShareRange | None") -> "RegionJson":
+def _region(
+    region: Region, queue_names: Mapping[str, str], share: "ShareRange | None"
+) -> "RegionJson":
     form: RegionJson = {
         "where": _clauses(region.where),
         "except": [_clauses(clauses) for clauses in region.excepts],
@@ -170,8 +218,12 @@ def _region(region: Region, queue_names: Mapping[str, str], share: "ShareRange |
     return {**form, **_assumed(region.example)}
 
 
-def violation_to_json(region: Region, queue_names: Mapping[str, str]) -> "ViolationJson":
-    """Return conversations that break a promise: each goes to `destination` by `rule` (None: no rule)."""
+def violation_to_json(
+    region: Region, queue_names: Mapping[str, str]
+) -> "ViolationJson":
+    """Return conversations that break a promise: each goes to `destination` by `rule` (None: no
+    rule).
+    """
     return {
         "where": _clauses(region.where),
         "except": [_clauses(clauses) for clauses in region.excepts],
@@ -189,21 +241,42 @@ def _name(entry: RoutingEntry | None) -> str | None:
 def _assumed(example: Example) -> "ExampleJson":
     if not example.assumed:
         return {}
-    return {"assumed": [{"condition": json.loads(text), "holds": holds} for text, holds in example.assumed.items()]}
+    return {
+        "assumed": [
+            {"condition": json.loads(text), "holds": holds}
+            for text, holds in example.assumed.items()
+        ]
+    }
 
 
 def _type(name: str, value_type: ValueType) -> "TypeJson":
-    """Return a type that the result is based on: a text, or a number within bounds; the value may also be missing."""
+    """Return a type that the result is based on: a text, or a number within bounds; the value may
+    also be missing.
+    """
     if value_type.numbers is None:
         return {"attributeName": name, "type": "text"}
-    return {"attributeName": name, "type": "number", "least": value_type.numbers[0], "most": value_type.numbers[1]}
+    return {
+        "attributeName": name,
+        "type": "number",
+        "least": value_type.numbers[0],
+        "most": value_type.numbers[1],
+    }
 
 
 def _balance(share: "QueueShare", queue_names: Mapping[str, str]) -> "BalanceJson":
-    """Return a queue's share of the sample, in percent; without an id: the default routing, or no queue."""
-    document: Document = {"queueId": share.queue or None, "queueName": queue_names.get(share.queue or "")}
+    """Return a queue's share of the sample, in percent; without an id: the default routing, or no
+    queue.
+    """
+    document: Document = {
+        "queueId": share.queue or None,
+        "queueName": queue_names.get(share.queue or ""),
+    }
     document |= {} if share.queue else {"default": share.queue is None}
-    for name, part in (("before", share.before), ("after", share.after), ("change", share.change)):
+    for name, part in (
+        ("before", share.before),
+        ("after", share.after),
+        ("change", share.change),
+    ):
         document[name] = part.most
         document |= {} if part.least == part.most else {f"{name}Least": part.least}
     return cast("BalanceJson", document)
@@ -215,7 +288,9 @@ def region_claims(document: "BehaviourJson") -> tuple[RegionClaim, ...]:
         RegionClaim(
             tuple(map(_parse_clause, region["where"])),
             tuple(tuple(map(_parse_clause, clauses)) for clauses in region["except"]),
-            CANONICAL_JSON.encode([_without_names(region["before"]), _without_names(region["after"])]),
+            CANONICAL_JSON.encode(
+                [_without_names(region["before"]), _without_names(region["after"])]
+            ),
         )
         for region in document["regions"]
     )
@@ -231,8 +306,13 @@ def _without_names(destination: "DestinationJson") -> object:
     """Return a destination without the names of queues: a renamed queue is the same queue."""
     if "queues" not in destination:
         return "default"
-    return sorted(([queue["queueId"], queue["share"]] for queue in destination["queues"]), key=str)
+    return sorted(
+        ([queue["queueId"], queue["share"]] for queue in destination["queues"]), key=str
+    )
 
 
 def _clauses(clauses: Iterable[Clause]) -> list[Document]:
-    return [to_api_json(condition) | ({"negate": True} if negate else {}) for condition, negate in clauses]
+    return [
+        to_api_json(condition) | ({"negate": True} if negate else {})
+        for condition, negate in clauses
+    ]

@@ -1,4 +1,6 @@
-"""Conditions that hold together, or their complements, as one phrase: `"x" or "y", confidence below 0.7`."""
+"""Conditions that hold together, or their complements, as one phrase: `"x" or "y", confidence below
+0.7`.
+"""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,9 +14,13 @@ from reconciler.model.rule import Condition, Opaque
 from reconciler.text.escape import quote, sanitize
 from reconciler.text.phrases import Labels, range_phrase
 
-_SignedCondition = tuple[Condition, bool]  # a condition, and whether its complement is meant
+_SignedCondition = tuple[
+    Condition, bool
+]  # a condition, and whether its complement is meant
 _Conditions = Sequence[_SignedCondition]
-_Listed = Callable[..., str]  # a condition, and a noun for a list that is cut -> its values in words
+_Listed = Callable[
+    ..., str
+]  # a condition, and a noun for a list that is cut -> its values in words
 
 EVERY_CONVERSATION: Final = "every conversation"
 FEW_VALUES: Final = 3  # the longest list that is not cut
@@ -26,37 +32,57 @@ _COMPLEMENTS: Final = {
     "lessThanOrEqual": "greaterThan",
     "lessThan": "greaterThanOrEqual",
 }
-_PATTERNS: Final = {"contains": "containing", "startsWith": "starting with", "endsWith": "ending with"}
+_PATTERNS: Final = {
+    "contains": "containing",
+    "startsWith": "starting with",
+    "endsWith": "ending with",
+}
 
 
-def clauses_phrase(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> str:
-    """Return the conversations in words, or `every conversation`; a list of more than `values` items is cut."""
+def clauses_phrase(
+    clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES
+) -> str:
+    """Return the conversations in words, or `every conversation`; a list of more than `values`
+    items is cut.
+    """
     return ", ".join(condition_phrases(clauses, labels, values)) or EVERY_CONVERSATION
 
 
-def condition_phrases(clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES) -> tuple[str, ...]:
+def condition_phrases(
+    clauses: Iterable[Clause], labels: Labels, values: int = FEW_VALUES
+) -> tuple[str, ...]:
     """Return the conditions in words, one text for each attribute, the intent first."""
     return tuple(_phrases(clauses, labels, values))
 
 
 def _phrases(clauses: Iterable[Clause], labels: Labels, values: int) -> Iterator[str]:
     listed = partial(_values, labels, values)
-    conditions = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
+    conditions = [
+        (part, negate) for part, negate in clauses if isinstance(part, Condition)
+    ]
     order = {name: rank for rank, name in enumerate(labels.short)}
     conditions.sort(key=lambda pair: order.get(pair[0].attribute, len(order)))
-    for name, about in group_pairs((pair[0].attribute, pair) for pair in conditions).items():
+    for name, about in group_pairs(
+        (pair[0].attribute, pair) for pair in conditions
+    ).items():
         short = _intents(listed, about) if labels.is_intent(name) else ""
         yield short or f"{labels.name(name)} {_attribute_phrase(listed, about)}"
     for condition, negate in clauses:
         if isinstance(condition, Opaque):
-            yield f"{'unless' if negate else 'if'} {_opaque_phrase(condition)} (not understood here)"
+            yield (
+                f"{'unless' if negate else 'if'} {_opaque_phrase(condition)} (not understood "
+                f"here)"
+            )
 
 
 def _opaque_phrase(part: Opaque) -> str:
     form = json.loads(part.text)
     name = form.get("attributeName")
     operator = form.get("operator")
-    is_condition = form.keys() <= {"type", "attributeName", "operator", "value"} and form.get("type") == "attribute"
+    is_condition = (
+        form.keys() <= {"type", "attributeName", "operator", "value"}
+        and form.get("type") == "attribute"
+    )
     if not is_condition or not isinstance(name, str) or not isinstance(operator, str):
         return sanitize(part.text)
     return f"{sanitize(name)} {sanitize(operator)} {quote(form.get('value'))}"
@@ -69,7 +95,10 @@ def _intents(listed: _Listed, about: _Conditions) -> str:
         return listed(about[0][0], "intents")
     if operators in ([("equals", True)], [("in", True)]):
         return f"any intent except {listed(about[0][0])}, or none"
-    if operators in ([("exists", False), ("equals", True)], [("exists", False), ("in", True)]):
+    if operators in (
+        [("exists", False), ("equals", True)],
+        [("exists", False), ("in", True)],
+    ):
         return f"any intent except {listed(about[1][0])}"
     if operators in ([("exists", False)], [("notExists", False)]):
         return "any intent" if operators[0][0] == "exists" else "no intent"
@@ -77,9 +106,17 @@ def _intents(listed: _Listed, about: _Conditions) -> str:
 
 
 def _attribute_phrase(listed: _Listed, about: _Conditions) -> str:
-    """Return `below 0.7 (or not known)`: not known is an attribute that is missing or, for a bound, not a number."""
-    maybe_missing = all(negate and part.operator != "notExists" for part, negate in about)
-    bounds = [pair for pair in about if _operator(pair) in {**_LOWS, **_HIGHS} and (maybe_missing or not pair[1])]
+    """Return `below 0.7 (or not known)`: not known is an attribute that is missing or, for a bound,
+    not a number.
+    """
+    maybe_missing = all(
+        negate and part.operator != "notExists" for part, negate in about
+    )
+    bounds = [
+        pair
+        for pair in about
+        if _operator(pair) in {**_LOWS, **_HIGHS} and (maybe_missing or not pair[1])
+    ]
     others = (_phrase(listed, pair) for pair in about if pair not in bounds)
     phrase = " and ".join([*_range(bounds), *others])
     return f"{phrase} (or not known)" if maybe_missing else phrase

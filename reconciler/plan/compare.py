@@ -1,4 +1,7 @@
-"""Desired x live -> changes, and where two rules differ. `==` decides whether rules differ; deepdiff explains where."""
+"""Desired x live -> changes, and where two rules differ.
+
+`==` decides whether rules differ; deepdiff explains where.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -6,12 +9,32 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.model.change import Adopt, Cause, Change, Create, Delete, FieldChange, Update
+from reconciler.model.change import (
+    Adopt,
+    Cause,
+    Change,
+    Create,
+    Delete,
+    FieldChange,
+    Update,
+)
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.grouping import group_pairs
-from reconciler.model.live import LiveRule, Marker, find_foreign_marker, marker_digest, normalize_line_ends
+from reconciler.model.live import (
+    LiveRule,
+    Marker,
+    find_foreign_marker,
+    marker_digest,
+    normalize_line_ends,
+)
 from reconciler.model.rule import Address, Condition, Opaque, Rule, Target, to_api_json
-from reconciler.plan.ownership import LiveRulesByOwner, differing_fields, fields_phrase, find_cause, was_edited
+from reconciler.plan.ownership import (
+    LiveRulesByOwner,
+    differing_fields,
+    fields_phrase,
+    find_cause,
+    was_edited,
+)
 from reconciler.text.escape import join_first, sanitize
 
 _Part = Condition | Target | Opaque
@@ -20,7 +43,9 @@ _Part = Condition | Target | Opaque
 def diff_fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:
     """Return every field that differs, in the order in which a rule is read."""
     names = ["name", "description", "priority", "enabled"]
-    if normalize_line_ends(before.description) == normalize_line_ends(after.description):
+    if normalize_line_ends(before.description) == normalize_line_ends(
+        after.description
+    ):
         names.remove("description")
     pairs = [(name, getattr(before, name), getattr(after, name)) for name in names]
     changes = [FieldChange(name, old, new) for name, old, new in pairs if old != new]
@@ -31,8 +56,12 @@ def diff_fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:
     return tuple(changes)
 
 
-def _diff_parts(name: str, before: Sequence[_Part], after: Sequence[_Part]) -> Iterator[FieldChange]:
-    """Pair the parts that differ, most alike first, and explain each pair; other parts were removed or added."""
+def _diff_parts(
+    name: str, before: Sequence[_Part], after: Sequence[_Part]
+) -> Iterator[FieldChange]:
+    """Pair the parts that differ, most alike first, and explain each pair; other parts were removed
+    or added.
+    """
     removed = _without_common(before, after)
     added = _without_common(after, before)
     for step in (0, 1):
@@ -47,9 +76,13 @@ def _diff_parts(name: str, before: Sequence[_Part], after: Sequence[_Part]) -> I
         yield FieldChange(f"{name}[{index}]", None, to_api_json(part))
 
 
-def _alike(removed: dict[int, _Part], added: dict[int, _Part], step: int) -> list[tuple[int, int]]:
+def _alike(
+    removed: dict[int, _Part], added: dict[int, _Part], step: int
+) -> list[tuple[int, int]]:
     """Return pairs of indices of a removed and an added part with one key, the first ones first."""
-    waiting = group_pairs((_pairing_keys(part)[step], index) for index, part in reversed(added.items()))
+    waiting = group_pairs(
+        (_pairing_keys(part)[step], index) for index, part in reversed(added.items())
+    )
     pairs = []
     for index, part in removed.items():
         same = waiting.get(_pairing_keys(part)[step])
@@ -58,7 +91,9 @@ def _alike(removed: dict[int, _Part], added: dict[int, _Part], step: int) -> lis
     return pairs
 
 
-def _without_common(parts: Sequence[_Part], others: Sequence[_Part]) -> dict[int, _Part]:
+def _without_common(
+    parts: Sequence[_Part], others: Sequence[_Part]
+) -> dict[int, _Part]:
     """Return the parts by index, without those that the others contain as often."""
     common = Counter(others)
     remaining = {}
@@ -70,13 +105,17 @@ def _without_common(parts: Sequence[_Part], others: Sequence[_Part]) -> dict[int
 
 
 def _pairing_keys(part: _Part) -> tuple[object, object]:
-    """Return an exact pairing key (attribute and operator, or queue), and a loose one (attribute, or any target)."""
+    """Return an exact pairing key (attribute and operator, or queue), and a loose one (attribute,
+    or any target).
+    """
     if isinstance(part, Condition):
         return (part.attribute, part.operator), part.attribute
     return (part.queue_id, Target) if isinstance(part, Target) else (part, part)
 
 
-def _leaf_changes(path: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[FieldChange]:
+def _leaf_changes(
+    path: str, before: dict[str, Any], after: dict[str, Any]
+) -> Iterator[FieldChange]:
     """Explain where two parts differ; a condition's value is one leaf, however long the list is."""
     if "value" in before and "value" in after and before["value"] != after["value"]:
         yield FieldChange(f"{path}.value", before["value"], after["value"])
@@ -99,7 +138,9 @@ _MAX_ID_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The changes, the addresses of unchanged rules, and findings; those of severity `error` are conflicts."""
+    """The changes, the addresses of unchanged rules, and findings; those of severity `error` are
+    conflicts.
+    """
 
     changes: tuple[Change, ...]
     unchanged: tuple[Address, ...]
@@ -121,10 +162,18 @@ class _RuleComparer:
         self.by_owner = by_owner
         self.findings: list[Finding] = []
         self._unmanaged = _group_by_name(by_owner.unmanaged)
-        copies = (live for live in by_owner.edited_copies if _address(live) not in by_owner.ambiguous)
+        copies = (
+            live
+            for live in by_owner.edited_copies
+            if _address(live) not in by_owner.ambiguous
+        )
         self._edited_copies = _group_by_name(copies)
         self._unmanaged_by_id = {live.id: live for live in by_owner.unmanaged}
-        self._surplus = {address: live for address, live in by_owner.managed.items() if address not in desired.rules}
+        self._surplus = {
+            address: live
+            for address, live in by_owner.managed.items()
+            if address not in desired.rules
+        }
         self._surplus_by_name = _group_by_name(self._surplus.values())
         self._adopted: dict[str, Address] = {}
 
@@ -142,20 +191,46 @@ class _RuleComparer:
         managed = self.by_owner.managed
         ambiguous = self.by_owner.ambiguous
         for address, live in self._surplus.items():
-            changes.append(Delete(address=address, live=live, cause="both" if was_edited(live) else "manifest"))
+            changes.append(
+                Delete(
+                    address=address,
+                    live=live,
+                    cause="both" if was_edited(live) else "manifest",
+                )
+            )
         for live in self.by_owner.duplicates:
             address = _address(live)
-            changes.append(Delete(address=address, live=live, cause="duplicate", original=managed.get(address)))
-        copies = (live for live in self.by_owner.temporary_copies if _address(live) not in ambiguous)
-        changes += [Delete(address=_address(live), live=live, cause="duplicate") for live in copies]
+            changes.append(
+                Delete(
+                    address=address,
+                    live=live,
+                    cause="duplicate",
+                    original=managed.get(address),
+                )
+            )
+        copies = (
+            live
+            for live in self.by_owner.temporary_copies
+            if _address(live) not in ambiguous
+        )
+        changes += [
+            Delete(address=_address(live), live=live, cause="duplicate")
+            for live in copies
+        ]
         self._report_leftovers()
         return Comparison(tuple(changes), tuple(unchanged), tuple(self.findings))
 
     def _match_rule(self, desired: DesiredRule, live: LiveRule | None) -> Change | None:
-        """Return the change that makes one desired rule live, or None if it is live. Raises _ConflictError."""
+        """Return the change that makes one desired rule live, or None if it is live.
+
+        Raises _ConflictError.
+        """
         rule = desired.rule
         if rules := self.by_owner.ambiguous.get(desired.address):
-            is_current = all(each.rule == rule and _has_current_marker(each, desired) for each in rules)
+            is_current = all(
+                each.rule == rule and _has_current_marker(each, desired)
+                for each in rules
+            )
             if desired.unadopted_id or not is_current:
                 raise _conflict("CXR312", _ambiguous_message(rules), desired)
             return None
@@ -166,23 +241,41 @@ class _RuleComparer:
             live = self._surplus.pop(_address(moved[0]))
         if live is not None:
             change = self._update(desired, live)
-            must_be_free = live.rule.name != rule.name or (change is not None and self.desired.names_unique)
-            (self._refuse_namesakes if must_be_free else self._warn_namesakes)(desired, None)
+            must_be_free = live.rule.name != rule.name or (
+                change is not None and self.desired.names_unique
+            )
+            (self._refuse_namesakes if must_be_free else self._warn_namesakes)(
+                desired, None
+            )
             return change
         adopted = self._find_adoptable(desired)
-        for rules in self.by_owner.ambiguous.values():  # the rule may have moved from one of these addresses
+        for rules in (
+            self.by_owner.ambiguous.values()
+        ):  # the rule may have moved from one of these addresses
             if any(candidate.rule.name == rule.name for candidate in rules):
                 raise _conflict("CXR312", _ambiguous_message(rules), desired)
         # With an id, one of several rules of a name can be adopted: no rule gets a new name.
-        must_be_free = adopted is None or adopted.rule.name != rule.name or self.desired.names_unique
-        (self._refuse_namesakes if must_be_free else self._warn_namesakes)(desired, adopted)
+        must_be_free = (
+            adopted is None
+            or adopted.rule.name != rule.name
+            or self.desired.names_unique
+        )
+        (self._refuse_namesakes if must_be_free else self._warn_namesakes)(
+            desired, adopted
+        )
         if adopted is None:
             return Create(desired.address, rule, desired.source)
         if mark := find_foreign_marker(adopted.rule.description):
             message = f'the live rule "{adopted.rule.name}" seems to be managed by another tool: {mark}'
             self.findings.append(_finding("CXR309", "warning", message, desired))
         fields = diff_fields(adopted.rule, rule)
-        return Adopt(address=desired.address, live=adopted, after=rule, fields=fields, source=desired.source)
+        return Adopt(
+            address=desired.address,
+            live=adopted,
+            after=rule,
+            fields=fields,
+            source=desired.source,
+        )
 
     def _update(self, desired: DesiredRule, live: LiveRule) -> Update | None:
         address = _address(live)
@@ -194,25 +287,43 @@ class _RuleComparer:
         fields = diff_fields(live.rule, desired.rule)
         cause = find_cause(live, desired.marker_digest)
         if address != desired.address:
-            fields = (FieldChange("address", str(address), str(desired.address)), *fields)
+            fields = (
+                FieldChange("address", str(address), str(desired.address)),
+                *fields,
+            )
             cause = "both" if cause == "drift" else cause
         return _build_update(desired, live, fields, cause)
 
     def _unadopt(self, desired: DesiredRule, live: LiveRule | None) -> Update | None:
-        """Return the update that restores a rule to its state before it was adopted, or None if that is done."""
+        """Return the update that restores a rule to its state before it was adopted, or None if
+        that is done.
+        """
         if live is None or live.id != desired.unadopted_id:
             unmanaged = self._unmanaged_by_id.get(desired.unadopted_id)
-            if unmanaged is not None and unmanaged.marker is None and unmanaged.rule == desired.rule:
+            if (
+                unmanaged is not None
+                and unmanaged.marker is None
+                and unmanaged.rule == desired.rule
+            ):
                 return None
-            raise _conflict("CXR311", "the rule to give back is no longer managed by cxroute", desired)
+            raise _conflict(
+                "CXR311",
+                "the rule to give back is no longer managed by cxroute",
+                desired,
+            )
         if live.rule.name != desired.rule.name:
             self._refuse_namesakes(desired, None)
         marker = FieldChange("marker", _marker(live).digest, None)
-        update = _build_update(desired, live, (*diff_fields(live.rule, desired.rule), marker), "manifest")
+        update = _build_update(
+            desired, live, (*diff_fields(live.rule, desired.rule), marker), "manifest"
+        )
         return replace(update, unadopts=True)
 
     def _find_adoptable(self, desired: DesiredRule) -> LiveRule | None:
-        """Return the one unmanaged rule that the manifest adopts, if it exists. Raises _ConflictError."""
+        """Return the one unmanaged rule that the manifest adopts, if it exists.
+
+        Raises _ConflictError.
+        """
         if desired.adopt is None:
             return None
         if isinstance(desired.adopt, str):
@@ -228,48 +339,92 @@ class _RuleComparer:
             return None
         if len(candidates) > 1:
             ids = ", ".join(live.id for live in candidates)
-            raise _conflict("CXR304", f"{len(candidates)} live rules {name} could be adopted ({ids})", desired)
+            raise _conflict(
+                "CXR304",
+                f"{len(candidates)} live rules {name} could be adopted ({ids})",
+                desired,
+            )
         (live,) = candidates
         if live.marker is not None:
-            raise _conflict("CXR303", f"the live rule {name} is managed by {live.marker.owner}", desired)
+            raise _conflict(
+                "CXR303",
+                f"the live rule {name} is managed by {live.marker.owner}",
+                desired,
+            )
         first = self._adopted.setdefault(live.id, desired.address)
         if first != desired.address:
-            raise _conflict("CXR304", f"the live rule {name} is already adopted by {first}", desired)
+            raise _conflict(
+                "CXR304", f"the live rule {name} is already adopted by {first}", desired
+            )
         return live
 
     def _refuse_namesakes(self, desired: DesiredRule, adopted: LiveRule | None) -> None:
         name = desired.rule.name
         for copy in self._edited_copies.get(name, ()):
-            message = f'its name is that of {copy.id}, {self._describe_copy(copy)}: "{name}"'
+            message = (
+                f'its name is that of {copy.id}, {self._describe_copy(copy)}: "{name}"'
+            )
             raise _conflict("CXR302", message, desired)
         others = [live for live in self._unmanaged.get(name, ()) if live is not adopted]
-        owner = next((live.marker.owner for live in others if live.marker is not None), None)
+        owner = next(
+            (live.marker.owner for live in others if live.marker is not None), None
+        )
         if owner is not None:
-            raise _conflict("CXR303", f'a live rule named "{name}" is managed by {owner}', desired)
+            raise _conflict(
+                "CXR303", f'a live rule named "{name}" is managed by {owner}', desired
+            )
         if len(others) > 1:
-            raise _conflict("CXR304", f'{len(others)} unmanaged live rules are named "{name}"', desired)
+            raise _conflict(
+                "CXR304",
+                f'{len(others)} unmanaged live rules are named "{name}"',
+                desired,
+            )
         if others:
-            raise _conflict("CXR301", f'an unmanaged live rule is named "{name}"', desired)
+            raise _conflict(
+                "CXR301", f'an unmanaged live rule is named "{name}"', desired
+            )
 
     def _warn_namesakes(self, desired: DesiredRule, adopted: LiveRule | None) -> None:
-        if any(live is not adopted for live in self._unmanaged.get(desired.rule.name, ())):
+        if any(
+            live is not adopted for live in self._unmanaged.get(desired.rule.name, ())
+        ):
             message = f'an unmanaged live rule has the name of a managed rule, "{desired.rule.name}"; it is not changed'
             self.findings.append(_finding("CXR308", "warning", message, desired))
 
     def _report_leftovers(self) -> None:
-        reported = {finding.address for finding in self.findings if finding.code == "CXR312"}
+        reported = {
+            finding.address for finding in self.findings if finding.code == "CXR312"
+        }
         add = self.findings.append
         for address, rules in self.by_owner.ambiguous.items():
             if address not in reported:
                 message = _ambiguous_message(rules)
                 hint = _CONFLICT_HINTS["CXR312"]
-                add(Finding(code="CXR312", severity="warning", message=message, address=address, hint=hint))
+                add(
+                    Finding(
+                        code="CXR312",
+                        severity="warning",
+                        message=message,
+                        address=address,
+                        hint=hint,
+                    )
+                )
         for live in self.by_owner.edited_copies:
             if _address(live) not in self.by_owner.ambiguous or _marker(live).copy:
                 message = f'live rule "{live.rule.name}" ({live.id}) is {self._describe_copy(live)}; it is not changed'
-                add(Finding(code="CXR302", severity="warning", message=message, address=_address(live)))
+                add(
+                    Finding(
+                        code="CXR302",
+                        severity="warning",
+                        message=message,
+                        address=_address(live),
+                    )
+                )
         for live in (*self.by_owner.managed.values(), *self.by_owner.unmanaged):
-            if any(isinstance(part, Opaque) for part in (*live.rule.conditions, *live.rule.targets)):
+            if any(
+                isinstance(part, Opaque)
+                for part in (*live.rule.conditions, *live.rule.targets)
+            ):
                 message = f'live rule "{live.rule.name}" ({live.id}) has a part that cxroute does not understand'
                 add(Finding(code="CXR306", severity="info", message=message))
 
@@ -299,12 +454,22 @@ def _ambiguous_message(rules: Sequence[LiveRule]) -> str:
     return f"{message}; none of them is changed or deleted"
 
 
-def _finding(code: str, severity: Severity, message: str, desired: DesiredRule) -> Finding:
-    return Finding(code=code, severity=severity, message=message, source=desired.source, address=desired.address)
+def _finding(
+    code: str, severity: Severity, message: str, desired: DesiredRule
+) -> Finding:
+    return Finding(
+        code=code,
+        severity=severity,
+        message=message,
+        source=desired.source,
+        address=desired.address,
+    )
 
 
 def _conflict(code: str, message: str, desired: DesiredRule) -> _ConflictError:
-    return _ConflictError(replace(_finding(code, "error", message, desired), hint=_CONFLICT_HINTS[code]))
+    return _ConflictError(
+        replace(_finding(code, "error", message, desired), hint=_CONFLICT_HINTS[code])
+    )
 
 
 def _has_current_marker(live: LiveRule, desired_rule: DesiredRule) -> bool:
@@ -325,8 +490,17 @@ def _group_by_name(rules: Iterable[LiveRule]) -> Mapping[str, list[LiveRule]]:
     return group_pairs((live.rule.name, live) for live in rules)
 
 
-def _build_update(desired: DesiredRule, live: LiveRule, fields: tuple[FieldChange, ...], cause: Cause) -> Update:
+def _build_update(
+    desired: DesiredRule, live: LiveRule, fields: tuple[FieldChange, ...], cause: Cause
+) -> Update:
     address = desired.address
     rule = desired.rule
     source = desired.source
-    return Update(address=address, live=live, after=rule, fields=fields, source=source, cause=cause)
+    return Update(
+        address=address,
+        live=live,
+        after=rule,
+        fields=fields,
+        source=source,
+        cause=cause,
+    )

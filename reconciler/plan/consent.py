@@ -1,7 +1,9 @@
-"""Whose consent a plan needs: the owners of the queues that gain or lose callers, by the rows of its behaviour.
+"""Whose consent a plan needs: the owners of the queues that gain or lose callers, by the rows of
+its behaviour.
 
-The claim: if the owners of a queue are not listed, its share of every conversation stays the same. Where the rows do
-not prove that, the owners of every queue are listed. A passing moment during an apply is not part of the claim.
+The claim: if the owners of a queue are not listed, its share of every conversation stays the same.
+Where the rows do not prove that, the owners of every queue are listed. A passing moment during an
+apply is not part of the claim.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -24,7 +26,8 @@ CALLERS: Final[Mapping[ConsentChange, str]] = {
 
 
 CONSENT_PLACE: Final = (
-    "The pipeline checks this before an apply (`reviewed-plan`); `cxroute apply` on another machine does not."
+    "The pipeline checks this before an apply (`reviewed-plan`); `cxroute apply` on another "
+    "machine does not."
 )
 
 
@@ -41,26 +44,56 @@ class Consent(NamedTuple):
 
 
 def required_consent(
-    behaviour: BehaviourChange, live_queues: Collection[str], owned: Iterable[OwnedQueue]
+    behaviour: BehaviourChange,
+    live_queues: Collection[str],
+    owned: Iterable[OwnedQueue],
 ) -> Iterator[Consent]:
-    """Yield the entries that a behaviour needs; `live_queues` are the ids of the tenant's queues."""
-    moves = [(dict(region.before or ()), dict(region.after or ())) for region in behaviour.regions]
-    gains = {queue for before, after in moves for queue, share in after.items() if share > before.get(queue, 0)}
-    loses = {queue for before, after in moves for queue, share in before.items() if share > after.get(queue, 0)}
+    """Yield the entries that a behaviour needs; `live_queues` are the ids of the tenant's
+    queues.
+    """
+    moves = [
+        (dict(region.before or ()), dict(region.after or ()))
+        for region in behaviour.regions
+    ]
+    gains = {
+        queue
+        for before, after in moves
+        for queue, share in after.items()
+        if share > before.get(queue, 0)
+    }
+    loses = {
+        queue
+        for before, after in moves
+        for queue, share in before.items()
+        if share > after.get(queue, 0)
+    }
     # A destination that is not a live queue, such as a target of an unknown type, may be any queue.
-    is_proven = behaviour.complete and all(queue in live_queues for queue in gains | loses)
-    for queue in sorted(owned, key=lambda queue: (queue.name, queue.id or "", queue.owners)):
+    is_proven = behaviour.complete and all(
+        queue in live_queues for queue in gains | loses
+    )
+    for queue in sorted(
+        owned, key=lambda queue: (queue.name, queue.id or "", queue.owners)
+    ):
         if queue.id in gains | loses:
             in_both = queue.id in gains & loses
-            yield Consent(queue, "both" if in_both else "gains" if queue.id in gains else "loses")
-        elif not is_proven or (behaviour.regions and queue.id not in live_queues):  # the tenant may have renamed it
+            yield Consent(
+                queue, "both" if in_both else "gains" if queue.id in gains else "loses"
+            )
+        elif not is_proven or (
+            behaviour.regions and queue.id not in live_queues
+        ):  # the tenant may have renamed it
             yield Consent(queue, "unknown")
 
 
 def consent_to_json(consent: Consent) -> "ConsentJson":
     """Return the JSON form of one entry."""
     queue = consent.queue
-    return {"queueId": queue.id, "queueName": queue.name, "owners": list(queue.owners), "change": consent.change}
+    return {
+        "queueId": queue.id,
+        "queueName": queue.name,
+        "owners": list(queue.owners),
+        "change": consent.change,
+    }
 
 
 def parse_consent(form: Mapping[str, Any]) -> Consent:
@@ -68,9 +101,13 @@ def parse_consent(form: Mapping[str, Any]) -> Consent:
     owners = tuple(sanitize(str(owner)) for owner in form["owners"])
     if form["change"] not in CALLERS:
         raise LookupError(form["change"])
-    return Consent(OwnedQueue(form["queueId"], str(form["queueName"]), owners), form["change"])
+    return Consent(
+        OwnedQueue(form["queueId"], str(form["queueName"]), owners), form["change"]
+    )
 
 
 def describe_consent(consent: Iterable[Consent], limit: int = 5) -> str:
     """Return `@acme/fraud (Fraud Desk loses callers), ...`, up to a limit of entries."""
-    return join_first([f"{' or '.join(item.queue.owners)} ({item.reason})" for item in consent], limit)
+    return join_first(
+        [f"{' or '.join(item.queue.owners)} ({item.reason})" for item in consent], limit
+    )

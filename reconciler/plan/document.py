@@ -1,4 +1,6 @@
-"""A plan as a JSON document (plan-json), and a saved one read back to hold a fresh plan against it."""
+"""A plan as a JSON document (plan-json), and a saved one read back to hold a fresh plan against
+it.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,7 +15,16 @@ from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.cxone.rule_json import rule_body
 from reconciler.errors import RefusedError, UsageError
-from reconciler.model.change import Change, Create, Delete, HeldChange, PlanStep, Update, is_copy_removal, write_payload
+from reconciler.model.change import (
+    Change,
+    Create,
+    Delete,
+    HeldChange,
+    PlanStep,
+    Update,
+    is_copy_removal,
+    write_payload,
+)
 from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import CANONICAL_JSON, Rule, Target
 from reconciler.plan.behaviour_json import impact_to_json, region_claims
@@ -41,9 +52,15 @@ if TYPE_CHECKING:
     )
 
 FORMAT_VERSION: Final = "1.0"
-ERROR_FILE: Final = "error.json"  # of `plan --report`, in place of a plan: why there is none
-DRIFT_REPORT: Final = "drift"  # the `report` of a document by `cxroute drift`, which cannot be applied
-UNREVIEWED_EDIT_REASON: Final = "edited in CXone without an effect on routing, and not part of the reviewed plan"
+ERROR_FILE: Final = (
+    "error.json"  # of `plan --report`, in place of a plan: why there is none
+)
+DRIFT_REPORT: Final = (
+    "drift"  # the `report` of a document by `cxroute drift`, which cannot be applied
+)
+UNREVIEWED_EDIT_REASON: Final = (
+    "edited in CXone without an effect on routing, and not part of the reviewed plan"
+)
 _MAX_LISTED_CHANGES: Final = 5
 _LONGEST_VALUE: Final = 120  # characters of a value in a message
 COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
@@ -51,7 +68,10 @@ COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewedPlan:
-    """The parts of a saved plan that limit an apply. `changes` holds the canonical JSON of each reviewed change."""
+    """The parts of a saved plan that limit an apply.
+
+    `changes` holds the canonical JSON of each reviewed change.
+    """
 
     plan_id: str
     environment: str
@@ -62,7 +82,9 @@ class ReviewedPlan:
     addresses: frozenset[str]  # the addresses of its changes
     claims: tuple[RegionClaim, ...]  # the impact of its regions
     traffic: "SampleJson | None"
-    consent: frozenset[tuple[str, tuple[str, ...]]] = frozenset()  # each queue and its owners
+    consent: frozenset[tuple[str, tuple[str, ...]]] = (
+        frozenset()
+    )  # each queue and its owners
 
 
 def plan_to_json(plan: Plan) -> "PlanJson":
@@ -86,17 +108,30 @@ def plan_to_json(plan: Plan) -> "PlanJson":
             "adopt": options.adopt,
             "keepDrift": options.keep_drift,
             "undo": options.undo,
-            "traffic": {"file": sample.name, "digest": sample.digest} if sample else None,
+            "traffic": {"file": sample.name, "digest": sample.digest}
+            if sample
+            else None,
             "base": options.base,
         },
-        "endpoint": cast("EndpointJson", {"before": base.settings, "after": fallback.settings})
+        "endpoint": cast(
+            "EndpointJson", {"before": base.settings, "after": fallback.settings}
+        )
         if options.base
         else None,
         "summary": cast("SummaryJson", count_changes(plan)),
-        "changes": [change_to_json(plan, change, steps[id(change)]) for change in changes],
-        "held": [{**change_to_json(plan, held.change), "reason": held.reason} for held in plan.held],
-        "behaviour": impact_to_json(plan.impact, plan.queue_names, _headline(plan)) if plan.impact else None,
-        "findings": [finding_to_json(finding) for finding in (*plan.failed_tests, *plan.findings)],
+        "changes": [
+            change_to_json(plan, change, steps[id(change)]) for change in changes
+        ],
+        "held": [
+            {**change_to_json(plan, held.change), "reason": held.reason}
+            for held in plan.held
+        ],
+        "behaviour": impact_to_json(plan.impact, plan.queue_names, _headline(plan))
+        if plan.impact
+        else None,
+        "findings": [
+            finding_to_json(finding) for finding in (*plan.failed_tests, *plan.findings)
+        ],
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
         "guards": [cast("GuardJson", asdict(result)) for result in plan.guards],
     }
@@ -109,7 +144,9 @@ def plan_to_json(plan: Plan) -> "PlanJson":
 
 
 def _headline(plan: Plan) -> str:
-    return headline(plan.impact or NO_IMPACT, plan.queue_names, plan.labels, plan.promises)
+    return headline(
+        plan.impact or NO_IMPACT, plan.queue_names, plan.labels, plan.promises
+    )
 
 
 def plan_id(plan: Plan) -> str:
@@ -123,11 +160,23 @@ def count_changes(plan: Plan) -> dict[str, int]:
     for change in plan.changes:
         counts[change.action] += not is_copy_removal(change)
     watched = {"unwatched": plan.watch.unwatched} if plan.watch else {}
-    watched |= {"undecidedWatch": plan.watch.undecided} if plan.watch and plan.watch.undecided else {}
-    return {**counts, "unchanged": plan.unchanged, "held": len(plan.held), "unmanaged": plan.unmanaged, **watched}
+    watched |= (
+        {"undecidedWatch": plan.watch.undecided}
+        if plan.watch and plan.watch.undecided
+        else {}
+    )
+    return {
+        **counts,
+        "unchanged": plan.unchanged,
+        "held": len(plan.held),
+        "unmanaged": plan.unmanaged,
+        **watched,
+    }
 
 
-def change_to_json(plan: Plan, change: Change, steps: Sequence["StepJson"] = ()) -> "ChangeJson":
+def change_to_json(
+    plan: Plan, change: Change, steps: Sequence["StepJson"] = ()
+) -> "ChangeJson":
     """Return one change in the form of plan-json "Change"; a held change has no steps."""
     payload = write_payload(PlanStep(change), plan.owner)
     fields = () if isinstance(change, Create | Delete) else change.fields
@@ -135,12 +184,19 @@ def change_to_json(plan: Plan, change: Change, steps: Sequence["StepJson"] = ())
         "action": change.action,
         "address": str(change.address),
         "id": None if isinstance(change, Create) else change.live.id,
-        "name": change.live.rule.name if isinstance(change, Delete) else change.after.name,
+        "name": change.live.rule.name
+        if isinstance(change, Delete)
+        else change.after.name,
         "cause": change.cause,
         "steps": list(steps),
-        "before": None if isinstance(change, Create) else live_rule_to_json(change.live, plan.queue_names),
+        "before": None
+        if isinstance(change, Create)
+        else live_rule_to_json(change.live, plan.queue_names),
         "after": payload and rule_to_json(*payload, plan.queue_names),
-        "fields": [{"path": field.path, "before": field.before, "after": field.after} for field in fields],
+        "fields": [
+            {"path": field.path, "before": field.before, "after": field.after}
+            for field in fields
+        ],
         "source": source_to_json(change.source),
     }
 
@@ -148,14 +204,24 @@ def change_to_json(plan: Plan, change: Change, steps: Sequence["StepJson"] = ())
 def _steps(plan: Plan) -> dict[int, list["StepJson"]]:
     """Return each change's calls, each in its wave; `copy` marks those of a temporary copy."""
     # The removal of a leftover copy is a step of its address's change, if there is one.
-    owners = {change.address: id(change) for change in plan.changes if not is_copy_removal(change)}
+    owners = {
+        change.address: id(change)
+        for change in plan.changes
+        if not is_copy_removal(change)
+    }
     steps: dict[int, list[StepJson]] = {
-        id(change): [] for change in plan.changes if not is_copy_removal(change) or change.address not in owners
+        id(change): []
+        for change in plan.changes
+        if not is_copy_removal(change) or change.address not in owners
     }
     for number, wave in enumerate(plan.steps, 1):
         for step in wave:
             is_leftover = is_copy_removal(step.change)
-            change = owners.get(step.change.address, id(step.change)) if is_leftover else id(step.change)
+            change = (
+                owners.get(step.change.address, id(step.change))
+                if is_leftover
+                else id(step.change)
+            )
             is_copy = is_leftover or step.kind in ("copy", "drop")
             steps[change].append({"wave": number, "call": step.call, "copy": is_copy})
     return steps
@@ -167,7 +233,10 @@ def live_rule_to_json(live: LiveRule, queue_names: Mapping[str, str]) -> "RuleJs
 
 
 def read_saved_plan(text: str, name: str) -> ReviewedPlan:
-    """Return the parts of a saved plan that limit an apply. Raises UsageError, and RefusedError if it is outdated."""
+    """Return the parts of a saved plan that limit an apply.
+
+    Raises UsageError, and RefusedError if it is outdated.
+    """
     from reconciler.plan.plan_json import parse_plan  # noqa: PLC0415 - only a saved plan is read by its types
 
     remedy = f"Create one with `cxroute plan --out {name}`"
@@ -175,15 +244,21 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
         form = parse_plan(text)
         reviewed = _reviewed(form)
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{name} is not a saved plan ({sanitize(str(error), _LONGEST_VALUE)}). {remedy}") from None
+        raise UsageError(
+            f"{name} is not a saved plan ({sanitize(str(error), _LONGEST_VALUE)}). {remedy}"
+        ) from None
     if "report" in form:
         raise UsageError(f"{name} is a report of `cxroute drift`, not a plan. {remedy}")
     versions = [form["formatVersion"], form["tool"]["version"]]
     if list(map(_major, versions)) != list(map(_major, (FORMAT_VERSION, __version__))):
         again = "Run `plan` again with this version"
-        raise RefusedError(f"{name} was created by another major version of cxroute. {again}")
+        raise RefusedError(
+            f"{name} was created by another major version of cxroute. {again}"
+        )
     if form["planId"] != digest_document(form):
-        raise RefusedError(f"{name} was changed after it was created (its planId does not match). Run `plan` again")
+        raise RefusedError(
+            f"{name} was changed after it was created (its planId does not match). Run `plan` again"
+        )
     return reviewed
 
 
@@ -207,7 +282,9 @@ def _reviewed(form: "PlanJson") -> ReviewedPlan:
         addresses=frozenset(change["address"] or "" for change in form["changes"]),
         claims=region_claims(form["behaviour"]) if form["behaviour"] else (),
         traffic=options["traffic"],
-        consent=frozenset(parse_consent(entry).queue.identity for entry in form.get("consent", ())),
+        consent=frozenset(
+            parse_consent(entry).queue.identity for entry in form.get("consent", ())
+        ),
     )
 
 
@@ -216,86 +293,160 @@ def _major(version: str) -> str:
 
 
 def _parse_fallback(form: "FallbackJson") -> FallbackPolicy:
-    return FallbackPolicy(form["intent"], form["minConfidence"], frozenset(form["knownIntents"]))
+    return FallbackPolicy(
+        form["intent"], form["minConfidence"], frozenset(form["knownIntents"])
+    )
 
 
 def unreviewed_changes(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
     """Return the changes of a fresh plan that the reviewed plan does not have, in order."""
-    changes = ((change, change_to_json(fresh, change)) for change in fresh.changes if not is_copy_removal(change))
-    return tuple(change for change, document in changes if _change_identity(document) not in reviewed.changes)
+    changes = (
+        (change, change_to_json(fresh, change))
+        for change in fresh.changes
+        if not is_copy_removal(change)
+    )
+    return tuple(
+        change
+        for change, document in changes
+        if _change_identity(document) not in reviewed.changes
+    )
 
 
 def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> None:
-    """Raise RefusedError if a fresh plan has a change, or moves conversations, that the reviewed plan does not."""
+    """Raise RefusedError if a fresh plan has a change, or moves conversations, that the reviewed
+    plan does not.
+    """
     new = unreviewed_changes(fresh, reviewed)
     again = f"Nothing was written. Plan again, review, apply: {plan_again}"
     name = f"plan {reviewed.plan_id} of {reviewed.generated_at}"
     since = "changed since the plan was created"
     regions = unreviewed_impact(fresh, reviewed)
     if regions and not new:
-        sent = f"send conversations elsewhere that {name} does not: {quote(regions[0].example.attributes)}"
-        raise RefusedError(f"rules outside the plan, or the Environment, {since}, and it would now {sent}. {again}")
+        sent = (
+            f"send conversations elsewhere that {name} does not: "
+            f"{quote(regions[0].example.attributes)}"
+        )
+        raise RefusedError(
+            f"rules outside the plan, or the Environment, {since}, and it would now {sent}. {again}"
+        )
     if new:
-        phrase = join_first([f"{change.action} {change.address}" for change in new], _MAX_LISTED_CHANGES)
+        phrase = join_first(
+            [f"{change.action} {change.address}" for change in new], _MAX_LISTED_CHANGES
+        )
         added = f"{pluralize(len(new), 'change')} that {name} does not have: {phrase}"
         added += _first_difference(fresh, new[0], reviewed)
-        raise RefusedError(f"the manifests or the tenant {since}. A new plan has {added}. {again}")
+        raise RefusedError(
+            f"the manifests or the tenant {since}. A new plan has {added}. {again}"
+        )
     for entry in fresh.consent or ():
         if entry.queue.identity not in reviewed.consent:
             owners = f"{quote(entry.queue.name)} ({', '.join(entry.queue.owners)})"
-            raise RefusedError(f"{name} does not list the consent of the owners of {owners}. {again}")
+            raise RefusedError(
+                f"{name} does not list the consent of the owners of {owners}. {again}"
+            )
 
 
 def _first_difference(fresh: Plan, change: Change, reviewed: ReviewedPlan) -> str:
-    """Return what differs in a change from the reviewed one of its address: its action, or its fields."""
-    earlier = [identity for identity in map(json.loads, sorted(reviewed.changes)) if identity[1] == str(change.address)]
+    """Return what differs in a change from the reviewed one of its address: its action, or its
+    fields.
+    """
+    earlier = [
+        identity
+        for identity in map(json.loads, sorted(reviewed.changes))
+        if identity[1] == str(change.address)
+    ]
     if not earlier:
         return f". The plan has no change of {change.address}"
     now = json.loads(_change_identity(change_to_json(fresh, change)))
     if earlier[0][0] != now[0]:
         return f". The plan would {earlier[0][0]} {change.address}"
-    sides = (("the live rule", earlier[0][3], now[3]), ("the manifests' rule", earlier[0][4], now[4]))
+    sides = (
+        ("the live rule", earlier[0][3], now[3]),
+        ("the manifests' rule", earlier[0][4], now[4]),
+    )
     for side, old, new in sides:
-        names = [name for name in {**(old or {}), **(new or {})} if (old or {}).get(name) != (new or {}).get(name)]
-        names.sort(key="description".__eq__)  # last: it contains the digest of the other fields
+        names = [
+            name
+            for name in {**(old or {}), **(new or {})}
+            if (old or {}).get(name) != (new or {}).get(name)
+        ]
+        names.sort(
+            key="description".__eq__
+        )  # last: it contains the digest of the other fields
         if names:
             values = (quote((form or {}).get(names[0])) for form in (old, new))
             then, current = (sanitize(text, _LONGEST_VALUE) for text in values)
             others = [name for name in names[1:] if name != "description"]
-            more = f"; {join_first(others, _MAX_LISTED_CHANGES)} differ, too" if others else ""
+            more = (
+                f"; {join_first(others, _MAX_LISTED_CHANGES)} differ, too"
+                if others
+                else ""
+            )
             return f". In {side}, {names[0]} was {then} and is now {current}{more}"
     return ""
 
 
 def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
     """Return a fresh plan that holds its unreviewed edits, if they do not change routing."""
-    # These are edits of managed rules in CXone: the rules are not changed, and the other changes continue.
+    # These are edits of managed rules in CXone: the rules are not changed, and the other changes
+    # continue.
     names = {desired.rule.name for desired in fresh.desired.rules.values()}
-    edits = [change for change in fresh.changes if isinstance(change, Update) and change.cause == "drift"]
+    edits = [
+        change
+        for change in fresh.changes
+        if isinstance(change, Update) and change.cause == "drift"
+    ]
     edits = [edit for edit in edits if str(edit.address) not in reviewed.addresses]
-    edits = [edit for edit in edits if edit.live.rule.name == edit.after.name or edit.live.rule.name not in names]
-    decisive = (edit for edit in edits if any(field.path != "description" for field in edit.fields))
+    edits = [
+        edit
+        for edit in edits
+        if edit.live.rule.name == edit.after.name or edit.live.rule.name not in names
+    ]
+    decisive = (
+        edit
+        for edit in edits
+        if any(field.path != "description" for field in edit.fields)
+    )
     unedited = {edit.live.id: edit.after for edit in decisive}
     if unedited:
         now = live_entries(fresh.live.rules, fresh.desired)
-        before = [replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now]
-        behaviour = compare_behaviour(before, now, fresh.desired.evaluation, types=fresh.desired.endpoint.context_types)
+        before = [
+            replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now
+        ]
+        behaviour = compare_behaviour(
+            before,
+            now,
+            fresh.desired.evaluation,
+            types=fresh.desired.endpoint.context_types,
+        )
         if behaviour.changed or not behaviour.complete:
             return fresh
     if not edits:
         return fresh
-    held = [*fresh.held, *(HeldChange(change, UNREVIEWED_EDIT_REASON) for change in edits)]
+    held = [
+        *fresh.held,
+        *(HeldChange(change, UNREVIEWED_EDIT_REASON) for change in edits),
+    ]
     held.sort(key=lambda hold: hold.change.address)
-    return replace(fresh, changes=tuple(change for change in fresh.changes if change not in edits), held=tuple(held))
+    return replace(
+        fresh,
+        changes=tuple(change for change in fresh.changes if change not in edits),
+        held=tuple(held),
+    )
 
 
 def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:
-    """Return the regions of a fresh plan with conversations that the reviewed plan does not move in the same way."""
+    """Return the regions of a fresh plan with conversations that the reviewed plan does not move in
+    the same way.
+    """
     if fresh.impact is None:
         return ()
     without_shares = replace(fresh.impact, traffic=None)
     claims = region_claims(impact_to_json(without_shares, fresh.queue_names))
-    return tuple(fresh.impact.behaviour.regions[index] for index in find_uncovered(claims, reviewed.claims))
+    return tuple(
+        fresh.impact.behaviour.regions[index]
+        for index in find_uncovered(claims, reviewed.claims)
+    )
 
 
 def _change_identity(change: "ChangeJson") -> str:
@@ -304,11 +455,19 @@ def _change_identity(change: "ChangeJson") -> str:
 
 def change_facts(change: "ChangeJson") -> list[object]:
     """Return what a change does: not why, in which calls, and from which line."""
-    return [change["action"], change["address"], change["id"], change["before"], change["after"]]
+    return [
+        change["action"],
+        change["address"],
+        change["id"],
+        change["before"],
+        change["after"],
+    ]
 
 
 def digest_document(payload: Mapping[str, Any]) -> str:
-    """Return the digest of a plan without its time, its recorded conversations, its guards and its texts."""
+    """Return the digest of a plan without its time, its recorded conversations, its guards and its
+    texts.
+    """
     # Some guards depend on the time, and apply does not read recorded conversations.
     passing = ("planId", "generatedAt", "guards", "replay", "view")
     lasting = {name: value for name, value in payload.items() if name not in passing}
@@ -317,8 +476,12 @@ def digest_document(payload: Mapping[str, Any]) -> str:
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
 
 
-def rule_to_json(rule: Rule, marker: Marker | None, queue_names: Mapping[str, str]) -> "RuleJson":
-    """Return a rule in the API's form, with the names of its queues; the marker is a part of the description."""
+def rule_to_json(
+    rule: Rule, marker: Marker | None, queue_names: Mapping[str, str]
+) -> "RuleJson":
+    """Return a rule in the API's form, with the names of its queues; the marker is a part of the
+    description.
+    """
     form = rule_body(rule, marker)
     for target, target_form in zip(rule.targets, form["targets"], strict=True):
         if isinstance(target, Target):

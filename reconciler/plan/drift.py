@@ -1,6 +1,8 @@
-"""Plan -> Drift, and its JSON: a plan, and the differences that apply cannot remove (docs/watch.md).
+"""Plan -> Drift, and its JSON: a plan, and the differences that apply cannot remove
+(docs/watch.md).
 
-These are unmanaged live rules that take conversations which the manifests route elsewhere, and failed route tests.
+These are unmanaged live rules that take conversations which the manifests route elsewhere, and
+failed route tests.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +20,12 @@ from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import Address, Source
 from reconciler.plan.behaviour_json import impact_to_json
-from reconciler.plan.document import DRIFT_REPORT, digest_document, live_rule_to_json, plan_to_json
+from reconciler.plan.document import (
+    DRIFT_REPORT,
+    digest_document,
+    live_rule_to_json,
+    plan_to_json,
+)
 from reconciler.plan.edits import EditedRule, edits_of_lists
 from reconciler.plan.finding_json import finding_to_json
 from reconciler.plan.headline import headline
@@ -57,17 +64,30 @@ class Drift:
     """A plan, and all other differences between the tenant and the manifests."""
 
     plan: Plan
-    # Live rules that are not managed, not accepted, and take conversations that the manifests send elsewhere:
+    # Live rules that are not managed, not accepted, and take conversations that the manifests send
+    # elsewhere:
     in_the_way: tuple[LiveRule, ...] = ()
-    temporary_ids: frozenset[str] = frozenset()  # those that take these conversations only until the plan is applied
-    accepted: tuple[LiveRule, ...] = ()  # live rules that the Environment's `unmanaged.accept` names
-    acceptances: int = 0  # entries of `unmanaged.accept`, those that match no live rule included
+    temporary_ids: frozenset[str] = (
+        frozenset()
+    )  # those that take these conversations only until the plan is applied
+    accepted: tuple[
+        LiveRule, ...
+    ] = ()  # live rules that the Environment's `unmanaged.accept` names
+    acceptances: int = (
+        0  # entries of `unmanaged.accept`, those that match no live rule included
+    )
     full_impact: Impact = NO_IMPACT  # from the manifests alone to all live rules
     # The same without conversations of rules that are accepted, or whose change is held:
     unaccepted_impact: Impact = NO_IMPACT
-    last_runs: Mapping[Address, str] = field(default_factory=dict)  # the journal's run that last wrote each rule
-    failed_checks: tuple[Finding, ...] = ()  # failed route tests and promises, and an analysis that stopped
-    notes: tuple[Finding, ...] = ()  # stale entries of `unmanaged.accept`, and broken promises of severity warning
+    last_runs: Mapping[Address, str] = field(
+        default_factory=dict
+    )  # the journal's run that last wrote each rule
+    failed_checks: tuple[
+        Finding, ...
+    ] = ()  # failed route tests and promises, and an analysis that stopped
+    notes: tuple[
+        Finding, ...
+    ] = ()  # stale entries of `unmanaged.accept`, and broken promises of severity warning
 
     @property
     def failed_tests(self) -> int:
@@ -82,48 +102,82 @@ class Drift:
     @property
     def has_drift(self) -> bool:
         """Return whether drift exits with code 2."""
-        return bool(self.plan.changes or self.plan.conflicts or self.has_unfixable_drift)
+        return bool(
+            self.plan.changes or self.plan.conflicts or self.has_unfixable_drift
+        )
 
     @property
     def has_unfixable_drift(self) -> bool:
         """Return whether something differs that apply cannot change."""
-        # With --only this includes an edit of another managed rule that takes conversations of the selected rules.
-        is_astray = bool(self.plan.options.only) and self.unaccepted_impact.behaviour.changed
-        return bool(self.in_the_way or self.failed_checks or (is_astray and not self.plan.changes))
+        # With --only this includes an edit of another managed rule that takes conversations of the
+        # selected rules.
+        is_astray = (
+            bool(self.plan.options.only) and self.unaccepted_impact.behaviour.changed
+        )
+        return bool(
+            self.in_the_way
+            or self.failed_checks
+            or (is_astray and not self.plan.changes)
+        )
 
 
-def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSample | None = None) -> Drift:
+def find_drift(
+    plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSample | None = None
+) -> Drift:
     """Return the drift of a plan. The caller adds the runs of the journal and the route tests."""
     desired = plan.desired
     owned = classify_live_rules(plan.live.rules, plan.desired)
-    # Apply never writes these rules, except for a rule that it adopts, which becomes as the manifests say.
+    # Apply never writes these rules, except for a rule that it adopts, which becomes as the
+    # manifests say.
     adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
-    unwritten = [live for live in (*owned.unmanaged, *owned.edited_copies) if live.id not in adopted]
+    unwritten = [
+        live
+        for live in (*owned.unmanaged, *owned.edited_copies)
+        if live.id not in adopted
+    ]
     entries = live_entries(plan.live.rules, desired)
     manifest_entries = _manifest_entries(desired, owned.managed)
     digests = {(acceptance.name, acceptance.digest) for acceptance in accept}
-    accepted = tuple(live for live in unwritten if (live.rule.name, marker_digest(live.rule)) in digests)
+    accepted = tuple(
+        live
+        for live in unwritten
+        if (live.rule.name, marker_digest(live.rule)) in digests
+    )
     unchanged_ids = {live.id for live in accepted}
-    unchanged_ids |= {hold.change.live.id for hold in plan.held if not isinstance(hold.change, Create)}
+    unchanged_ids |= {
+        hold.change.live.id for hold in plan.held if not isinstance(hold.change, Create)
+    }
     reference = manifest_entries
-    if unchanged_ids or plan.held:  # held and accepted rules route conversations for now
+    if (
+        unchanged_ids or plan.held
+    ):  # held and accepted rules route conversations for now
         held = {hold.change.address for hold in plan.held}
-        reference = tuple(entry for entry in manifest_entries if entry.address not in held)
+        reference = tuple(
+            entry for entry in manifest_entries if entry.address not in held
+        )
         reference += tuple(entry for entry in entries if entry.id in unchanged_ids)
-    full_impact = unaccepted_impact = _measure_impact(plan, manifest_entries, (), sample)
+    full_impact = unaccepted_impact = _measure_impact(
+        plan, manifest_entries, (), sample
+    )
     if unchanged_ids or plan.held or plan.options.only:
         unaccepted_impact = _measure_impact(plan, reference, plan.options.only, sample)
     unaccepted = {live.id: live for live in unwritten if live.id not in unchanged_ids}
     ids = lasting_ids = unaccepted.keys() & _winner_ids(unaccepted_impact.behaviour)
     if plan.changes:
         remaining = (entry for entry in entries if entry.id in unaccepted)
-        before, after = map(desired.endpoint.pull_back, (reference, (*reference, *remaining)))
-        later = compare_behaviour(before, after, desired.evaluation, types=desired.endpoint.types)
+        before, after = map(
+            desired.endpoint.pull_back, (reference, (*reference, *remaining))
+        )
+        later = compare_behaviour(
+            before, after, desired.evaluation, types=desired.endpoint.types
+        )
         lasting_ids = _winner_ids(later) if later.complete else set(unaccepted)
     return Drift(
         plan=plan,
         in_the_way=tuple(
-            unaccepted[entry.id] for entry in order_entries(entries, desired.evaluation) if entry.id in ids
+            unaccepted[entry.id]
+            for entry in order_entries(entries, desired.evaluation)
+            if entry.id in ids
         ),
         temporary_ids=frozenset(ids - lasting_ids),
         accepted=accepted,
@@ -146,27 +200,42 @@ def missing_rules(plan: Plan) -> list[Create]:
 
 
 def unapplied_changes(plan: Plan) -> list[Change]:
-    """Return the other changes: the manifests changed, or an earlier run left a second copy of a rule."""
+    """Return the other changes: the manifests changed, or an earlier run left a second copy of a
+    rule.
+    """
     changes = (change for change in plan.changes if not isinstance(change, Create))
     return [change for change in changes if change.cause in ("manifest", "duplicate")]
 
 
-def _manifest_entries(desired: DesiredState, managed: Mapping[Address, LiveRule]) -> tuple[RoutingEntry, ...]:
+def _manifest_entries(
+    desired: DesiredState, managed: Mapping[Address, LiveRule]
+) -> tuple[RoutingEntry, ...]:
     # Each entry has the id of its live rule, which decides between equal names.
     ids = {address: live.id for address, live in managed.items()}
     entries = desired_entries(desired)
-    return tuple(replace(entry, id=ids.get(entry.address, "") if entry.address else "") for entry in entries)
+    return tuple(
+        replace(entry, id=ids.get(entry.address, "") if entry.address else "")
+        for entry in entries
+    )
 
 
 def _measure_impact(
-    plan: Plan, reference: Iterable[RoutingEntry], only: Sequence[str], sample: TrafficSample | None
+    plan: Plan,
+    reference: Iterable[RoutingEntry],
+    only: Sequence[str],
+    sample: TrafficSample | None,
 ) -> Impact:
-    """Return the conversations that selected rules route, or routed, differently from the reference."""
+    """Return the conversations that selected rules route, or routed, differently from the
+    reference.
+    """
     evaluation = plan.desired.evaluation
     endpoint = plan.desired.endpoint
     live = live_entries(plan.live.rules, plan.desired)
     unapplied = {change.address for change in unapplied_changes(plan)}
-    edits = [_with_cause(edited, unapplied) for edited in edits_of_lists(reference, live, plan.labels, words="drift")]
+    edits = [
+        _with_cause(edited, unapplied)
+        for edited in edits_of_lists(reference, live, plan.labels, words="drift")
+    ]
     before = order_entries(endpoint.pull_back(reference), evaluation)
     after = order_entries(endpoint.pull_back(live), evaluation)
     behaviour = compare_behaviour(
@@ -178,12 +247,20 @@ def _measure_impact(
     )
     if only:
         behaviour = _about(behaviour, only)
-    traffic = measure_traffic(behaviour, before, after, convert_sample(endpoint.types, sample)) if sample else None
+    traffic = (
+        measure_traffic(
+            behaviour, before, after, convert_sample(endpoint.types, sample)
+        )
+        if sample
+        else None
+    )
     return order_effects(Impact(behaviour, edits, traffic), plan.labels)
 
 
 def _with_cause(edited: EditedRule, unapplied: Collection[Address]) -> EditedRule:
-    """Return an edit, and whether the manifests changed and not the rule in CXone: such edits are not equal."""
+    """Return an edit, and whether the manifests changed and not the rule in CXone: such edits are
+    not equal.
+    """
     is_unapplied = edited.entry.address in unapplied
     edit = edited.edit._replace(group=(edited.edit.group, is_unapplied))
     return replace(edited, edit=edit, is_unapplied=is_unapplied)
@@ -192,29 +269,45 @@ def _with_cause(edited: EditedRule, unapplied: Collection[Address]) -> EditedRul
 def _about(behaviour: BehaviourChange, only: Sequence[str]) -> BehaviourChange:
     """Return the conversations that selected rules route before or afterwards."""
     regions = tuple(region for region in behaviour.regions if _is_about(region, only))
-    effects = tuple(effect for effect in behaviour.effects if _names_selected(effect, only))
+    effects = tuple(
+        effect for effect in behaviour.effects if _names_selected(effect, only)
+    )
     return replace(behaviour, regions=regions, effects=effects)
 
 
 def _names_selected(effect: Effect, only: Sequence[str]) -> bool:
     return any(
-        rule is not None and rule.address is not None and is_selected(rule.address, only)
+        rule is not None
+        and rule.address is not None
+        and is_selected(rule.address, only)
         for row in effect.rows
         for rule in row.winners
     )
 
 
 def _winner_ids(behaviour: BehaviourChange) -> set[str]:
-    return {entry.id for region in behaviour.regions for entry in region.after_rules if entry is not None}
+    return {
+        entry.id
+        for region in behaviour.regions
+        for entry in region.after_rules
+        if entry is not None
+    }
 
 
 def _is_about(region: Region, only: Sequence[str]) -> bool:
     entries = (*region.before_rules, *region.after_rules)
-    return any(entry and entry.address and is_selected(entry.address, only) for entry in entries)
+    return any(
+        entry and entry.address and is_selected(entry.address, only)
+        for entry in entries
+    )
 
 
-def _stale_findings(accept: Sequence[Acceptance], unwritten: Sequence[LiveRule]) -> Iterator[Finding]:
-    digests = group_pairs((live.rule.name, marker_digest(live.rule)) for live in unwritten)
+def _stale_findings(
+    accept: Sequence[Acceptance], unwritten: Sequence[LiveRule]
+) -> Iterator[Finding]:
+    digests = group_pairs(
+        (live.rule.name, marker_digest(live.rule)) for live in unwritten
+    )
     for entry in accept:
         now = digests.get(entry.name, [])
         if entry.digest in now:
@@ -224,7 +317,13 @@ def _stale_findings(accept: Sequence[Acceptance], unwritten: Sequence[LiveRule])
         if now:
             message = f'the accepted live rule "{entry.name}" was edited: its digest is {now[0]}, not {entry.digest}'
             hint = "check the rule in CXone, then update the digest or remove the entry"
-        yield Finding(code="CXR330", severity="warning", message=message, source=entry.source, hint=hint)
+        yield Finding(
+            code="CXR330",
+            severity="warning",
+            message=message,
+            source=entry.source,
+            hint=hint,
+        )
 
 
 def drift_to_json(drift: Drift) -> "PlanJson":
@@ -258,9 +357,15 @@ def drift_to_json(drift: Drift) -> "PlanJson":
     document["report"] = DRIFT_REPORT
     if save := plan.live.last_save:
         document["lastSave"] = {"by": save.by, "at": save.at}
-    document["summary"] = cast("SummaryJson", {**document["summary"], **count_sections(drift)})
-    document["behaviour"] = impact_to_json(impact, plan.queue_names, headline(impact, plan.queue_names, plan.labels))
-    document["findings"] += [finding_to_json(finding) for finding in (*drift.failed_checks, *drift.notes)]
+    document["summary"] = cast(
+        "SummaryJson", {**document["summary"], **count_sections(drift)}
+    )
+    document["behaviour"] = impact_to_json(
+        impact, plan.queue_names, headline(impact, plan.queue_names, plan.labels)
+    )
+    document["findings"] += [
+        finding_to_json(finding) for finding in (*drift.failed_checks, *drift.notes)
+    ]
     document["planId"] = digest_document(document)
     return document
 

@@ -15,9 +15,23 @@ from reconciler.model.rule import Condition, Opaque, Rule, Source, canonical_tex
 from reconciler.text.phrases import Labels
 
 EditAction = Literal[
-    "create", "update", "delete", "adopt", "changed", "disabled", "deleted", "added", "unmanaged", "fallback"
+    "create",
+    "update",
+    "delete",
+    "adopt",
+    "changed",
+    "disabled",
+    "deleted",
+    "added",
+    "unmanaged",
+    "fallback",
 ]
-BOUNDS: Final = {"greaterThan": ">", "greaterThanOrEqual": ">=", "lessThan": "<", "lessThanOrEqual": "<="}
+BOUNDS: Final = {
+    "greaterThan": ">",
+    "greaterThanOrEqual": ">=",
+    "lessThan": "<",
+    "lessThanOrEqual": "<=",
+}
 
 NAME: Final = "name"
 DESCRIPTION: Final = "description"
@@ -26,7 +40,10 @@ DESCRIPTION: Final = "description"
 
 @dataclass(frozen=True, slots=True)
 class FieldEdit:
-    """A field of the manifest that differs: `confidence >=`, `queue`, `when`. The values are parts of the two rules."""
+    """A field of the manifest that differs: `confidence >=`, `queue`, `when`.
+
+    The values are parts of the two rules.
+    """
 
     name: str
     before: object
@@ -55,7 +72,9 @@ class EditedRule:
 
 
 def compare_fields(before: Rule, after: Rule, labels: Labels) -> Iterator[FieldEdit]:
-    """Yield the fields that differ between two versions of a rule, those that people look for first."""
+    """Yield the fields that differ between two versions of a rule, those that people look for
+    first.
+    """
     if before.targets != after.targets:
         is_one = len(before.targets) == len(after.targets) == 1
         yield FieldEdit("queue" if is_one else "targets", before.targets, after.targets)
@@ -75,14 +94,26 @@ def _condition_fields(before: Rule, after: Rule, labels: Labels) -> Iterator[Fie
         removed = [part for part in old.get(name, ()) if part not in new.get(name, ())]
         added = [part for part in new.get(name, ()) if part not in old.get(name, ())]
         if removed or added:
-            yield FieldEdit(_field_name(name, [*removed, *added], labels), tuple(removed), tuple(added), name)
+            yield FieldEdit(
+                _field_name(name, [*removed, *added], labels),
+                tuple(removed),
+                tuple(added),
+                name,
+            )
 
 
-def _by_attribute(conditions: Iterable[Condition | Opaque]) -> Mapping[str, list[Condition | Opaque]]:
-    return group_pairs((part.attribute if isinstance(part, Condition) else part.text, part) for part in conditions)
+def _by_attribute(
+    conditions: Iterable[Condition | Opaque],
+) -> Mapping[str, list[Condition | Opaque]]:
+    return group_pairs(
+        (part.attribute if isinstance(part, Condition) else part.text, part)
+        for part in conditions
+    )
 
 
-def _field_name(attribute: str, parts: Sequence[Condition | Opaque], labels: Labels) -> str:
+def _field_name(
+    attribute: str, parts: Sequence[Condition | Opaque], labels: Labels
+) -> str:
     short = labels.short.get(attribute)
     if short is None:
         return "when"
@@ -91,12 +122,20 @@ def _field_name(attribute: str, parts: Sequence[Condition | Opaque], labels: Lab
     return f"{short} {sign}" if sign else short
 
 
-def edits_of_changes(changes: Iterable[tuple[Change, Move]], labels: Labels) -> list[EditedRule]:
+def edits_of_changes(
+    changes: Iterable[tuple[Change, Move]], labels: Labels
+) -> list[EditedRule]:
     """Return the edits of a plan's changes; each comes with the rule before and after it."""
     edits = []
     for change, (before, after) in changes:
         fields = _fields(before, after, labels)
-        values = _values(fields) if isinstance(change, Update) else () if isinstance(change, Delete) else id(change)
+        values = (
+            _values(fields)
+            if isinstance(change, Update)
+            else ()
+            if isinstance(change, Delete)
+            else id(change)
+        )
         is_copy = is_copy_removal(change)
         group = change.action, change.address.ruleset, values, is_copy
         edits.append(
@@ -112,7 +151,11 @@ def edits_of_changes(changes: Iterable[tuple[Change, Move]], labels: Labels) -> 
 
 
 def edits_of_lists(
-    before: Iterable[RoutingEntry], after: Iterable[RoutingEntry], labels: Labels, *, words: Literal["plan", "drift"]
+    before: Iterable[RoutingEntry],
+    after: Iterable[RoutingEntry],
+    labels: Labels,
+    *,
+    words: Literal["plan", "drift"],
 ) -> list[EditedRule]:
     """Return the edits between two lists: a rule is the same by address, id, or else name."""
     edits = []
@@ -124,10 +167,19 @@ def edits_of_lists(
         assert entry is not None  # noqa: S101 - a pair has one of them
         action = _action(old, new, words)
         source = entry.source
-        place = entry.address.ruleset if entry.address else source.file if source else ""
-        values: Hashable = () if new is None else id(new) if old is None else _values(fields)
+        place = (
+            entry.address.ruleset if entry.address else source.file if source else ""
+        )
+        values: Hashable = (
+            () if new is None else id(new) if old is None else _values(fields)
+        )
         edits.append(
-            EditedRule(edit=Edit(old, new, (action, place, values)), action=action, fields=fields, source=source)
+            EditedRule(
+                edit=Edit(old, new, (action, place, values)),
+                action=action,
+                fields=fields,
+                source=source,
+            )
         )
     return edits
 
@@ -135,7 +187,9 @@ def edits_of_lists(
 def match_rules(
     before: Iterable[RoutingEntry], after: Iterable[RoutingEntry]
 ) -> list[tuple[RoutingEntry | None, RoutingEntry | None]]:
-    """Return each rule of either list with its other version: by address, by id, or else by name; None without one."""
+    """Return each rule of either list with its other version: by address, by id, or else by name;
+    None without one.
+    """
     old = list(before)
     new = list(after)
     partner: dict[int, RoutingEntry] = {}
@@ -143,24 +197,35 @@ def match_rules(
     for key_of in (attrgetter("address"), attrgetter("id"), attrgetter("name")):
         free_old = [entry for entry in old if id(entry) not in partner]
         free_new = [entry for entry in new if id(entry) not in taken]
-        counts = Counter(key_of(entry) for entry in free_old), Counter(key_of(entry) for entry in free_new)
+        counts = (
+            Counter(key_of(entry) for entry in free_old),
+            Counter(key_of(entry) for entry in free_new),
+        )
         other = {key_of(entry): entry for entry in free_new}
         for entry in free_old:
             key = key_of(entry)
             if key not in (None, "") and counts[0][key] == counts[1][key] == 1:
                 partner[id(entry)] = other[key]
                 taken.add(id(other[key]))
-    pairs: list[tuple[RoutingEntry | None, RoutingEntry | None]] = [(entry, partner.get(id(entry))) for entry in old]
+    pairs: list[tuple[RoutingEntry | None, RoutingEntry | None]] = [
+        (entry, partner.get(id(entry))) for entry in old
+    ]
     return [*pairs, *((None, entry) for entry in new if id(entry) not in taken)]
 
 
-def _fields(before: RoutingEntry | None, after: RoutingEntry | None, labels: Labels) -> tuple[FieldEdit, ...]:
+def _fields(
+    before: RoutingEntry | None, after: RoutingEntry | None, labels: Labels
+) -> tuple[FieldEdit, ...]:
     if before is None or after is None:
         return ()
     return tuple(compare_fields(before.rule, after.rule, labels))
 
 
-def _action(before: RoutingEntry | None, after: RoutingEntry | None, words: Literal["plan", "drift"]) -> EditAction:
+def _action(
+    before: RoutingEntry | None,
+    after: RoutingEntry | None,
+    words: Literal["plan", "drift"],
+) -> EditAction:
     if words == "plan":
         return "create" if before is None else "delete" if after is None else "update"
     if before is None:
@@ -171,9 +236,13 @@ def _action(before: RoutingEntry | None, after: RoutingEntry | None, words: Lite
 
 
 def _values(fields: Iterable[FieldEdit]) -> Hashable:
-    """Return what equal edits have in common: descriptions may differ, because they move no conversation."""
+    """Return what equal edits have in common: descriptions may differ, because they move no
+    conversation.
+    """
     return tuple(
-        (field.name,) if field.name == DESCRIPTION else (field.name, _text(field.before), _text(field.after))
+        (field.name,)
+        if field.name == DESCRIPTION
+        else (field.name, _text(field.before), _text(field.after))
         for field in fields
     )
 

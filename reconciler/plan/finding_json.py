@@ -14,7 +14,9 @@ def finding_to_json(finding: Finding) -> "FindingJson":
     form: FindingJson = {
         "code": finding.code,
         "severity": finding.severity,
-        "message": f"{finding.message} ({finding.hint})" if finding.hint else finding.message,
+        "message": f"{finding.message} ({finding.hint})"
+        if finding.hint
+        else finding.message,
         "address": None if finding.address is None else str(finding.address),
         "source": source_to_json(finding.source),
     }
@@ -29,4 +31,8 @@ def finding_to_json(finding: Finding) -> "FindingJson":
 
 def source_to_json(source: Source | None) -> "SourceJson | None":
     """Return the position as JSON, or None."""
-    return source and {"file": source.file, "line": source.line, "column": source.column}
+    return source and {
+        "file": source.file,
+        "line": source.line,
+        "column": source.column,
+    }

@@ -18,7 +18,9 @@ class Flow:
     before: Destination
     after: Destination
     share: ShareRange | None  # None without a sample
-    intents: Counter[str] = field(default_factory=Counter)  # with the number of rows that list each
+    intents: Counter[str] = field(
+        default_factory=Counter
+    )  # with the number of rows that list each
     is_open: bool = False  # a row lists no intents
     edits: set[int] = field(default_factory=set)  # the numbers of the edits of rules
 
@@ -41,7 +43,9 @@ def shown_flows(impact: Impact, labels: Labels) -> list[Flow]:
     for effect, shares in impact.effects:
         for row, share in zip(effect.rows, shares.rows, strict=True):
             places = row.before, row.after
-            flow = flows.setdefault(places, Flow(before=row.before, after=row.after, share=None))
+            flow = flows.setdefault(
+                places, Flow(before=row.before, after=row.after, share=None)
+            )
             flow.add(effect, row, labels)
             if impact.traffic and share:
                 flow.share = _sum(flow.share, share, impact.traffic.total.most)
@@ -56,4 +60,8 @@ def _sum(first: ShareRange | None, second: ShareRange, limit: float) -> ShareRan
 
 
 def _rank(flow: Flow) -> tuple[float, bool, int]:
-    return -(flow.share.most if flow.share else 0.0), not flow.is_open, -len(flow.intents)
+    return (
+        -(flow.share.most if flow.share else 0.0),
+        not flow.is_open,
+        -len(flow.intents),
+    )

@@ -1,4 +1,7 @@
-"""Plan x limits -> refusals (plan-json "Guards"). A guard that is not `ok` makes apply refuse with exit 4."""
+"""Plan x limits -> refusals (plan-json "Guards").
+
+A guard that is not `ok` makes apply refuse with exit 4.
+"""
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
@@ -20,22 +23,38 @@ from reconciler.text.escape import join_first, quote
 def check_guards(plan: Plan, environment: Environment) -> Plan:
     """Return the plan with the result of each guard of the environment, at the plan's own time."""
     desired = replace(plan.desired, endpoint=plan.endpoints[1])
-    promises = run_promises(desired, build_transition(plan).after, plan.queue_names) if desired.promises else ()
-    results = [*_check_all(plan, environment), *([_check_promises(promises, environment.name)] if promises else [])]
-    guards = (apply_allowance(result, environment, plan.generated_at) for result in results)
+    promises = (
+        run_promises(desired, build_transition(plan).after, plan.queue_names)
+        if desired.promises
+        else ()
+    )
+    results = [
+        *_check_all(plan, environment),
+        *([_check_promises(promises, environment.name)] if promises else []),
+    ]
+    guards = (
+        apply_allowance(result, environment, plan.generated_at) for result in results
+    )
     failures = (result.failure for result in promises if result.failure)
     warnings = (finding for finding in failures if finding.severity == "warning")
-    return add_findings(replace(plan, guards=tuple(guards), promises=promises), warnings)
+    return add_findings(
+        replace(plan, guards=tuple(guards), promises=promises), warnings
+    )
 
 
 def lift_guards(plan: Plan, names: Iterable[str], reason: str) -> Plan:
     """Return the plan with the named guards lifted for the reason given."""
     lifted = {result.name for result in plan.guards if not result.ok} & set(names)
-    guards = (replace(guard, ok=True, allowed=reason) if guard.name in lifted else guard for guard in plan.guards)
+    guards = (
+        replace(guard, ok=True, allowed=reason) if guard.name in lifted else guard
+        for guard in plan.guards
+    )
     return replace(plan, guards=tuple(guards))
 
 
-def freeze_reason(environment: Environment, now: datetime, lifted: Collection[str] = ()) -> str:
+def freeze_reason(
+    environment: Environment, now: datetime, lifted: Collection[str] = ()
+) -> str:
     """Return why a freeze window forbids writing now; empty if writing is allowed."""
     result = apply_allowance(_check_freeze(environment, now), environment, now)
     return "" if result.ok or result.name in lifted else result.message
@@ -50,16 +69,26 @@ GUARD_NAMES: Final[tuple[str, ...]] = get_args(GuardName)
 """Every guard's name, as `--allow` takes it."""
 _MAX_LISTED = 5
 _FALLS_TO_DEFAULT = "fall to the tenant's default routing"
-_REACHES_NO_QUEUE = "reach no queue, since no target of the rule that takes them has a positive weight"
+_REACHES_NO_QUEUE = (
+    "reach no queue, since no target of the rule that takes them has a positive weight"
+)
 
 
 def _check_all(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
     limits = environment.guard
     yield _check_deletes(plan, environment)
     if limits.changes is not None:
-        count = sum(isinstance(change, Update | Delete) and not is_copy_removal(change) for change in plan.changes)
+        count = sum(
+            isinstance(change, Update | Delete) and not is_copy_removal(change)
+            for change in plan.changes
+        )
         yield _check_count(
-            "changes", f"updates or deletes {count}", count, len(plan.managed), environment, limits.changes
+            "changes",
+            f"updates or deletes {count}",
+            count,
+            len(plan.managed),
+            environment,
+            limits.changes,
         )
     yield _check_emptied(plan)
     if limits.protected:
@@ -73,23 +102,36 @@ def _check_all(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
 
 
 def _result(name: str, value: float, message: str, limit: float = 0) -> GuardResult:
-    return GuardResult(name=name, value=value, limit=limit, ok=value <= limit, message=message)
+    return GuardResult(
+        name=name, value=value, limit=limit, ok=value <= limit, message=message
+    )
 
 
 def _check_deletes(plan: Plan, environment: Environment) -> GuardResult:
     """Count the rules that the plan deletes or switches off."""
     # An adopted rule that is switched off is counted among the managed ones.
-    off = [change for change in plan.changes if isinstance(change, Update | Adopt) and _switches_off(change)]
-    count = len(off) + sum(isinstance(change, Delete) and not is_copy_removal(change) for change in plan.changes)
+    off = [
+        change
+        for change in plan.changes
+        if isinstance(change, Update | Adopt) and _switches_off(change)
+    ]
+    count = len(off) + sum(
+        isinstance(change, Delete) and not is_copy_removal(change)
+        for change in plan.changes
+    )
     managed = len(plan.managed) + sum(isinstance(change, Adopt) for change in off)
     return count_deletes(count - len(off), len(off), managed, environment)
 
 
-def count_deletes(deleted: int, switched_off: int, managed: int, environment: Environment) -> GuardResult:
+def count_deletes(
+    deleted: int, switched_off: int, managed: int, environment: Environment
+) -> GuardResult:
     """Return the result of the guard `deletes` for numbers of rules."""
     count = deleted + switched_off
     action = f"deletes or switches off {count}" if switched_off else f"deletes {count}"
-    return _check_count("deletes", action, count, managed, environment, environment.guard.deletes)
+    return _check_count(
+        "deletes", action, count, managed, environment, environment.guard.deletes
+    )
 
 
 def _switches_off(change: Update | Adopt) -> bool:
@@ -97,12 +139,25 @@ def _switches_off(change: Update | Adopt) -> bool:
 
 
 def _check_count(
-    name: str, action: str, count: int, managed: int, environment: Environment, limit: Limit
+    name: str,
+    action: str,
+    count: int,
+    managed: int,
+    environment: Environment,
+    limit: Limit,
 ) -> GuardResult:
     maximum = max(limit.count, int(managed * limit.percent // 100))
     share = f" ({100 * count / managed:.0f} %)" if managed else ""
-    message = f"{action} of {managed} managed rules{share}; the limit for {environment.name} is {maximum}"
-    return _result(name, count, f"{message} ({limit.count} or {limit.percent:g} %, whichever is more)", maximum)
+    message = (
+        f"{action} of {managed} managed rules{share}; the limit for {environment.name} is "
+        f"{maximum}"
+    )
+    return _result(
+        name,
+        count,
+        f"{message} ({limit.count} or {limit.percent:g} %, whichever is more)",
+        maximum,
+    )
 
 
 def _check_emptied(plan: Plan) -> GuardResult:
@@ -116,26 +171,49 @@ def _check_emptied(plan: Plan) -> GuardResult:
         elif change.cause != "duplicate":
             remaining.discard(change.address)
     before = {address.ruleset for address in plan.managed}
-    emptied = sorted((before & plan.desired.rulesets) - {address.ruleset for address in remaining})
+    emptied = sorted(
+        (before & plan.desired.rulesets) - {address.ruleset for address in remaining}
+    )
     if plan.managed and not remaining:
         return _result("emptied", len(plan.managed), "no managed rule would remain")
-    message = f"no rule of {', '.join(emptied)} would remain" if emptied else "no RuleSet loses its last rule"
+    message = (
+        f"no rule of {', '.join(emptied)} would remain"
+        if emptied
+        else "no RuleSet loses its last rule"
+    )
     return _result("emptied", len(emptied), message)
 
 
 def _check_protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
     """Check the protected rules, and the conversations that they serve."""
-    touched = {str(address) for change in plan.changes for address in _harmed_addresses(change)} & protected
-    rerouted = {entry.name for region in _regions(plan) for entry in region.before_rules if entry} & protected - touched
-    problems = [f"protected rules would change: {', '.join(sorted(touched))}"] if touched else []
+    touched = {
+        str(address) for change in plan.changes for address in _harmed_addresses(change)
+    } & protected
+    rerouted = {
+        entry.name
+        for region in _regions(plan)
+        for entry in region.before_rules
+        if entry
+    } & protected - touched
+    problems = (
+        [f"protected rules would change: {', '.join(sorted(touched))}"]
+        if touched
+        else []
+    )
     if rerouted:
-        problems.append(f"conversations that a protected rule serves would go elsewhere: {', '.join(sorted(rerouted))}")
+        problems.append(
+            f"conversations that a protected rule serves would go elsewhere: "
+            f"{', '.join(sorted(rerouted))}"
+        )
     if _is_incomplete(plan):
         problems.append(
-            "the analysis stopped at its bound before it proved that no protected conversation goes elsewhere"
+            "the analysis stopped at its bound before it proved that no protected conversation "
+            "goes elsewhere"
         )
     message = "; ".join(problems) or "no protected rule would change"
-    return replace(_result("protected", len(touched | rerouted), message), ok=not problems)
+    return replace(
+        _result("protected", len(touched | rerouted), message), ok=not problems
+    )
 
 
 def _is_incomplete(plan: Plan) -> bool:
@@ -147,20 +225,36 @@ def _regions(plan: Plan) -> tuple[Region, ...]:
 
 
 def _check_unrouted(plan: Plan) -> GuardResult:
-    """Check that conversations that reach a queue still reach one, not default routing or a weight of 0."""
+    """Check that conversations that reach a queue still reach one, not default routing or a weight
+    of 0.
+    """
     lost = [region for region in _regions(plan) if region.before and not region.after]
     message = "every conversation that reaches a queue today still reaches one"
     if lost:
         entries = (entry for region in lost for entry in region.before_rules if entry)
         names = dict.fromkeys(map(entry_name, entries))
-        effects = dict.fromkeys(_FALLS_TO_DEFAULT if region.after is None else _REACHES_NO_QUEUE for region in lost)
+        effects = dict.fromkeys(
+            _FALLS_TO_DEFAULT if region.after is None else _REACHES_NO_QUEUE
+            for region in lost
+        )
         today = join_first([*names], _MAX_LISTED)
-        message = f"conversations that reach a queue today would {', or '.join(effects)} (today by {today})"
-        if plan.endpoints[1].may_depend_on_context([region.example.attributes for region in lost]):
+        message = (
+            f"conversations that reach a queue today would {', or '.join(effects)} (today by "
+            f"{today})"
+        )
+        if plan.endpoints[1].may_depend_on_context(
+            [region.example.attributes for region in lost]
+        ):
             message = f"{message}. {_sentence(context_remedy(plan.environment))}"
     elif _is_incomplete(plan):
-        message = "the analysis stopped at its bound before it proved that every conversation still reaches a queue"
-    return replace(_result("unrouted", len(lost), message), ok=not lost and not _is_incomplete(plan))
+        message = (
+            "the analysis stopped at its bound before it proved that every conversation still "
+            "reaches a queue"
+        )
+    return replace(
+        _result("unrouted", len(lost), message),
+        ok=not lost and not _is_incomplete(plan),
+    )
 
 
 def _sentence(text: str) -> str:
@@ -172,9 +266,19 @@ def _check_traffic(plan: Plan, limit: float) -> GuardResult:
     bound = f"at most {limit:g} % of the traffic may move, but"
     measured = plan.impact.traffic if plan.impact else None
     if measured is None:
-        return replace(_result("traffic", 0, f"{bound} there is no traffic sample (--traffic FILE)", limit), ok=False)
+        return replace(
+            _result(
+                "traffic",
+                0,
+                f"{bound} there is no traffic sample (--traffic FILE)",
+                limit,
+            ),
+            ok=False,
+        )
     for finding in measured.sample.age_findings(plan.generated_at):
-        return replace(_result("traffic", 0, f"{bound} {finding.message}", limit), ok=False)
+        return replace(
+            _result("traffic", 0, f"{bound} {finding.message}", limit), ok=False
+        )
     percent = measured.total.most
     message = f"{bound} the analysis stopped at its bound of work"
     if _is_incomplete(plan):
@@ -184,7 +288,9 @@ def _check_traffic(plan: Plan, limit: float) -> GuardResult:
 
 
 def _check_transient(plan: Plan) -> GuardResult:
-    """Check that each conversation stays at its old or its new destination after each single call."""
+    """Check that each conversation stays at its old or its new destination after each single
+    call.
+    """
     message = "each conversation goes to its old or its new queue during the apply"
     if plan.unproven:
         names = join_first(plan.unproven, _MAX_LISTED)
@@ -194,10 +300,20 @@ def _check_transient(plan: Plan) -> GuardResult:
 
 
 def _check_promises(promises: Iterable[PromiseResult], environment: str) -> GuardResult:
-    """Return whether the rules after the plan keep the promises of severity error; an undecided one is not kept."""
-    failed = [(each.name, each.failure) for each in promises if each.failure and each.failure.severity == "error"]
+    """Return whether the rules after the plan keep the promises of severity error; an undecided one
+    is not kept.
+    """
+    failed = [
+        (each.name, each.failure)
+        for each in promises
+        if each.failure and each.failure.severity == "error"
+    ]
     if not failed:
-        return _result("promises", 0, "the rules after this plan keep every promise of severity error")
+        return _result(
+            "promises",
+            0,
+            "the rules after this plan keep every promise of severity error",
+        )
     first = failed[0][1]
     message = first.message
     remedy = context_remedy(environment)
@@ -217,7 +333,11 @@ def _harmed_addresses(change: Change) -> Iterator[Address]:
         after = change.after
         decisive = (before.conditions, before.priority, before.targets)
         is_rerouted = decisive != (after.conditions, after.priority, after.targets)
-        if _address_before(change) != change.address or is_rerouted or _switches_off(change):
+        if (
+            _address_before(change) != change.address
+            or is_rerouted
+            or _switches_off(change)
+        ):
             yield _address_before(change)
 
 
@@ -233,9 +353,17 @@ def _check_freeze(environment: Environment, now: datetime) -> GuardResult:
     return _result("freeze", 1, f"{environment.name} is frozen now{reason}")
 
 
-def apply_allowance(result: GuardResult, environment: Environment, now: datetime) -> GuardResult:
-    """Lift a guard for which the Environment has a valid entry; the entry is reported in any case."""
+def apply_allowance(
+    result: GuardResult, environment: Environment, now: datetime
+) -> GuardResult:
+    """Lift a guard for which the Environment has a valid entry; the entry is reported in any
+    case.
+    """
     for entry in environment.guard.allow:
         if entry.name == result.name and now < entry.until:
-            return replace(result, ok=True, allowed=f"{entry.reason} (until {entry.until.isoformat()})")
+            return replace(
+                result,
+                ok=True,
+                allowed=f"{entry.reason} (until {entry.until.isoformat()})",
+            )
     return result

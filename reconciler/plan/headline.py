@@ -37,7 +37,9 @@ class _Subject(NamedTuple):
 
 
 class _Move(NamedTuple):
-    """Conversations with equal destinations: the subjects say the same with less and less detail."""
+    """Conversations with equal destinations: the subjects say the same with less and less
+    detail.
+    """
 
     before: Destination
     after: Destination
@@ -90,7 +92,11 @@ def _broken_text(promise: PromiseResult, names: Names) -> str:
         return short if len(short.split()) <= MAX_WORDS else "A promise is broken."
     destination = destination_phrase(violations[0].after, names)
     long = f"The promise {name} breaks: some of its conversations would go to {destination}."
-    return next(text for text in (long, short, "A promise is broken.") if len(text.split()) <= MAX_WORDS)
+    return next(
+        text
+        for text in (long, short, "A promise is broken.")
+        if len(text.split()) <= MAX_WORDS
+    )
 
 
 def _row_moves(impact: Impact, labels: Labels) -> Iterator[_Move]:
@@ -106,20 +112,37 @@ def _row_moves(impact: Impact, labels: Labels) -> Iterator[_Move]:
             )
 
 
-def _row_subjects(row: EffectRow, share: ShareRange | None, labels: Labels) -> Iterator[_Subject]:
+def _row_subjects(
+    row: EffectRow, share: ShareRange | None, labels: Labels
+) -> Iterator[_Subject]:
     """Yield the conversations of a row: with all conditions, and with the first one alone.
 
-    A share says how many of an intent's callers move, so the confidence that they need is left to the row.
+    A share says how many of an intent's callers move, so the confidence that they need is left to
+    the row.
     """
     intents = listed_intents(row, labels)
     is_short = bool(intents) and share is not None
-    where = [clause for clause in row.where if not (is_short and _is_about_confidence(clause, labels))]
+    where = [
+        clause
+        for clause in row.where
+        if not (is_short and _is_about_confidence(clause, labels))
+    ]
     first, *others = condition_phrases(where, labels, _FEW) or (EVERY_CONVERSATION,)
-    is_whole = not row.own_version and not any(text.startswith(("if ", "unless ")) for text in (first, *others))
+    is_whole = not row.own_version and not any(
+        text.startswith(("if ", "unless ")) for text in (first, *others)
+    )
 
     if first == EVERY_CONVERSATION:
-        every = "Conversations that earlier rules do not take" if row.earlier else "Every conversation"
-        yield _Subject(every, is_one=not row.earlier) if is_whole else _Subject("Some conversations", is_one=False)
+        every = (
+            "Conversations that earlier rules do not take"
+            if row.earlier
+            else "Every conversation"
+        )
+        yield (
+            _Subject(every, is_one=not row.earlier)
+            if is_whole
+            else _Subject("Some conversations", is_one=False)
+        )
         return
     if first.startswith(("if ", "unless ")):
         yield _Subject("Some conversations", is_one=False)
@@ -137,11 +160,15 @@ def _row_subjects(row: EffectRow, share: ShareRange | None, labels: Labels) -> I
 
 def _is_about_confidence(clause: Clause, labels: Labels) -> bool:
     part = clause.condition
-    return isinstance(part, Condition) and labels.short.get(part.attribute) == "confidence"
+    return (
+        isinstance(part, Condition) and labels.short.get(part.attribute) == "confidence"
+    )
 
 
 def _flow_moves(flows: Iterable[Flow], labels: Labels) -> Iterator[_Move]:
-    attribute = next((name for name, short in labels.short.items() if short == "intent"), "")
+    attribute = next(
+        (name for name, short in labels.short.items() if short == "intent"), ""
+    )
     for flow in flows:
         yield _Move(
             before=flow.before,
@@ -190,20 +217,33 @@ def _moves_in_words(move: _Move, names: Names) -> Iterator[str]:
         ending = ("es" if is_loss else "s") if subject.is_one else ""
         yield f"{subject.words} {verb}{ending} from {before} to {after}"
 
-    place = "the default routing" if move.after is None else "another queue" if move.after else "no queue"
+    place = (
+        "the default routing"
+        if move.after is None
+        else "another queue"
+        if move.after
+        else "no queue"
+    )
     yield f"Some callers go to {place}"
 
 
 def _splits_in_words(move: _Move, names: Names) -> Iterator[str]:
     """Yield a move between the same queues: only their shares differ."""
-    queues = join_all(sorted(target_name(queue, names) for queue in _queues(move.after)), "and")
+    queues = join_all(
+        sorted(target_name(queue, names) for queue in _queues(move.after)), "and"
+    )
     for subject in move.subjects:
-        yield f"{subject.words} {'is' if subject.is_one else 'are'} split differently between {queues}"
+        yield (
+            f"{subject.words} {'is' if subject.is_one else 'are'} split differently between "
+            f"{queues}"
+        )
     yield "Some callers are split differently between the same queues"
 
 
 def _two_ends(move: _Move, names: Names) -> tuple[str, str]:
-    """Return both destinations: splits without their shares, which the row has, unless they have a queue in common."""
+    """Return both destinations: splits without their shares, which the row has, unless they have a
+    queue in common.
+    """
     before, after = (_queue_list(end, names) for end in (move.before, move.after))
     if before == after or _queues(move.before) & _queues(move.after):
         return two_destinations(move.before, move.after, names)

@@ -1,4 +1,6 @@
-"""What a change does to conversations: the analysis, the edits, and their shares of a traffic sample."""
+"""What a change does to conversations: the analysis, the edits, and their shares of a traffic
+sample.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +14,9 @@ from reconciler.plan.traffic_shares import EffectShare, TrafficImpact
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """The difference of two lists, the edits between them, and the shares of a sample; None without one."""
+    """The difference of two lists, the edits between them, and the shares of a sample; None without
+    one.
+    """
 
     behaviour: BehaviourChange
     edits: Sequence[EditedRule] = ()
@@ -24,7 +28,9 @@ class Impact:
         effects = self.behaviour.effects
         shares: Iterable[EffectShare]
         if self.traffic is None:
-            shares = (EffectShare(None, (None,) * len(effect.rows)) for effect in effects)
+            shares = (
+                EffectShare(None, (None,) * len(effect.rows)) for effect in effects
+            )
         else:
             shares = self.traffic.effects
         return list(zip(effects, shares, strict=True))

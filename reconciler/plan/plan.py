@@ -1,4 +1,7 @@
-"""Desired x live -> Plan: a value that can be printed, saved, read back and compared. Nothing here has an effect."""
+"""Desired x live -> Plan: a value that can be printed, saved, read back and compared.
+
+Nothing here has an effect.
+"""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.endpoint_stage import EndpointStage, FallbackPolicy
 from reconciler.desired.desired import DesiredState
-from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, PlanStep, Update, write_payload
+from reconciler.model.change import (
+    Adopt,
+    Change,
+    Create,
+    Delete,
+    HeldChange,
+    PlanStep,
+    Update,
+    write_payload,
+)
 from reconciler.model.finding import Finding, group_findings
 from reconciler.model.live import LastSave, LiveRule
 from reconciler.model.rule import CANONICAL_JSON, Address, Queue
@@ -21,7 +33,8 @@ from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 from reconciler.plan.stored_texts import attach_read_rules, restore_texts
 from reconciler.text.phrases import Labels
 
-if TYPE_CHECKING:  # the one needs this module, the other loads the traffic sample, which `validate` does not need
+# the one needs this module, the other loads the traffic sample, which `validate` does not need
+if TYPE_CHECKING:
     from reconciler.plan.impact import Impact
     from reconciler.plan.promises import PromiseResult
     from reconciler.plan.replay import ReplayResult
@@ -35,9 +48,13 @@ class PlanOptions:
     adopt: bool = False  # adopt unmanaged rules that have the name of a desired rule
     keep_drift: bool = False  # do not revert edits made in CXone
     prune: bool = True  # delete managed rules that no manifest names
-    traffic: str | None = None  # the path of a traffic sample other than that of the manifests
+    traffic: str | None = (
+        None  # the path of a traffic sample other than that of the manifests
+    )
     base: str | None = None  # where the manifests before the change are
-    base_fallback: FallbackPolicy | None = None  # the endpoint's fallback there; None: that of these manifests
+    base_fallback: FallbackPolicy | None = (
+        None  # the endpoint's fallback there; None: that of these manifests
+    )
     undo: str | None = None  # the run of the journal to undo; the manifests are ignored
 
 
@@ -46,9 +63,15 @@ def is_selected(address: Address, only: Sequence[str]) -> bool:
     return not only or any(fnmatchcase(str(address), pattern) for pattern in only)
 
 
-def unmatched_selectors(only: Sequence[str], addresses: Collection[Address]) -> tuple[str, ...]:
+def unmatched_selectors(
+    only: Sequence[str], addresses: Collection[Address]
+) -> tuple[str, ...]:
     """Return the selectors that select none of the addresses."""
-    return tuple(pattern for pattern in only if not any(is_selected(address, [pattern]) for address in addresses))
+    return tuple(
+        pattern
+        for pattern in only
+        if not any(is_selected(address, [pattern]) for address in addresses)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +96,9 @@ class GuardResult:
 
 
 class WatchCounts(NamedTuple):
-    """The changed rules that no test and no promise watches, and those of which the bound of work left that open."""
+    """The changed rules that no test and no promise watches, and those of which the bound of work
+    left that open.
+    """
 
     unwatched: int
     undecided: int = 0
@@ -97,19 +122,35 @@ class Plan:
     desired: DesiredState
     live: LiveState
     generated_at: datetime
-    changes_endpoint: bool = False  # whether the endpoint's fallback is another one after the change
-    steps: tuple[tuple[PlanStep, ...], ...] = ()  # the calls in waves: those of one wave may be made in any order
+    changes_endpoint: bool = (
+        False  # whether the endpoint's fallback is another one after the change
+    )
+    steps: tuple[
+        tuple[PlanStep, ...], ...
+    ] = ()  # the calls in waves: those of one wave may be made in any order
     # Changes during which some conversation may have neither its old nor its new destination:
     unproven: tuple[Address, ...] = ()
-    impact: "Impact | None" = None  # what it does to conversations, from `predict_impact`
-    replay: "ReplayResult | None" = None  # the recorded conversations of `plan --replay` that go elsewhere
-    consent: tuple[Consent, ...] | None = None  # whose consent it needs; None if no queue has owners
+    impact: "Impact | None" = (
+        None  # what it does to conversations, from `predict_impact`
+    )
+    replay: "ReplayResult | None" = (
+        None  # the recorded conversations of `plan --replay` that go elsewhere
+    )
+    consent: tuple[Consent, ...] | None = (
+        None  # whose consent it needs; None if no queue has owners
+    )
     guards: tuple[GuardResult, ...] = ()
     promises: "tuple[PromiseResult, ...]" = ()  # on the rules after this plan, from `check_guards`
-    acknowledged: tuple[Finding, ...] = ()  # findings that the manifests accept: counted, and not shown
-    failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail: apply refuses while there is one
+    acknowledged: tuple[
+        Finding, ...
+    ] = ()  # findings that the manifests accept: counted, and not shown
+    failed_tests: tuple[
+        Finding, ...
+    ] = ()  # route tests that the manifests fail: apply refuses while there is one
     watch: WatchCounts | None = None  # None without route tests and promises
-    _ids: list[str] = field(default_factory=list, init=False, compare=False, repr=False)  # the id, once it is computed
+    _ids: list[str] = field(
+        default_factory=list, init=False, compare=False, repr=False
+    )  # the id, once it is computed
 
     @property
     def behaviour(self) -> BehaviourChange | None:
@@ -124,7 +165,9 @@ class Plan:
 
     @property
     def endpoints(self) -> tuple[EndpointStage, EndpointStage]:
-        """Return the endpoint before the change, which the live rules are behind, and the one after it."""
+        """Return the endpoint before the change, which the live rules are behind, and the one after
+        it.
+        """
         after = self.desired.endpoint
         before = replace(after, fallback=self.options.base_fallback or after.fallback)
         return before.compared_with(after), after.compared_with(before)
@@ -133,31 +176,59 @@ class Plan:
     def manifest_digest(self) -> str:
         """The digest of the desired rules, which does not depend on the text of the files."""
         rules = self.desired.rules
-        lines = (f"{address} {rules[address].fingerprint}\n" for address in sorted(rules))
-        return sha256(f"{self.desired.environment} {self.desired.owner}\n{''.join(lines)}".encode()).hexdigest()
+        lines = (
+            f"{address} {rules[address].fingerprint}\n" for address in sorted(rules)
+        )
+        return sha256(
+            f"{self.desired.environment} {self.desired.owner}\n{''.join(lines)}".encode()
+        ).hexdigest()
 
     @cached_property
     def live_digest(self) -> str:
         """The digest of the live rules and queues, which does not depend on their order."""
-        rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
-        queues = sorted([*queue[:2], *([] if queue.active else ["inactive"])] for queue in self.live.queues)
+        rules = sorted(
+            (rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"])
+        )
+        queues = sorted(
+            [*queue[:2], *([] if queue.active else ["inactive"])]
+            for queue in self.live.queues
+        )
         return sha256(CANONICAL_JSON.encode([rules, queues]).encode()).hexdigest()
 
     @property
     def conflicts(self) -> tuple[Finding, ...]:
-        """Return the findings that make apply refuse: each concerns a desired rule that cannot be made live."""
-        return tuple(finding for finding in self.findings if finding.severity == "error")
+        """Return the findings that make apply refuse: each concerns a desired rule that cannot be
+        made live.
+        """
+        return tuple(
+            finding for finding in self.findings if finding.severity == "error"
+        )
 
 
-def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now: datetime) -> Plan:
-    """Return the plan that makes the live rules the desired ones. `now` decides which holds are valid."""
+def draft_plan(
+    desired: DesiredState, live: LiveState, options: PlanOptions, now: datetime
+) -> Plan:
+    """Return the plan that makes the live rules the desired ones.
+
+    `now` decides which holds are valid.
+    """
     target = adopt_namesakes(desired, live) if options.adopt else desired
     rules, text_findings = restore_texts(live.rules, target)
     owned = classify_by_owner(rules, desired.owner)
-    covered = owned if desired.scope is None else classify_by_owner(_rules_in_scope(rules, desired), desired.owner)
+    covered = (
+        owned
+        if desired.scope is None
+        else classify_by_owner(_rules_in_scope(rules, desired), desired.owner)
+    )
     comparison = compare_rules(target, covered)
-    selected = [change for change in comparison.changes if is_selected(change.address, options.only)]
-    changes, held = split_held_changes(attach_read_rules(selected, live.rules), target, owned, options, now)
+    selected = [
+        change
+        for change in comparison.changes
+        if is_selected(change.address, options.only)
+    ]
+    changes, held = split_held_changes(
+        attach_read_rules(selected, live.rules), target, owned, options, now
+    )
     findings = (*desired.findings, *text_findings, *comparison.findings)
     fallback = desired.endpoint.fallback
     findings += tuple(_foreign_cases(owned, changes)) if desired.layout else ()
@@ -166,8 +237,12 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
         owner=desired.owner,
         changes=tuple(sorted(changes, key=_change_sort_key)),
         held=tuple(sorted(held, key=lambda hold: _change_sort_key(hold.change))),
-        findings=tuple(finding for finding in findings if _is_relevant(finding, options)),
-        unchanged=sum(is_selected(address, options.only) for address in comparison.unchanged),
+        findings=tuple(
+            finding for finding in findings if _is_relevant(finding, options)
+        ),
+        unchanged=sum(
+            is_selected(address, options.only) for address in comparison.unchanged
+        ),
         managed=tuple(sorted(owned.managed)),
         unmanaged=len(owned.unmanaged),
         queue_names={queue.id: queue.name for queue in live.queues},
@@ -176,7 +251,8 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
         desired=desired,
         live=live,
         generated_at=now,
-        changes_endpoint=(options.base_fallback or fallback).settings != fallback.settings,
+        changes_endpoint=(options.base_fallback or fallback).settings
+        != fallback.settings,
     )
 
 
@@ -191,20 +267,34 @@ def rules_after(plan: Plan, changes: Iterable[Change]) -> tuple[LiveRule, ...]:
 
 
 def rule_id_after(change: Change) -> str:
-    """Return the id of a rule in `rules_after`: the address of a created one, which the server gives an id."""
+    """Return the id of a rule in `rules_after`: the address of a created one, which the server
+    gives an id.
+    """
     return str(change.address) if isinstance(change, Create) else change.live.id
 
 
-def _rules_in_scope(rules: Iterable[LiveRule], desired: DesiredState) -> Iterator[LiveRule]:
-    """Yield the managed rules of the addresses that the desired state covers, and all unmanaged ones."""
+def _rules_in_scope(
+    rules: Iterable[LiveRule], desired: DesiredState
+) -> Iterator[LiveRule]:
+    """Yield the managed rules of the addresses that the desired state covers, and all unmanaged
+    ones.
+    """
     markers = ((live, live.marker) for live in rules)
     owner = desired.owner
     scope = desired.scope or ()
-    yield from (live for live, mark in markers if mark is None or mark.owner != owner or mark.address in scope)
+    yield from (
+        live
+        for live, mark in markers
+        if mark is None or mark.owner != owner or mark.address in scope
+    )
 
 
-def _foreign_cases(owned: LiveRulesByOwner, changes: Iterable[Change]) -> Iterator[Finding]:
-    """Yield a conflict for each CASE that no manifest owns: a save would have to keep or to lose it."""
+def _foreign_cases(
+    owned: LiveRulesByOwner, changes: Iterable[Change]
+) -> Iterator[Finding]:
+    """Yield a conflict for each CASE that no manifest owns: a save would have to keep or to lose
+    it.
+    """
     adopted = {change.live.id for change in changes if isinstance(change, Adopt)}
     for live in (*owned.unmanaged, *owned.edited_copies):
         if live.id not in adopted:
@@ -222,23 +312,40 @@ def add_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
 
 
 def replace_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
-    """Return the plan with these findings only: the acknowledged ones separate, and one for each cause."""
+    """Return the plan with these findings only: the acknowledged ones separate, and one for each
+    cause.
+    """
 
     def sort_key(finding: Finding) -> tuple[str, str, int, str]:
         source = finding.source
-        return finding.code, source.file if source else "", source.line if source else 0, finding.message
+        return (
+            finding.code,
+            source.file if source else "",
+            source.line if source else 0,
+            finding.message,
+        )
 
     ordered = sorted(findings, key=sort_key)
-    open_findings = group_findings(finding for finding in ordered if not finding.acknowledged)
+    open_findings = group_findings(
+        finding for finding in ordered if not finding.acknowledged
+    )
     accepted = group_findings(finding for finding in ordered if finding.acknowledged)
-    return replace(plan, findings=tuple(open_findings), acknowledged=(*plan.acknowledged, *accepted))
+    return replace(
+        plan,
+        findings=tuple(open_findings),
+        acknowledged=(*plan.acknowledged, *accepted),
+    )
 
 
 def adopt_namesakes(desired: DesiredState, live: LiveState) -> DesiredState:
-    """Return the desired rules; each one without `adopt` adopts the unmanaged rule that has its name."""
+    """Return the desired rules; each one without `adopt` adopts the unmanaged rule that has its
+    name.
+    """
     names = {rule.rule.name for rule in live.rules if rule.marker is None}
     rules = desired.rules.values()
-    adopting = (rule for rule in rules if rule.adopt is None and rule.rule.name in names)
+    adopting = (
+        rule for rule in rules if rule.adopt is None and rule.rule.name in names
+    )
     changed = {rule.address: replace(rule, adopt=rule.rule.name) for rule in adopting}
     return replace(desired, rules={**desired.rules, **changed})
 
@@ -248,7 +355,9 @@ def _is_relevant(finding: Finding, options: PlanOptions) -> bool:
 
 
 def _change_sort_key(change: Change) -> tuple[int, float, Address, str]:
-    """Return the order of changes: creates, updates, deletes, each by priority; deletes in reverse."""
+    """Return the order of changes: creates, updates, deletes, each by priority; deletes in
+    reverse.
+    """
     match change:
         case Create():
             return 0, change.after.priority, change.address, ""
@@ -259,12 +368,23 @@ def _change_sort_key(change: Change) -> tuple[int, float, Address, str]:
 
 
 def split_held_changes(
-    changes: Iterable[Change], desired: DesiredState, by_owner: LiveRulesByOwner, options: PlanOptions, now: datetime
+    changes: Iterable[Change],
+    desired: DesiredState,
+    by_owner: LiveRulesByOwner,
+    options: PlanOptions,
+    now: datetime,
 ) -> tuple[list[Change], list[HeldChange]]:
     """Return the changes to make, and the held changes; `now` decides which holds are valid."""
-    copied = frozenset(live.marker.address for live in by_owner.edited_copies if live.marker and not live.marker.copy)
+    copied = frozenset(
+        live.marker.address
+        for live in by_owner.edited_copies
+        if live.marker and not live.marker.copy
+    )
     pairs = [(change, _blocked_by_copy(change, copied)) for change in changes]
-    reasons = [(change, blocked or _hold_reason(change, desired, options, now)) for change, blocked in pairs]
+    reasons = [
+        (change, blocked or _hold_reason(change, desired, options, now))
+        for change, blocked in pairs
+    ]
     holds = [HeldChange(change, reason) for change, reason in reasons if reason]
     active = [change for change, reason in reasons if not reason]
     while waiting := _blocked_by_name(active, by_owner):
@@ -274,12 +394,23 @@ def split_held_changes(
     return active, holds
 
 
-def _blocked_by_name(active: Sequence[Change], by_owner: LiveRulesByOwner) -> list[HeldChange]:
-    """Return the changes that need the name of a managed rule which does not change, and so keeps its name."""
+def _blocked_by_name(
+    active: Sequence[Change], by_owner: LiveRulesByOwner
+) -> list[HeldChange]:
+    """Return the changes that need the name of a managed rule which does not change, and so keeps
+    its name.
+    """
     changed = {change.live.id for change in active if not isinstance(change, Create)}
-    names = {live.rule.name: address for address, live in by_owner.managed.items() if live.id not in changed}
+    names = {
+        live.rule.name: address
+        for address, live in by_owner.managed.items()
+        if live.id not in changed
+    }
     return [
-        HeldChange(change, f"its name is still used by {names[change.after.name]}, which is not changed")
+        HeldChange(
+            change,
+            f"its name is still used by {names[change.after.name]}, which is not changed",
+        )
         for change in active
         if not isinstance(change, Delete)
         and change.after.name in names
@@ -288,11 +419,21 @@ def _blocked_by_name(active: Sequence[Change], by_owner: LiveRulesByOwner) -> li
 
 
 def _blocked_by_copy(change: Change, copied_addresses: frozenset[Address]) -> str:
-    """Return why a rule must keep its address for now: an edited copy at that address would count as the rule."""
+    """Return why a rule must keep its address for now: an edited copy at that address would count
+    as the rule.
+    """
     before = change.live.marker if not isinstance(change, Create) else None
     leaves = isinstance(change, Delete) and change.cause != "duplicate"
-    moves = isinstance(change, Update) and before is not None and before.address != change.address
-    if not (leaves or moves) or before is None or before.address not in copied_addresses:
+    moves = (
+        isinstance(change, Update)
+        and before is not None
+        and before.address != change.address
+    )
+    if (
+        not (leaves or moves)
+        or before is None
+        or before.address not in copied_addresses
+    ):
         return ""
     return (
         f"an edited copy of it exists, which would then count as {before.address} and be deleted:"
@@ -300,7 +441,9 @@ def _blocked_by_copy(change: Change, copied_addresses: frozenset[Address]) -> st
     )
 
 
-def _hold_reason(change: Change, desired: DesiredState, options: PlanOptions, now: datetime) -> str:
+def _hold_reason(
+    change: Change, desired: DesiredState, options: PlanOptions, now: datetime
+) -> str:
     rule = desired.rules.get(change.address)
     if isinstance(change, Delete) and change.cause == "duplicate":
         return ""
@@ -309,7 +452,11 @@ def _hold_reason(change: Change, desired: DesiredState, options: PlanOptions, no
     if rule is not None and rule.hold is not None and now < rule.hold.until:
         return f"held until {rule.hold.until.isoformat()}: {rule.hold.reason}"
     if isinstance(change, Delete) and not options.prune:
-        return "this undo deletes no rule" if options.undo else "prune is off: rules that no manifest defines are kept"
+        return (
+            "this undo deletes no rule"
+            if options.undo
+            else "prune is off: rules that no manifest defines are kept"
+        )
     if options.keep_drift and change.cause in ("drift", "both"):
         return "edited in CXone, and such edits are kept"
     return ""

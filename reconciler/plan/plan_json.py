@@ -1,7 +1,7 @@
 """The JSON of plans, of drift and of differences (plan-json): one type for each object.
 
-mypy checks that the writers fill these types. pydantic reads a saved plan by them, and derives the JSON Schema.
-The writers import them for types alone, so that only these two load this module.
+mypy checks that the writers fill these types. pydantic reads a saved plan by them, and derives the
+JSON Schema. The writers import them for types alone, so that only these two load this module.
 """
 
 import json
@@ -165,7 +165,9 @@ class AssumedJson(PlanPart):
 
 
 class ExampleJson(TypedDict):
-    """What an example assumes about conditions that are not understood; absent if there are none."""
+    """What an example assumes about conditions that are not understood; absent if there are
+    none.
+    """
 
     assumed: NotRequired[list[AssumedJson]]
 
@@ -196,8 +198,8 @@ class FallbackCauseJson(PlanPart):
 class RowJson(ExampleJson, PlanPart):
     """Conversations that fulfil `where`, and that no rule in `earlier` takes.
 
-    `earlier` and `counterpart` have names of `rules`; a counterpart null is the default routing. Attributes in
-    `otherType` have another type, text or number, than the rules expect.
+    `earlier` and `counterpart` have names of `rules`; a counterpart null is the default routing.
+    Attributes in `otherType` have another type, text or number, than the rules expect.
     """
 
     kind: Kind
@@ -251,8 +253,8 @@ class RegionJson(_Except, ExampleJson, PlanPart):
 class BalanceJson(PlanPart):
     """A queue's share of the sample in percent: the maximum, and the minimum if it is lower.
 
-    `change` is how much more the queue gets; less than 0: how much less. `default` is present where no queue is
-    named: whether that is the default routing, or no queue.
+    `change` is how much more the queue gets; less than 0: how much less. `default` is present where
+    no queue is named: whether that is the default routing, or no queue.
     """
 
     queueId: str | None
@@ -406,7 +408,9 @@ class EndpointJson(PlanPart):
 
 
 class SummaryJson(PlanPart):
-    """The number of changes by action, and of rules without a change; in drift also those of each section."""
+    """The number of changes by action, and of rules without a change; in drift also those of each
+    section.
+    """
 
     create: Count
     update: Count
@@ -477,7 +481,10 @@ class PlanJson(PlanPart):
 
 
 def plan_schema() -> Document:
-    """Return the JSON Schema of a plan. Fields may be added within format version 1; none is removed."""
+    """Return the JSON Schema of a plan.
+
+    Fields may be added within format version 1; none is removed.
+    """
     return json_schema(PlanJson, "cxroute plan")
 
 
@@ -486,16 +493,27 @@ def json_schema(form: Any, title: str) -> Document:  # noqa: ANN401 - any type
     adapter: TypeAdapter[Any] = TypeAdapter(form)
     # The names of definitions are those of the types without their ending.
     text = json.dumps(adapter.json_schema()).replace('Json"', '"')
-    return {"$schema": _DRAFT, "title": title, **json.loads(text, object_hook=_without_title)}
+    return {
+        "$schema": _DRAFT,
+        "title": title,
+        **json.loads(text, object_hook=_without_title),
+    }
 
 
 def _without_title(part: Document) -> Document:
     """Return a part of a schema without the title that pydantic derives from a name."""
-    return {name: value for name, value in part.items() if name != "title" or not isinstance(value, str)}
+    return {
+        name: value
+        for name, value in part.items()
+        if name != "title" or not isinstance(value, str)
+    }
 
 
 def parse_plan(text: str) -> PlanJson:
-    """Return a saved plan as it was written. Raises ValueError that names the first wrong field, and RecursionError."""
+    """Return a saved plan as it was written.
+
+    Raises ValueError that names the first wrong field, and RecursionError.
+    """
     form: PlanJson = json.loads(text)
     try:
         _plan_adapter().validate_python(form, strict=True)

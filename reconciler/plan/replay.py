@@ -1,7 +1,9 @@
-"""Recorded conversations x two lists of rules -> how many go elsewhere, from where, to where and by which rules.
+"""Recorded conversations x two lists of rules -> how many go elsewhere, from where, to where and by
+which rules.
 
-A row is routed like a row of a traffic sample (semantics "Traffic shares"). Rows that no rule distinguishes share one
-result, so that a row costs a few microseconds, and memory does not grow with the file.
+A row is routed like a row of a traffic sample (semantics "Traffic shares"). Rows that no rule
+distinguishes share one result, so that a row costs a few microseconds, and memory does not grow
+with the file.
 """
 
 from bisect import bisect_left, bisect_right
@@ -13,20 +15,30 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.behaviour.endpoint_stage import EndpointStage, store_values
 from reconciler.behaviour.evaluate import RuleIndex
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
+from reconciler.behaviour.routing_entry import (
+    Destination,
+    RoutingEntry,
+    destination_of_rule,
+)
 from reconciler.behaviour.space.value_type import ANY_TEXT
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import PATTERNS, Condition
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.plan.traffic_shares import split_distance
-from reconciler.traffic.records import MAX_CACHED_LENGTH, CellValue, ParsedRow, RecordReader
+from reconciler.traffic.records import (
+    MAX_CACHED_LENGTH,
+    CellValue,
+    ParsedRow,
+    RecordReader,
+)
 
 if TYPE_CHECKING:
     from reconciler.plan.plan_json import ReplayJson
 
 _MAX_EXAMPLES: Final = 3  # of a pair of destinations
 _MAX_RULES: Final = 100  # pairs of rules of a pair of destinations
-_MAX_PAIRS: Final = 2_000  # pairs of destinations that are listed; the conversations of further pairs are added up
+# pairs of destinations that are listed; the conversations of further pairs are added up
+_MAX_PAIRS: Final = 2_000
 _MAX_CACHED: Final = 100_000  # kinds of rows
 _OTHER_TEXT: Final = object()
 _Attributes = Mapping[str, CellValue]
@@ -35,24 +47,38 @@ _Attributes = Mapping[str, CellValue]
 class ReplaySide:
     """Rules in the order of evaluation, and the endpoint before them."""
 
-    def __init__(self, entries: Sequence[RoutingEntry], endpoint: EndpointStage) -> None:
+    def __init__(
+        self, entries: Sequence[RoutingEntry], endpoint: EndpointStage
+    ) -> None:
         on_events = endpoint.pull_back(entries)
         self.endpoint = endpoint
         self._index = RuleIndex(entries)
         self._index_of_events = RuleIndex(on_events)
-        parts = (part for entry in (*entries, *on_events) for part in entry.rule.conditions)
+        parts = (
+            part for entry in (*entries, *on_events) for part in entry.rule.conditions
+        )
         self.conditions = [part for part in parts if isinstance(part, Condition)]
 
-    def possible_winners(self, attributes: _Attributes) -> Iterator[RoutingEntry | None]:
-        """Yield each rule that may take an event; several if that depends on what is not recorded or understood."""
+    def possible_winners(
+        self, attributes: _Attributes
+    ) -> Iterator[RoutingEntry | None]:
+        """Yield each rule that may take an event; several if that depends on what is not recorded
+        or understood.
+        """
         endpoint = self.endpoint
         if endpoint.intent in attributes and endpoint.confidence in attributes:
-            return self._index.possible_winners({**attributes, **endpoint.context(attributes).attributes})
-        return self._index_of_events.possible_winners(store_values(endpoint.types, attributes))
+            return self._index.possible_winners(
+                {**attributes, **endpoint.context(attributes).attributes}
+            )
+        return self._index_of_events.possible_winners(
+            store_values(endpoint.types, attributes)
+        )
 
 
 class ReplayExample(NamedTuple):
-    """A recorded conversation: its line from 1, and the attributes that rules test; None is a missing one."""
+    """A recorded conversation: its line from 1, and the attributes that rules test; None is a
+    missing one.
+    """
 
     line: int
     attributes: _Attributes
@@ -60,39 +86,57 @@ class ReplayExample(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class DestinationPair:
-    """Conversations that go from one destination to another; of each, `distance` (0 to 1) goes elsewhere."""
+    """Conversations that go from one destination to another; of each, `distance` (0 to 1) goes
+    elsewhere.
+    """
 
     before: Destination = None
     after: Destination = None
     distance: float = 0.0
     conversations: int | float = 0
-    rules: dict[tuple[str | None, ...], list[RoutingEntry | None]] = field(default_factory=dict)
+    rules: dict[tuple[str | None, ...], list[RoutingEntry | None]] = field(
+        default_factory=dict
+    )
     """The winners on each side by their names; None: no rule."""
     examples: list[ReplayExample] = field(default_factory=list)
 
     @property
     def moved(self) -> int | float:
         """Return how many conversations go elsewhere."""
-        return self.conversations if self.distance == 1 else self.conversations * self.distance
+        return (
+            self.conversations
+            if self.distance == 1
+            else self.conversations * self.distance
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayResult:
-    """The counts of conversations. `unknown`: if they move depends on what is not recorded or not understood."""
+    """The counts of conversations.
+
+    `unknown`: if they move depends on what is not recorded or not understood.
+    """
 
     name: str  # of the file
     total: int | float
     moved: int | float
     unknown: int | float
     unrecorded: tuple[str, ...]  # the attributes without a column on which they depend
-    has_opaque: bool  # whether some of them depend on a condition that is not understood
-    unseen: tuple[str, ...]  # the attributes that rules test, and that no row has: they count as missing
+    has_opaque: (
+        bool  # whether some of them depend on a condition that is not understood
+    )
+    unseen: tuple[
+        str, ...
+    ]  # the attributes that rules test, and that no row has: they count as missing
     pairs: tuple[DestinationPair, ...]  # most conversations first
     unlisted: int | float  # those of `moved` that are in none of the pairs
 
 
 def replay(reader: RecordReader, before: ReplaySide, after: ReplaySide) -> ReplayResult:
-    """Return which conversations go elsewhere. Raises ManifestError for the first row that is wrong."""
+    """Return which conversations go elsewhere.
+
+    Raises ManifestError for the first row that is wrong.
+    """
     replayer = _Replayer(reader, (before, after))
     for row in reader.valid_rows(replayer.conditions):
         replayer.add(row)
@@ -103,7 +147,9 @@ class _Replayer:
     def __init__(self, reader: RecordReader, sides: Sequence[ReplaySide]) -> None:
         self._reader = reader
         self._sides = sides
-        self.conditions = group_pairs((part.attribute, part) for side in sides for part in side.conditions)
+        self.conditions = group_pairs(
+            (part.attribute, part) for side in sides for part in side.conditions
+        )
         self._unmoved = DestinationPair()
         self._unknown = DestinationPair()
         self._pairs: dict[tuple[Destination, Destination], DestinationPair] = {}
@@ -122,45 +168,80 @@ class _Replayer:
         pair = self._cache.get(key)
         if pair is None:
             attributes = dict(zip(names, row.values, strict=True))
-            self._seen.update(name for name, value in attributes.items() if value is not None)
+            self._seen.update(
+                name for name, value in attributes.items() if value is not None
+            )
             pair = self._route(attributes)
             if len(self._cache) == _MAX_CACHED:
                 self._cache.clear()
             if self._reader.size <= MAX_CACHED_LENGTH:
                 self._cache[key] = pair
         pair.conversations += row.number
-        if pair.before != pair.after and len(pair.examples) < _MAX_EXAMPLES and row.number:
+        if (
+            pair.before != pair.after
+            and len(pair.examples) < _MAX_EXAMPLES
+            and row.number
+        ):
             # What no rule tests may be personal data, and a report must not contain it.
-            tested = {name: value for name, value in zip(names, row.values, strict=True) if name in self.conditions}
+            tested = {
+                name: value
+                for name, value in zip(names, row.values, strict=True)
+                if name in self.conditions
+            }
             pair.examples.append(ReplayExample(self._reader.line, tested))
 
     def _classifier(self, attribute: str) -> Callable[[CellValue], object]:
         """Return a function whose results are equal for values that no condition distinguishes."""
         conditions = self.conditions.get(attribute, ())
         operands = {operand for part in conditions for operand in part.values}
-        numbers = sorted(operand for operand in operands if isinstance(operand, (int, float)))
+        numbers = sorted(
+            operand for operand in operands if isinstance(operand, (int, float))
+        )
         has_patterns = any(part.operator in PATTERNS for part in conditions)
         # A number that is stored as text is compared as it is written.
-        is_text = any(side.endpoint.context_types.get(attribute) == ANY_TEXT for side in self._sides)
+        is_text = any(
+            side.endpoint.context_types.get(attribute) == ANY_TEXT
+            for side in self._sides
+        )
 
         def classify(value: CellValue) -> object:
             if value is None or not conditions:
                 return None
             if isinstance(value, str):
                 return value if has_patterns or value in operands else _OTHER_TEXT
-            return (repr(value),) if is_text else (bisect_left(numbers, value), bisect_right(numbers, value))
+            return (
+                (repr(value),)
+                if is_text
+                else (bisect_left(numbers, value), bisect_right(numbers, value))
+            )
 
         return classify
 
     def _route(self, attributes: _Attributes) -> DestinationPair:
         """Return where to count conversations."""
         winners = [[*side.possible_winners(attributes)] for side in self._sides]
-        routes = [[(entry and entry.rule.conditions, destination_of_rule(entry)) for entry in each] for each in winners]
+        routes = [
+            [
+                (entry and entry.rule.conditions, destination_of_rule(entry))
+                for entry in each
+            ]
+            for each in winners
+        ]
         before, after = ({destination for _, destination in route} for route in routes)
-        if routes[0] == routes[1] and self._sides[0].endpoint == self._sides[1].endpoint:
-            return self._unmoved  # the same rules decide, whatever is not recorded or understood
+        if (
+            routes[0] == routes[1]
+            and self._sides[0].endpoint == self._sides[1].endpoint
+        ):
+            return (
+                self._unmoved
+            )  # the same rules decide, whatever is not recorded or understood
         if len(before) > 1 or len(after) > 1:
-            parts = [part for entry in chain(*winners) if entry for part in entry.rule.conditions]
+            parts = [
+                part
+                for entry in chain(*winners)
+                if entry
+                for part in entry.rule.conditions
+            ]
             tested = {part.attribute for part in parts if isinstance(part, Condition)}
             self._has_opaque |= not all(isinstance(part, Condition) for part in parts)
             self._unrecorded |= tested - attributes.keys()
@@ -170,11 +251,17 @@ class _Replayer:
         route = first, second = before.pop(), after.pop()
         distance = float(split_distance(first, second))
         if route not in self._pairs and len(self._pairs) >= _MAX_PAIRS:
-            return self._unlisted.setdefault(distance, DestinationPair(distance=distance))
-        pair = self._pairs.setdefault(route, DestinationPair(before=first, after=second, distance=distance))
+            return self._unlisted.setdefault(
+                distance, DestinationPair(distance=distance)
+            )
+        pair = self._pairs.setdefault(
+            route, DestinationPair(before=first, after=second, distance=distance)
+        )
         if len(pair.rules) < _MAX_RULES:
             entries = [entry for entry, *_ in winners]
-            pair.rules.setdefault(tuple(entry.name if entry else None for entry in entries), entries)
+            pair.rules.setdefault(
+                tuple(entry.name if entry else None for entry in entries), entries
+            )
         return pair
 
     def result(self) -> ReplayResult:
@@ -189,13 +276,17 @@ class _Replayer:
             unknown=self._unknown.conversations,
             unrecorded=tuple(sorted(self._unrecorded)),
             has_opaque=self._has_opaque,
-            unseen=tuple(sorted(self.conditions.keys() & {*self._reader.attributes} - self._seen)),
+            unseen=tuple(
+                sorted(self.conditions.keys() & {*self._reader.attributes} - self._seen)
+            ),
             pairs=tuple(sorted(listed, key=lambda pair: -pair.moved)),
             unlisted=unlisted,
         )
 
 
-def replay_to_json(result: ReplayResult, queue_names: Mapping[str, str]) -> "ReplayJson":
+def replay_to_json(
+    result: ReplayResult, queue_names: Mapping[str, str]
+) -> "ReplayJson":
     """Return the counts as JSON (plan-json "Replay")."""
     return {
         "file": result.name,
@@ -210,8 +301,13 @@ def replay_to_json(result: ReplayResult, queue_names: Mapping[str, str]) -> "Rep
                 "before": destination_to_json(pair.before, queue_names),
                 "after": destination_to_json(pair.after, queue_names),
                 "moved": pair.moved,
-                "rules": [{"before": before, "after": after} for before, after in pair.rules],
-                "examples": [{"line": each.line, "attributes": each.attributes} for each in pair.examples],
+                "rules": [
+                    {"before": before, "after": after} for before, after in pair.rules
+                ],
+                "examples": [
+                    {"line": each.line, "attributes": each.attributes}
+                    for each in pair.examples
+                ],
             }
             for pair in result.pairs
         ],

@@ -33,56 +33,102 @@ class RuleList:
                 return target
             return replace(target, queue_id=names.get(target.queue_id, target.queue_id))
 
-        rules = [replace(entry.rule, targets=tuple(map(rename, entry.rule.targets))) for entry in self.entries]
-        entries = tuple(replace(entry, rule=rule) for entry, rule in zip(self.entries, rules, strict=True))
-        return RuleList(entries, {names.get(queue, queue): name for queue, name in self.queues.items()})
+        rules = [
+            replace(entry.rule, targets=tuple(map(rename, entry.rule.targets)))
+            for entry in self.entries
+        ]
+        entries = tuple(
+            replace(entry, rule=rule)
+            for entry, rule in zip(self.entries, rules, strict=True)
+        )
+        return RuleList(
+            entries,
+            {names.get(queue, queue): name for queue, name in self.queues.items()},
+        )
 
 
 def types_phrase(types: Types, labels: Labels) -> str:
-    """Return the known types in words; `labels` are the users' names of attributes with longer names in the API."""
-    phrases = [f"{labels.name(name)} is missing or {each.phrase}" for name, each in types.items()]
-    sources = {"the endpoint writes it" if name in labels.short else "Studio compares it" for name in types}
+    """Return the known types in words; `labels` are the users' names of attributes with longer
+    names in the API.
+    """
+    phrases = [
+        f"{labels.name(name)} is missing or {each.phrase}"
+        for name, each in types.items()
+    ]
+    sources = {
+        "the endpoint writes it" if name in labels.short else "Studio compares it"
+        for name in types
+    }
     return f"{' and '.join(phrases)}, as {' and '.join(sorted(sources, reverse=True))}"
 
 
-def route_phrase(entry: RoutingEntry | None, destination: Destination, queue_names: Mapping[str, str]) -> str:
-    """Return where a rule (None: no rule) sends a conversation: `goes to "Fraud" by rule cards/vip (rules.yaml:3)`."""
+def route_phrase(
+    entry: RoutingEntry | None, destination: Destination, queue_names: Mapping[str, str]
+) -> str:
+    """Return where a rule (None: no rule) sends a conversation: `goes to "Fraud" by rule cards/vip
+    (rules.yaml:3)`.
+    """
     if entry is None:
         return f"no rule takes it: it goes to {destination_phrase(None, queue_names)}"
     where = f" ({entry.source.file}:{entry.source.line})" if entry.source else ""
-    return f"goes to {destination_phrase(destination, queue_names)} by rule {entry_name(entry)}{where}"
+    return (
+        f"goes to {destination_phrase(destination, queue_names)} by rule "
+        f"{entry_name(entry)}{where}"
+    )
 
 
 def entry_name(entry: RoutingEntry | None) -> str:
     """Return the address of a rule, the name of an unmanaged rule in quotes, or `no rule`."""
-    return "no rule" if entry is None else (sanitize if entry.address else quote)(entry.name)
+    return (
+        "no rule"
+        if entry is None
+        else (sanitize if entry.address else quote)(entry.name)
+    )
 
 
 def desired_entries(desired: DesiredState) -> tuple[RoutingEntry, ...]:
     """Return the desired rules, each with its address and its position in the manifests."""
     return tuple(
-        RoutingEntry(name=str(address), rule=rule.rule, address=address, source=rule.source)
+        RoutingEntry(
+            name=str(address), rule=rule.rule, address=address, source=rule.source
+        )
         for address, rule in desired.rules.items()
     )
 
 
-def live_entries(live: Iterable[LiveRule], desired: DesiredState) -> tuple[RoutingEntry, ...]:
-    """Return every live rule: managed rules with their address and position, other rules with their live name."""
+def live_entries(
+    live: Iterable[LiveRule], desired: DesiredState
+) -> tuple[RoutingEntry, ...]:
+    """Return every live rule: managed rules with their address and position, other rules with their
+    live name.
+    """
     owned = classify_live_rules(live, desired)
     managed = [(rule, address) for address, rule in owned.managed.items()]
     managed += [(rule, rule.marker.address) for rule in owned.duplicates if rule.marker]
     entries = []
     for rule, address in managed:
         source = desired.rules[address].source if address in desired.rules else None
-        entries.append(RoutingEntry(name=str(address), rule=rule.rule, id=rule.id, address=address, source=source))
+        entries.append(
+            RoutingEntry(
+                name=str(address),
+                rule=rule.rule,
+                id=rule.id,
+                address=address,
+                source=source,
+            )
+        )
     return (*entries, *_entries_by_name(owned))
 
 
-def unmanaged_entries(live: Iterable[LiveRule], desired: DesiredState) -> tuple[RoutingEntry, ...]:
+def unmanaged_entries(
+    live: Iterable[LiveRule], desired: DesiredState
+) -> tuple[RoutingEntry, ...]:
     """Return the live rules without an address, each with its live name."""
     return _entries_by_name(classify_live_rules(live, desired))
 
 
 def _entries_by_name(owned: LiveRulesByOwner) -> tuple[RoutingEntry, ...]:
     others = (*owned.edited_copies, *owned.temporary_copies, *owned.unmanaged)
-    return tuple(RoutingEntry(name=rule.rule.name, rule=rule.rule, id=rule.id) for rule in others)
+    return tuple(
+        RoutingEntry(name=rule.rule.name, rule=rule.rule, id=rule.id) for rule in others
+    )

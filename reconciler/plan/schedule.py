@@ -1,7 +1,8 @@
-"""Plan -> Plan with its steps in waves (semantics "Safe order"), and with its impact on conversations.
+"""Plan -> Plan with its steps in waves (semantics "Safe order"), and with its impact on
+conversations.
 
-Held, conflicting and unselected changes are excluded: the proof covers the transition from the live rules to the rules
-after this plan.
+Held, conflicting and unselected changes are excluded: the proof covers the transition from the live
+rules to the rules after this plan.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,7 +14,14 @@ from reconciler.behaviour.ordering.constraints import Move
 from reconciler.behaviour.ordering.graph import MoveStep
 from reconciler.behaviour.ordering.order import order_moves
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.model.change import Change, Create, Delete, PlanStep, is_copy_removal, is_unadoption
+from reconciler.model.change import (
+    Change,
+    Create,
+    Delete,
+    PlanStep,
+    is_copy_removal,
+    is_unadoption,
+)
 from reconciler.model.live import copy_name
 from reconciler.plan.edits import edits_of_changes
 from reconciler.plan.impact import NO_IMPACT, Impact
@@ -28,7 +36,9 @@ from reconciler.traffic.sample import TrafficSample
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """The effect of a plan on the list of rules: `moves`, in the order of the changes, and the `fixed` rules."""
+    """The effect of a plan on the list of rules: `moves`, in the order of the changes, and the
+    `fixed` rules.
+    """
 
     fixed: tuple[RoutingEntry, ...]
     moves: tuple[Move, ...]
@@ -36,12 +46,18 @@ class Transition:
     @property
     def before(self) -> tuple[RoutingEntry, ...]:
         """The rules that are live."""
-        return (*self.fixed, *(move.before for move in self.moves if move.before is not None))
+        return (
+            *self.fixed,
+            *(move.before for move in self.moves if move.before is not None),
+        )
 
     @property
     def after(self) -> tuple[RoutingEntry, ...]:
         """The rules that will be live."""
-        return (*self.fixed, *(move.after for move in self.moves if move.after is not None))
+        return (
+            *self.fixed,
+            *(move.after for move in self.moves if move.after is not None),
+        )
 
 
 def build_transition(plan: Plan) -> Transition:
@@ -49,45 +65,75 @@ def build_transition(plan: Plan) -> Transition:
     live = {entry.id: entry for entry in live_entries(plan.live.rules, plan.desired)}
     moves = tuple(_build_move(change, live) for change in plan.changes)
     touched = {move.before.id for move in moves if move.before is not None}
-    return Transition(tuple(entry for entry in live.values() if entry.id not in touched), moves)
+    return Transition(
+        tuple(entry for entry in live.values() if entry.id not in touched), moves
+    )
 
 
 def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
-    """Return the plan with its steps in waves, and with the changes for which the proof is incomplete."""
-    # Abandoned changes get no steps. Steps that must follow them get none either: they would move conversations.
+    """Return the plan with its steps in waves, and with the changes for which the proof is
+    incomplete.
+    """
+    # Abandoned changes get no steps. Steps that must follow them get none either: they would move
+    # conversations.
     if not plan.changes:
         return replace(plan, steps=(), unproven=())
     if plan.desired.layout is not None:  # one save switches all rules
         return replace(plan, steps=(tuple(map(PlanStep, plan.changes)),), unproven=())
     now = build_transition(plan)
     moves = list(enumerate(plan.changes))
-    # Pairs of moves: one deletes a copy that an earlier run left, the other is the change of its address.
-    changed = {change.address: move for move, change in moves if not is_copy_removal(change)}
-    removals = [(move, change.address) for move, change in moves if is_copy_removal(change)]
-    leftovers = frozenset((move, changed[address]) for move, address in removals if address in changed)
-    ordering = order_moves(now.moves, now.fixed, plan.desired.evaluation, stale_copies=leftovers)
-    copied = {step.move for wave in ordering.waves for step in wave if step.kind == "copy"}
+    # Pairs of moves: one deletes a copy that an earlier run left, the other is the change of its
+    # address.
+    changed = {
+        change.address: move for move, change in moves if not is_copy_removal(change)
+    }
+    removals = [
+        (move, change.address) for move, change in moves if is_copy_removal(change)
+    ]
+    leftovers = frozenset(
+        (move, changed[address]) for move, address in removals if address in changed
+    )
+    ordering = order_moves(
+        now.moves, now.fixed, plan.desired.evaluation, stale_copies=leftovers
+    )
+    copied = {
+        step.move for wave in ordering.waves for step in wave if step.kind == "copy"
+    }
     twice = {move for _, move in leftovers} & copied & {*ordering.unproven}
     drops = [plan.changes[drop] for drop, move in leftovers if move in twice]
     if drops and (cleared := _schedule_leftovers_first(plan, now, drops, abandoned)):
         return cleared
-    copied_addresses = {address for _, address in removals} | {plan.changes[move].address for move in copied}
+    copied_addresses = {address for _, address in removals} | {
+        plan.changes[move].address for move in copied
+    }
     abandoned_ids = {id(change) for change in abandoned}
-    never = ordering.dependents({move for move, change in moves if id(change) in abandoned_ids})
-    never |= {step for step in ordering.graph if step.move in twice and step.kind in ("copy", "drop")}
+    never = ordering.dependents(
+        {move for move, change in moves if id(change) in abandoned_ids}
+    )
+    never |= {
+        step
+        for step in ordering.graph
+        if step.move in twice and step.kind in ("copy", "drop")
+    }
 
     def plan_step(step: MoveStep) -> PlanStep:
         # A parked rule has the name of a temporary copy, unless there is a temporary copy as well.
         change = plan.changes[step.move]
         name = ""
         if step.kind in ("copy", "aside"):
-            suffix = ", renamed" if step.kind == "aside" and change.address in copied_addresses else ""
+            suffix = (
+                ", renamed"
+                if step.kind == "aside" and change.address in copied_addresses
+                else ""
+            )
             name = f"{copy_name(plan.owner, change.address)}{suffix}"
         return PlanStep(change, step.kind, name)
 
     waves = (tuple(map(plan_step, sorted({*wave} - never))) for wave in ordering.waves)
     unproven = {plan.changes[move].address for move in ordering.unproven}
-    return replace(plan, steps=tuple(filter(None, waves)), unproven=tuple(sorted(unproven)))
+    return replace(
+        plan, steps=tuple(filter(None, waves)), unproven=tuple(sorted(unproven))
+    )
 
 
 def _build_move(change: Change, live: Mapping[str, RoutingEntry]) -> Move:
@@ -96,26 +142,51 @@ def _build_move(change: Change, live: Mapping[str, RoutingEntry]) -> Move:
         return Move(before, None)
     id_ = before.id if before else ""
     if is_unadoption(change):
-        return Move(before, RoutingEntry(name=change.after.name, rule=change.after, id=id_))
+        return Move(
+            before, RoutingEntry(name=change.after.name, rule=change.after, id=id_)
+        )
     name = str(change.address)
     return Move(
-        before, RoutingEntry(name=name, rule=change.after, id=id_, address=change.address, source=change.source)
+        before,
+        RoutingEntry(
+            name=name,
+            rule=change.after,
+            id=id_,
+            address=change.address,
+            source=change.source,
+        ),
     )
 
 
 def _schedule_leftovers_first(
-    plan: Plan, transition: Transition, drops: Sequence[Change], abandoned: Collection[Change]
+    plan: Plan,
+    transition: Transition,
+    drops: Sequence[Change],
+    abandoned: Collection[Change],
 ) -> Plan | None:
-    """Return the plan with leftover copies deleted first, or None if that would move conversations."""
+    """Return the plan with leftover copies deleted first, or None if that would move
+    conversations.
+    """
     dropped_ids = {change.live.id for change in drops if not isinstance(change, Create)}
-    remaining = tuple(entry for entry in transition.before if entry.id not in dropped_ids)
+    remaining = tuple(
+        entry for entry in transition.before if entry.id not in dropped_ids
+    )
     behaviour = compare_behaviour(transition.before, remaining, plan.desired.evaluation)
-    if behaviour.changed or not behaviour.complete or any(change in abandoned for change in drops):
+    if (
+        behaviour.changed
+        or not behaviour.complete
+        or any(change in abandoned for change in drops)
+    ):
         return None
-    live = replace(plan.live, rules=tuple(rule for rule in plan.live.rules if rule.id not in dropped_ids))
+    live = replace(
+        plan.live,
+        rules=tuple(rule for rule in plan.live.rules if rule.id not in dropped_ids),
+    )
     changes = tuple(change for change in plan.changes if change not in drops)
     rest = schedule_steps(replace(plan, live=live, changes=changes), abandoned)
-    return replace(plan, steps=(tuple(map(PlanStep, drops)), *rest.steps), unproven=rest.unproven)
+    return replace(
+        plan, steps=(tuple(map(PlanStep, drops)), *rest.steps), unproven=rest.unproven
+    )
 
 
 def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
@@ -124,7 +195,11 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
     if not is_changed and sample is None:
         return replace(plan, impact=NO_IMPACT)
 
-    now, evaluation, (base, endpoint) = build_transition(plan), plan.desired.evaluation, plan.endpoints
+    now, evaluation, (base, endpoint) = (
+        build_transition(plan),
+        plan.desired.evaluation,
+        plan.endpoints,
+    )
     before = base.pull_back(now.before)
     after = endpoint.pull_back(now.after)
     impact = NO_IMPACT
@@ -133,7 +208,9 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
         edits = edits_of_changes(zip(plan.changes, now.moves, strict=True), plan.labels)
         middle = endpoint.pull_back(now.before) if plan.changes_endpoint else None
         edited = EditSet([each.edit for each in edits], middle)
-        behaviour = compare_behaviour(before, after, evaluation, types=endpoint.types, edited=edited)
+        behaviour = compare_behaviour(
+            before, after, evaluation, types=endpoint.types, edited=edited
+        )
         impact = Impact(behaviour, edits)
 
     if sample is None:
@@ -141,15 +218,28 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
 
     before = order_entries(before, evaluation)
     after = order_entries(after, evaluation)
-    traffic = measure_traffic(impact.behaviour, before, after, convert_sample(endpoint.types, sample))
-    findings = (*plan.findings, *sample.warnings, *sample.age_findings(plan.generated_at))
+    traffic = measure_traffic(
+        impact.behaviour, before, after, convert_sample(endpoint.types, sample)
+    )
+    findings = (
+        *plan.findings,
+        *sample.warnings,
+        *sample.age_findings(plan.generated_at),
+    )
     impact = order_effects(replace(impact, traffic=traffic), plan.labels)
     return replace(plan, impact=impact, findings=findings)
 
 
 def replay_plan(plan: Plan, reader: RecordReader) -> ReplayResult:
-    """Return the recorded conversations that the plan moves. Raises ManifestError for the first row that is wrong."""
-    now, evaluation, (base, endpoint) = build_transition(plan), plan.desired.evaluation, plan.endpoints
+    """Return the recorded conversations that the plan moves.
+
+    Raises ManifestError for the first row that is wrong.
+    """
+    now, evaluation, (base, endpoint) = (
+        build_transition(plan),
+        plan.desired.evaluation,
+        plan.endpoints,
+    )
     before = order_entries(now.before, evaluation)
     after = order_entries(now.after, evaluation)
     return replay(reader, ReplaySide(before, base), ReplaySide(after, endpoint))

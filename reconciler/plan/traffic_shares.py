@@ -1,7 +1,9 @@
-"""Behaviour x a traffic sample -> how much of the sample moves, and the share of each queue before and after.
+"""Behaviour x a traffic sample -> how much of the sample moves, and the share of each queue before
+and after.
 
-A row of a sample has some attributes of a conversation; the others are unknown, so a share has a minimum and a maximum
-(semantics "Traffic shares"). A conversation moves by half the sum of the differences between the two splits.
+A row of a sample has some attributes of a conversation; the others are unknown, so a share has a
+minimum and a maximum (semantics "Traffic shares"). A conversation moves by half the sum of the
+differences between the two splits.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +14,19 @@ from typing import Final, Literal, NamedTuple
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.diff.effects import EffectRow
 from reconciler.behaviour.endpoint_stage import store_values
-from reconciler.behaviour.evaluate import Conversation, RuleIndex, canonical_attributes, holds
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule, make_probe, order_entries
+from reconciler.behaviour.evaluate import (
+    Conversation,
+    RuleIndex,
+    canonical_attributes,
+    holds,
+)
+from reconciler.behaviour.routing_entry import (
+    Destination,
+    RoutingEntry,
+    destination_of_rule,
+    make_probe,
+    order_entries,
+)
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import Types
 from reconciler.desired.desired import DesiredState
@@ -23,7 +36,10 @@ from reconciler.traffic.sample import SampleRow, TrafficSample
 
 def convert_sample(types: Types, sample: TrafficSample) -> TrafficSample:
     """Return a traffic sample with its values converted to the known types."""
-    rows = (replace(row, attributes=store_values(types, row.attributes)) for row in sample.rows)
+    rows = (
+        replace(row, attributes=store_values(types, row.attributes))
+        for row in sample.rows
+    )
     return replace(sample, rows=tuple(rows)) if types else sample
 
 
@@ -35,8 +51,12 @@ class ShareRange:
     most: float
 
     def in_words(self, sign: Literal["-", "+"] = "-") -> str:
-        """Return the range: `3.1 %`, or `2.0 to 3.1 %` if the sample leaves it open; `+`: with a sign."""
-        least, most = (f"{round(value, 1) + 0.0:{sign}.1f}" for value in (self.least, self.most))
+        """Return the range: `3.1 %`, or `2.0 to 3.1 %` if the sample leaves it open; `+`: with a
+        sign.
+        """
+        least, most = (
+            f"{round(value, 1) + 0.0:{sign}.1f}" for value in (self.least, self.most)
+        )
         return f"{most} %" if least == most else f"{least} to {most} %"
 
 
@@ -45,12 +65,17 @@ _NOTHING: Final = ShareRange(0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class QueueShare:
-    """A queue's share of the sample, before and after. `queue` is its id; None: the default routing, "": no queue."""
+    """A queue's share of the sample, before and after.
+
+    `queue` is its id; None: the default routing, "": no queue.
+    """
 
     queue: str | None
     before: ShareRange
     after: ShareRange
-    change: ShareRange  # the increase, which can be more exact than `after` minus `before`
+    change: (
+        ShareRange  # the increase, which can be more exact than `after` minus `before`
+    )
 
 
 class EffectShare(NamedTuple):
@@ -62,7 +87,9 @@ class EffectShare(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficImpact:
-    """The shares of a sample that move: of each region and each effect, in order, and in total; and of each queue."""
+    """The shares of a sample that move: of each region and each effect, in order, and in total; and
+    of each queue.
+    """
 
     sample: TrafficSample
     regions: tuple[ShareRange, ...]
@@ -88,10 +115,16 @@ class _Sum:
 
 
 def measure_traffic(
-    behaviour: BehaviourChange, before: Sequence[RoutingEntry], after: Sequence[RoutingEntry], sample: TrafficSample
+    behaviour: BehaviourChange,
+    before: Sequence[RoutingEntry],
+    after: Sequence[RoutingEntry],
+    sample: TrafficSample,
 ) -> TrafficImpact:
     """Return how much of the sample moves between two lists of rules, each in order."""
-    regions = [_Moving(region.where, region.excepts, region.before, region.after) for region in behaviour.regions]
+    regions = [
+        _Moving(region.where, region.excepts, region.before, region.after)
+        for region in behaviour.regions
+    ]
     effects = [list(map(_moving_row, effect.rows)) for effect in behaviour.effects]
     all_regions = _MovingGroups([regions])
     all_effects = _MovingGroups(effects)
@@ -108,30 +141,44 @@ def measure_traffic(
         sample=sample,
         regions=tuple(region.sum.as_share(total) for region in regions),
         effects=tuple(
-            EffectShare(group.as_share(total), tuple(row.sum.as_share(total) for row in rows))
+            EffectShare(
+                group.as_share(total), tuple(row.sum.as_share(total) for row in rows)
+            )
             for group, rows in zip(all_effects.sums, effects, strict=True)
         ),
         total=all_regions.sums[0].as_share(total),
-        balance=_compute_balance(shares, None if behaviour.undecided else changes, total),
+        balance=_compute_balance(
+            shares, None if behaviour.undecided else changes, total
+        ),
         shares=shares,
     )
 
 
 class _Moving:
-    """Conversations with `where` and without a complete list of `excepts`, and how much of the sample they are."""
+    """Conversations with `where` and without a complete list of `excepts`, and how much of the
+    sample they are.
+    """
 
     def __init__(
-        self, where: Sequence[Clause], excepts: Sequence[Sequence[Clause]], before: Destination, after: Destination
+        self,
+        where: Sequence[Clause],
+        excepts: Sequence[Sequence[Clause]],
+        before: Destination,
+        after: Destination,
     ) -> None:
         self.where = where
         self.excepts = excepts
         self.distance = float(split_distance(before, after))
-        self.gains = {queue: float(gain) for queue, gain in _queue_gains(before, after).items()}
+        self.gains = {
+            queue: float(gain) for queue, gain in _queue_gains(before, after).items()
+        }
         self.sum = _Sum()
 
 
 class _Counted(NamedTuple):
-    """Conversations that a row may be among, how many of the row certainly move, and how many may move."""
+    """Conversations that a row may be among, how many of the row certainly move, and how many may
+    move.
+    """
 
     moving: _Moving
     certain: float
@@ -144,12 +191,21 @@ def _moving_row(row: EffectRow) -> _Moving:
 
 
 class _MovingGroups:
-    """Groups of moving conversations, found by the listed values of an attribute, and the sum of each group."""
+    """Groups of moving conversations, found by the listed values of an attribute, and the sum of
+    each group.
+    """
 
     def __init__(self, groups: Sequence[Sequence[_Moving]]) -> None:
         self.sums = [_Sum() for _ in groups]
-        self._parts = [(part, self.sums[number]) for number, parts in enumerate(groups) for part in parts]
-        conditions = (tuple(clause.condition for clause in part.where if not clause.negate) for part, _ in self._parts)
+        self._parts = [
+            (part, self.sums[number])
+            for number, parts in enumerate(groups)
+            for part in parts
+        ]
+        conditions = (
+            tuple(clause.condition for clause in part.where if not clause.negate)
+            for part, _ in self._parts
+        )
         self._index = RuleIndex([make_probe(each) for each in conditions])
 
     def count_row(self, row: SampleRow) -> list[_Counted]:
@@ -166,44 +222,68 @@ class _MovingGroups:
                 counted.append((group_sum, _Counted(part, certain, moved)))
         for group_sum in dict.fromkeys(group_sum for group_sum, _ in counted):
             alike = [each for other, each in counted if other is group_sum]
-            group_sum.add(sum(each.certain for each in alike), max(each.moved for each in alike))
+            group_sum.add(
+                sum(each.certain for each in alike), max(each.moved for each in alike)
+            )
         return [each for _, each in counted]
 
 
-def _count_changes(changes: dict[str | None, _Sum], counted: Sequence[_Counted], row: SampleRow) -> None:
+def _count_changes(
+    changes: dict[str | None, _Sum], counted: Sequence[_Counted], row: SampleRow
+) -> None:
     """Add how much more of a row each queue gets, or less."""
     gains = [each.moving.gains for each in counted]
     if not any(each.certain for each in counted):
         gains.append({})  # the row may gain nothing
     for queue in dict.fromkeys(queue for gain in gains for queue in gain):
         parts = [gain.get(queue, 0.0) for gain in gains]
-        changes.setdefault(queue, _Sum()).add(row.count * min(parts), row.count * max(parts))
+        changes.setdefault(queue, _Sum()).add(
+            row.count * min(parts), row.count * max(parts)
+        )
 
 
 def _queue_gains(before: Destination, after: Destination) -> dict[str | None, Fraction]:
     first = dict(_split_parts(before))
     second = dict(_split_parts(after))
     nothing = Fraction(0)
-    return {queue: second.get(queue, nothing) - first.get(queue, nothing) for queue in {**first, **second}}
+    return {
+        queue: second.get(queue, nothing) - first.get(queue, nothing)
+        for queue in {**first, **second}
+    }
 
 
 def _compute_balance(
-    sides: Iterable["RuleShares"], changes: Mapping[str | None, _Sum] | None, total: float
+    sides: Iterable["RuleShares"],
+    changes: Mapping[str | None, _Sum] | None,
+    total: float,
 ) -> tuple[QueueShare, ...]:
     """Return each queue's share of the sample by two lists of rules, the largest changes first."""
     (before, after), shares = (side.queues for side in sides), []
     for queue in {**before, **after}:
         first = before.get(queue, _NOTHING)
         second = after.get(queue, _NOTHING)
-        # Without `changes` it is unknown which conversations move: a queue may lose all of them, and gain all others.
+        # Without `changes` it is unknown which conversations move: a queue may lose all of them,
+        # and gain all others.
         widest = ShareRange(second.least - first.most, second.most - first.least)
-        change = widest if changes is None else changes.get(queue, _Sum()).as_share(total)
+        change = (
+            widest if changes is None else changes.get(queue, _Sum()).as_share(total)
+        )
         shares.append(QueueShare(queue, first, second, change))
-    return tuple(sorted(shares, key=lambda share: (-max(-share.change.least, share.change.most), share.queue or "")))
+    return tuple(
+        sorted(
+            shares,
+            key=lambda share: (
+                -max(-share.change.least, share.change.most),
+                share.queue or "",
+            ),
+        )
+    )
 
 
 class RuleShares(NamedTuple):
-    """Shares of a sample: of each rule, by name and id (None: no rule takes it), and of each queue as in QueueShare."""
+    """Shares of a sample: of each rule, by name and id (None: no rule takes it), and of each queue
+    as in QueueShare.
+    """
 
     rules: Mapping[tuple[str, str] | None, ShareRange]
     queues: Mapping[str | None, ShareRange]
@@ -213,7 +293,9 @@ class RuleShares(NamedTuple):
         return self.rules.get((entry.name, entry.id), _NOTHING)
 
 
-def rule_shares(entries: Iterable[RoutingEntry], desired: DesiredState, sample: TrafficSample) -> RuleShares:
+def rule_shares(
+    entries: Iterable[RoutingEntry], desired: DesiredState, sample: TrafficSample
+) -> RuleShares:
     """Return the shares of rules behind the environment's endpoint."""
     endpoint = desired.endpoint
     events = order_entries(endpoint.pull_back(entries), desired.evaluation)
@@ -228,13 +310,21 @@ def _rule_shares(ordered: Sequence[RoutingEntry], sample: TrafficSample) -> Rule
         winners = list(index.possible_winners(row.attributes))
         keys = {None if entry is None else (entry.name, entry.id) for entry in winners}
         for key in keys:
-            rules.setdefault(key, _Sum()).add(row.count if len(keys) == 1 else 0, row.count)
-        splits = dict.fromkeys(_split_parts(destination_of_rule(entry)) for entry in winners)
+            rules.setdefault(key, _Sum()).add(
+                row.count if len(keys) == 1 else 0, row.count
+            )
+        splits = dict.fromkeys(
+            _split_parts(destination_of_rule(entry)) for entry in winners
+        )
         for queue in dict.fromkeys(queue for split in splits for queue, _ in split):
             parts = [float(dict(split).get(queue, 0)) for split in splits]
-            queues.setdefault(queue, _Sum()).add(row.count * min(parts), row.count * max(parts))
+            queues.setdefault(queue, _Sum()).add(
+                row.count * min(parts), row.count * max(parts)
+            )
     by_rule = {key: part.as_share(sample.total) for key, part in rules.items()}
-    return RuleShares(by_rule, {queue: part.as_share(sample.total) for queue, part in queues.items()})
+    return RuleShares(
+        by_rule, {queue: part.as_share(sample.total) for queue, part in queues.items()}
+    )
 
 
 def _split_parts(split: Destination) -> tuple[tuple[str | None, Fraction], ...]:
@@ -243,7 +333,9 @@ def _split_parts(split: Destination) -> tuple[tuple[str | None, Fraction], ...]:
 
 
 def split_distance(before: Destination, after: Destination) -> Fraction:
-    """Return how much two splits differ, from 0 to 1; the default routing and no queue count as two queues."""
+    """Return how much two splits differ, from 0 to 1; the default routing and no queue count as two
+    queues.
+    """
     return sum(map(abs, _queue_gains(before, after).values()), Fraction(0)) / 2
 
 
@@ -252,7 +344,10 @@ def _contains_row(part: _Moving, row: SampleRow, values: Conversation) -> bool |
 
     def clause_holds(clause: Clause) -> bool | None:
         condition = clause.condition
-        if not isinstance(condition, Condition) or condition.attribute not in row.attributes:
+        if (
+            not isinstance(condition, Condition)
+            or condition.attribute not in row.attributes
+        ):
             return None
         return holds(condition, values) is not clause.negate
 
@@ -262,4 +357,8 @@ def _contains_row(part: _Moving, row: SampleRow, values: Conversation) -> bool |
     excepts = [list(map(clause_holds, clauses)) for clauses in part.excepts]
     if any(all(result is True for result in results) for results in excepts):
         return False
-    return True if None not in where and all(False in results for results in excepts) else None
+    return (
+        True
+        if None not in where and all(False in results for results in excepts)
+        else None
+    )

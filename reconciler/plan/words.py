@@ -29,21 +29,29 @@ _SMALLEST: Final = 0.1  # percent: the smallest share with one decimal
 
 
 def destination_phrase(destination: Destination, names: Names) -> str:
-    """Return a destination in words: a queue, a split with percents, no queue, or the tenant's default routing."""
+    """Return a destination in words: a queue, a split with percents, no queue, or the tenant's
+    default routing.
+    """
     if destination is None:
         return DEFAULT_ROUTING
     return split_phrase(destination, lambda queue: target_name(queue, names))
 
 
 def target_name(queue: str, names: Names) -> str:
-    """Return a queue's name in quotes; for a target that is not understood, the queue is its JSON."""
+    """Return a queue's name in quotes; for a target that is not understood, the queue is its
+    JSON.
+    """
     if queue not in names and queue.startswith('{"'):
         return f"something that cxroute does not understand ({sanitize(queue)})"
     return queue_phrase(queue, names)
 
 
-def two_destinations(before: Destination, after: Destination, names: Names) -> tuple[str, str]:
-    """Return two different destinations in words, with the ids of queues where the words would be equal."""
+def two_destinations(
+    before: Destination, after: Destination, names: Names
+) -> tuple[str, str]:
+    """Return two different destinations in words, with the ids of queues where the words would be
+    equal.
+    """
     texts = destination_phrase(before, names), destination_phrase(after, names)
     # Texts that differ only in the order of their parts count as equal.
     first, second = (sorted(text.split(", ")) for text in texts)
@@ -69,42 +77,60 @@ def name_with_id(queue: str, names: Names) -> str:
 
 
 def share_phrase(share: ShareRange) -> str:
-    """Return a share of a sample: `3.1 %`, or `at most 3.1 %` if the sample does not determine it."""
+    """Return a share of a sample: `3.1 %`, or `at most 3.1 %` if the sample does not determine
+    it.
+    """
     if 0 < share.most < _SMALLEST:
         return f"under {_SMALLEST} %"
     prefix = "" if share.least == share.most else "at most "
     return f"{prefix}{share.most:.1f} %"
 
 
-def row_phrases(row: EffectRow, labels: Labels, values: int = FEW_VALUES) -> tuple[str, ...]:
+def row_phrases(
+    row: EffectRow, labels: Labels, values: int = FEW_VALUES
+) -> tuple[str, ...]:
     """Return the conditions of a row in words, one text for each attribute."""
     return condition_phrases(row.where, labels, values) or (EVERY_CONVERSATION,)
 
 
 def total_share_phrase(impact: Impact) -> str:
-    """Return the share of all callers that move; with unknown conversations, which may move, too, only its minimum."""
+    """Return the share of all callers that move; with unknown conversations, which may move, too,
+    only its minimum.
+    """
     if impact.traffic is None:
         return ""
     total = impact.traffic.total
-    return share_phrase(total) if impact.behaviour.complete else f"at least {total.least:.1f} %"
+    return (
+        share_phrase(total)
+        if impact.behaviour.complete
+        else f"at least {total.least:.1f} %"
+    )
 
 
 def order_effects(impact: Impact, labels: Labels) -> Impact:
-    """Return an impact with its effects in reading order: those of most callers, or else of most intents, first."""
+    """Return an impact with its effects in reading order: those of most callers, or else of most
+    intents, first.
+    """
     effects = impact.behaviour.effects
     traffic = impact.traffic
     shares = impact.effects
 
     def rank(number: int) -> tuple[float, int]:
         effect, share = shares[number]
-        intents = {intent for row in effect.rows for intent in listed_intents(row, labels)}
+        intents = {
+            intent for row in effect.rows for intent in listed_intents(row, labels)
+        }
         most = share.total.most if share.total else 0.0
         return -most, -len(intents)
 
     order = sorted(range(len(effects)), key=rank)
-    behaviour = replace(impact.behaviour, effects=tuple(effects[number] for number in order))
+    behaviour = replace(
+        impact.behaviour, effects=tuple(effects[number] for number in order)
+    )
     if traffic is not None:
-        traffic = replace(traffic, effects=tuple(traffic.effects[number] for number in order))
+        traffic = replace(
+            traffic, effects=tuple(traffic.effects[number] for number in order)
+        )
     return replace(impact, behaviour=behaviour, traffic=traffic)
 
 
@@ -122,6 +148,8 @@ def _intents(parts: Iterable[Condition | Opaque], labels: Labels) -> list[str]:
     lists = (
         part
         for part in parts
-        if isinstance(part, Condition) and part.operator in ("equals", "in") and labels.is_intent(part.attribute)
+        if isinstance(part, Condition)
+        and part.operator in ("equals", "in")
+        and labels.is_intent(part.attribute)
     )
     return [str(value) for part in lists for value in part.values]

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.routing_entry import destination_of
-from reconciler.model.change import Action, Adopt, Change, Create, Delete, Update, is_copy_removal, is_unadoption
+from reconciler.model.change import (
+    Action,
+    Adopt,
+    Change,
+    Create,
+    Delete,
+    Update,
+    is_copy_removal,
+    is_unadoption,
+)
 from reconciler.model.rule import Address, Condition, Opaque, Rule, Source, Target
 from reconciler.plan.edits import FieldEdit, compare_fields
 from reconciler.plan.plan import Plan
@@ -15,8 +24,18 @@ from reconciler.text.phrases import Labels, condition_phrase, rule_phrase, targe
 
 _Edit = Update | Adopt
 
-ACTION_ORDER: Final[tuple[Action, ...]] = ("delete", "update", "adopt", "create")  # in reports
-ACTION_PAST: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
+ACTION_ORDER: Final[tuple[Action, ...]] = (
+    "delete",
+    "update",
+    "adopt",
+    "create",
+)  # in reports
+ACTION_PAST: Final = {
+    "create": "created",
+    "update": "updated",
+    "adopt": "adopted",
+    "delete": "deleted",
+}
 YOUR_CHANGE: Final = "your change"
 """The reason of a change that has no other one."""
 NO_VALUE: Final = "(none)"
@@ -61,7 +80,10 @@ def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummar
         rule = change.after if isinstance(change, Create) else change.live.rule
         rule_text = rule_phrase(rule, plan.queue_names, plan.labels)
     else:
-        rows = (*_ownership_rows(change), *field_rows(change.live.rule, change.after, plan.queue_names, plan.labels))
+        rows = (
+            *_ownership_rows(change),
+            *field_rows(change.live.rule, change.after, plan.queue_names, plan.labels),
+        )
     return ChangeSummary(
         action=change.action,
         address=change.address,
@@ -74,7 +96,9 @@ def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummar
 
 
 def sort_for_reading(changes: Iterable[Change]) -> list[Change]:
-    """Return changes in the order of reports: deletes, updates, adoptions, creates; then by priority and address."""
+    """Return changes in the order of reports: deletes, updates, adoptions, creates; then by
+    priority and address.
+    """
 
     def rank(change: Change) -> tuple[int, float, Address]:
         rule = change.live.rule if isinstance(change, Delete) else change.after
@@ -99,7 +123,9 @@ def _change_reason(change: Change, undone_run: str | None) -> str:
         return f"adopts the unmanaged rule {quote(change.live.rule.name)}"
     if isinstance(change, Delete) and change.cause == "manifest":
         return "no manifest defines it here any more"
-    if isinstance(change, Update) and [field.path for field in change.fields] == ["marker"]:
+    if isinstance(change, Update) and [field.path for field in change.fields] == [
+        "marker"
+    ]:
         return "the rule matches the manifest; only its marker is updated"
     return _CAUSE_REASONS.get(change.cause, "")
 
@@ -113,7 +139,9 @@ def _ownership_rows(change: _Edit) -> Iterator[FieldRow]:
         yield FieldRow("managed", "yes", "no")
 
 
-def field_rows(before: Rule, after: Rule, names: Mapping[str, str], labels: Labels) -> Iterator[FieldRow]:
+def field_rows(
+    before: Rule, after: Rule, names: Mapping[str, str], labels: Labels
+) -> Iterator[FieldRow]:
     """Yield each field in which two versions of a rule differ."""
     for field in compare_fields(before, after, labels):
         if field.name in ("queue", "targets"):
@@ -125,23 +153,33 @@ def field_rows(before: Rule, after: Rule, names: Mapping[str, str], labels: Labe
 
 
 def _two_queues(
-    before: Sequence[Target | Opaque], after: Sequence[Target | Opaque], names: Mapping[str, str]
+    before: Sequence[Target | Opaque],
+    after: Sequence[Target | Opaque],
+    names: Mapping[str, str],
 ) -> tuple[str, str]:
     """Return the queues of two versions: with their weights, if these alone differ."""
     places = destination_of(before), destination_of(after)
     if places[0] != places[1]:
         return two_destinations(*places, names)
-    old, new = (", ".join(target_phrase(target, names) for target in targets) for targets in (before, after))
+    old, new = (
+        ", ".join(target_phrase(target, names) for target in targets)
+        for targets in (before, after)
+    )
     return old, new
 
 
 def _two_conditions(field: FieldEdit, labels: Labels) -> tuple[str, str]:
     removed: Sequence[Condition | Opaque] = field.before  # type: ignore[assignment]
     added: Sequence[Condition | Opaque] = field.after  # type: ignore[assignment]
-    old, new = (" and ".join(condition_phrase(part, labels) for part in parts) for parts in (removed, added))
+    old, new = (
+        " and ".join(condition_phrase(part, labels) for part in parts)
+        for parts in (removed, added)
+    )
     return old or NO_VALUE, new or NO_VALUE
 
 
 def row_phrase(row: FieldRow) -> str:
-    """Return `priority 10 -> 20`, `queue "Cards" -> "Fraud"` or `condition (none) -> language is "de"`."""
+    """Return `priority 10 -> 20`, `queue "Cards" -> "Fraud"` or `condition (none) -> language is
+    "de"`.
+    """
     return f"{row.name} {row.before} -> {row.after}"

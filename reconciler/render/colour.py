@@ -5,7 +5,14 @@ from typing import Final
 
 Style = Callable[[str, str], str]
 
-_CODES: Final = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "dim": "2", "bold": "1"}
+_CODES: Final = {
+    "red": "31",
+    "green": "32",
+    "yellow": "33",
+    "blue": "34",
+    "dim": "2",
+    "bold": "1",
+}
 SEVERITY_COLOURS: Final = {"error": "red", "warning": "yellow", "info": "dim"}
 
 

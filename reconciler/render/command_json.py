@@ -1,4 +1,5 @@
-"""The JSON that each command prints with `--format json`, and its JSON Schema, for programs that read it.
+"""The JSON that each command prints with `--format json`, and its JSON Schema, for programs that
+read it.
 
 Only `cxroute schema` loads this module; the writers import its types for mypy alone.
 """
@@ -175,7 +176,10 @@ class NextMatchJson(ClosedPart):
 
 
 class ExplanationJson(WinnerJson):
-    """The answer of `cxroute explain`. If a condition is not understood, the winner is in `otherwise`."""
+    """The answer of `cxroute explain`.
+
+    If a condition is not understood, the winner is in `otherwise`.
+    """
 
     environment: str
     rules: Literal["live", "manifests"]
@@ -191,7 +195,9 @@ class ExplanationJson(WinnerJson):
     switchedOff: list[str]
 
 
-_Entry = Annotated[Mapping[str, Any], Field(description="an entry of the journal, as it was written")]
+_Entry = Annotated[
+    Mapping[str, Any], Field(description="an entry of the journal, as it was written")
+]
 
 
 class RunJson(ClosedPart):
@@ -263,5 +269,10 @@ OUTPUTS: Final[Mapping[str, Any]] = {
 
 
 def output_schema(command: str) -> Document:
-    """Return the schema of a command's document, or of its error. Raises KeyError for another command."""
-    return json_schema(OUTPUTS[command] | FailureJson, f"cxroute {command} --format json")
+    """Return the schema of a command's document, or of its error.
+
+    Raises KeyError for another command.
+    """
+    return json_schema(
+        OUTPUTS[command] | FailureJson, f"cxroute {command} --format json"
+    )

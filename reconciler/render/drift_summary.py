@@ -10,9 +10,18 @@ from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import Source
 from reconciler.plan.clauses import FEW_VALUES
-from reconciler.plan.drift import Drift, edited_changes, missing_rules, unapplied_changes
+from reconciler.plan.drift import (
+    Drift,
+    edited_changes,
+    missing_rules,
+    unapplied_changes,
+)
 from reconciler.plan.words import NO_IMPACT, NO_KNOWN_IMPACT
-from reconciler.render.change_summary import FieldRow, sort_for_reading, summarize_change
+from reconciler.render.change_summary import (
+    FieldRow,
+    sort_for_reading,
+    summarize_change,
+)
 from reconciler.render.effects import EffectsSummary, summarize_effects
 from reconciler.render.summary import failed_tests_title
 from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
@@ -25,9 +34,11 @@ LIVE: Final = "in CXone now"
 
 
 class DriftRule(NamedTuple):
-    """One rule of a section: its address or live name, sentences about it, and the fields that differ.
+    """One rule of a section: its address or live name, sentences about it, and the fields that
+    differ.
 
-    A field is as in CXone, and then as in the manifests. `remarks` are the sentences that no effect tells.
+    A field is as in CXone, and then as in the manifests. `remarks` are the sentences that no effect
+    tells.
     """
 
     name: str
@@ -56,103 +67,187 @@ def drift_sections(drift: Drift) -> list[DriftSection]:
         "Missing in CXone": rules(missing_rules(plan)),
         IN_THE_WAY: (_blocking_rule(drift, live) for live in drift.in_the_way),
         "Not applied yet": rules(unapplied_changes(plan)),
-        "Held": (_change_rule(drift, held.change, f"not applied: {sanitize(held.reason)}") for held in plan.held),
+        "Held": (
+            _change_rule(drift, held.change, f"not applied: {sanitize(held.reason)}")
+            for held in plan.held
+        ),
     }
-    listed = [DriftSection(title, tuple(section)) for title, section in sections.items()]
+    listed = [
+        DriftSection(title, tuple(section)) for title, section in sections.items()
+    ]
     return [section for section in listed if section.rules]
 
 
 def counts_phrase(drift: Drift) -> str:
-    """Return `1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way, 2 changes not applied`."""
+    """Return `1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way, 2 changes not
+    applied`.
+    """
     plan = drift.plan
-    rules = ((edited_changes(plan), "changed in CXone"), (missing_rules(plan), "missing in CXone"))
-    phrases = [f"{pluralize(len(changes), 'rule')} {verb}" for changes, verb in rules if changes]
+    rules = (
+        (edited_changes(plan), "changed in CXone"),
+        (missing_rules(plan), "missing in CXone"),
+    )
+    phrases = [
+        f"{pluralize(len(changes), 'rule')} {verb}"
+        for changes, verb in rules
+        if changes
+    ]
     phrases += remaining_phrases(drift)
     rest = sum(not is_copy_removal(change) for change in unapplied_changes(plan))
     phrases += [f"{pluralize(rest, 'change')} not applied"] if rest else []
-    phrases += [f"{pluralize(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
-    phrases += [failing_tests_phrase(len(plan.failed_tests))] if plan.failed_tests else []
+    phrases += (
+        [f"{pluralize(len(plan.conflicts), 'rule')} in conflict"]
+        if plan.conflicts
+        else []
+    )
+    phrases += (
+        [failing_tests_phrase(len(plan.failed_tests))] if plan.failed_tests else []
+    )
     return ", ".join(phrases) or "a clean-up left to do"
 
 
 def remaining_phrases(drift: Drift) -> list[str]:
     """Return the differences that apply cannot change."""
-    phrases = [f"{pluralize(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
-    phrases += [f"{pluralize(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
+    phrases = (
+        [f"{pluralize(len(drift.in_the_way), 'rule')} in the way"]
+        if drift.in_the_way
+        else []
+    )
+    phrases += (
+        [f"{pluralize(count, 'route test')} failed on the live rules"]
+        if (count := drift.failed_tests)
+        else []
+    )
     broken = drift.broken_promises
-    phrases += [f"{pluralize(broken, 'promise')} broken on the live rules"] if broken else []
-    phrases += ["the analysis stopped at its bound"] if count + broken < len(drift.failed_checks) else []
-    return phrases or (["conversations go elsewhere by other rules"] if drift.has_unfixable_drift else [])
+    phrases += (
+        [f"{pluralize(broken, 'promise')} broken on the live rules"] if broken else []
+    )
+    phrases += (
+        ["the analysis stopped at its bound"]
+        if count + broken < len(drift.failed_checks)
+        else []
+    )
+    return phrases or (
+        ["conversations go elsewhere by other rules"]
+        if drift.has_unfixable_drift
+        else []
+    )
 
 
 def accepted_phrase(drift: Drift) -> str:
     """Return `3 unmanaged rules are accepted`, or an empty text."""
     count = len(drift.accepted)
-    return f"{pluralize(count, 'unmanaged rule')} {'is' if count == 1 else 'are'} accepted" if count else ""
+    return (
+        f"{pluralize(count, 'unmanaged rule')} {'is' if count == 1 else 'are'} accepted"
+        if count
+        else ""
+    )
 
 
 def save_phrase(drift: Drift) -> str:
-    """Return who saved the script with the rules last, and when; empty if the rules are not in a script."""
+    """Return who saved the script with the rules last, and when; empty if the rules are not in a
+    script.
+    """
     save = drift.plan.live.last_save
-    return f"the script was last saved by {sanitize(save.by)}, {sanitize(save.at)}" if save else ""
+    return (
+        f"the script was last saved by {sanitize(save.by)}, {sanitize(save.at)}"
+        if save
+        else ""
+    )
 
 
 def refusal_text(drift: Drift) -> str:
     """Return that apply refuses because route tests fail, or an empty text."""
     plan = drift.plan
-    return failed_tests_title(plan.failed_tests) if plan.failed_tests and plan.changes else ""
+    return (
+        failed_tests_title(plan.failed_tests)
+        if plan.failed_tests and plan.changes
+        else ""
+    )
 
 
 def noted_findings(drift: Drift) -> tuple[Finding, ...]:
-    """Return stale acceptances, and ties with unmanaged live rules: the platform does not define which wins."""
+    """Return stale acceptances, and ties with unmanaged live rules: the platform does not define
+    which wins.
+    """
     ties = [finding for finding in drift.plan.findings if finding.code == "CXR204"]
-    return (*drift.notes, *(finding for finding in ties if "(not managed)" in finding.message))
+    return (
+        *drift.notes,
+        *(finding for finding in ties if "(not managed)" in finding.message),
+    )
 
 
 def unaffected_text(drift: Drift) -> str:
-    """Return that no conversation goes elsewhere, except because of accepted rules and held changes."""
+    """Return that no conversation goes elsewhere, except because of accepted rules and held
+    changes.
+    """
     unwanted = drift.unaccepted_impact.behaviour
     alone = drift.full_impact.behaviour
     if not unwanted.complete or not (alone.complete or alone.changed):
         return NO_KNOWN_IMPACT
-    accepted_only = "Only accepted rules and held changes send conversations elsewhere (proven)."
+    accepted_only = (
+        "Only accepted rules and held changes send conversations elsewhere (proven)."
+    )
     return accepted_only if alone.changed else NO_IMPACT
 
 
 def blocking_advice(drift: Drift) -> tuple[str, str, str]:
-    """Return sentences about the rules in the way; the last introduces the lines of `acceptance_lines`."""
+    """Return sentences about the rules in the way; the last introduces the lines of
+    `acceptance_lines`.
+    """
     where = f"the Environment {drift.plan.environment}"
     paste = f"To accept them, paste this into {where}, with a reason for each:"
     return (
         "Apply does not change the rules in the way.",
         "Disable or delete them in CXone, adopt them with `adopt:` in a manifest, or accept them.",
-        f"To accept them, add this to `unmanaged: accept:` of {where}:" if drift.acceptances else paste,
+        f"To accept them, add this to `unmanaged: accept:` of {where}:"
+        if drift.acceptances
+        else paste,
     )
 
 
 def acceptance_lines(drift: Drift) -> list[str]:
     """Return the lines of YAML that accept every rule in the way, with its exact name in CXone."""
     head = [] if drift.acceptances else ["unmanaged:", "  accept:"]
-    for name, content in dict.fromkeys((live.rule.name, marker_digest(live.rule)) for live in drift.in_the_way):
+    for name, content in dict.fromkeys(
+        (live.rule.name, marker_digest(live.rule)) for live in drift.in_the_way
+    ):
         # A character that a terminal does not show is written as an escape.
-        text = format_flow(name) if escape_invisible(name) == name else escape_invisible(format_quoted(name))
-        head.append(f"    - {{name: {text}, digest: {format_flow(content)}, reason: why}}")
+        text = (
+            format_flow(name)
+            if escape_invisible(name) == name
+            else escape_invisible(format_quoted(name))
+        )
+        head.append(
+            f"    - {{name: {text}, digest: {format_flow(content)}, reason: why}}"
+        )
     return head
 
 
 def effects_of(drift: Drift, values: int = FEW_VALUES) -> EffectsSummary:
-    """Return the conversations that do not go where the manifests say, without accepted rules, in words."""
+    """Return the conversations that do not go where the manifests say, without accepted rules, in
+    words.
+    """
     plan = drift.plan
     impact = drift.unaccepted_impact
-    missing = {change.address for change in missing_rules(plan)} - drift.last_runs.keys()
-    edits = [replace(edited, is_missing=edited.entry.address in missing) for edited in impact.edits]
-    summary = summarize_effects(replace(impact, edits=edits), plan.queue_names, plan.labels, values=values)
+    missing = {
+        change.address for change in missing_rules(plan)
+    } - drift.last_runs.keys()
+    edits = [
+        replace(edited, is_missing=edited.entry.address in missing)
+        for edited in impact.edits
+    ]
+    summary = summarize_effects(
+        replace(impact, edits=edits), plan.queue_names, plan.labels, values=values
+    )
     # The report does not name edits of rules that are not selected.
     return replace(summary, quiet="") if plan.options.only else summary
 
 
 def verdict(drift: Drift, summary: EffectsSummary) -> str:
-    """Return the first sentence about drift; empty if nothing is proven about the selected rules."""
+    """Return the first sentence about drift; empty if nothing is proven about the selected
+    rules.
+    """
     if summary.effects:
         return summary.headline
     # A finding reports an analysis that stopped.
@@ -164,9 +259,19 @@ def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
     reasons = []
     if isinstance(change, Create) and not note:
         run = drift.last_runs.get(change.address)
-        reasons = ["never applied, or deleted in CXone" if run is None else f"deleted in CXone since {sanitize(run)}"]
+        reasons = [
+            "never applied, or deleted in CXone"
+            if run is None
+            else f"deleted in CXone since {sanitize(run)}"
+        ]
     lines = (*reasons, *summary.sentences)
-    return DriftRule(str(change.address), change.source, lines, summary.rows, (*reasons, *filter(None, [note])))
+    return DriftRule(
+        str(change.address),
+        change.source,
+        lines,
+        summary.rows,
+        (*reasons, *filter(None, [note])),
+    )
 
 
 def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
@@ -178,4 +283,6 @@ def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
     sentence = rule_phrase(live.rule, plan.queue_names, plan.labels)
     temporary = "in the way only until apply changes the rules to match the manifests"
     notes = (temporary,) if live.id in drift.temporary_ids else ()
-    return DriftRule(quote(live.rule.name), None, (owner, sentence, *notes), (), (owner, *notes))
+    return DriftRule(
+        quote(live.rule.name), None, (owner, sentence, *notes), (), (owner, *notes)
+    )

@@ -1,4 +1,6 @@
-"""An edit of a rule in words: `queue "Card Services" -> "Fraud Desk"`, `confidence 0.7 -> 0.75`, `switched off`."""
+"""An edit of a rule in words: `queue "Card Services" -> "Fraud Desk"`, `confidence 0.7 -> 0.75`,
+`switched off`.
+"""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
@@ -44,7 +46,9 @@ def edit_sign(edited: EditedRule | None) -> Action:
     return "update" if edited is None else _SIGNS.get(edited.action, "update")
 
 
-def edit_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
+def edit_texts(
+    edited: EditedRule, names: Mapping[str, str], labels: Labels
+) -> Iterator[str]:
     """Yield the parts of an edit in words."""
     before = edited.edit.before
     after = edited.edit.after
@@ -56,12 +60,20 @@ def edit_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> 
     elif edited.action == "adopt" and before is not None:
         yield f"adopts {quote(before.rule.name)}"
     elif edited.action == "delete":
-        yield "a temporary copy that an earlier run left, deleted" if edited.is_copy else "deleted"
+        yield (
+            "a temporary copy that an earlier run left, deleted"
+            if edited.is_copy
+            else "deleted"
+        )
     yield from _all_field_texts(edited, names, labels)
 
 
-def _drift_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
-    """Yield what differs between the manifests and CXone: an edit in CXone, or a change that is not applied yet."""
+def _drift_texts(
+    edited: EditedRule, names: Mapping[str, str], labels: Labels
+) -> Iterator[str]:
+    """Yield what differs between the manifests and CXone: an edit in CXone, or a change that is not
+    applied yet.
+    """
     if edited.is_missing:
         yield _MISSING
         return
@@ -87,10 +99,16 @@ def _drift_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -
     yield from texts
 
 
-def _all_field_texts(edited: EditedRule, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
-    """Yield every field that differs; beside another one a new name in short, and no description."""
+def _all_field_texts(
+    edited: EditedRule, names: Mapping[str, str], labels: Labels
+) -> Iterator[str]:
+    """Yield every field that differs; beside another one a new name in short, and no
+    description.
+    """
     is_said = edited.action == "disabled" and not edited.is_unapplied
-    fields = [field for field in edited.fields if not (is_said and field.name == "enabled")]
+    fields = [
+        field for field in edited.fields if not (is_said and field.name == "enabled")
+    ]
     routing = [field for field in fields if field.name not in (NAME, DESCRIPTION)]
     for field in routing:
         yield from _field_texts(field, names, labels)
@@ -110,7 +128,9 @@ def _new_rule(rule: Rule, names: Mapping[str, str]) -> str:
 
 
 def shorten_new_rule(text: str, said: Collection[str]) -> str:
-    """Return the text of a new rule without its destination, if that is one of those that its rows say."""
+    """Return the text of a new rule without its destination, if that is one of those that its rows
+    say.
+    """
     for destination in said:
         head = f"{_NEW_TO}{destination}, "
         if text.startswith(head):
@@ -118,9 +138,14 @@ def shorten_new_rule(text: str, said: Collection[str]) -> str:
     return text
 
 
-def _field_texts(field: FieldEdit, names: Mapping[str, str], labels: Labels) -> Iterator[str]:
+def _field_texts(
+    field: FieldEdit, names: Mapping[str, str], labels: Labels
+) -> Iterator[str]:
     if field.name in ("queue", "targets"):
-        before, after = (queues_phrase(targets, names) for targets in (field.before, field.after))  # type: ignore[arg-type]
+        before, after = (
+            queues_phrase(targets, names)  # type: ignore[arg-type]
+            for targets in (field.before, field.after)
+        )
         yield f"queue {before} -> {after}" if before != after else "weights"
     elif field.name == "enabled":
         yield "switched on" if field.after else "switched off"
@@ -150,7 +175,11 @@ def _condition_texts(field: FieldEdit, labels: Labels) -> Iterator[str]:
 def _condition(part: Condition | Opaque, labels: Labels) -> str:
     """Return `customer tier Gold or Platinum`."""
     phrase = clauses_phrase([Clause(part)], labels)
-    is_short = isinstance(part, Condition) and labels.is_intent(part.attribute) and part.operator in _LISTS
+    is_short = (
+        isinstance(part, Condition)
+        and labels.is_intent(part.attribute)
+        and part.operator in _LISTS
+    )
     return f"intent {phrase}" if is_short else phrase
 
 

@@ -1,7 +1,8 @@
-"""Effects in words: the headline, each edit with its consequence, the flows of a large change, and what moves nobody.
+"""Effects in words: the headline, each edit with its consequence, the flows of a large change, and
+what moves nobody.
 
-Every form of a report prints from an `EffectsSummary`. A row is exact: it may shorten a list of values or of rules to a
-number, but it never omits a condition.
+Every form of a report prints from an `EffectsSummary`. A row is exact: it may shorten a list of
+values or of rules to a number, but it never omits a condition.
 """
 
 from collections import Counter
@@ -44,8 +45,14 @@ from reconciler.text.phrases import Labels, conversation_phrase
 
 OTHERS_UNCHANGED: Final = "Everyone else: no change (proven)."
 FIRST_FITS: Final = "First match wins."
-UNKNOWN_NOTE: Final = "Not known: the rules overlap in too many ways, and the analysis stopped at its bound for"
-WAITING_NOTE: Final = "The tenant's settings decide whether conversations that already wait are routed again."
+UNKNOWN_NOTE: Final = (
+    "Not known: the rules overlap in too many ways, and the analysis stopped at its bound "
+    "for"
+)
+WAITING_NOTE: Final = (
+    "The tenant's settings decide whether conversations that already wait are routed "
+    "again."
+)
 _MAX_FLOWS: Final = 8
 _MAX_COUNTERPARTS: Final = 2
 _MAX_QUIET: Final = 5
@@ -69,7 +76,8 @@ EARLIER_KEEP: Final = "Earlier rules keep theirs:"
 OTHER_TYPES_PLACE: Final = ", which -v and JSON list"
 """The end of the note about rows that a text without details leaves out."""
 _FEW_ROWS: Final = 3
-"""So many rows of an effect have each single queue in full; with more rows, `...` stands for an equal one above."""
+"""So many rows of an effect have each single queue in full; with more rows, `...` stands for an
+equal one above."""
 _FEW_REPEATED: Final = 2
 """So many equal conditions are written once; fewer ones if they have many words."""
 _MANY_WORDS: Final = 3
@@ -79,8 +87,8 @@ _MANY_WORDS: Final = 3
 class RowText:
     """Conversations that go to another queue, in words.
 
-    Rows are read from the top. `...` stands for all conditions but the last one of the nearest row above that is
-    written in full; of a route, for the same place of the row above.
+    Rows are read from the top. `...` stands for all conditions but the last one of the nearest row
+    above that is written in full; of a route, for the same place of the row above.
     """
 
     number: int  # of the row in its effect
@@ -89,7 +97,8 @@ class RowText:
     repeated: int  # number of the first phrases for which `...` stands
     before: str
     after: str
-    redirect: str  # the route as an edit that leaves its names to this row: `another queue`, `another split`
+    # the route as an edit that leaves its names to this row: `another queue`, `another split`
+    redirect: str
     share: str  # `1.9 %`; empty without a sample
     by: str  # who takes them instead: `by general/catch-all`; empty if the same rule does
     example: str
@@ -140,7 +149,10 @@ class EffectText:
         """Return what was edited, without queues that a row below says in full."""
         routes = {f"queue {row.route}": row.redirect for row in self.rows if not row.by}
         destinations = {row.after for row in self.rows}
-        return tuple(routes.get(edit) or shorten_new_rule(edit, destinations) for edit in self.edits)
+        return tuple(
+            routes.get(edit) or shorten_new_rule(edit, destinations)
+            for edit in self.edits
+        )
 
     @property
     def line_edits(self) -> tuple[str, ...]:
@@ -213,7 +225,8 @@ def summarize_effects(
 ) -> EffectsSummary:
     """Return the effects in words; `values` of each list are written, with `ALL_VALUES` every one.
 
-    With the extent `flows`, flows stand in place of the effects, of which a large plan has thousands.
+    With the extent `flows`, flows stand in place of the effects, of which a large plan has
+    thousands.
     """
     behaviour = impact.behaviour
     writer = _EffectWriter(impact, names, labels, values)
@@ -240,7 +253,9 @@ def _closing(impact: Impact) -> str:
     """Return how rows are read, where that matters, and that everyone else is unchanged."""
     effects = impact.behaviour.effects
     is_ordered = any(effect.depends_on_order for effect in effects)
-    sentences = [FIRST_FITS] * is_ordered + [OTHERS_UNCHANGED] * bool(effects and impact.behaviour.complete)
+    sentences = [FIRST_FITS] * is_ordered + [OTHERS_UNCHANGED] * bool(
+        effects and impact.behaviour.complete
+    )
     return " ".join(sentences)
 
 
@@ -262,18 +277,24 @@ def _unknown_texts(impact: Impact, labels: Labels) -> tuple[str, ...]:
     texts = [clauses_phrase(clauses, labels) for clauses in undecided[:_MAX_UNKNOWN]]
     further = len(undecided) - len(texts)
     if further:
-        texts.append(f"and {pluralize(further, 'further case')}; --format json lists all.")
+        texts.append(
+            f"and {pluralize(further, 'further case')}; --format json lists all."
+        )
     return tuple(texts)
 
 
 def _quiet_text(impact: Impact) -> str:
-    """Return the edits that move nobody in one line; the headline says it if no edit moves anyone."""
+    """Return the edits that move nobody in one line; the headline says it if no edit moves
+    anyone.
+    """
     moving = {number for effect in impact.behaviour.effects for number in effect.edits}
     rules = RuleNamer(impact)
     quiet = [
         edited
         for number, edited in enumerate(impact.edits)
-        if number not in moving and not edited.is_copy and not rules.takes_part(edited.entry)
+        if number not in moving
+        and not edited.is_copy
+        and not rules.takes_part(edited.entry)
     ]
     if not quiet or not impact.behaviour.complete:
         return ""
@@ -282,12 +303,18 @@ def _quiet_text(impact: Impact) -> str:
     if not moving:
         return f"Edited: {', '.join(shown)}{rest}."
     verb = "moves" if len(quiet) == 1 else "move"
-    return f"{pluralize(len(quiet), 'further edit')} {verb} nobody (proven): {', '.join(shown)}{rest}."
+    return (
+        f"{pluralize(len(quiet), 'further edit')} {verb} nobody (proven): "
+        f"{', '.join(shown)}{rest}."
+    )
 
 
 def _quiet_edit(edited: EditedRule) -> str:
     action = MARKER if edited.action == "update" else edited.action
-    fields = ", ".join(dict.fromkeys(sanitize(field.name) for field in edited.fields)) or action
+    fields = (
+        ", ".join(dict.fromkeys(sanitize(field.name) for field in edited.fields))
+        or action
+    )
     return f"{entry_name(edited.entry)} ({fields})"
 
 
@@ -300,7 +327,9 @@ class _Conditions:
 
 
 class _EffectWriter:
-    def __init__(self, impact: Impact, names: Names, labels: Labels, values: int) -> None:
+    def __init__(
+        self, impact: Impact, names: Names, labels: Labels, values: int
+    ) -> None:
         self._impact = impact
         self._names = names
         self._labels = labels
@@ -309,10 +338,14 @@ class _EffectWriter:
 
     def write_all(self) -> tuple[EffectText, ...]:
         """Return all effects in words."""
-        return tuple(self._write(effect, share) for effect, share in self._impact.effects)
+        return tuple(
+            self._write(effect, share) for effect, share in self._impact.effects
+        )
 
     def _write(self, effect: Effect, share: EffectShare) -> EffectText:
-        edits = [self._impact.edits[number] for number in effect.edits if number != FALLBACK]
+        edits = [
+            self._impact.edits[number] for number in effect.edits if number != FALLBACK
+        ]
         numbers = {id(row): number for number, row in enumerate(effect.rows)}
         notes = self._rules.leading_notes(effect)
 
@@ -323,13 +356,20 @@ class _EffectWriter:
             notes.append(self._other_type_note(others))
         blocks = row_blocks(rows, self._labels)
 
-        # Words about a rule that perhaps never was in CXone are true for one that was deleted there, too.
-        first = next((edited for edited in edits if edited.is_missing), edits[0] if edits else None)
+        # Words about a rule that perhaps never was in CXone are true for one that was deleted
+        # there, too.
+        first = next(
+            (edited for edited in edits if edited.is_missing),
+            edits[0] if edits else None,
+        )
         return EffectText(
             sign=edit_sign(first),
             subject=_subject(edits),
             edits=tuple(edit_texts(first, self._names, self._labels)) if first else (),
-            members=tuple(MemberText(name=entry_name(edited.entry), source=edited.source) for edited in edits),
+            members=tuple(
+                MemberText(name=entry_name(edited.entry), source=edited.source)
+                for edited in edits
+            ),
             share=share_phrase(share.total) if share.total else "",
             rows=tuple(self._rows(blocks, edits, numbers, share)),
             notes=tuple(notes),
@@ -370,7 +410,9 @@ class _EffectWriter:
                 redirect=_redirect(row),
                 share=share_phrase(share) if share else "",
                 by=self._by(row),
-                example=conversation_phrase(row.example.attributes, self._labels, row.example.absent),
+                example=conversation_phrase(
+                    row.example.attributes, self._labels, row.example.absent
+                ),
                 all_callers="" if sorted(whole) == sorted(every) else ", ".join(whole),
             )
 
@@ -379,10 +421,20 @@ class _EffectWriter:
     ) -> Iterator[tuple[EffectRow, _Conditions]]:
         """Yield each row with its conditions in words, those that most rows have first."""
         own = self._own_intents(edits)
-        intents_of = {id(row): tuple(listed_intents(row, self._labels)) for block in blocks for row in block}
-        phrases_of = {id(row): row_phrases(row, self._labels, self._values) for block in blocks for row in block}
+        intents_of = {
+            id(row): tuple(listed_intents(row, self._labels))
+            for block in blocks
+            for row in block
+        }
+        phrases_of = {
+            id(row): row_phrases(row, self._labels, self._values)
+            for block in blocks
+            for row in block
+        }
         sizes = Counter(len(intents) for intents in {*intents_of.values()})
-        counts = Counter(phrase for phrases in phrases_of.values() for phrase in phrases)
+        counts = Counter(
+            phrase for phrases in phrases_of.values() for phrase in phrases
+        )
 
         seen: set[tuple[str, ...]] = set()
         for block in blocks:
@@ -414,7 +466,9 @@ class _EffectWriter:
         seen: AbstractSet[tuple[str, ...]],
         sizes: Mapping[int, int],
     ) -> str:
-        """Return a number in place of a long list that the edit or a row above has; an empty text for other lists."""
+        """Return a number in place of a long list that the edit or a row above has; an empty text
+        for other lists.
+        """
         count = len(intents)
         if own and own == set(intents):
             return f"{_THEIR} {count} intents"
@@ -425,7 +479,9 @@ class _EffectWriter:
         return ""
 
     def _own_intents(self, edits: Sequence[EditedRule]) -> set[str]:
-        """Return the intents of several rules, if they are too many to list; an empty set if the edit changes them."""
+        """Return the intents of several rules, if they are too many to list; an empty set if the
+        edit changes them.
+        """
         if len(edits) == 1 or self._values >= ALL_VALUES:
             return set()
         before, after = (
@@ -437,7 +493,13 @@ class _EffectWriter:
             }
             for side in ("before", "after")
         )
-        same = before if not after else after if not before or before == after else set[str]()
+        same = (
+            before
+            if not after
+            else after
+            if not before or before == after
+            else set[str]()
+        )
         return same if len(same) > _FEW_INTENTS else set()
 
     def _exclusions(self, row: EffectRow) -> Iterator[str]:
@@ -461,9 +523,12 @@ class _EffectWriter:
         return f"{word} {', '.join(shown)}{rest}"
 
     def _other_type_note(self, rows: Sequence[EffectRow]) -> str:
-        attributes = dict.fromkeys(self._labels.name(name) for row in rows for name in row.other_type)
+        attributes = dict.fromkeys(
+            self._labels.name(name) for row in rows for name in row.other_type
+        )
         return (
-            f"Also some conversations in which {join_all(attributes, 'or')} is of another type, text or number,"
+            f"Also some conversations in which {join_all(attributes, 'or')} is of another type, "
+            f"text or number,"
             f" than the rules compare it with: {pluralize(len(rows), 'row')}{OTHER_TYPES_PLACE}"
         )
 
@@ -482,10 +547,15 @@ class _EffectWriter:
         )
 
     def _flow_intents(self, flow: Flow) -> tuple[str, str]:
-        """Return the names of the largest intents, and the number of all, or the names again if there are few."""
+        """Return the names of the largest intents, and the number of all, or the names again if
+        there are few.
+        """
         if flow.is_open:
             return "", "any intent"
-        attribute = next((name for name, short in self._labels.short.items() if short == "intent"), "")
+        attribute = next(
+            (name for name, short in self._labels.short.items() if short == "intent"),
+            "",
+        )
         largest = [intent for intent, _ in flow.intents.most_common(_FLOW_INTENTS)]
         names = ", ".join(map(partial(self._labels.plain_value, attribute), largest))
         count = len(flow.intents)
@@ -493,7 +563,9 @@ class _EffectWriter:
 
 
 def _repeated(head: Sequence[str], phrases: Sequence[str]) -> int:
-    """Return how many first conditions `...` can stand for: all but the last one of the row written in full."""
+    """Return how many first conditions `...` can stand for: all but the last one of the row written
+    in full.
+    """
     count = len(head) - 1
     if count < 1 or tuple(phrases[:count]) != tuple(head[:count]):
         return 0
@@ -527,7 +599,9 @@ def _is_split(destination: Destination) -> bool:
 
 def _redirect(row: EffectRow) -> str:
     """Return what the route of a row is, without the names of its queues."""
-    before, after = ({queue for queue, _ in place or ()} for place in (row.before, row.after))
+    before, after = (
+        {queue for queue, _ in place or ()} for place in (row.before, row.after)
+    )
     if len(before) == len(after) == 1:
         return ANOTHER_QUEUE
     return ANOTHER_SPLIT if before == after else OTHER_QUEUES
@@ -548,7 +622,11 @@ def _balance(impact: Impact, names: Names) -> tuple[tuple[QueueText, ...], str]:
     if impact.traffic is None:
         return (), ""
     touched = _touched_queues(impact)
-    balance = [item for item in impact.traffic.balance if item.queue in touched or impact.behaviour.undecided]
+    balance = [
+        item
+        for item in impact.traffic.balance
+        if item.queue in touched or impact.behaviour.undecided
+    ]
     known = [item for item in balance if _is_known(item)]
     counts = Counter(_queue_label(item, names) for item in known)
     texts = []
@@ -564,18 +642,28 @@ def _balance(impact: Impact, names: Names) -> tuple[tuple[QueueText, ...], str]:
             )
         )
     rest = len(balance) - len(known)
-    return tuple(texts), f"{pluralize(rest, 'queue')}: the sample does not say" if rest else ""
+    return tuple(
+        texts
+    ), f"{pluralize(rest, 'queue')}: the sample does not say" if rest else ""
 
 
 def _touched_queues(impact: Impact) -> set[str | None]:
     rows = (row for effect in impact.behaviour.effects for row in effect.rows)
     splits = [split for row in rows for split in (row.before, row.after)]
-    return {queue for split in splits for queue in ((None,) if split is None else dict(split) or ("",))}
+    return {
+        queue
+        for split in splits
+        for queue in ((None,) if split is None else dict(split) or ("",))
+    }
 
 
 def _is_known(item: QueueShare) -> bool:
     """Return whether a change has one sign."""
-    return item.change.least == item.change.most or item.change.least > 0 or item.change.most < 0
+    return (
+        item.change.least == item.change.most
+        or item.change.least > 0
+        or item.change.most < 0
+    )
 
 
 def _queue_label(item: QueueShare, names: Names) -> str:

@@ -1,6 +1,7 @@
 """Sentences with names from outside as Markdown without markup, mentions, links or references.
 
-A value in quotes becomes a code span, and so does every word with more than letters, digits and plain punctuation.
+A value in quotes becomes a code span, and so does every word with more than letters, digits and
+plain punctuation.
 """
 
 import re
@@ -11,17 +12,37 @@ from reconciler.text.escape import escape_invisible, sanitize
 
 _STANDALONE: Final = r"(?<![^\s(\[]){}(?![^\s)\],.;:])"
 QUOTED_VALUE: Final = "|".join(
-    [r'"(?:[^"\\]|\\.)*"', _STANDALONE.format(r"'(?:[^'\\]|\\.)*'"), _STANDALONE.format(r"`[^`]+`")]
+    [
+        r'"(?:[^"\\]|\\.)*"',
+        _STANDALONE.format(r"'(?:[^'\\]|\\.)*'"),
+        _STANDALONE.format(r"`[^`]+`"),
+    ]
 )  # a JSON string or, between spaces, a Python string or a word in backticks
-EXPLAIN_COMMAND: Final = re.compile(r"(?<=why: )cxroute .+$", re.DOTALL)  # becomes one code span
-_PIECES: Final = re.compile(rf"(?:{QUOTED_VALUE}|\S)+|\s+%(?!\S)|\s+")  # words (a value is one word) and spaces
+EXPLAIN_COMMAND: Final = re.compile(
+    r"(?<=why: )cxroute .+$", re.DOTALL
+)  # becomes one code span
+_PIECES: Final = re.compile(
+    rf"(?:{QUOTED_VALUE}|\S)+|\s+%(?!\S)|\s+"
+)  # words (a value is one word) and spaces
 _VALUE: Final = re.compile(rf"([(\[]*)({QUOTED_VALUE})([)\],.;:]*)")
 _OPENING = "(["
 _CLOSING = ")],.;:"
 _WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W\d_]+)*|\d[\d,.]*%?|%")
-_REFERENCE: Final = re.compile(r"(?=\D*\d)[0-9a-f]{7,40}", re.IGNORECASE)  # GitHub may take it for a commit
-_NUMBERED: Final = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")  # starts a numbered list at the start of a line
-_SIGNS: Final = {"->": "→", ">=": "≥", "<=": "≤", "<": "\\<", ">": "\\>", "+": "\\+", "=": "="}
+_REFERENCE: Final = re.compile(
+    r"(?=\D*\d)[0-9a-f]{7,40}", re.IGNORECASE
+)  # GitHub may take it for a commit
+_NUMBERED: Final = re.compile(
+    r"^(\s*\d+)([.)])(?=\s|$)"
+)  # starts a numbered list at the start of a line
+_SIGNS: Final = {
+    "->": "→",
+    ">=": "≥",
+    "<=": "≤",
+    "<": "\\<",
+    ">": "\\>",
+    "+": "\\+",
+    "=": "=",
+}
 _BARS: Final = re.compile(r"(?<!\\)(\\*)\|")
 _BACKTICKS: Final = re.compile("`+")
 
@@ -31,14 +52,20 @@ def escape_markdown(text: str) -> str:
     escaped = escape_invisible(text)
     command = EXPLAIN_COMMAND.search(escaped)
     words = escaped[: command.start()] if command else escaped
-    markdown = "".join(_escape_piece(match.group()) for match in _PIECES.finditer(words))
-    return _NUMBERED.sub(r"\1\\\2", markdown) + (code_span(command.group()) if command else "")
+    markdown = "".join(
+        _escape_piece(match.group()) for match in _PIECES.finditer(words)
+    )
+    return _NUMBERED.sub(r"\1\\\2", markdown) + (
+        code_span(command.group()) if command else ""
+    )
 
 
 def code_span(text: str) -> str:
     """Return a code span with exactly this text, on one line."""
     content = sanitize(text)
-    fence = "`" * (max((len(run) for run in _BACKTICKS.findall(content)), default=0) + 1)
+    fence = "`" * (
+        max((len(run) for run in _BACKTICKS.findall(content)), default=0) + 1
+    )
     pad = " " if content[:1] in ("`", " ", "") or content[-1:] in ("`", " ") else ""
     return f"{fence}{pad}{content}{pad}{fence}"
 
@@ -48,7 +75,11 @@ def unquote(value: str) -> str:
     bare = value[1:-1]
     if "\\" in bare or bare != bare.strip() or not re.search(r"[^\W\d]", bare):
         return value
-    return value if bare in ("true", "false", "null") or not re.fullmatch(QUOTED_VALUE, value) else bare
+    return (
+        value
+        if bare in ("true", "false", "null") or not re.fullmatch(QUOTED_VALUE, value)
+        else bare
+    )
 
 
 def unquote_values(text: str) -> str:
@@ -59,7 +90,9 @@ def unquote_values(text: str) -> str:
 def table_cell(text: str) -> str:
     """Return Markdown for a table cell, its vertical bars escaped, in code too."""
     # After an odd number of backslashes, parsers disagree about one more.
-    return _BARS.sub(lambda match: match[1] + ("\\|" if len(match[1]) % 2 == 0 else "\\u007c"), text)
+    return _BARS.sub(
+        lambda match: match[1] + ("\\|" if len(match[1]) % 2 == 0 else "\\u007c"), text
+    )
 
 
 def code_block(lines: str, language: str) -> str:
@@ -92,7 +125,9 @@ def _escape_piece(piece: str) -> str:
         return _escape(piece)
     start = piece[: piece.index(core)]
     end = piece[piece.index(core) + len(core) :]
-    is_harmless = _WORD.fullmatch(core) and not any(map(_REFERENCE.fullmatch, re.split("['-]", core)))
+    is_harmless = _WORD.fullmatch(core) and not any(
+        map(_REFERENCE.fullmatch, re.split("['-]", core))
+    )
     return f"{_escape(start)}{_SIGNS.get(core) or (core if is_harmless else code_span(core))}{_escape(end)}"
 
 

@@ -1,9 +1,10 @@
-"""Rules as one self-contained HTML page: what changes, try a conversation, decision table, queues, promises.
+"""Rules as one self-contained HTML page: what changes, try a conversation, decision table, queues,
+promises.
 
 A page has one side, or two: the rules today and after a change.
 
-The page's script routes conversations itself. It reads the rules as JSON with positions in tables of distinct parts,
-and the phrases of conditions from the cells of the decision table.
+The page's script routes conversations itself. It reads the rules as JSON with positions in tables
+of distinct parts, and the phrases of conditions from the cells of the decision table.
 """
 
 import json
@@ -16,7 +17,11 @@ from urllib.parse import quote as quote_url
 from urllib.parse import urlencode
 
 from reconciler.behaviour.endpoint_stage import EndpointStage
-from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule, evaluation_key
+from reconciler.behaviour.routing_entry import (
+    RoutingEntry,
+    destination_of_rule,
+    evaluation_key,
+)
 from reconciler.behaviour.space.value_type import ANY_TEXT, Types
 from reconciler.desired.desired import DesiredState
 from reconciler.model.finding import Document
@@ -34,9 +39,17 @@ from reconciler.render.explore_tables import PageTables, encode
 from reconciler.render.finding_subject import source_location
 from reconciler.render.html import render_page
 from reconciler.render.provenance import SourceLinks
-from reconciler.table.rows import DecisionTable, attributes_in_use, conditions_by_attribute
+from reconciler.table.rows import (
+    DecisionTable,
+    attributes_in_use,
+    conditions_by_attribute,
+)
 from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.phrases import condition_phrase, conditions_phrase, conversation_phrase
+from reconciler.text.phrases import (
+    condition_phrase,
+    conditions_phrase,
+    conversation_phrase,
+)
 from reconciler.traffic.sample import TrafficSample
 
 _FILES: Final = (("report.css", "explore.css"), ("evaluate.js", "explore.js"))
@@ -45,7 +58,9 @@ _STATES: Final = {True: "holds", False: "broken", None: "not decided"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExploreSide:
-    """A list of rules behind its endpoint, with the results of the promises and the shares of a traffic sample."""
+    """A list of rules behind its endpoint, with the results of the promises and the shares of a
+    traffic sample.
+    """
 
     name: str
     entries: tuple[RoutingEntry, ...]
@@ -55,7 +70,9 @@ class ExploreSide:
 
     @property
     def count_text(self) -> str:
-        """Return the number of its rules, switched-off ones included, as every part of the page counts them."""
+        """Return the number of its rules, switched-off ones included, as every part of the page
+        counts them.
+        """
         return pluralize(len(self.entries), "rule")
 
 
@@ -66,7 +83,9 @@ class ExplorePage:
     desired: DesiredState  # the environment's names, labels and order of evaluation
     queues: Mapping[str, str]  # names by id
     sides: Sequence[ExploreSide]
-    values: Mapping[str, Sequence[Scalar]] = field(default_factory=dict)  # the declared values of attributes
+    values: Mapping[str, Sequence[Scalar]] = field(
+        default_factory=dict
+    )  # the declared values of attributes
     links: SourceLinks = field(default_factory=SourceLinks)
     banner: str = ""
     period: str = ""  # of the sample
@@ -77,7 +96,9 @@ class ExplorePage:
         """Return what changes; None for a page with one side."""
         if self.impact is None:
             return None
-        return show_change(self.impact, self.queues, self.desired.labels, self.sides[-1].promises)
+        return show_change(
+            self.impact, self.queues, self.desired.labels, self.sides[-1].promises
+        )
 
     @cached_property
     def rules(self) -> list[tuple[RoutingEntry, list[int]]]:
@@ -86,29 +107,59 @@ class ExplorePage:
         for number, side in enumerate(self.sides):
             for entry in side.entries:
                 rules.setdefault(id(entry), (entry, []))[1].append(number)
-        return sorted(rules.values(), key=lambda rule: evaluation_key(rule[0], self.desired.evaluation))
+        return sorted(
+            rules.values(),
+            key=lambda rule: evaluation_key(rule[0], self.desired.evaluation),
+        )
 
     @cached_property
     def attributes(self) -> list[str]:
         """Return the attributes that conditions test."""
-        return attributes_in_use((entry for entry, _ in self.rules), self.desired.labels)
+        return attributes_in_use(
+            (entry for entry, _ in self.rules), self.desired.labels
+        )
 
 
-def build_side(name: str, rules: RuleList, desired: DesiredState, sample: TrafficSample | None) -> ExploreSide:
-    """Return a side: the rules behind the endpoint of `desired`, its promises checked, and its shares measured."""
+def build_side(
+    name: str, rules: RuleList, desired: DesiredState, sample: TrafficSample | None
+) -> ExploreSide:
+    """Return a side: the rules behind the endpoint of `desired`, its promises checked, and its
+    shares measured.
+    """
     promises = run_promises(desired, rules.entries, rules.queues)
     shares = rule_shares(rules.entries, desired, sample) if sample else None
-    return ExploreSide(name=name, entries=rules.entries, endpoint=desired.endpoint, promises=promises, shares=shares)
+    return ExploreSide(
+        name=name,
+        entries=rules.entries,
+        endpoint=desired.endpoint,
+        promises=promises,
+        shares=shares,
+    )
 
 
 def build_plan_sides(plan: Plan) -> tuple[ExploreSide, ...]:
-    """Return the rules today, and after the plan, with the shares and promises that the plan has."""
+    """Return the rules today, and after the plan, with the shares and promises that the plan
+    has.
+    """
     transition = build_transition(plan)
-    before, after = plan.impact.traffic.shares if plan.impact and plan.impact.traffic else (None, None)
+    before, after = (
+        plan.impact.traffic.shares
+        if plan.impact and plan.impact.traffic
+        else (None, None)
+    )
     base = replace(plan.desired, endpoint=plan.endpoints[0])
-    today = build_side("today", RuleList(transition.before, plan.queue_names), base, None)
-    later = replace(today, name="after this change", entries=transition.after, endpoint=plan.endpoints[1])
-    return replace(today, shares=before), replace(later, promises=plan.promises, shares=after)
+    today = build_side(
+        "today", RuleList(transition.before, plan.queue_names), base, None
+    )
+    later = replace(
+        today,
+        name="after this change",
+        entries=transition.after,
+        endpoint=plan.endpoints[1],
+    )
+    return replace(today, shares=before), replace(
+        later, promises=plan.promises, shares=after
+    )
 
 
 def render_explore(page: ExplorePage) -> str:
@@ -119,13 +170,22 @@ def render_explore(page: ExplorePage) -> str:
         data=explore_data(page),
         page=page,
         names={name: page.desired.labels.name(name) for name in page.attributes},
-        opaque=any(isinstance(part, Opaque) for entry, _ in page.rules for part in entry.rule.conditions),
+        opaque=any(
+            isinstance(part, Opaque)
+            for entry, _ in page.rules
+            for part in entry.rule.conditions
+        ),
         shared=any(side.shares for side in page.sides),
         waiting=WAITING_NOTE,
         not_known=UNKNOWN_NOTE,
-        example_of=lambda row: fragment_of(row.example.attributes, page.sides[-1].endpoint, len(page.sides) - 1),
+        example_of=lambda row: fragment_of(
+            row.example.attributes, page.sides[-1].endpoint, len(page.sides) - 1
+        ),
         rows=[_row(page, entry, numbers) for entry, numbers in page.rules],
-        promises=[[_promise_row(each, page, at) for each in side.promises] for at, side in enumerate(page.sides)],
+        promises=[
+            [_promise_row(each, page, at) for each in side.promises]
+            for at, side in enumerate(page.sides)
+        ],
     )
 
 
@@ -149,7 +209,9 @@ def explore_data(page: ExplorePage) -> Document:
         "confidence": endpoint.confidence,
         "attributes": [[name, labels.name(name)] for name in tables.attributes],
         "columns": len(page.attributes),
-        "labels": [[*name, label] for name, label in labels.texts.items() if len(name) > 1],
+        "labels": [
+            [*name, label] for name, label in labels.texts.items() if len(name) > 1
+        ],
         "groups": [
             [name, group, sorted(values)]
             for name, by_group in labels.groups.items()
@@ -163,24 +225,39 @@ def explore_data(page: ExplorePage) -> Document:
     }
 
 
-def _rule_form(entry: RoutingEntry, numbers: Sequence[int], tables: PageTables) -> list[Any]:
+def _rule_form(
+    entry: RoutingEntry, numbers: Sequence[int], tables: PageTables
+) -> list[Any]:
     rule = entry.rule
     source = entry.source
-    is_as_shown = entry.address and sanitize(entry.name).strip() == entry.name  # the script reads it from the row
+    is_as_shown = (
+        entry.address and sanitize(entry.name).strip() == entry.name
+    )  # the script reads it from the row
     conditions = [tables.condition(part) for part in rule.conditions]
     destination = tables.destination(destination_of_rule(entry))
     place = [tables.file(source), source.line, source.column] if source else [None]
     name = None if is_as_shown else entry.name
-    return [name, encode(rule.priority), conditions, destination, numbers, int(rule.enabled), *place]
+    return [
+        name,
+        encode(rule.priority),
+        conditions,
+        destination,
+        numbers,
+        int(rule.enabled),
+        *place,
+    ]
 
 
 def _type_forms(endpoint: EndpointStage) -> Iterator[list[Any]]:
     """Yield what the analysis knows about the values of events.
 
-    For each attribute: whether it may be a text, whether a number is stored as a text, and the bounds of a number.
+    For each attribute: whether it may be a text, whether a number is stored as a text, and the
+    bounds of a number.
     """
     for name, kind in endpoint.types.items():
-        bounds = kind.numbers and [None if isinf(bound) else bound for bound in kind.numbers]
+        bounds = kind.numbers and [
+            None if isinf(bound) else bound for bound in kind.numbers
+        ]
         is_stored = kind == ANY_TEXT and endpoint.context_types.get(name) == ANY_TEXT
         yield [name, kind.texts, is_stored, bounds]
 
@@ -198,22 +275,36 @@ def _side_form(side: ExploreSide) -> Document:
         "minConfidence": policy.min_confidence,
         "known": sorted(policy.known_intents),
         "texts": _text_attributes(side.endpoint.context_types),
-        "shares": [[queue, share.in_words()] for queue, share in shares.queues.items()] if shares else None,
+        "shares": [[queue, share.in_words()] for queue, share in shares.queues.items()]
+        if shares
+        else None,
     }
 
 
-def fragment_of(conversation: Mapping[str, str | int | float], endpoint: EndpointStage, side: int) -> str:
+def fragment_of(
+    conversation: Mapping[str, str | int | float], endpoint: EndpointStage, side: int
+) -> str:
     """Return the part of the page's address that opens a conversation."""
     pairs = [("view", "try"), ("side", str(side))]
     for name, value in conversation.items():
         if name == endpoint.intent and isinstance(value, str) and value:
             pairs.append(("intent", value))
-        elif name == endpoint.confidence and not isinstance(value, str) and 0 <= value <= 1:
+        elif (
+            name == endpoint.confidence
+            and not isinstance(value, str)
+            and 0 <= value <= 1
+        ):
             pairs.append(("confidence", json.dumps(value)))
         else:
-            is_plain = isinstance(value, str) and value[:1] not in ("", '"') and not JSON_NUMBER.fullmatch(value)
+            is_plain = (
+                isinstance(value, str)
+                and value[:1] not in ("", '"')
+                and not JSON_NUMBER.fullmatch(value)
+            )
             escaped = name.replace("%", "%25").replace("=", "%3D")
-            pairs.append(("attr", f"{escaped}={value if is_plain else json.dumps(value)}"))
+            pairs.append(
+                ("attr", f"{escaped}={value if is_plain else json.dumps(value)}")
+            )
     return f"#{urlencode(pairs, quote_via=quote_url, errors='replace')}"
 
 
@@ -225,25 +316,47 @@ def _row(page: ExplorePage, entry: RoutingEntry, numbers: Sequence[int]) -> Docu
     notes = {"switched off": not rule.enabled, "not managed": entry.address is None}
     notes[f"only {page.sides[numbers[0]].name}"] = len(numbers) < len(page.sides)
     cells = [
-        [condition_phrase(part, labels).removeprefix(f"{labels.name(name)} ") for part in by_attribute.get(name, ())]
+        [
+            condition_phrase(part, labels).removeprefix(f"{labels.name(name)} ")
+            for part in by_attribute.get(name, ())
+        ]
         for name in page.attributes
     ]
     sides = [page.sides[number] for number in numbers if rule.enabled]
-    shares = {side.name: side.shares.of(entry).in_words() for side in sides if side.shares}
+    shares = {
+        side.name: side.shares.of(entry).in_words() for side in sides if side.shares
+    }
     differ = len({*shares.values()}) > 1
     return {
         "name": entry_name(entry),
         "notes": [note for note, applies in notes.items() if applies],
         "priority": quote(rule.priority),
-        "cells": [*cells, [sanitize(part.text) for part in rule.conditions if isinstance(part, Opaque)]],
+        "cells": [
+            *cells,
+            [
+                sanitize(part.text)
+                for part in rule.conditions
+                if isinstance(part, Opaque)
+            ],
+        ],
         "queue": destination_phrase(destination_of_rule(entry), page.queues),
-        "share": ", ".join(dict.fromkeys(f"{text} {name}" if differ else text for name, text in shares.items())),
-        "place": source_location(entry.source) if entry.source else "in no manifest" if entry.address else "",
+        "share": ", ".join(
+            dict.fromkeys(
+                f"{text} {name}" if differ else text for name, text in shares.items()
+            )
+        ),
+        "place": source_location(entry.source)
+        if entry.source
+        else "in no manifest"
+        if entry.address
+        else "",
     }
 
 
 def _promise_row(result: PromiseResult, page: ExplorePage, side: int) -> Document:
-    """Return a promise, its state on the rules of a side, and an example that breaks it, with its fragment."""
+    """Return a promise, its state on the rules of a side, and an example that breaks it, with its
+    fragment.
+    """
     facts = result.facts
     labels = page.desired.labels
     row = {
@@ -256,6 +369,17 @@ def _promise_row(result: PromiseResult, page: ExplorePage, side: int) -> Documen
         return row
     region = facts.violations[0]
     route = route_phrase(region.after_rule, region.after, page.queues)
-    route += ", depending on a condition that cxroute does not understand" if region.example.assumed else ""
-    example = f"{conversation_phrase(region.example.attributes, labels, region.example.absent)}: {route}"
-    return {**row, "example": example, "fragment": fragment_of(result.conversation, page.desired.endpoint, side)}
+    route += (
+        ", depending on a condition that cxroute does not understand"
+        if region.example.assumed
+        else ""
+    )
+    example = (
+        f"{conversation_phrase(region.example.attributes, labels, region.example.absent)}: "
+        f"{route}"
+    )
+    return {
+        **row,
+        "example": example,
+        "fragment": fragment_of(result.conversation, page.desired.endpoint, side),
+    }

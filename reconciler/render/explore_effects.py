@@ -1,7 +1,9 @@
-"""The effects of a change on the page of `cxroute explore`: in words, and as data that the page's script evaluates.
+"""The effects of a change on the page of `cxroute explore`: in words, and as data that the page's
+script evaluates.
 
-A row of the data is a set of conversations as in plan-json: those with all conditions of `where`, without those that a
-rule of `earlier` matches. The script filters the rows, and finds the row of a conversation.
+A row of the data is a set of conversations as in plan-json: those with all conditions of `where`,
+without those that a rule of `earlier` matches. The script filters the rows, and finds the row of a
+conversation.
 """
 
 from collections.abc import Iterable, Sequence
@@ -37,7 +39,9 @@ class ShownEffect:
     effect: Effect
     text: EffectText
     rows: tuple[tuple[RowText, EffectRow], ...]
-    unwritten: tuple[EffectRow, ...]  # rows about values of another type, which a note counts
+    unwritten: tuple[
+        EffectRow, ...
+    ]  # rows about values of another type, which a note counts
 
     @property
     def members(self) -> Sequence[MemberText]:
@@ -64,7 +68,9 @@ class ShownChange:
     hidden_rows: int  # rows that the page leaves out
 
 
-def show_change(impact: Impact, names: Names, labels: Labels, promises: Iterable[PromiseResult]) -> ShownChange:
+def show_change(
+    impact: Impact, names: Names, labels: Labels, promises: Iterable[PromiseResult]
+) -> ShownChange:
     """Return the effects in reading order, as far as they fit on a page."""
     summary = summarize_effects(impact, names, labels, promises)
     shown = []
@@ -74,25 +80,40 @@ def show_change(impact: Impact, names: Names, labels: Labels, promises: Iterable
         rows = tuple((row, effect.rows[row.number]) for row in visible)
         unwritten = tuple(row for row in effect.rows if row.other_type)
         if left > 0:
-            shown.append(ShownEffect(effect=effect, text=text, rows=rows, unwritten=unwritten[:left]))
+            shown.append(
+                ShownEffect(
+                    effect=effect, text=text, rows=rows, unwritten=unwritten[:left]
+                )
+            )
         left -= max(1, len(rows))
     hidden = len(summary.rows) - sum(len(each.rows) for each in shown)
     return ShownChange(summary=summary, effects=tuple(shown), hidden_rows=hidden)
 
 
-def effects_data(change: ShownChange, impact: Impact, tables: PageTables, evaluation: Evaluation) -> Document:
+def effects_data(
+    change: ShownChange, impact: Impact, tables: PageTables, evaluation: Evaluation
+) -> Document:
     """Return the effects as data.
 
-    An effect is the positions of the files of its edits, its rows, and those without words. A row is its conditions,
-    the ranges of its earlier rules in `named`, and the two destinations. `~position` is the complement of a condition.
+    An effect is the positions of the files of its edits, its rows, and those without words. A row
+    is its conditions, the ranges of its earlier rules in `named`, and the two destinations.
+    `~position` is the complement of a condition.
     """
     named = _named_rules(change, evaluation)
     numbers = {id(entry): number for number, entry in enumerate(named)}
 
     def row_form(row: EffectRow) -> list[object]:
-        where = [~tables.condition(part) if negate else tables.condition(part) for part, negate in row.where]
+        where = [
+            ~tables.condition(part) if negate else tables.condition(part)
+            for part, negate in row.where
+        ]
         earlier = _ranges(numbers[id(rule.entry)] for rule in row.earlier)
-        return [where, earlier, tables.destination(row.before), tables.destination(row.after)]
+        return [
+            where,
+            earlier,
+            tables.destination(row.before),
+            tables.destination(row.after),
+        ]
 
     effects = [
         [
@@ -104,7 +125,10 @@ def effects_data(change: ShownChange, impact: Impact, tables: PageTables, evalua
     ]
     return {
         "effects": effects,
-        "named": [[tables.condition(part) for part in entry.rule.conditions] for entry in named],
+        "named": [
+            [tables.condition(part) for part in entry.rule.conditions]
+            for entry in named
+        ],
     }
 
 
@@ -129,5 +153,7 @@ def _ranges(numbers: Iterable[int]) -> list[int]:
 
 
 def _files(effect: Effect, impact: Impact, tables: PageTables) -> list[int]:
-    sources = (impact.edits[number].source for number in effect.edits if number != FALLBACK)
+    sources = (
+        impact.edits[number].source for number in effect.edits if number != FALLBACK
+    )
     return list(dict.fromkeys(tables.file(source) for source in sources if source))

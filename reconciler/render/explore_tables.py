@@ -1,4 +1,6 @@
-"""The distinct parts of the rules on the page of `cxroute explore`: the page's data name each by its position."""
+"""The distinct parts of the rules on the page of `cxroute explore`: the page's data name each by
+its position.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,18 +13,26 @@ from reconciler.plan.words import destination_phrase
 from reconciler.render.provenance import SourceLinks
 from reconciler.render.text.explain import destination_form
 
-_MAX_SAFE_INTEGER: Final = 2**53 - 1  # larger integers are texts in the data, because a number would be rounded
+_MAX_SAFE_INTEGER: Final = (
+    2**53 - 1
+)  # larger integers are texts in the data, because a number would be rounded
 
 
 class PageTables:
     """The tables of distinct conditions, destinations and files."""
 
-    def __init__(self, attributes: Sequence[str], queues: Mapping[str, str], links: SourceLinks) -> None:
+    def __init__(
+        self, attributes: Sequence[str], queues: Mapping[str, str], links: SourceLinks
+    ) -> None:
         self.attributes = [*attributes]
         """The attributes of the page's columns, and behind them others that conditions test."""
         self._queues = queues
         self._links = links
-        self._tables: dict[str, dict[str, int]] = {"conditions": {}, "destinations": {}, "files": {}}
+        self._tables: dict[str, dict[str, int]] = {
+            "conditions": {},
+            "destinations": {},
+            "files": {},
+        }
 
     def condition(self, part: Condition | Opaque) -> int:
         """Return the position of a condition."""
@@ -31,12 +41,16 @@ class PageTables:
         if part.attribute not in self.attributes:
             self.attributes.append(part.attribute)
         attribute = self.attributes.index(part.attribute)
-        return self._position("conditions", [attribute, part.operator, encode(part.raw_value)])
+        return self._position(
+            "conditions", [attribute, part.operator, encode(part.raw_value)]
+        )
 
     def destination(self, destination: Destination) -> int:
         """Return the position of a destination: as JSON, and in words."""
         form = destination_form(destination, self._queues)
-        return self._position("destinations", [form, destination_phrase(destination, self._queues)])
+        return self._position(
+            "destinations", [form, destination_phrase(destination, self._queues)]
+        )
 
     def file(self, source: Source) -> int:
         """Return the position of a file: its name, and its link without the line."""
@@ -45,7 +59,9 @@ class PageTables:
 
     def to_json(self) -> Document:
         """Return the tables."""
-        return {name: list(map(json.loads, table)) for name, table in self._tables.items()}
+        return {
+            name: list(map(json.loads, table)) for name, table in self._tables.items()
+        }
 
     def _position(self, name: str, form: Sequence[Any]) -> int:
         table = self._tables[name]
@@ -53,9 +69,15 @@ class PageTables:
 
 
 def encode(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return JSON from which the page's script gets exactly the value: large integers are marked texts."""
+    """Return JSON from which the page's script gets exactly the value: large integers are marked
+    texts.
+    """
     if isinstance(value, list | tuple):
         return list(map(encode, value))
     if isinstance(value, dict):
         return {"object": {name: encode(part) for name, part in value.items()}}
-    return {"big": str(value)} if type(value) is int and abs(value) > _MAX_SAFE_INTEGER else value
+    return (
+        {"big": str(value)}
+        if type(value) is int and abs(value) > _MAX_SAFE_INTEGER
+        else value
+    )

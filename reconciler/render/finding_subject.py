@@ -18,11 +18,17 @@ def finding_subject(finding: Finding) -> str:
 
 
 def finding_members(finding: Finding) -> list[str]:
-    """Return the rules or, without rules, the places of a finding about several; empty for a single rule."""
+    """Return the rules or, without rules, the places of a finding about several; empty for a single
+    rule.
+    """
     if len(finding.addresses) > 1:
         return [str(address) for address in finding.addresses]
     occurrences = finding.occurrences if finding.repeats else ()
-    return [source_location(occurrence.source) for occurrence in occurrences if occurrence.source]
+    return [
+        source_location(occurrence.source)
+        for occurrence in occurrences
+        if occurrence.source
+    ]
 
 
 def subject_prefix(finding: Finding) -> str:

@@ -1,6 +1,7 @@
 """Findings as annotations of a pull request, and text without commands for a GitHub runner.
 
-A runner reads commands from a step's stdout and stderr: `::error file=a.yaml::message`, `##[error]message`.
+A runner reads commands from a step's stdout and stderr: `::error file=a.yaml::message`,
+`##[error]message`.
 """
 
 import re
@@ -13,14 +14,21 @@ from reconciler.render.escape_markdown import code_block
 from reconciler.render.finding_subject import MAX_NAMED, finding_members, subject_prefix
 from reconciler.text.escape import escape_invisible, join_first, sanitize
 
-MAX_ANNOTATIONS: Final = 10  # GitHub silently drops further errors, and further warnings, of a step
-_MAX_SUMMARY_BYTES: Final = 900_000  # GitHub drops a step's complete summary above 1 MiB
+MAX_ANNOTATIONS: Final = (
+    10  # GitHub silently drops further errors, and further warnings, of a step
+)
+_MAX_SUMMARY_BYTES: Final = (
+    900_000  # GitHub drops a step's complete summary above 1 MiB
+)
 _TOKEN: Final = re.compile("[0-9a-f]{16,}")
 
 
-def annotate_findings(findings: Sequence[Finding], rest: str = "see the summary") -> str:
+def annotate_findings(
+    findings: Sequence[Finding], rest: str = "see the summary"
+) -> str:
     """Return a command for each of the first errors and warnings, and one notice for the rest."""
-    # Files must be paths from the repository's root: GitHub does not show annotations of other files at a line.
+    # Files must be paths from the repository's root: GitHub does not show annotations of other
+    # files at a line.
     errors = [finding for finding in findings if finding.severity == "error"]
     warnings = [finding for finding in findings if finding.severity == "warning"]
     listed = [*errors[:MAX_ANNOTATIONS], *warnings[:MAX_ANNOTATIONS]]
@@ -59,14 +67,26 @@ def job_summary(text: str) -> str:
 
 def _command(finding: Finding) -> str:
     code = CODES.get(finding.code)
-    properties = {"title": f"{finding.code}: {code.title}" if code else sanitize(finding.code)}
+    properties = {
+        "title": f"{finding.code}: {code.title}" if code else sanitize(finding.code)
+    }
     if finding.source:
         file, line, column = finding.source
-        properties = {"file": escape_invisible(file), "line": str(line), "col": str(column)} | properties
-    parameters = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+        properties = {
+            "file": escape_invisible(file),
+            "line": str(line),
+            "col": str(column),
+        } | properties
+    parameters = ",".join(
+        f"{name}={_property(value)}" for name, value in properties.items()
+    )
     lines = [sanitize(part) for part in (finding.message, finding.hint) if part]
     if finding.repeats:
-        lines = [f"{subject_prefix(finding)}{lines[0]}", *lines[1:], join_first(finding_members(finding), MAX_NAMED)]
+        lines = [
+            f"{subject_prefix(finding)}{lines[0]}",
+            *lines[1:],
+            join_first(finding_members(finding), MAX_NAMED),
+        ]
     message = "\n".join(lines)
     return f"::{finding.severity} {parameters}::{_data(message)}"
 

@@ -1,6 +1,7 @@
 """A plan as one self-contained HTML page.
 
-The template escapes all values. The Content-Security-Policy allows only the page's own style and script, by digest.
+The template escapes all values. The Content-Security-Policy allows only the page's own style and
+script, by digest.
 """
 
 import json
@@ -20,11 +21,22 @@ from reconciler.model.finding import Document
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ACTION_ORDER, YOUR_CHANGE
 from reconciler.render.effects import UNKNOWN_NOTE, WAITING_NOTE
-from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
+from reconciler.render.escape_markdown import (
+    EXPLAIN_COMMAND,
+    QUOTED_VALUE,
+    unquote,
+    unquote_values,
+)
 from reconciler.render.finding_subject import finding_subject, source_location
 from reconciler.render.limits import MAX_MEMBERS
 from reconciler.render.provenance import Provenance
-from reconciler.render.refusals import count_refusals, group_failed_tests, is_refused, next_step, refused_guards
+from reconciler.render.refusals import (
+    count_refusals,
+    group_failed_tests,
+    is_refused,
+    next_step,
+    refused_guards,
+)
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import escape_invisible, pluralize, sanitize
 from reconciler.text.phrases import failing_tests_phrase
@@ -44,7 +56,11 @@ class TextPiece(NamedTuple):
     @property
     def is_unbreakable(self) -> bool:
         """Return whether the piece stays on one line, as a short name with hyphens does: de-AT."""
-        return "-" in self.text and len(self.text) <= _MAX_UNBREAKABLE and not any(map(str.isspace, self.text))
+        return (
+            "-" in self.text
+            and len(self.text) <= _MAX_UNBREAKABLE
+            and not any(map(str.isspace, self.text))
+        )
 
 
 class PagePart(NamedTuple):
@@ -90,7 +106,9 @@ def _page_parts(summary: PlanSummary) -> list[PagePart]:
     refusals = count_refusals(summary)
     changes = len(summary.changes) + len(summary.held_changes)
     parts = [
-        PagePart("refused", "What apply will refuse", _number(refusals), is_bad=refusals > 0),
+        PagePart(
+            "refused", "What apply will refuse", _number(refusals), is_bad=refusals > 0
+        ),
         PagePart("who", "What changes for callers", _number(effects)),
         PagePart("others", "What else changes"),
         PagePart("next", "How to go on"),
@@ -111,7 +129,9 @@ def split_sentence(text: str) -> list[TextPiece]:
     escaped = escape_invisible(text)
     command = EXPLAIN_COMMAND.search(escaped)
     pieces = []
-    for number, part in enumerate(_PIECES.split(escaped[: command.start()] if command else escaped)):
+    for number, part in enumerate(
+        _PIECES.split(escaped[: command.start()] if command else escaped)
+    ):
         words = unquote(part) if number % 2 else part
         for typed, drawn in () if number % 2 else _TYPESET:
             words = words.replace(typed, drawn)
@@ -120,14 +140,27 @@ def split_sentence(text: str) -> list[TextPiece]:
     return [piece for piece in pieces if piece.text]
 
 
-def render_page(name: str, files: Sequence[Sequence[str]], data: Document | None = None, **values: object) -> str:
-    """Return the page of a template; `files` are those of its style and those of its script, `data` is JSON for it."""
-    style, script = ("".join((_TEMPLATES / file).read_text(encoding="utf-8") for file in part) for part in files)
+def render_page(
+    name: str,
+    files: Sequence[Sequence[str]],
+    data: Document | None = None,
+    **values: object,
+) -> str:
+    """Return the page of a template; `files` are those of its style and those of its script, `data`
+    is JSON for it.
+    """
+    style, script = (
+        "".join((_TEMPLATES / file).read_text(encoding="utf-8") for file in part)
+        for part in files
+    )
     sources = f"style-src {_digest(style)}; script-src {_digest(script)}"
     policy = f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     # Files of this package, and ASCII without markup, in elements without markup.
-    raw = {key: Markup(part) for key, part in (("style", style), ("script", script), ("data", text))}  # noqa: S704
+    raw = {
+        key: Markup(part)  # noqa: S704
+        for key, part in (("style", style), ("script", script), ("data", text))
+    }
     return _template(name)(**values, **raw, policy=policy)
 
 
@@ -137,8 +170,16 @@ def _template(name: str) -> Callable[..., str]:
 
     loader = FileSystemLoader(_TEMPLATES)
     strict = StrictUndefined
-    environment = Environment(loader=loader, autoescape=True, undefined=strict, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(pieces=split_sentence, place=source_location, plain=sanitize)
+    environment = Environment(
+        loader=loader,
+        autoescape=True,
+        undefined=strict,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        pieces=split_sentence, place=source_location, plain=sanitize
+    )
     environment.filters.update(bare=unquote_values, subject=finding_subject)
     # In the text of an element, quotes need no escape, which would be a tenth of a large table.
     environment.filters.update(text=lambda text: Markup(escape(text, quote=False)))  # noqa: S704

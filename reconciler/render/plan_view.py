@@ -1,6 +1,7 @@
 """A plan in words, stored in a saved plan, so that `cxroute show` prints it as `cxroute plan` did.
 
-The file is untrusted: what it says is data. Every text is escaped when it is read, and each form escapes it again.
+The file is untrusted: what it says is data. Every text is escaped when it is read, and each form
+escapes it again.
 """
 
 import re
@@ -41,7 +42,9 @@ class PlanView:
     next_step: str = ""
 
 
-def build_view(plan: Plan, tenant: str, provenance: Provenance, next_step: str) -> PlanView:
+def build_view(
+    plan: Plan, tenant: str, provenance: Provenance, next_step: str
+) -> PlanView:
     """Return the view of a plan."""
     return PlanView(
         summary=summarize_plan(plan, tenant),
@@ -52,37 +55,62 @@ def build_view(plan: Plan, tenant: str, provenance: Provenance, next_step: str) 
     )
 
 
-def view_to_json(view: PlanView, plan_id: str, redact: Callable[[Any], Any]) -> Document:
+def view_to_json(
+    view: PlanView, plan_id: str, redact: Callable[[Any], Any]
+) -> Document:
     """Return the view as JSON without secrets, with a digest that binds it to the plan."""
     form = redact(_adapter().dump_python(view, mode="json"))
     return {"digest": _digest(form, plan_id), "content": form}
 
 
 def read_view(form: Document, name: str) -> PlanView:
-    """Return the view of a saved plan. Raises UsageError for a file without one, or with another one."""
+    """Return the view of a saved plan.
+
+    Raises UsageError for a file without one, or with another one.
+    """
     stored = form.get(VIEW)
     if not isinstance(stored, dict) or not isinstance(stored.get("content"), dict):
-        raise UsageError(f"{name} holds no printable plan. Create it again with `cxroute plan --out {name}`")
+        raise UsageError(
+            f"{name} holds no printable plan. Create it again with `cxroute plan --out {name}`"
+        )
     if stored.get("digest") != _digest(stored["content"], form.get("planId")):
-        raise UsageError(f"{name} was changed after it was created. Create it again with `cxroute plan --out {name}`")
+        raise UsageError(
+            f"{name} was changed after it was created. Create it again with `cxroute plan --out "
+            f"{name}`"
+        )
     try:
         view = _adapter().validate_python(_escaped(stored["content"]))
     except (ValidationError, RecursionError):
-        raise UsageError(f"{name} is not a saved plan. Create one with `cxroute plan --out {name}`") from None
+        raise UsageError(
+            f"{name} is not a saved plan. Create one with `cxroute plan --out {name}`"
+        ) from None
     _check_words(view, name)
     return view
 
 
 def _check_words(view: PlanView, name: str) -> None:
-    """Refuse words that only cxroute writes, and that the forms print as they are. Raises UsageError."""
+    """Refuse words that only cxroute writes, and that the forms print as they are.
+
+    Raises UsageError.
+    """
     links = view.provenance.links
     is_known = all(_PAGE.fullmatch(link) for link in (links.repository, links.run))
-    is_known = is_known and all(_CODE.fullmatch(finding.code) for finding in _findings(view))
+    is_known = is_known and all(
+        _CODE.fullmatch(finding.code) for finding in _findings(view)
+    )
     is_known = is_known and _ENVIRONMENT.fullmatch(view.summary.environment) is not None
-    is_known = is_known and {*COUNTED_ACTIONS, "unchanged", "held"} <= {*view.summary.counts}
-    is_known = is_known and not view.provenance.explore and (links.commit.isalnum() or not links.commit)
+    is_known = is_known and {*COUNTED_ACTIONS, "unchanged", "held"} <= {
+        *view.summary.counts
+    }
+    is_known = (
+        is_known
+        and not view.provenance.explore
+        and (links.commit.isalnum() or not links.commit)
+    )
     if not is_known:
-        raise UsageError(f"{name} is not a saved plan. Create one with `cxroute plan --out {name}`")
+        raise UsageError(
+            f"{name} is not a saved plan. Create one with `cxroute plan --out {name}`"
+        )
 
 
 def _findings(view: PlanView) -> Iterator[Finding]:
@@ -99,13 +127,24 @@ def _escaped(value: Any, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON
         return escape_invisible(value)
     if isinstance(value, dict):
         return {key: _escaped(each, depth + 1) for key, each in value.items()}
-    return [_escaped(each, depth + 1) for each in value] if isinstance(value, list) else value
+    return (
+        [_escaped(each, depth + 1) for each in value]
+        if isinstance(value, list)
+        else value
+    )
 
 
 def _digest(content: Document, plan_id: object) -> str:
     origin = content.get("provenance")
-    untimed = {name: value for name, value in origin.items() if name != "read_at"} if isinstance(origin, dict) else None
-    lasting = [plan_id, {**content, "provenance": untimed}]  # as the planId, without the time
+    untimed = (
+        {name: value for name, value in origin.items() if name != "read_at"}
+        if isinstance(origin, dict)
+        else None
+    )
+    lasting = [
+        plan_id,
+        {**content, "provenance": untimed},
+    ]  # as the planId, without the time
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
 
 

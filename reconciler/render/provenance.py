@@ -14,10 +14,14 @@ class SourceLinks:
     repository: str = ""  # its URL, `https://github.com/acme/routing`
     commit: str = ""
     run: str = ""  # the URL of the run's log
-    prefix: str = ""  # the directory of the manifests in the repository: `teams/emea/`, or empty
+    prefix: str = (
+        ""  # the directory of the manifests in the repository: `teams/emea/`, or empty
+    )
 
     def link(self, source: Source) -> str:
-        """Return the permanent URL of a manifest's line; empty if unknown or outside the repository."""
+        """Return the permanent URL of a manifest's line; empty if unknown or outside the
+        repository.
+        """
         path = normpath(f"{self.prefix}{source.file}")
         if not self.repository or not self.commit or path.startswith(("/", "..")):
             return ""
@@ -37,4 +41,6 @@ class Provenance:
     read_at: str
     links: SourceLinks
     banner: str = ""  # a note at the top of the report, if the tenant is simulated
-    explore: str = ""  # the file of `cxroute explore` beside the report, if there is one
+    explore: str = (
+        ""  # the file of `cxroute explore` beside the report, if there is one
+    )

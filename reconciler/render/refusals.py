@@ -18,20 +18,25 @@ MAX_GROUPS: Final = 3
 PROMISES: Final = "promises"
 """The name of the guard of promises."""
 _QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
-_FAILURE: Final = re.compile(rf"expected (?P<expected>(?:{_QUOTED}|[^\"])*?), but (?P<route>.+)", re.DOTALL)
+_FAILURE: Final = re.compile(
+    rf"expected (?P<expected>(?:{_QUOTED}|[^\"])*?), but (?P<route>.+)", re.DOTALL
+)
 
 
 class FailedTests(NamedTuple):
     """Failed route tests whose conversations the same rule takes."""
 
-    message: str  # `3 route tests: expected "Fraud Desk", but goes to "Card Services" by rule fraud/lost`
+    # `3 route tests: expected "Fraud Desk", but goes to "Card Services" by rule fraud/lost`
+    message: str
     hint: str  # of the first test
     tests: tuple[Finding, ...]
 
 
 def group_failed_tests(failed: Iterable[Finding]) -> list[FailedTests]:
     """Return the failed tests by the rule that takes their conversations, in order."""
-    groups = group_pairs((_route(finding) or number, finding) for number, finding in enumerate(failed))
+    groups = group_pairs(
+        (_route(finding) or number, finding) for number, finding in enumerate(failed)
+    )
     return [_group(tests) for tests in groups.values()]
 
 
@@ -48,15 +53,27 @@ def _group(tests: list[Finding]) -> FailedTests:
     matches = [_FAILURE.fullmatch(test.message) for test in tests]
     expected = Counter(match["expected"] for match in matches if match)
     counted = len(expected) > 1
-    wanted = [f"{text} ({pluralize(count, 'test')})" if counted else text for text, count in expected.items()]
-    message = f"{pluralize(len(tests), 'route test')}: expected {join_all(wanted, 'or')}, but {_route(first)}"
+    wanted = [
+        f"{text} ({pluralize(count, 'test')})" if counted else text
+        for text, count in expected.items()
+    ]
+    message = (
+        f"{pluralize(len(tests), 'route test')}: expected {join_all(wanted, 'or')}, but "
+        f"{_route(first)}"
+    )
     return FailedTests(message, first.hint, tuple(tests))
 
 
 def refused_guards(summary: PlanSummary) -> list[GuardSummary]:
-    """Return the guards that refuse, without that of the promises, where each promise is told by itself."""
+    """Return the guards that refuse, without that of the promises, where each promise is told by
+    itself.
+    """
     has_promises = bool(summary.broken_promises)
-    return [guard for guard in summary.refusals if guard.name != PROMISES or not has_promises]
+    return [
+        guard
+        for guard in summary.refusals
+        if guard.name != PROMISES or not has_promises
+    ]
 
 
 def is_refused(summary: PlanSummary) -> bool:
@@ -66,7 +83,12 @@ def is_refused(summary: PlanSummary) -> bool:
 
 def count_refusals(summary: PlanSummary) -> int:
     """Return the number of causes for which apply will refuse."""
-    parts = (summary.failed_tests, summary.broken_promises, refused_guards(summary), summary.conflicts)
+    parts = (
+        summary.failed_tests,
+        summary.broken_promises,
+        refused_guards(summary),
+        summary.conflicts,
+    )
     return sum(map(len, parts))
 
 
@@ -80,7 +102,8 @@ def next_step(summary: PlanSummary) -> str:
     if summary.refusals:
         names = " ".join(quote(guard.name) for guard in summary.refusals)
         sentences.append(
-            f"If this is intended, allow it where it is reviewed: `guard.allow` of the Environment ({names})."
+            f"If this is intended, allow it where it is reviewed: `guard.allow` of the Environment "
+            f"({names})."
         )
     changes_something = bool(summary.changes or summary.endpoint_text)
     if changes_something and not sentences:

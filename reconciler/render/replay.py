@@ -30,7 +30,10 @@ class ReplayCase(NamedTuple):
 
 
 class ReplaySummary(NamedTuple):
-    """The counts in words: conversations with the same origin and destination are a case. Safe for a terminal."""
+    """The counts in words: conversations with the same origin and destination are a case.
+
+    Safe for a terminal.
+    """
 
     title: str
     cases: tuple[ReplayCase, ...]
@@ -38,7 +41,10 @@ class ReplaySummary(NamedTuple):
 
 
 def summarize_replay(
-    result: ReplayResult, names: Mapping[str, str], labels: Labels, limit: int = MAX_PAIRS
+    result: ReplayResult,
+    names: Mapping[str, str],
+    labels: Labels,
+    limit: int = MAX_PAIRS,
 ) -> ReplaySummary:
     """Return the counts in words, with up to `limit` pairs of destinations."""
     percent = 100 * result.moved / result.total
@@ -50,25 +56,44 @@ def summarize_replay(
     notes = []
     if hidden := result.pairs[limit:]:
         rest = sum(pair.moved for pair in hidden)
-        notes.append(f"and {pluralize(len(hidden), 'more pair')} of destinations, {_number(rest)}; JSON lists all.")
+        notes.append(
+            f"and {pluralize(len(hidden), 'more pair')} of destinations, {_number(rest)}; JSON "
+            f"lists all."
+        )
     if result.unlisted:
-        notes.append(f"and {_number(result.unlisted)} of further pairs, which are not listed.")
+        notes.append(
+            f"and {_number(result.unlisted)} of further pairs, which are not listed."
+        )
     if result.unknown:
         unknown = f"{_number(result.unknown)} {'goes' if result.unknown == 1 else 'go'}"
         start += f"it is not known where {unknown}; of the others, "
         reasons = ["conditions that cxroute does not understand"] * result.has_opaque
         if result.unrecorded:
-            reasons.insert(0, f"attributes without a column: {join_first(result.unrecorded, limit, labels.name)}")
+            reasons.insert(
+                0,
+                f"attributes without a column: {join_first(result.unrecorded, limit, labels.name)}",
+            )
         notes.append(f"Where they go depends on {', or on '.join(reasons)}.")
     if result.unseen:
         seen = join_first(result.unseen, limit, labels.name)
-        notes.append(f"No row has these attributes, which rules test; they count as missing: {seen}.")
+        notes.append(
+            f"No row has these attributes, which rules test; they count as missing: {seen}."
+        )
     title = f"{start}{moved} {verb} elsewhere."
-    return ReplaySummary(title, tuple(_case(pair, names, labels) for pair in result.pairs[:limit]), tuple(notes))
+    return ReplaySummary(
+        title,
+        tuple(_case(pair, names, labels) for pair in result.pairs[:limit]),
+        tuple(notes),
+    )
 
 
-def _case(pair: DestinationPair, names: Mapping[str, str], labels: Labels) -> ReplayCase:
-    before, after = (destination_phrase(destination, names) for destination in (pair.before, pair.after))
+def _case(
+    pair: DestinationPair, names: Mapping[str, str], labels: Labels
+) -> ReplayCase:
+    before, after = (
+        destination_phrase(destination, names)
+        for destination in (pair.before, pair.after)
+    )
     line, attributes = pair.examples[0]
     recorded = {name: value for name, value in attributes.items() if value is not None}
     return ReplayCase(
@@ -76,7 +101,10 @@ def _case(pair: DestinationPair, names: Mapping[str, str], labels: Labels) -> Re
         before=before,
         after=after,
         example=f"line {line:,}: {conversation_phrase(recorded, labels)}",
-        rules=join_first([" -> ".join(map(entry_name, rules)) for rules in pair.rules.values()], _MAX_RULES),
+        rules=join_first(
+            [" -> ".join(map(entry_name, rules)) for rules in pair.rules.values()],
+            _MAX_RULES,
+        ),
     )
 
 

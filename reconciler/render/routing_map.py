@@ -1,4 +1,6 @@
-"""The routing map: which rule sends which conversations to which queue, before and after the plan, as Mermaid."""
+"""The routing map: which rule sends which conversations to which queue, before and after the plan,
+as Mermaid.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +23,10 @@ _ORDER: Final[tuple[LaneState, ...]] = ("gone", "changed", "new", "same")
 
 
 class Lane(NamedTuple):
-    """One rule on the map. Queues are display names, or `no queue`; empty if the rule is absent or disabled."""
+    """One rule on the map.
+
+    Queues are display names, or `no queue`; empty if the rule is absent or disabled.
+    """
 
     rule: str
     callers: str  # `"card_not_working", "card_acceptance" and 3 more`
@@ -37,25 +42,42 @@ class Lane(NamedTuple):
 
 
 def build_routing_map(plan: Plan) -> list[Lane]:
-    """Return the rules that are enabled before or after the plan: changed ones first, then in order of evaluation."""
+    """Return the rules that are enabled before or after the plan: changed ones first, then in order
+    of evaluation.
+    """
     transition = build_transition(plan)
-    moves = [(entry, entry) for entry in transition.fixed] + [(move.before, move.after) for move in transition.moves]
-    enabled = ([entry if entry and entry.rule.enabled else None for entry in move] for move in moves)
+    moves = [(entry, entry) for entry in transition.fixed] + [
+        (move.before, move.after) for move in transition.moves
+    ]
+    enabled = (
+        [entry if entry and entry.rule.enabled else None for entry in move]
+        for move in moves
+    )
     lanes = [_lane(plan, before, after) for before, after in enabled if before or after]
     sign = 1 if plan.desired.evaluation == "lowest-first" else -1
-    return sorted(lanes, key=lambda lane: (_ORDER.index(lane.state), sign * lane.priority, lane.rule))
+    return sorted(
+        lanes,
+        key=lambda lane: (_ORDER.index(lane.state), sign * lane.priority, lane.rule),
+    )
 
 
 def _lane(plan: Plan, before: RoutingEntry | None, after: RoutingEntry | None) -> Lane:
     entry = after or before
     assert entry is not None  # noqa: S101 - the caller has one of them
     intent = plan.desired.endpoint.intent
-    intents = next((values for name, values in required_values(entry.rule) if name == intent), ())
+    intents = next(
+        (values for name, values in required_values(entry.rule) if name == intent), ()
+    )
     state: LaneState = "new" if after else "gone"
     if before and after:
-        old, new = ((each.rule.conditions, each.rule.priority, each.rule.targets) for each in (before, after))
+        old, new = (
+            (each.rule.conditions, each.rule.priority, each.rule.targets)
+            for each in (before, after)
+        )
         state = "same" if old == new else "changed"
-    named = join_first(list(map(str, intents)), _MAX_INTENTS, partial(plan.labels.value, intent))
+    named = join_first(
+        list(map(str, intents)), _MAX_INTENTS, partial(plan.labels.value, intent)
+    )
     return Lane(
         rule=entry_name(entry),
         callers=named if intents else conditions_phrase(entry.rule, plan.labels),
@@ -69,8 +91,12 @@ def _lane(plan: Plan, before: RoutingEntry | None, after: RoutingEntry | None) -
 def _queues(entry: RoutingEntry | None, names: Mapping[str, str]) -> tuple[str, ...]:
     if entry is None:
         return ()
-    split = sorted(destination_of(entry.rule.targets) or (), key=lambda part: (-part[1], part[0]))
-    return tuple(unquote(destination_phrase((part,), names)) for part in split) or (destination_phrase((), names),)
+    split = sorted(
+        destination_of(entry.rule.targets) or (), key=lambda part: (-part[1], part[0])
+    )
+    return tuple(unquote(destination_phrase((part,), names)) for part in split) or (
+        destination_phrase((), names),
+    )
 
 
 MAX_LANES: Final = 30  # two lines each; GitHub draws more, but more are not readable
@@ -98,26 +124,51 @@ def render_mermaid(lanes: Sequence[Lane]) -> str:
             lines.append(f"  {text}")
             edge_states.append(state)
     for state, style in _STYLES.items():
-        if edges := [str(number) for number, edge_state in enumerate(edge_states) if edge_state == state]:
+        if edges := [
+            str(number)
+            for number, edge_state in enumerate(edge_states)
+            if edge_state == state
+        ]:
             lines.append(f"  linkStyle {','.join(edges)} {style}")
     return "\n".join(lines) + "\n"
 
 
 def drawn_lanes(lanes: Sequence[Lane]) -> Sequence[Lane]:
-    """Return all rules if there are at most `MAX_LANES`, otherwise the first `MAX_LANES` changed ones."""
-    return lanes if len(lanes) <= MAX_LANES else [lane for lane in lanes if lane.state != "same"][:MAX_LANES]
+    """Return all rules if there are at most `MAX_LANES`, otherwise the first `MAX_LANES` changed
+    ones.
+    """
+    return (
+        lanes
+        if len(lanes) <= MAX_LANES
+        else [lane for lane in lanes if lane.state != "same"][:MAX_LANES]
+    )
 
 
 def label(text: str) -> str:
-    """Return text for a label in quotes: all characters except letters, digits and a few signs as entities."""
+    """Return text for a label in quotes: all characters except letters, digits and a few signs as
+    entities.
+    """
     content = sanitize(text)
     content = content if len(content) <= _MAX_LABEL else f"{content[: _MAX_LABEL - 1]}…"
     return _SPECIAL.sub(lambda match: f"#{ord(match.group())};", content) or " "
 
 
-def _edges(lane: Lane, callers: str, rule: str, queues: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the line from the callers to the rule, and those from the rule to its queues, each with its state."""
+def _edges(
+    lane: Lane, callers: str, rule: str, queues: dict[str, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the line from the callers to the rule, and those from the rule to its queues, each with
+    its state.
+    """
     yield lane.state, f"{callers} {_ARROWS.get(lane.state, '-->')} {rule}"
     for queue in lane.queues:
-        state = "gone" if queue not in lane.after else lane.state if queue in lane.before else "new"
-        yield state, f"{rule} {'-->' if state == lane.state else _ARROWS[state]} {queues[queue]}"
+        state = (
+            "gone"
+            if queue not in lane.after
+            else lane.state
+            if queue in lane.before
+            else "new"
+        )
+        yield (
+            state,
+            f"{rule} {'-->' if state == lane.state else _ARROWS[state]} {queues[queue]}",
+        )

@@ -1,4 +1,6 @@
-"""The order in which people read the rows of an effect: rows about the same intents stand together."""
+"""The order in which people read the rows of an effect: rows about the same intents stand
+together.
+"""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -18,7 +20,8 @@ class _Block:
 
 
 def row_blocks(rows: Sequence[EffectRow], labels: Labels) -> list[list[EffectRow]]:
-    """Return the rows in blocks, in reading order; rows of different blocks have no conversation in common.
+    """Return the rows in blocks, in reading order; rows of different blocks have no conversation in
+    common.
 
     Rows are read from the top, so rows that may have a conversation in common keep their order.
     """
@@ -39,4 +42,6 @@ def row_blocks(rows: Sequence[EffectRow], labels: Labels) -> list[list[EffectRow
             blocks.remove(other)
         first.positions.append(position)
         first.intents |= intents
-    return [[rows[position] for position in sorted(block.positions)] for block in blocks]
+    return [
+        [rows[position] for position in sorted(block.positions)] for block in blocks
+    ]

@@ -1,4 +1,6 @@
-"""The names of earlier rules in sentences: each alone, by a common beginning, by RuleSet, or counted."""
+"""The names of earlier rules in sentences: each alone, by a common beginning, by RuleSet, or
+counted.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +31,8 @@ class RuleNamer:
             pair = edited.edit.before, edited.edit.after
             self._editions |= {id(entry): pair for entry in pair if entry is not None}
 
-        # By name: a rule that is not edited may be two objects, and of two rules with one name each may move.
+        # By name: a rule that is not edited may be two objects, and of two rules with one name each
+        # may move.
         self._moving = {
             edition.name
             for region in impact.behaviour.regions
@@ -48,16 +51,22 @@ class RuleNamer:
         return any(edition.name in self._moving for edition in self._both(entry))
 
     def leading_notes(self, effect: Effect) -> list[str]:
-        """Return sentences about the earlier rules of all rows: those that lose and win no conversation, and others."""
+        """Return sentences about the earlier rules of all rows: those that lose and win no
+        conversation, and others.
+        """
         keeping: list[NamedRule] = []
         others: list[NamedRule] = []
         for rule in effect.leading:
             keeps = self._is_complete and not self.takes_part(rule.entry)
             (keeping if keeps else others).append(rule)
 
-        notes = [f"Earlier rules keep theirs: {self.folded(keeping)}"] if keeping else []
+        notes = (
+            [f"Earlier rules keep theirs: {self.folded(keeping)}"] if keeping else []
+        )
         if others:
-            notes.append(f"Without conversations that these rules match: {self.folded(others)}")
+            notes.append(
+                f"Without conversations that these rules match: {self.folded(others)}"
+            )
         return notes
 
     def folded(self, rules: Sequence[NamedRule], conjunction: str = "") -> str:
@@ -65,7 +74,9 @@ class RuleNamer:
         named = {self._name(rule): rule.entry for rule in rules}
         if self._every:
             return join_all(named, conjunction) if conjunction else ", ".join(named)
-        texts = _by_set(named) if len(named) > _MAX_NAMED else [*self._by_beginning(named)]
+        texts = (
+            _by_set(named) if len(named) > _MAX_NAMED else [*self._by_beginning(named)]
+        )
         shown = [text for text, _ in texts[:_MAX_NAMED]]
         hidden = sum(count for _, count in texts[_MAX_NAMED:])
         if hidden:
@@ -81,13 +92,28 @@ class RuleNamer:
 
     def _name(self, rule: NamedRule) -> str:
         editions = self._both(rule.entry)
-        is_ambiguous = len({(edition.rule.conditions, edition.rule.enabled) for edition in editions}) > 1
+        is_ambiguous = (
+            len(
+                {
+                    (edition.rule.conditions, edition.rule.enabled)
+                    for edition in editions
+                }
+            )
+            > 1
+        )
         version = _VERSIONS[rule.when] if is_ambiguous else ""
         return f"{entry_name(rule.entry)}{version}"
 
-    def _by_beginning(self, rules: Mapping[str, RoutingEntry]) -> Iterator[tuple[str, int]]:
-        """Yield `languages/french-* (2)` for all rules of a RuleSet that begin so, and the names of the others."""
-        beginnings = group_pairs((self._beginning_of(name, entry) or name, name) for name, entry in rules.items())
+    def _by_beginning(
+        self, rules: Mapping[str, RoutingEntry]
+    ) -> Iterator[tuple[str, int]]:
+        """Yield `languages/french-* (2)` for all rules of a RuleSet that begin so, and the names of
+        the others.
+        """
+        beginnings = group_pairs(
+            (self._beginning_of(name, entry) or name, name)
+            for name, entry in rules.items()
+        )
         for beginning, names in beginnings.items():
             count = len(names)
             if count > 1 and count == self._sizes.get(beginning):
@@ -96,7 +122,11 @@ class RuleNamer:
                 yield from ((name, 1) for name in names)
 
     def _beginning_of(self, name: str, entry: RoutingEntry) -> str:
-        return _beginning(entry.address) if entry.address and name == entry_name(entry) else ""
+        return (
+            _beginning(entry.address)
+            if entry.address and name == entry_name(entry)
+            else ""
+        )
 
 
 def _beginning(address: Address) -> str:
@@ -108,6 +138,13 @@ def _beginning(address: Address) -> str:
 def _by_set(rules: Mapping[str, RoutingEntry]) -> list[tuple[str, int]]:
     sets: dict[str, list[str]] = {}
     for name, entry in rules.items():
-        place = f"{sanitize(entry.address.ruleset)}/*" if entry.address else "rules that are not managed"
+        place = (
+            f"{sanitize(entry.address.ruleset)}/*"
+            if entry.address
+            else "rules that are not managed"
+        )
         sets.setdefault(place, []).append(name)
-    return [(names[0] if len(names) == 1 else f"{place} ({len(names)})", len(names)) for place, names in sets.items()]
+    return [
+        (names[0] if len(names) == 1 else f"{place} ({len(names)})", len(names))
+        for place, names in sets.items()
+    ]

@@ -1,4 +1,6 @@
-"""Findings for other programs: as SARIF 2.1.0, and as the code quality report that GitLab shows in a merge request."""
+"""Findings for other programs: as SARIF 2.1.0, and as the code quality report that GitLab shows in
+a merge request.
+"""
 
 import re
 from collections import Counter
@@ -21,9 +23,14 @@ _LINKS: Final = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]"})
 
 
 def findings_to_sarif(findings: Sequence[Finding]) -> Document:
-    """Return the log of a complete run, worst results first. Files are paths from the repository's root."""
+    """Return the log of a complete run, worst results first.
+
+    Files are paths from the repository's root.
+    """
     pairs = _fingerprint_findings(findings)
-    results = [_result(finding, fingerprint) for finding, fingerprint in pairs[:MAX_RESULTS]]
+    results = [
+        _result(finding, fingerprint) for finding, fingerprint in pairs[:MAX_RESULTS]
+    ]
     invocation: Document = {"executionSuccessful": True}
     if len(pairs) > MAX_RESULTS:
         cut = f"Only the worst {MAX_RESULTS:,} of {pluralize(len(pairs), 'finding')} are here."
@@ -32,15 +39,22 @@ def findings_to_sarif(findings: Sequence[Finding]) -> Document:
 
 
 def code_quality_report(findings: Sequence[Finding], folder: str) -> list[Document]:
-    """Return the entries, worst findings first. Files are paths from the root; `folder` is for others."""
+    """Return the entries, worst findings first.
+
+    Files are paths from the root; `folder` is for others.
+    """
     pairs = _fingerprint_findings(findings)[:MAX_RESULTS]
-    return [_quality_entry(finding, fingerprint, folder) for finding, fingerprint in pairs]
+    return [
+        _quality_entry(finding, fingerprint, folder) for finding, fingerprint in pairs
+    ]
 
 
 def _quality_entry(finding: Finding, fingerprint: str, folder: str) -> Document:
     title = f"{CODES[finding.code].title}: " if finding.code in CODES else ""
     hint = f" ({sanitize(finding.hint)})" if finding.hint else ""
-    path, line = (finding.source.file, finding.source.line) if finding.source else (folder, 1)
+    path, line = (
+        (finding.source.file, finding.source.line) if finding.source else (folder, 1)
+    )
     return {
         "description": f"{title}{sanitize(finding.message)}{hint}",
         "check_name": finding.code,
@@ -51,16 +65,25 @@ def _quality_entry(finding: Finding, fingerprint: str, folder: str) -> Document:
 
 
 def _fingerprint_findings(findings: Sequence[Finding]) -> list[tuple[Finding, str]]:
-    """Return each single finding with its fingerprint, worst first; no two fingerprints are equal."""
+    """Return each single finding with its fingerprint, worst first; no two fingerprints are
+    equal.
+    """
     pairs = []
     counts = Counter[str]()
     for finding in (occurrence for each in findings for occurrence in each.occurrences):
-        # The fingerprint is stable when lines are added: it has no line number; equal findings are counted.
+        # The fingerprint is stable when lines are added: it has no line number; equal findings are
+        # counted.
         source = finding.source
         marked = finding.excerpt[source.column - 1 :][: finding.span] if source else ""
         line = (source.file if source else "", finding.excerpt.strip())
-        identity = (finding.code, *((str(finding.address),) if finding.address else line), marked)
-        digest = sha256("\0".join(identity).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        identity = (
+            finding.code,
+            *((str(finding.address),) if finding.address else line),
+            marked,
+        )
+        digest = sha256(
+            "\0".join(identity).encode("utf-8", "surrogatepass")
+        ).hexdigest()[:32]
         counts[digest] += 1
         pairs.append((finding, f"{digest}:{counts[digest]}"))
     return sorted(pairs, key=lambda pair: list(_LEVELS).index(pair[0].severity))
@@ -68,7 +91,13 @@ def _fingerprint_findings(findings: Sequence[Finding]) -> list[tuple[Finding, st
 
 def failure_to_sarif(message: str) -> Document:
     """Return the log of a failed run, with the reason."""
-    return _log([], {"executionSuccessful": False, "toolExecutionNotifications": [_notification("error", message)]})
+    return _log(
+        [],
+        {
+            "executionSuccessful": False,
+            "toolExecutionNotifications": [_notification("error", message)],
+        },
+    )
 
 
 def _log(results: list[Document], invocation: Document) -> Document:
@@ -77,24 +106,49 @@ def _log(results: list[Document], invocation: Document) -> Document:
             "id": name,
             "shortDescription": {"text": _text(code.title)},
             "fullDescription": {"text": _text(code.text)},
-            "help": {"text": _text(f"{code.text}\n`cxroute explain {name}` says this too.")},
+            "help": {
+                "text": _text(f"{code.text}\n`cxroute explain {name}` says this too.")
+            },
         }
         for name, code in CODES.items()
     ]
-    driver = {"name": "cxroute", "version": __version__, "semanticVersion": __version__, "rules": rules}
+    driver = {
+        "name": "cxroute",
+        "version": __version__,
+        "semanticVersion": __version__,
+        "rules": rules,
+    }
     # Columns count characters; SARIF's default is UTF-16.
-    tool = {"tool": {"driver": driver}, "invocations": [invocation], "columnKind": "unicodeCodePoints"}
-    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [{**tool, "results": results}]}
+    tool = {
+        "tool": {"driver": driver},
+        "invocations": [invocation],
+        "columnKind": "unicodeCodePoints",
+    }
+    return {
+        "$schema": _SCHEMA,
+        "version": "2.1.0",
+        "runs": [{**tool, "results": results}],
+    }
 
 
 def _result(finding: Finding, fingerprint: str) -> Document:
-    message = f"{sanitize(finding.message)} ({sanitize(finding.hint)})" if finding.hint else sanitize(finding.message)
+    message = (
+        f"{sanitize(finding.message)} ({sanitize(finding.hint)})"
+        if finding.hint
+        else sanitize(finding.message)
+    )
     location: Document = {}
     if source := finding.source:
         start = source.column
         end = source.column + finding.span
-        region = {"startLine": source.line, "startColumn": start, "endLine": source.line, "endColumn": end}
-        # A colon is encoded too: in a first step it would end a scheme. A URI cannot contain what is not Unicode.
+        region = {
+            "startLine": source.line,
+            "startColumn": start,
+            "endLine": source.line,
+            "endColumn": end,
+        }
+        # A colon is encoded too: in a first step it would end a scheme. A URI cannot contain what
+        # is not Unicode.
         uri = quote(source.file, safe="/", errors="replace")
         artifact = {"uri": f"file://{uri}" if uri.startswith("/") else uri}
         location["physicalLocation"] = {"artifactLocation": artifact, "region": region}
@@ -105,13 +159,16 @@ def _result(finding: Finding, fingerprint: str) -> Document:
         "level": _LEVELS[finding.severity],
         "message": {"text": _text(message)},
         "locations": [location] if location else [],
-        # Not `primaryLocationLineHash`: GitHub's upload computes that one, and warns about a different value.
+        # Not `primaryLocationLineHash`: GitHub's upload computes that one, and warns about a
+        # different value.
         "partialFingerprints": {"cxroute/v1": fingerprint},
     }
     if finding.code in _INDEXES:
         result["ruleIndex"] = _INDEXES[finding.code]
     if finding.acknowledged:
-        result["suppressions"] = [{"kind": "inSource", "justification": sanitize(finding.acknowledged)}]
+        result["suppressions"] = [
+            {"kind": "inSource", "justification": sanitize(finding.acknowledged)}
+        ]
     return result
 
 
@@ -120,5 +177,9 @@ def _notification(level: str, text: str) -> Document:
 
 
 def _text(text: str) -> str:
-    """Return a text for a SARIF message: braces would be placeholders, `[a](b)` a link (sections 3.11.5, 6)."""
-    return (text.translate(_LINKS) if re.search(r"\]\(", text) else text).translate(_BRACES)
+    """Return a text for a SARIF message: braces would be placeholders, `[a](b)` a link (sections
+    3.11.5, 6).
+    """
+    return (text.translate(_LINKS) if re.search(r"\]\(", text) else text).translate(
+        _BRACES
+    )

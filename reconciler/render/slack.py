@@ -1,6 +1,7 @@
 """A webhook message for Slack, Mattermost, Rocket.Chat and Discord (`/slack`).
 
-Text from outside is in code spans, without mentions, links or formats; &, < and > are escaped, as Slack requires.
+Text from outside is in code spans, without mentions, links or formats; &, < and > are escaped, as
+Slack requires.
 """
 
 from collections.abc import Iterable
@@ -14,7 +15,11 @@ from reconciler.plan.headline import headline
 from reconciler.plan.plan import Plan
 from reconciler.plan.words import NO_IMPACT
 from reconciler.render.change_summary import sort_for_reading
-from reconciler.render.drift_summary import counts_phrase, remaining_phrases, unaffected_text
+from reconciler.render.drift_summary import (
+    counts_phrase,
+    remaining_phrases,
+    unaffected_text,
+)
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.watch.cycle import CycleResult, NotificationKind, applied_outcomes
 
@@ -27,7 +32,9 @@ _CAUSES: Final = {
 }
 
 
-def slack_message(kind: NotificationKind, result: CycleResult, environment: str, next_command: str) -> dict[str, Any]:
+def slack_message(
+    kind: NotificationKind, result: CycleResult, environment: str, next_command: str
+) -> dict[str, Any]:
     """Return the message; `next_command` is the command that shows more."""
     lines = [line for line in _LINES[kind](result, slack_code(environment)) if line]
     return {"text": "\n".join([*lines, f"More: {slack_code(next_command)}"])}
@@ -52,7 +59,9 @@ def _refused(result: CycleResult, name: str) -> list[str]:
         return []
     drift = result.drift or Drift(plan=result.plan)
     head = f"*{counts_phrase(drift)} in {name}; not fixed: nothing was written*"
-    tests = [f"route test: {slack_code(test.message)}" for test in result.plan.failed_tests]
+    tests = [
+        f"route test: {slack_code(test.message)}" for test in result.plan.failed_tests
+    ]
     refusals = [guard.message for guard in result.failed_guards]
     if result.error_text:
         refusals.append(result.error_text)
@@ -68,10 +77,17 @@ def _applied(result: CycleResult, name: str) -> list[str]:
     count = len(edited_changes(result.plan))
     edited = f" ({pluralize(count, 'rule')} had been changed in CXone)" if count else ""
     remaining = remaining_phrases(result.drift or Drift(plan=result.plan))
-    head = f"*{pluralize(len(applied), 'change')} applied in {name}*{edited}{_author(result.report)}."
+    head = (
+        f"*{pluralize(len(applied), 'change')} applied in "
+        f"{name}*{edited}{_author(result.report)}."
+    )
     head += f" Read again: {', '.join(remaining) or 'no differences'}."
     behaviour = result.plan.behaviour
-    if behaviour is None or not result.plan.changes or (behaviour.undecided and not behaviour.regions):
+    if (
+        behaviour is None
+        or not result.plan.changes
+        or (behaviour.undecided and not behaviour.regions)
+    ):
         return [head]
     return [head, _headline(result.plan)]
 
@@ -91,11 +107,27 @@ def _headline(plan: Plan) -> str:
 
 def _failed(result: CycleResult, name: str) -> list[str]:
     if result.report is None:
-        return [f"*Failed in {name}: nothing was written*", f"• {slack_code(result.error_text)}"]
+        return [
+            f"*Failed in {name}: nothing was written*",
+            f"• {slack_code(result.error_text)}",
+        ]
     applied = applied_outcomes(result.report)
-    unapplied = [outcome for outcome in result.report.outcomes if not isinstance(outcome, Applied)]
-    verb = "Interrupted" if result.report.interrupted else "Partly failed" if applied else "Failed"
-    head = f"*{verb} in {name}: {len(applied):,} of {pluralize(len(result.report.outcomes), 'change')} applied*"
+    unapplied = [
+        outcome
+        for outcome in result.report.outcomes
+        if not isinstance(outcome, Applied)
+    ]
+    verb = (
+        "Interrupted"
+        if result.report.interrupted
+        else "Partly failed"
+        if applied
+        else "Failed"
+    )
+    head = (
+        f"*{verb} in {name}: {len(applied):,} of "
+        f"{pluralize(len(result.report.outcomes), 'change')} applied*"
+    )
     head += _author(result.report)
     error = f"• {slack_code(result.error_text)}" if result.error_text else ""
     return [head, error, *_bullets(map(_outcome, unapplied))]
@@ -104,10 +136,18 @@ def _failed(result: CycleResult, name: str) -> list[str]:
 def _recovered(result: CycleResult, name: str) -> list[str]:
     rest = result.remaining
     differs = rest is not None and (result.drift or Drift(plan=rest)).has_drift
-    return [f"*Recovered: {name} {'can be read again' if differs else 'matches the manifests'}.*"]
+    return [
+        f"*Recovered: {name} {'can be read again' if differs else 'matches the manifests'}.*"
+    ]
 
 
-_LINES: Final = {"drift": _drift, "refused": _refused, "applied": _applied, "failed": _failed, "recovered": _recovered}
+_LINES: Final = {
+    "drift": _drift,
+    "refused": _refused,
+    "applied": _applied,
+    "failed": _failed,
+    "recovered": _recovered,
+}
 
 
 def _rule_lines(drift: Drift) -> list[str]:
@@ -116,7 +156,9 @@ def _rule_lines(drift: Drift) -> list[str]:
     blocking = _bullets(f"{name}: not managed, and in the way" for name in names)
     changes = []
     for change in sort_for_reading(drift.plan.changes):
-        cause = "missing in CXone" if isinstance(change, Create) else _CAUSES[change.cause]
+        cause = (
+            "missing in CXone" if isinstance(change, Create) else _CAUSES[change.cause]
+        )
         changes.append(f"{change.action} {slack_code(str(change.address))}: {cause}")
     return [*blocking, *_bullets(changes)]
 
@@ -136,7 +178,11 @@ def _impact_sentence(result: CycleResult) -> str:
     if not impact.behaviour.complete or plan.options.only:
         return ""
     text = unaffected_text(result.drift)
-    return "Conversations go where the manifests say (proven)." if text == NO_IMPACT else text
+    return (
+        "Conversations go where the manifests say (proven)."
+        if text == NO_IMPACT
+        else text
+    )
 
 
 def _bullets(lines: Iterable[str]) -> list[str]:

@@ -9,7 +9,11 @@ from reconciler.plan.clauses import FEW_VALUES
 from reconciler.plan.consent import CONSENT_PLACE, Consent, describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS, count_changes
 from reconciler.plan.plan import Plan
-from reconciler.render.change_summary import ChangeSummary, sort_for_reading, summarize_change
+from reconciler.render.change_summary import (
+    ChangeSummary,
+    sort_for_reading,
+    summarize_change,
+)
 from reconciler.render.effects import EffectsSummary, Extent, summarize_effects
 from reconciler.render.replay import ReplaySummary, summarize_replay
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
@@ -21,7 +25,9 @@ _ABOUT_UNDO: Final = frozenset({"CXR310", "CXR311"})
 """Codes of findings about what an undo leaves undone."""
 SIMULATED_TENANT: Final = "simulated"
 """The description of a tenant that the sandbox simulates."""
-SAFE_ORDER_NOTE: Final = "After every single write, each conversation goes to its old or its new queue."
+SAFE_ORDER_NOTE: Final = (
+    "After every single write, each conversation goes to its old or its new queue."
+)
 _STEP_NOTES: Final = {
     "copy": "in three steps: a temporary copy takes its conversations first, and is deleted after the rule is changed",
     "aside": "in two steps: another rule still has its new name, so it gets the name last",
@@ -29,7 +35,9 @@ _STEP_NOTES: Final = {
 
 
 class GuardSummary(NamedTuple):
-    """A guard that makes apply refuse: its name, for `--allow`, and its message; if it is lifted, the reason."""
+    """A guard that makes apply refuse: its name, for `--allow`, and its message; if it is lifted,
+    the reason.
+    """
 
     name: str
     message: str
@@ -49,42 +57,72 @@ class PlanSummary:
     conflicts: tuple[Finding, ...]
     effects: EffectsSummary | None  # None if nothing changes
     replay: ReplaySummary | None  # of `plan --replay`
-    endpoint_text: str  # the changes of the endpoint's fallback; empty if it is unchanged
+    endpoint_text: (
+        str  # the changes of the endpoint's fallback; empty if it is unchanged
+    )
     changes: tuple[ChangeSummary, ...]
     held_changes: tuple[ChangeSummary, ...]
     notes: tuple[Finding, ...]  # warnings and infos
-    acknowledged: str  # the number of findings that the manifests accept, as a sentence; empty without one
+    # the number of findings that the manifests accept, as a sentence; empty without one
+    acknowledged: str
     counts: dict[str, int]
     totals_text: str
     changes_text: str  # `1 to create, 2 to update (1 untested)`
-    schedule_text: str  # the number of steps, and what is proven about them; empty if nothing is proven
+    # the number of steps, and what is proven about them; empty if nothing is proven
+    schedule_text: str
     consent: tuple[Consent, ...] = ()
-    broken_promises: tuple[Finding, ...] = ()  # each with an example, if the guard of promises refuses
+    broken_promises: tuple[
+        Finding, ...
+    ] = ()  # each with an example, if the guard of promises refuses
 
     @property
     def consent_text(self) -> str:
-        """Return whose consent is needed, and where it is checked, in one line; empty without any."""
-        return f"Consent needed: {describe_consent(self.consent)}. {CONSENT_PLACE}" if self.consent else ""
+        """Return whose consent is needed, and where it is checked, in one line; empty without
+        any.
+        """
+        return (
+            f"Consent needed: {describe_consent(self.consent)}. {CONSENT_PLACE}"
+            if self.consent
+            else ""
+        )
 
 
-def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES, extent: Extent = "all") -> PlanSummary:
+def summarize_plan(
+    plan: Plan, tenant: str, values: int = FEW_VALUES, extent: Extent = "all"
+) -> PlanSummary:
     """Return the plan in words, with up to `values` of each list.
 
-    With the extent `flows`, the flows of a large plan stand in place of its effects and of the changes without a note.
+    With the extent `flows`, the flows of a large plan stand in place of its effects and of the
+    changes without a note.
     """
     steps = (step for wave in plan.steps for step in wave)
-    detours = {id(step.change): _STEP_NOTES[step.kind] for step in steps if step.kind in _STEP_NOTES}
+    detours = {
+        id(step.change): _STEP_NOTES[step.kind]
+        for step in steps
+        if step.kind in _STEP_NOTES
+    }
     effects = None
     counts = count_changes(plan)
     if plan.impact and (plan.changes or plan.changes_endpoint):
-        effects = summarize_effects(plan.impact, plan.queue_names, plan.labels, plan.promises, values, extent)
+        effects = summarize_effects(
+            plan.impact, plan.queue_names, plan.labels, plan.promises, values, extent
+        )
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
-    rules = f"{pluralize(len(plan.managed), 'rule')} managed, {plan.unmanaged:,} unmanaged"
+    rules = (
+        f"{pluralize(len(plan.managed), 'rule')} managed, {plan.unmanaged:,} unmanaged"
+    )
     schedule = f"Safe order (proven): {pluralize(len(plan.steps), 'step')}."
     changes_text = _changes_text(plan, counts)
-    allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
-    held = [(item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held]
-    noted = [(change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)]
+    allowed = [
+        (result, result.allowed) for result in plan.guards if result.allowed is not None
+    ]
+    held = [
+        (item.change, f"not applied: {sanitize(item.reason)}") for item in plan.held
+    ]
+    noted = [
+        (change, detours.get(id(change), ""))
+        for change in sort_for_reading(plan.changes)
+    ]
     if extent == "flows" and effects is not None and effects.flows:
         noted = [(change, note) for change, note in noted if note]
     return PlanSummary(
@@ -92,22 +130,37 @@ def summarize_plan(plan: Plan, tenant: str, values: int = FEW_VALUES, extent: Ex
         tenant_text=f"{undone}{sanitize(tenant)}",
         rules_text=rules,
         failed_tests=plan.failed_tests,
-        lifted_guards=tuple(GuardSummary(item.name, sanitize(item.message), sanitize(why)) for item, why in allowed),
+        lifted_guards=tuple(
+            GuardSummary(item.name, sanitize(item.message), sanitize(why))
+            for item, why in allowed
+        ),
         refusals=tuple(
-            GuardSummary(item.name, sanitize(item.message, _MAX_MESSAGE)) for item in plan.guards if not item.ok
+            GuardSummary(item.name, sanitize(item.message, _MAX_MESSAGE))
+            for item in plan.guards
+            if not item.ok
         ),
         conflicts=plan.conflicts,
         effects=effects,
-        replay=summarize_replay(plan.replay, plan.queue_names, plan.labels, values) if plan.replay else None,
+        replay=summarize_replay(plan.replay, plan.queue_names, plan.labels, values)
+        if plan.replay
+        else None,
         endpoint_text=_endpoint_text(plan) if plan.changes_endpoint else "",
         changes=tuple(summarize_change(plan, change, note) for change, note in noted),
-        held_changes=tuple(summarize_change(plan, change, note) for change, note in held),
-        notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
-        acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
+        held_changes=tuple(
+            summarize_change(plan, change, note) for change, note in held
+        ),
+        notes=tuple(
+            finding for finding in plan.findings if finding.severity != "error"
+        ),
+        acknowledged=acknowledged_phrase(len(plan.acknowledged))
+        if plan.acknowledged
+        else "",
         counts=counts,
         totals_text=_totals_text(plan, counts, changes_text),
         changes_text=changes_text,
-        schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
+        schedule_text=schedule
+        if plan.changes and plan.steps and not plan.unproven
+        else "",
         consent=plan.consent or (),
         broken_promises=_broken_promises(plan),
     )
@@ -118,19 +171,32 @@ def _broken_promises(plan: Plan) -> tuple[Finding, ...]:
     if not any(guard.name == "promises" and not guard.ok for guard in plan.guards):
         return ()
     failures = (promise.failure for promise in plan.promises)
-    return tuple(failure for failure in failures if failure is not None and failure.severity == "error")
+    return tuple(
+        failure
+        for failure in failures
+        if failure is not None and failure.severity == "error"
+    )
 
 
 def _endpoint_text(plan: Plan) -> str:
     """Return the changes of the endpoint's fallback as a sentence."""
     settings = [stage.fallback.settings for stage in plan.endpoints]
     below = [(each["intent"], each["minConfidence"]) for each in settings]
-    intents = ["no fallback" if name is None else f"{quote(name)} below {quote(bound)}" for name, bound in below]
+    intents = [
+        "no fallback" if name is None else f"{quote(name)} below {quote(bound)}"
+        for name, bound in below
+    ]
     changes = [" -> ".join(intents)] if intents[0] != intents[1] else []
-    old, new = ({*each["knownIntents"]} for each in settings)  # empty: every intent is known
+    old, new = (
+        {*each["knownIntents"]} for each in settings
+    )  # empty: every intent is known
     listed = {"now known: ": old and new - old, "now unknown: ": new and old - new}
     listed |= {} if old else {"now unknown: every intent except ": new}
-    changes += [f"{title}{join_first(sorted(names), _MAX_INTENTS, quote)}" for title, names in listed.items() if names]
+    changes += [
+        f"{title}{join_first(sorted(names), _MAX_INTENTS, quote)}"
+        for title, names in listed.items()
+        if names
+    ]
     changes += ["now known: every intent"] if old and not new else []
     change = f"The fallback of the context endpoint changes: {', '.join(changes)}."
     return f"{change} It takes effect when `cxroute serve` starts again."
@@ -142,14 +208,22 @@ def failed_tests_title(failed: Sequence[Finding]) -> str:
 
 
 def split_notes(summary: PlanSummary) -> tuple[list[Finding], dict[str, list[Finding]]]:
-    """Return the warnings about changed rules, an undo or no rule, and the other notes by their title."""
+    """Return the warnings about changed rules, an undo or no rule, and the other notes by their
+    title.
+    """
     changed = {change.address for change in (*summary.changes, *summary.held_changes)}
     near = list[Finding]()
     far = list[Finding]()
     infos = list[Finding]()
     for finding in summary.notes:
-        is_near = finding.address is None or changed.intersection(finding.addresses) or finding.code in _ABOUT_UNDO
-        (infos if finding.severity == "info" else near if is_near else far).append(finding)
+        is_near = (
+            finding.address is None
+            or changed.intersection(finding.addresses)
+            or finding.code in _ABOUT_UNDO
+        )
+        (infos if finding.severity == "info" else near if is_near else far).append(
+            finding
+        )
     far_title = f"{pluralize(len(far), 'warning')} about unchanged rules"
     others = ((far_title, far), (pluralize(len(infos), "further note"), infos))
     return near, {title: findings for title, findings in others if findings}
@@ -163,22 +237,40 @@ def match_phrase(plan: Plan) -> str:
 
 def _totals_text(plan: Plan, counts: Mapping[str, int], changes_text: str) -> str:
     if not plan.changes and plan.options.undo:
-        remaining = f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""
+        remaining = (
+            f" {pluralize(counts['held'], 'change')} held." if counts["held"] else ""
+        )
         return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
-    if not plan.changes and plan.changes_endpoint and not plan.conflicts and not plan.held:
+    if (
+        not plan.changes
+        and plan.changes_endpoint
+        and not plan.conflicts
+        and not plan.held
+    ):
         return f"No rule changes. {match_phrase(plan)}"
     if not plan.changes:
-        blocked = f" {pluralize(len(plan.conflicts), 'rule')} cannot be made live." if plan.conflicts else ""
+        blocked = (
+            f" {pluralize(len(plan.conflicts), 'rule')} cannot be made live."
+            if plan.conflicts
+            else ""
+        )
         suffix = f" {counts['held']} held." if plan.held else ""
-        return f"{'Nothing else to change' if blocked else 'No changes'}. {match_phrase(plan)}{blocked}{suffix}"
+        return (
+            f"{'Nothing else to change' if blocked else 'No changes'}. "
+            f"{match_phrase(plan)}{blocked}{suffix}"
+        )
     suffix = f", {counts['held']} held" if counts["held"] else ""
     changes = changes_text or "a clean-up after an earlier run"
     return f"Plan: {changes}, {counts['unchanged']:,} unchanged{suffix}."
 
 
 def _changes_text(plan: Plan, counts: Mapping[str, int]) -> str:
-    """Return the number of changes of each kind, and how many changed rules no test and no promise watches."""
-    words = ", ".join(f"{counts[kind]:,} to {kind}" for kind in COUNTED_ACTIONS if counts[kind])
+    """Return the number of changes of each kind, and how many changed rules no test and no promise
+    watches.
+    """
+    words = ", ".join(
+        f"{counts[kind]:,} to {kind}" for kind in COUNTED_ACTIONS if counts[kind]
+    )
     if not words or not plan.watch:
         return words
     notes = []

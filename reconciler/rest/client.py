@@ -56,7 +56,9 @@ class RestResponse(NamedTuple):
 
 
 class ListPage(NamedTuple):
-    """One page of a list, and the address of the next; `items` is None for a response that is not a page."""
+    """One page of a list, and the address of the next; `items` is None for a response that is not a
+    page.
+    """
 
     items: list[Any] | None
     next_url: str | None
@@ -65,7 +67,9 @@ class ListPage(NamedTuple):
 def page_by_link(response: RestResponse, payload: object) -> ListPage:
     """Return the page of a response that is a list, with the next one in its `Link` header."""
     links = httpx.Response(_OK, headers=response.headers).links
-    return ListPage(payload if isinstance(payload, list) else None, links.get("next", {}).get("url"))
+    return ListPage(
+        payload if isinstance(payload, list) else None, links.get("next", {}).get("url")
+    )
 
 
 class RestDialect(NamedTuple):
@@ -76,9 +80,14 @@ class RestDialect(NamedTuple):
     permission_advice: str  # the remedy for a refusal; `{}` in it is Purpose.permission
     missing_advice: str  # the remedy for "not found"; `{}` in it is Purpose.permission
     headers: Mapping[str, str] = {}
-    token_header: tuple[str, str] = ("Authorization", "Bearer {}")  # name and value; `{}` in it is the token
+    token_header: tuple[str, str] = (
+        "Authorization",
+        "Bearer {}",
+    )  # name and value; `{}` in it is the token
     page: Callable[[RestResponse, object], ListPage] = page_by_link
-    sign_in_statuses: tuple[int, ...] = ()  # of a sign-in page, which an API sends in place of 401
+    sign_in_statuses: tuple[
+        int, ...
+    ] = ()  # of a sign-in page, which an API sends in place of 401
 
 
 @dataclass(kw_only=True)
@@ -108,55 +117,100 @@ class RestClient:
             response = self._get(url, purpose)
             page = self.dialect.page(response, self._payload(response, purpose))
             if page.items is None:
-                raise RestError(f"cannot {purpose.task}: {self.dialect.name}'s response is not a list")
+                raise RestError(
+                    f"cannot {purpose.task}: {self.dialect.name}'s response is not a list"
+                )
             yield from (item for item in page.items if isinstance(item, dict))
             if page.next_url is None:
                 return
             url, next_page = page.next_url, _parse_url(page.next_url)
-            is_same_server = all(getattr(next_page, name) == getattr(base, name) for name in ("scheme", "host", "port"))
+            is_same_server = all(
+                getattr(next_page, name) == getattr(base, name)
+                for name in ("scheme", "host", "port")
+            )
             if not is_same_server or next_page.userinfo:
-                raise RestError(f"cannot {purpose.task}: the link to the next page leads to another host")
+                raise RestError(
+                    f"cannot {purpose.task}: the link to the next page leads to another host"
+                )
         raise RestError(f"cannot {purpose.task}: there are more than {MAX_PAGES} pages")
 
     def send(
-        self, method: str, path: str, payload: object, purpose: Purpose, content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        payload: object,
+        purpose: Purpose,
+        content_type: str = "application/json",
     ) -> dict[str, Any]:
-        """Create an object (POST) or change it. A POST that may have been executed is not repeated."""
+        """Create an object (POST) or change it.
+
+        A POST that may have been executed is not repeated.
+        """
         headers = {**self._headers, "Content-Type": content_type}
         content = json.dumps(REDACTOR.redact_json(payload)).encode()
-        request = self.http.build_request(method, self.base + path, headers=headers, content=content)
+        request = self.http.build_request(
+            method, self.base + path, headers=headers, content=content
+        )
         return as_object(self._payload(self._answer(request, purpose), purpose))
 
     def download(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
         """Return a file from the location that the forge names; the token is not sent there."""
         redirect = self._get(self.base + path, purpose)
         if redirect.status < _MULTIPLE:
-            raise RestError(f"cannot {purpose.task}: {self.dialect.name} sends no link to it")
-        return self.download_from(redirect.headers.get("location", ""), max_bytes, purpose)
+            raise RestError(
+                f"cannot {purpose.task}: {self.dialect.name} sends no link to it"
+            )
+        return self.download_from(
+            redirect.headers.get("location", ""), max_bytes, purpose
+        )
 
     def download_from(self, location: str, max_bytes: int, purpose: Purpose) -> bytes:
         """Return the file at a location that the API named; the token is not sent there."""
         url, base, name = _parse_url(location), httpx.URL(self.base), self.dialect.name
         # Over https, or from the API's host if that is plain http.
-        is_local = base.scheme == "http" and url.scheme == "http" and url.host == base.host
+        is_local = (
+            base.scheme == "http" and url.scheme == "http" and url.host == base.host
+        )
         if not url.host or not (url.scheme == "https" or is_local):
-            raise RestError(f"cannot {purpose.task}: {name}'s link to it is not an https:// address")
-        request = self.http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
+            raise RestError(
+                f"cannot {purpose.task}: {name}'s link to it is not an https:// address"
+            )
+        request = self.http.build_request(
+            "GET", url, headers={"Accept-Encoding": "identity"}
+        )
         response = self._send_with_retries(request, purpose, max_bytes)
         if (status := response.status) != _OK:
-            raise RestError(f"cannot {purpose.task}: HTTP {status} from {name}'s link to it", status)
+            raise RestError(
+                f"cannot {purpose.task}: HTTP {status} from {name}'s link to it", status
+            )
         return response.body
 
     @property
     def _headers(self) -> dict[str, str]:
         header, value = self.dialect.token_header
         token = {header: value.format(self.token)} if self.token else {}
-        return {"Accept-Encoding": "identity", "User-Agent": "cxroute", **token, **self.dialect.headers}
+        return {
+            "Accept-Encoding": "identity",
+            "User-Agent": "cxroute",
+            **token,
+            **self.dialect.headers,
+        }
 
-    def _get(self, url: str, purpose: Purpose, max_bytes: int = _MAX_RESPONSE_BYTES) -> RestResponse:
-        return self._answer(self.http.build_request("GET", url, headers=self._headers), purpose, max_bytes)
+    def _get(
+        self, url: str, purpose: Purpose, max_bytes: int = _MAX_RESPONSE_BYTES
+    ) -> RestResponse:
+        return self._answer(
+            self.http.build_request("GET", url, headers=self._headers),
+            purpose,
+            max_bytes,
+        )
 
-    def _answer(self, request: httpx.Request, purpose: Purpose, max_bytes: int = _MAX_RESPONSE_BYTES) -> RestResponse:
+    def _answer(
+        self,
+        request: httpx.Request,
+        purpose: Purpose,
+        max_bytes: int = _MAX_RESPONSE_BYTES,
+    ) -> RestResponse:
         response = self._send_with_retries(request, purpose, max_bytes)
         if response.status in self.dialect.sign_in_statuses:
             response = response._replace(status=UNAUTHORIZED, body=b"")
@@ -164,14 +218,22 @@ class RestClient:
             raise RestError(self._refusal_text(response, purpose), response.status)
         return response
 
-    def _send_with_retries(self, request: httpx.Request, purpose: Purpose, max_bytes: int) -> RestResponse:
-        """Send a request, and repeat it after a rate limit; after a fault only if it is not a POST."""
+    def _send_with_retries(
+        self, request: httpx.Request, purpose: Purpose, max_bytes: int
+    ) -> RestResponse:
+        """Send a request, and repeat it after a rate limit; after a fault only if it is not a
+        POST.
+        """
         for attempt in range(1, _ATTEMPTS + 1):
             result: RestResponse | RestError
             try:
                 result = self._exchange(request, purpose, max_bytes)
             except httpx.HTTPError as error:
-                kind = "took too long" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
+                kind = (
+                    "took too long"
+                    if isinstance(error, httpx.TimeoutException)
+                    else "cannot be reached"
+                )
                 result = RestError(f"cannot {purpose.task}: {request.url.host} {kind}")
             wait = self._retry_pause(result, attempt, request.method)
             if wait is None or wait > self.wait_budget or attempt == _ATTEMPTS:
@@ -182,19 +244,27 @@ class RestClient:
             self.time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
-    def _exchange(self, request: httpx.Request, purpose: Purpose, max_bytes: int) -> RestResponse:
+    def _exchange(
+        self, request: httpx.Request, purpose: Purpose, max_bytes: int
+    ) -> RestResponse:
         end = self.time.clock() + self.exchange_timeout
         with closing(self.http.send(request, stream=True)) as response:
             body = bytearray()
             for part in response.iter_bytes():
                 body += part
                 if len(body) > max_bytes:
-                    raise RestError(f"cannot {purpose.task}: it is larger than {max_bytes >> 20} MiB")
+                    raise RestError(
+                        f"cannot {purpose.task}: it is larger than {max_bytes >> 20} MiB"
+                    )
                 if self.time.clock() > end:
                     raise httpx.ReadTimeout("", request=request)
-            return RestResponse(response.status_code, response.headers, bytes(body), request.url)
+            return RestResponse(
+                response.status_code, response.headers, bytes(body), request.url
+            )
 
-    def _retry_pause(self, result: RestResponse | RestError, attempt: int, method: str) -> float | None:
+    def _retry_pause(
+        self, result: RestResponse | RestError, attempt: int, method: str
+    ) -> float | None:
         # In seconds; None without a retry.
         if isinstance(result, RestResponse) and result.status in (FORBIDDEN, _LIMITED):
             return _rate_limit_wait(result, self.time.now())
@@ -211,7 +281,10 @@ class RestClient:
     def _refusal_text(self, response: RestResponse, purpose: Purpose) -> str:
         text = sanitize(_message(parse_object(response.body)))[:_MAX_MESSAGE]
         text = f"HTTP {response.status}{f' {text}' if text else ''}"
-        if _rate_limit_wait(response, 0.0) is not None and response.status in (FORBIDDEN, _LIMITED):
+        if _rate_limit_wait(response, 0.0) is not None and response.status in (
+            FORBIDDEN,
+            _LIMITED,
+        ):
             limit = f"{self.dialect.name}'s rate limit asks for a longer wait than a step may take"
             return f"cannot {purpose.task}: {limit} ({text})"
         advice = {
@@ -223,8 +296,15 @@ class RestClient:
 
 
 def _message(form: Mapping[str, Any]) -> str:
-    """Return the message of an error: `message` (GitHub, GitLab, Azure), or `error` and its message (Bitbucket)."""
-    return str(form.get("message") or as_object(form.get("error")).get("message") or form.get("error") or "")
+    """Return the message of an error: `message` (GitHub, GitLab, Azure), or `error` and its message
+    (Bitbucket).
+    """
+    return str(
+        form.get("message")
+        or as_object(form.get("error")).get("message")
+        or form.get("error")
+        or ""
+    )
 
 
 def _rate_limit_wait(response: RestResponse, now: float) -> float | None:
@@ -237,7 +317,11 @@ def _rate_limit_wait(response: RestResponse, now: float) -> float | None:
         return float(retry_after)
     if remaining == "0" and reset.isascii() and reset.isdecimal() and len(reset) < 12:  # noqa: PLR2004 - far future
         return max(float(reset) - now, 0.0) + 1
-    return _MINUTE if response.status == _LIMITED or b"rate limit" in response.body[:4096].lower() else None
+    return (
+        _MINUTE
+        if response.status == _LIMITED or b"rate limit" in response.body[:4096].lower()
+        else None
+    )
 
 
 def _parse_url(text: str) -> httpx.URL:

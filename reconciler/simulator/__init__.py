@@ -1,1 +1,4 @@
-"""A simulated CXone: the default API (api-contract), over ASGI. Imports no other package of this project."""
+"""A simulated CXone: the default API (api-contract), over ASGI.
+
+Imports no other package of this project.
+"""

@@ -8,10 +8,27 @@ from typing import Final
 from reconciler.simulator import auth
 from reconciler.simulator import messages as http
 from reconciler.simulator.contacts import merge_context, send_signal, set_custom_fields
-from reconciler.simulator.paging import ListLag, list_page, queues_page, routing_queues_page, skills_page
-from reconciler.simulator.scripts import lock_script, read_history, read_script, read_version, save_script
+from reconciler.simulator.paging import (
+    ListLag,
+    list_page,
+    queues_page,
+    routing_queues_page,
+    skills_page,
+)
+from reconciler.simulator.scripts import (
+    lock_script,
+    read_history,
+    read_script,
+    read_version,
+    save_script,
+)
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import JsonObject, TenantState, format_timestamp, rule_version
+from reconciler.simulator.state import (
+    JsonObject,
+    TenantState,
+    format_timestamp,
+    rule_version,
+)
 from reconciler.simulator.storage import StateError
 from reconciler.simulator.validate import rule_problems
 
@@ -44,21 +61,33 @@ class SimulatorApi:
         except http.ApiProblemError as refused:
             return refused.response
         except StateError as error:
-            return http.error_response(507, http.ApiProblem(str(error), "insufficient.storage"))
+            return http.error_response(
+                507, http.ApiProblem(str(error), "insufficient.storage")
+            )
         finally:
-            request.changed_state = request.changed_state or self.state.revision != before
+            request.changed_state = (
+                request.changed_state or self.state.revision != before
+            )
 
     def list_rules(self, request: http.SimRequest) -> http.SimResponse:
         """GET rules."""
-        return list_page(request, self._lag.visible(self.state.rules()), self.settings.page_cap)
+        return list_page(
+            request, self._lag.visible(self.state.rules()), self.settings.page_cap
+        )
 
     def read_rule(self, request: http.SimRequest) -> http.SimResponse:
         """GET one rule."""
         return self._rule_response(200, self._find_rule(request))
 
     def create_rule(self, request: http.SimRequest) -> http.SimResponse:
-        """POST a rule; a repeated Idempotency-Key returns the first response, if the server supports these keys."""
-        key = request.headers.get("idempotency-key") if self.settings.idempotency_keys else None
+        """POST a rule; a repeated Idempotency-Key returns the first response, if the server
+        supports these keys.
+        """
+        key = (
+            request.headers.get("idempotency-key")
+            if self.settings.idempotency_keys
+            else None
+        )
         if key is None:
             return self._create_rule(request)
         if key not in self._idempotent_responses:
@@ -66,7 +95,9 @@ class SimulatorApi:
         body, response = self._idempotent_responses[key]
         if body != request.body:
             problem = "The Idempotency-Key was used with another body"
-            raise http.ApiProblemError(422, http.ApiProblem(problem, "idempotency.mismatch"))
+            raise http.ApiProblemError(
+                422, http.ApiProblem(problem, "idempotency.mismatch")
+            )
         return response
 
     def update_rule(self, request: http.SimRequest) -> http.SimResponse:
@@ -74,7 +105,9 @@ class SimulatorApi:
         live = self._find_rule(request)
         body = self._validate_rule(http.parse_json_body(request))
         if body.get("id", live["id"]) != live["id"]:
-            raise http.ApiProblemError(422, http.ApiProblem("differs from the path's", "invalid.value", "id"))
+            raise http.ApiProblemError(
+                422, http.ApiProblem("differs from the path's", "invalid.value", "id")
+            )
         self._check_etag(request, live)
         self._check_name_free(body["name"], live["id"])
         rule: JsonObject = {
@@ -109,20 +142,30 @@ class SimulatorApi:
         refusal = self._refuse_access(request, scope) if scope else None
         return refusal or handler(self, request)
 
-    def _refuse_access(self, request: http.SimRequest, scope: str) -> http.SimResponse | None:
+    def _refuse_access(
+        self, request: http.SimRequest, scope: str
+    ) -> http.SimResponse | None:
         if not self.tokens.accepts(request):
-            problem = http.ApiProblem("The token is invalid or has expired", "bad.credentials")
-            return http.error_response(401, problem, headers=(("www-authenticate", "Bearer"),))
+            problem = http.ApiProblem(
+                "The token is invalid or has expired", "bad.credentials"
+            )
+            return http.error_response(
+                401, problem, headers=(("www-authenticate", "Bearer"),)
+            )
         if rate_limited := self._bucket.take_permit():
             return rate_limited
         if scope not in self.settings.scopes:
-            return http.error_response(403, http.ApiProblem(f"Missing scope: {scope}", "missing.scope"))
+            return http.error_response(
+                403, http.ApiProblem(f"Missing scope: {scope}", "missing.scope")
+            )
         limit = MAX_BODY_BYTES * (8 if request.segments[-1] == "scripts" else 1)
         return http.error_response(413) if len(request.body) > limit else None
 
     def _find_rule(self, request: http.SimRequest) -> JsonObject:
         if (rule := self.state.stored_rules.get(request.segments[-1])) is None:
-            raise http.ApiProblemError(404, http.ApiProblem("Rule not found", "not.found"))
+            raise http.ApiProblemError(
+                404, http.ApiProblem("Rule not found", "not.found")
+            )
         return rule
 
     def _validate_rule(self, body: http.Json) -> JsonObject:
@@ -151,13 +194,17 @@ class SimulatorApi:
     def _check_etag(self, request: http.SimRequest, live: JsonObject) -> None:
         etag = request.headers.get("if-match") if self.settings.etags else None
         if etag not in (None, "*", _etag(live)):
-            problem = http.ApiProblem("The rule was changed since it was read", "precondition.failed")
+            problem = http.ApiProblem(
+                "The rule was changed since it was read", "precondition.failed"
+            )
             raise http.ApiProblemError(412, problem)
 
     def _check_name_free(self, name: str, own_id: str | None) -> None:
         if self.settings.names_unique and self.state.ids_named(name) - {own_id}:
             problem = "A rule with this name may already exist, check for duplicates"
-            raise http.ApiProblemError(409, http.ApiProblem(problem, "conflict", "name"))
+            raise http.ApiProblemError(
+                409, http.ApiProblem(problem, "conflict", "name")
+            )
 
     def _rule_response(self, status: int, rule: JsonObject) -> http.SimResponse:
         headers = (("etag", _etag(rule)),) if self.settings.etags else ()
@@ -191,42 +238,66 @@ class TokenBucket:
 
 def _wrong_method(methods: Iterable[str]) -> http.SimResponse:
     allow = ("allow", ", ".join(sorted(methods)))
-    return http.error_response(405, http.ApiProblem("Method not allowed", "method.not.allowed"), headers=(allow,))
+    return http.error_response(
+        405,
+        http.ApiProblem("Method not allowed", "method.not.allowed"),
+        headers=(allow,),
+    )
 
 
 def _etag(rule: JsonObject) -> str:
     return f'"{rule_version(rule)}"'
 
 
-def _tenant(call: Callable[[TenantState, SimulatorSettings, http.SimRequest], http.SimResponse]) -> Handler:
+def _tenant(
+    call: Callable[[TenantState, SimulatorSettings, http.SimRequest], http.SimResponse],
+) -> Handler:
     return lambda api, request: call(api.state, api.settings, request)
 
 
-def _public(call: Callable[[auth.TokenIssuer, http.SimRequest], http.SimResponse]) -> tuple[str, Handler]:
+def _public(
+    call: Callable[[auth.TokenIssuer, http.SimRequest], http.SimResponse],
+) -> tuple[str, Handler]:
     return "", lambda api, request: call(api.tokens, request)
 
 
-# The scope and the handler of each method, by path; an empty scope for a request that needs no token.
+# The scope and the handler of each method, by path; an empty scope for a request that needs no
+# token.
 _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
-    "api/v2/routing/rules": {"GET": (_READ, SimulatorApi.list_rules), "POST": (_WRITE, SimulatorApi.create_rule)},
+    "api/v2/routing/rules": {
+        "GET": (_READ, SimulatorApi.list_rules),
+        "POST": (_WRITE, SimulatorApi.create_rule),
+    },
     "api/v2/routing/rules/[^/]*": {
         "GET": (_READ, SimulatorApi.read_rule),
         "PUT": (_WRITE, SimulatorApi.update_rule),
         "DELETE": (_WRITE, SimulatorApi.delete_rule),
     },
     "api/v2/routing/queues": {"GET": (_READ, _tenant(queues_page))},
-    "api/v2/interactions/interactions/[^/]*/context": {"POST": (_INTERACT, _tenant(merge_context))},
-    r"inContactAPI/services/v[1-9][0-9]?\.0/skills": {"GET": (_READ, _tenant(skills_page))},
+    "api/v2/interactions/interactions/[^/]*/context": {
+        "POST": (_INTERACT, _tenant(merge_context))
+    },
+    r"inContactAPI/services/v[1-9][0-9]?\.0/skills": {
+        "GET": (_READ, _tenant(skills_page))
+    },
     r"inContactAPI/services/v[1-9][0-9]?\.0/scripts": {
         "GET": (_READ, _tenant(read_script)),
         "POST": (_WRITE, _tenant(save_script)),
         "PUT": (_WRITE, _tenant(lock_script)),
     },
-    r"inContactAPI/services/v[1-9][0-9]?\.0/scripts/historyByName": {"GET": (_READ, _tenant(read_history))},
-    r"inContactAPI/services/v[1-9][0-9]?\.0/scripts/[^/]*": {"GET": (_READ, _tenant(read_version))},
+    r"inContactAPI/services/v[1-9][0-9]?\.0/scripts/historyByName": {
+        "GET": (_READ, _tenant(read_history))
+    },
+    r"inContactAPI/services/v[1-9][0-9]?\.0/scripts/[^/]*": {
+        "GET": (_READ, _tenant(read_version))
+    },
     "dfo/3[.]0/routing-queues": {"GET": (_READ, _tenant(routing_queues_page))},
-    "dfo/3[.]0/contacts/[^/]*/custom-fields": {"PUT": (_INTERACT, _tenant(set_custom_fields))},
-    r"inContactAPI/services/v[1-9][0-9]?\.0/interactions/[^/]*/signal": {"POST": (_INTERACT, _tenant(send_signal))},
+    "dfo/3[.]0/contacts/[^/]*/custom-fields": {
+        "PUT": (_INTERACT, _tenant(set_custom_fields))
+    },
+    r"inContactAPI/services/v[1-9][0-9]?\.0/interactions/[^/]*/signal": {
+        "POST": (_INTERACT, _tenant(send_signal))
+    },
     "oauth/token": {"POST": _public(auth.client_token)},
     "auth/token": {"POST": _public(auth.password_token)},
     "authentication/v1/token/access-key": {"POST": _public(auth.access_key_token)},

@@ -1,10 +1,11 @@
 """The simulator as an ASGI application, and the delivery of its responses.
 
-It uses no framework: six paths need no router, the faults need the raw `send`, and the import of Starlette costs 0.1 s
-of CPU, more than a complete run against the sandbox.
+It uses no framework: six paths need no router, the faults need the raw `send`, and the import of
+Starlette costs 0.1 s of CPU, more than a complete run against the sandbox.
 
-In process, a broken connection is a `BrokenDeliveryError`, which a test's transport turns into its client's exception.
-Over a socket the connection really breaks: under uvicorn, the object whose method `send` is has the transport.
+In process, a broken connection is a `BrokenDeliveryError`, which a test's transport turns into its
+client's exception. Over a socket the connection really breaks: under uvicorn, the object whose
+method `send` is has the transport.
 """
 
 import asyncio
@@ -26,9 +27,16 @@ _LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 
 
 class Simulator:
-    """An ASGI application that simulates CXone over `state`; tests may read and change `state` and `tokens`."""
+    """An ASGI application that simulates CXone over `state`; tests may read and change `state` and
+    `tokens`.
+    """
 
-    def __init__(self, state: TenantState, settings: SimulatorSettings, faults: FaultInjector | None = None) -> None:
+    def __init__(
+        self,
+        state: TenantState,
+        settings: SimulatorSettings,
+        faults: FaultInjector | None = None,
+    ) -> None:
         self.api = SimulatorApi(state, settings)
         self.state = state
         self._faults = faults
@@ -42,7 +50,9 @@ class Simulator:
         if settings.latency:
             await settings.sleep(settings.latency)
         faults = self._faults
-        response = faults.handle(request, self.api) if faults else self.api.handle(request)
+        response = (
+            faults.handle(request, self.api) if faults else self.api.handle(request)
+        )
         if response.delivery in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING):
             request.status = response.status
             await _deliver(response, settings, send)
@@ -74,27 +84,38 @@ async def _read(scope: "Scope", receive: "Receive") -> SimRequest:
 
 
 class BrokenDeliveryError(Exception):
-    """In process: the response is missing or incomplete. `delivery` is the way in which it breaks."""
+    """In process: the response is missing or incomplete.
+
+    `delivery` is the way in which it breaks.
+    """
 
     def __init__(self, delivery: DeliveryMode) -> None:
         self.delivery = delivery
         super().__init__(delivery.value)
 
 
-async def _deliver(response: SimResponse, settings: SimulatorSettings, send: "Send") -> None:
+async def _deliver(
+    response: SimResponse, settings: SimulatorSettings, send: "Send"
+) -> None:
     body = response.body
     await _start(response, send)
     if response.delivery is DeliveryMode.DRIPPING:
         for byte in body:
-            await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
+            await send(
+                {"type": "http.response.body", "body": bytes([byte]), "more_body": True}
+            )
             await settings.sleep(response.byte_pause)
         body = b""
     await send({"type": "http.response.body", "body": body})
 
 
-async def _break_delivery(response: SimResponse, receive: "Receive", send: "Send") -> None:
+async def _break_delivery(
+    response: SimResponse, receive: "Receive", send: "Send"
+) -> None:
     # Sends a part of the response at most. Raises BrokenDeliveryError in process.
-    transport: asyncio.Transport | None = getattr(getattr(send, "__self__", None), "transport", None)
+    transport: asyncio.Transport | None = getattr(
+        getattr(send, "__self__", None), "transport", None
+    )
     if transport is None:
         raise BrokenDeliveryError(response.delivery)
     if response.delivery is DeliveryMode.CUT:
@@ -113,12 +134,19 @@ def _break_transport(transport: asyncio.Transport, mode: DeliveryMode) -> None:
         transport.close()
         return
     # With SO_LINGER 0 the kernel answers RST instead of FIN.
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
+    transport.get_extra_info("socket").setsockopt(
+        socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO
+    )
     transport.abort()
 
 
 async def _start(response: SimResponse, send: "Send") -> None:
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    headers = [
+        (name.encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.headers
+    ]
     if response.status != 204:  # noqa: PLR2004 - no content
         headers.append((b"content-length", str(len(response.body)).encode()))
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send(
+        {"type": "http.response.start", "status": response.status, "headers": headers}
+    )

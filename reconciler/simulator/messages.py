@@ -15,7 +15,9 @@ RULES_PATH: Final = "/api/v2/routing/rules"
 QUEUES_PATH: Final = "/api/v2/routing/queues"
 _MAX_DIGITS: Final = 9  # digits of a number in a query
 JSON_TYPE: Final = ("content-type", "application/json")
-_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_ENCODER: Final = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":")
+)
 
 
 class ApiProblem(NamedTuple):
@@ -31,7 +33,9 @@ class DeliveryMode(Enum):
 
     COMPLETE = "complete"
     DRIPPING = "one byte at a time, byte_pause seconds apart"
-    CUT = "half of the body under the full Content-Length, then the connection is closed"
+    CUT = (
+        "half of the body under the full Content-Length, then the connection is closed"
+    )
     RESET = "the connection is reset"
     SILENT = "no response"
     REFUSED = "no connection"
@@ -45,7 +49,9 @@ class SimRequest:
     method: str
     path: str  # percent-encoded
     query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # names in lower case
+    headers: Mapping[str, str] = field(
+        default_factory=dict, repr=False
+    )  # names in lower case
     body: bytes = field(default=b"", repr=False)
     status: int | None = None  # None without a response
     changed_state: bool = False  # whether it changed the state, however late
@@ -100,7 +106,10 @@ def encode_json(value: Json) -> bytes:
 
 
 def decode_json(data: bytes) -> Json:
-    """Return the JSON in the bytes. Raises ValueError for no JSON, and for NaN and unpaired surrogates."""
+    """Return the JSON in the bytes.
+
+    Raises ValueError for no JSON, and for NaN and unpaired surrogates.
+    """
     try:
         value = json.loads(data)
         encode_json(value)
@@ -115,7 +124,9 @@ def json_response(status: int, value: Json, *headers: tuple[str, str]) -> SimRes
     return SimResponse(status=status, body=body, headers=(JSON_TYPE, *headers))
 
 
-def error_response(status: int, *problems: ApiProblem, headers: Sequence[tuple[str, str]] = ()) -> SimResponse:
+def error_response(
+    status: int, *problems: ApiProblem, headers: Sequence[tuple[str, str]] = ()
+) -> SimResponse:
     """Return an error in the API's form: `{"errors": [{"message", "errorCode", "field"}]}`."""
     errors = []
     for message, code, place in problems or (ApiProblem(HTTPStatus(status).phrase),):
@@ -130,16 +141,27 @@ def oauth_error(status: int, error: str, description: str) -> SimResponse:
 
 
 def parse_json_body(request: SimRequest) -> Json:
-    """Return the body's JSON. Raises ApiProblemError for another media type and for invalid JSON."""
+    """Return the body's JSON.
+
+    Raises ApiProblemError for another media type and for invalid JSON.
+    """
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
-        raise ApiProblemError(415, ApiProblem("The body must be application/json", "invalid.media.type"))
+        raise ApiProblemError(
+            415, ApiProblem("The body must be application/json", "invalid.media.type")
+        )
     try:
         return request.json()
     except ValueError:
-        raise ApiProblemError(400, ApiProblem("The body is not JSON", "invalid.body")) from None
+        raise ApiProblemError(
+            400, ApiProblem("The body is not JSON", "invalid.body")
+        ) from None
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
     """Return whether a JSON value is a number; true and false are not."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    )

@@ -45,7 +45,9 @@ def page_window(request: http.SimRequest, cap: int) -> tuple[int, int]:
     return (number - 1) * size, size
 
 
-def list_page(request: http.SimRequest, items: Sequence[JsonObject], cap: int) -> http.SimResponse:
+def list_page(
+    request: http.SimRequest, items: Sequence[JsonObject], cap: int
+) -> http.SimResponse:
     """Return a page of rules or queues. Raises ApiProblemError."""
     offset, size = page_window(request, cap)
     total = len(items)
@@ -94,7 +96,11 @@ def skills_page(
     top = min(request.whole_number("top", settings.page_cap), settings.page_cap)
     skip = request.whole_number("skip", 0, least=0)
     following = skip + top
-    link = f"{request.path}?skip={following}&top={top}" if following < len(skills) else None
+    link = (
+        f"{request.path}?skip={following}&top={top}"
+        if following < len(skills)
+        else None
+    )
     page = {
         "skills": skills[skip:following],
         "totalRecords": len(skills),

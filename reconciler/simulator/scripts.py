@@ -1,4 +1,6 @@
-"""The Scripts API of Studio, as far as third-party clients know it, and contacts that run a script."""
+"""The Scripts API of Studio, as far as third-party clients know it, and contacts that run a
+script.
+"""
 
 import re
 from datetime import UTC, datetime
@@ -11,23 +13,35 @@ from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.snippet import SimSnippet, script_text, script_value
 from reconciler.simulator.state import JsonObject, TenantState, find_snippets
 
-_SIGNAL_VARIABLES: Final = {"p1": "cognigyDetectedIntent", "p2": "cognigyConfidence", "p3": "routedAt"}
+_SIGNAL_VARIABLES: Final = {
+    "p1": "cognigyDetectedIntent",
+    "p2": "cognigyConfidence",
+    "p3": "routedAt",
+}
 _PARTS: Final = ("header", "actions", "properties", "branches")
-_SKILL: Final = re.compile(r"(?im)^[ \t]*(?:ASSIGN[ \t]+)?\w*skill[ \t]*=[ \t]*([1-9][0-9]*)[ \t\r]*$")
+_SKILL: Final = re.compile(
+    r"(?im)^[ \t]*(?:ASSIGN[ \t]+)?\w*skill[ \t]*=[ \t]*([1-9][0-9]*)[ \t\r]*$"
+)
 
 
-def read_script(state: TenantState, _settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
+def read_script(
+    state: TenantState, _settings: SimulatorSettings, request: http.SimRequest
+) -> http.SimResponse:
     """GET the script with a path, as JSON."""
     identity, version = _find(state, request)
     content = version["content"]
     lock = version["lock"] or {"lockedName": "", "lockedId": "", "lockedDate": ""}
     if isinstance(content, str):
-        raise http.ApiProblemError(500, http.ApiProblem("A script of Desktop Studio has no JSON"))
+        raise http.ApiProblemError(
+            500, http.ApiProblem("A script of Desktop Studio has no JSON")
+        )
     header = content["header"] | {"masterId": identity, "lockInfo": lock}
     return http.json_response(200, content | {"header": header})
 
 
-def save_script(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
+def save_script(
+    state: TenantState, settings: SimulatorSettings, request: http.SimRequest
+) -> http.SimResponse:
     """POST a script; it replaces the script with its name, whatever version it was made from."""
     body = http.parse_json_body(request)
     content: Any = body.get("scriptContent") if isinstance(body, dict) else None
@@ -48,13 +62,19 @@ def save_script(state: TenantState, settings: SimulatorSettings, request: http.S
         identity = settings.new_id()
         state.save_script(path, content, _user(request), settings.clock(), identity)
     details = {"totalErrors": errors, "totalWarnings": warnings, "actions": actions}
-    result = {"success": not errors, "masterId": identity, "error_code": {"details": details}}
+    result = {
+        "success": not errors,
+        "masterId": identity,
+        "error_code": {"details": details},
+    }
     return http.json_response(status, {"results": [result]})
 
 
 def _path_of(content: Any) -> str:  # noqa: ANN401 - any JSON
     """Return the path in a script's header. Raises ApiProblemError for other JSON."""
-    if isinstance(content, dict) and all(isinstance(content.get(part), dict) for part in _PARTS):
+    if isinstance(content, dict) and all(
+        isinstance(content.get(part), dict) for part in _PARTS
+    ):
         path = content["header"].get("scriptName")
         if isinstance(path, str) and path:
             return path
@@ -62,33 +82,60 @@ def _path_of(content: Any) -> str:  # noqa: ANN401 - any JSON
     raise http.ApiProblemError(400, problem)
 
 
-def lock_script(state: TenantState, settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
+def lock_script(
+    state: TenantState, settings: SimulatorSettings, request: http.SimRequest
+) -> http.SimResponse:
     """PUT a lock, or take it away; the lock of another user stays."""
     _, version = _find(state, request)
     command = parse_qs(request.query).get("lockScript", [""])[-1]
     results = {"true": "Locked", "false": "Unlocked"}
     if command not in results:
-        raise http.ApiProblemError(400, http.ApiProblem("must be true or false", "invalid.query", "lockScript"))
+        raise http.ApiProblemError(
+            400, http.ApiProblem("must be true or false", "invalid.query", "lockScript")
+        )
     if holder := _other_holder(version, request):
-        form = {"errorState": True, "errorMessage": f"The script is locked by {holder}", "lockUnlockResult": ""}
+        form = {
+            "errorState": True,
+            "errorMessage": f"The script is locked by {holder}",
+            "lockUnlockResult": "",
+        }
     else:
-        state.lock_script(version["path"], _user(request) if command == "true" else "", settings.clock())
-        form = {"errorState": False, "errorMessage": "", "lockUnlockResult": results[command]}
+        state.lock_script(
+            version["path"],
+            _user(request) if command == "true" else "",
+            settings.clock(),
+        )
+        form = {
+            "errorState": False,
+            "errorMessage": "",
+            "lockUnlockResult": results[command],
+        }
     return http.json_response(200, form)
 
 
-def read_version(state: TenantState, _settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
+def read_version(
+    state: TenantState, _settings: SimulatorSettings, request: http.SimRequest
+) -> http.SimResponse:
     """GET a version by its id: JSON, or the XML of a Desktop script."""
     identity = request.segments[-1]
     if identity not in state.scripts:
-        raise http.ApiProblemError(404, http.ApiProblem("Script not found", "not.found"))
+        raise http.ApiProblemError(
+            404, http.ApiProblem("Script not found", "not.found")
+        )
     path, content = (state.scripts[identity][name] for name in ("path", "content"))
     status = "CURR" if state.current_script(path) == identity else "PREV"
-    form = {"name": re.split(r"[/\\]", path)[-1], "filePath": path, "scriptId": identity, "status": status}
+    form = {
+        "name": re.split(r"[/\\]", path)[-1],
+        "filePath": path,
+        "scriptId": identity,
+        "status": status,
+    }
     return http.json_response(200, {**form, "scriptContent": content})
 
 
-def read_history(state: TenantState, _settings: SimulatorSettings, request: http.SimRequest) -> http.SimResponse:
+def read_history(
+    state: TenantState, _settings: SimulatorSettings, request: http.SimRequest
+) -> http.SimResponse:
     """GET the versions of a script, newest first."""
     path = _find(state, request)[1]["path"]
     versions: list[JsonObject] = []
@@ -109,12 +156,15 @@ def read_history(state: TenantState, _settings: SimulatorSettings, request: http
 def _find(state: TenantState, request: http.SimRequest) -> tuple[str, JsonObject]:
     identity = state.current_script(parse_qs(request.query).get("scriptPath", [""])[-1])
     if not identity:
-        raise http.ApiProblemError(404, http.ApiProblem("Script not found", "not.found", "scriptPath"))
+        raise http.ApiProblemError(
+            404, http.ApiProblem("Script not found", "not.found", "scriptPath")
+        )
     return identity, state.scripts[identity]
 
 
 def _user(request: http.SimRequest) -> str:
-    # Each client and each access key is another user: the end of a token stands for its owner (auth.py).
+    # Each client and each access key is another user: the end of a token stands for its owner
+    # (auth.py).
     return f"API user {request.headers['authorization'].strip()[-8:]}"
 
 
@@ -123,27 +173,51 @@ def _other_holder(version: JsonObject, request: http.SimRequest) -> str:
     return "" if name == _user(request) else name
 
 
-def _find_problems(state: TenantState, settings: SimulatorSettings, content: JsonObject) -> JsonObject:
+def _find_problems(
+    state: TenantState, settings: SimulatorSettings, content: JsonObject
+) -> JsonObject:
     # Returns the actions with errors or warnings.
     actions: JsonObject = {}
     skills = {str(queue["id"]) for queue in state.queues}
     for identity, item in find_snippets(content):
-        problem = SimSnippet(item["value"], {}, settings.studio_dialect, is_active=False).run()
+        problem = SimSnippet(
+            item["value"], {}, settings.studio_dialect, is_active=False
+        ).run()
         unknown = sorted(set(_SKILL.findall(item["value"])) - skills)
         if problem or unknown:
-            action = actions.setdefault(identity, {"actionType": "SNIPPET", "errors": [], "warnings": []})
-            action["errors"] += [{"key": f"InvalidSnippet ({problem})"}] if problem else []
-            action["warnings"] += [{"key": f"UnknownSkill ({skill})"} for skill in unknown]
+            action = actions.setdefault(
+                identity, {"actionType": "SNIPPET", "errors": [], "warnings": []}
+            )
+            action["errors"] += (
+                [{"key": f"InvalidSnippet ({problem})"}] if problem else []
+            )
+            action["warnings"] += [
+                {"key": f"UnknownSkill ({skill})"} for skill in unknown
+            ]
     return actions
 
 
-def run_script(state: TenantState, settings: SimulatorSettings, contact: str, context: JsonObject) -> JsonObject:
-    """Return the skill and the rule that the newest script chooses for a contact; nothing without JSON."""
-    content = next((version["content"] for version in reversed(state.scripts.values())), "")
+def run_script(
+    state: TenantState, settings: SimulatorSettings, contact: str, context: JsonObject
+) -> JsonObject:
+    """Return the skill and the rule that the newest script chooses for a contact; nothing without
+    JSON.
+    """
+    content = next(
+        (version["content"] for version in reversed(state.scripts.values())), ""
+    )
     if isinstance(content, str):
         return {}
-    values = {_SIGNAL_VARIABLES.get(name, name).lower(): script_value(context[name]) for name in context}
-    values["contactid"] = script_value(int(contact) if contact.isdigit() else crc32(contact.encode()))
+    values = {
+        _SIGNAL_VARIABLES.get(name, name).lower(): script_value(context[name])
+        for name in context
+    }
+    values["contactid"] = script_value(
+        int(contact) if contact.isdigit() else crc32(contact.encode())
+    )
     for _, item in find_snippets(content):
         SimSnippet(item["value"], values, settings.studio_dialect, is_active=True).run()
-    return {"skillId": script_text(values.get("cxr_skill")), "cxrRule": script_text(values.get("cxr_rule"))}
+    return {
+        "skillId": script_text(values.get("cxr_skill")),
+        "cxrRule": script_text(values.get("cxr_rule")),
+    }

@@ -9,28 +9,45 @@ from typing import Final
 
 from reconciler.simulator.snippet import SimDialect
 
-SCOPES: Final = frozenset({"routing:read", "routing:write", "interaction:read", "interaction:write"})
+SCOPES: Final = frozenset(
+    {"routing:read", "routing:write", "interaction:read", "interaction:write"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorSettings:
-    """The settings of the server. Times are in seconds; clock, sleep and ids can be replaced for repeatable runs."""
+    """The settings of the server.
 
-    clients: Mapping[str, str] | None = None  # accepted ids and their secrets. None: all nonempty ones.
-    access_keys: Mapping[str, str] | None = None  # accepted ids and their secrets. None: all nonempty ones.
-    issuer: str = ""  # the server's address in documents and id tokens. Empty: the request's header Host.
-    tenant_id: str = "11111111-2222-4333-8444-555555555555"  # the tenant's id in id tokens
+    Times are in seconds; clock, sleep and ids can be replaced for repeatable runs.
+    """
+
+    clients: Mapping[str, str] | None = (
+        None  # accepted ids and their secrets. None: all nonempty ones.
+    )
+    access_keys: Mapping[str, str] | None = (
+        None  # accepted ids and their secrets. None: all nonempty ones.
+    )
+    # the server's address in documents and id tokens. Empty: the request's header Host.
+    issuer: str = ""
+    tenant_id: str = (
+        "11111111-2222-4333-8444-555555555555"  # the tenant's id in id tokens
+    )
     custom_fields: Collection[str] = ()  # the defined ones
     scopes: frozenset[str] = SCOPES  # of every token
     token_seconds: int = 3600
     names_unique: bool = False  # 409 for a second rule of one name
-    etags: bool = False  # ETag on each rule, and 412 for an If-Match that does not match
-    idempotency_keys: bool = False  # a POST that is repeated with its Idempotency-Key gets the first response
+    etags: bool = (
+        False  # ETag on each rule, and 412 for an If-Match that does not match
+    )
+    # a POST that is repeated with its Idempotency-Key gets the first response
+    idempotency_keys: bool = False
     lag_seconds: float = 0.0  # time during which lists lack a new rule
     lag_reads: int = 0  # number of page reads that lack a new rule
     page_cap: int = 100  # maximum size of a page
     latency: float = 0.0  # delay before a request is processed
-    rate: float | None = None  # requests a second, without those for tokens; more get 429. None: no limit.
+    rate: float | None = (
+        None  # requests a second, without those for tokens; more get 429. None: no limit.
+    )
     burst: int = 10  # number of requests that `rate` allows without a pause
     locks_bind: bool = False  # a script that another user has locked cannot be saved
     studio_dialect: SimDialect = field(default_factory=SimDialect)

@@ -1,20 +1,33 @@
-"""SNIPPET code of Studio scripts: checks and runs the part of the language that managed blocks and the probe need.
+"""SNIPPET code of Studio scripts: checks and runs the part of the language that managed blocks and
+the probe need.
 
-It follows documents, not a tenant. Four facts about comparisons are in no document: they are settings (`SimDialect`).
-Left out: SWITCH, objects, `$"..."`, other methods, and expressions between braces in a text.
+It follows documents, not a tenant. Four facts about comparisons are in no document: they are
+settings (`SimDialect`). Left out: SWITCH, objects, `$"..."`, other methods, and expressions between
+braces in a text.
 """
 
 import operator as op
 import re
 from collections.abc import Callable, Mapping
-from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, localcontext
+from decimal import (
+    Context,
+    Decimal,
+    DivisionByZero,
+    InvalidOperation,
+    Overflow,
+    localcontext,
+)
 from typing import Any, Final, NamedTuple
 
 Value = str | Decimal | None  # None: undefined
-Operand = tuple[Value, bool]  # and whether it is a variable whose name ends in $: comparisons with it are of text
+Operand = tuple[
+    Value, bool
+]  # and whether it is a variable whose name ends in $: comparisons with it are of text
 
 _MAX_TEXT: Final = 32_768  # characters of a text
-_NUMBERS: Final = Context(prec=150, Emin=-5000, Emax=5000, traps=[DivisionByZero, InvalidOperation, Overflow])
+_NUMBERS: Final = Context(
+    prec=150, Emin=-5000, Emax=5000, traps=[DivisionByZero, InvalidOperation, Overflow]
+)
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _TOKENS: Final = re.compile(
     r'[ \t\r\f\v]+|//[^\n]*|(?P<END>\n)|(?P<TEXT>"[^"\n]*")|(?P<NUMBER>[0-9]+(?:\.[0-9]+)?)|(?P<NAME>[a-z_][a-z0-9_$]*)'
@@ -25,11 +38,33 @@ _INSERTED: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*\$?)\}")  # a variable i
 _AFTER_LINE_ENDS: Final = ("{", "}", "case", "default", "else")
 _Functions = Mapping[str, Callable[..., Any]]  # by operator
 _LOGIC: Final[_Functions] = {"|": op.or_, "~": op.xor, "&": op.and_}
-_ORDER: Final[_Functions] = {"=": op.eq, "!=": op.ne, ">": op.gt, ">=": op.ge, "<": op.lt, "<=": op.le}
-_ARITHMETIC: Final[_Functions] = dict(zip("+-*/%^", (op.add, op.sub, op.mul, op.truediv, op.mod, op.pow), strict=True))
-_METHODS: Final[_Functions] = {".contains": op.contains, ".beginswith": str.startswith}  # the argument in parentheses
-_LEVELS: Final = ("|~", "&", _ORDER, "+-", "*/%", "^", _METHODS)  # the precedence is a guess
-_LEVEL: Final = {symbol: level for level, symbols in enumerate(_LEVELS) for symbol in symbols}
+_ORDER: Final[_Functions] = {
+    "=": op.eq,
+    "!=": op.ne,
+    ">": op.gt,
+    ">=": op.ge,
+    "<": op.lt,
+    "<=": op.le,
+}
+_ARITHMETIC: Final[_Functions] = dict(
+    zip("+-*/%^", (op.add, op.sub, op.mul, op.truediv, op.mod, op.pow), strict=True)
+)
+_METHODS: Final[_Functions] = {
+    ".contains": op.contains,
+    ".beginswith": str.startswith,
+}  # the argument in parentheses
+_LEVELS: Final = (
+    "|~",
+    "&",
+    _ORDER,
+    "+-",
+    "*/%",
+    "^",
+    _METHODS,
+)  # the precedence is a guess
+_LEVEL: Final = {
+    symbol: level for level, symbols in enumerate(_LEVELS) for symbol in symbols
+}
 
 
 class SimDialect(NamedTuple):
@@ -37,14 +72,23 @@ class SimDialect(NamedTuple):
 
     case_sensitive: bool = False
     trims_blanks: bool = False
-    digit_text_is_number: bool = True  # text of digits, in arithmetic and in a comparison without `$`
+    digit_text_is_number: bool = (
+        True  # text of digits, in arithmetic and in a comparison without `$`
+    )
     mixed_is_zero: bool = False  # text that is not a number, compared with a number
 
 
 class SimSnippet:
     """A snippet, which runs while it is parsed: where `is_active` is false, it is only parsed."""
 
-    def __init__(self, code: str, variables: dict[str, Value], dialect: SimDialect, *, is_active: bool) -> None:
+    def __init__(
+        self,
+        code: str,
+        variables: dict[str, Value],
+        dialect: SimDialect,
+        *,
+        is_active: bool,
+    ) -> None:
         """`variables` have names in lower case, and a run changes them."""
         tokens = ((match.lastgroup or "", match[0]) for match in _TOKENS.finditer(code))
         self._tokens = [*filter(op.itemgetter(0), tokens), ("EOF", "")]
@@ -55,12 +99,17 @@ class SimSnippet:
         self.traces: list[str] = []
 
     def run(self) -> str:
-        """Run the code. If it fails, it stops: return the reason, which the variable _ERR holds too; otherwise ""."""
+        """Run the code.
+
+        If it fails, it stops: return the reason, which the variable _ERR holds too; otherwise "".
+        """
         try:
             with localcontext(_NUMBERS):
                 self._statements("EOF")
         except (ArithmeticError, RecursionError, ValueError) as error:
-            self._variables["_err"] = reason = str(error) if isinstance(error, ValueError) else type(error).__name__
+            self._variables["_err"] = reason = (
+                str(error) if isinstance(error, ValueError) else type(error).__name__
+            )
             return reason
         return ""
 
@@ -115,7 +164,10 @@ class SimSnippet:
         left = self._operand()
         while _LEVEL.get(symbol := self._tokens[self._at][1].lower(), -1) >= least:
             self._at += 1
-            left = (self._apply(symbol, left, self._expression(_LEVEL[symbol] + 1)), False)
+            left = (
+                self._apply(symbol, left, self._expression(_LEVEL[symbol] + 1)),
+                False,
+            )
         return left
 
     def _apply(self, symbol: str, *operands: Operand) -> Value:
@@ -125,11 +177,21 @@ class SimSnippet:
         numbers = [self._number(value) for value in values]
         if symbol in _LOGIC:
             return Decimal(_LOGIC[symbol](*map(bool, numbers)))
-        if symbol in _ARITHMETIC:  # an undefined variable, and text that is not a number, are ignored
+        if (
+            symbol in _ARITHMETIC
+        ):  # an undefined variable, and text that is not a number, are ignored
             terms = [number for number in numbers if number is not None]
-            return Decimal(_ARITHMETIC[symbol](*terms) if len(terms) > 1 else sum(terms))
-        is_zero = self._dialect.mixed_is_zero and any(isinstance(value, Decimal) for value in values)
-        if symbol in _METHODS or any(is_text for _, is_text in operands) or (None in numbers and not is_zero):
+            return Decimal(
+                _ARITHMETIC[symbol](*terms) if len(terms) > 1 else sum(terms)
+            )
+        is_zero = self._dialect.mixed_is_zero and any(
+            isinstance(value, Decimal) for value in values
+        )
+        if (
+            symbol in _METHODS
+            or any(is_text for _, is_text in operands)
+            or (None in numbers and not is_zero)
+        ):
             return Decimal({**_ORDER, **_METHODS}[symbol](*map(self._key, values)))
         return Decimal(_ORDER[symbol](*(number or Decimal(0) for number in numbers)))
 
@@ -149,14 +211,20 @@ class SimSnippet:
     def _substitute(self, text: str) -> str:
         result = ""
         for index, part in enumerate(_INSERTED.split(text)):
-            result += script_text(self._variables.get(part.lower())) if index % 2 else part
+            result += (
+                script_text(self._variables.get(part.lower())) if index % 2 else part
+            )
             if len(result) > _MAX_TEXT:
                 raise ValueError(f"a text is longer than {_MAX_TEXT} characters")
         return result
 
     def _key(self, value: Value) -> str:
         # Returns a value as comparisons of text see it.
-        text = script_text(value).strip() if self._dialect.trims_blanks else script_text(value)
+        text = (
+            script_text(value).strip()
+            if self._dialect.trims_blanks
+            else script_text(value)
+        )
         return text if self._dialect.case_sensitive else text.casefold()
 
     def _number(self, value: Value) -> Decimal | None:

@@ -13,11 +13,19 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from reconciler.simulator.messages import Json, SimRequest
-from reconciler.simulator.storage import StateError, StateFile, StoredObject, read_document
+from reconciler.simulator.storage import (
+    StateError,
+    StateFile,
+    StoredObject,
+    read_document,
+)
 
 JsonObject = dict[str, Any]
 _LOG_LIMIT: Final = 20_000
-_CODE: Final = "// A\r\nASSIGN cxr_skill = {}\r\n// cxroute:begin {}\r\n// cxroute:end\r\nTRACE cxr_rule\r\n"
+_CODE: Final = (
+    "// A\r\nASSIGN cxr_skill = {}\r\n// cxroute:begin {}\r\n// cxroute:end\r\nTRACE "
+    "cxr_rule\r\n"
+)
 _CONTENT: Final = """{"header": {"masterId": "", "scriptName": %s, "mediaType": "Phone", "version": 1000.0},
 "actions": {"1": {"actionType": "ONSIGNAL", "x": 8.5}, "3": {"actionType": "REQAGENT"}, "2": {"actionType": "SNIPPET"}},
 "properties": {"3": {"0": {"name": "Skill", "value": "{cxr_skill}", "hidden": false}}, "2": {
@@ -42,7 +50,9 @@ class TenantState:
         self.queues: list[JsonObject] = list(queues)
         self.stored_rules: dict[str, JsonObject] = {}  # by id, oldest first
         self.contexts: dict[str, JsonObject] = {}
-        self.scripts: dict[str, JsonObject] = {}  # versions by id: path, content, user, date, lock
+        self.scripts: dict[
+            str, JsonObject
+        ] = {}  # versions by id: path, content, user, date, lock
         for rule in rules:
             self.stored_rules[rule["id"]] = StoredObject(rule)
         for conversation, context in (contexts or {}).items():
@@ -97,7 +107,11 @@ class TenantState:
     def to_document(self) -> JsonObject:
         """Return the content of the state's file."""
         queues = [StoredObject(queue) for queue in self.queues]
-        document: JsonObject = {"queues": queues, "rules": self.rules(), "contexts": self.contexts}
+        document: JsonObject = {
+            "queues": queues,
+            "rules": self.rules(),
+            "contexts": self.contexts,
+        }
         if self.scripts:
             document["scripts"] = self.scripts
         return document
@@ -108,7 +122,9 @@ class TenantState:
 
     def ids_named(self, name: str) -> set[str]:
         """Return the ids of the rules of that name."""
-        return {rule["id"] for rule in self.stored_rules.values() if rule["name"] == name}
+        return {
+            rule["id"] for rule in self.stored_rules.values() if rule["name"] == name
+        }
 
     def put(self, rule: JsonObject) -> JsonObject:
         """Store a rule under its `id`, and return it. After a StateError nothing is changed."""
@@ -116,7 +132,10 @@ class TenantState:
         return rule
 
     def edit(self, rule_id: str, now: float | None = None, **fields: Json) -> None:
-        """Change fields of a rule, as a user does in the UI. Raises KeyError for an unknown rule."""
+        """Change fields of a rule, as a user does in the UI.
+
+        Raises KeyError for an unknown rule.
+        """
         rule = {**self.stored_rules[rule_id], **fields}
         modified = format_timestamp(time.time() if now is None else now)
         self.put({**rule, "version": rule_version(rule) + 1, "dateModified": modified})
@@ -161,12 +180,23 @@ class TenantState:
         self._set(self.scripts, identity, version)
         return identity
 
-    def add_script(self, path: str, content: Json = None, block: str = "acme-routing/main") -> str:
-        """Add a script: JSON, XML of Desktop Studio, or, by default, a script with an empty block."""
-        skill = next((str(queue["id"]) for queue in self.queues if str(queue["id"]).isdigit()), "0")
-        return self.save_script(path, content or default_content(path, block, skill), "Studio Author")
+    def add_script(
+        self, path: str, content: Json = None, block: str = "acme-routing/main"
+    ) -> str:
+        """Add a script: JSON, XML of Desktop Studio, or, by default, a script with an empty
+        block.
+        """
+        skill = next(
+            (str(queue["id"]) for queue in self.queues if str(queue["id"]).isdigit()),
+            "0",
+        )
+        return self.save_script(
+            path, content or default_content(path, block, skill), "Studio Author"
+        )
 
-    def save_script_by_person(self, path: str, user: str, edit: Callable[[str], str]) -> str:
+    def save_script_by_person(
+        self, path: str, user: str, edit: Callable[[str], str]
+    ) -> str:
         """Save a script with other code, as a user does in Studio; raise KeyError without one."""
         content = self.scripts[self.current_script(path)]["content"]
         return self.save_script(path, edit_content(content, edit), user)
@@ -223,32 +253,55 @@ def rule_version(rule: Mapping[str, Any]) -> int:
 
 def format_timestamp(seconds: float) -> str:
     """Return a time in the API's format: `2026-01-05T09:00:00.000Z`."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(seconds * 1000) % 1000:03d}Z"
+    return (
+        datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+        + f"{int(seconds * 1000) % 1000:03d}Z"
+    )
 
 
 def bank_tenant() -> TenantState:
     """Return a bank's tenant: manual rules, rules of other owners, unknown fields."""
-    tenant = json.loads(files("reconciler.simulator").joinpath("tenants/bank.json").read_text(encoding="utf-8"))
+    tenant = json.loads(
+        files("reconciler.simulator")
+        .joinpath("tenants/bank.json")
+        .read_text(encoding="utf-8")
+    )
     return TenantState(queues=tenant["queues"], rules=tenant["rules"])
 
 
 def default_content(path: str, block: str, skill: str) -> JsonObject:
-    """Return a script with an empty block, OWNER/BLOCK; `skill` is that of contacts for which no rule applies."""
-    content: JsonObject = json.loads(_CONTENT % (json.dumps(path), json.dumps(_CODE.format(skill, block))))
+    """Return a script with an empty block, OWNER/BLOCK; `skill` is that of contacts for which no
+    rule applies.
+    """
+    content: JsonObject = json.loads(
+        _CONTENT % (json.dumps(path), json.dumps(_CODE.format(skill, block)))
+    )
     return content
 
 
 def find_snippets(content: JsonObject) -> Iterator[tuple[str, JsonObject]]:
-    """Yield the properties with code, each with its action's id: texts of several lines, as no document names them."""
+    """Yield the properties with code, each with its action's id: texts of several lines, as no
+    document names them.
+    """
     for identity, action in content["actions"].items():
         properties = content["properties"].get(identity)
-        is_snippet = isinstance(action, dict) and action.get("actionType") == "SNIPPET" and isinstance(properties, dict)
+        is_snippet = (
+            isinstance(action, dict)
+            and action.get("actionType") == "SNIPPET"
+            and isinstance(properties, dict)
+        )
         for item in properties.values() if is_snippet else ():
-            if isinstance(item, dict) and isinstance(item.get("value"), str) and "\n" in item["value"]:
+            if (
+                isinstance(item, dict)
+                and isinstance(item.get("value"), str)
+                and "\n" in item["value"]
+            ):
                 yield identity, item
 
 
-def edit_content(content: JsonObject | str, edit: Callable[[str], str]) -> JsonObject | str:
+def edit_content(
+    content: JsonObject | str, edit: Callable[[str], str]
+) -> JsonObject | str:
     """Return the content with edited code; for a Desktop script, `edit` gets the complete text."""
     if isinstance(content, str):
         return edit(content)

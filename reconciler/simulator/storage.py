@@ -38,7 +38,10 @@ class StateFile:
     """The file of a state, which this process alone changes until `close`."""
 
     def __init__(self, path: Path, lock_timeout: float) -> None:
-        """Lock the file; wait up to `lock_timeout` seconds for another process. Raises StateError."""
+        """Lock the file; wait up to `lock_timeout` seconds for another process.
+
+        Raises StateError.
+        """
         self.path: Final = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +74,9 @@ class StateFile:
         except OSError as error:
             with contextlib.suppress(OSError):
                 replacement.unlink()
-            raise StateError(f"{self.path}: cannot be written: {error.strerror}") from error
+            raise StateError(
+                f"{self.path}: cannot be written: {error.strerror}"
+            ) from error
 
     def close(self) -> None:
         """Unlock the file."""
@@ -115,7 +120,11 @@ def _check_list(path: Path, key: str, items: object) -> None:
     ids = set()
     for index, item in enumerate(items):
         place = f"{path}: {key}[{index}]"
-        names = [item.get(name) for name in ("id", "name")] if isinstance(item, dict) else [None]
+        names = (
+            [item.get(name) for name in ("id", "name")]
+            if isinstance(item, dict)
+            else [None]
+        )
         if not all(isinstance(name, str) for name in names):
             raise StateError(f"{place} must be an object with an id and a name")
         if item["id"] in ids:

@@ -14,8 +14,19 @@ DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+
 EQUALITIES: Final = frozenset({"equals", "notEquals"})
 SETS: Final = frozenset({"in", "notIn"})
 EXISTENCE: Final = frozenset({"exists", "notExists"})
-PATTERNS: Final = frozenset({"contains", "notContains", "startsWith", "notStartsWith", "endsWith", "notEndsWith"})
-ORDERS: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual"})
+PATTERNS: Final = frozenset(
+    {
+        "contains",
+        "notContains",
+        "startsWith",
+        "notStartsWith",
+        "endsWith",
+        "notEndsWith",
+    }
+)
+ORDERS: Final = frozenset(
+    {"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual"}
+)
 OPERATORS: Final = EQUALITIES | SETS | EXISTENCE | PATTERNS | ORDERS | {"between"}
 _SCALARS: Final = {"name": str, "description": str, "priority": float, "enabled": bool}
 _KINDS: Final = {str: "text", float: "a number", bool: "true or false"}
@@ -27,7 +38,11 @@ def rule_problems(body: Json, state: TenantState) -> list[ApiProblem]:
         return [ApiProblem("The body must be a rule", "invalid.type")]
     body = {"description": "", **body}
     scalars = [problem for name in _SCALARS for problem in _scalar_problems(body, name)]
-    return [*scalars, *_list_problems(body, "conditions", state), *_list_problems(body, "targets", state)]
+    return [
+        *scalars,
+        *_list_problems(body, "conditions", state),
+        *_list_problems(body, "targets", state),
+    ]
 
 
 def _scalar_problems(body: dict[str, Any], name: str) -> Iterator[ApiProblem]:
@@ -40,10 +55,14 @@ def _scalar_problems(body: dict[str, Any], name: str) -> Iterator[ApiProblem]:
     elif name == "name" and (not value.strip() or len(value) > MAX_NAME):
         yield ApiProblem(f"must have 1 to {MAX_NAME} characters", "invalid.value", name)
     elif name == "description" and len(value) > MAX_DESCRIPTION:
-        yield ApiProblem(f"must have {MAX_DESCRIPTION} characters at most", "invalid.value", name)
+        yield ApiProblem(
+            f"must have {MAX_DESCRIPTION} characters at most", "invalid.value", name
+        )
 
 
-def _list_problems(body: dict[str, Any], key: str, state: TenantState) -> Iterator[ApiProblem]:
+def _list_problems(
+    body: dict[str, Any], key: str, state: TenantState
+) -> Iterator[ApiProblem]:
     parts = body.get(key)
     if parts is None:
         yield ApiProblem(f"{key} is required", "missing.field", key)
@@ -58,12 +77,18 @@ def _list_problems(body: dict[str, Any], key: str, state: TenantState) -> Iterat
                 yield ApiProblem("must be an object", "invalid.type", path)
             elif not _in_use(part, key, state):
                 is_condition = key == "conditions"
-                yield from _condition_problems(part, path) if is_condition else _target_problems(part, path, state)
+                yield from (
+                    _condition_problems(part, path)
+                    if is_condition
+                    else _target_problems(part, path, state)
+                )
 
 
 def _in_use(part: dict[str, Any], key: str, state: TenantState) -> bool:
     # The tenant accepts a part of an unknown type if a live rule has it.
-    if part.get("type") == "queue" or (part.get("type") == "attribute" and _is_operator(part.get("operator"))):
+    if part.get("type") == "queue" or (
+        part.get("type") == "attribute" and _is_operator(part.get("operator"))
+    ):
         return False
     return any(part in (rule.get(key) or ()) for rule in state.rules())
 
@@ -73,12 +98,16 @@ def _condition_problems(part: dict[str, Any], path: str) -> Iterator[ApiProblem]
         yield ApiProblem("Unknown type of condition", "invalid.value", f"{path}.type")
         return
     if not isinstance(part.get("attributeName"), str) or not part["attributeName"]:
-        yield ApiProblem("attributeName is required", "missing.field", f"{path}.attributeName")
+        yield ApiProblem(
+            "attributeName is required", "missing.field", f"{path}.attributeName"
+        )
     operator = part.get("operator")
     if not _is_operator(operator):
         yield ApiProblem("Unknown operator", "invalid.value", f"{path}.operator")
     elif operator not in EXISTENCE and not _is_comparable(operator, part.get("value")):
-        yield ApiProblem(f"is not a value for {operator}", "invalid.value", f"{path}.value")
+        yield ApiProblem(
+            f"is not a value for {operator}", "invalid.value", f"{path}.value"
+        )
 
 
 def _is_operator(value: object) -> TypeGuard[str]:
@@ -103,10 +132,14 @@ def _is_scalar(value: object) -> bool:
 
 
 def _is_numeric(value: object) -> bool:
-    return is_number(value) or (isinstance(value, str) and bool(DECIMAL.fullmatch(value)))
+    return is_number(value) or (
+        isinstance(value, str) and bool(DECIMAL.fullmatch(value))
+    )
 
 
-def _target_problems(part: dict[str, Any], path: str, state: TenantState) -> Iterator[ApiProblem]:
+def _target_problems(
+    part: dict[str, Any], path: str, state: TenantState
+) -> Iterator[ApiProblem]:
     if part.get("type") != "queue":
         yield ApiProblem("Unknown type of target", "invalid.value", f"{path}.type")
         return
@@ -114,4 +147,6 @@ def _target_problems(part: dict[str, Any], path: str, state: TenantState) -> Ite
         yield ApiProblem("No such queue", "invalid.value", f"{path}.queueId")
     weight = part.get("weight")
     if not is_number(weight) or weight < 0:
-        yield ApiProblem("must be a number of 0 or more", "invalid.value", f"{path}.weight")
+        yield ApiProblem(
+            "must be a number of 0 or more", "invalid.value", f"{path}.weight"
+        )

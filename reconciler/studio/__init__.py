@@ -1,1 +1,3 @@
-"""Routing rules as a managed block of a Studio script: build, read, evaluate, and find the block in a script."""
+"""Routing rules as a managed block of a Studio script: build, read, evaluate, and find the block in
+a script.
+"""

@@ -1,4 +1,7 @@
-"""Expressions of a snippet as conditions of rules. What rules cannot say exactly is not understood."""
+"""Expressions of a snippet as conditions of rules.
+
+What rules cannot say exactly is not understood.
+"""
 
 import operator
 from collections import Counter
@@ -10,22 +13,53 @@ from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
-from reconciler.model.rule import JSON_NUMBER, Condition, Scalar, Value, make_condition, parse_number
+from reconciler.model.rule import (
+    JSON_NUMBER,
+    Condition,
+    Scalar,
+    Value,
+    make_condition,
+    parse_number,
+)
 from reconciler.studio.build import METHODS, SYMBOLS, number_helpers
-from reconciler.studio.language import Expression, Statement, format_expression, parse_snippet, plain
-from reconciler.studio.layout import QUEUE_ID, BlockLayout, NotStorableError, compare_with, compared_kinds
+from reconciler.studio.language import (
+    Expression,
+    Statement,
+    format_expression,
+    parse_snippet,
+    plain,
+)
+from reconciler.studio.layout import (
+    QUEUE_ID,
+    BlockLayout,
+    NotStorableError,
+    compare_with,
+    compared_kinds,
+)
 
 Alternative = tuple[Condition, ...]  # conditions that all hold
 
-TESTS: Final = {"=": operator.eq, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
-_OPERATOR_OF: Final = {text: name for name, text in (*METHODS.items(), *SYMBOLS.items(), ("equals", "="))}
+TESTS: Final = {
+    "=": operator.eq,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+_OPERATOR_OF: Final = {
+    text: name for name, text in (*METHODS.items(), *SYMBOLS.items(), ("equals", "="))
+}
 _NEGATIVE_OF: Final = {of: name for name, of in POSITIVE_OF_NEGATIVE.items()} | {
     "exists": "notExists",
     "notExists": "exists",
 }
-_NUMBER: Final = "is a number"  # this and the next are operators inside an expression, which no rule has
+# this and the next are operators inside an expression, which no rule has
+_NUMBER: Final = "is a number"
 _NO_NUMBER: Final = "is not a number"
-_EXCLUDED: Final = {"notExists": {"exists", _NUMBER, "number", "text"}, _NO_NUMBER: {_NUMBER, "number"}}
+_EXCLUDED: Final = {
+    "notExists": {"exists", _NUMBER, "number", "text"},
+    _NO_NUMBER: {_NUMBER, "number"},
+}
 _IMPLIED_BY: Final = {"exists": {_NUMBER, "number", "text"}, _NUMBER: {"number"}}
 _MAX_ALTERNATIVES: Final = 1000
 _MAX_PARTS: Final = 200
@@ -37,9 +71,11 @@ class NotUnderstoodError(Exception):
 
 
 class Helper(NamedTuple):
-    """What a helper variable holds: `text` or `number` of a script's variable, `check`: if it has a number, `split`.
+    """What a helper variable holds: `text` or `number` of a script's variable, `check`: if it has a
+    number, `split`.
 
-    `raw text` and `raw number` are the script's variable itself, with a value of that type, or without a value.
+    `raw text` and `raw number` are the script's variable itself, with a value of that type, or
+    without a value.
     """
 
     kind: str
@@ -47,31 +83,62 @@ class Helper(NamedTuple):
 
 
 def find_helpers(statements: Sequence[Statement]) -> dict[str, Helper]:
-    """Return the helper variables that statements assign, by their names in lower case. Others may have any value."""
-    names = Counter(part.text for each in statements for part in (each, *each.body, *each.otherwise))
-    single = [each for each in statements if each.kind == "assign" and names[each.text] == 1]
-    helpers = {each.text: helper for each in single if (helper := _helper(each.text, plain(each.expressions[0])))}
+    """Return the helper variables that statements assign, by their names in lower case.
+
+    Others may have any value.
+    """
+    names = Counter(
+        part.text for each in statements for part in (each, *each.body, *each.otherwise)
+    )
+    single = [
+        each for each in statements if each.kind == "assign" and names[each.text] == 1
+    ]
+    helpers = {
+        each.text: helper
+        for each in single
+        if (helper := _helper(each.text, plain(each.expressions[0])))
+    }
     places = {each: place for place, each in enumerate(statements)}
-    assigned = {each.text: place for each, place in places.items() if each.kind == "assign"}
+    assigned = {
+        each.text: place for each, place in places.items() if each.kind == "assign"
+    }
     for name, helper in [*helpers.items()]:
         text = name.replace("num", "text", 1) + "$"
         if name.startswith("cxr_num_") and text in helpers:
             _, *check = parse_snippet("\n".join(number_helpers(helper.variable)))
-            before = [assigned.get(name, -1), assigned.get(text, -1), places.get(check[0], -1)]
-            if names[check[0].text] == len(check) and 0 <= min(before) <= max(before) < places.get(check[1], -1):
+            before = [
+                assigned.get(name, -1),
+                assigned.get(text, -1),
+                places.get(check[0], -1),
+            ]
+            if names[check[0].text] == len(check) and 0 <= min(before) <= max(
+                before
+            ) < places.get(check[1], -1):
                 helpers[check[0].text] = Helper("check", helper.variable)
     return helpers
 
 
 def _helper(name: str, value: Expression) -> Helper | None:
-    """Return what a variable with this value holds. cxroute's own variables hold what their names say, or nothing."""
+    """Return what a variable with this value holds. cxroute's own variables hold what their names
+    say, or nothing.
+    """
     match value:
-        case Expression("text", text) if text[:1] == "{" and text[-1:] == "}" and name.endswith("$"):
+        case Expression("text", text) if (
+            text[:1] == "{" and text[-1:] == "}" and name.endswith("$")
+        ):
             helper = Helper("text", text[1:-1].strip())
             own = f"cxr_text_{helper.variable}$"
-        case Expression("operation", "+", (Expression("variable", spelling=variable), Expression("number", "0"))):
+        case Expression(
+            "operation",
+            "+",
+            (Expression("variable", spelling=variable), Expression("number", "0")),
+        ):
             helper, own = Helper("number", variable), f"cxr_num_{variable}"
-        case Expression("operation", "%", (Expression("variable", "contactid"), Expression("number", "100"))):
+        case Expression(
+            "operation",
+            "%",
+            (Expression("variable", "contactid"), Expression("number", "100")),
+        ):
             helper, own = Helper("split", ""), "cxr_split"
         case _:
             return None
@@ -86,38 +153,85 @@ def symbols_of(node: Expression) -> set[str]:
 def either(nodes: Sequence[Expression]) -> Expression:
     """Return the expression that is true where one of the expressions is."""
     groups = tuple(Expression("group", "", (node,)) for node in nodes)
-    return nodes[0] if len(nodes) == 1 else Expression("operation", " ".join("|" * (len(nodes) - 1)), groups)
+    return (
+        nodes[0]
+        if len(nodes) == 1
+        else Expression("operation", " ".join("|" * (len(nodes) - 1)), groups)
+    )
 
 
 class ConditionReader:
     """Reads the expressions of one snippet."""
 
-    def __init__(self, layout: BlockLayout, helpers: Mapping[str, Helper], assigned: set[str] | None = None) -> None:
-        """`assigned`: variables that a hand-written snippet assigns before, no attributes. None: it is a block."""
+    def __init__(
+        self,
+        layout: BlockLayout,
+        helpers: Mapping[str, Helper],
+        assigned: set[str] | None = None,
+    ) -> None:
+        """`assigned`: variables that a hand-written snippet assigns before, no attributes.
+
+        None: it is a block.
+        """
         self.layout, self.helpers, self._assigned = layout, helpers, assigned
-        self._spellings = {helper.variable.lower(): helper.variable for helper in helpers.values()}
+        self._spellings = {
+            helper.variable.lower(): helper.variable for helper in helpers.values()
+        }
         self._attribute = cache(self._find_attribute)
-        self._alternatives = lru_cache(4096)(self._find_alternatives)  # many rules have the same bounds
+        self._alternatives = lru_cache(4096)(
+            self._find_alternatives
+        )  # many rules have the same bounds
 
     def alternatives(self, node: Expression) -> list[Alternative]:
-        """Return lists of conditions, one of which holds exactly where the expression is true; no list: nowhere."""
+        """Return lists of conditions, one of which holds exactly where the expression is true; no
+        list: nowhere.
+        """
         alternatives = self._alternatives(node)
-        if any(part.operator in (_NUMBER, _NO_NUMBER) for each in alternatives for part in each):
+        if any(
+            part.operator in (_NUMBER, _NO_NUMBER)
+            for each in alternatives
+            for part in each
+        ):
             raise NotUnderstoodError(format_expression(node))
         return alternatives
 
-    def shares(self, statements: Sequence[Statement], percent: int = 0) -> Counter[str] | None:
-        """Return the percents of the queues in a split, from `percent` on; None if a statement is not understood."""
+    def shares(
+        self, statements: Sequence[Statement], percent: int = 0
+    ) -> Counter[str] | None:
+        """Return the percents of the queues in a split, from `percent` on; None if a statement is
+        not understood.
+        """
         match statements:
-            case [Statement(kind="assign", expressions=(Expression("number", queue_id),))]:
-                is_skill = statements[0].text == self.layout.skill.lower() and QUEUE_ID.fullmatch(queue_id)
+            case [
+                Statement(kind="assign", expressions=(Expression("number", queue_id),))
+            ]:
+                is_skill = statements[
+                    0
+                ].text == self.layout.skill.lower() and QUEUE_ID.fullmatch(queue_id)
                 return Counter({queue_id: 100 - percent}) if is_skill else None
-            case [Statement(kind="if", expressions=(test,), body=(Statement(kind="assign"),)) as split]:
+            case [
+                Statement(
+                    kind="if", expressions=(test,), body=(Statement(kind="assign"),)
+                ) as split
+            ]:
                 match plain(test):
-                    case Expression("operation", "<", (Expression("variable", name), Expression("number", number))):
-                        limit = int(number) if number.isdecimal() and len(number) < 3 else 0  # noqa: PLR2004 - percent
-                        is_split = self.helpers.get(name) == Helper("split", "") and percent < limit
-                        first = self.shares(split.body, 100 - limit + percent) if is_split else None
+                    case Expression(
+                        "operation",
+                        "<",
+                        (Expression("variable", name), Expression("number", number)),
+                    ):
+                        limit = (
+                            int(number) if number.isdecimal() and len(number) < 3 else 0  # noqa: PLR2004 - percent
+                        )
+                        is_split = (
+                            self.helpers.get(name) == Helper("split", "")
+                            and percent < limit
+                        )
+                        first = (
+                            self.shares(split.body, 100 - limit + percent)
+                            if is_split
+                            else None
+                        )
                         rest = self.shares(split.otherwise, limit)
                         return first + rest if first and rest else None
         return None
@@ -125,10 +239,14 @@ class ConditionReader:
     def _find_alternatives(self, node: Expression) -> list[Alternative]:
         node = plain(node)
         symbols = symbols_of(node)
-        if symbols & {*"&|"} and any(symbols_of(part) & {*"&|~"} for part in node.parts):  # which is first is unknown
+        if symbols & {*"&|"} and any(
+            symbols_of(part) & {*"&|~"} for part in node.parts
+        ):  # which is first is unknown
             raise NotUnderstoodError(format_expression(node))
         if symbols == {"|"}:
-            return _any_of(each for part in node.parts for each in self._alternatives(part))
+            return _any_of(
+                each for part in node.parts for each in self._alternatives(part)
+            )
         if symbols == {"&"}:
             if len(node.parts) > _MAX_PARTS:
                 raise NotUnderstoodError(f"more than {_MAX_PARTS} conditions")
@@ -137,53 +255,108 @@ class ConditionReader:
                 further = self._alternatives(part)
                 if len(combined) * len(further) > _MAX_ALTERNATIVES:
                     raise NotUnderstoodError(format_expression(node))
-                pairs = [_combined(each, other) for each in combined for other in further]
+                pairs = [
+                    _combined(each, other) for each in combined for other in further
+                ]
                 combined = [each for each in pairs if each is not None]
             return combined
         if len(symbols) == 1 and len(node.parts) == 2:  # noqa: PLR2004 - a comparison
             return self._compare(node, symbols.pop(), *map(plain, node.parts))
         match node:
-            case Expression("call", method, (Expression("variable", spelling=variable), Expression("text") as literal)):
+            case Expression(
+                "call",
+                method,
+                (
+                    Expression("variable", spelling=variable),
+                    Expression("text") as literal,
+                ),
+            ):
                 if method in METHODS.values():
-                    return [(self._condition(variable, _OPERATOR_OF[method], _read_literal(literal)),)]
+                    return [
+                        (
+                            self._condition(
+                                variable, _OPERATOR_OF[method], _read_literal(literal)
+                            ),
+                        )
+                    ]
         raise NotUnderstoodError(format_expression(node))
 
     def _subject(self, left: Expression, right: Expression) -> Helper | str | None:
-        """Return what the left side of a comparison is: what its variable holds, or the kind of the expression."""
+        """Return what the left side of a comparison is: what its variable holds, or the kind of the
+        expression.
+        """
         if left.kind != "variable":
             return left.kind
-        is_raw = self._assigned is not None and left.text not in self.helpers and not left.text.endswith("$")
+        is_raw = (
+            self._assigned is not None
+            and left.text not in self.helpers
+            and not left.text.endswith("$")
+        )
         if is_raw and right.kind in ("number", "operation"):
             return Helper("raw number", left.spelling)
-        if is_raw and right.kind == "text" and not JSON_NUMBER.fullmatch(right.text):  # digits may compare as numbers
+        if (
+            is_raw and right.kind == "text" and not JSON_NUMBER.fullmatch(right.text)
+        ):  # digits may compare as numbers
             return Helper("raw text", left.spelling)
         return self.helpers.get(left.text)
 
-    def _compare(self, node: Expression, symbol: str, left: Expression, right: Expression) -> list[Alternative]:
+    def _compare(
+        self, node: Expression, symbol: str, left: Expression, right: Expression
+    ) -> list[Alternative]:
         positive: list[Alternative] = []
         match self._subject(left, right), symbol, right:
             case Helper("raw text" | "raw number"), "!=", _:
                 positive = self._compare(node, "=", left, right)
-            case Helper("text" | "raw text", variable), "=" | ">", Expression("text", ""):
-                return [(self._condition(variable, "notExists" if symbol == "=" else "exists", None),)]
+            case Helper("text" | "raw text", variable), "=" | ">", Expression(
+                "text", ""
+            ):
+                return [
+                    (
+                        self._condition(
+                            variable, "notExists" if symbol == "=" else "exists", None
+                        ),
+                    )
+                ]
             case Helper("text" | "raw text", variable), "=", Expression("text"):
                 return [(self._condition(variable, "equals", _read_literal(right)),)]
             case Helper("check", variable), "=", Expression("number", "1"):
                 return [(Condition(self._attribute(variable), _NUMBER, None, None),)]
-            case Helper("number" | "raw number" as kind, variable), _, _ if symbol in TESTS:
-                number, name = _read_number(right), _NO_NUMBER if kind == "number" else "notExists"
+            case Helper("number" | "raw number" as kind, variable), _, _ if (
+                symbol in TESTS
+            ):
+                number, name = (
+                    _read_number(right),
+                    _NO_NUMBER if kind == "number" else "notExists",
+                )
                 absent = Condition(self._attribute(variable), name, None, None)
-                is_absent = TESTS[symbol](0, number)  # a missing value and a text have the number 0
+                is_absent = TESTS[symbol](
+                    0, number
+                )  # a missing value and a text have the number 0
                 test = self._condition(variable, _OPERATOR_OF[symbol], number)
                 return [(test,), *([(absent,)] if is_absent else [])]
-            case "number", _, Expression("number") if symbol in TESTS and len(left.text + right.text) <= _MAX_DIGITS:
-                return [()] if TESTS[symbol](Fraction(left.text), Fraction(right.text)) else []
+            case "number", _, Expression("number") if (
+                symbol in TESTS and len(left.text + right.text) <= _MAX_DIGITS
+            ):
+                return (
+                    [()]
+                    if TESTS[symbol](Fraction(left.text), Fraction(right.text))
+                    else []
+                )
             case "operation" | "call", "=", Expression("number", "0"):
                 positive = self._alternatives(left)
         match positive:  # true where none of these alternatives holds
-            case [(Condition(name, operator) as condition,)] if operator in _NEGATIVE_OF:
-                missing = [(make_condition(name, "notExists", None),)] if condition.values else []
-                return [(replace(condition, operator=_NEGATIVE_OF[operator]),), *missing]
+            case [(Condition(name, operator) as condition,)] if (
+                operator in _NEGATIVE_OF
+            ):
+                missing = (
+                    [(make_condition(name, "notExists", None),)]
+                    if condition.values
+                    else []
+                )
+                return [
+                    (replace(condition, operator=_NEGATIVE_OF[operator]),),
+                    *missing,
+                ]
         raise NotUnderstoodError(format_expression(node))
 
     def _condition(self, variable: str, name: str, value: Value) -> Condition:
@@ -192,7 +365,9 @@ class ConditionReader:
     def _find_attribute(self, variable: str) -> str:
         if variable.lower() in (self._assigned or ()):
             raise NotUnderstoodError(f"{variable}, which the snippet assigns before")
-        attribute = self.layout.attribute(self._spellings.setdefault(variable.lower(), variable))
+        attribute = self.layout.attribute(
+            self._spellings.setdefault(variable.lower(), variable)
+        )
         with suppress(NotStorableError):
             if attribute is not None and self.layout.variable(attribute):
                 return attribute
@@ -200,14 +375,20 @@ class ConditionReader:
 
 
 def _read_literal(node: Expression) -> str:
-    """Return the text of a literal. Raises NotUnderstoodError if it is empty or has a variable in it."""
+    """Return the text of a literal.
+
+    Raises NotUnderstoodError if it is empty or has a variable in it.
+    """
     if not node.text or {"{", "}"} & {*node.text}:
         raise NotUnderstoodError(format_expression(node))
     return node.text
 
 
 def _read_number(node: Expression) -> int | float:
-    """Return the number of a literal. Raises NotUnderstoodError if no number of a rule equals it exactly."""
+    """Return the number of a literal.
+
+    Raises NotUnderstoodError if no number of a rule equals it exactly.
+    """
     match node:
         case Expression("operation", "-", (Expression("number", "0"), operand)):
             return -_read_number(plain(operand))
@@ -224,12 +405,17 @@ def _any_of(alternatives: Iterable[Alternative]) -> list[Alternative]:
     others: dict[Alternative, None] = {}
     for each in alternatives:
         if len(each) == 1 and each[0].operator in ("equals", "in"):
-            values.setdefault(each[0].attribute, {}).update(dict.fromkeys(each[0].values))
+            values.setdefault(each[0].attribute, {}).update(
+                dict.fromkeys(each[0].values)
+            )
         else:
             others[each] = None
     if len(others) > _MAX_ALTERNATIVES:
         raise NotUnderstoodError(f"more than {_MAX_ALTERNATIVES:,} alternatives")
-    return [*((compare_with(name, "in", [*each]),) for name, each in values.items()), *others]
+    return [
+        *((compare_with(name, "in", [*each]),) for name, each in values.items()),
+        *others,
+    ]
 
 
 def _combined(first: Alternative, second: Alternative) -> Alternative | None:
@@ -237,12 +423,31 @@ def _combined(first: Alternative, second: Alternative) -> Alternative | None:
     conditions = [*dict.fromkeys((*first, *second))]
     roles: dict[str, set[str]] = {}
     for part in conditions:
-        is_number = part.operator in (*SYMBOLS, "between", "equals", "in") and compared_kinds(part) == {"number"}
+        is_number = part.operator in (
+            *SYMBOLS,
+            "between",
+            "equals",
+            "in",
+        ) and compared_kinds(part) == {"number"}
         role = "number" if is_number else "text" if part.values else part.operator
         roles.setdefault(part.attribute, set()).add(role)
-    if any(_EXCLUDED.get(part.operator, set()) & roles[part.attribute] for part in conditions):
+    if any(
+        _EXCLUDED.get(part.operator, set()) & roles[part.attribute]
+        for part in conditions
+    ):
         return None
-    parts = [part for part in conditions if not _IMPLIED_BY.get(part.operator, set()) & roles[part.attribute]]
-    if [part.operator for part in parts] == ["greaterThanOrEqual", "lessThanOrEqual"] and len(roles) == 1:
-        return (make_condition(parts[0].attribute, "between", [part.value for part in parts]),)
+    parts = [
+        part
+        for part in conditions
+        if not _IMPLIED_BY.get(part.operator, set()) & roles[part.attribute]
+    ]
+    if [part.operator for part in parts] == [
+        "greaterThanOrEqual",
+        "lessThanOrEqual",
+    ] and len(roles) == 1:
+        return (
+            make_condition(
+                parts[0].attribute, "between", [part.value for part in parts]
+            ),
+        )
     return tuple(parts)

@@ -17,12 +17,16 @@ from reconciler.studio.conditions import TESTS
 from reconciler.studio.language import Expression, SnippetError, Statement, plain
 
 FACTS: Final = ("caseSensitive", "trimsBlanks", "digitTextIsNumber", "mixedIsZero")
-"""The names of the facts in manifests and in the probe's result, in the order of a Dialect's fields."""
+"""The names of the facts in manifests and in the probe's result, in the order of a Dialect's
+fields."""
 _Value = str | int | Fraction | None  # None: the variable is not defined
 _MAX_TEXT: Final = 1024 * 1024
 _MAX_FLOAT: Final = 10**300
 _SUBSTITUTION: Final = re.compile(r"\{ *([A-Za-z_][A-Za-z0-9_]*\$?) *\}", re.ASCII)
-_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {**TESTS, "!=": operator.ne}
+_COMPARISONS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
+    **TESTS,
+    "!=": operator.ne,
+}
 _ARITHMETIC: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -36,7 +40,8 @@ class Dialect(NamedTuple):
     case_sensitive: bool  # of `=`, `contains` and `beginswith`
     trims_blanks: bool  # of both sides of a comparison
     digit_text_is_number: bool  # text of digits, compared without `$`
-    mixed_is_zero: bool  # a text that is not a number counts as 0 beside a number; else both are compared as text
+    # a text that is not a number counts as 0 beside a number; else both are compared as text
+    mixed_is_zero: bool
 
     def text_key(self, text: str) -> str:
         """Return a key of a text: texts with one key are equal in the dialect."""
@@ -45,29 +50,51 @@ class Dialect(NamedTuple):
 
     def __str__(self) -> str:
         """Return the facts that differ from PLAIN, as in manifests."""
-        facts = [(name, fact) for name, fact, usual in zip(FACTS, self, PLAIN, strict=True) if fact != usual]
-        return ", ".join(f"{name}: {str(fact).lower()}" for name, fact in facts) or "any dialect"
+        facts = [
+            (name, fact)
+            for name, fact, usual in zip(FACTS, self, PLAIN, strict=True)
+            if fact != usual
+        ]
+        return (
+            ", ".join(f"{name}: {str(fact).lower()}" for name, fact in facts)
+            or "any dialect"
+        )
 
 
-PLAIN: Final = Dialect(case_sensitive=True, trims_blanks=False, digit_text_is_number=False, mixed_is_zero=False)
+PLAIN: Final = Dialect(
+    case_sensitive=True,
+    trims_blanks=False,
+    digit_text_is_number=False,
+    mixed_is_zero=False,
+)
 """The dialect that compares texts as rules do."""
 BROAD: Final = PLAIN._replace(case_sensitive=False, trims_blanks=True)
 """The dialect in which all texts are equal that are equal in any dialect."""
 
 
 def possible_dialects(facts: Mapping[str, bool]) -> tuple[Dialect, ...]:
-    """Return the dialects that the facts do not rule out, PLAIN first; an absent fact is unknown."""
-    choices = [(facts[name],) if name in facts else (each, not each) for name, each in zip(FACTS, PLAIN, strict=True)]
+    """Return the dialects that the facts do not rule out, PLAIN first; an absent fact is
+    unknown.
+    """
+    choices = [
+        (facts[name],) if name in facts else (each, not each)
+        for name, each in zip(FACTS, PLAIN, strict=True)
+    ]
     return tuple(Dialect(*choice) for choice in product(*choices))
 
 
 def differing_on_texts(dialects: Iterable[Dialect]) -> tuple[Dialect, ...]:
-    """Return one dialect of those that compare texts alike: a block compares numbers in the same way in all."""
+    """Return one dialect of those that compare texts alike: a block compares numbers in the same
+    way in all.
+    """
     return tuple({each[:2]: each for each in reversed([*dialects])}.values())[::-1]
 
 
 def run_snippet(
-    statements: Sequence[Statement], variables: Mapping[str, str | float], dialect: Dialect, contact_id: int = 0
+    statements: Sequence[Statement],
+    variables: Mapping[str, str | float],
+    dialect: Dialect,
+    contact_id: int = 0,
 ) -> dict[str, str | int | float]:
     """Return the variables after a run, by their names in lower case.
 
@@ -75,9 +102,13 @@ def run_snippet(
     """
     values: dict[str, _Value] = {"contactid": contact_id}
     for name, value in variables.items():
-        values.setdefault(name.lower(), value if isinstance(value, str) else Fraction(str(value)))
+        values.setdefault(
+            name.lower(), value if isinstance(value, str) else Fraction(str(value))
+        )
     _Run(values, dialect).run(statements)
-    return {name: _to_python(value) for name, value in values.items() if value is not None}
+    return {
+        name: _to_python(value) for name, value in values.items() if value is not None
+    }
 
 
 class _Run:
@@ -93,7 +124,9 @@ class _Run:
                 case "comment" | "trace":
                     pass
                 case "assign":
-                    self.values[statement.text] = self._evaluate(statement.expressions[0])
+                    self.values[statement.text] = self._evaluate(
+                        statement.expressions[0]
+                    )
                 case "if":
                     is_true = self._is_true(statement.expressions[0])
                     self.run(statement.body if is_true else statement.otherwise)
@@ -107,7 +140,10 @@ class _Run:
         value = selection.expressions  # of a SWITCH
         for branch in selection.body:
             self.line = branch.line
-            tests = [Expression("operation", "=", (*value, each)) if value else each for each in branch.expressions]
+            tests = [
+                Expression("operation", "=", (*value, each)) if value else each
+                for each in branch.expressions
+            ]
             if branch.kind == "default":
                 default = branch.body
             elif branch.kind != "case":
@@ -132,8 +168,13 @@ class _Run:
             case "number":
                 return _number_of(node.text)
             case "call" if node.text in ("contains", "beginswith"):
-                text, part = (self.dialect.text_key(_text(self._evaluate(each))) for each in node.parts)
-                return int(part in text if node.text == "contains" else text.startswith(part))
+                text, part = (
+                    self.dialect.text_key(_text(self._evaluate(each)))
+                    for each in node.parts
+                )
+                return int(
+                    part in text if node.text == "contains" else text.startswith(part)
+                )
         raise self._error("cxroute does not understand this expression")
 
     def _operate(self, symbols: Sequence[str], parts: Sequence[Expression]) -> _Value:
@@ -146,13 +187,19 @@ class _Run:
             return int(self._compare(symbols[0], *parts))
         value = self._evaluate(parts[0])
         for symbol, part in zip(symbols, parts[1:], strict=True):
-            value = self._calculate(symbol, self._as_number(value), self._as_number(self._evaluate(part)))
+            value = self._calculate(
+                symbol, self._as_number(value), self._as_number(self._evaluate(part))
+            )
         return value
 
-    def _calculate(self, symbol: str, left: int | Fraction | None, right: int | Fraction | None) -> int | Fraction:
+    def _calculate(
+        self, symbol: str, left: int | Fraction | None, right: int | Fraction | None
+    ) -> int | Fraction:
         if symbol not in _ARITHMETIC:
             raise self._error(f"cxroute does not understand `{symbol}` here")
-        if left is None or right is None:  # a text and an undefined variable are ignored
+        if (
+            left is None or right is None
+        ):  # a text and an undefined variable are ignored
             return left or right or 0
         if symbol == "%" and not right:
             raise self._error("a division by zero")
@@ -161,13 +208,18 @@ class _Run:
 
     def _compare(self, symbol: str, left: Expression, right: Expression) -> bool:
         first, second = self._evaluate(left), self._evaluate(right)
-        if not any(side.kind == "variable" and side.text.endswith("$") for side in map(plain, (left, right))):
+        if not any(
+            side.kind == "variable" and side.text.endswith("$")
+            for side in map(plain, (left, right))
+        ):
             numbers = self._as_number(first), self._as_number(second)
             if self.dialect.mixed_is_zero and numbers != (None, None):
                 numbers = numbers[0] or 0, numbers[1] or 0
             if None not in numbers:
                 return _COMPARISONS[symbol](*numbers)
-        return _COMPARISONS[symbol](self.dialect.text_key(_text(first)), self.dialect.text_key(_text(second)))
+        return _COMPARISONS[symbol](
+            self.dialect.text_key(_text(first)), self.dialect.text_key(_text(second))
+        )
 
     def _as_number(self, value: _Value) -> int | Fraction | None:
         if isinstance(value, str):
@@ -175,7 +227,9 @@ class _Run:
         return value
 
     def _substitute(self, text: str) -> str:
-        filled = _SUBSTITUTION.sub(lambda match: _text(self.values.get(match[1].lower())), text)
+        filled = _SUBSTITUTION.sub(
+            lambda match: _text(self.values.get(match[1].lower())), text
+        )
         if len(filled) > _MAX_TEXT:
             raise self._error("a text is too large")
         return filled
@@ -197,11 +251,17 @@ def _number_of(text: str) -> int | Fraction | None:
 @lru_cache(4096)
 def _text(value: _Value) -> str:
     if isinstance(value, Fraction):
-        return format(Decimal(value.numerator) / Decimal(value.denominator), "f").removesuffix(".0")
+        return format(
+            Decimal(value.numerator) / Decimal(value.denominator), "f"
+        ).removesuffix(".0")
     return "" if value is None else str(value)
 
 
 def _to_python(value: str | int | Fraction) -> str | int | float:
     if isinstance(value, Fraction):
-        return float(value) if value.denominator > 1 and abs(value) < _MAX_FLOAT else int(value)
+        return (
+            float(value)
+            if value.denominator > 1 and abs(value) < _MAX_FLOAT
+            else int(value)
+        )
     return value

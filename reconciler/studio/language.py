@@ -1,7 +1,7 @@
 """The part of Studio's SNIPPET language that decisions use, as a tree, and the text of expressions.
 
-Other constructs become nodes of the kind "unknown". Parentheses stay in the tree, because no document states the
-precedence of operators.
+Other constructs become nodes of the kind "unknown". Parentheses stay in the tree, because no
+document states the precedence of operators.
 """
 
 import re
@@ -21,13 +21,31 @@ _TOKEN: Final = re.compile(
 )
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\$?", re.ASCII)
 _LINE_ENDS: Final = frozenset({"\n", "\r\n", "\r"})
-_LEVELS: Final = (("|", "~"), ("&",), ("=", "!=", ">", ">=", "<", "<="), ("+", "-"), ("*", "/", "%"), ("^",))
-_POWERS: Final = {symbol: power for power, symbols in enumerate(_LEVELS, 1) for symbol in symbols}
-_HAS_EXPRESSION: Final = {"if": True, "switch": True, "case": True, "select": False, "default": False}
+_LEVELS: Final = (
+    ("|", "~"),
+    ("&",),
+    ("=", "!=", ">", ">=", "<", "<="),
+    ("+", "-"),
+    ("*", "/", "%"),
+    ("^",),
+)
+_POWERS: Final = {
+    symbol: power for power, symbols in enumerate(_LEVELS, 1) for symbol in symbols
+}
+_HAS_EXPRESSION: Final = {
+    "if": True,
+    "switch": True,
+    "case": True,
+    "select": False,
+    "default": False,
+}
 
 
 class SnippetError(CxrouteError, kind="Snippet"):
-    """A text is not a snippet: a block is not closed, or it is too large or too deep. `line` is from 1."""
+    """A text is not a snippet: a block is not closed, or it is too large or too deep.
+
+    `line` is from 1.
+    """
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(f"line {line}: {message}")
@@ -41,9 +59,10 @@ class _UnknownSyntaxError(Exception):
 class Expression:
     """A node by its kind.
 
-    text, number: `text`. variable: the name in lower case is `text`. group (parentheses): one part. operation: the
-    parts, with the symbols of `text` (separated by spaces, of one precedence) between them. call: `text` is the method,
-    the first part the receiver. unknown: the tokens are `text`.
+    text, number: `text`. variable: the name in lower case is `text`. group (parentheses): one part.
+    operation: the parts, with the symbols of `text` (separated by spaces, of one precedence)
+    between them. call: `text` is the method, the first part the receiver. unknown: the tokens are
+    `text`.
     """
 
     kind: str
@@ -56,8 +75,9 @@ class Expression:
 class Statement:
     """A statement by its kind.
 
-    assign: `text` is the variable in lower case. comment: `text` begins with `//`. if, select, switch, case (several
-    expressions: one is enough), default: `body`. trace: one expression. unknown: `text` has its tokens before a block.
+    assign: `text` is the variable in lower case. comment: `text` begins with `//`. if, select,
+    switch, case (several expressions: one is enough), default: `body`. trace: one expression.
+    unknown: `text` has its tokens before a block.
     """
 
     kind: str
@@ -72,7 +92,10 @@ class Statement:
 def parse_snippet(text: str) -> tuple[Statement, ...]:
     """Return the statements of a snippet. Raises SnippetError."""
     if len(text) > MAX_LENGTH:
-        raise SnippetError(1, f"the snippet has more than {MAX_LENGTH:,} characters; specify a smaller one")
+        raise SnippetError(
+            1,
+            f"the snippet has more than {MAX_LENGTH:,} characters; specify a smaller one",
+        )
     return _StatementParser(text).parse(0)
 
 
@@ -110,7 +133,9 @@ class _StatementParser:
     def parse(self, depth: int) -> tuple[Statement, ...]:
         """Return the statements up to the end of the text, or of the block, and step over it."""
         if depth > MAX_DEPTH:
-            raise SnippetError(self.line, f"blocks are nested more than {MAX_DEPTH} deep")
+            raise SnippetError(
+                self.line, f"blocks are nested more than {MAX_DEPTH} deep"
+            )
         statements: list[Statement] = []
         while (token := self.tokens[self.position]) not in ("}", ""):
             if token in _LINE_ENDS:
@@ -118,11 +143,19 @@ class _StatementParser:
                 self.position += 1
             elif token.startswith("//"):
                 line, self.position = self.line, self.position + 1
-                statements.append(Statement(kind="comment", line=line, last_line=line, text=token.rstrip()))
+                statements.append(
+                    Statement(
+                        kind="comment", line=line, last_line=line, text=token.rstrip()
+                    )
+                )
             else:
                 statements.append(self._parse_statement(depth))
         if (token == "") != (depth == 0):
-            problem = "a block is not closed; add the missing }" if depth else "a } closes no block; remove it"
+            problem = (
+                "a block is not closed; add the missing }"
+                if depth
+                else "a } closes no block; remove it"
+            )
             raise SnippetError(self.line, problem)
         self.position += 1
         return tuple(statements)
@@ -133,9 +166,20 @@ class _StatementParser:
         target = head[1:] if word == "assign" and rest[:1] != ["="] else head
         if target[1:2] == ["="] and _NAME.fullmatch(target[0]):
             value = _parse_tokens(target[2:])
-            return Statement(kind="assign", line=line, last_line=line, text=target[0].lower(), expressions=(value,))
+            return Statement(
+                kind="assign",
+                line=line,
+                last_line=line,
+                text=target[0].lower(),
+                expressions=(value,),
+            )
         if word == "trace":
-            return Statement(kind="trace", line=line, last_line=line, expressions=(_parse_tokens(rest),))
+            return Statement(
+                kind="trace",
+                line=line,
+                last_line=line,
+                expressions=(_parse_tokens(rest),),
+            )
         expressions = [_parse_tokens(rest)] if _HAS_EXPRESSION.get(word) else []
         while word == "case" and self._skip_to("case"):
             expressions.append(_parse_tokens(self._take_head()[1:]))
@@ -161,16 +205,22 @@ class _StatementParser:
     def _take_head(self) -> list[str]:
         """Return the tokens up to the end of the line, a comment, or a brace."""
         start = self.position
-        while (token := self.tokens[self.position]) not in _HEAD_ENDS and token[:2] != "//":
+        while (token := self.tokens[self.position]) not in _HEAD_ENDS and token[
+            :2
+        ] != "//":
             self.position += 1
         return self.tokens[start : self.position]
 
     def _skip_to(self, *words: str) -> bool:
-        """Step over line ends and comments to the last of these words, which follow each other; otherwise stay."""
+        """Step over line ends and comments to the last of these words, which follow each other;
+        otherwise stay.
+        """
         start = self.position, self.line
         for index, word in enumerate(words):
             self.position += bool(index)
-            while (token := self.tokens[self.position]) in _LINE_ENDS or token.startswith("//"):
+            while (
+                token := self.tokens[self.position]
+            ) in _LINE_ENDS or token.startswith("//"):
                 self.line += token in _LINE_ENDS
                 self.position += 1
             if token.lower() != word:
@@ -225,7 +275,9 @@ class _ExpressionParser:
             node = Expression("group", "", (self.parse_operation(1),))
             self._take(")")
         elif symbol == "-":
-            node = Expression("operation", "-", (Expression("number", "0"), self._parse_operand()))
+            node = Expression(
+                "operation", "-", (Expression("number", "0"), self._parse_operand())
+            )
         else:
             node = _leaf(symbol)
         if self.tokens[self.position] == ".":

@@ -6,15 +6,38 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
 from reconciler.behaviour.routing_entry import destination_of
-from reconciler.model.rule import Condition, Rule, Scalar, Target, make_condition, normalized_conditions, sorted_targets
+from reconciler.model.rule import (
+    Condition,
+    Rule,
+    Scalar,
+    Target,
+    make_condition,
+    normalized_conditions,
+    sorted_targets,
+)
 from reconciler.text.escape import pluralize, quote, quote_name
 
-MAX_TARGETS: Final = 50  # each further target is one IF deeper, and a reader bounds the depth
+MAX_TARGETS: Final = (
+    50  # each further target is one IF deeper, and a reader bounds the depth
+)
 _MAX_PRIORITY: Final = 1e15
 _MAX_INTEGER: Final = 10**400
 _VARIABLE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}", re.ASCII)
 _RESERVED: Final = frozenset(
-    {"contactid", "assign", "if", "else", "select", "case", "default", "switch", "trace", "dynamic", "for", "foreach"}
+    {
+        "contactid",
+        "assign",
+        "if",
+        "else",
+        "select",
+        "case",
+        "default",
+        "switch",
+        "trace",
+        "dynamic",
+        "for",
+        "foreach",
+    }
 )
 _UNSAFE: Final = re.compile('["{}\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
 _SINGLE: Final = {"in": "equals", "notIn": "notEquals"}
@@ -31,7 +54,10 @@ class NotStorableError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockLayout:
-    """The names of a block. `variables` maps attributes to script variables; others have the attribute's own name."""
+    """The names of a block.
+
+    `variables` maps attributes to script variables; others have the attribute's own name.
+    """
 
     owner: str
     block: str
@@ -39,7 +65,9 @@ class BlockLayout:
     skill: str = "cxr_skill"
     rule: str = "cxr_rule"
     highest_first: bool = False
-    facts: Mapping[str, bool] = field(default_factory=dict)  # what is known of the script's dialect
+    facts: Mapping[str, bool] = field(
+        default_factory=dict
+    )  # what is known of the script's dialect
     end: ClassVar[str] = "// cxroute:end"  # the block's last line
 
     @property
@@ -48,48 +76,75 @@ class BlockLayout:
         return f"// cxroute:begin {self.owner}/{self.block}"
 
     def variable(self, attribute: str, part: Condition | None = None) -> str:
-        """Return the script variable of an attribute. Raises NotStorableError for a name that is not a variable."""
+        """Return the script variable of an attribute.
+
+        Raises NotStorableError for a name that is not a variable.
+        """
         name, reason = self.variables.get(attribute, attribute), ""
         lower = name.lower()
-        if lower in _RESERVED or lower in (self.skill.lower(), self.rule.lower()) or lower.startswith("cxr_"):
+        if (
+            lower in _RESERVED
+            or lower in (self.skill.lower(), self.rule.lower())
+            or lower.startswith("cxr_")
+        ):
             reason = "has a meaning of its own in Studio"
         elif not _VARIABLE.fullmatch(name):
             reason = "is not letters, digits and _"
         if reason:
-            message = f"the attribute {quote_name(attribute)} has the script variable {quote_name(name)}"
+            message = (
+                f"the attribute {quote_name(attribute)} has the script variable "
+                f"{quote_name(name)}"
+            )
             hint = "specify another variable in `api.studio.variables`"
             raise NotStorableError(f"{message}, which {reason}; {hint}", part)
         return name
 
     def attribute(self, variable: str) -> str | None:
         """Return the attribute of a script variable, or None if no attribute has it."""
-        attributes = {name.lower(): attribute for attribute, name in self.variables.items()}
-        return attributes.get(variable.lower(), None if variable in self.variables else variable)
+        attributes = {
+            name.lower(): attribute for attribute, name in self.variables.items()
+        }
+        return attributes.get(
+            variable.lower(), None if variable in self.variables else variable
+        )
 
     def order_key(self, rule: Rule, rule_id: str) -> tuple[float, str, str]:
         """Return the key by which rules are evaluated, lowest first."""
-        return -rule.priority if self.highest_first else rule.priority, rule.name, rule_id
+        return (
+            -rule.priority if self.highest_first else rule.priority,
+            rule.name,
+            rule_id,
+        )
 
 
 def storable_rule(rule: Rule, layout: BlockLayout) -> Rule:
     """Return the rule in the form in which a block holds it. Raises NotStorableError."""
     if not abs(rule.priority) < _MAX_PRIORITY:
-        raise NotStorableError(f"the priority {rule.priority} is too large for a Studio script; use a smaller number")
+        raise NotStorableError(
+            f"the priority {rule.priority} is too large for a Studio script; use a smaller number"
+        )
     conditions, targets = known_parts(rule)
     return replace(
         rule,
         priority=canonical_number(rule.priority),
-        conditions=normalized_conditions(_storable_condition(part, layout) for part in conditions),
+        conditions=normalized_conditions(
+            _storable_condition(part, layout) for part in conditions
+        ),
         targets=sorted_targets(_storable_targets(targets)),
     )
 
 
 def known_parts(rule: Rule) -> tuple[list[Condition], list[Target]]:
-    """Return the conditions and the targets of a rule. Raises NotStorableError for a part of an unknown type."""
+    """Return the conditions and the targets of a rule.
+
+    Raises NotStorableError for a part of an unknown type.
+    """
     conditions = [part for part in rule.conditions if isinstance(part, Condition)]
     targets = [part for part in rule.targets if isinstance(part, Target)]
     if len(conditions) + len(targets) < len(rule.conditions) + len(rule.targets):
-        raise NotStorableError("a part of an unknown type cannot be written to a Studio script; remove it")
+        raise NotStorableError(
+            "a part of an unknown type cannot be written to a Studio script; remove it"
+        )
     return conditions, targets
 
 
@@ -107,27 +162,52 @@ def compare_with(attribute: str, operator: str, values: list[Scalar]) -> Conditi
 
 def compared_kinds(condition: Condition) -> set[str]:
     """Return `text` and `number`, as far as a condition compares its attribute so."""
-    return {"text" if isinstance(value, str) else "number" for value in condition.values}
+    return {
+        "text" if isinstance(value, str) else "number" for value in condition.values
+    }
 
 
-def find_conflicts(rules: Iterable[Rule], layout: BlockLayout) -> tuple[tuple[Rule, str], ...]:
-    """Return rules that a block cannot hold beside the rules before them, each with the reason (CXR126)."""
+def find_conflicts(
+    rules: Iterable[Rule], layout: BlockLayout
+) -> tuple[tuple[Rule, str], ...]:
+    """Return rules that a block cannot hold beside the rules before them, each with the reason
+    (CXR126).
+    """
     kinds: dict[str, tuple[str, Rule]] = {}
     attributes: dict[str, str] = {}
     conflicts: dict[tuple[Rule, str], None] = {}
-    pairs = ((rule, part) for rule in rules for part in rule.conditions if isinstance(part, Condition))
+    pairs = (
+        (rule, part)
+        for rule in rules
+        for part in rule.conditions
+        if isinstance(part, Condition)
+    )
     for rule, part in pairs:
         name, variable = quote_name(part.attribute), layout.variable(part.attribute)
         rival = attributes.setdefault(variable.lower(), part.attribute)
         if rival != part.attribute:
-            message = f"the attributes {quote_name(rival)} and {name} have one script variable, {variable}"
-            conflicts[rule, f"{message}; specify two variables in `api.studio.variables`"] = None
+            message = (
+                f"the attributes {quote_name(rival)} and {name} have one script variable, "
+                f"{variable}"
+            )
+            conflicts[
+                rule, f"{message}; specify two variables in `api.studio.variables`"
+            ] = None
         for kind in sorted(compared_kinds(part)):
             first_kind, first_rule = kinds.setdefault(part.attribute, (kind, rule))
             if kind != first_kind:
-                place = "by this rule, too" if first_rule is rule else f"by the rule {quote_name(first_rule.name)}"
-                message = f"{name} is compared as a {kind} here and as a {first_kind} {place}"
-                conflicts[rule, f"{message}, and Studio may not tell them apart; compare it in one way"] = None
+                place = (
+                    "by this rule, too"
+                    if first_rule is rule
+                    else f"by the rule {quote_name(first_rule.name)}"
+                )
+                message = (
+                    f"{name} is compared as a {kind} here and as a {first_kind} {place}"
+                )
+                conflicts[
+                    rule,
+                    f"{message}, and Studio may not tell them apart; compare it in one way",
+                ] = None
     return tuple(conflicts)
 
 
@@ -141,27 +221,47 @@ def _storable_condition(part: Condition, layout: BlockLayout) -> Condition:
     if name in ("endsWith", "notEndsWith"):
         problem = f"a Studio script cannot hold `{name}`; use another operator"
     elif part.value == ():
-        problem = "a Studio script cannot hold an empty list; add a value, or remove the rule"
+        problem = (
+            "a Studio script cannot hold an empty list; add a value, or remove the rule"
+        )
     elif not all(map(str.strip, texts)):
-        problem = "in Studio, an empty text is a missing value; use `exists` or `notExists`"
+        problem = (
+            "in Studio, an empty text is a missing value; use `exists` or `notExists`"
+        )
     elif unsafe:
-        problem = f"the text {quote(unsafe)} has a quote, a brace, a backslash or a control character"
+        problem = (
+            f"the text {quote(unsafe)} has a quote, a brace, a backslash or a control "
+            f"character"
+        )
         problem += ", which a Studio script cannot hold; use `startsWith` or `contains`"
     elif not all(abs(number) < _MAX_INTEGER for number in numbers):
         problem = "the number is not finite, or too large; use a smaller number"
     if problem:
         raise NotStorableError(problem, part)
-    stored = [value if isinstance(value, str) else canonical_number(value) for value in values]
+    stored = [
+        value if isinstance(value, str) else canonical_number(value) for value in values
+    ]
     return compare_with(part.attribute, name, stored)
 
 
 def _storable_targets(targets: Sequence[Target]) -> list[Target]:
-    percents = {queue_id: share * 100 for queue_id, share in destination_of(targets) or ()}
+    percents = {
+        queue_id: share * 100 for queue_id, share in destination_of(targets) or ()
+    }
     if not 0 < len(percents) <= MAX_TARGETS:
         message = f"a rule in a Studio script needs 1 to {MAX_TARGETS} queues with a weight above 0"
-        raise NotStorableError(f"{message}; this rule has {pluralize(len(percents), 'queue')}")
+        raise NotStorableError(
+            f"{message}; this rule has {pluralize(len(percents), 'queue')}"
+        )
     for queue_id, percent in percents.items():
         if percent.denominator != 1:
-            message = f"the queue {queue_id} gets {float(percent):.4g} % of the conversations"
-            raise NotStorableError(f"{message}; Studio splits by whole percents, so set weights that add up to 100")
-    return [Target(queue_id, int(percent) if len(percents) > 1 else 1) for queue_id, percent in percents.items()]
+            message = (
+                f"the queue {queue_id} gets {float(percent):.4g} % of the conversations"
+            )
+            raise NotStorableError(
+                f"{message}; Studio splits by whole percents, so set weights that add up to 100"
+            )
+    return [
+        Target(queue_id, int(percent) if len(percents) > 1 else 1)
+        for queue_id, percent in percents.items()
+    ]

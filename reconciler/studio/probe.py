@@ -1,4 +1,6 @@
-"""The set-up of a script for cxroute, and the probe: a snippet that finds the dialect of Studio, and its result."""
+"""The set-up of a script for cxroute, and the probe: a snippet that finds the dialect of Studio,
+and its result.
+"""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +10,14 @@ from reconciler.studio.evaluate import FACTS
 from reconciler.studio.layout import BlockLayout
 
 _RESULT: Final = re.compile(r"cxr-probe:([0-9]{4})(?![0-9])", re.ASCII)
-_VALUES: Final = {"a$": "Card", "b": "Card", "c$": " card ", "d": " card ", "e": "20", "f": "abc"}
+_VALUES: Final = {
+    "a$": "Card",
+    "b": "Card",
+    "c$": " card ",
+    "d": " card ",
+    "e": "20",
+    "f": "abc",
+}
 _TESTS: Final = {
     "case": ('cxr_a$ = "card"', 'cxr_b.contains("card")', 'cxr_b.beginswith("card")'),
     "trim": ('cxr_c$ = "card"', 'cxr_d.beginswith("card")'),
@@ -18,24 +27,46 @@ _TESTS: Final = {
 
 
 def probe_snippet() -> str:
-    """Return the snippet. Its last TRACE line has the result: how many tests of each fact are true."""
-    lines = ["// cxroute: run this once in the Snippet editor, and copy the last line of its TRACE output."]
+    """Return the snippet.
+
+    Its last TRACE line has the result: how many tests of each fact are true.
+    """
+    lines = [
+        (
+            "// cxroute: run this once in the Snippet editor, and copy the last line of its TRACE "
+            "output."
+        )
+    ]
     lines += [f'ASSIGN cxr_{name} = "{value}"' for name, value in _VALUES.items()]
     for name, tests in _TESTS.items():
         lines.append(f"ASSIGN cxr_{name} = 0")
         for test in tests:
-            lines += [f"IF ( {test} )", "{", f"  ASSIGN cxr_{name} = ( cxr_{name} + 1 )", "}"]
+            lines += [
+                f"IF ( {test} )",
+                "{",
+                f"  ASSIGN cxr_{name} = ( cxr_{name} + 1 )",
+                "}",
+            ]
     result = "".join(f"{{cxr_{name}}}" for name in _TESTS)
     return "\n".join([*lines, f'TRACE "cxr-probe:{result}"', ""])
 
 
 def parse_probe(line: str) -> dict[str, bool]:
-    """Return the facts of the probe's last line; a fact is absent if its tests disagree. Raises ValueError."""
+    """Return the facts of the probe's last line; a fact is absent if its tests disagree.
+
+    Raises ValueError.
+    """
     result = _RESULT.search(line)
     if result is None:
-        raise ValueError("this is not a result of the probe; copy its last line, which begins with cxr-probe:")
+        raise ValueError(
+            "this is not a result of the probe; copy its last line, which begins with cxr-probe:"
+        )
     counts = zip(FACTS, map(int, result[1]), _TESTS.items(), strict=True)
-    return {fact: (count == 0) == (name == "case") for fact, count, (name, tests) in counts if count in (0, len(tests))}
+    return {
+        fact: (count == 0) == (name == "case")
+        for fact, count, (name, tests) in counts
+        if count in (0, len(tests))
+    }
 
 
 def format_recipe(layout: BlockLayout, attributes: Iterable[str]) -> str:

@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, TypeVar
-from xml.etree import ElementTree as ET  # safe here: a document type, and so every entity, is refused before
+from xml.etree import (
+    ElementTree as ET,
+)  # safe here: a document type, and so every entity, is refused before
 
 from reconciler.errors import CxrouteError
 from reconciler.studio.layout import BlockLayout
@@ -16,7 +18,9 @@ MAX_SCRIPT: Final = 64 * 1024 * 1024
 MAX_PROVEN_BYTES: Final = 40_000
 """The size of the largest text of a SNIPPET that is known to work."""
 _STRING: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
-_MARKER: Final = re.compile(r"(?<![^\r\n])[ \t]*(// cxroute:(?:begin [^\r\n]*|end[ \t]*))(\r\n?|\n|\Z)")
+_MARKER: Final = re.compile(
+    r"(?<![^\r\n])[ \t]*(// cxroute:(?:begin [^\r\n]*|end[ \t]*))(\r\n?|\n|\Z)"
+)
 _CARRIAGE_RETURN: Final = re.compile(r"\r\n?")
 _CASE: Final = re.compile(r"^[ \t]*CASE\b", re.MULTILINE | re.IGNORECASE)
 _DOCUMENT_TYPE: Final = re.compile("<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
@@ -44,41 +48,75 @@ def find_block(content: str, layout: BlockLayout) -> ScriptBlock:
     """Return the block in the JSON of `GET /scripts`. Raises ScriptError."""
     script = _parse_object(content)
     properties = {*_property_values(script)}
-    candidates = [string for string in _STRING.finditer(content) if "cxroute" in string[0] or "\\u" in string[0]]
-    strings = [(string, value) for string in candidates if (value := json.loads(string[0])) in properties]
-    blocks = [(string, value, span) for string, value in strings for span in _spans(value, layout)]
+    candidates = [
+        string
+        for string in _STRING.finditer(content)
+        if "cxroute" in string[0] or "\\u" in string[0]
+    ]
+    strings = [
+        (string, value)
+        for string in candidates
+        if (value := json.loads(string[0])) in properties
+    ]
+    blocks = [
+        (string, value, span)
+        for string, value in strings
+        for span in _spans(value, layout)
+    ]
     string, value, (start, end, newline) = _only(blocks, layout)
     master_id = find_member(script, "header.masterId")
-    version = str(master_id) if isinstance(master_id, (str, int)) and master_id is not True else ""
+    version = (
+        str(master_id)
+        if isinstance(master_id, (str, int)) and master_id is not True
+        else ""
+    )
     text, first_line = _cut(value, start, end)
-    return ScriptBlock(version, text, first_line, newline, *string.span(), value, start, end)
+    return ScriptBlock(
+        version, text, first_line, newline, *string.span(), value, start, end
+    )
 
 
 def replace_block(content: str, found: ScriptBlock, block: str) -> str:
-    """Return the script with another block; everything outside the marker lines stays. Raises ScriptError."""
+    """Return the script with another block; everything outside the marker lines stays.
+
+    Raises ScriptError.
+    """
     string = content[found.start : found.end]
     if not _STRING.fullmatch(string) or json.loads(string) != found.value:
-        raise ScriptError("the script is not the one that was read; run the command again")
+        raise ScriptError(
+            "the script is not the one that was read; run the command again"
+        )
     lines = block.replace("\n", found.newline)
     value = f"{found.value[: found.value_start]}{lines}{found.value[found.value_end :]}"
     return f"{content[: found.start]}{json.dumps(value)}{content[found.end :]}"
 
 
 def find_file_block(text: str, layout: BlockLayout) -> tuple[str, int]:
-    """Return a file's block, else its only snippet with a CASE, and the number of its first line. Raises ScriptError.
+    """Return a file's block, else its only snippet with a CASE, and the number of its first line.
 
-    The file has the JSON of `GET /scripts` or `GET /scripts/{scriptId}`, the XML of Desktop Studio, or a snippet.
+    Raises ScriptError.
+
+    The file has the JSON of `GET /scripts` or `GET /scripts/{scriptId}`, the XML of Desktop Studio,
+    or a snippet.
     """
     values = list(dict.fromkeys(_script_values(text.removeprefix("\ufeff"))))
-    blocks = [(value, start, end) for value in values for start, end, _ in _spans(value, layout)]
+    blocks = [
+        (value, start, end)
+        for value in values
+        for start, end, _ in _spans(value, layout)
+    ]
     snippets = [(value, 0, len(value)) for value in values if _CASE.search(value)]
     other = f", and {len(snippets) or 'no'} snippets with CASE lines"
-    return _cut(*(_only(blocks, layout, other) if blocks or len(snippets) != 1 else snippets[0]))
+    return _cut(
+        *(_only(blocks, layout, other) if blocks or len(snippets) != 1 else snippets[0])
+    )
 
 
 def _cut(value: str, start: int, end: int) -> tuple[str, int]:
     """Return a part of a snippet with LF line ends, and the number of its first line."""
-    before, text = (_CARRIAGE_RETURN.sub("\n", part) for part in (value[:start], value[start:end]))
+    before, text = (
+        _CARRIAGE_RETURN.sub("\n", part) for part in (value[:start], value[start:end])
+    )
     return text, before.count("\n") + 1
 
 
@@ -96,7 +134,10 @@ def _spans(value: str, layout: BlockLayout) -> Iterator[tuple[int, int, str]]:
             break
     if start:
         _, line = _cut(value, start.start(), start.end())
-        message = f"the block {layout.owner}/{layout.block} begins in line {line} of its snippet, and does not end"
+        message = (
+            f"the block {layout.owner}/{layout.block} begins in line {line} of its snippet, and "
+            f"does not end"
+        )
         raise ScriptError(f"{message}; add the line `{layout.end}` after it in Studio")
 
 
@@ -105,8 +146,13 @@ def _only(blocks: Sequence[_Block], layout: BlockLayout, other: str = "") -> _Bl
         return blocks[0]
     name = f"{layout.owner}/{layout.block}"
     if blocks:
-        raise ScriptError(f"the script has {len(blocks)} blocks {name}; remove all but one of them in Studio")
-    hint = f"put the lines `{layout.begin}` and `{layout.end}` into one SNIPPET action (see `cxroute studio recipe`)"
+        raise ScriptError(
+            f"the script has {len(blocks)} blocks {name}; remove all but one of them in Studio"
+        )
+    hint = (
+        f"put the lines `{layout.begin}` and `{layout.end}` into one SNIPPET action (see `cxroute "
+        f"studio recipe`)"
+    )
     raise ScriptError(f"the script has no block {name} in a property{other}; {hint}")
 
 
@@ -136,13 +182,19 @@ def _script_values(text: str) -> Iterable[str]:
         return [text]
     script = _parse_object(text)
     content = script.get("scriptContent", script)
-    return _script_values(content) if isinstance(content, str) else _property_values(content)
+    return (
+        _script_values(content)
+        if isinstance(content, str)
+        else _property_values(content)
+    )
 
 
 def _xml_values(text: str) -> list[str]:
     hint = "export the script from Studio again"
     if len(text) > MAX_SCRIPT or _DOCUMENT_TYPE.search(text):
-        raise ScriptError(f"the XML is larger than 64 MiB, or has a document type; {hint}")
+        raise ScriptError(
+            f"the XML is larger than 64 MiB, or has a document type; {hint}"
+        )
     try:
         root = ET.fromstring(text)  # noqa: S314 - see the import
     except (ET.ParseError, ValueError, LookupError):

@@ -49,5 +49,9 @@ def _describe_form(column: ColumnValues) -> str:
     if not column.offered:
         return _ANY_FORM
     shown = map(column.shown, column.offered[:3])
-    examples = join_all([write_scalar(value, column.spellings) for value in shown], "or")
-    return f"write a value of the column, such as {examples}, and several with semicolons"
+    examples = join_all(
+        [write_scalar(value, column.spellings) for value in shown], "or"
+    )
+    return (
+        f"write a value of the column, such as {examples}, and several with semicolons"
+    )

@@ -1,7 +1,9 @@
-"""Conditions and targets as the text of a cell, and back: `card_arrival; card_linking`, `>= 0.6 and < 0.9`.
+"""Conditions and targets as the text of a cell, and back: `card_arrival; card_linking`, `>= 0.6 and
+< 0.9`.
 
-A value is written plainly only if no program for spreadsheets changes or evaluates it. Any other text is written as
-JSON, in quotes: a number's text, a date, a formula, a text with invisible characters.
+A value is written plainly only if no program for spreadsheets changes or evaluates it. Any other
+text is written as JSON, in quotes: a number's text, a date, a formula, a text with invisible
+characters.
 """
 
 import json
@@ -25,7 +27,14 @@ from reconciler.model.rule import (
     parse_number,
 )
 from reconciler.table.column_values import ColumnValues
-from reconciler.table.operator_words import LISTS, OPENINGS, OPERATORS, PLAIN_EQUALITY, SYNONYM_OPENINGS, WORDS
+from reconciler.table.operator_words import (
+    LISTS,
+    OPENINGS,
+    OPERATORS,
+    PLAIN_EQUALITY,
+    SYNONYM_OPENINGS,
+    WORDS,
+)
 from reconciler.text.escape import is_visible, quote_name
 
 ItemT = TypeVar("ItemT")
@@ -36,12 +45,21 @@ SYNTAX: Final = (
     ("not gold", "there is a value, and it is another one"),
     (">= 0.6", "the number is at least 0.6; also >, <= and <"),
     ("between 10 and 20", "the number is from 10 to 20, both included"),
-    ("contains abc", "also: starts with, ends with, does not contain, does not start with, does not end with"),
+    (
+        "contains abc",
+        "also: starts with, ends with, does not contain, does not start with, does not end with",
+    ),
     ("present", "there is a value"),
     ("missing", "there is no value"),
     (">= 0.6 and < 0.9", "both hold"),
-    ("one of -1; 0; 2", "the value is one of these; exactly gold: the value is gold, also beside another condition"),
-    ('"10"', "the text 10, not the number; texts with ; or other signs are in quotes, too"),
+    (
+        "one of -1; 0; 2",
+        "the value is one of these; exactly gold: the value is gold, also beside another condition",
+    ),
+    (
+        '"10"',
+        "the text 10, not the number; texts with ; or other signs are in quotes, too",
+    ),
 )
 """Examples of a condition's cell, each with its meaning."""
 
@@ -50,34 +68,47 @@ MOST_DIGITS: Final = 15
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r")
 """The first characters of a cell that programs take for a formula."""
 
-# TRUE and FALSE of programs in English, German, French, Spanish, Italian, Portuguese, Dutch, Polish, and Nordic ones.
+# TRUE and FALSE of programs in English, German, French, Spanish, Italian, Portuguese, Dutch,
+# Polish, and Nordic ones.
 _BOOLEAN: Final = (
     "true|false|wahr|falsch|vrai|faux|verdadero|falso|vero|verdadeiro|waar|onwaar|prawda|fałsz"
     "|sant|falskt?|sand|u?sann|tosi|epätosi"
 )
 _RESERVED: Final = re.compile(
-    rf"(?:{OPENINGS.pattern}|{SYNONYM_OPENINGS.pattern}|and\b|(?:{_BOOLEAN})$)", re.IGNORECASE
+    rf"(?:{OPENINGS.pattern}|{SYNONYM_OPENINGS.pattern}|and\b|(?:{_BOOLEAN})$)",
+    re.IGNORECASE,
 )
 _PLAIN: Final = re.compile(r"[^\W\d_](?:[\w./()-]| (?=[\w(]))*")
-# What Excel and LibreOffice take for a date, or a boolean: "mar 1", "sept-2", "December 2026", "wahr".
+# What Excel and LibreOffice take for a date, or a boolean: "mar 1", "sept-2", "December 2026",
+# "wahr".
 _CHANGED: Final = re.compile(
-    rf"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ ./-]?\d|(?:{_BOOLEAN})$", re.IGNORECASE
+    rf"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[ ./-]?\d|(?:{_BOOLEAN})$",
+    re.IGNORECASE,
 )
-_CHARACTER: Final = re.compile("_?x[0-9A-Fa-f]{4}_")  # a workbook's form of a character: programs write that instead
+_CHARACTER: Final = re.compile(
+    "_?x[0-9A-Fa-f]{4}_"
+)  # a workbook's form of a character: programs write that instead
 _UNQUOTED: Final = re.compile(r"[^\W\d][^\"“”„«»<>=]*")
 _SEVERAL: Final = re.compile(r"[,|\n]|\b(?:and|or)\b| [/&+] ", re.IGNORECASE)
-# "10,000" and "10.000" may be ten thousand; a program writes 1.23E+11 for digits that it does not show.
-_ROUNDED: Final = re.compile(r"^-?[1-9][0-9]{0,2}(?:,[0-9]{3}|\.[0-9]{2}0)+$|\dE[+-]?\d", re.ASCII)
+# "10,000" and "10.000" may be ten thousand; a program writes 1.23E+11 for digits that it does not
+# show.
+_ROUNDED: Final = re.compile(
+    r"^-?[1-9][0-9]{0,2}(?:,[0-9]{3}|\.[0-9]{2}0)+$|\dE[+-]?\d", re.ASCII
+)
 _ITEM: Final = re.compile(r"(?:(?!;| and \S).)*", re.DOTALL)
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _UP_TO_SEMICOLON: Final = re.compile("[^;]*")
-_TRUE_OR_FALSE: Final = re.compile(r"(?:true|false)(?=\s*(?:;|$)|\s+and\s)", re.IGNORECASE)
+_TRUE_OR_FALSE: Final = re.compile(
+    r"(?:true|false)(?=\s*(?:;|$)|\s+and\s)", re.IGNORECASE
+)
 _AND: Final = re.compile(r"and(?!\w)")
 _SEMICOLON: Final = re.compile(";")
 _EMPTY_LIST: Final = re.compile(r"\(\)")
 _SPACE: Final = re.compile(r"\s*")
 _NOTHING: Final = re.compile("")
-_WEIGHT: Final = re.compile(r"(?:0|[1-9][0-9]{0,309})(?:\.[0-9]{1,309})?(?:e[+-]?[0-9]{1,3})?", re.ASCII)
+_WEIGHT: Final = re.compile(
+    r"(?:0|[1-9][0-9]{0,309})(?:\.[0-9]{1,309})?(?:e[+-]?[0-9]{1,3})?", re.ASCII
+)
 
 
 class CellError(Exception):
@@ -110,11 +141,15 @@ def read_conditions(text: str, column: ColumnValues) -> tuple[Condition, ...]:
         if not reader.is_at_end:
             reader.take_and()
     if reason := column.refuse(conditions):
-        raise CellError(reason if reason.startswith('"') else f"{quote_name(text)} {reason}")
+        raise CellError(
+            reason if reason.startswith('"') else f"{quote_name(text)} {reason}"
+        )
     if PLAIN_EQUALITY in words and column.kind == "confidence":
         raise CellError(f"{quote_name(text)} has no comparison")
     if PLAIN_EQUALITY in words and len(words) > 1:
-        raise CellError(f"{quote_name(text)} is not clear, because a value needs no other condition")
+        raise CellError(
+            f"{quote_name(text)} is not clear, because a value needs no other condition"
+        )
     return tuple(conditions)
 
 
@@ -122,7 +157,9 @@ def write_queues(queues: Sequence[WeightedQueue]) -> str:
     """Return queues as a cell: `Cards`, `Cards 80; General 20`."""
     if len(queues) == 1 and queues[0].weight in (None, 1):
         return write_name(queues[0].name)
-    return "; ".join(f"{write_name(name)} {format_scalar(weight)}" for name, weight in queues)
+    return "; ".join(
+        f"{write_name(name)} {format_scalar(weight)}" for name, weight in queues
+    )
 
 
 def read_queues(text: str) -> tuple[WeightedQueue, ...]:
@@ -132,7 +169,10 @@ def read_queues(text: str) -> tuple[WeightedQueue, ...]:
     if not queues:
         raise CellError("a rule needs a queue")
     if len(queues) > 1 and None in (queue.weight for queue in queues):
-        raise CellError(f"{quote_name(text)}: each of several queues needs a weight, such as Cards 80; General 20")
+        raise CellError(
+            f"{quote_name(text)}: each of several queues needs a weight, such as Cards 80; General "
+            f"20"
+        )
     return queues
 
 
@@ -149,7 +189,12 @@ def write_name(name: str) -> str:
     """Return the name of a rule, queue or file; as JSON unless it is plain."""
     has_weight = _split_weight(name)[1] is not None
     is_changed = _CHANGED.match(name) or _CHARACTER.search(name)
-    is_plain = _PLAIN.fullmatch(name) and is_visible(name) and not is_changed and not has_weight
+    is_plain = (
+        _PLAIN.fullmatch(name)
+        and is_visible(name)
+        and not is_changed
+        and not has_weight
+    )
     return name if is_plain else write_quoted(name)
 
 
@@ -160,14 +205,20 @@ def write_quoted(text: str) -> str:
 
 
 def _write_plain_equality(condition: Condition, column: ColumnValues) -> str:
-    """Return the values alone, where that is a cell that a program keeps and cxroute reads; otherwise nothing."""
+    """Return the values alone, where that is a cell that a program keeps and cxroute reads;
+    otherwise nothing.
+    """
     is_list = condition.operator == "in" and len(condition.values) > 1
     if column.kind == "confidence" or not (is_list or condition.operator == "equals"):
         return ""
     text = _write_values(condition, column)
     is_number = JSON_NUMBER.fullmatch(text)
     if is_number:
-        return text if sum(map(str.isdigit, text)) <= MOST_DIGITS and "e" not in text else ""
+        return (
+            text
+            if sum(map(str.isdigit, text)) <= MOST_DIGITS and "e" not in text
+            else ""
+        )
     return "" if text.startswith(FORMULA_STARTS) else text
 
 
@@ -187,7 +238,9 @@ def _write_values(condition: Condition, column: ColumnValues) -> str:
     return "; ".join(write_scalar(value, column.spellings) for value in shown)
 
 
-def _make_condition(text: str, attribute: str, operator: str, value: Value) -> Condition:
+def _make_condition(
+    text: str, attribute: str, operator: str, value: Value
+) -> Condition:
     try:
         return make_condition(attribute, operator, value)
     except ValueError as error:
@@ -202,7 +255,11 @@ def _is_clear(text: str) -> bool:
 
 def _can_be_known(text: str) -> bool:
     """Return whether a text without quotes is one value if the column has it."""
-    return not _RESERVED.match(text) and bool(_UNQUOTED.fullmatch(text)) and _ITEM.fullmatch(text) is not None
+    return (
+        not _RESERVED.match(text)
+        and bool(_UNQUOTED.fullmatch(text))
+        and _ITEM.fullmatch(text) is not None
+    )
 
 
 def _split_weight(text: str) -> tuple[str, str | None]:
@@ -218,7 +275,10 @@ def _is_weight(text: str) -> bool:
 
 
 class _CellReader:
-    """Reads a cell from left to right, from `position`. Each step costs no more than the characters that it passes."""
+    """Reads a cell from left to right, from `position`.
+
+    Each step costs no more than the characters that it passes.
+    """
 
     def __init__(self, text: str) -> None:
         self.text, self.position = text, 0
@@ -245,7 +305,9 @@ class _CellReader:
     def take_and(self) -> None:
         """Pass the word `and`. Raises CellError."""
         if not self.take(_AND):
-            raise CellError(f"{quote_name(self.text)}: expected 'and' before {quote_name(self.rest)}")
+            raise CellError(
+                f"{quote_name(self.text)}: expected 'and' before {quote_name(self.rest)}"
+            )
 
     def read_test(self, column: ColumnValues) -> tuple[str, str, Value]:
         """Return the word of an operator, the operator, and its value."""
@@ -259,15 +321,23 @@ class _CellReader:
             return word, operator, (low, self.read_scalar())
         if operator not in EQUALITIES | SETS:
             return word, operator, self.read_scalar()
-        read_item = self.read_plain_values if word == PLAIN_EQUALITY else self.read_values
+        read_item = (
+            self.read_plain_values if word == PLAIN_EQUALITY else self.read_values
+        )
         items = self.read_list(lambda: read_item(column))
-        values = tuple(dict.fromkeys(chain.from_iterable(items)))  # a group may have a value that stands beside it
+        values = tuple(
+            dict.fromkeys(chain.from_iterable(items))
+        )  # a group may have a value that stands beside it
         if not values:
-            raise CellError(f"{quote_name(self.text)}: there is no value after {quote_name(word)}")
+            raise CellError(
+                f"{quote_name(self.text)}: there is no value after {quote_name(word)}"
+            )
         if operator in EQUALITIES and len(values) == 1:
             return word, operator, values[0]
         if word == WORDS["equals"]:
-            raise CellError(f"{quote_name(self.text)} has one value after the word {word}, several after one of")
+            raise CellError(
+                f"{quote_name(self.text)} has one value after the word {word}, several after one of"
+            )
         return word, "notIn" if operator in ("notEquals", "notIn") else "in", values
 
     def read_list(self, read_item: Callable[[], ItemT]) -> tuple[ItemT, ...]:
@@ -280,10 +350,16 @@ class _CellReader:
         return tuple(items)
 
     def read_plain_values(self, column: ColumnValues) -> tuple[Scalar, ...]:
-        """Return a value or a group without a word before it: a known one may have the word `and` in it."""
+        """Return a value or a group without a word before it: a known one may have the word `and`
+        in it.
+        """
         match = _UP_TO_SEMICOLON.match(self.text, self.position)
         text = match[0].rstrip() if match else ""
-        is_known = text in column.spellings and not _RESERVED.match(text) and _UNQUOTED.fullmatch(text)
+        is_known = (
+            text in column.spellings
+            and not _RESERVED.match(text)
+            and _UNQUOTED.fullmatch(text)
+        )
         if not is_known:
             return self.read_values(column)
         self.take(_UP_TO_SEMICOLON)
@@ -297,7 +373,9 @@ class _CellReader:
         return column.values_of(value) if isinstance(value, str) else (value,)
 
     def read_scalar(self, known: Container[str] = ()) -> Scalar:
-        """Return a text in quotes, a number, or a plain text up to a semicolon or `and`; `known` ones are clear."""
+        """Return a text in quotes, a number, or a plain text up to a semicolon or `and`; `known`
+        ones are clear.
+        """
         if self.text.startswith('"', self.position):
             return self._read_quoted()
         text = self.take(_ITEM)
@@ -307,7 +385,9 @@ class _CellReader:
             try:
                 return parse_number(text)
             except ValueError:
-                raise CellError(f"{quote_name(text)} has too many digits for a number") from None
+                raise CellError(
+                    f"{quote_name(text)} has too many digits for a number"
+                ) from None
         if _is_clear(text) or (text in known and _can_be_known(text)):
             return text
         raise CellError(f"{quote_name(text)} is not clear")
@@ -320,7 +400,9 @@ class _CellReader:
         if is_quoted:
             name, weight = quoted, name if weight is None else f"{name} {weight}"
         if weight and not _is_weight(weight):
-            raise CellError(f"{quote_name(self.text)}: after the name expected a weight or a semicolon")
+            raise CellError(
+                f"{quote_name(self.text)}: after the name expected a weight or a semicolon"
+            )
         if not name:
             raise CellError(f"{quote_name(self.text)}: a queue's name is missing")
         return WeightedQueue(name, parse_number(weight) if weight else None)
@@ -329,4 +411,6 @@ class _CellReader:
         try:
             return str(json.loads(self.take(_QUOTED)))
         except ValueError:
-            raise CellError(f'{quote_name(self.text)}: a text in quotes must be JSON, such as "10"') from None
+            raise CellError(
+                f'{quote_name(self.text)}: a text in quotes must be JSON, such as "10"'
+            ) from None

@@ -1,4 +1,6 @@
-"""The values of an attribute's column: which ones its cells may have, and the labels and groups that people read."""
+"""The values of an attribute's column: which ones its cells may have, and the labels and groups
+that people read.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +9,14 @@ from typing import Final, Literal
 
 from reconciler.behaviour.space.domain import Domain
 from reconciler.manifest.documents import TYPE_PHRASES, fits_type
-from reconciler.model.rule import EQUALITIES, RANGES, SETS, Condition, Scalar, make_condition
+from reconciler.model.rule import (
+    EQUALITIES,
+    RANGES,
+    SETS,
+    Condition,
+    Scalar,
+    make_condition,
+)
 from reconciler.text.escape import quote_name
 from reconciler.text.value_groups import ValueGroups
 
@@ -25,18 +34,37 @@ class ColumnValues:
     attribute: str
     heading: str = ""
     kind: ValueKind = "any"
-    offered: Sequence[Scalar] = ()  # the declared values; without one, a cell may have any value
-    used: frozenset[Scalar] = frozenset()  # the values of the rules, also undeclared ones
-    stated: frozenset[frozenset[Condition]] = frozenset()  # the conditions of each rule, as one cell states them
-    labels: Mapping[str, str] = field(default_factory=dict)  # what people read, by value
-    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)  # the values of each group, by its name
+    offered: Sequence[
+        Scalar
+    ] = ()  # the declared values; without one, a cell may have any value
+    used: frozenset[Scalar] = (
+        frozenset()
+    )  # the values of the rules, also undeclared ones
+    stated: frozenset[frozenset[Condition]] = (
+        frozenset()
+    )  # the conditions of each rule, as one cell states them
+    labels: Mapping[str, str] = field(
+        default_factory=dict
+    )  # what people read, by value
+    groups: Mapping[str, frozenset[str]] = field(
+        default_factory=dict
+    )  # the values of each group, by its name
 
     @cached_property
     def spellings(self) -> dict[str, tuple[Scalar, ...]]:
-        """Return the known texts of cells, each with its values: groups, labels, and the values themselves."""
-        by_group: dict[str, tuple[Scalar, ...]] = {group: tuple(sorted(each)) for group, each in self.groups.items()}
-        by_label: dict[str, tuple[Scalar, ...]] = {label: (value,) for value, label in self.labels.items()}
-        by_name = {str(value): (value,) for value in (*self.offered, *sorted(self.used, key=str))}
+        """Return the known texts of cells, each with its values: groups, labels, and the values
+        themselves.
+        """
+        by_group: dict[str, tuple[Scalar, ...]] = {
+            group: tuple(sorted(each)) for group, each in self.groups.items()
+        }
+        by_label: dict[str, tuple[Scalar, ...]] = {
+            label: (value,) for value, label in self.labels.items()
+        }
+        by_name = {
+            str(value): (value,)
+            for value in (*self.offered, *sorted(self.used, key=str))
+        }
         return by_group | by_label | by_name
 
     def shown(self, value: Scalar) -> Scalar:
@@ -44,7 +72,9 @@ class ColumnValues:
         return self.labels.get(value, value) if isinstance(value, str) else value
 
     def shown_values(self, values: Sequence[Scalar]) -> list[Scalar]:
-        """Return what a list of values shows: the names of the groups that it has whole, then the other values."""
+        """Return what a list of values shows: the names of the groups that it has whole, then the
+        other values.
+        """
         groups, others = self._value_groups.split(values)
         return [*groups, *map(self.shown, others)]
 
@@ -58,7 +88,9 @@ class ColumnValues:
         return ValueGroups(self.groups)
 
     def refuse(self, conditions: Sequence[Condition]) -> str:
-        """Return why a cell must not have the conditions; empty if it may: each cell of a rule may be copied."""
+        """Return why a cell must not have the conditions; empty if it may: each cell of a rule may
+        be copied.
+        """
         if frozenset(conditions) in self.stated:
             return ""
         reasons = filter(None, map(self._refuse_condition, conditions))

@@ -1,4 +1,6 @@
-"""An edited sheet beside the table of the manifests -> the edited cells, the new rows and the removed rows."""
+"""An edited sheet beside the table of the manifests -> the edited cells, the new rows and the
+removed rows.
+"""
 
 import re
 from collections import Counter
@@ -8,22 +10,56 @@ from typing import Final, NamedTuple
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.errors import RefusedError
-from reconciler.model.rule import JSON_NUMBER, Queue, Rule, Target, normalized_conditions, sorted_targets
+from reconciler.model.rule import (
+    JSON_NUMBER,
+    Queue,
+    Rule,
+    Target,
+    normalized_conditions,
+    sorted_targets,
+)
 from reconciler.table.advice import read_cell
-from reconciler.table.cells import MOST_DIGITS, CellError, read_conditions, read_queues, write_conditions, write_quoted
+from reconciler.table.cells import (
+    MOST_DIGITS,
+    CellError,
+    read_conditions,
+    read_queues,
+    write_conditions,
+    write_quoted,
+)
 from reconciler.table.column_values import ColumnValues
-from reconciler.table.rows import NAME, NO, YES, Column, DecisionTable, Row, conditions_by_attribute
-from reconciler.table.sheet import MOST_LINES, ORIGIN, Cell, Sheet, SheetError, list_lines, refuse_cells
+from reconciler.table.rows import (
+    NAME,
+    NO,
+    YES,
+    Column,
+    DecisionTable,
+    Row,
+    conditions_by_attribute,
+)
+from reconciler.table.sheet import (
+    MOST_LINES,
+    ORIGIN,
+    Cell,
+    Sheet,
+    SheetError,
+    list_lines,
+    refuse_cells,
+)
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
 
 _NO_BREAK_SPACES: Final = re.compile("[\u00a0\u2007\u202f]")
-_ADDRESS: Final = re.compile(r"([a-z0-9][a-z0-9-]{0,63})(?:/([a-z0-9][a-z0-9-]{0,63})?)?")
+_ADDRESS: Final = re.compile(
+    r"([a-z0-9][a-z0-9-]{0,63})(?:/([a-z0-9][a-z0-9-]{0,63})?)?"
+)
 _PRIORITY: Final = re.compile(r"-?[0-9]{1,10}")
 _LARGEST_PRIORITY: Final = 2**31 - 1
 _SWITCH: Final = {YES: True, NO: False, "true": True, "false": False}
 _QUEUE_FORM: Final = "Several queues need weights, such as Cards 80; General 20"
-_NEW_RULE: Final = Rule(name="", description="", priority=100, enabled=True, conditions=(), targets=())
+_NEW_RULE: Final = Rule(
+    name="", description="", priority=100, enabled=True, conditions=(), targets=()
+)
 
 
 class Vocabulary(NamedTuple):
@@ -43,7 +79,9 @@ class CellEdit(NamedTuple):
 
 
 class RowEdit(NamedTuple):
-    """An edited row: its rule in the manifests (None: the row is new), and the rule that it defines."""
+    """An edited row: its rule in the manifests (None: the row is new), and the rule that it
+    defines.
+    """
 
     cell: Cell  # of the address; of a new row perhaps the RuleSet alone
     entry: RoutingEntry | None
@@ -58,8 +96,13 @@ class TableEdits(NamedTuple):
     removed: tuple[RoutingEntry, ...] = ()
 
 
-def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) -> TableEdits:
-    """Return the edits. Raises SheetError with every refused cell, and RefusedError for a table of other manifests."""
+def compare_sheet(
+    table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary
+) -> TableEdits:
+    """Return the edits.
+
+    Raises SheetError with every refused cell, and RefusedError for a table of other manifests.
+    """
     digest = _read_origin(table, sheet)
     columns = _match_columns(table, sheet)
     lines = [dict(zip(columns, cells, strict=True)) for cells in sheet.rows]
@@ -72,10 +115,14 @@ def compare_sheet(table: DecisionTable, sheet: Sheet, vocabulary: Vocabulary) ->
     for cells in lines:
         name = cells[NAME]
         if not name.text:
-            reader.problems.append(f"{name.name}: a new row needs the RuleSet here, or RULESET/KEY")
+            reader.problems.append(
+                f"{name.name}: a new row needs the RuleSet here, or RULESET/KEY"
+            )
         elif row := rows.get(name.text):
             if names[name.text] > 1:
-                problem = f"{quote_name(name.text)} is in two rows: a copy needs a new key"
+                problem = (
+                    f"{quote_name(name.text)} is in two rows: a copy needs a new key"
+                )
                 reader.problems.append(f"{name.name}: {problem}")
             rule, changes = reader.read(cells, row.cells, row.entry.rule)
             if changes:
@@ -95,7 +142,10 @@ def _match_columns(table: DecisionTable, sheet: Sheet) -> list[Column]:
     """Return the column of each heading, which is an attribute's name or label."""
     own = {column.heading: column for column in table.columns[:-1]}
     by_attribute = {column.attribute: column for column in own.values()}
-    attributes = [by_attribute.get(name) or Column(each.heading, name) for name, each in table.values.items()]
+    attributes = [
+        by_attribute.get(name) or Column(each.heading, name)
+        for name, each in table.values.items()
+    ]
     by_label = {column.heading: column for column in attributes}
     by_name = {column.attribute: column for column in attributes}
     by_quoted_name = {write_quoted(name): column for name, column in by_name.items()}
@@ -103,14 +153,18 @@ def _match_columns(table: DecisionTable, sheet: Sheet) -> list[Column]:
     columns = list[Column]()
     problems = list[str]()
     for cell in sheet.headings:
-        column = table.columns[-1] if ORIGIN.fullmatch(cell.text) else known.get(cell.text)
+        column = (
+            table.columns[-1] if ORIGIN.fullmatch(cell.text) else known.get(cell.text)
+        )
         if column is None or column in columns:
             hint = suggest(cell.text, known)
             remedy = f"; {hint}" if hint else ""
             problem = "is not an attribute of the rules or of an Attributes document"
             if column:
                 problem = "is there twice"
-            problems.append(f"{cell.name}: the heading {quote_name(cell.text)} {problem}{remedy}")
+            problems.append(
+                f"{cell.name}: the heading {quote_name(cell.text)} {problem}{remedy}"
+            )
         else:
             columns.append(column)
 
@@ -123,24 +177,35 @@ def _match_columns(table: DecisionTable, sheet: Sheet) -> list[Column]:
 
 
 def _read_origin(table: DecisionTable, sheet: Sheet) -> str:
-    """Return the digest of the rules of which the sheet is a table. Raises SheetError, and RefusedError."""
+    """Return the digest of the rules of which the sheet is a table.
+
+    Raises SheetError, and RefusedError.
+    """
     origins = (ORIGIN.fullmatch(cell.text) for cell in sheet.headings)
     origin = next(filter(None, origins), None)
     if origin is None:
         where = sheet.headings[0].name
         examples = f"Rule, Queue and {quote_name(table.origin)}"
         raise SheetError(
-            f"{where}: row 1 must contain the headings of the table, such as {examples}. Copy them from a new table"
+            f"{where}: row 1 must contain the headings of the table, such as {examples}. Copy them "
+            f"from a new table"
         )
     if origin[1] != table.environment:
-        raise RefusedError(f"this is a table of {quote_name(origin[1])}, and -e is {table.environment}")
+        raise RefusedError(
+            f"this is a table of {quote_name(origin[1])}, and -e is {table.environment}"
+        )
     return origin[2]
 
 
 def _refuse_stale_table(
-    table: DecisionTable, rows: Mapping[str, Row], lines: Sequence[Mapping[Column, Cell]], digest: str
+    table: DecisionTable,
+    rows: Mapping[str, Row],
+    lines: Sequence[Mapping[Column, Cell]],
+    digest: str,
 ) -> None:
-    """Raise RefusedError with the values that differ, unless the edits of the sheet are in the manifests already."""
+    """Raise RefusedError with the values that differ, unless the edits of the sheet are in the
+    manifests already.
+    """
     differences = list[str]()
     for cells in lines:
         row = rows.get(cells[NAME].text)
@@ -163,18 +228,24 @@ def _refuse_stale_table(
 class _RowReader:
     """Reads the cells of rows; refused ones are added to `problems`."""
 
-    def __init__(self, vocabulary: Vocabulary, values: Mapping[str, ColumnValues]) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, values: Mapping[str, ColumnValues]
+    ) -> None:
         self.vocabulary, self.values = vocabulary, values
         self.problems: list[str] = []
 
     def read(
         self, cells: Mapping[Column, Cell], before: Mapping[Column, str], rule: Rule
     ) -> tuple[Rule, tuple[CellEdit, ...]]:
-        """Return the rule with the edited cells of its row, and these; `before` are the texts of the table."""
+        """Return the rule with the edited cells of its row, and these; `before` are the texts of
+        the table.
+        """
         edits = []
         for column, cell in cells.items():
             text = before.get(column, "")
-            is_absent = column.heading == "Queue" and not rule.targets  # of a new rule, which needs a queue
+            is_absent = (
+                column.heading == "Queue" and not rule.targets
+            )  # of a new rule, which needs a queue
             if not column.is_editable or (cell.text == text and not is_absent):
                 continue
             try:
@@ -190,9 +261,14 @@ class _RowReader:
     def _apply(self, column: Column, text: str, rule: Rule) -> Rule:
         """Return the rule with the meaning of a cell. Raises CellError."""
         if _NO_BREAK_SPACES.search(text):
-            raise CellError(f"{quote_name(text)} has a no-break space: type a usual space instead")
+            raise CellError(
+                f"{quote_name(text)} has a no-break space: type a usual space instead"
+            )
         if JSON_NUMBER.fullmatch(text) and sum(map(str.isdigit, text)) > MOST_DIGITS:
-            reason = f"a number of more than {MOST_DIGITS} digits, which programs for spreadsheets round"
+            reason = (
+                f"a number of more than {MOST_DIGITS} digits, which programs for spreadsheets "
+                f"round"
+            )
             raise CellError(f"{quote_name(text)} is {reason}: edit it in the manifest")
         if column.heading == "Priority":
             return replace(rule, priority=_read_priority(text))
@@ -235,7 +311,10 @@ class _RowReader:
                 problem = f"{quote_name(name)} is not a queue of this Environment"
                 raise CellError(f"{problem}{remedy} {_QUEUE_FORM}")
             if matching[0] in (target.queue_id for target in targets):
-                raise CellError(f"{quote_name(name)} is there twice: write each queue once, with its whole weight")
+                raise CellError(
+                    f"{quote_name(name)} is there twice: write each queue once, with its whole "
+                    f"weight"
+                )
             targets.append(Target(matching[0], kept if weight is None else weight))
         return targets
 
@@ -243,10 +322,14 @@ class _RowReader:
 def _read_priority(text: str) -> int:
     """Return the priority of a cell. Raises CellError."""
     if not _PRIORITY.fullmatch(text):
-        raise CellError(f"{quote_name(text)} is not a whole number: write one, such as 100")
+        raise CellError(
+            f"{quote_name(text)} is not a whole number: write one, such as 100"
+        )
     priority = int(text)
     if not -_LARGEST_PRIORITY - 1 <= priority <= _LARGEST_PRIORITY:
-        raise CellError(f"{quote_name(text)} is not a priority: write at most {_LARGEST_PRIORITY}")
+        raise CellError(
+            f"{quote_name(text)} is not a priority: write at most {_LARGEST_PRIORITY}"
+        )
     return priority
 
 

@@ -12,7 +12,9 @@ PLAIN_EQUALITY: Final = ""
 _EQUALITIES: Final = {"equals": "exactly", "notEquals": "not"}
 LISTS: Final = {"in": "one of", "notIn": "none of"}
 EXISTENCE_WORDS: Final = {"exists": "present", "notExists": "missing"}
-WORDS: Final[Mapping[str, str]] = VERBS | _EQUALITIES | LISTS | EXISTENCE_WORDS | {"between": "between"}
+WORDS: Final[Mapping[str, str]] = (
+    VERBS | _EQUALITIES | LISTS | EXISTENCE_WORDS | {"between": "between"}
+)
 """The word that cxroute writes, by operator."""
 
 OPERATORS: Final[Mapping[str, str]] = {
@@ -22,13 +24,33 @@ OPERATORS: Final[Mapping[str, str]] = {
 """The operator of each word that cxroute reads."""
 
 _BEFORE_VALUES: Final = (
-    *("is", "isn't", "isnt", "not", "equals", "equal to", "unequal to", "exactly", "other than"),
+    *(
+        "is",
+        "isn't",
+        "isnt",
+        "not",
+        "equals",
+        "equal to",
+        "unequal to",
+        "exactly",
+        "other than",
+    ),
     *("one of", "any of", "either", "none of", "neither"),
     *("contains", "includes", "does not", "doesn't"),
     *("starts with", "start with", "begins with", "ends with", "end with"),
 )
 _BEFORE_NUMBERS: Final = (
-    *("at least", "min", "min.", "minimum", "from", "no less than", "exceeds", "above", "over"),
+    *(
+        "at least",
+        "min",
+        "min.",
+        "minimum",
+        "from",
+        "no less than",
+        "exceeds",
+        "above",
+        "over",
+    ),
     *("at most", "max", "max.", "maximum", "up to", "no more than"),
     *("more", "greater", "higher", "bigger", "larger"),
     *("less", "lower", "smaller", "fewer", "below", "under", "between", "in"),
@@ -43,7 +65,8 @@ def _any_of(words: Iterable[str]) -> str:
 
 
 OPENINGS: Final = re.compile(
-    rf"(?:{_any_of(word for word in OPERATORS if word[:1].isalpha())})(?![\w.-])|[<>]=?|[≥≤]", re.ASCII
+    rf"(?:{_any_of(word for word in OPERATORS if word[:1].isalpha())})(?![\w.-])|[<>]=?|[≥≤]",
+    re.ASCII,
 )
 """The start of a condition with a word or a sign."""
 

@@ -1,4 +1,6 @@
-"""Rules in order of evaluation -> the decision table: a column for each attribute in use, and a row for each rule."""
+"""Rules in order of evaluation -> the decision table: a column for each attribute in use, and a row
+for each rule.
+"""
 
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +14,13 @@ from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import CANONICAL_JSON, Condition, Rule, Target
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.traffic_shares import RuleShares
-from reconciler.table.cells import WeightedQueue, write_conditions, write_name, write_queues, write_scalar
+from reconciler.table.cells import (
+    WeightedQueue,
+    write_conditions,
+    write_name,
+    write_queues,
+    write_scalar,
+)
 from reconciler.table.column_values import ColumnValues
 from reconciler.text.phrases import Labels
 
@@ -51,23 +59,41 @@ class DecisionTable:
     environment: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
-    values: Mapping[str, ColumnValues]  # by attribute: of the columns, and of all others that rules may test
+    values: Mapping[
+        str, ColumnValues
+    ]  # by attribute: of the columns, and of all others that rules may test
 
     @cached_property
     def digest(self) -> str:
-        """Return 12 hex digits: tables of equal rules have one digest. Shares and lines of files do not count."""
-        columns = [column for column in self.columns if column == NAME or column.is_editable]
+        """Return 12 hex digits: tables of equal rules have one digest.
+
+        Shares and lines of files do not count.
+        """
+        columns = [
+            column for column in self.columns if column == NAME or column.is_editable
+        ]
         cells = [[row.cells[column] for column in columns] for row in self.rows]
         content = [self.environment, [column.heading for column in columns], cells]
         # Equal cells have equal meanings only with equal labels and groups.
-        labels = [[name, sorted(each.labels.items())] for name, each in sorted(self.values.items())]
-        groups = [[name, *_listed(each.groups)] for name, each in sorted(self.values.items()) if each.groups]
+        labels = [
+            [name, sorted(each.labels.items())]
+            for name, each in sorted(self.values.items())
+        ]
+        groups = [
+            [name, *_listed(each.groups)]
+            for name, each in sorted(self.values.items())
+            if each.groups
+        ]
         meanings = [labels, groups] if groups else [labels]
-        return sha256(CANONICAL_JSON.encode([*content, *meanings]).encode()).hexdigest()[:12]
+        return sha256(
+            CANONICAL_JSON.encode([*content, *meanings]).encode()
+        ).hexdigest()[:12]
 
     @property
     def origin(self) -> str:
-        """Return the last column's heading, by which a table is recognized: `File (table of prod, 1a2b3c4d5e6f)`."""
+        """Return the last column's heading, by which a table is recognized: `File (table of prod,
+        1a2b3c4d5e6f)`.
+        """
         return f"File (table of {self.environment}, {self.digest})"
 
     @property
@@ -82,13 +108,20 @@ def build_table(
     values: Mapping[str, ColumnValues],
     shares: RuleShares | None = None,
 ) -> DecisionTable:
-    """Return the table; `queues` are names by id, `values` those of the attributes, `shares` those of a sample."""
-    entries = sorted(desired_entries(desired), key=lambda entry: evaluation_key(entry, desired.evaluation))
+    """Return the table; `queues` are names by id, `values` those of the attributes, `shares` those
+    of a sample.
+    """
+    entries = sorted(
+        desired_entries(desired),
+        key=lambda entry: evaluation_key(entry, desired.evaluation),
+    )
     attributes = attributes_in_use(entries, desired.labels)
     columns = list[Column]()
     for heading in HEADINGS:
         if heading == "Queue":
-            columns += [Column(values[attribute].heading, attribute) for attribute in attributes]
+            columns += [
+                Column(values[attribute].heading, attribute) for attribute in attributes
+            ]
         if heading != "Share of callers" or shares is not None:
             columns.append(Column(heading))
     rows = [_make_row(entry, columns, queues, values, shares) for entry in entries]
@@ -98,11 +131,16 @@ def build_table(
 def attributes_in_use(entries: Iterable[RoutingEntry], labels: Labels) -> list[str]:
     """Return the attributes that conditions test: the bot's first, then by name."""
     names = {name for entry in entries for name in conditions_by_attribute(entry.rule)}
-    return [*(name for name in labels.short if name in names), *sorted(names.difference(labels.short))]
+    return [
+        *(name for name in labels.short if name in names),
+        *sorted(names.difference(labels.short)),
+    ]
 
 
 def heading_of(attribute: str, labels: Labels, names: Container[str]) -> str:
-    """Return an attribute's heading: its label, or its name; in quotes, if the text has another meaning."""
+    """Return an attribute's heading: its label, or its name; in quotes, if the text has another
+    meaning.
+    """
     if attribute in labels.short:
         return labels.short[attribute]
     label = labels.texts.get((attribute,), attribute)
@@ -113,7 +151,11 @@ def heading_of(attribute: str, labels: Labels, names: Container[str]) -> str:
 
 def conditions_by_attribute(rule: Rule) -> dict[str, list[Condition]]:
     """Return the conditions of a rule that cxroute understands, by attribute."""
-    return group_pairs((part.attribute, part) for part in rule.conditions if isinstance(part, Condition))
+    return group_pairs(
+        (part.attribute, part)
+        for part in rule.conditions
+        if isinstance(part, Condition)
+    )
 
 
 def _listed(groups: Mapping[str, Iterable[str]]) -> list[list[str]]:
@@ -128,16 +170,33 @@ def _make_row(
     shares: RuleShares | None,
 ) -> Row:
     rule, source = entry.rule, entry.source
-    targets = sorted((part for part in rule.targets if isinstance(part, Target)), key=lambda part: -part.weight)
-    weighted = [WeightedQueue(queues.get(target.queue_id, target.queue_id), target.weight) for target in targets]
+    targets = sorted(
+        (part for part in rule.targets if isinstance(part, Target)),
+        key=lambda part: -part.weight,
+    )
+    weighted = [
+        WeightedQueue(queues.get(target.queue_id, target.queue_id), target.weight)
+        for target in targets
+    ]
     texts = {
         "Rule": write_name(entry.name),
         "Priority": write_scalar(rule.priority),
         "On": YES if rule.enabled else NO,
         "Queue": write_queues(weighted),
-        "Share of callers": shares.of(entry).in_words() if shares and rule.enabled else "",
+        "Share of callers": shares.of(entry).in_words()
+        if shares and rule.enabled
+        else "",
         "File": f"{write_name(source.file)} line {source.line}" if source else "",
     }
     parts_by_attribute = conditions_by_attribute(rule).items()
-    conditions = {name: write_conditions(parts, values[name]) for name, parts in parts_by_attribute}
-    return Row(entry, {each: conditions.get(each.attribute) or texts.get(each.heading, "") for each in columns})
+    conditions = {
+        name: write_conditions(parts, values[name])
+        for name, parts in parts_by_attribute
+    }
+    return Row(
+        entry,
+        {
+            each: conditions.get(each.attribute) or texts.get(each.heading, "")
+            for each in columns
+        },
+    )

@@ -1,4 +1,5 @@
-"""A sheet: the cells of a file, each with its name for messages (`prod!D14`), and CSV text (`row 14, column D`).
+"""A sheet: the cells of a file, each with its name for messages (`prod!D14`), and CSV text (`row
+14, column D`).
 
 Commas, semicolons and tabs separate the cells of CSV text: local programs write these.
 """
@@ -17,7 +18,9 @@ from reconciler.text.files import MIB
 
 ORIGIN: Final = re.compile(r"File \(table of (.+), ([0-9a-f]{12})\)")
 """The heading by which a table is recognized: its Environment and digest."""
-BYTE_ORDER_MARK: Final = "\ufeff"  # without it, Excel reads a file as text of the local code page
+BYTE_ORDER_MARK: Final = (
+    "\ufeff"  # without it, Excel reads a file as text of the local code page
+)
 
 _MAX_ROWS: Final = 100_000
 MAX_COLUMNS: Final = 200
@@ -31,14 +34,20 @@ class SheetError(CxrouteError, kind="Table", exit_code=3):
 
 
 def refuse_cells(problems: Sequence[str]) -> None:
-    """Raise SheetError with the problems, each of which begins with the name of its cell, if there are any."""
+    """Raise SheetError with the problems, each of which begins with the name of its cell, if there
+    are any.
+    """
     if problems:
-        raise SheetError(f"nothing was written: {pluralize(len(problems), 'cell')} refused{list_lines(problems)}")
+        raise SheetError(
+            f"nothing was written: {pluralize(len(problems), 'cell')} refused{list_lines(problems)}"
+        )
 
 
 def list_lines(lines: Sequence[str]) -> str:
     """Return the first lines, each after a line end, and the number of the others."""
-    others = [f"and {len(lines) - MOST_LINES:,} more"] if len(lines) > MOST_LINES else []
+    others = (
+        [f"and {len(lines) - MOST_LINES:,} more"] if len(lines) > MOST_LINES else []
+    )
     return "".join(f"\n  {line}" for line in [*lines[:MOST_LINES], *others])
 
 
@@ -56,22 +65,47 @@ class Sheet(NamedTuple):
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def build_sheet(rows: Iterable[Sequence[str]], name_cell: Callable[[int, int], str]) -> Sheet:
-    """Return the sheet of rows; the first one has the headings. `name_cell` names a row and column, each from 0."""
-    filled = [(number, line) for number, line in enumerate(_require_size(rows)) if any(line)]
+def build_sheet(
+    rows: Iterable[Sequence[str]], name_cell: Callable[[int, int], str]
+) -> Sheet:
+    """Return the sheet of rows; the first one has the headings.
+
+    `name_cell` names a row and column, each from 0.
+    """
+    filled = [
+        (number, line) for number, line in enumerate(_require_size(rows)) if any(line)
+    ]
     if not filled:
         raise SheetError("the table is empty: it has no row with headings")
     headings = filled[0][1]
     width = max(at for at, text in enumerate(headings) if text) + 1
     if len(filled) * width > _MAX_CELLS:
         raise SheetError(f"a table has at most {_MAX_CELLS:,} cells")
-    texts = [(number, at, text) for number, line in filled for at, text in enumerate(line) if text]
-    beyond = [f"{name_cell(number, at)}: there is no heading above it" for number, at, _ in texts if at >= width]
-    late = [name_cell(number, at) for number, at, text in texts if number > filled[0][0] and ORIGIN.fullmatch(text)]
-    refuse_cells([f"{name}: the headings must be in the first row" for name in late] or beyond)
+    texts = [
+        (number, at, text)
+        for number, line in filled
+        for at, text in enumerate(line)
+        if text
+    ]
+    beyond = [
+        f"{name_cell(number, at)}: there is no heading above it"
+        for number, at, _ in texts
+        if at >= width
+    ]
+    late = [
+        name_cell(number, at)
+        for number, at, text in texts
+        if number > filled[0][0] and ORIGIN.fullmatch(text)
+    ]
+    refuse_cells(
+        [f"{name}: the headings must be in the first row" for name in late] or beyond
+    )
     # A row may end before the last heading.
     cells = [
-        tuple(Cell(line[at] if at < len(line) else "", name_cell(number, at)) for at in range(width))
+        tuple(
+            Cell(line[at] if at < len(line) else "", name_cell(number, at))
+            for at in range(width)
+        )
         for number, line in filled
     ]
     return Sheet(cells[0], tuple(cells[1:]))
@@ -81,10 +115,14 @@ def _require_size(rows: Iterable[Sequence[str]]) -> Iterator[Sequence[str]]:
     characters = 0
     for number, row in enumerate(rows, start=1):
         if number > _MAX_ROWS or len(row) > MAX_COLUMNS:
-            raise SheetError(f"a table has at most {_MAX_ROWS:,} rows and {MAX_COLUMNS} columns")
+            raise SheetError(
+                f"a table has at most {_MAX_ROWS:,} rows and {MAX_COLUMNS} columns"
+            )
         characters += sum(map(len, row))
         if characters > _MAX_CHARACTERS:  # in a workbook, many cells may share one text
-            raise SheetError(f"a table has at most {_MAX_CHARACTERS // MIB} million characters")
+            raise SheetError(
+                f"a table has at most {_MAX_CHARACTERS // MIB} million characters"
+            )
         yield row
 
 
@@ -113,15 +151,23 @@ def read_csv(data: bytes) -> Sheet:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SheetError(f"the CSV file is not UTF-8 (byte {error.start + 1}): save it as CSV UTF-8") from None
+        raise SheetError(
+            f"the CSV file is not UTF-8 (byte {error.start + 1}): save it as CSV UTF-8"
+        ) from None
     if text[:4].lower() == "sep=":  # a line of Excel's, about the separator
         text = "\n" + text.partition("\n")[2]
     heading = text.lstrip("\n").partition("\n")[0]
-    reader = csv.reader(StringIO(text, newline=""), delimiter=max(",;\t", key=heading.count), strict=True)
+    reader = csv.reader(
+        StringIO(text, newline=""),
+        delimiter=max(",;\t", key=heading.count),
+        strict=True,
+    )
     try:
         return build_sheet((list(map(str.strip, row)) for row in reader), _csv_name)
     except csv.Error as error:
-        raise SheetError(f"line {reader.line_num}: the CSV text is not valid ({error})") from None
+        raise SheetError(
+            f"line {reader.line_num}: the CSV text is not valid ({error})"
+        ) from None
 
 
 def _csv_name(row: int, column: int) -> str:

@@ -15,14 +15,21 @@ from reconciler.table.column_values import ColumnValues, ValueKind
 from reconciler.table.rows import conditions_by_attribute, heading_of
 
 
-def column_values(manifests: Manifests, environment: Environment, desired: DesiredState) -> dict[str, ColumnValues]:
-    """Return the values by attribute: the bot's attributes, the declared ones, and those of the rules."""
+def column_values(
+    manifests: Manifests, environment: Environment, desired: DesiredState
+) -> dict[str, ColumnValues]:
+    """Return the values by attribute: the bot's attributes, the declared ones, and those of the
+    rules.
+    """
     used = _used_values(desired_entries(desired))
     stated = _stated_conditions(desired_entries(desired))
     declared, bot = manifests.declared_attributes, environment.attributes
     names = tuple(dict.fromkeys((bot.intent, bot.confidence, *declared, *used)))
-    intents = [intent for loaded in manifests.intents for intent in loaded.document.names]
-    # A table has labels, whether messages have them or not: both ways of reading must give one table.
+    intents = [
+        intent for loaded in manifests.intents for intent in loaded.document.names
+    ]
+    # A table has labels, whether messages have them or not: both ways of reading must give one
+    # table.
     labels = labels_of(replace(manifests, labelled=True), environment)
     columns = dict[str, ColumnValues]()
     for name in names:
@@ -37,7 +44,11 @@ def column_values(manifests: Manifests, environment: Environment, desired: Desir
             offered = sorted(declared[name].canonical_values, key=str)
         values = frozenset(used.get(name, ()))
         taken = {str(value) for value in (*offered, *values)}
-        shown = {key[1]: label for key, label in labels.texts.items() if len(key) > 1 and key[0] == name}
+        shown = {
+            key[1]: label
+            for key, label in labels.texts.items()
+            if len(key) > 1 and key[0] == name
+        }
         columns[name] = ColumnValues(
             attribute=name,
             heading=heading_of(name, labels, names),
@@ -45,15 +56,26 @@ def column_values(manifests: Manifests, environment: Environment, desired: Desir
             offered=tuple(offered),
             used=values,
             stated=stated.get(name, frozenset()),
-            labels={value: label for value, label in shown.items() if label not in taken},
-            groups={group: each for group, each in labels.groups.get(name, {}).items() if group not in taken},
+            labels={
+                value: label for value, label in shown.items() if label not in taken
+            },
+            groups={
+                group: each
+                for group, each in labels.groups.get(name, {}).items()
+                if group not in taken
+            },
         )
     return columns
 
 
 def _used_values(entries: Iterable[RoutingEntry]) -> dict[str, list[Scalar]]:
     """Return the attributes of rules, each with the values that conditions compare as a whole."""
-    parts = [part for entry in entries for parts in conditions_by_attribute(entry.rule).values() for part in parts]
+    parts = [
+        part
+        for entry in entries
+        for parts in conditions_by_attribute(entry.rule).values()
+        for part in parts
+    ]
     values = group_pairs(
         (part.attribute, canonical_scalar(value))
         for part in parts
@@ -63,7 +85,9 @@ def _used_values(entries: Iterable[RoutingEntry]) -> dict[str, list[Scalar]]:
     return {part.attribute: values.get(part.attribute, []) for part in parts}
 
 
-def _stated_conditions(entries: Iterable[RoutingEntry]) -> dict[str, frozenset[frozenset[Condition]]]:
+def _stated_conditions(
+    entries: Iterable[RoutingEntry],
+) -> dict[str, frozenset[frozenset[Condition]]]:
     """Return the attributes of rules, each with the conditions of every rule."""
     by_attribute = group_pairs(
         (attribute, frozenset(parts))

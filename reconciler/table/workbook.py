@@ -36,7 +36,9 @@ def open_workbook(data: bytes) -> Workbook:
 
 
 class _PartCheck:
-    """Refuses a part that makes a small file large, or that openpyxl reads very slowly or not completely."""
+    """Refuses a part that makes a small file large, or that openpyxl reads very slowly or not
+    completely.
+    """
 
     def __init__(self) -> None:
         self._element = ""

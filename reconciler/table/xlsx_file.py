@@ -1,4 +1,7 @@
-"""The decision table as a workbook (XLSX), and back. Every cell is text in text format: no program changes it."""
+"""The decision table as a workbook (XLSX), and back.
+
+Every cell is text in text format: no program changes it.
+"""
 
 import re
 import warnings
@@ -12,13 +15,23 @@ from openpyxl.styles import Font
 from openpyxl.worksheet.datavalidation import DataValidation
 
 from reconciler.model.rule import integral_floats_as_ints
-from reconciler.table.sheet import MAX_COLUMNS, ORIGIN, Sheet, SheetError, build_sheet, column_letters, refuse_cells
+from reconciler.table.sheet import (
+    MAX_COLUMNS,
+    ORIGIN,
+    Sheet,
+    SheetError,
+    build_sheet,
+    column_letters,
+    refuse_cells,
+)
 from reconciler.table.workbook import TooLargeError, open_workbook
 from reconciler.text.escape import quote, sanitize
 
 _MAX_TEXT: Final = 32_767  # characters of a cell
 _NOT_IN_TITLES: Final = re.compile(r"[\\/*?:\[\]']")
-_SPARE_ROWS: Final = 500  # rows below the table that offer the same lists, for new rules
+_SPARE_ROWS: Final = (
+    500  # rows below the table that offer the same lists, for new rules
+)
 _MAX_BLANK: Final = 100  # rows above the headings
 _EXACT: Final = 10**15  # programs for spreadsheets keep 15 digits of a number
 _MERGED: Final = re.compile(rb'<(?:\w+:)?mergeCell\s[^<>]*\bref="([^"<>]*)"')
@@ -38,7 +51,9 @@ def write_xlsx(
     lists: Mapping[int, Sequence[str]],
     guide: Sequence[Sequence[str]],
 ) -> bytes:
-    """Return a workbook: the table, its explanation (`guide`), and the values that columns offer (`lists`)."""
+    """Return a workbook: the table, its explanation (`guide`), and the values that columns offer
+    (`lists`).
+    """
     book = Workbook()
     table = book.worksheets[0]
     table.title = _NOT_IN_TITLES.sub("-", title)[:31]
@@ -52,8 +67,12 @@ def write_xlsx(
         letters = column_letters(number)
         # Another text is a warning, not an error: a cell may have several values, or an operator.
         span = f"{offered.title}!${letters}$1:${letters}${max(len(values), 1)}"
-        choice = DataValidation(type="list", formula1=span, allow_blank=True, errorStyle="warning")
-        choice.add(f"{column_letters(at)}2:{column_letters(at)}{len(rows) + _SPARE_ROWS}")
+        choice = DataValidation(
+            type="list", formula1=span, allow_blank=True, errorStyle="warning"
+        )
+        choice.add(
+            f"{column_letters(at)}2:{column_letters(at)}{len(rows) + _SPARE_ROWS}"
+        )
         table.add_data_validation(choice)
     stream = BytesIO()
     book.save(stream)
@@ -61,9 +80,14 @@ def write_xlsx(
 
 
 def read_xlsx(data: bytes) -> Sheet:
-    """Return the sheet of a workbook with the heading of a table, otherwise its first. Raises SheetError."""
+    """Return the sheet of a workbook with the heading of a table, otherwise its first.
+
+    Raises SheetError.
+    """
     try:
-        with warnings.catch_warnings(action="ignore"):  # of what openpyxl cannot write again
+        with warnings.catch_warnings(
+            action="ignore"
+        ):  # of what openpyxl cannot write again
             return _read_table(open_workbook(data))
     except SheetError:
         raise
@@ -81,7 +105,9 @@ def _read_table(book: Workbook) -> Sheet:
     sheet, *others = list(filter(_is_table, sheets)) or sheets[:1]
     if others:
         second = quote(sanitize(others[0].title))
-        raise SheetError(f"{second} is a second sheet with a table: keep the edited one")
+        raise SheetError(
+            f"{second} is a second sheet with a table: keep the edited one"
+        )
     title = sanitize(sheet.title)
 
     def name_cell(row: int, at: int) -> str:
@@ -132,7 +158,11 @@ def _read_rows(
 
 def _find_problem(cell: Any) -> str:  # noqa: ANN401 - a cell of openpyxl
     """Return why a cell must not be read; empty if no program can have changed it."""
-    if cell.data_type == "n" and cell.value is not None and not abs(cell.value) < _EXACT:
+    if (
+        cell.data_type == "n"
+        and cell.value is not None
+        and not abs(cell.value) < _EXACT
+    ):
         return "a number of more than 15 digits, which the program rounds: write it as text"
     return _PROBLEMS.get(cell.data_type, "")
 
@@ -155,7 +185,9 @@ def _fill(sheet: Any, lines: Iterable[Sequence[str]]) -> None:  # noqa: ANN401 -
         for at, text in enumerate(line):
             if len(text) > _MAX_TEXT:
                 name = f"{sheet.title}!{column_letters(at)}{number}"
-                length = f"its text has {len(text):,} characters, at most {_MAX_TEXT:,} fit"
+                length = (
+                    f"its text has {len(text):,} characters, at most {_MAX_TEXT:,} fit"
+                )
                 problems.append(f"{name}: {length}")
             elif text:
                 cell = sheet.cell(number, at + 1)

@@ -1,4 +1,6 @@
-"""Text from outside, safe to put into a message: one set of invisible characters, one way to escape them."""
+"""Text from outside, safe to put into a message: one set of invisible characters, one way to escape
+them.
+"""
 
 import json
 import re
@@ -11,14 +13,18 @@ T = TypeVar("T")
 
 _BLANK: Final = re.compile(
     "[\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
-)  # fillers, variation selectors, the object and the replacement character, some of them printable to Python
+    # fillers, variation selectors, the object and the replacement character, some of them printable
+    # to Python
+)
 MAX_NAME_LENGTH: Final = 60
 MAX_ITEMS: Final = 8
 _MAX_LENGTH: Final = 300
 
 
 def is_visible(text: str) -> bool:
-    """Return whether a text has no invisible character: control, bidi, zero-width, space but " ", lone surrogate."""
+    """Return whether a text has no invisible character: control, bidi, zero-width, space but " ",
+    lone surrogate.
+    """
     return text.isprintable() and not _BLANK.search(text)
 
 
@@ -44,7 +50,9 @@ def quote(item: object) -> str:
 
 def quote_name(text: str) -> str:
     """Return a name as JSON, cut after `MAX_NAME_LENGTH` characters."""
-    return quote(text if len(text) <= MAX_NAME_LENGTH else f"{text[:MAX_NAME_LENGTH]}...")
+    return quote(
+        text if len(text) <= MAX_NAME_LENGTH else f"{text[:MAX_NAME_LENGTH]}..."
+    )
 
 
 def pluralize(count: int, noun: str) -> str:
@@ -52,13 +60,17 @@ def pluralize(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def join_first(items: Sequence[T], limit: int, format_item: Callable[[T], str] = str) -> str:
+def join_first(
+    items: Sequence[T], limit: int, format_item: Callable[[T], str] = str
+) -> str:
     """Return `a, b, c and 26 more`."""
     suffix = f" and {len(items) - limit:,} more" if len(items) > limit else ""
     return f"{', '.join(map(format_item, items[:limit]))}{suffix}"
 
 
-def join_all(items: Iterable[T], conjunction: str, format_item: Callable[[T], str] = str) -> str:
+def join_all(
+    items: Iterable[T], conjunction: str, format_item: Callable[[T], str] = str
+) -> str:
     """Return `a`, `a and b`, `a, b and c`."""
     *first, last = map(format_item, items)
     return f"{', '.join(first)} {conjunction} {last}" if first else last

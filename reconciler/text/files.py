@@ -1,4 +1,6 @@
-"""Reading of files: each is a regular file of bounded size, because a pipe or a device may block or never end."""
+"""Reading of files: each is a regular file of bounded size, because a pipe or a device may block or
+never end.
+"""
 
 import errno
 import os
@@ -10,7 +12,8 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 
 _CHUNK_SIZE: Final = 256 * KIB
-# Without blocking: between the check and the opening, a file may be replaced by a pipe without a writer.
+# Without blocking: between the check and the opening, a file may be replaced by a pipe without a
+# writer.
 _FLAGS: Final = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")
 _OPEN_FLAGS: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in _FLAGS)
 _FILE_TYPES: Final = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
@@ -25,7 +28,11 @@ def read_file(path: str | Path, limit: int) -> bytes:
     data = read_start(path, limit + 1)
     if len(data) > limit:
         size = f"{limit // MIB} MiB" if limit >= MIB else f"{limit // KIB} KiB"
-        raise OSError(errno.EFBIG, f"it is larger than {size}, the limit for this file; check the path", str(path))
+        raise OSError(
+            errno.EFBIG,
+            f"it is larger than {size}, the limit for this file; check the path",
+            str(path),
+        )
     return data
 
 
@@ -34,7 +41,9 @@ def read_text(path: str | Path, limit: int) -> str:
     try:
         return read_file(path, limit).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
-        raise OSError(errno.EILSEQ, "it is not UTF-8; save the file as UTF-8", str(path)) from None
+        raise OSError(
+            errno.EILSEQ, "it is not UTF-8; save the file as UTF-8", str(path)
+        ) from None
 
 
 def read_certificates(path: str | Path) -> str:
@@ -43,7 +52,10 @@ def read_certificates(path: str | Path) -> str:
 
 
 def read_start(path: str | Path, size: int) -> bytes:
-    """Return the first bytes of a regular file, `size` of them at most. Raises OSError, as `read_file` does."""
+    """Return the first bytes of a regular file, `size` of them at most.
+
+    Raises OSError, as `read_file` does.
+    """
     with open_regular(path) as file:
         chunks = []
         while size and (chunk := file.read(min(size, _CHUNK_SIZE))):
@@ -58,7 +70,9 @@ def open_regular(path: str | Path) -> BinaryIO:
         _require_regular_file(os.stat(path), path)  # noqa: PTH116 - `path` may be a text; a device is not even opened
         file = os.open(path, _OPEN_FLAGS)
     except ValueError:
-        raise OSError(errno.EINVAL, "the path contains a NUL character; check the path", str(path)) from None
+        raise OSError(
+            errno.EINVAL, "the path contains a NUL character; check the path", str(path)
+        ) from None
     try:
         _require_regular_file(os.fstat(file), path)
     except OSError:
@@ -72,5 +86,8 @@ def _require_regular_file(status: os.stat_result, path: str | Path) -> None:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(status.st_mode):
         kind = _FILE_TYPES.get(stat.S_IFMT(status.st_mode), "a device")
-        message = f"it is {kind}, not a regular file; save the contents to a file, and name that file"
+        message = (
+            f"it is {kind}, not a regular file; save the contents to a file, and name that "
+            f"file"
+        )
         raise NotRegularFileError(errno.EINVAL, message, str(path))

@@ -19,23 +19,38 @@ def is_loopback(host: str) -> bool:
 
 
 def request_url(text: str) -> SplitResult | None:
-    """Return the parts of an address that a request may be sent to: https, or http to this machine; None for others."""
+    """Return the parts of an address that a request may be sent to: https, or http to this machine;
+    None for others.
+    """
     try:
         parts = urlsplit(text)
         host = parts.hostname or ""
         _port = parts.port
     except ValueError:
         return None
-    is_plain = text.isascii() and text.isprintable() and not {" ", "\\"} & set(text) and "@" not in parts.netloc
-    is_allowed = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
+    is_plain = (
+        text.isascii()
+        and text.isprintable()
+        and not {" ", "\\"} & set(text)
+        and "@" not in parts.netloc
+    )
+    is_allowed = parts.scheme == "https" or (
+        parts.scheme == "http" and is_loopback(host)
+    )
     return parts if host and is_plain and is_allowed else None
 
 
 def journal_address_problem(text: str) -> str:
-    """Return why an address such as s3://bucket/prefix cannot name a journal; empty if it can. Never repeats it."""
+    """Return why an address such as s3://bucket/prefix cannot name a journal; empty if it can.
+
+    Never repeats it.
+    """
     host = text.partition("://")[2].partition("/")[0]
     if "@" in text:  # a password may contain a slash
-        return "contains a user name or a password: remove it, and set the store's own environment variables"
+        return (
+            "contains a user name or a password: remove it, and set the store's own environment "
+            "variables"
+        )
     if not host and not text.startswith(("file:///", "local:///")):
         return "has no bucket: write it as s3://BUCKET/PREFIX"
     if "?" in text or "#" in text or "::" in text:

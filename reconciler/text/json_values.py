@@ -1,4 +1,6 @@
-"""Strict JSON without NaN and infinity, and parts of JSON from outside, whose types are not known."""
+"""Strict JSON without NaN and infinity, and parts of JSON from outside, whose types are not
+known.
+"""
 
 import json
 import math
@@ -13,31 +15,51 @@ def refuse_constant(text: str) -> NoReturn:
 
 
 def parse_finite(text: str) -> float:
-    """Return a number. Raises ValueError for a number such as 1e999, which Python reads as infinity."""
+    """Return a number.
+
+    Raises ValueError for a number such as 1e999, which Python reads as infinity.
+    """
     number = float(text)
     return number if math.isfinite(number) else refuse_constant(text[:40])
 
 
-STRICT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant, parse_float=parse_finite)
+STRICT_DECODER: Final = json.JSONDecoder(
+    parse_constant=refuse_constant, parse_float=parse_finite
+)
 _MAX_ITEMS: Final = 1000  # of a list; further ones are ignored
 
 
 def is_deep(value: dict[str, Any] | list[Any], levels: int) -> bool:
-    """Return whether lists and objects are nested more than so many levels deep, the value itself included."""
+    """Return whether lists and objects are nested more than so many levels deep, the value itself
+    included.
+    """
     for part in value.values() if type(value) is dict else value:
-        if (type(part) is dict or type(part) is list) and (levels == 1 or is_deep(part, levels - 1)):
+        if (type(part) is dict or type(part) is list) and (
+            levels == 1 or is_deep(part, levels - 1)
+        ):
             return True
     return False
 
 
 def find_members(data: object, path: str) -> list[Any]:
-    """Return the values at a path (`_links.next`, `errors[].message`, `.`): one for each item of a list, or none."""
+    """Return the values at a path (`_links.next`, `errors[].message`, `.`): one for each item of a
+    list, or none.
+    """
     members: list[Any] = [data]
     for step in () if path == "." else path.split("."):
         name = step.removesuffix("[]")
-        members = [member[name] for member in members if isinstance(member, dict) and name in member]
+        members = [
+            member[name]
+            for member in members
+            if isinstance(member, dict) and name in member
+        ]
         if name != step:
-            members = [item for member in members if isinstance(member, list) for item in member[:_MAX_ITEMS]]
+            members = [
+                item
+                for member in members
+                if isinstance(member, list)
+                for item in member[:_MAX_ITEMS]
+            ]
     return members
 
 
@@ -50,7 +72,9 @@ def find_member(data: object, path: str) -> Any:  # noqa: ANN401 - any JSON
 def parse_object(content: str | bytes) -> dict[str, Any]:
     """Return the JSON object in a text (bytes are UTF-8); an empty one in place of another text."""
     try:
-        return as_object(json.loads(content if isinstance(content, str) else content.decode()))
+        return as_object(
+            json.loads(content if isinstance(content, str) else content.decode())
+        )
     except (ValueError, RecursionError):
         return {}
 
@@ -63,7 +87,11 @@ def as_object(value: object) -> dict[str, Any]:
 def list_objects(form: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Return the objects of a list in a JSON object."""
     items = form.get(name)
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+    return (
+        [item for item in items if isinstance(item, dict)]
+        if isinstance(items, list)
+        else []
+    )
 
 
 def as_text(value: object) -> str:
@@ -72,7 +100,9 @@ def as_text(value: object) -> str:
 
 
 def text_at(value: object, *names: str) -> str:
-    """Return the text at a path into JSON objects; an empty one in place of another value, or where the path ends."""
+    """Return the text at a path into JSON objects; an empty one in place of another value, or where
+    the path ends.
+    """
     for name in names:
         value = as_object(value).get(name)
     return as_text(value)
@@ -98,13 +128,16 @@ _JSON_WIDTH: Final = 80  # columns of a line
 
 def indented_json(value: Any, indent: int = 0, before: int = 0) -> str:  # noqa: ANN401 - any JSON
     """Return JSON with one member a line, and lists on one line if they fit and hold no object."""
-    # `before` is the number of columns in front of the value in its line, and behind it a comma may follow.
+    # `before` is the number of columns in front of the value in its line, and behind it a comma may
+    # follow.
     line = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, (dict, list)) or not value:
         return line
     inner = indent + 2
     if isinstance(value, dict):
-        heads = [f"{' ' * inner}{json.dumps(name, ensure_ascii=False)}: " for name in value]
+        heads = [
+            f"{' ' * inner}{json.dumps(name, ensure_ascii=False)}: " for name in value
+        ]
         members = [
             f"{head}{indented_json(member, inner, len(head))}"
             for head, member in zip(heads, value.values(), strict=True)

@@ -1,4 +1,6 @@
-"""The pages of the documentation: files beside the package in a checkout, and web addresses after an installation."""
+"""The pages of the documentation: files beside the package in a checkout, and web addresses after
+an installation.
+"""
 
 from pathlib import Path
 from typing import Final
@@ -8,7 +10,9 @@ _LABEL: Final = "Documentation"
 
 
 def page(name: str, section: str = "") -> str:
-    """Return where to read a page: `docs/install.md, section Extras` in a checkout, otherwise its web address."""
+    """Return where to read a page: `docs/install.md, section Extras` in a checkout, otherwise its
+    web address.
+    """
     if (_CHECKOUT / "docs" / name).is_file():
         return f"docs/{name}, section {section}" if section else f"docs/{name}"
     anchor = f"#{section.lower().replace(' ', '-')}" if section else ""
@@ -24,5 +28,7 @@ def _documentation() -> str:
     except PackageNotFoundError:
         addresses = []
     pairs = (address.partition(", ") for address in addresses)
-    found = next((address for label, _, address in pairs if label == _LABEL), "the documentation")
+    found = next(
+        (address for label, _, address in pairs if label == _LABEL), "the documentation"
+    )
     return found.replace("/tree/", "/blob/")

@@ -1,4 +1,7 @@
-"""Conditions, queues, rules and conversations as phrases. Text from outside is safe for a terminal."""
+"""Conditions, queues, rules and conversations as phrases.
+
+Text from outside is safe for a terminal.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,8 +10,24 @@ from fractions import Fraction
 from functools import cached_property, partial
 from typing import Final, NamedTuple
 
-from reconciler.model.rule import EQUALITIES, SETS, Condition, Opaque, Rule, Target, canonical_scalar
-from reconciler.text.escape import MAX_ITEMS, is_visible, join_all, join_first, pluralize, quote, sanitize
+from reconciler.model.rule import (
+    EQUALITIES,
+    SETS,
+    Condition,
+    Opaque,
+    Rule,
+    Target,
+    canonical_scalar,
+)
+from reconciler.text.escape import (
+    MAX_ITEMS,
+    is_visible,
+    join_all,
+    join_first,
+    pluralize,
+    quote,
+    sanitize,
+)
 from reconciler.text.value_groups import ValueGroups, text_of
 
 VERBS: Final = {
@@ -61,10 +80,17 @@ _GRAMMAR: Final = re.compile(
 
 @dataclass(frozen=True)
 class Labels:
-    """What people read instead of names. A text means one name: a name that is another's label is marked."""
+    """What people read instead of names.
 
-    short: Mapping[str, str] = field(default_factory=dict)  # of the bot's attributes, which phrases begin with
-    texts: Mapping[tuple[str, ...], str] = field(default_factory=dict)  # by attribute, or by attribute and value
+    A text means one name: a name that is another's label is marked.
+    """
+
+    short: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of the bot's attributes, which phrases begin with
+    texts: Mapping[tuple[str, ...], str] = field(
+        default_factory=dict
+    )  # by attribute, or by attribute and value
     groups: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
     """The groups of values: by attribute and the group's name, the values as rules have them."""
 
@@ -85,20 +111,32 @@ class Labels:
         label = self.texts.get((attribute, text))
         return quote(label or value) + self._mark(label, attribute, text)
 
-    def values_phrase(self, attribute: str, values: Iterable[object], limit: int, noun: str = "") -> str:
+    def values_phrase(
+        self, attribute: str, values: Iterable[object], limit: int, noun: str = ""
+    ) -> str:
         """Return the values of an attribute as a list: `"a", "b" or "c"`.
 
-        Whole groups are written by their names. A list of more than `limit` items is cut: one item fewer, and the
-        number of the others, as in `"a", "b" and 15 more intents`, where `noun` is "intents".
+        Whole groups are written by their names. A list of more than `limit` items is cut: one item
+        fewer, and the number of the others, as in `"a", "b" and 15 more intents`, where `noun` is
+        "intents".
         """
-        words = self._list_words(attribute, values, _ListLimits(limit, max(limit - 1, 1), noun), self.plain_value)
+        words = self._list_words(
+            attribute,
+            values,
+            _ListLimits(limit, max(limit - 1, 1), noun),
+            self.plain_value,
+        )
         if words.rest:
             return f"{', '.join(words.items)}{words.rest}"
         return join_all(words.items or ["nothing"], "or")
 
     def listed_values(self, attribute: str, values: Iterable[object]) -> str:
-        """Return the values of an attribute after the words `is one of`; whole groups are written by their names."""
-        words = self._list_words(attribute, values, _ListLimits(MAX_ITEMS, MAX_ITEMS), self.value)
+        """Return the values of an attribute after the words `is one of`; whole groups are written
+        by their names.
+        """
+        words = self._list_words(
+            attribute, values, _ListLimits(MAX_ITEMS, MAX_ITEMS), self.value
+        )
         return f"{', '.join(words.items)}{words.rest}"
 
     def _list_words(
@@ -120,16 +158,23 @@ class Labels:
             groups = []
             others = listed
         names = (
-            group if write == self.plain_value and self._is_plain_name(group) else quote(group) for group in groups
+            group
+            if write == self.plain_value and self._is_plain_name(group)
+            else quote(group)
+            for group in groups
         )
         items = [*names, *map(partial(write, attribute), others)]
         if len(items) <= most:
             return _ListWords(items)
         counted = "groups" if groups else noun
-        return _ListWords(items[:shown], f" and {len(items) - shown:,} more {counted}".rstrip())
+        return _ListWords(
+            items[:shown], f" and {len(items) - shown:,} more {counted}".rstrip()
+        )
 
     def plain_value(self, attribute: str, value: object) -> str:
-        """Return a value as `value` does, without quotes where no reader can take it for other words of a sentence."""
+        """Return a value as `value` does, without quotes where no reader can take it for other
+        words of a sentence.
+        """
         text = str(canonical_scalar(value)) if isinstance(value, str) else ""
         label = self.texts.get((attribute, text))
         shown = label or text
@@ -149,7 +194,12 @@ class Labels:
     @cached_property
     def _attribute_names(self) -> frozenset[str]:
         labels = (label for name, label in self.texts.items() if len(name) == 1)
-        names = (*self.short, *self.short.values(), *(name[0] for name in self.texts), *labels)
+        names = (
+            *self.short,
+            *self.short.values(),
+            *(name[0] for name in self.texts),
+            *labels,
+        )
         return frozenset(name.casefold() for name in names)
 
     def _mark(self, label: str | None, *name: str) -> str:
@@ -157,17 +207,26 @@ class Labels:
 
     @cached_property
     def _value_groups(self) -> dict[str, ValueGroups]:
-        return {attribute: ValueGroups(members) for attribute, members in self.groups.items()}
+        return {
+            attribute: ValueGroups(members)
+            for attribute, members in self.groups.items()
+        }
 
     @cached_property
     def _labels(self) -> frozenset[tuple[str, ...]]:
         labels = ((*name[:-1], label) for name, label in self.texts.items())
-        groups = ((attribute, group) for attribute, by_name in self.groups.items() for group in by_name)
+        groups = (
+            (attribute, group)
+            for attribute, by_name in self.groups.items()
+            for group in by_name
+        )
         return frozenset([*labels, *groups])
 
 
 def merge_labels(sides: Sequence[Labels]) -> Labels:
-    """Return the labels of several sides: of two labels the last one, and the groups that all sides have alike."""
+    """Return the labels of several sides: of two labels the last one, and the groups that all sides
+    have alike.
+    """
     first, *others = sides
     short = {name: label for side in sides for name, label in side.short.items()}
     texts = {name: label for side in sides for name, label in side.texts.items()}
@@ -175,7 +234,9 @@ def merge_labels(sides: Sequence[Labels]) -> Labels:
         attribute: {
             group: values
             for group, values in by_name.items()
-            if all(side.groups.get(attribute, {}).get(group) == values for side in others)
+            if all(
+                side.groups.get(attribute, {}).get(group) == values for side in others
+            )
         }
         for attribute, by_name in first.groups.items()
     }
@@ -191,7 +252,10 @@ def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:
     """Return the condition in words: `intent is "card_acceptance"`, `confidence >= 0.7`."""
     if not isinstance(condition, Condition):
         return f"a part that cxroute does not understand: {sanitize(condition.text)}"
-    subject = f"{labels.name(condition.attribute)} {VERBS.get(condition.operator, sanitize(condition.operator))}"
+    subject = (
+        f"{labels.name(condition.attribute)} "
+        f"{VERBS.get(condition.operator, sanitize(condition.operator))}"
+    )
     # Values have labels, unless they are parts of a text or bounds.
     is_whole = condition.operator in EQUALITIES | SETS
     quote_value = partial(labels.value, condition.attribute) if is_whole else quote
@@ -208,7 +272,9 @@ def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:
 
 
 def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) -> str:
-    """Return the queues of a rule: `"Card Services"`, `80 % "Cards", 20 % "General"`, or `no queue`."""
+    """Return the queues of a rule: `"Card Services"`, `80 % "Cards", 20 % "General"`, or `no
+    queue`.
+    """
     queues = [target for target in targets if isinstance(target, Target)]
     phrase = ", ".join(target_phrase(target, names) for target in targets)
     if len(queues) != len(targets):
@@ -220,13 +286,20 @@ def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) 
     return split_phrase(shares, lambda queue_id: queue_phrase(queue_id, names))
 
 
-def split_phrase(shares: Iterable[tuple[str, float | Fraction]], name_of: Callable[[str], str]) -> str:
-    """Return `80 % "Cards", 20 % "General"`: largest share first; a single queue's name alone, or `no queue`."""
+def split_phrase(
+    shares: Iterable[tuple[str, float | Fraction]], name_of: Callable[[str], str]
+) -> str:
+    """Return `80 % "Cards", 20 % "General"`: largest share first; a single queue's name alone, or
+    `no queue`.
+    """
     parts = sorted((-share, name_of(queue_id)) for queue_id, share in shares)
     if len(parts) == 1:
         return parts[0][1]
     # Eight digits: a third and 33.3 % must not look the same.
-    return ", ".join(f"{float(-100 * share):.8g} % {name}" for share, name in parts) or "no queue"
+    return (
+        ", ".join(f"{float(-100 * share):.8g} % {name}" for share, name in parts)
+        or "no queue"
+    )
 
 
 def target_phrase(target: Target | Opaque, names: Mapping[str, str]) -> str:
@@ -239,34 +312,61 @@ def target_phrase(target: Target | Opaque, names: Mapping[str, str]) -> str:
 def queue_phrase(queue_id: object, names: Mapping[str, str]) -> str:
     """Return a queue's name in quotes, or its id where the queue is unknown."""
     name = names.get(str(queue_id))
-    return f"an unknown queue ({sanitize(str(queue_id))})" if name is None else quote(name)
+    return (
+        f"an unknown queue ({sanitize(str(queue_id))})" if name is None else quote(name)
+    )
 
 
 def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Labels) -> str:
-    """Return a rule as one sentence: `intent is "x" and confidence >= 0.7: to "Cards", priority 10`."""
+    """Return a rule as one sentence: `intent is "x" and confidence >= 0.7: to "Cards", priority
+    10`.
+    """
     off = "" if rule.enabled else ", switched off"
     destination = queues_phrase(rule.targets, names)
-    return f"{conditions_phrase(rule, labels)}: to {destination}, priority {quote(rule.priority)}{off}"
+    return (
+        f"{conditions_phrase(rule, labels)}: to {destination}, priority "
+        f"{quote(rule.priority)}{off}"
+    )
 
 
 def conditions_phrase(rule: Rule, labels: Labels) -> str:
-    """Return the conditions of a rule: `intent is "x" and confidence >= 0.7`, or `every conversation`."""
+    """Return the conditions of a rule: `intent is "x" and confidence >= 0.7`, or `every
+    conversation`.
+    """
     rank = {name: position for position, name in enumerate(labels.short)}
     end = len(labels.short)
-    parts = sorted(rule.conditions, key=lambda part: end if isinstance(part, Opaque) else rank.get(part.attribute, end))
-    return " and ".join(condition_phrase(part, labels) for part in parts) or "every conversation"
+    parts = sorted(
+        rule.conditions,
+        key=lambda part: (
+            end if isinstance(part, Opaque) else rank.get(part.attribute, end)
+        ),
+    )
+    return (
+        " and ".join(condition_phrase(part, labels) for part in parts)
+        or "every conversation"
+    )
 
 
-def conversation_phrase(attributes: Mapping[str, object], labels: Labels, absent: Iterable[str] = ()) -> str:
-    """Return `intent "x", confidence 0.7, language "fr"`: the bot's attributes first, and those that are absent."""
-    names = dict.fromkeys([*(name for name in labels.short if name in attributes), *attributes])
+def conversation_phrase(
+    attributes: Mapping[str, object], labels: Labels, absent: Iterable[str] = ()
+) -> str:
+    """Return `intent "x", confidence 0.7, language "fr"`: the bot's attributes first, and those
+    that are absent.
+    """
+    names = dict.fromkeys(
+        [*(name for name in labels.short if name in attributes), *attributes]
+    )
     missing = [f"no {labels.name(name)}" for name in absent]
-    pairs = [f"{labels.name(name)} {labels.value(name, attributes[name])}" for name in names]
+    pairs = [
+        f"{labels.name(name)} {labels.value(name, attributes[name])}" for name in names
+    ]
     return ", ".join([*missing, *pairs]) or "no attributes"
 
 
 def range_phrase(low: float | None, over: str, high: float | None, under: str) -> str:
-    """Return `below 0.7`, `0.7 or more`, `0.6 to 0.7` (without 0.7); `over` is `>=` or `>`, `under` is `<` or `<=`."""
+    """Return `below 0.7`, `0.7 or more`, `0.6 to 0.7` (without 0.7); `over` is `>=` or `>`, `under`
+    is `<` or `<=`.
+    """
     if low is None and high is None:
         return "of any value"
     if high is None:
@@ -274,7 +374,9 @@ def range_phrase(low: float | None, over: str, high: float | None, under: str) -
     if low is None:
         return f"{quote(high)} or less" if under == "<=" else f"below {quote(high)}"
     last = f"{quote(high)} included" if under == "<=" else quote(high)
-    return f"{quote(low)} to {last}" if over == ">=" else f"above {quote(low)} to {last}"
+    return (
+        f"{quote(low)} to {last}" if over == ">=" else f"above {quote(low)} to {last}"
+    )
 
 
 def acknowledged_phrase(count: int) -> str:

@@ -21,7 +21,9 @@ def metric_header(name: str, kind: str, text: str) -> Iterator[str]:
 
 def sample(name: str, value: object, **labels: object) -> str:
     """Return the line of one value."""
-    pairs = ",".join(f'{label}="{str(text).translate(_ESCAPES)}"' for label, text in labels.items())
+    pairs = ",".join(
+        f'{label}="{str(text).translate(_ESCAPES)}"' for label, text in labels.items()
+    )
     return f"{name}{{{pairs}}} {value}" if pairs else f"{name} {value}"
 
 

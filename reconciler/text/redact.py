@@ -1,7 +1,7 @@
 """Removal of known secrets from everything that this process prints, logs or saves (R13).
 
-A server may repeat a secret in any response and in any encoding. So only letters and digits are compared with the usual
-encodings of each secret, and a common run of `MIN_RUN_LENGTH` is hidden.
+A server may repeat a secret in any response and in any encoding. So only letters and digits are
+compared with the usual encodings of each secret, and a common run of `MIN_RUN_LENGTH` is hidden.
 """
 
 import html
@@ -15,13 +15,25 @@ from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 PLACEHOLDER: Final = "[secret]"
-MIN_RUN_LENGTH: Final = 12  # letters and digits in a row; so long a part of a secret is hidden like the secret
-_MIN_SECRET_LENGTH: Final = 8  # a shorter secret is not hidden, because it would occur in many words
-_MIN_LITERAL_LENGTH: Final = 10  # of a secret with fewer letters and digits than that; `redis://` is in many texts
-_RECENT_TOKENS: Final = 6  # tokens kept for one client: a response has at most three, and old ones expire soon
-_WORD_SIZE: Final = 8  # every run that is hidden contains such a word at a multiple of 4; known words are in a set
-_MAX_INDENTED_LENGTH: Final = 4_000_000  # a document of more characters is read by programs only
-_NOT_ALPHANUMERIC: Final = bytes(byte for byte in range(256) if not (byte < 128 and chr(byte).isalnum()))  # noqa: PLR2004 - ASCII
+# letters and digits in a row; so long a part of a secret is hidden like the secret
+MIN_RUN_LENGTH: Final = 12
+_MIN_SECRET_LENGTH: Final = (
+    8  # a shorter secret is not hidden, because it would occur in many words
+)
+# of a secret with fewer letters and digits than that; `redis://` is in many texts
+_MIN_LITERAL_LENGTH: Final = 10
+# tokens kept for one client: a response has at most three, and old ones expire soon
+_RECENT_TOKENS: Final = 6
+# every run that is hidden contains such a word at a multiple of 4; known words are in a set
+_WORD_SIZE: Final = 8
+_MAX_INDENTED_LENGTH: Final = (
+    4_000_000  # a document of more characters is read by programs only
+)
+_NOT_ALPHANUMERIC: Final = bytes(
+    byte
+    for byte in range(256)
+    if not (byte < 128 and chr(byte).isalnum())  # noqa: PLR2004 - ASCII
+)
 
 
 class Redactor:
@@ -31,13 +43,19 @@ class Redactor:
         self._secrets: set[str] = set()
         self._encodings: set[bytes] = set()
         self._short_encodings: set[bytes] = set()
-        self._literal_encodings: set[str] = set()  # with too few letters and digits to be compared by these alone
+        self._literal_encodings: set[str] = (
+            set()
+        )  # with too few letters and digits to be compared by these alone
         self._words: set[int] = set()
 
     def add(self, *secrets: str | None) -> None:
         """Hide these secrets from now on."""
         for secret in secrets:
-            if secret and len(secret) >= _MIN_SECRET_LENGTH and secret not in self._secrets:
+            if (
+                secret
+                and len(secret) >= _MIN_SECRET_LENGTH
+                and secret not in self._secrets
+            ):
                 self._secrets.add(secret)
                 self._index_secret(secret)
 
@@ -57,7 +75,12 @@ class Redactor:
 
     def add_from_environment(self) -> None:
         """Hide the secrets of the environment variables."""
-        self.add(*map(os.environ.get, ("CXONE_CLIENT_SECRET", "CXONE_ACCESS_KEY_SECRET", "COGNIGY_API_KEY")))
+        self.add(
+            *map(
+                os.environ.get,
+                ("CXONE_CLIENT_SECRET", "CXONE_ACCESS_KEY_SECRET", "COGNIGY_API_KEY"),
+            )
+        )
         with suppress(ValueError):
             password = urlsplit(os.environ.get("CXROUTE_PROXY", "")).password
             self.add(password, unquote(password or ""))
@@ -70,7 +93,11 @@ class Redactor:
         if not self._is_suspect(squeezed):
             return text
         # The positions in the text of the letters and digits that were compared.
-        positions = [at for at, character in enumerate(text) if character.isascii() and character.isalnum()]
+        positions = [
+            at
+            for at, character in enumerate(text)
+            if character.isascii() and character.isalnum()
+        ]
         parts: list[str] = []
         covered = -2
         end = 0
@@ -85,10 +112,16 @@ class Redactor:
         return "".join((*parts, text[end:]))
 
     def redact_json(self, data: Any, text: str = "") -> Any:  # noqa: ANN401 - any JSON
-        """Return a JSON document with redacted texts; `text` is its encoded form, if the caller has it."""
+        """Return a JSON document with redacted texts; `text` is its encoded form, if the caller has
+        it.
+        """
         text = text or repr(data)
         is_literal = any(form in text for form in self._literal_encodings)
-        return self._redact_values(data) if is_literal or self._is_suspect(_squeeze(text)) else data
+        return (
+            self._redact_values(data)
+            if is_literal or self._is_suspect(_squeeze(text))
+            else data
+        )
 
     def dump_redacted(self, data: Any) -> str:  # noqa: ANN401 - any JSON
         """Return a JSON document as text, without the secrets."""
@@ -101,7 +134,10 @@ class Redactor:
             case str():
                 return self.redact(data)
             case dict():
-                return {self.redact(str(name)): self._redact_values(value) for name, value in data.items()}
+                return {
+                    self.redact(str(name)): self._redact_values(value)
+                    for name, value in data.items()
+                }
             case list() | tuple():
                 return [self._redact_values(value) for value in data]
             case _:
@@ -109,9 +145,13 @@ class Redactor:
 
     def _index_secret(self, secret: str) -> None:
         variants = set(_encode_variants(secret))
-        forms = {form for form in map(_squeeze, variants) if len(form) >= _MIN_SECRET_LENGTH}
+        forms = {
+            form for form in map(_squeeze, variants) if len(form) >= _MIN_SECRET_LENGTH
+        }
         literal = {form for form in variants if len(form) >= _MIN_LITERAL_LENGTH}
-        self._literal_encodings |= {form for form in literal if _squeeze(form) not in forms}
+        self._literal_encodings |= {
+            form for form in literal if _squeeze(form) not in forms
+        }
         self._encodings |= forms
         self._short_encodings |= {form for form in forms if len(form) < MIN_RUN_LENGTH}
         for form in forms:
@@ -119,20 +159,37 @@ class Redactor:
                 self._words.update(_words(form[offset:]))
 
     def _is_suspect(self, squeezed: bytes) -> bool:
-        """Return whether a text may hold a secret; fast, because a plan may have megabytes and rarely holds one."""
+        """Return whether a text may hold a secret; fast, because a plan may have megabytes and
+        rarely holds one.
+        """
         if any(form in squeezed for form in self._short_encodings):
             return True
         words = self._words
-        return not (words.isdisjoint(_words(squeezed)) and words.isdisjoint(_words(squeezed[_WORD_SIZE // 2 :])))
+        return not (
+            words.isdisjoint(_words(squeezed))
+            and words.isdisjoint(_words(squeezed[_WORD_SIZE // 2 :]))
+        )
 
     def _secret_runs(self, squeezed: bytes) -> Iterator[tuple[int, int]]:
         """Yield the first and last position of each run that is part of a secret."""
-        followed: dict[tuple[bytes, int], int] = {}  # by form and offset: the last position that was compared
-        starts = set(chain.from_iterable(_find_all(form, squeezed) for form in self._short_encodings))
+        followed: dict[
+            tuple[bytes, int], int
+        ] = {}  # by form and offset: the last position that was compared
+        starts = set(
+            chain.from_iterable(
+                _find_all(form, squeezed) for form in self._short_encodings
+            )
+        )
         for offset in (0, _WORD_SIZE // 2):
             words = enumerate(_words(squeezed[offset:]))
-            starts.update(offset + _WORD_SIZE * number for number, word in words if word in self._words)
-        for at in sorted(starts):  # in order, because `followed` skips the positions before one
+            starts.update(
+                offset + _WORD_SIZE * number
+                for number, word in words
+                if word in self._words
+            )
+        for at in sorted(
+            starts
+        ):  # in order, because `followed` skips the positions before one
             word = squeezed[at : at + _WORD_SIZE]
             for form in self._encodings:
                 for form_position in _find_all(word, form):
@@ -143,10 +200,15 @@ class Redactor:
                             yield first, last
 
 
-def _extend_match(text: bytes, position: int, form: bytes, form_position: int) -> tuple[int, int]:
+def _extend_match(
+    text: bytes, position: int, form: bytes, form_position: int
+) -> tuple[int, int]:
     before = 0
     behind = 0
-    while before < min(position, form_position) and text[position - before - 1] == form[form_position - before - 1]:
+    while (
+        before < min(position, form_position)
+        and text[position - before - 1] == form[form_position - before - 1]
+    ):
         before += 1
     room = min(len(text) - position, len(form) - form_position)
     while behind < room and text[position + behind] == form[form_position + behind]:
@@ -170,12 +232,17 @@ def _words(squeezed: bytes) -> memoryview:
 
 
 def _encode_variants(secret: str) -> Iterator[str]:
-    data = secret.encode("utf-8", "surrogateescape")  # a variable may hold bytes outside the locale's encoding
+    data = secret.encode(
+        "utf-8", "surrogateescape"
+    )  # a variable may hold bytes outside the locale's encoding
     percent = quote(data, safe="")
     points = list(map(ord, secret))
     yield from (secret, percent, percent.lower(), quote(data), quote_plus(data))
     yield from (json.dumps(secret)[1:-1], ascii(secret)[1:-1], repr(data)[2:-1])
-    yield from ("".join(f"\\u{point:04x}" for point in points), "".join(f"&#{point};" for point in points))
+    yield from (
+        "".join(f"\\u{point:04x}" for point in points),
+        "".join(f"&#{point};" for point in points),
+    )
     yield from (html.escape(secret), data.hex(), data.hex().upper())
     for offset in range(3):
         encoded = b64encode(b"\0" * offset + data + b"\0" * 2)
@@ -198,10 +265,14 @@ class RotatingTokens:
     def add(self, *tokens: str) -> None:
         """Hide these tokens from now on, and forget the oldest of many."""
         for token in tokens:
-            if not self._redactor.contains(token):  # a token that is also a password is never forgotten
+            if not self._redactor.contains(
+                token
+            ):  # a token that is also a password is never forgotten
                 self._redactor.add(token)
                 self._tokens[token] = None
-        if len(self._tokens) > 2 * _RECENT_TOKENS:  # many together, because each removal rebuilds the index
+        if (
+            len(self._tokens) > 2 * _RECENT_TOKENS
+        ):  # many together, because each removal rebuilds the index
             old = tuple(self._tokens)[:-_RECENT_TOKENS]
             self._redactor.remove(*old)
             for token in old:

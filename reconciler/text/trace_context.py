@@ -43,19 +43,28 @@ class TraceContext(NamedTuple):
         return headers
 
 
-CURRENT_TRACE: Final[ContextVar[TraceContext | None]] = ContextVar("trace", default=None)
+CURRENT_TRACE: Final[ContextVar[TraceContext | None]] = ContextVar(
+    "trace", default=None
+)
 """The trace of the request that this task handles."""
 
 
 def parse_trace(headers: Iterable[tuple[bytes, bytes]]) -> TraceContext | None:
     """Return the trace of a request's headers, with lower-case names; None without a valid one."""
-    # Spaces and tabs around a value are not part of it (RFC 9110, section 5.5); the server keeps those behind it.
-    found = [(name, value.strip(b" \t")) for name, value in headers if name in (_PARENT_NAME, _STATE_NAME)]
+    # Spaces and tabs around a value are not part of it (RFC 9110, section 5.5); the server keeps
+    # those behind it.
+    found = [
+        (name, value.strip(b" \t"))
+        for name, value in headers
+        if name in (_PARENT_NAME, _STATE_NAME)
+    ]
     parents = [value for name, value in found if name == _PARENT_NAME]
     if len(parents) != 1 or not _is_parent(parents[0]):
         return None
     state = b",".join(value for name, value in found if name == _STATE_NAME)
-    return TraceContext(parents[0].decode("ascii"), state.decode("ascii") if _is_state(state) else "")
+    return TraceContext(
+        parents[0].decode("ascii"), state.decode("ascii") if _is_state(state) else ""
+    )
 
 
 def _is_parent(value: bytes) -> bool:

@@ -1,1 +1,3 @@
-"""A traffic sample: a CSV file -> how many conversations of each kind there were (semantics "Traffic shares")."""
+"""A traffic sample: a CSV file -> how many conversations of each kind there were (semantics
+"Traffic shares").
+"""

@@ -1,8 +1,10 @@
-"""Recorded conversations, read as a stream of rows: CSV with a header, or JSON lines with the same names.
+"""Recorded conversations, read as a stream of rows: CSV with a header, or JSON lines with the same
+names.
 
-Columns are attributes (`intent` and `confidence` under the Environment's names); `count` is the conversations per row.
-Lines that begin with `# ` before the header are comments; `# period: DATE to DATE` is the period of the conversations.
-Cells follow JSON: `007` is text, `"1"` is text, other text is itself, an empty cell is a missing attribute.
+Columns are attributes (`intent` and `confidence` under the Environment's names); `count` is the
+conversations per row. Lines that begin with `# ` before the header are comments; `# period: DATE to
+DATE` is the period of the conversations. Cells follow JSON: `007` is text, `"1"` is text, other
+text is itself, an empty cell is a missing attribute.
 """
 
 import csv
@@ -38,30 +40,49 @@ _MAX_ROW: Final = MIB
 _MAX_CONVERSATIONS: Final = 10**12  # the limit of one row: sums of all rows stay exact
 _THOUSANDS_SEPARATOR: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_COMMENT: Final = re.compile(r'# (?!.*[,;]"?count"?(?:[\r\n,;]|\Z))')  # and not a header
-_PERIOD: Final = re.compile(r"# period: (\d{4}-\d\d-\d\d) to (\d{4}-\d\d-\d\d)\s*", re.ASCII)
+_COMMENT: Final = re.compile(
+    r'# (?!.*[,;]"?count"?(?:[\r\n,;]|\Z))'
+)  # and not a header
+_PERIOD: Final = re.compile(
+    r"# period: (\d{4}-\d\d-\d\d) to (\d{4}-\d\d-\d\d)\s*", re.ASCII
+)
 _CSV_ERRORS: Final = {
     "expected after": "a cell continues after its closing quote (double a quote inside)",
     "unexpected end": "a quote is never closed",
     "field larger": "a cell is longer than 128 KiB (is a quote missing?)",
 }  # parts of the messages of the module csv -> messages of findings
-_JSON_PROBLEM: Final = "this line is not a JSON object that has each name once, and texts, numbers, true, false or null"
-_JSON_HINT: Final = 'write one object in each line, such as {"intent": "card_help", "confidence": 0.9}'
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=refuse_constant)
+_JSON_PROBLEM: Final = (
+    "this line is not a JSON object that has each name once, and texts, numbers, true, false or "
+    "null"
+)
+_JSON_HINT: Final = (
+    'write one object in each line, such as {"intent": "card_help", "confidence": 0.9}'
+)
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=tuple, parse_constant=refuse_constant
+)
 
 
 class ParsedRow(NamedTuple):
-    """One row: the values of the attributes in the order of the columns, and the number of conversations."""
+    """One row: the values of the attributes in the order of the columns, and the number of
+    conversations.
+    """
 
     values: tuple[CellValue, ...]
     number: int | float
 
 
 def read_period(comment: str) -> tuple[date, date] | None:
-    """Return the first and the last day in a comment, or None if it has none, or in the wrong order."""
+    """Return the first and the last day in a comment, or None if it has none, or in the wrong
+    order.
+    """
     found = _PERIOD.fullmatch(comment)
     with suppress(ValueError):
-        days = (date.fromisoformat(found[1]), date.fromisoformat(found[2])) if found else None
+        days = (
+            (date.fromisoformat(found[1]), date.fromisoformat(found[2]))
+            if found
+            else None
+        )
         return days if days and days[0] <= days[1] else None
     return None
 
@@ -69,8 +90,17 @@ def read_period(comment: str) -> tuple[date, date] | None:
 class RecordReader:
     """Reads the rows of a file, one at a time. The columns are known once a row is read."""
 
-    def __init__(self, stream: BinaryIO, name: str, bot: BotAttributes, default_count: int | None = None) -> None:
-        """`default_count` is that of a file without counts. None: they are required, and the file is CSV."""
+    def __init__(
+        self,
+        stream: BinaryIO,
+        name: str,
+        bot: BotAttributes,
+        default_count: int | None = None,
+    ) -> None:
+        """`default_count` is that of a file without counts.
+
+        None: they are required, and the file is CSV.
+        """
         self.name = escape_invisible(name)
         self.collector = ErrorCollector(text=SourceText(self.name, ""))
         self.period: tuple[date, date] | None = None
@@ -80,26 +110,39 @@ class RecordReader:
         self.line = 1  # the first line of the row that is read
         self.size = 0  # bytes of the row that is read
         self._stream, self._default_count = stream, default_count
-        self._bot_names = {"intent": bot.intent, "confidence": bot.confidence}  # the attributes of these columns
+        self._bot_names = {
+            "intent": bot.intent,
+            "confidence": bot.confidence,
+        }  # the attributes of these columns
         self._lines: list[str] = []  # of the row that is read
         self._separator = ","
         self._parsers: list[Callable[[str], CellValue]] = []  # of the columns
-        self._cached_parsers: list[Callable[[str], CellValue]] = []  # most cells occur in many rows
+        self._cached_parsers: list[
+            Callable[[str], CellValue]
+        ] = []  # most cells occur in many rows
 
     @classmethod
     def open(cls, path: str, bot: BotAttributes) -> "RecordReader":
-        """Open a file, or stdin (`-`), in which a row is one conversation if it has no count. Raises UsageError."""
+        """Open a file, or stdin (`-`), in which a row is one conversation if it has no count.
+
+        Raises UsageError.
+        """
         if path == "-" and (sys.stdin is None or sys.stdin.closed):
             raise UsageError("stdin is closed, or was already read")
         try:
             stream = sys.stdin.buffer if path == "-" else open_regular(path)
         except OSError as error:
             reason = (error.strerror or "invalid path").lower()
-            raise UsageError(f"{escape_invisible(path)}: the file cannot be read: {reason}") from error
+            raise UsageError(
+                f"{escape_invisible(path)}: the file cannot be read: {reason}"
+            ) from error
         return cls(stream, "stdin" if path == "-" else path, bot, default_count=1)
 
     def valid_rows(self, tested: Collection[str] | None) -> Iterator[ParsedRow]:
-        """Yield the rows, as `rows` does. Raises ManifestError for the first wrong one, and without conversations."""
+        """Yield the rows, as `rows` does.
+
+        Raises ManifestError for the first wrong one, and without conversations.
+        """
         total: int | float = 0
         with self._stream:
             for row in self.rows(tested):
@@ -108,14 +151,18 @@ class RecordReader:
                 yield row
                 total += row.number
         self.check_number(total)
-        if errors := [finding for finding in self.collector.findings() if finding.severity == "error"]:
+        if errors := [
+            finding
+            for finding in self.collector.findings()
+            if finding.severity == "error"
+        ]:
             raise ManifestError(errors, self.name)
 
     def rows(self, tested: Collection[str] | None = None) -> Iterator[ParsedRow | None]:
         """Yield the rows that are not empty; None is a wrong one, whose errors the collector has.
 
-        Only the intent, the confidence and `tested` attributes are read; None: all columns of CSV. The rows end before
-        what cannot be read reliably.
+        Only the intent, the confidence and `tested` attributes are read; None: all columns of CSV.
+        The rows end before what cannot be read reliably.
         """
         with suppress(StopReadingError):
             for cells in self._read_cells(tested):
@@ -126,10 +173,14 @@ class RecordReader:
 
     def check_number(self, conversations: float) -> None:
         """Report a file without conversations, unless it has other errors."""
-        if not conversations and all(finding.severity == "warning" for finding in self.collector.collected):
+        if not conversations and all(
+            finding.severity == "warning" for finding in self.collector.collected
+        ):
             self.collector.text = SourceText(self.name, "")
             hint = "write a row for each conversation, or their number in the column `count`"
-            self.collector.report("CXR234", 0, "the file contains no conversations", hint)
+            self.collector.report(
+                "CXR234", 0, "the file contains no conversations", hint
+            )
 
     def report(self, code: str, cell: int, message: str, hint: str = "") -> None:
         """Report an error of a cell of the row that is read, counted from 0."""
@@ -144,7 +195,10 @@ class RecordReader:
 
     def _index_of_cell(self, text: str, cell: int) -> int:
         if self.is_json:
-            names = "|".join(re.escape(json.dumps(each[cell])) for each in (self.names, [*self.attributes, "count"]))
+            names = "|".join(
+                re.escape(json.dumps(each[cell]))
+                for each in (self.names, [*self.attributes, "count"])
+            )
             match = re.search(rf"(?:{names})\s*:", text)
             return match.start() if match else 0
         # The module csv has no positions of cells.
@@ -159,11 +213,15 @@ class RecordReader:
         is_before = True
         for data in iter(partial(self._stream.readline, _MAX_ROW + 1), b""):
             self.size += len(data)
-            if self.size > _MAX_ROW:  # before it is decoded, because its last character may be cut
+            if (
+                self.size > _MAX_ROW
+            ):  # before it is decoded, because its last character may be cut
                 self._stop("this row is longer than 1 MiB", "is a quote missing?")
             text = self._decode(data)
             self._lines.append(text)
-            is_before = is_before and not (text.strip("\r\n") and not _COMMENT.match(text))
+            is_before = is_before and not (
+                text.strip("\r\n") and not _COMMENT.match(text)
+            )
             if is_before:
                 self.period = self.period or read_period(text)
                 self._end_row()
@@ -181,7 +239,13 @@ class RecordReader:
         if control := _CONTROL.search(text):
             self.collector.text = SourceText(self.name, text, line)
             message = f"the character U+{ord(control[0]):04X} is not allowed in a traffic sample"
-            stop_reading(self.collector, "CXR230", control.start(), message, "is this a CSV file?")
+            stop_reading(
+                self.collector,
+                "CXR230",
+                control.start(),
+                message,
+                "is this a CSV file?",
+            )
         return text
 
     def _end_row(self) -> None:
@@ -197,16 +261,28 @@ class RecordReader:
         lines = self._read_lines()
         first = next(lines, "")
         lines = chain([first], lines)
-        self.is_json = self._default_count is not None and first.lstrip(" \t")[:1] in ("{", "[")
+        self.is_json = self._default_count is not None and first.lstrip(" \t")[:1] in (
+            "{",
+            "[",
+        )
         if self.is_json:
-            others = {*(tested or ())} - {*self._bot_names, *self._bot_names.values(), COUNT_COLUMN}
+            others = {*(tested or ())} - {
+                *self._bot_names,
+                *self._bot_names.values(),
+                COUNT_COLUMN,
+            }
             yield [*self._bot_names, *sorted(others), COUNT_COLUMN]
             for line in lines:
                 yield self._parse_line(line)
                 self._end_row()
             return
-        # The header with the column `count` determines the separator, because cells may contain both.
-        separators = (mark for mark in ",;" if COUNT_COLUMN in (cell.strip(' "\r\n') for cell in first.split(mark)))
+        # The header with the column `count` determines the separator, because cells may contain
+        # both.
+        separators = (
+            mark
+            for mark in ",;"
+            if COUNT_COLUMN in (cell.strip(' "\r\n') for cell in first.split(mark))
+        )
         self._separator = next(separators, max(",;", key=first.count))
         try:
             for cells in csv.reader(lines, delimiter=self._separator, strict=True):
@@ -214,11 +290,17 @@ class RecordReader:
                 self._end_row()
         except csv.Error as error:
             carriage_return = "a carriage return inside a cell"
-            reason = next((words for part, words in _CSV_ERRORS.items() if part in str(error)), carriage_return)
+            reason = next(
+                (words for part, words in _CSV_ERRORS.items() if part in str(error)),
+                carriage_return,
+            )
             self._stop(f"this row is not CSV: {reason}")
 
     def _parse_line(self, line: str) -> list[str]:
-        """Return the values of a JSON object as cells; a missing name is an empty cell. Raises StopReadingError."""
+        """Return the values of a JSON object as cells; a missing name is an empty cell.
+
+        Raises StopReadingError.
+        """
         if not line.strip():
             return []
         try:
@@ -229,21 +311,36 @@ class RecordReader:
             if len(values) != len(pairs):
                 raise ValueError  # noqa: TRY301
             values.setdefault(COUNT_COLUMN, 1)
-            return [_as_cell(values.get(name)) for name in (*self.attributes, COUNT_COLUMN)]
+            return [
+                _as_cell(values.get(name)) for name in (*self.attributes, COUNT_COLUMN)
+            ]
         except (ValueError, RecursionError):
             self._stop(_JSON_PROBLEM, _JSON_HINT)
 
     def _read_header(self, cells: list[str], tested: Collection[str] | None) -> None:
-        """Let the reader know its columns, and which of them are read. Raises StopReadingError if one is wrong."""
+        """Let the reader know its columns, and which of them are read.
+
+        Raises StopReadingError if one is wrong.
+        """
         self.names, (intent, confidence) = cells, self._bot_names.values()
         attributes = [self._bot_names.get(name, name) for name in cells]
         if not self.is_json:  # whose names are those of the rules
             self._check_columns(attributes)
         parsers = dict.fromkeys(attributes if tested is None else tested, _parse_value)
-        parsers |= {intent: _parse_text, confidence: _parse_confidence, COUNT_COLUMN: self._parse_count}
-        self._parsers = [parsers.get(attribute, lambda _cell: None) for attribute in attributes]
-        self._cached_parsers = [lru_cache(_MAX_CACHED)(parse) for parse in self._parsers]
-        self.attributes = tuple(attribute for attribute in attributes if attribute != COUNT_COLUMN)
+        parsers |= {
+            intent: _parse_text,
+            confidence: _parse_confidence,
+            COUNT_COLUMN: self._parse_count,
+        }
+        self._parsers = [
+            parsers.get(attribute, lambda _cell: None) for attribute in attributes
+        ]
+        self._cached_parsers = [
+            lru_cache(_MAX_CACHED)(parse) for parse in self._parsers
+        ]
+        self.attributes = tuple(
+            attribute for attribute in attributes if attribute != COUNT_COLUMN
+        )
         self._warn_of_similar_names()
 
     def _check_columns(self, attributes: Sequence[str]) -> None:
@@ -253,11 +350,18 @@ class RecordReader:
                 problem = f"column {index + 1} has {'spaces around its' if name else 'no'} name"
                 self.report("CXR232", index, problem)
             elif attributes[index] in attributes[:index]:
-                self.report("CXR232", index, f"a second column for {quote_name(attributes[index])}", "keep one")
+                self.report(
+                    "CXR232",
+                    index,
+                    f"a second column for {quote_name(attributes[index])}",
+                    "keep one",
+                )
         if len(self.names) > _MAX_COLUMNS:
             self.report("CXR232", _MAX_COLUMNS, f"more than {_MAX_COLUMNS} columns")
         elif COUNT_COLUMN not in self.names and self._default_count is None:
-            near = next((name for name in self.names if suggest(name, [COUNT_COLUMN])), "")
+            near = next(
+                (name for name in self.names if suggest(name, [COUNT_COLUMN])), ""
+            )
             hint = "add it: the number of conversations of each row"
             hint = f"if {quote_name(near)} is meant, rename it" if near else hint
             self.report("CXR232", 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
@@ -267,7 +371,11 @@ class RecordReader:
             raise StopReadingError
 
     def _warn_of_similar_names(self) -> None:
-        missing = {name: attribute for name, attribute in self._bot_names.items() if attribute not in self.attributes}
+        missing = {
+            name: attribute
+            for name, attribute in self._bot_names.items()
+            if attribute not in self.attributes
+        }
         for name in self.names:
             near = suggest(name, [*missing, *missing.values()])
             if near and name != COUNT_COLUMN:
@@ -277,13 +385,19 @@ class RecordReader:
 
     def _read_row(self, cells: Sequence[str]) -> ParsedRow | None:
         """Return a row, or None for a wrong one."""
-        parsers = self._cached_parsers if self.size <= MAX_CACHED_LENGTH else self._parsers
+        parsers = (
+            self._cached_parsers if self.size <= MAX_CACHED_LENGTH else self._parsers
+        )
         try:
             values = [parse(cell) for parse, cell in zip(parsers, cells, strict=True)]
         except ValueError:
             self._report_row(cells)
             return None
-        number: Any = values.pop(self.names.index(COUNT_COLUMN)) if COUNT_COLUMN in self.names else 1
+        number: Any = (
+            values.pop(self.names.index(COUNT_COLUMN))
+            if COUNT_COLUMN in self.names
+            else 1
+        )
         return ParsedRow(tuple(values), number)
 
     def _report_row(self, cells: Sequence[str]) -> None:
@@ -291,30 +405,46 @@ class RecordReader:
         columns = len(self.names)
         if len(cells) > columns:
             problem = f"this row has more cells than the header, which has {columns}"
-            self.report("CXR233", columns, problem, "put a cell that contains a separator in quotes")
+            self.report(
+                "CXR233",
+                columns,
+                problem,
+                "put a cell that contains a separator in quotes",
+            )
         elif len(cells) < columns:
-            self.report("CXR233", 0, f"this row ends after {len(cells)} of {columns} cells")
+            self.report(
+                "CXR233", 0, f"this row ends after {len(cells)} of {columns} cells"
+            )
         else:
-            for index, (parse, cell) in enumerate(zip(self._parsers, cells, strict=True)):
+            for index, (parse, cell) in enumerate(
+                zip(self._parsers, cells, strict=True)
+            ):
                 try:
                     parse(cell)
                 except ValueError as error:
-                    self.report("CXR233", index, f"{quote_name(self.names[index])} {error}")
+                    self.report(
+                        "CXR233", index, f"{quote_name(self.names[index])} {error}"
+                    )
 
     def _parse_count(self, cell: str) -> int | float:
         value = _parse_number(cell)
         if value is None or not 0 <= value <= _MAX_CONVERSATIONS:
             raise ValueError(f"must be a number, 0 or more, not {quote_name(cell)}")
         if self._separator == ";" and _THOUSANDS_SEPARATOR.fullmatch(cell):
-            # Between semicolons, a point probably separates thousands: the shares would be silently wrong.
-            raise ValueError(f"must be a number without points between thousands, not {quote_name(cell)}")
+            # Between semicolons, a point probably separates thousands: the shares would be silently
+            # wrong.
+            raise ValueError(
+                f"must be a number without points between thousands, not {quote_name(cell)}"
+            )
         return int(value) if value == int(value) else value
 
 
 def _as_cell(value: object) -> str:
     if isinstance(value, str):
         return encode_basestring_ascii(value)
-    if not isinstance(value, int | float | None) or (isinstance(value, float) and not isfinite(value)):
+    if not isinstance(value, int | float | None) or (
+        isinstance(value, float) and not isfinite(value)
+    ):
         raise ValueError
     return "" if value is None else repr(value).lower()  # True is true
 
@@ -338,15 +468,21 @@ def _parse_text(cell: str) -> str | None:
         return cell
     with suppress(ValueError):
         text = json.loads(cell)
-        if isinstance(text, str) and not any("\ud800" <= char <= "\udfff" for char in text):
+        if isinstance(text, str) and not any(
+            "\ud800" <= char <= "\udfff" for char in text
+        ):
             return text
-    raise ValueError(f"begins with a quote and must be a JSON text, not {quote_name(cell)}")
+    raise ValueError(
+        f"begins with a quote and must be a JSON text, not {quote_name(cell)}"
+    )
 
 
 def _parse_confidence(cell: str) -> int | float | None:
     value = _parse_number(cell)
     if cell and (value is None or not 0 <= value <= 1):
-        raise ValueError(f"must be empty or a number from 0 to 1, such as 0.85, not {quote_name(cell)}")
+        raise ValueError(
+            f"must be empty or a number from 0 to 1, such as 0.85, not {quote_name(cell)}"
+        )
     return value
 
 

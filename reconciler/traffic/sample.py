@@ -1,4 +1,6 @@
-"""A traffic sample, from the operator's file or the Environment's: its rows with their counts, and its period."""
+"""A traffic sample, from the operator's file or the Environment's: its rows with their counts, and
+its period.
+"""
 
 import os
 from collections import defaultdict
@@ -46,26 +48,59 @@ class TrafficSample:
     warnings: tuple[Finding, ...] = ()
 
     def age_findings(self, now: datetime) -> tuple[Finding, ...]:
-        """Return the finding about a sample that is too old for the Environment's limit, if it is."""
-        age = (now.astimezone(UTC).date() - self.last_day).days if self.last_day else None
-        # The period may be the current month; but after a typing error, the sample would never be too old.
-        if self.max_age_days is None or (age is not None and abs(age) <= self.max_age_days):
+        """Return the finding about a sample that is too old for the Environment's limit, if it
+        is.
+        """
+        age = (
+            (now.astimezone(UTC).date() - self.last_day).days if self.last_day else None
+        )
+        # The period may be the current month; but after a typing error, the sample would never be
+        # too old.
+        if self.max_age_days is None or (
+            age is not None and abs(age) <= self.max_age_days
+        ):
             return ()
         problem = f"ended {age} days ago" if age and age > 0 else "ends in the future"
-        problem = f"{problem}, on {self.last_day}" if self.last_day else "does not say when it ended"
-        message = f"the traffic sample {problem}, and `maxAgeDays` is {self.max_age_days}"
-        source, hint = Source(escape_invisible(self.name), 1, 1), "make a new one with `cxroute traffic`"
-        return (Finding(code="CXR235", severity="warning", message=message, source=source, hint=hint),)
+        problem = (
+            f"{problem}, on {self.last_day}"
+            if self.last_day
+            else "does not say when it ended"
+        )
+        message = (
+            f"the traffic sample {problem}, and `maxAgeDays` is {self.max_age_days}"
+        )
+        source, hint = (
+            Source(escape_invisible(self.name), 1, 1),
+            "make a new one with `cxroute traffic`",
+        )
+        return (
+            Finding(
+                code="CXR235",
+                severity="warning",
+                message=message,
+                source=source,
+                hint=hint,
+            ),
+        )
 
 
 def read_traffic(
-    data: bytes, name: str, attributes: BotAttributes, period: str = "", max_age_days: int | None = None
+    data: bytes,
+    name: str,
+    attributes: BotAttributes,
+    period: str = "",
+    max_age_days: int | None = None,
 ) -> TrafficSample:
-    """Return the sample in a file's bytes. ManifestError carries every finding, by line and column."""
+    """Return the sample in a file's bytes.
+
+    ManifestError carries every finding, by line and column.
+    """
     reader = RecordReader(BytesIO(data), name, attributes)
     rows = _sum_rows(reader) if len(data) <= MAX_FILE_BYTES else ()
     if len(data) > MAX_FILE_BYTES:
-        reader.collector.report("CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up")
+        reader.collector.report(
+            "CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up"
+        )
     findings, days = reader.collector.findings(), reader.period
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings, reader.name)
@@ -83,10 +118,15 @@ def read_traffic(
 
 def _sum_rows(reader: RecordReader) -> tuple[SampleRow, ...]:
     """Return the rows, equal ones added up; errors are in the reader's collector."""
-    lines, counts = dict[tuple[CellValue, ...], int](), defaultdict[tuple[CellValue, ...], int | float](int)
+    lines, counts = (
+        dict[tuple[CellValue, ...], int](),
+        defaultdict[tuple[CellValue, ...], int | float](int),
+    )
     for index, row in enumerate(reader.rows()):
         if index == MAX_ROWS:
-            reader.report("CXR230", 0, f"more than {MAX_ROWS:,} rows", "add equal rows up")
+            reader.report(
+                "CXR230", 0, f"more than {MAX_ROWS:,} rows", "add equal rows up"
+            )
         if index == MAX_ROWS or reader.collector.is_full:
             break
         if row and row.number:
@@ -96,36 +136,60 @@ def _sum_rows(reader: RecordReader) -> tuple[SampleRow, ...]:
         hint = "write the names of the columns in the first row"
         reader.collector.report("CXR230", 0, "the traffic sample is empty", hint)
     reader.check_number(sum(counts.values()))
-    named = ((dict(zip(reader.attributes, values, strict=True)), values) for values in counts)
-    return tuple(SampleRow(attributes, counts[values], lines[values]) for attributes, values in named)
+    named = (
+        (dict(zip(reader.attributes, values, strict=True)), values) for values in counts
+    )
+    return tuple(
+        SampleRow(attributes, counts[values], lines[values])
+        for attributes, values in named
+    )
 
 
-def load_traffic(path: str, attributes: BotAttributes, max_age_days: int | None = None) -> TrafficSample:
-    """Return the sample of a file of the command line. Raises UsageError for an unreadable file, else ManifestError."""
+def load_traffic(
+    path: str, attributes: BotAttributes, max_age_days: int | None = None
+) -> TrafficSample:
+    """Return the sample of a file of the command line.
+
+    Raises UsageError for an unreadable file, else ManifestError.
+    """
     try:
         data = read_start(path, MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = (error.strerror or "invalid path").lower()
-        raise UsageError(f"--traffic {escape_invisible(path)}: the file cannot be read: {reason}") from error
+        raise UsageError(
+            f"--traffic {escape_invisible(path)}: the file cannot be read: {reason}"
+        ) from error
     return read_traffic(data, path, attributes, max_age_days=max_age_days)
 
 
-def declared_traffic(environment: LoadedDocument[Environment], manifests: Path) -> TrafficSample | None:
-    """Return the sample of an Environment's `traffic`, from the working or the manifests' directory. ManifestError."""
+def declared_traffic(
+    environment: LoadedDocument[Environment], manifests: Path
+) -> TrafficSample | None:
+    """Return the sample of an Environment's `traffic`, from the working or the manifests'
+    directory. ManifestError.
+    """
     declared = environment.document.traffic
     if declared is None:
         return None
-    code, problem = "CXR014", "not found in the working directory or in the manifests' directory"
+    code, problem = (
+        "CXR014",
+        "not found in the working directory or in the manifests' directory",
+    )
     try:
         for root in (Path(), manifests):
             path = root / declared.file
             if path.is_file():
-                # Checked before `open`, because a link may lead to a pipe or a device, which never ends, or to a file
-                # that a pull request may not name: errors would show its lines.
+                # Checked before `open`, because a link may lead to a pipe or a device, which never
+                # ends, or to a file that a pull request may not name: errors would show its lines.
                 if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
                     data = read_start(path, MAX_FILE_BYTES + 1)
-                    attributes, limit = environment.document.attributes, declared.max_age_days
-                    return read_traffic(data, path.as_posix(), attributes, declared.period, limit)
+                    attributes, limit = (
+                        environment.document.attributes,
+                        declared.max_age_days,
+                    )
+                    return read_traffic(
+                        data, path.as_posix(), attributes, declared.period, limit
+                    )
                 code, problem = "CXR003", "the symbolic link leads out of the directory"
                 break
     except PermissionError:

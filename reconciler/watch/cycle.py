@@ -1,4 +1,6 @@
-"""The cycles of `cxroute watch` as values, the loop that runs one after the other, their notifications and metrics."""
+"""The cycles of `cxroute watch` as values, the loop that runs one after the other, their
+notifications and metrics.
+"""
 
 import math
 from collections import Counter
@@ -20,15 +22,22 @@ from reconciler.plan.plan import GuardResult, Plan
 from reconciler.text.prometheus import metric, metric_header, sample
 
 CycleStatus = Literal["clean", "pending", "applied", "refused", "partly", "failed"]
-"""clean: no differences. pending: differences, and --apply is not set. refused: a guard, a conflict or a failing route
-test prevented the apply. partly: only a part was written. failed: nothing was written."""
+"""clean: no differences. pending: differences, and --apply is not set. refused: a guard, a conflict
+or a failing route test prevented the apply. partly: only a part was written. failed: nothing was
+written."""
 
 CYCLE_STATUSES: Final[tuple[CycleStatus, ...]] = get_args(CycleStatus)
-MAX_BACKOFF: Final = 900.0  # seconds: the longest delay after failures, unless the interval is longer
+MAX_BACKOFF: Final = (
+    900.0  # seconds: the longest delay after failures, unless the interval is longer
+)
 _MAX_DOUBLINGS: Final = 20
-_JITTER: Final = 0.1  # the share by which a delay varies, so that loops with one start do not stay together
-_MIN_PAUSE: Final = 1.0  # seconds between two cycles, also after one that took longer than the interval
-_MAX_CYCLE_SECONDS: Final = 1800.0  # after that a cycle counts as stuck: twice the longest time for reading, or writing
+# the share by which a delay varies, so that loops with one start do not stay together
+_JITTER: Final = 0.1
+_MIN_PAUSE: Final = (
+    1.0  # seconds between two cycles, also after one that took longer than the interval
+)
+# after that a cycle counts as stuck: twice the longest time for reading, or writing
+_MAX_CYCLE_SECONDS: Final = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,10 @@ class ApiCallCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleResult:
-    """The result of one cycle. `plan` is None if there was none, `report` if apply did not start."""
+    """The result of one cycle.
+
+    `plan` is None if there was none, `report` if apply did not start.
+    """
 
     started_at: datetime
     seconds: float = 0.0
@@ -51,72 +63,141 @@ class CycleResult:
     report: ApplyReport | None = None
     error: CxrouteError | None = None
     may_write: bool = False
-    drift: Drift | None = None  # the differences at its end; None if it did not compare them
+    drift: Drift | None = (
+        None  # the differences at its end; None if it did not compare them
+    )
 
     @property
     def status(self) -> CycleStatus:
         """Return the result of the cycle."""
         if self.report is not None:
             outcomes = self.report.outcomes
-            has_written = any(isinstance(each, Applied | UnknownOutcome) or each.left_partial for each in outcomes)
-            return "applied" if self.report.converged else "partly" if has_written else "failed"
-        if self.plan is None or (self.error is not None and not isinstance(self.error, RefusedError)):
+            has_written = any(
+                isinstance(each, Applied | UnknownOutcome) or each.left_partial
+                for each in outcomes
+            )
+            return (
+                "applied"
+                if self.report.converged
+                else "partly"
+                if has_written
+                else "failed"
+            )
+        if self.plan is None or (
+            self.error is not None and not isinstance(self.error, RefusedError)
+        ):
             return "failed"
-        if self.error is not None or self.plan.failed_tests or (self.may_write and is_blocked(self.plan)):
+        if (
+            self.error is not None
+            or self.plan.failed_tests
+            or (self.may_write and is_blocked(self.plan))
+        ):
             return "refused"
         return "pending" if (self.drift or Drift(plan=self.plan)).has_drift else "clean"
 
     @property
     def remaining(self) -> Plan | None:
-        """Return the differences at its end: those of the last read, otherwise those of the plan."""
+        """Return the differences at its end: those of the last read, otherwise those of the
+        plan.
+        """
         return self.report.remaining if self.report is not None else self.plan
 
     @property
     def failed_guards(self) -> tuple[GuardResult, ...]:
         """Return the guards that refuse the plan; a plan without changes is not refused."""
-        return guard_refusals(self.plan) if self.plan is not None and self.plan.changes else ()
+        return (
+            guard_refusals(self.plan)
+            if self.plan is not None and self.plan.changes
+            else ()
+        )
 
     @property
     def should_back_off(self) -> bool:
-        """Return whether to wait longer before the next cycle: the tenant or the connection to it failed."""
-        return self.status in ("failed", "partly") and not isinstance(self.error, ManifestError)
+        """Return whether to wait longer before the next cycle: the tenant or the connection to it
+        failed.
+        """
+        return self.status in ("failed", "partly") and not isinstance(
+            self.error, ManifestError
+        )
 
     @property
     def error_text(self) -> str:
         """Return the error as a sentence, or an empty text."""
-        return str(self.error) if self.error is not None else self.report.error if self.report is not None else ""
+        return (
+            str(self.error)
+            if self.error is not None
+            else self.report.error
+            if self.report is not None
+            else ""
+        )
 
     @property
     def fingerprint(self) -> str:
-        """Return a digest that is equal for cycles with the same status, error, plan and outcomes."""
+        """Return a digest that is equal for cycles with the same status, error, plan and
+        outcomes.
+        """
         facts: list[object] = [self.status]
         if isinstance(self.error, ManifestError):
-            findings = ((finding, finding.source.file if finding.source else "") for finding in self.error.findings)
-            facts.append(sorted(f"{finding.code} {file} {finding.message}" for finding, file in findings))
-        else:  # an ApiError's message contains times and counts that always differ, so its kind identifies it
+            findings = (
+                (finding, finding.source.file if finding.source else "")
+                for finding in self.error.findings
+            )
+            facts.append(
+                sorted(
+                    f"{finding.code} {file} {finding.message}"
+                    for finding, file in findings
+                )
+            )
+        # an ApiError's message contains times and counts that always differ, so its kind identifies
+        # it
+        else:
             text = "" if isinstance(self.error, ApiError) else str(self.error)
             facts.append([] if self.error is None else [self.error.kind, text])
         if self.plan is not None:
             drift = self.drift or Drift(plan=self.plan)
-            facts += [change_facts(change_to_json(self.plan, change)) for change in self.plan.changes]
-            facts += sorted(f"{finding.address} {finding.message}" for finding in self.plan.conflicts)
-            facts += [f"{finding.source} {finding.message}" for finding in self.plan.failed_tests]
+            facts += [
+                change_facts(change_to_json(self.plan, change))
+                for change in self.plan.changes
+            ]
+            facts += sorted(
+                f"{finding.address} {finding.message}"
+                for finding in self.plan.conflicts
+            )
+            facts += [
+                f"{finding.source} {finding.message}"
+                for finding in self.plan.failed_tests
+            ]
             facts += [guard.name for guard in self.failed_guards if self.may_write]
-            facts += sorted([live.id, live.rule.name, marker_digest(live.rule)] for live in drift.in_the_way)
-            facts += sorted(f"{finding.code} {finding.source} {finding.message}" for finding in drift.failed_checks)
+            facts += sorted(
+                [live.id, live.rule.name, marker_digest(live.rule)]
+                for live in drift.in_the_way
+            )
+            facts += sorted(
+                f"{finding.code} {finding.source} {finding.message}"
+                for finding in drift.failed_checks
+            )
             facts.append(drift.has_unfixable_drift)
         if self.report is not None:
-            facts += [[str(outcome.change.address), outcome.status] for outcome in self.report.outcomes]
+            facts += [
+                [str(outcome.change.address), outcome.status]
+                for outcome in self.report.outcomes
+            ]
         return sha256(CANONICAL_JSON.encode(facts).encode()).hexdigest()
 
 
 def is_blocked(plan: Plan) -> bool:
-    """Return whether apply would refuse: a route test fails, a guard refuses, or a rule conflicts."""
-    return bool(plan.failed_tests or plan.conflicts) or bool(plan.changes and guard_refusals(plan))
+    """Return whether apply would refuse: a route test fails, a guard refuses, or a rule
+    conflicts.
+    """
+    return bool(plan.failed_tests or plan.conflicts) or bool(
+        plan.changes and guard_refusals(plan)
+    )
 
 
 def count_drifted(plan: Plan) -> int:
-    """Count the managed rules that were edited in CXone, held ones included, and the rules that are missing there."""
+    """Count the managed rules that were edited in CXone, held ones included, and the rules that are
+    missing there.
+    """
     edited_holds = sum(hold.change.cause in ("drift", "both") for hold in plan.held)
     return len(edited_changes(plan)) + len(missing_rules(plan)) + edited_holds
 
@@ -137,17 +218,27 @@ OnResult = Callable[[CycleResult, float], Awaitable[object]]
 
 @dataclass(slots=True, kw_only=True)
 class WatchLoop:
-    """Runs cycles. clock: seconds, monotonic. sleep: waits, in seconds. random: a number in [0, 1)."""
+    """Runs cycles. clock: seconds, monotonic. sleep: waits, in seconds. random: a number in [0,
+    1).
+    """
 
     interval: float  # seconds between the starts of two cycles
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     random: Callable[[], float]
-    failures: int = field(default=0, init=False)  # consecutive cycles with `should_back_off`
-    _alive_until: float = field(default=math.inf, init=False)  # by then, a cycle must have ended or begun
+    failures: int = field(
+        default=0, init=False
+    )  # consecutive cycles with `should_back_off`
+    _alive_until: float = field(
+        default=math.inf, init=False
+    )  # by then, a cycle must have ended or begun
 
-    async def run(self, cycle: Cycle, on_result: OnResult, should_stop: Callable[[], bool]) -> CycleResult:
-        """Run cycles until `should_stop`, and return the last; `on_result` also gets the seconds until the next."""
+    async def run(
+        self, cycle: Cycle, on_result: OnResult, should_stop: Callable[[], bool]
+    ) -> CycleResult:
+        """Run cycles until `should_stop`, and return the last; `on_result` also gets the seconds
+        until the next.
+        """
         while True:
             started_at = self.clock()
             self._alive_until = started_at + max(3 * self.interval, _MAX_CYCLE_SECONDS)
@@ -162,24 +253,36 @@ class WatchLoop:
 
     def _next_delay(self) -> float:
         """Return the seconds from one start to the next, which each failure in a row doubles."""
-        delay = min(self.interval * 2.0 ** min(self.failures, _MAX_DOUBLINGS), max(self.interval, MAX_BACKOFF))
+        delay = min(
+            self.interval * 2.0 ** min(self.failures, _MAX_DOUBLINGS),
+            max(self.interval, MAX_BACKOFF),
+        )
         return delay * (1 - _JITTER + 2 * _JITTER * self.random())
 
     @property
     def is_alive(self) -> bool:
-        """Return whether the loop is alive: the cycle in progress is not stuck, and the next is not overdue."""
+        """Return whether the loop is alive: the cycle in progress is not stuck, and the next is not
+        overdue.
+        """
         return self.clock() <= self._alive_until
 
 
 Message = dict[str, Any]
 NotificationKind = Literal["drift", "refused", "applied", "failed", "recovered"]
-"""drift: the tenant differs from the manifests. refused: a guard or a conflict prevented the apply. applied: changes
-were made. failed: a cycle, or a part of its changes, failed. recovered: the earlier problem is over."""
+"""drift: the tenant differs from the manifests. refused: a guard or a conflict prevented the apply.
+applied: changes were made. failed: a cycle, or a part of its changes, failed. recovered: the
+earlier problem is over."""
 
-REMINDER_SECONDS: Final = 6 * 3600.0  # until a failure that lasts, or recurs, is notified again
-_REPEATED_CHANGE_SECONDS: Final = 3600.0  # until equal changes, which CXone's users revert repeatedly, are notified
+REMINDER_SECONDS: Final = (
+    6 * 3600.0
+)  # until a failure that lasts, or recurs, is notified again
+_REPEATED_CHANGE_SECONDS: Final = (
+    3600.0  # until equal changes, which CXone's users revert repeatedly, are notified
+)
 _MAX_REMEMBERED: Final = 200
-MAX_WAITING: Final = 20  # messages for the next attempt; beyond these, the oldest are dropped
+MAX_WAITING: Final = (
+    20  # messages for the next attempt; beyond these, the oldest are dropped
+)
 
 
 @dataclass(slots=True)
@@ -202,22 +305,32 @@ class NotificationState:
             case "applied":
                 is_due = self._is_due(cycle.fingerprint, now, _REPEATED_CHANGE_SECONDS)
                 self.reported_fingerprint = ""
-                return (*self._recovered(), *(("applied",) if is_due or reported else ()))
+                return (
+                    *self._recovered(),
+                    *(("applied",) if is_due or reported else ()),
+                )
             case "clean":
                 is_settled = reported and not self.is_failing
                 self.reported_fingerprint = ""
                 return self._recovered() or (("recovered",) if is_settled else ())
             case _:
                 self.reported_fingerprint = cycle.fingerprint
-                kind: NotificationKind = "refused" if cycle.status == "refused" else "drift"
-                return (*self._recovered(), *((kind,) if self.reported_fingerprint != reported else ()))
+                kind: NotificationKind = (
+                    "refused" if cycle.status == "refused" else "drift"
+                )
+                return (
+                    *self._recovered(),
+                    *((kind,) if self.reported_fingerprint != reported else ()),
+                )
 
     def _recovered(self) -> tuple[NotificationKind, ...]:
         over, self.is_failing = self.is_failing, False
         return ("recovered",) if over else ()
 
     def _is_due(self, key: str, now: float, seconds: float) -> bool:
-        """Return whether `key` was not notified within the last `seconds`, and record it as notified now."""
+        """Return whether `key` was not notified within the last `seconds`, and record it as
+        notified now.
+        """
         if now - self._reported_at.get(key, -math.inf) < seconds:
             return False
         self._reported_at.pop(key, None)
@@ -241,7 +354,8 @@ _GAUGE_HELP: Final = {
     "managed_rules": "Managed rules that are live.",
     "last_round_timestamp_seconds": "Unix time of the end of the last round; 0 before the first.",
     "last_success_timestamp_seconds": (
-        "Unix time of the end of the last round that did not fail, not even in part; 0 before the first."
+        "Unix time of the end of the last round that did not fail, not even in part; 0 before the "
+        "first."
     ),
     "failures_in_a_row": "Failed rounds since the last successful one.",
     "last_round_seconds": "Duration of the last round.",
@@ -249,21 +363,33 @@ _GAUGE_HELP: Final = {
 
 
 class WatchMetrics:
-    """Counts cycles, their API calls and changes, and notifications; keeps the figures of the last cycle."""
+    """Counts cycles, their API calls and changes, and notifications; keeps the figures of the last
+    cycle.
+    """
 
     def __init__(self) -> None:
-        self.cycles, self.calls, self.notifications = Counter[str](), Counter[str](), Counter[str]()
+        self.cycles, self.calls, self.notifications = (
+            Counter[str](),
+            Counter[str](),
+            Counter[str](),
+        )
         self._applied, self._seconds = 0, 0.0
         self._gauges = dict.fromkeys(_GAUGE_HELP, 0.0)
 
     def record_cycle(self, cycle: CycleResult, failures: int) -> None:
-        """Count a cycle. `failures`: how many failed in a row. Without a plan, the gauges of the last plan stay."""
+        """Count a cycle.
+
+        `failures`: how many failed in a row. Without a plan, the gauges of the last plan stay.
+        """
         self.cycles[cycle.status] += 1
         self.calls.update(asdict(cycle.calls))
         self._applied += len(applied_outcomes(cycle.report)) if cycle.report else 0
         self._seconds += cycle.seconds
         end = cycle.started_at.timestamp() + cycle.seconds
-        self._gauges |= {"failures_in_a_row": failures, "last_round_seconds": cycle.seconds}
+        self._gauges |= {
+            "failures_in_a_row": failures,
+            "last_round_seconds": cycle.seconds,
+        }
         self._gauges["last_round_timestamp_seconds"] = end
         if cycle.status not in ("failed", "partly"):
             self._gauges["last_success_timestamp_seconds"] = end
@@ -288,16 +414,43 @@ class WatchMetrics:
         """Yield all metrics in Prometheus' text format."""
         for name, text in _GAUGE_HELP.items():
             yield from metric(f"cxroute_{name}", "gauge", text, self._gauges[name])
-        yield from metric_header("cxroute_round_seconds", "summary", "Duration of rounds.")
+        yield from metric_header(
+            "cxroute_round_seconds", "summary", "Duration of rounds."
+        )
         yield sample("cxroute_round_seconds_sum", f"{self._seconds:.6f}")
         yield sample("cxroute_round_seconds_count", self.cycles.total())
-        yield from metric_header("cxroute_rounds_total", "counter", "Rounds, by result.")
-        yield from (sample("cxroute_rounds_total", self.cycles[status], result=status) for status in CYCLE_STATUSES)
-        yield from metric("cxroute_applied_changes_total", "counter", "Applied changes.", self._applied)
-        yield from metric("cxroute_api_requests_total", "counter", "Calls to the API.", self.calls["requests"])
-        yield from metric("cxroute_api_retries_total", "counter", "Calls that were retries.", self.calls["retries"])
+        yield from metric_header(
+            "cxroute_rounds_total", "counter", "Rounds, by result."
+        )
+        yield from (
+            sample("cxroute_rounds_total", self.cycles[status], result=status)
+            for status in CYCLE_STATUSES
+        )
+        yield from metric(
+            "cxroute_applied_changes_total",
+            "counter",
+            "Applied changes.",
+            self._applied,
+        )
+        yield from metric(
+            "cxroute_api_requests_total",
+            "counter",
+            "Calls to the API.",
+            self.calls["requests"],
+        )
+        yield from metric(
+            "cxroute_api_retries_total",
+            "counter",
+            "Calls that were retries.",
+            self.calls["retries"],
+        )
         throttled = "Responses 429: the calls were too fast for the tenant."
-        yield from metric("cxroute_api_throttled_total", "counter", throttled, self.calls["throttled"])
+        yield from metric(
+            "cxroute_api_throttled_total", "counter", throttled, self.calls["throttled"]
+        )
         name = "cxroute_notifications_total"
         yield from metric_header(name, "counter", "Messages to the webhook, by result.")
-        yield from (sample(name, self.notifications[result], result=result) for result in ("sent", "failed"))
+        yield from (
+            sample(name, self.notifications[result], result=result)
+            for result in ("sent", "failed")
+        )

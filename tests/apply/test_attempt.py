@@ -1,4 +1,5 @@
-"""One attempt at one call: the rule is read again just before the write, and written only in the planned state.
+"""One attempt at one call: the rule is read again just before the write, and written only in the
+planned state.
 
 The real client with the simulator, without the loop around it (invariants R9).
 """
@@ -22,7 +23,9 @@ from tests.support.in_process_tenant import InProcessTenant
 X = address("cards/x")
 LIVE = managed("id-x", "cards/x", rule("x"))
 WANTED = rule("x", priority=7)
-UPDATE = Update(address=X, live=LIVE, after=WANTED, fields=(), source=None, cause="manifest")
+UPDATE = Update(
+    address=X, live=LIVE, after=WANTED, fields=(), source=None, cause="manifest"
+)
 DELETE = Delete(address=X, live=LIVE, cause="manifest")
 EDITS: list[dict[str, Any]] = [
     {"priority": 77},
@@ -56,7 +59,9 @@ def methods(world: InProcessTenant) -> list[str]:
 
 @pytest.mark.parametrize("change", [UPDATE, DELETE], ids=["update", "delete"])
 @pytest.mark.parametrize("edit", EDITS, ids="".join)
-def test_a_rule_that_is_not_in_the_planned_state_is_not_written(change: Change, edit: dict[str, Any]) -> None:
+def test_a_rule_that_is_not_in_the_planned_state_is_not_written(
+    change: Change, edit: dict[str, Any]
+) -> None:
     """It was edited since the list was read, or lost its marker: neither PUT nor DELETE is sent."""
     world = InProcessTenant([LIVE])
     world.state.edit("id-x", **edit)
@@ -77,7 +82,9 @@ def test_a_rule_in_the_planned_state_is_deleted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "verdict"), [(UPDATE, Verdict.CONFLICT), (DELETE, Verdict.DONE)], ids=["update", "delete"]
+    ("change", "verdict"),
+    [(UPDATE, Verdict.CONFLICT), (DELETE, Verdict.DONE)],
+    ids=["update", "delete"],
 )
 def test_a_deleted_rule_is_not_written(change: Change, verdict: Verdict) -> None:
     """Then a delete is done without a call, and an update must be planned again."""
@@ -90,27 +97,47 @@ def test_a_rule_in_the_desired_state_is_not_written_again() -> None:
     """A lost request was done late, or another run made the same change."""
     world = InProcessTenant([managed("id-x", "cards/x", WANTED)])
     result = tried(world, UPDATE)
-    assert (Verdict.DONE, "id-x", False, []) == (result.verdict, result.id, result.was_sent, methods(world))
+    assert (Verdict.DONE, "id-x", False, []) == (
+        result.verdict,
+        result.id,
+        result.was_sent,
+        methods(world),
+    )
 
 
 @pytest.mark.parametrize(
     ("edit", "why"),
     [
-        ({"priority": 9}, "rule id-x, the original of this duplicate, was changed outside this run"),
-        (None, "rule id-x, the original of this duplicate, was changed outside this run"),
-        ({"division": "b"}, "it differs from rule id-x in division, so it is not a duplicate"),
+        (
+            {"priority": 9},
+            "rule id-x, the original of this duplicate, was changed outside this run",
+        ),
+        (
+            None,
+            "rule id-x, the original of this duplicate, was changed outside this run",
+        ),
+        (
+            {"division": "b"},
+            "it differs from rule id-x in division, so it is not a duplicate",
+        ),
     ],
     ids=["edited", "gone", "another division"],
 )
-def test_a_duplicate_is_deleted_only_while_its_original_exists(edit: dict[str, Any] | None, why: str) -> None:
-    """Both are read just before: if one changed, the listed duplicate may be the only remaining rule."""
+def test_a_duplicate_is_deleted_only_while_its_original_exists(
+    edit: dict[str, Any] | None, why: str
+) -> None:
+    """Both are read just before: if one changed, the listed duplicate may be the only remaining
+    rule.
+    """
     twin = managed("id-y", "cards/x", rule("x"))
     world = InProcessTenant([LIVE, twin])
     if edit is None:
         world.state.remove("id-x")
     else:
         world.state.edit("id-x", **edit)
-    result = tried(world, Delete(address=X, live=twin, cause="duplicate", original=LIVE))
+    result = tried(
+        world, Delete(address=X, live=twin, cause="duplicate", original=LIVE)
+    )
     assert (Verdict.CONFLICT, why, []) == (result.verdict, result.error, methods(world))
 
 
@@ -118,19 +145,32 @@ def test_a_duplicate_of_an_existing_rule_is_deleted() -> None:
     """The original stays."""
     twin = managed("id-y", "cards/x", rule("x"))
     world = InProcessTenant([LIVE, twin])
-    assert Verdict.DONE is tried(world, Delete(address=X, live=twin, cause="duplicate", original=LIVE)).verdict
+    assert (
+        Verdict.DONE
+        is tried(
+            world, Delete(address=X, live=twin, cause="duplicate", original=LIVE)
+        ).verdict
+    )
     assert ["id-x"] == [*world.state.stored_rules]
 
 
 @pytest.mark.parametrize("edit", EDITS, ids="".join)
-@pytest.mark.parametrize("change", [Create(X, WANTED, None), UPDATE], ids=["create", "update"])
-def test_a_first_write_that_was_edited_is_not_reverted(change: Change, edit: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "change", [Create(X, WANTED, None), UPDATE], ids=["create", "update"]
+)
+def test_a_first_write_that_was_edited_is_not_reverted(
+    change: Change, edit: dict[str, Any]
+) -> None:
     """It is reverted only while the rule is in the state of that write."""
     written = managed("id-x", "cards/x", WANTED)
     world = InProcessTenant([written])
     world.state.edit("id-x", **edit)
     result = taken_back(world, change, written)
-    assert (Verdict.CONFLICT, False, []) == (result.verdict, result.was_sent, methods(world))
+    assert (Verdict.CONFLICT, False, []) == (
+        result.verdict,
+        result.was_sent,
+        methods(world),
+    )
 
 
 def test_an_update_is_reverted_field_by_field() -> None:
@@ -138,7 +178,10 @@ def test_an_update_is_reverted_field_by_field() -> None:
     written = managed("id-x", "cards/x", WANTED)
     world = InProcessTenant([written])
     assert Verdict.DONE is taken_back(world, UPDATE, written).verdict
-    assert (["PUT"], 100) == (methods(world), world.state.stored_rules["id-x"]["priority"])
+    assert (["PUT"], 100) == (
+        methods(world),
+        world.state.stored_rules["id-x"]["priority"],
+    )
 
 
 def test_an_update_of_a_deleted_rule_is_not_reverted() -> None:
@@ -172,7 +215,11 @@ def test_each_response_to_a_write_is_one_verdict(
 ) -> None:
     """api-contract "Errors": a retry, a failure, or an unknown outcome."""
     result = tried(InProcessTenant([LIVE], faults=FaultInjector(fault, 1)), UPDATE)
-    assert (verdict, doubt, may_have_written) == (result.verdict, result.uncertainty, result.may_have_written), result
+    assert (verdict, doubt, may_have_written) == (
+        result.verdict,
+        result.uncertainty,
+        result.may_have_written,
+    ), result
 
 
 def test_without_a_review_another_state_of_the_same_rule_is_accepted() -> None:
@@ -191,9 +238,13 @@ def test_without_a_review_another_state_of_the_same_rule_is_accepted() -> None:
 def test_with_a_review_only_the_same_change_is_accepted() -> None:
     """The same kind, the reviewed state of the rule before, and the same rule after."""
     assert matches_review(UPDATE, replace(UPDATE, cause="both"))
-    assert not matches_review(UPDATE, replace(UPDATE, live=managed("id-x", "cards/x", rule("x", priority=9))))
+    assert not matches_review(
+        UPDATE, replace(UPDATE, live=managed("id-x", "cards/x", rule("x", priority=9)))
+    )
     assert not matches_review(UPDATE, replace(UPDATE, live=replace(LIVE, id="id-z")))
     assert not matches_review(UPDATE, replace(UPDATE, live=replace(LIVE, marker=None)))
     assert not matches_review(UPDATE, replace(UPDATE, after=rule("x", priority=8)))
     assert not matches_review(UPDATE, replace(UPDATE, unadopts=True))
-    assert not matches_review(UPDATE, Adopt(address=X, live=LIVE, after=WANTED, fields=(), source=None))
+    assert not matches_review(
+        UPDATE, Adopt(address=X, live=LIVE, after=WANTED, fields=(), source=None)
+    )

@@ -13,7 +13,18 @@ from reconciler.plan.document import ReviewedPlan
 from reconciler.plan.plan import PlanOptions
 from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.scenario import ROOMY, Scenario
-from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, GENERAL, at, goal, goals, live, ours, scenario, theirs
+from tests.campaign.scenario_rules import (
+    CATCH_ALL,
+    FRAUD,
+    GENERAL,
+    at,
+    goal,
+    goals,
+    live,
+    ours,
+    scenario,
+    theirs,
+)
 from tests.campaign.world import Applier, ApplierResult, Event, ObservedTenant, run
 
 
@@ -26,7 +37,9 @@ def applied(
     at_request: int = 0,
     does: Callable[[ObservedTenant], object] = repr,
 ) -> tuple[ObservedTenant, ApplierResult]:
-    """Apply a scenario's manifests, or a saved plan; before the given request an edit happens in the tenant."""
+    """Apply a scenario's manifests, or a saved plan; before the given request an edit happens in
+    the tenant.
+    """
     world = ObservedTenant(scene, profile, 1)
 
     async def before(event: Event) -> None:
@@ -46,14 +59,25 @@ def reviewed(scene: Scenario, profile: str = "C") -> ReviewedPlan:
     return asyncio.run(_applier(ObservedTenant(scene, profile, 1), scene, None).saved())
 
 
-def _applier(world: ObservedTenant, scene: Scenario, saved: ReviewedPlan | None) -> Applier:
-    return Applier(world, scene.wish, scene.environment, options=scene.options, allow=scene.allow, reviewed=saved)
+def _applier(
+    world: ObservedTenant, scene: Scenario, saved: ReviewedPlan | None
+) -> Applier:
+    return Applier(
+        world,
+        scene.wish,
+        scene.environment,
+        options=scene.options,
+        allow=scene.allow,
+        reviewed=saved,
+    )
 
 
 def writes(world: ObservedTenant) -> list[str]:
     """Return the methods of all writes."""
     asked = [event.request for event in world.events]
-    return [one.method for one in asked if one.method != "GET" and "token" not in one.path]
+    return [
+        one.method for one in asked if one.method != "GET" and "token" not in one.path
+    ]
 
 
 @pytest.mark.parametrize("way", ["--adopt", "adopt:"])
@@ -61,7 +85,13 @@ def test_a_rule_that_no_plan_showed_is_not_adopted(way: str) -> None:
     """A rule with the name that a manifest adopts is created after planning: the change fails."""
     adopting = {} if way == "--adopt" else {"x": "x"}
     wish = goals({"cards/x": at("x"), "cards/all": CATCH_ALL}, **adopting)
-    scene = scenario("adopt-meanwhile", "", live(all=CATCH_ALL), wish, options=PlanOptions(adopt=way == "--adopt"))
+    scene = scenario(
+        "adopt-meanwhile",
+        "",
+        live(all=CATCH_ALL),
+        wish,
+        options=PlanOptions(adopt=way == "--adopt"),
+    )
     eve = theirs("human-1", at("x", targets=FRAUD, description="made by Eve"))
     world, ended = applied(scene, at_request=4, does=lambda world: world.state.put(eve))
     assert "made by Eve" == world.state.stored_rules["human-1"]["description"]
@@ -74,66 +104,109 @@ def test_a_rule_that_no_plan_showed_is_not_adopted(way: str) -> None:
 def test_a_reviewed_plan_swaps_names_although_a_response_is_lost(profile: str) -> None:
     """A parked rule without a response is recognised as the run's own work."""
     rules = live(a=at("a"), b=at("b"), all=CATCH_ALL)
-    wish = goal(a=replace(at("a"), name="b"), b=replace(at("b"), name="a"), all=CATCH_ALL)
+    wish = goal(
+        a=replace(at("a"), name="b"), b=replace(at("b"), name="a"), all=CATCH_ALL
+    )
     scene = scenario("exchanged", "", rules, wish)
-    world, ended = applied(scene, profile, "PUT rule:reset-applied@#1", saved=reviewed(scene, profile))
+    world, ended = applied(
+        scene, profile, "PUT rule:reset-applied@#1", saved=reviewed(scene, profile)
+    )
     assert 0 == ended.exit_code
     assert ["a", "all", "b"] == sorted(one["name"] for one in world.state.rules())
 
 
 @pytest.mark.parametrize("address", ["cards/x", "cards/other"])
 def test_a_rule_of_another_owner_is_compared_at_any_address(address: str) -> None:
-    """With a reviewed plan it may change if the plan moves no other conversation; two owners may use one address."""
+    """With a reviewed plan it may change if the plan moves no other conversation; two owners may
+    use one address.
+    """
     rules = [
         *live(x=at("x"), y=at("y"), all=CATCH_ALL),
-        ours(address, at("theirs", intent="x", targets=GENERAL, priority=50), owner="staging", rule_id="st"),
+        ours(
+            address,
+            at("theirs", intent="x", targets=GENERAL, priority=50),
+            owner="staging",
+            rule_id="st",
+        ),
     ]
-    wish = goal(x=at("x", targets=FRAUD), all=CATCH_ALL)  # an update, and after it a delete
+    wish = goal(
+        x=at("x", targets=FRAUD), all=CATCH_ALL
+    )  # an update, and after it a delete
     scene = scenario("owners", "", rules, wish)
     _, ended = applied(
-        scene, saved=reviewed(scene), at_request=5, does=lambda world: world.state.edit("st", priority=5)
+        scene,
+        saved=reviewed(scene),
+        at_request=5,
+        does=lambda world: world.state.edit("st", priority=5),
     )
     assert 0 == ended.exit_code
     world, ended = applied(
-        scene, saved=reviewed(scene), at_request=5, does=lambda world: world.state.edit("st", priority=500)
+        scene,
+        saved=reviewed(scene),
+        at_request=5,
+        does=lambda world: world.state.edit("st", priority=500),
     )
     assert ["PUT"] == writes(world)
     assert 5 == ended.exit_code
 
 
 @pytest.mark.parametrize(("at_request", "code"), [(4, 4), (5, 1)])
-def test_guards_are_checked_again_after_an_edit_of_a_planned_rule(at_request: int, code: int) -> None:
-    """The plan changes the description of a protected rule, whose priority is edited: the run must not revert that.
+def test_guards_are_checked_again_after_an_edit_of_a_planned_rule(
+    at_request: int, code: int
+) -> None:
+    """The plan changes the description of a protected rule, whose priority is edited: the run must
+    not revert that.
 
-    Before the first read of the run it is refused; after that the run ends. In both cases nothing was written.
+    Before the first read of the run it is refused; after that the run ends. In both cases nothing
+    was written.
     """
     guard = {**ROOMY, "protected": ["cards/x"]}
     wish = goal(x=at("x", description="new"), all=CATCH_ALL)
-    scene = replace(scenario("protected", "", live(x=at("x"), all=CATCH_ALL), wish, guard=guard), allow=())
-    world, ended = applied(scene, at_request=at_request, does=lambda world: world.state.edit("id-x", priority=7))
+    scene = replace(
+        scenario("protected", "", live(x=at("x"), all=CATCH_ALL), wish, guard=guard),
+        allow=(),
+    )
+    world, ended = applied(
+        scene,
+        at_request=at_request,
+        does=lambda world: world.state.edit("id-x", priority=7),
+    )
     assert 7 == world.state.stored_rules["id-x"]["priority"]
     assert code == ended.exit_code
     assert [] == writes(world)
 
 
 def test_guards_are_checked_again_after_an_unmanaged_rule_is_deleted() -> None:
-    """The rule would take the conversations of a deleted rule: without it they would reach no queue."""
+    """The rule would take the conversations of a deleted rule: without it they would reach no
+    queue.
+    """
     cover = theirs("cover", replace(CATCH_ALL, name="by hand"))
     rules = [*live(x=at("x"), y=at("y")), cover]
-    scene = replace(scenario("uncovered", "", rules, goal(x=at("x", targets=FRAUD))), allow=())
-    world, ended = applied(scene, at_request=5, does=lambda world: world.state.remove("cover"))
+    scene = replace(
+        scenario("uncovered", "", rules, goal(x=at("x", targets=FRAUD))), allow=()
+    )
+    world, ended = applied(
+        scene, at_request=5, does=lambda world: world.state.remove("cover")
+    )
     assert ["PUT"] == writes(world)
     assert "id-y" in world.state.stored_rules
     assert 5 == ended.exit_code
     assert ended.report
-    assert "and now conversations that reach a queue today would fall" in ended.report.error
+    assert (
+        "and now conversations that reach a queue today would fall"
+        in ended.report.error
+    )
 
 
 def test_a_changed_managed_rule_outside_the_plan_ends_the_run() -> None:
     """The edit is not part of the plan, and the proof no longer holds."""
     rules = live(x=at("x"), y=at("y"), z=at("z"), all=CATCH_ALL)
-    scene = scenario("unplanned", "", rules, goal(x=at("x", targets=FRAUD), y=at("y"), all=CATCH_ALL))
-    world, ended = applied(scene, at_request=5, does=lambda world: world.state.edit("id-y", priority=7))
+    scene = scenario(
+        "unplanned", "", rules, goal(x=at("x", targets=FRAUD), y=at("y"), all=CATCH_ALL)
+    )
+    world, ended = applied(
+        scene, at_request=5, does=lambda world: world.state.edit("id-y", priority=7)
+    )
     assert ["PUT"] == writes(world)
     assert 7 == world.state.stored_rules["id-y"]["priority"]
     assert 5 == ended.exit_code
@@ -142,11 +215,17 @@ def test_a_changed_managed_rule_outside_the_plan_ends_the_run() -> None:
 def test_an_unclear_create_is_followed_by_a_read() -> None:
     """It is unknown whether it was done: no update of the same wave starts before the read."""
     scene = scenario(
-        "unclear", "", live(x=at("x"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL)
+        "unclear",
+        "",
+        live(x=at("x"), all=CATCH_ALL),
+        goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL),
     )
     world, ended = applied(scene, faults="POST rules:500@#1")
     assert 0 == ended.exit_code
-    asked = [(event.request.method, event.request.path.rpartition("/")[2]) for event in world.events]
+    asked = [
+        (event.request.method, event.request.path.rpartition("/")[2])
+        for event in world.events
+    ]
     created = asked.index(("POST", "rules"))
     assert ("GET", "rules") == asked[created + 1]
     assert ("PUT", "id-x") in asked[created + 2 :]
@@ -154,7 +233,12 @@ def test_an_unclear_create_is_followed_by_a_read() -> None:
 
 def test_eighty_creates_that_no_list_shows_are_not_missing() -> None:
     """With lagging lists, the rules of this run are read by id."""
-    wish = goals({**{f"cards/k{number}": at(f"k{number}") for number in range(80)}, "cards/all": CATCH_ALL})
+    wish = goals(
+        {
+            **{f"cards/k{number}": at(f"k{number}") for number in range(80)},
+            "cards/all": CATCH_ALL,
+        }
+    )
     world, ended = applied(scenario("many", "", live(all=CATCH_ALL), wish), "D")
     assert 0 == ended.exit_code
     assert 81 == len(world.state.stored_rules)
@@ -164,7 +248,9 @@ def test_eighty_creates_that_no_list_shows_are_not_missing() -> None:
 
 def test_a_delete_that_is_refused_permanently_has_failed() -> None:
     """A conflict is a refusal, and the read after it shows the rule: the outcome is known."""
-    scene = scenario("conflict", "", live(x=at("x"), all=CATCH_ALL), goal(all=CATCH_ALL))
+    scene = scenario(
+        "conflict", "", live(x=at("x"), all=CATCH_ALL), goal(all=CATCH_ALL)
+    )
     world, ended = applied(scene, faults="DELETE rule:409@1")
     assert "id-x" in world.state.stored_rules
     assert ended.report
@@ -173,8 +259,15 @@ def test_a_delete_that_is_refused_permanently_has_failed() -> None:
 
 
 def test_a_state_neither_before_nor_after_the_change_is_reported() -> None:
-    """The server kept another priority than was sent: the report names it, and that the rule changed."""
-    scene = scenario("kept", "", live(x=at("x"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), all=CATCH_ALL))
+    """The server kept another priority than was sent: the report names it, and that the rule
+    changed.
+    """
+    scene = scenario(
+        "kept",
+        "",
+        live(x=at("x"), all=CATCH_ALL),
+        goal(x=at("x", targets=FRAUD), all=CATCH_ALL),
+    )
     _, ended = applied(scene, faults="PUT rule:altered=priority@1")
     assert ended.report
     outcome = ended.report.outcomes[0]

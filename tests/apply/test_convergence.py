@@ -1,7 +1,9 @@
-"""Every (desired, live) pair of a small universe: apply, then the plan is empty and a second apply writes nothing.
+"""Every (desired, live) pair of a small universe: apply, then the plan is empty and a second apply
+writes nothing.
 
-The universe: three keys, each desired and live as absent, version 1 or version 2 (live: managed, as last written). So
-27 times 27 pairs, through the real client and the real simulator; each also has an unmanaged rule.
+The universe: three keys, each desired and live as absent, version 1 or version 2 (live: managed, as
+last written). So 27 times 27 pairs, through the real client and the real simulator; each also has
+an unmanaged rule.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from tests.support.in_process_tenant import InProcessTenant, raw
 
 KEYS = ("a", "b", "c")
 STATES = (None, 1, 2)
-THEIRS = unmanaged("theirs", rule("theirs"), owner="somebody", nested={"kept": [1, {"as": "it is"}]})
+THEIRS = unmanaged(
+    "theirs", rule("theirs"), owner="somebody", nested={"kept": [1, {"as": "it is"}]}
+)
 
 
 def version(key: str, number: int) -> object:
@@ -28,21 +32,37 @@ def version(key: str, number: int) -> object:
 
 @pytest.mark.parametrize("live", list(product(STATES, repeat=3)), ids=str)
 def test_every_pair_converges_and_stays(live: tuple[int | None, ...]) -> None:
-    """One apply converges; a second one has no change and sends no write; the unmanaged rule does not change."""
+    """One apply converges; a second one has no change and sends no write; the unmanaged rule does
+    not change.
+    """
     ours = [
-        managed(f"id-{key}", f"cards/{key}", version(key, state), division={"id": "home"})  # type: ignore[arg-type]
+        managed(
+            f"id-{key}",
+            f"cards/{key}",
+            version(key, state),  # type: ignore[arg-type]
+            division={"id": "home"},
+        )
         for key, state in zip(KEYS, live, strict=True)
         if state
     ]
     for want in product(STATES, repeat=3):
         world = InProcessTenant([*ours, THEIRS])
         goal = desired(
-            *(wanted(f"cards/{key}", version(key, state)) for key, state in zip(KEYS, want, strict=True) if state)  # type: ignore[arg-type]
+            *(
+                wanted(f"cards/{key}", version(key, state))  # type: ignore[arg-type]
+                for key, state in zip(KEYS, want, strict=True)
+                if state
+            )
         )
         report = world.apply(goal)
-        assert all(isinstance(outcome, Applied) for outcome in report.outcomes), (want, report)
+        assert all(isinstance(outcome, Applied) for outcome in report.outcomes), (
+            want,
+            report,
+        )
         assert report.converged
-        assert sum(a != b for a, b in zip(live, want, strict=True)) == len(report.outcomes)
+        assert sum(a != b for a, b in zip(live, want, strict=True)) == len(
+            report.outcomes
+        )
         writes = len(world.writes())
         assert len(report.outcomes) == writes
         assert () == world.plan(goal).changes
@@ -51,4 +71,8 @@ def test_every_pair_converges_and_stays(live: tuple[int | None, ...]) -> None:
         assert writes == len(world.writes())
         rules = {one["id"]: one for one in world.state.rules()}
         assert json.dumps(raw(THEIRS)) == json.dumps(rules["theirs"])
-        assert all(rules[one.id]["division"] == {"id": "home"} for one in ours if one.id in rules)
+        assert all(
+            rules[one.id]["division"] == {"id": "home"}
+            for one in ours
+            if one.id in rules
+        )

@@ -1,4 +1,6 @@
-"""A tenant that drops the marker: the first write is made alone and reverted, in process with every kind of failure."""
+"""A tenant that drops the marker: the first write is made alone and reverted, in process with every
+kind of failure.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,14 @@ from reconciler.simulator.state import TenantState
 from tests.support.builders import desired, rule, unmanaged, wanted
 from tests.support.in_process_tenant import InProcessTenant
 
-NEW = desired(wanted("cards/a", rule("a", description="text")), wanted("cards/b", rule("b", description="")))
+NEW = desired(
+    wanted("cards/a", rule("a", description="text")),
+    wanted("cards/b", rule("b", description="")),
+)
 HAND = unmanaged("id-a", rule("a", description="by hand", priority=70))
 TAKING = desired(
-    wanted("cards/a", rule("a", description="text"), adopt="a"), wanted("cards/b", rule("b", description=""))
+    wanted("cards/a", rule("a", description="text"), adopt="a"),
+    wanted("cards/b", rule("b", description="")),
 )
 
 
@@ -28,15 +34,27 @@ def _losing(monkeypatch: pytest.MonkeyPatch) -> None:
     keep = TenantState.put
 
     def cut(state: TenantState, one: dict[str, Any]) -> dict[str, Any]:
-        return keep(state, {**one, "description": one["description"].partition("[cxroute:")[0].rstrip("\n")})
+        return keep(
+            state,
+            {
+                **one,
+                "description": one["description"]
+                .partition("[cxroute:")[0]
+                .rstrip("\n"),
+            },
+        )
 
     monkeypatch.setattr(TenantState, "put", cut)
 
 
 def failed(report: ApplyReport) -> Failed:
-    """Return the outcome of the one change that was tried; the other one has the reason that the run stopped early."""
+    """Return the outcome of the one change that was tried; the other one has the reason that the
+    run stopped early.
+    """
     (tried,) = [one for one in report.outcomes if isinstance(one, Failed)]
-    assert ["the run stopped early"] == [one.error for one in report.outcomes if isinstance(one, Skipped)]
+    assert ["the run stopped early"] == [
+        one.error for one in report.outcomes if isinstance(one, Skipped)
+    ]
     assert (report.first_write_altered, report.converged) == (True, False)
     return tried
 
@@ -56,10 +74,16 @@ def test_a_created_rule_is_deleted_again() -> None:
 
 def test_a_first_rule_that_no_list_shows_is_waited_for() -> None:
     """Other rules of the list do not replace it: its state is unknown until a list shows it."""
-    world = InProcessTenant([unmanaged("theirs", rule("theirs", conditions=()))], replace(PROFILES["A"], lag_reads=2))
+    world = InProcessTenant(
+        [unmanaged("theirs", rule("theirs", conditions=()))],
+        replace(PROFILES["A"], lag_reads=2),
+    )
     report = world.apply(desired(wanted("cards/a", rule("a", description="text"))))
     assert "The rule was deleted again; nothing more was written" in report.error
-    assert (["POST", "DELETE"], ["theirs"]) == (kinds(world), [one["name"] for one in world.state.rules()])
+    assert (["POST", "DELETE"], ["theirs"]) == (
+        kinds(world),
+        [one["name"] for one in world.state.rules()],
+    )
 
 
 def test_an_adopted_rule_is_restored() -> None:
@@ -69,7 +93,9 @@ def test_an_adopted_rule_is_restored() -> None:
     assert "The rule was restored; nothing more was written" in report.error
     assert not failed(report).left_partial
     assert ["PUT", "PUT"] == kinds(world)
-    assert [("by hand", 70)] == [(one["description"], one["priority"]) for one in world.state.rules()]
+    assert [("by hand", 70)] == [
+        (one["description"], one["priority"]) for one in world.state.rules()
+    ]
 
 
 def test_a_delete_without_a_response_is_retried() -> None:
@@ -89,6 +115,9 @@ def test_a_rule_that_cannot_be_reverted_is_named() -> None:
     assert f"Rule {left['id']} could not be reverted (" in report.error
     assert "correct it in CXone" in report.error
     assert failed(report).left_partial
-    # Looked up, since the list shows it otherwise than it was acknowledged; read before the delete; and not again.
-    asked = [one.method for one in world.state.requests if one.path.endswith(left["id"])]
+    # Looked up, since the list shows it otherwise than it was acknowledged; read before the delete;
+    # and not again.
+    asked = [
+        one.method for one in world.state.requests if one.path.endswith(left["id"])
+    ]
     assert ["GET", "GET", "DELETE"] == asked

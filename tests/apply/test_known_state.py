@@ -1,4 +1,6 @@
-"""Lists are compared with the known state: a replica that is behind, one missing rule, many missing rules."""
+"""Lists are compared with the known state: a replica that is behind, one missing rule, many missing
+rules.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +11,31 @@ import pytest
 
 from reconciler.apply.known_state import MAX_SINGLE_READS, KnownState
 from reconciler.errors import IncompleteReadError
-from reconciler.model.live import FetchedRule, LiveRule, Marker, WritePayload, marker_digest
+from reconciler.model.live import (
+    FetchedRule,
+    LiveRule,
+    Marker,
+    WritePayload,
+    marker_digest,
+)
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
 
-A, B, THEIRS = managed("1", "cards/a", rule("a")), managed("2", "cards/b", rule("b")), unmanaged("3", rule("c"))
+A, B, THEIRS = (
+    managed("1", "cards/a", rule("a")),
+    managed("2", "cards/b", rule("b")),
+    unmanaged("3", rule("c")),
+)
 A_NOW = managed("1", "cards/a", rule("a", priority=1))
 
 
 class Replica:
-    """A server whose lists and single rules may differ; `looked_up` has the rules that were read by id."""
+    """A server whose lists and single rules may differ; `looked_up` has the rules that were read by
+    id.
+    """
 
-    def __init__(self, lists: Sequence[Sequence[LiveRule]], truth: Sequence[LiveRule]) -> None:
+    def __init__(
+        self, lists: Sequence[Sequence[LiveRule]], truth: Sequence[LiveRule]
+    ) -> None:
         self.lists, self.truth = list(lists), {one.id: one for one in truth}
         self.looked_up: list[str] = []
 
@@ -56,8 +72,12 @@ def test_a_rule_missing_in_a_list_is_read_by_id() -> None:
 
 
 def test_a_rule_that_differs_in_a_list_is_read_by_id() -> None:
-    """The list is behind the acknowledged state, or the rule was edited: the rule itself decides."""
-    what = WritePayload(A_NOW.rule, Marker(OWNER, address("cards/a"), marker_digest(A_NOW.rule)))
+    """The list is behind the acknowledged state, or the rule was edited: the rule itself
+    decides.
+    """
+    what = WritePayload(
+        A_NOW.rule, Marker(OWNER, address("cards/a"), marker_digest(A_NOW.rule))
+    )
     for truth, expected in ((A_NOW, "1 1"), (A, "1 100")):
         server = Replica([[A]], [truth])
         sight = KnownState(server, [A])
@@ -79,33 +99,54 @@ def test_a_deleted_rule_that_is_still_listed_is_read_by_id() -> None:
 def test_a_list_with_many_missing_rules_is_not_trusted() -> None:
     """One more than are read by id: an error with the number; exactly as many: each is read."""
     for count in (MAX_SINGLE_READS, MAX_SINGLE_READS + 1):
-        rules = [managed(str(number), f"cards/r{number}", rule(f"r{number}")) for number in range(count)]
+        rules = [
+            managed(str(number), f"cards/r{number}", rule(f"r{number}"))
+            for number in range(count)
+        ]
         server = Replica([[]], rules)
         if count <= MAX_SINGLE_READS:
             assert count == len(read(KnownState(server, rules)))
             continue
-        with pytest.raises(IncompleteReadError, match=f"^{count} rules of the previous read are missing"):
+        with pytest.raises(
+            IncompleteReadError,
+            match=f"^{count} rules of the previous read are missing",
+        ):
             read(KnownState(server, rules))
         assert [] == server.looked_up
 
 
 def test_of_many_differing_rules_the_list_is_trusted() -> None:
     """They were all edited; reading each would take longer than planning again."""
-    before = [managed(str(number), f"cards/r{number}", rule(f"r{number}")) for number in range(MAX_SINGLE_READS + 1)]
-    after = [managed(one.id, f"cards/r{one.id}", rule(f"r{one.id}", priority=7)) for one in before]
+    before = [
+        managed(str(number), f"cards/r{number}", rule(f"r{number}"))
+        for number in range(MAX_SINGLE_READS + 1)
+    ]
+    after = [
+        managed(one.id, f"cards/r{one.id}", rule(f"r{one.id}", priority=7))
+        for one in before
+    ]
     server = Replica([after], [])
     assert {f"{one.id} 7" for one in after} == read(KnownState(server, before))
     assert [] == server.looked_up
 
 
 def test_rules_of_this_run_are_not_missing() -> None:
-    """Independent of the number that no list shows: each is read by id, also the one that was deleted again."""
-    made = [managed(str(number), f"cards/r{number}", rule(f"r{number}")) for number in range(MAX_SINGLE_READS + 10)]
+    """Independent of the number that no list shows: each is read by id, also the one that was
+    deleted again.
+    """
+    made = [
+        managed(str(number), f"cards/r{number}", rule(f"r{number}"))
+        for number in range(MAX_SINGLE_READS + 10)
+    ]
     server = Replica([[], [], made], made)
     sight = KnownState(server, [])
     for one in made:
         sight.record_write(
-            one.id, WritePayload(one.rule, Marker(OWNER, address(f"cards/r{one.id}"), marker_digest(one.rule)))
+            one.id,
+            WritePayload(
+                one.rule,
+                Marker(OWNER, address(f"cards/r{one.id}"), marker_digest(one.rule)),
+            ),
         )
     assert len(made) == len(read(sight))
     sight.record_write("0", None)  # acknowledged, and not done

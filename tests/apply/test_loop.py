@@ -17,7 +17,10 @@ from tests.support.builders import desired, managed, rule, unmanaged, wanted
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import InProcessTenant, raw
 
-OLD = [managed(f"id-{key}", f"cards/{key}", rule(key)) for key in ("keep", "change", "gone")]
+OLD = [
+    managed(f"id-{key}", f"cards/{key}", rule(key))
+    for key in ("keep", "change", "gone")
+]
 GOAL = desired(
     wanted("cards/keep", rule("keep")),
     wanted("cards/change", rule("change", priority=1)),
@@ -38,7 +41,11 @@ def test_creates_come_first_and_deletes_last_after_a_read() -> None:
     world = InProcessTenant(OLD)
     report = world.apply(GOAL)
     assert report.converged
-    calls = [(one.method, one.path.rsplit("/", 1)[1]) for one in world.state.requests if "rules" in one.path]
+    calls = [
+        (one.method, one.path.rsplit("/", 1)[1])
+        for one in world.state.requests
+        if "rules" in one.path
+    ]
     kinds = [method for method, _ in calls]
     assert kinds.index("POST") < kinds.index("PUT") < kinds.index("DELETE")
     between = calls[kinds.index("PUT") + 1 : kinds.index("DELETE")]
@@ -118,7 +125,9 @@ def test_with_one_fault_of_any_kind_the_run_converges(fault: str, profile: str) 
 
 def test_a_create_with_a_lost_response_is_found_and_not_repeated() -> None:
     """Even if the server would accept the name twice."""
-    world = InProcessTenant((), PROFILES["C"], FaultInjector("POST rules:reset-applied@#1", 1))
+    world = InProcessTenant(
+        (), PROFILES["C"], FaultInjector("POST rules:reset-applied@#1", 1)
+    )
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     assert report.converged
     assert [("POST", "/api/v2/routing/rules")] == world.writes()
@@ -128,7 +137,11 @@ def test_a_refused_update_cancels_only_the_deletes() -> None:
     """The other rules are written; the rules that serve conversations of the failed rule stay."""
     world = InProcessTenant(OLD, faults=FaultInjector("PUT rule:422", 1))
     report = world.apply(GOAL)
-    assert {"cards/new": "Applied", "cards/change": "Failed", "cards/gone": "Skipped"} == statuses(report)
+    assert {
+        "cards/new": "Applied",
+        "cards/change": "Failed",
+        "cards/gone": "Skipped",
+    } == statuses(report)
     assert not report.converged
     assert "gone" in names(world)
     skipped = next(one for one in report.outcomes if isinstance(one, Skipped))
@@ -149,7 +162,11 @@ def test_missing_rights_stop_the_run() -> None:
     """403 on a write: no further write is tried."""
     world = InProcessTenant(OLD, faults=FaultInjector("POST rules:403", 1))
     report = world.apply(GOAL)
-    assert {"cards/new": "Failed", "cards/change": "Skipped", "cards/gone": "Skipped"} == statuses(report)
+    assert {
+        "cards/new": "Failed",
+        "cards/change": "Skipped",
+        "cards/gone": "Skipped",
+    } == statuses(report)
     assert "routing:write" in report.error
 
 
@@ -169,12 +186,18 @@ def test_an_edit_after_the_review_fails_only_that_change() -> None:
     planned = world.plan(GOAL)
     world.state.edit("id-change", priority=77)
     report = world.apply(GOAL, planned=planned, admit=matches_review)
-    assert {"cards/new": "Applied", "cards/change": "Failed", "cards/gone": "Skipped"} == statuses(report)
+    assert {
+        "cards/new": "Applied",
+        "cards/change": "Failed",
+        "cards/gone": "Skipped",
+    } == statuses(report)
     assert 77 == world.state.stored_rules["id-change"]["priority"]
 
 
 def test_an_edit_just_before_the_write_is_not_overwritten() -> None:
-    """Between the list and the write: the read before the write shows it, and the next round reverts it."""
+    """Between the list and the write: the read before the write shows it, and the next round
+    reverts it.
+    """
     world = InProcessTenant(OLD, faults=FaultInjector("GET rule:edit@#1", 1))
     assert world.apply(GOAL).converged
     reviewed = InProcessTenant(OLD, faults=FaultInjector("GET rule:edit@#1", 1))
@@ -215,7 +238,11 @@ def test_a_run_stopped_in_the_middle_finishes_the_calls_in_progress() -> None:
     """Creates were sent; updates and deletes do not start."""
     world = InProcessTenant(OLD)
     report = world.apply(GOAL, stopped=lambda: bool(world.writes()))
-    assert {"cards/new": "Applied", "cards/change": "Skipped", "cards/gone": "Skipped"} == statuses(report)
+    assert {
+        "cards/new": "Applied",
+        "cards/change": "Skipped",
+        "cards/gone": "Skipped",
+    } == statuses(report)
 
 
 def test_a_failed_first_read_writes_nothing() -> None:
@@ -229,7 +256,9 @@ def test_a_failed_first_read_writes_nothing() -> None:
 
 
 def test_a_failed_last_read_claims_nothing() -> None:
-    """An acknowledged change is unknown until a read shows it; two lists before are empty, so each is made twice."""
+    """An acknowledged change is unknown until a read shows it; two lists before are empty, so each
+    is made twice.
+    """
     world = InProcessTenant((), faults=FaultInjector("GET rules:500@#5-", 1))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     assert [UnknownOutcome] == [type(one) for one in report.outcomes]
@@ -245,9 +274,13 @@ def test_lists_that_lag_cause_no_second_copy(reads: int) -> None:
     assert ["new"] == names(world)
 
 
-@pytest.mark.parametrize("fault", ["", "POST rules:500-applied@#1", "POST rules:reset@#1"])
+@pytest.mark.parametrize(
+    "fault", ["", "POST rules:500-applied@#1", "POST rules:reset@#1"]
+)
 def test_with_lagging_lists_a_second_run_creates_nothing_twice(fault: str) -> None:
-    """No list shows the rules of the first run; the second one waits for the maximum lag, and finds them."""
+    """No list shows the rules of the first run; the second one waits for the maximum lag, and finds
+    them.
+    """
     virtual = FakeClock()
     settings = replace(PROFILES["C"], lag_seconds=4.0, clock=virtual)
     world = InProcessTenant(OLD, settings, FaultInjector(fault, 1) if fault else None)
@@ -258,8 +291,12 @@ def test_with_lagging_lists_a_second_run_creates_nothing_twice(fault: str) -> No
 
 
 def test_a_create_that_is_done_late_is_corrected_in_the_same_run() -> None:
-    """The outcome was unknown, so it was sent again; the second rule of one marker is deleted after the next read."""
-    world = InProcessTenant(OLD, PROFILES["C"], FaultInjector("POST rules:late=3@#1", 1))
+    """The outcome was unknown, so it was sent again; the second rule of one marker is deleted after
+    the next read.
+    """
+    world = InProcessTenant(
+        OLD, PROFILES["C"], FaultInjector("POST rules:late=3@#1", 1)
+    )
     report = world.apply(GOAL)
     assert report.converged
     assert ["change", "keep", "new"] == names(world)
@@ -278,10 +315,15 @@ def test_a_response_with_other_values_is_resolved_by_a_read() -> None:
 
 def test_unknown_fields_survive_an_update() -> None:
     """Those of the rule, and those inside a condition or target that stays."""
-    theirs: dict[str, Any] = {"workflowHints": {"a": [1, None]}, "division": {"id": "home"}}
+    theirs: dict[str, Any] = {
+        "workflowHints": {"a": [1, None]},
+        "division": {"id": "home"},
+    }
     world = InProcessTenant([managed("id", "cards/vip", rule(), **theirs)])
     stored = world.state.stored_rules["id"]
-    world.state.put({**stored, "targets": [{**stored["targets"][0], "queueName": "x", "hint": 7}]})
+    world.state.put(
+        {**stored, "targets": [{**stored["targets"][0], "queueName": "x", "hint": 7}]}
+    )
     assert world.apply(desired(wanted("cards/vip", rule(priority=1)))).converged
     after = world.state.stored_rules["id"]
     assert theirs == {name: after[name] for name in theirs}
@@ -290,8 +332,17 @@ def test_unknown_fields_survive_an_update() -> None:
 
 def test_duplicates_are_deleted_and_edited_copies_stay() -> None:
     """The earliest stays."""
-    twins = [managed(f"id-{n}", "cards/vip", rule(), dateCreated=f"2026-01-0{n}T00:00:00Z") for n in (2, 1, 3)]
-    clone = managed("id-9", "cards/vip", rule(priority=9), last_written=rule(), dateCreated="2026-02-01T00:00:00Z")
+    twins = [
+        managed(f"id-{n}", "cards/vip", rule(), dateCreated=f"2026-01-0{n}T00:00:00Z")
+        for n in (2, 1, 3)
+    ]
+    clone = managed(
+        "id-9",
+        "cards/vip",
+        rule(priority=9),
+        last_written=rule(),
+        dateCreated="2026-02-01T00:00:00Z",
+    )
     world = InProcessTenant([*twins, clone], PROFILES["C"])
     report = world.apply(desired(wanted("cards/vip", rule())))
     assert report.converged
@@ -316,12 +367,18 @@ def test_two_rules_that_swap_names_converge() -> None:
 
 @pytest.mark.parametrize("profile", ["A", "C"])
 def test_an_unmanaged_rule_that_took_the_name_is_not_a_success(profile: str) -> None:
-    """The managed rule is not created, not reported as applied, and no rule that it should replace is deleted."""
+    """The managed rule is not created, not reported as applied, and no rule that it should replace
+    is deleted.
+    """
     world = InProcessTenant(OLD, PROFILES[profile])
     planned = world.plan(GOAL)
     world.state.put({**raw(unmanaged("x", rule("new", priority=5))), "name": "new"})
     report = world.apply(GOAL, planned=planned)
-    assert {"cards/new": "Failed", "cards/change": "Applied", "cards/gone": "Skipped"} == statuses(report)
+    assert {
+        "cards/new": "Failed",
+        "cards/change": "Applied",
+        "cards/gone": "Skipped",
+    } == statuses(report)
     assert not report.converged
     assert ["change", "gone", "keep", "new"] == names(world)
 

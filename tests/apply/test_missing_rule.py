@@ -15,13 +15,20 @@ from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import InProcessTenant
 
 OLD = [managed(f"id-{key}", f"cards/{key}", rule(key)) for key in ("keep", "change")]
-GOAL = desired(wanted("cards/keep", rule("keep")), wanted("cards/change", rule("change", priority=1)))
+GOAL = desired(
+    wanted("cards/keep", rule("keep")),
+    wanted("cards/change", rule("change", priority=1)),
+)
 
 
 class ReplicaBehind:
-    """A tenant whose reads with these numbers, from 1, come from a replica that does not have one rule yet."""
+    """A tenant whose reads with these numbers, from 1, come from a replica that does not have one
+    rule yet.
+    """
 
-    def __init__(self, app: Simulator, state: TenantState, missing: str, reads: range) -> None:
+    def __init__(
+        self, app: Simulator, state: TenantState, missing: str, reads: range
+    ) -> None:
         self.app, self.state, self.missing, self.reads = app, state, missing, reads
         self.count = 0
 
@@ -47,12 +54,21 @@ class ReplicaBehind:
 
 @pytest.mark.parametrize("lag", [0.0, 5.0])
 @pytest.mark.parametrize("reads", [range(2, 4), range(2, 3)])
-def test_a_rule_that_a_replica_does_not_show_is_not_created_again(lag: float, reads: range) -> None:
-    """The first list of the run misses it, and the read by id as well. The next list shows it: it is updated."""
+def test_a_rule_that_a_replica_does_not_show_is_not_created_again(
+    lag: float, reads: range
+) -> None:
+    """The first list of the run misses it, and the read by id as well.
+
+    The next list shows it: it is updated.
+    """
     clock = FakeClock()
     world = InProcessTenant(OLD)
-    world.app = cast("Simulator", ReplicaBehind(world.app, world.state, "id-change", reads))
+    world.app = cast(
+        "Simulator", ReplicaBehind(world.app, world.state, "id-change", reads)
+    )
     report = world.apply(GOAL, lag=lag, sleep=clock.sleep)
     assert report.converged, report
     assert ["PUT"] == [method for method, _ in world.writes()]
-    assert {"id-keep": 100, "id-change": 1} == {one["id"]: one["priority"] for one in world.state.rules()}
+    assert {"id-keep": 100, "id-change": 1} == {
+        one["id"]: one["priority"] for one in world.state.rules()
+    }

@@ -1,4 +1,6 @@
-"""The state of each planned change in a run: own writes, own duplicates, responses that a read disproves."""
+"""The state of each planned change in a run: own writes, own duplicates, responses that a read
+disproves.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,17 @@ from reconciler.model.change import (
 from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.model.rule import Rule
 from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
-from tests.support.builders import NOW, OWNER, QUEUES, address, desired, managed, rule, unmanaged, wanted
+from tests.support.builders import (
+    NOW,
+    OWNER,
+    QUEUES,
+    address,
+    desired,
+    managed,
+    rule,
+    unmanaged,
+    wanted,
+)
 
 X = address("cards/x")
 WANTED = rule("x", priority=7)
@@ -41,17 +53,30 @@ def planned(*live: LiveRule, goal: DesiredState = GOAL) -> Plan:
 
 def update(live: LiveRule) -> Update:
     """Return the change of a read that shows the rule in this state."""
-    return Update(address=X, live=live, after=WANTED, fields=(), source=None, cause="manifest")
+    return Update(
+        address=X, live=live, after=WANTED, fields=(), source=None, cause="manifest"
+    )
 
 
 def noted(
-    before: Plan, verdict: Verdict, *, error: str = "", doubt: Uncertainty = "none", wrote: bool = True, name: str = ""
+    before: Plan,
+    verdict: Verdict,
+    *,
+    error: str = "",
+    doubt: Uncertainty = "none",
+    wrote: bool = True,
+    name: str = "",
 ) -> tuple[ApplyProgress, PlanStep]:
     """Return the progress of a plan with one change, after its one call with this result."""
     (change,) = before.changes
     step = PlanStep(change, "aside" if name else "whole", name)
     tally = ApplyProgress(before)
-    tally.record_attempt(step, Attempt(verdict=verdict, error=error, id="id-x", uncertainty=doubt, was_sent=wrote))
+    tally.record_attempt(
+        step,
+        Attempt(
+            verdict=verdict, error=error, id="id-x", uncertainty=doubt, was_sent=wrote
+        ),
+    )
     return tally, step
 
 
@@ -62,7 +87,9 @@ def sent(step: PlanStep) -> LiveRule:
     return LiveRule("id-x", what.rule, what.marker, {})
 
 
-def outcome(tally: ApplyProgress, fresh: Plan | None, *, interrupted: bool = False) -> Outcome:
+def outcome(
+    tally: ApplyProgress, fresh: Plan | None, *, interrupted: bool = False
+) -> Outcome:
     """Return the reported outcome of the one change."""
     (found,) = tally.report(fresh, "", interrupted=interrupted).outcomes
     return found
@@ -72,25 +99,40 @@ def outcome(tally: ApplyProgress, fresh: Plan | None, *, interrupted: bool = Fal
 
 
 @pytest.mark.parametrize(
-    ("verdict", "doubt"), [(Verdict.DONE, "none"), (Verdict.RETRY, "lasting"), (Verdict.RETRY, "until read")]
+    ("verdict", "doubt"),
+    [(Verdict.DONE, "none"), (Verdict.RETRY, "lasting"), (Verdict.RETRY, "until read")],
 )
 def test_a_run_recognises_its_own_writes(verdict: Verdict, doubt: Uncertainty) -> None:
-    """A parked rule with a temporary name is the run's own work, acknowledged or perhaps done: not an edit."""
+    """A parked rule with a temporary name is the run's own work, acknowledged or perhaps done: not
+    an edit.
+    """
     tally, step = noted(planned(LIVE), verdict, doubt=doubt, name="x, for now")
     assert tally.is_own_write(update(sent(step)))
-    assert not tally.has_external_edits(replace(planned(LIVE), changes=(update(sent(step)),)))
+    assert not tally.has_external_edits(
+        replace(planned(LIVE), changes=(update(sent(step)),))
+    )
 
 
 @pytest.mark.parametrize(
-    ("verdict", "doubt"), [(Verdict.RETRY, "none"), (Verdict.CONFLICT, "none"), (Verdict.FAILED, "none")]
+    ("verdict", "doubt"),
+    [(Verdict.RETRY, "none"), (Verdict.CONFLICT, "none"), (Verdict.FAILED, "none")],
 )
-def test_a_run_does_not_claim_a_state_that_it_did_not_write(verdict: Verdict, doubt: Uncertainty) -> None:
+def test_a_run_does_not_claim_a_state_that_it_did_not_write(
+    verdict: Verdict, doubt: Uncertainty
+) -> None:
     """The call was not done, but the rule has that state: another program wrote it."""
     tally, step = noted(planned(LIVE), verdict, doubt=doubt, name="x, for now")
     assert not tally.is_own_write(update(sent(step)))
 
 
-@pytest.mark.parametrize("live", [EDITED, replace(LIVE, marker=None), replace(LIVE, marker=Marker("eve", X, "0" * 8))])
+@pytest.mark.parametrize(
+    "live",
+    [
+        EDITED,
+        replace(LIVE, marker=None),
+        replace(LIVE, marker=Marker("eve", X, "0" * 8)),
+    ],
+)
 def test_another_state_than_the_last_write_is_not_its_own(live: LiveRule) -> None:
     """Another value, or another marker: an external edit."""
     tally, _ = noted(planned(LIVE), Verdict.DONE)
@@ -123,17 +165,26 @@ def test_an_acknowledged_write_stays_known_after_a_delete() -> None:
 
 
 def duplicate(rule_id: str = "id-2") -> Delete:
-    return Delete(address=X, live=managed(rule_id, "cards/x", WANTED), cause="duplicate", original=DONE)
+    return Delete(
+        address=X,
+        live=managed(rule_id, "cards/x", WANTED),
+        cause="duplicate",
+        original=DONE,
+    )
 
 
 def copy(rule_id: str, name: Rule = WANTED) -> LiveRule:
     temporary = replace(name, name=copy_name(OWNER, X))
-    return LiveRule(rule_id, temporary, Marker(OWNER, X, marker_digest(temporary), copy=True), {})
+    return LiveRule(
+        rule_id, temporary, Marker(OWNER, X, marker_digest(temporary), copy=True), {}
+    )
 
 
 @pytest.mark.parametrize("late", [DONE, LIVE], ids=["of this run", "of an earlier run"])
 def test_a_late_duplicate_belongs_to_the_create_at_its_address(late: LiveRule) -> None:
-    """A lost request was done late: deleting the second rule is part of the change, and the run's own work."""
+    """A lost request was done late: deleting the second rule is part of the change, and the run's
+    own work.
+    """
     tally, step = noted(planned(), Verdict.RETRY, doubt="lasting")
     twin = replace(duplicate(), live=replace(late, id="id-2"))
     assert step.change is tally.planned_for(twin)
@@ -142,7 +193,9 @@ def test_a_late_duplicate_belongs_to_the_create_at_its_address(late: LiveRule) -
 
 
 def test_a_duplicate_without_a_create_of_this_run_belongs_to_no_change() -> None:
-    """Nothing was sent so far, or the change is an update: this run did not create the second rule."""
+    """Nothing was sent so far, or the change is an update: this run did not create the second
+    rule.
+    """
     untried = ApplyProgress(planned())
     assert untried.planned_for(duplicate()) is None
     assert not untried.is_own_write(duplicate())
@@ -164,18 +217,29 @@ def test_the_delete_of_a_copy_belongs_to_the_change_of_its_address() -> None:
     assert step.change is tally.planned_for(end)
     assert tally.is_own_write(end)
     assert "" == tally.leftover_copy_error()
-    tally.record_attempt(PlanStep(end), Attempt(verdict=Verdict.FAILED, error="HTTP 422"))
-    assert "the temporary copy of cards/x: HTTP 422; the next run deletes it" == tally.leftover_copy_error()
+    tally.record_attempt(
+        PlanStep(end), Attempt(verdict=Verdict.FAILED, error="HTTP 422")
+    )
+    assert (
+        "the temporary copy of cards/x: HTTP 422; the next run deletes it"
+        == tally.leftover_copy_error()
+    )
     assert not tally.progress_of(step.change).failed
 
 
 # Answers that a read proves or disproves
 
 
-@pytest.mark.parametrize("shown", [LIVE, EDITED, None], ids=["as before", "otherwise", "gone"])
-def test_a_response_with_other_values_fails_unless_a_read_disproves_it(shown: LiveRule | None) -> None:
+@pytest.mark.parametrize(
+    "shown", [LIVE, EDITED, None], ids=["as before", "otherwise", "gone"]
+)
+def test_a_response_with_other_values_fails_unless_a_read_disproves_it(
+    shown: LiveRule | None,
+) -> None:
     """The server kept other values than were sent, and would do so again."""
-    tally, _ = noted(planned(LIVE), Verdict.ALTERED, error="the server kept other values")
+    tally, _ = noted(
+        planned(LIVE), Verdict.ALTERED, error="the server kept other values"
+    )
     rules = () if shown is None else (shown,)
     tally.resolve_altered(rules)
     found = outcome(tally, planned(*rules))
@@ -185,7 +249,12 @@ def test_a_response_with_other_values_fails_unless_a_read_disproves_it(shown: Li
 
 def test_a_response_that_a_read_disproves_is_not_a_failure() -> None:
     """The server has exactly the sent values: they are the run's own, and there is no error."""
-    tally, step = noted(planned(LIVE), Verdict.ALTERED, error="the server kept other values", name="x, for now")
+    tally, step = noted(
+        planned(LIVE),
+        Verdict.ALTERED,
+        error="the server kept other values",
+        name="x, for now",
+    )
     tally.resolve_altered([sent(step)])
     progress = tally.progress_of(step.change)
     assert (False, "", None) == (progress.failed, progress.error, progress.altered)
@@ -194,10 +263,16 @@ def test_a_response_that_a_read_disproves_is_not_a_failure() -> None:
 
 @pytest.mark.parametrize("name", ["x, for now", ""], ids=["temporary", "final"])
 def test_an_altered_text_matters_only_in_rules_that_stay(name: str) -> None:
-    """A text in upper case does not affect a temporary state; in a final state it is not the desired text."""
-    tally, step = noted(planned(LIVE), Verdict.ALTERED, error="the server kept other values", name=name)
+    """A text in upper case does not affect a temporary state; in a final state it is not the
+    desired text.
+    """
+    tally, step = noted(
+        planned(LIVE), Verdict.ALTERED, error="the server kept other values", name=name
+    )
     live = sent(step)
-    kept = replace(live, rule=replace(live.rule, description=live.rule.description.upper()))
+    kept = replace(
+        live, rule=replace(live.rule, description=live.rule.description.upper())
+    )
     tally.resolve_altered([kept])
     assert (not name) is tally.progress_of(step.change).failed
     assert bool(name) is tally.is_own_write(update(kept))
@@ -205,7 +280,12 @@ def test_an_altered_text_matters_only_in_rules_that_stay(name: str) -> None:
 
 def test_another_altered_value_matters_also_in_a_temporary_state() -> None:
     """A parked rule with another priority may take other conversations."""
-    tally, step = noted(planned(LIVE), Verdict.ALTERED, error="the server kept other values", name="x, for now")
+    tally, step = noted(
+        planned(LIVE),
+        Verdict.ALTERED,
+        error="the server kept other values",
+        name="x, for now",
+    )
     live = sent(step)
     tally.resolve_altered([replace(live, rule=replace(live.rule, priority=8))])
     assert tally.progress_of(step.change).failed
@@ -233,7 +313,9 @@ def test_a_change_without_remaining_work_is_applied_or_lost_its_marker() -> None
         (Verdict.DONE, "none", "", "acknowledged, but it could not be read again"),
     ],
 )
-def test_without_a_last_read_a_write_is_unknown(verdict: Verdict, doubt: Uncertainty, error: str, said: str) -> None:
+def test_without_a_last_read_a_write_is_unknown(
+    verdict: Verdict, doubt: Uncertainty, error: str, said: str
+) -> None:
     """With any response: no read shows the result."""
     tally, _ = noted(planned(LIVE), verdict, error=error, doubt=doubt)
     found = outcome(tally, None)
@@ -266,13 +348,18 @@ def test_a_change_that_was_not_tried_has_a_reason() -> None:
     tally = ApplyProgress(planned(LIVE))
     assert ("interrupted", "a change it depends on was not applied") == tuple(
         found.error
-        for found in (outcome(tally, planned(LIVE), interrupted=True), outcome(tally, planned(LIVE)))
+        for found in (
+            outcome(tally, planned(LIVE), interrupted=True),
+            outcome(tally, planned(LIVE)),
+        )
         if isinstance(found, Skipped)
     )
 
 
 def test_a_users_copy_is_never_written() -> None:
-    """A read showed that the rule is an edited copy: it stays, even if the managed rule is missing in the next read."""
+    """A read showed that the rule is an edited copy: it stays, even if the managed rule is missing
+    in the next read.
+    """
     clone = managed("id-y", "cards/x", rule("x", priority=9), last_written=rule("x"))
     tally = ApplyProgress(planned(LIVE))
     tally.note_edited_copies([LIVE, clone])

@@ -1,6 +1,7 @@
 """The report of a run: real runs with the simulator and with failures.
 
-`test_apply_text` covers the layout of a report; this module covers the reasons, which the loop returns.
+`test_apply_text` covers the layout of a report; this module covers the reasons, which the loop
+returns.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from reconciler.render.colour import no_style
 from reconciler.render.text.apply import report_text
 from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.scenario import Json, Scenario
-from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, live, ours, scenario, theirs
+from tests.campaign.scenario_rules import (
+    CATCH_ALL,
+    FRAUD,
+    at,
+    goal,
+    live,
+    ours,
+    scenario,
+    theirs,
+)
 from tests.campaign.world import Applier, Event, ObservedTenant, run
 from tests.support.sentences import missing_sentences
 
@@ -31,21 +41,31 @@ def tenant(rules: list[Json], wish: DesiredState, *allow: str) -> Scenario:
 
 
 THREE: Final = tenant(
-    live(x=at("x"), y=at("y"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL)
+    live(x=at("x"), y=at("y"), all=CATCH_ALL),
+    goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL),
 )
 """A create, an update and a delete, in this order."""
-TWINS: Final = [ours("cards/x", at("x"), rule_id=f"id-{n}", dateCreated=f"2026-01-0{n}T00:00:00Z") for n in (1, 2)]
-DUPLICATE: Final = tenant([*TWINS, *live(all=CATCH_ALL)], goal(x=at("x"), all=CATCH_ALL))
-COPY: Final = ours("cards/x", at("x, a copy", priority=9), rule_id="copy", last_written=at("x"))
+TWINS: Final = [
+    ours("cards/x", at("x"), rule_id=f"id-{n}", dateCreated=f"2026-01-0{n}T00:00:00Z")
+    for n in (1, 2)
+]
+DUPLICATE: Final = tenant(
+    [*TWINS, *live(all=CATCH_ALL)], goal(x=at("x"), all=CATCH_ALL)
+)
+COPY: Final = ours(
+    "cards/x", at("x, a copy", priority=9), rule_id="copy", last_written=at("x")
+)
 SWAP: Final = tenant(
     live(a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL),
     goal(a=at("a", intent="y"), b=at("b", intent="x", targets=FRAUD), all=CATCH_ALL),
 )
 BESIDE: Final = tenant(
-    live(x=at("x"), z=at("z"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), z=at("z"), all=CATCH_ALL)
+    live(x=at("x"), z=at("z"), all=CATCH_ALL),
+    goal(x=at("x", targets=FRAUD), z=at("z"), all=CATCH_ALL),
 )
 UNCOVERED: Final = tenant(
-    [*live(x=at("x"), y=at("y")), theirs("hand", replace(CATCH_ALL, name="by hand"))], goal(x=at("x", targets=FRAUD))
+    [*live(x=at("x"), y=at("y")), theirs("hand", replace(CATCH_ALL, name="by hand"))],
+    goal(x=at("x", targets=FRAUD)),
 )
 """An unmanaged catch-all takes the conversations of a deleted rule."""
 HAND: Final = theirs("hand", at("by hand", intent="y", targets=FRAUD, priority=5))
@@ -59,7 +79,8 @@ class Situation:
     scene: Scenario = THREE
     faults: str = ""
     at: tuple[str, str, int] = ("", "", 0)
-    """The request before which the event happens: its method, the end of its path, and its number; 0 is each."""
+    """The request before which the event happens: its method, the end of its path, and its number;
+    0 is each."""
     does: Callable[[ObservedTenant, Event], object] = lambda _world, _event: None
     saved: bool = False
     """Apply a saved and reviewed plan."""
@@ -75,13 +96,18 @@ def edit(rule_id: str, **fields: Any) -> Callable[[ObservedTenant, Event], objec
 
 def edit_again(world: ObservedTenant, event: Event) -> None:
     """Edit a rule differently at each call."""
-    world.state.edit("hand" if "hand" in world.state.stored_rules else "id-x", priority=200 + event.number)
+    world.state.edit(
+        "hand" if "hand" in world.state.stored_rules else "id-x",
+        priority=200 + event.number,
+    )
 
 
 def lose_last_line(_world: ObservedTenant, event: Event) -> None:
     """Lose the last line of a description."""
     body = json.loads(event.request.body)
-    event.request.body = json.dumps({**body, "description": body["description"].split("\n")[0]}).encode()
+    event.request.body = json.dumps(
+        {**body, "description": body["description"].split("\n")[0]}
+    ).encode()
 
 
 def remove(rule_id: str) -> Callable[[ObservedTenant, Event], object]:
@@ -255,7 +281,9 @@ Interrupted: no new write was started, and running writes were finished.
 1 not applied: it is as before.
 Remaining differences: cxroute plan
 """,
-        stopped=lambda world: any(event.request.method == "PUT" for event in world.events),
+        stopped=lambda world: any(
+            event.request.method == "PUT" for event in world.events
+        ),
     ),
     "a dependency failed": Situation(
         """\
@@ -268,7 +296,11 @@ Remaining differences: cxroute plan
 """,
         tenant(
             live(a=at("a"), b=at("b"), all=CATCH_ALL),
-            goal(a=replace(at("a"), name="b"), b=replace(at("b"), name="c"), all=CATCH_ALL),
+            goal(
+                a=replace(at("a"), name="b"),
+                b=replace(at("b"), name="c"),
+                all=CATCH_ALL,
+            ),
         ),
         "PUT rule:422@#1",
     ),
@@ -320,7 +352,10 @@ Applied 1 of 2 in 2.0 s.
 1 not applied: it is as before.
 Remaining differences: cxroute plan
 """,
-        tenant([*live(x=at("x"), all=CATCH_ALL), COPY], goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL)),
+        tenant(
+            [*live(x=at("x"), all=CATCH_ALL), COPY],
+            goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL),
+        ),
         at=("POST", "/rules", 1),
         does=remove("id-x"),
     ),
@@ -376,7 +411,10 @@ Stopped: rules changed during the apply, and the plan would now send conversatio
 1 not applied: it is as before.
 Remaining differences: cxroute plan
 """,
-        tenant([*live(x=at("x"), y=at("y"), all=CATCH_ALL), HAND], goal(x=at("x", targets=FRAUD), all=CATCH_ALL)),
+        tenant(
+            [*live(x=at("x"), y=at("y"), all=CATCH_ALL), HAND],
+            goal(x=at("x", targets=FRAUD), all=CATCH_ALL),
+        ),
         at=(*LISTS, 3),
         does=edit("hand", priority=500),
         saved=True,
@@ -443,7 +481,9 @@ JOURNALLED: Final = {
 }
 
 
-def applied(situation: Situation, patch: pytest.MonkeyPatch) -> tuple[str, ObservedTenant]:
+def applied(
+    situation: Situation, patch: pytest.MonkeyPatch
+) -> tuple[str, ObservedTenant]:
     """Apply the scene's manifests, or a saved plan; return the final report as text."""
     scene, world = situation.scene, ObservedTenant(situation.scene, "C", 1)
     applier = Applier(world, scene.wish, scene.environment, allow=scene.allow)
@@ -456,30 +496,54 @@ def applied(situation: Situation, patch: pytest.MonkeyPatch) -> tuple[str, Obser
             if number in (0, len(seen)):
                 situation.does(world, event)
                 if situation.bounded:
-                    patch.setattr("reconciler.plan.schedule.order_moves", partial(order_moves, work=0))
+                    patch.setattr(
+                        "reconciler.plan.schedule.order_moves",
+                        partial(order_moves, work=0),
+                    )
 
     world.faults = FaultInjector(situation.faults, 1) if situation.faults else None
     applier.before, applier.stopped = before, lambda: situation.stopped(world)
     ended = run(applier)
     assert ended is not None
-    return report_text(ended.report, no_style, "cxroute plan", 2.0) if ended.report else ended.error, world
+    return report_text(
+        ended.report, no_style, "cxroute plan", 2.0
+    ) if ended.report else ended.error, world
 
 
 @pytest.mark.parametrize("name", SITUATIONS)
-def test_a_run_ends_with_this_report(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Applied changes, other changes with their reasons, and remaining work; before the first write it is an error."""
+def test_a_run_ends_with_this_report(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Applied changes, other changes with their reasons, and remaining work; before the first write
+    it is an error.
+    """
     assert SITUATIONS[name].text == applied(SITUATIONS[name], monkeypatch)[0]
 
 
 @pytest.mark.parametrize(("name", "why"), JOURNALLED.items())
-def test_the_journal_has_the_reason_why_a_duplicate_stays(name: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the next read it is no longer a duplicate, as the report says; the journal has the state before."""
+def test_the_journal_has_the_reason_why_a_duplicate_stays(
+    name: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the next read it is no longer a duplicate, as the report says; the journal has the state
+    before.
+    """
     _, world = applied(SITUATIONS[name], monkeypatch)
-    assert [why] == [said.partition("error='")[2].partition("'")[0] for said in world.said if said.startswith("tried")]
+    assert [why] == [
+        said.partition("error='")[2].partition("'")[0]
+        for said in world.said
+        if said.startswith("tried")
+    ]
 
 
 def test_every_reason_is_covered() -> None:
-    """A new message of the loop, of an attempt or of the outcomes needs a situation that shows it."""
-    texts = [*JOURNALLED.values(), *(situation.text for situation in SITUATIONS.values())]
+    """A new message of the loop, of an attempt or of the outcomes needs a situation that shows
+    it.
+    """
+    texts = [
+        *JOURNALLED.values(),
+        *(situation.text for situation in SITUATIONS.values()),
+    ]
     keys = ["until read", "whole create"]
-    assert keys == missing_sentences(["apply/loop.py", "apply/attempt.py", "apply/progress.py"], texts)
+    assert keys == missing_sentences(
+        ["apply/loop.py", "apply/attempt.py", "apply/progress.py"], texts
+    )

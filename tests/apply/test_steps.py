@@ -1,6 +1,8 @@
-"""Apply uses the proven order: after every single write, each conversation goes to its old or its new queue.
+"""Apply uses the proven order: after every single write, each conversation goes to its old or its
+new queue.
 
-The real client with the simulator; after each write that the server keeps, the simulator routes all conversations.
+The real client with the simulator; after each write that the server keeps, the simulator routes all
+conversations.
 """
 
 from __future__ import annotations
@@ -26,7 +28,17 @@ from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import plan_text
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES, SimulatorSettings
-from tests.support.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.support.builders import (
+    OWNER,
+    address,
+    at_least,
+    desired,
+    intent_is,
+    managed,
+    rule,
+    unmanaged,
+    wanted,
+)
 from tests.support.in_process_tenant import InProcessTenant
 from tests.support.simulated_routing import queue_shares
 
@@ -54,34 +66,73 @@ def goal(**rules: Rule) -> DesiredState:
 
 
 CASES: dict[str, tuple[list[LiveRule], DesiredState]] = {
-    "a key renamed, the intent kept": (live(old=at("old", intent="x")), goal(new=at("new", intent="x"))),
+    "a key renamed, the intent kept": (
+        live(old=at("old", intent="x")),
+        goal(new=at("new", intent="x")),
+    ),
     "two priorities swapped": (
-        live(a=at("a", intent="x", priority=10), b=at("b", intent="x", priority=20, targets=FRAUD), all=CATCH_ALL),
-        goal(a=at("a", intent="x", priority=20), b=at("b", intent="x", priority=10, targets=FRAUD), all=CATCH_ALL),
+        live(
+            a=at("a", intent="x", priority=10),
+            b=at("b", intent="x", priority=20, targets=FRAUD),
+            all=CATCH_ALL,
+        ),
+        goal(
+            a=at("a", intent="x", priority=20),
+            b=at("b", intent="x", priority=10, targets=FRAUD),
+            all=CATCH_ALL,
+        ),
     ),
     "two intents swapped above a catch-all": (
-        live(a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL),
-        goal(a=at("a", intent="y"), b=at("b", intent="x", targets=FRAUD), all=CATCH_ALL),
+        live(
+            a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL
+        ),
+        goal(
+            a=at("a", intent="y"), b=at("b", intent="x", targets=FRAUD), all=CATCH_ALL
+        ),
     ),
     "two names and two intents swapped": (
-        live(a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL),
-        goal(a=at("b", intent="y"), b=at("a", intent="x", targets=FRAUD), all=CATCH_ALL),
+        live(
+            a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL
+        ),
+        goal(
+            a=at("b", intent="y"), b=at("a", intent="x", targets=FRAUD), all=CATCH_ALL
+        ),
     ),
     "three names in a ring": (
-        live(a=at("a", intent="x"), b=at("b", intent="y"), c=at("c", intent="z", targets=FRAUD)),
-        goal(a=at("b", intent="x"), b=at("c", intent="y"), c=at("a", intent="z", targets=FRAUD)),
+        live(
+            a=at("a", intent="x"),
+            b=at("b", intent="y"),
+            c=at("c", intent="z", targets=FRAUD),
+        ),
+        goal(
+            a=at("b", intent="x"),
+            b=at("c", intent="y"),
+            c=at("a", intent="z", targets=FRAUD),
+        ),
     ),
     "a name taken from a rule that goes": (
         live(old=at("same", intent="x"), all=CATCH_ALL),
         goal(new=at("same", intent="x", more=[at_least(0)]), all=CATCH_ALL),
     ),
     "one rule split in two": (
-        live(both=rule("both", conditions=[make_condition("cognigyDetectedIntent", "in", ["x", "y"])]), all=CATCH_ALL),
+        live(
+            both=rule(
+                "both",
+                conditions=[make_condition("cognigyDetectedIntent", "in", ["x", "y"])],
+            ),
+            all=CATCH_ALL,
+        ),
         goal(x=at("x"), y=at("y", targets=FRAUD), all=CATCH_ALL),
     ),
     "two rules merged into one": (
         live(x=at("x"), y=at("y", targets=FRAUD), all=CATCH_ALL),
-        goal(both=rule("both", conditions=[make_condition("cognigyDetectedIntent", "in", ["x", "y"])]), all=CATCH_ALL),
+        goal(
+            both=rule(
+                "both",
+                conditions=[make_condition("cognigyDetectedIntent", "in", ["x", "y"])],
+            ),
+            all=CATCH_ALL,
+        ),
     ),
     "names and intents of three in a ring": (
         live(
@@ -91,10 +142,17 @@ CASES: dict[str, tuple[list[LiveRule], DesiredState]] = {
             all=CATCH_ALL,
         ),
         goal(
-            a=rule("c", priority=4, conditions=[make_condition("cognigyDetectedIntent", "notEquals", "y")]),
+            a=rule(
+                "c",
+                priority=4,
+                conditions=[make_condition("cognigyDetectedIntent", "notEquals", "y")],
+            ),
             b=rule("a", priority=4, conditions=[at_least(0.5)], targets=GENERAL),
             c=rule(
-                "b", priority=1, conditions=[make_condition("cognigyDetectedIntent", "notEquals", "x")], targets=FRAUD
+                "b",
+                priority=1,
+                conditions=[make_condition("cognigyDetectedIntent", "notEquals", "x")],
+                targets=FRAUD,
             ),
             all=CATCH_ALL,
         ),
@@ -104,7 +162,9 @@ CASES: dict[str, tuple[list[LiveRule], DesiredState]] = {
         goal(k=at("k", intent="y")),
     ),
     "everything retargeted, renumbered and narrowed": (
-        live(x=at("x", priority=30), y=at("y", priority=20, targets=FRAUD), all=CATCH_ALL),
+        live(
+            x=at("x", priority=30), y=at("y", priority=20, targets=FRAUD), all=CATCH_ALL
+        ),
         goal(
             x=at("x", priority=10, more=[at_least(0.5)], targets=FRAUD),
             y=at("y", priority=15),
@@ -118,20 +178,33 @@ CASES: dict[str, tuple[list[LiveRule], DesiredState]] = {
 class Watch:
     """A world that stores its every state."""
 
-    def __init__(self, rules: list[LiveRule], settings: SimulatorSettings = PROFILES["A"], faults: str = "") -> None:
-        self.world = InProcessTenant(rules, settings, FaultInjector(faults, 1) if faults else None)
+    def __init__(
+        self,
+        rules: list[LiveRule],
+        settings: SimulatorSettings = PROFILES["A"],
+        faults: str = "",
+    ) -> None:
+        self.world = InProcessTenant(
+            rules, settings, FaultInjector(faults, 1) if faults else None
+        )
         self.states = [self.world.state.rules()]
-        self.world.state.watchers.append(lambda state: self.states.append(state.rules()))
+        self.world.state.watchers.append(
+            lambda state: self.states.append(state.rules())
+        )
 
     def routes(self, state: list[dict[str, Any]]) -> list[object]:
         """Return the destination of each conversation."""
         return [queue_shares(state, conversation) for conversation in CONVERSATIONS]
 
     def assert_hitless(self, last: list[dict[str, Any]]) -> None:
-        """Assert that in every state each conversation has its destination of the first or of the last state."""
+        """Assert that in every state each conversation has its destination of the first or of the
+        last state.
+        """
         before, after = self.routes(self.states[0]), self.routes(last)
         for state in self.states:
-            for conversation, goes, one, other in zip(CONVERSATIONS, self.routes(state), before, after, strict=True):
+            for conversation, goes, one, other in zip(
+                CONVERSATIONS, self.routes(state), before, after, strict=True
+            ):
                 assert goes in (one, other), (conversation, [r["name"] for r in state])
 
 
@@ -145,7 +218,9 @@ def test_no_conversation_goes_to_a_third_queue(case: str, profile: str) -> None:
     assert report.converged, report
     assert all(isinstance(outcome, Applied) for outcome in report.outcomes)
     watch.assert_hitless(watch.states[-1])
-    assert sorted(one.rule.name for one in wish.rules.values()) == sorted(r["name"] for r in watch.states[-1])
+    assert sorted(one.rule.name for one in wish.rules.values()) == sorted(
+        r["name"] for r in watch.states[-1]
+    )
     writes = len(watch.world.writes())
     assert watch.world.apply(wish).converged
     assert writes == len(watch.world.writes())
@@ -153,16 +228,23 @@ def test_no_conversation_goes_to_a_third_queue(case: str, profile: str) -> None:
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_crash_anywhere_is_completed_by_the_next_run(case: str) -> None:
-    """Stopped after any number of writes: another run continues from the live state, with copies and names."""
+    """Stopped after any number of writes: another run continues from the live state, with copies
+    and names.
+    """
     rules, wish = CASES[case]
     whole = Watch(rules)
     whole.world.apply(wish)
     for allowed in range(len(whole.states) - 1):
         watch = Watch(rules)
-        watch.world.apply(wish, stopped=lambda watch=watch, allowed=allowed: len(watch.states) > allowed)  # type: ignore[misc]
+        watch.world.apply(
+            wish,
+            stopped=lambda watch=watch, allowed=allowed: len(watch.states) > allowed,  # type: ignore[misc]
+        )
         assert watch.world.apply(wish).converged
         watch.assert_hitless(whole.states[-1])
-        assert sorted(r["name"] for r in whole.states[-1]) == sorted(r["name"] for r in watch.states[-1])
+        assert sorted(r["name"] for r in whole.states[-1]) == sorted(
+            r["name"] for r in watch.states[-1]
+        )
 
 
 def test_a_temporary_copy_is_a_separate_rule() -> None:
@@ -170,7 +252,12 @@ def test_a_temporary_copy_is_a_separate_rule() -> None:
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules)
     watch.world.apply(wish)
-    (copy,) = {r["name"]: r for state in watch.states for r in state if r["name"].startswith("(next) ")}.values()
+    (copy,) = {
+        r["name"]: r
+        for state in watch.states
+        for r in state
+        if r["name"].startswith("(next) ")
+    }.values()
     assert copy["name"] in (f"(next) {OWNER}/cards/a", f"(next) {OWNER}/cards/b")
     assert f"[cxroute:{OWNER}/cards/{copy['name'][-1]}~next#" in copy["description"]
     assert {"id-a", "id-b", "id-all"} == {r["id"] for r in watch.states[-1]}
@@ -178,15 +265,23 @@ def test_a_temporary_copy_is_a_separate_rule() -> None:
 
 def test_an_order_without_copies_has_none() -> None:
     """Swapped priorities need no copy."""
-    for case in ("two priorities swapped", "three names in a ring", "one rule split in two"):
+    for case in (
+        "two priorities swapped",
+        "three names in a ring",
+        "one rule split in two",
+    ):
         watch = Watch(CASES[case][0])
         watch.world.apply(CASES[case][1])
-        assert not any("~next#" in r["description"] for state in watch.states for r in state), case
+        assert not any(
+            "~next#" in r["description"] for state in watch.states for r in state
+        ), case
 
 
 @pytest.mark.parametrize("call", ["POST rules", "PUT rule", "DELETE rule"])
 @pytest.mark.parametrize("kind", ["500", "500-applied", "reset-applied"])
-def test_a_lost_response_to_any_step_is_resolved_by_the_next_read(call: str, kind: str) -> None:
+def test_a_lost_response_to_any_step_is_resolved_by_the_next_read(
+    call: str, kind: str
+) -> None:
     """A copy is not created twice, and no conversation goes to a third queue."""
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules, PROFILES["C"], f"{call}:{kind}@#1")
@@ -205,10 +300,18 @@ def test_a_failed_update_keeps_its_copy() -> None:
     assert again.apply(wish).converged
 
 
-@pytest.mark.parametrize("fault", ["POST rules:422", "POST rules:409", "POST rules:500"])
+@pytest.mark.parametrize(
+    "fault", ["POST rules:422", "POST rules:409", "POST rules:500"]
+)
 def test_a_step_after_a_failed_change_is_not_made(fault: str) -> None:
-    """A new rule keeps an intent in its queue while the catch-all moves: without the rule, the catch-all stays."""
-    wish = goal(x=at("x", targets=GENERAL, priority=10), y=at("y"), all=replace(CATCH_ALL, targets=FRAUD))
+    """A new rule keeps an intent in its queue while the catch-all moves: without the rule, the
+    catch-all stays.
+    """
+    wish = goal(
+        x=at("x", targets=GENERAL, priority=10),
+        y=at("y"),
+        all=replace(CATCH_ALL, targets=FRAUD),
+    )
     watch = Watch(live(y=at("y", targets=FRAUD), all=CATCH_ALL), faults=fault)
     report = watch.world.apply(wish)
     statuses = {str(one.change.address): type(one).__name__ for one in report.outcomes}
@@ -225,9 +328,14 @@ def test_a_leftover_copy_is_a_step_and_counts_nowhere() -> None:
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 1)
     made = check_guards(schedule_steps(watch.world.plan(wish)), ENVIRONMENT)
     form = plan_to_json(made)
-    assert (0, 2, 0) == tuple(form["summary"][name] for name in ("create", "update", "delete"))
+    assert (0, 2, 0) == tuple(
+        form["summary"][name] for name in ("create", "update", "delete")
+    )
     assert 0 == next(result.value for result in made.guards if result.name == "deletes")
-    steps = {change["address"]: [(one["call"], one["copy"]) for one in change["steps"]] for change in form["changes"]}
+    steps = {
+        change["address"]: [(one["call"], one["copy"]) for one in change["steps"]]
+        for change in form["changes"]
+    }
     copied = next(address for address, its in steps.items() if len(its) > 1)
     assert [("update", False), ("delete", True)] == steps.pop(copied)
     assert [[("update", False)]] == list(steps.values())
@@ -241,8 +349,9 @@ def test_a_leftover_copy_alone_is_deleted() -> None:
     made = predict_impact(schedule_steps(watch.world.plan(wish)))
     (change,) = plan_to_json(made)["changes"]
     assert ("delete", "duplicate") == (change["action"], change["cause"])
-    assert f"\nPlan: a clean-up after an earlier run, {made.unchanged} unchanged.\n" in plan_text(
-        made, no_style, "tenant acme"
+    assert (
+        f"\nPlan: a clean-up after an earlier run, {made.unchanged} unchanged.\n"
+        in plan_text(made, no_style, "tenant acme")
     )
     assert "clean-up" == planned_row(made).changes
     report = watch.world.apply(wish)
@@ -256,45 +365,82 @@ def test_a_leftover_copy_without_conversations_is_replaced_first(profile: str) -
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules, PROFILES[profile])
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 1)
-    (left,) = (one["id"] for one in watch.world.state.rules() if one["name"].startswith("(next) "))
+    (left,) = (
+        one["id"]
+        for one in watch.world.state.rules()
+        if one["name"].startswith("(next) ")
+    )
     watch.world.state.edit(left, enabled=False)
     steps = schedule_steps(watch.world.plan(wish)).steps
-    assert ["delete", "create", "update", "update", "delete"] == [step.call for wave in steps for step in wave]
+    assert ["delete", "create", "update", "update", "delete"] == [
+        step.call for wave in steps for step in wave
+    ]
     assert watch.world.apply(wish).converged
     watch.assert_hitless(watch.states[-1])
     assert 3 == len(watch.states[-1])
 
 
 @pytest.mark.parametrize("profile", ["A", "C"])
-@pytest.mark.parametrize("left", [at("left", intent="z"), at("left", intent="z", more=[at_least(0.5)], priority=20)])
-def test_a_leftover_copy_of_an_older_manifest_is_replaced(profile: str, left: Rule) -> None:
-    """It serves conversations, and the newer manifest needs another copy: first the old one is deleted."""
-    rules = live(a=at("a", intent="x", priority=30), b=at("b", intent="y", priority=40, targets=FRAUD), all=CATCH_ALL)
+@pytest.mark.parametrize(
+    "left",
+    [at("left", intent="z"), at("left", intent="z", more=[at_least(0.5)], priority=20)],
+)
+def test_a_leftover_copy_of_an_older_manifest_is_replaced(
+    profile: str, left: Rule
+) -> None:
+    """It serves conversations, and the newer manifest needs another copy: first the old one is
+    deleted.
+    """
+    rules = live(
+        a=at("a", intent="x", priority=30),
+        b=at("b", intent="y", priority=40, targets=FRAUD),
+        all=CATCH_ALL,
+    )
     temporary = replace(left, name=f"(next) {OWNER}/cards/a")
     marker = Marker(OWNER, address("cards/a"), marker_digest(temporary), copy=True)
-    raw = {"id": "left", "name": temporary.name, "description": format_description(temporary, marker)}
-    wish = goal(a=at("a", intent="y", priority=30), b=at("b", intent="x", priority=40, targets=FRAUD), all=CATCH_ALL)
+    raw = {
+        "id": "left",
+        "name": temporary.name,
+        "description": format_description(temporary, marker),
+    }
+    wish = goal(
+        a=at("a", intent="y", priority=30),
+        b=at("b", intent="x", priority=40, targets=FRAUD),
+        all=CATCH_ALL,
+    )
     watch = Watch([*rules, LiveRule("left", temporary, marker, raw)], PROFILES[profile])
     made = schedule_steps(watch.world.plan(wish))
     assert () == made.unproven
-    assert ["delete", "create", "update", "update", "delete"] == [step.call for wave in made.steps for step in wave]
+    assert ["delete", "create", "update", "update", "delete"] == [
+        step.call for wave in made.steps for step in wave
+    ]
     assert watch.world.apply(wish).converged
     watch.assert_hitless(watch.states[-1])
     assert 3 == len(watch.states[-1])
 
 
 def test_an_idle_leftover_copy_goes_first_without_another_proven_order() -> None:
-    """It is active, but the catch-all has the same queue: without the copy no conversation moves."""
+    """It is active, but the catch-all has the same queue: without the copy no conversation
+    moves.
+    """
     rules = live(
         a=at("a", intent="x", priority=20, targets=FRAUD),
         b=at("b", intent="x", priority=10, targets=GENERAL),
         all=CATCH_ALL,
     )
-    wish = goal(a=at("a", intent="y", priority=30, targets=FRAUD), b=at("b", intent="y", priority=10), all=CATCH_ALL)
+    wish = goal(
+        a=at("a", intent="y", priority=30, targets=FRAUD),
+        b=at("b", intent="y", priority=10),
+        all=CATCH_ALL,
+    )
     left = at("left", intent="y", priority=30, targets=GENERAL, more=[at_least(0.5)])
     temporary = replace(left, name=f"(next) {OWNER}/cards/b")
     marker = Marker(OWNER, address("cards/b"), marker_digest(temporary), copy=True)
-    raw = {"id": "left", "name": temporary.name, "description": format_description(temporary, marker)}
+    raw = {
+        "id": "left",
+        "name": temporary.name,
+        "description": format_description(temporary, marker),
+    }
     watch = Watch([*rules, LiveRule("left", temporary, marker, raw)])
     made = schedule_steps(watch.world.plan(wish))
     assert () == made.unproven
@@ -310,11 +456,25 @@ def test_an_idle_leftover_copy_goes_first_without_another_proven_order() -> None
     watch.assert_hitless(watch.states[-1])
 
 
-@pytest.mark.parametrize(("within", "converged"), [(None, True), (lambda _: True, True), (lambda _: False, False)])
-def test_after_unmanaged_changes_the_order_is_computed_again(within: Any, converged: Any) -> None:
-    """An unmanaged rule changes during the apply: planned again; a reviewed plan ends if it moves more."""
+@pytest.mark.parametrize(
+    ("within", "converged"),
+    [(None, True), (lambda _: True, True), (lambda _: False, False)],
+)
+def test_after_unmanaged_changes_the_order_is_computed_again(
+    within: Any, converged: Any
+) -> None:
+    """An unmanaged rule changes during the apply: planned again; a reviewed plan ends if it moves
+    more.
+    """
     rules, wish = CASES["everything retargeted, renumbered and narrowed"]
-    watch = Watch([*rules, unmanaged("theirs", rule("theirs", priority=1, conditions=[intent_is("none")]))])
+    watch = Watch(
+        [
+            *rules,
+            unmanaged(
+                "theirs", rule("theirs", priority=1, conditions=[intent_is("none")])
+            ),
+        ]
+    )
     made = watch.world.plan(wish, PlanOptions())
     done: list[int] = []
 
@@ -325,6 +485,10 @@ def test_after_unmanaged_changes_the_order_is_computed_again(within: Any, conver
         return False
 
     admit = matches_review if within else matches_intent
-    report = watch.world.apply(wish, planned=made, admit=admit, stopped=stopped, within=within)
+    report = watch.world.apply(
+        wish, planned=made, admit=admit, stopped=stopped, within=within
+    )
     assert converged == report.converged
-    assert converged == ("the plan would now send conversations elsewhere" not in report.error)
+    assert converged == (
+        "the plan would now send conversations elsewhere" not in report.error
+    )

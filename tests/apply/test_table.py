@@ -1,6 +1,7 @@
 """One save for all changes: what it writes, and what it never overwrites (invariants "Studio").
 
-The table of these tests keeps its rules in memory. tests/campaign runs the same code on the simulated Scripts API.
+The table of these tests keeps its rules in memory. tests/campaign runs the same code on the
+simulated Scripts API.
 """
 
 from __future__ import annotations
@@ -26,13 +27,26 @@ from reconciler.model.rule import Rule, Target
 from reconciler.pipeline import Planner
 from reconciler.plan.plan import PlanOptions
 from reconciler.studio.layout import BlockLayout
-from tests.support.builders import NOW, OWNER, address, desired, live, managed, rule, unmanaged, wanted
+from tests.support.builders import (
+    NOW,
+    OWNER,
+    address,
+    desired,
+    live,
+    managed,
+    rule,
+    unmanaged,
+    wanted,
+)
 
 if TYPE_CHECKING:
     from reconciler.cxone.studio_client import StudioClient
 
 LAYOUT = BlockLayout(owner=OWNER, block="main", variables={})
-OLD = [managed(f"cards/{key}", f"cards/{key}", rule(key)) for key in ("keep", "change", "gone")]
+OLD = [
+    managed(f"cards/{key}", f"cards/{key}", rule(key))
+    for key in ("keep", "change", "gone")
+]
 GOAL = replace(
     desired(
         wanted("cards/keep", rule("keep")),
@@ -51,7 +65,9 @@ class Table:
     rules_now: list[LiveRule]
     before_read: list[Edit | None] = field(default_factory=list)
     before_save: list[Edit | None] = field(default_factory=list)
-    save_errors: list[tuple[str, errors.ApiError] | None] = field(default_factory=list)  # "done" or "lost"
+    save_errors: list[tuple[str, errors.ApiError] | None] = field(
+        default_factory=list
+    )  # "done" or "lost"
     saves: list[list[str]] = field(default_factory=list)
     held: int = 0
     log: list[str] = field(default_factory=list)
@@ -76,13 +92,19 @@ class Table:
             self.log.append("unlock")
 
     async def save(
-        self, read: Sequence[LiveRule], after: Sequence[LiveRule], queue_names: Mapping[str, str]
+        self,
+        read: Sequence[LiveRule],
+        after: Sequence[LiveRule],
+        queue_names: Mapping[str, str],
     ) -> Sequence[str]:
         """Replace the rules, unless a person changed them since the read."""
         assert self.held
-        assert {target.queue_id for live in after for target in live.rule.targets if isinstance(target, Target)} <= {
-            *queue_names
-        }
+        assert {
+            target.queue_id
+            for live in after
+            for target in live.rule.targets
+            if isinstance(target, Target)
+        } <= {*queue_names}
         if self.before_save and (edit := self.before_save.pop(0)):
             edit(self)
         if [live.content for live in read] != [live.content for live in self.rules_now]:
@@ -99,16 +121,24 @@ class Table:
     def edit(self, key: str, **fields: Any) -> None:
         """Edit a rule as a person does: its marker stays."""
         self.rules_now = [
-            replace(live, rule=replace(live.rule, **fields)) if live.id == f"cards/{key}" else live
+            replace(live, rule=replace(live.rule, **fields))
+            if live.id == f"cards/{key}"
+            else live
             for live in self.rules_now
         ]
 
 
 def run(
-    table: Table, goal: DesiredState = GOAL, *, allowed: tuple[str, ...] = ("unrouted",), **settings: Any
+    table: Table,
+    goal: DesiredState = GOAL,
+    *,
+    allowed: tuple[str, ...] = ("unrouted",),
+    **settings: Any,
 ) -> ApplyReport:
     """Plan on the rules as they are now, then apply."""
-    environment = Environment.model_validate({"name": "prod", "owner": OWNER, "tenant": "acme"})
+    environment = Environment.model_validate(
+        {"name": "prod", "owner": OWNER, "tenant": "acme"}
+    )
     planner = Planner(
         manifests=Manifests(environments={}),
         environment=environment,
@@ -124,7 +154,11 @@ def run(
         table.log.append("pause")
 
     options = {"accepts": matches_intent, "sleep": sleep, **settings}
-    return asyncio.run(apply_to_table(plan, cast("StudioClient", table), planner, ApplySettings(**options)))
+    return asyncio.run(
+        apply_to_table(
+            plan, cast("StudioClient", table), planner, ApplySettings(**options)
+        )
+    )
 
 
 def contents(table: Table) -> dict[str, tuple[Rule, Marker | None]]:
@@ -139,7 +173,10 @@ def test_all_changes_are_one_save_between_two_reads_under_the_lock() -> None:
     assert ["lock", "read", "save", "read", "unlock"] == table.log
     assert {"cards/keep", "cards/change", "cards/new"} == contents(table).keys()
     new = contents(table)["cards/new"]
-    assert new == (rule("new"), Marker(OWNER, address("cards/new"), marker_digest(rule("new"))))
+    assert new == (
+        rule("new"),
+        Marker(OWNER, address("cards/new"), marker_digest(rule("new"))),
+    )
     assert all(isinstance(outcome, Applied) for outcome in report.outcomes)
 
 
@@ -153,7 +190,9 @@ def test_a_second_apply_saves_nothing() -> None:
 
 
 def test_an_edit_of_another_rule_stays_and_is_named() -> None:
-    """It came after the plan: the planned changes are made, the edit is not reverted, and the run says so."""
+    """It came after the plan: the planned changes are made, the edit is not reverted, and the run
+    says so.
+    """
     table = Table([*OLD], before_read=[lambda table: table.edit("keep", priority=5)])
     report = run(table)
     assert contents(table)["cards/keep"][0].priority == 5
@@ -168,7 +207,9 @@ def test_a_rule_that_another_user_deleted_is_named() -> None:
     table = Table([*OLD], before_read=[lambda table: table.rules_now.pop(0)])
     report = run(table)
     assert report.notes == ("cards/keep changed in Studio meanwhile",)
-    assert report.error.startswith("cards/keep changed in Studio meanwhile; this plan does not cover")
+    assert report.error.startswith(
+        "cards/keep changed in Studio meanwhile; this plan does not cover"
+    )
 
 
 def test_a_save_by_another_user_is_planned_again_once() -> None:
@@ -192,9 +233,14 @@ def test_a_reviewed_plan_writes_nothing_after_an_edit(when: str) -> None:
     """Whatever was edited: the plan that was reviewed was made from other rules."""
     table = Table([*OLD])
     setattr(table, when, [lambda table: table.edit("change", priority=77)])
-    settings: dict[str, Any] = {"accepts": matches_review, "is_within_review": lambda _plan: True}
+    settings: dict[str, Any] = {
+        "accepts": matches_review,
+        "is_within_review": lambda _plan: True,
+    }
     if when == "before_read":
-        with pytest.raises(errors.RefusedError, match="cards/change changed in Studio meanwhile"):
+        with pytest.raises(
+            errors.RefusedError, match="cards/change changed in Studio meanwhile"
+        ):
             run(table, **settings)
     else:
         report = run(table, **settings)
@@ -206,12 +252,16 @@ def test_a_reviewed_plan_writes_nothing_after_an_edit(when: str) -> None:
 
 def test_a_lost_answer_is_settled_by_a_read() -> None:
     """Done: one save. Not done: it is saved again after a pause."""
-    done = Table([*OLD], save_errors=[("done", errors.AmbiguousWriteError("no answer"))])
+    done = Table(
+        [*OLD], save_errors=[("done", errors.AmbiguousWriteError("no answer"))]
+    )
     report = run(done)
     assert report.converged
     assert 1 == len(done.saves)
     assert all(isinstance(outcome, Applied) for outcome in report.outcomes)
-    lost = Table([*OLD], save_errors=[("lost", errors.AmbiguousWriteError("no answer"))])
+    lost = Table(
+        [*OLD], save_errors=[("lost", errors.AmbiguousWriteError("no answer"))]
+    )
     assert run(lost).converged
     assert 1 == len(lost.saves)
     assert "pause" in lost.log
@@ -228,18 +278,28 @@ def test_saves_without_an_answer_end_and_are_reported_as_unknown() -> None:
 
 def test_a_refused_save_fails_with_the_reasons_of_the_tenant() -> None:
     """409: nothing is saved, and it is not tried again."""
-    table = Table([*OLD], save_errors=[("lost", errors.RejectedError("ACTION 3: BadSyntax", 409))])
+    table = Table(
+        [*OLD], save_errors=[("lost", errors.RejectedError("ACTION 3: BadSyntax", 409))]
+    )
     report = run(table)
     assert [] == table.saves
     assert "ACTION 3: BadSyntax" == report.error
-    assert all(isinstance(outcome, Failed) and "BadSyntax" in outcome.error for outcome in report.outcomes)
+    assert all(
+        isinstance(outcome, Failed) and "BadSyntax" in outcome.error
+        for outcome in report.outcomes
+    )
     assert {live.id: live.content for live in OLD} == contents(table)
 
 
 def test_a_case_that_is_not_managed_makes_it_refuse() -> None:
     """A save would lose or keep a statement whose owner is not known."""
     table = Table(
-        [*OLD], before_read=[lambda table: table.rules_now.append(unmanaged("line 9", rule("CASE in line 9")))]
+        [*OLD],
+        before_read=[
+            lambda table: table.rules_now.append(
+                unmanaged("line 9", rule("CASE in line 9"))
+            )
+        ],
     )
     with pytest.raises(errors.RefusedError, match="CASE in line 9"):
         run(table)
@@ -267,12 +327,15 @@ def test_an_interrupted_run_saves_nothing_and_unlocks() -> None:
 
 
 def test_a_marker_that_the_save_wrote_again_is_not_an_edit() -> None:
-    """The digest of another rule changes with the save, and its values do not: the notes name nothing."""
+    """The digest of another rule changes with the save, and its values do not: the notes name
+    nothing.
+    """
 
     def restore(table: Table) -> None:
         marker = Marker(OWNER, address("cards/keep"), "12345678")
         table.rules_now = [
-            replace(live, marker=marker) if live.id == "cards/keep" else live for live in table.rules_now
+            replace(live, marker=marker) if live.id == "cards/keep" else live
+            for live in table.rules_now
         ]
 
     report = run(Table([*OLD], before_read=[None, restore]))

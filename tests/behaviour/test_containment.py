@@ -1,4 +1,6 @@
-"""Regions compare as sets of conversations: a reviewed plan covers the same conversations in other conditions."""
+"""Regions compare as sets of conversations: a reviewed plan covers the same conversations in other
+conditions.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from tests.support.brute_force_checks import QUEUES
 from tests.support.random_rules import a_pair, entries
 
 
-def clause(attribute: str, operator: str, value: Any, *, negate: bool = False) -> Clause:
+def clause(
+    attribute: str, operator: str, value: Any, *, negate: bool = False
+) -> Clause:
     return Clause(make_condition(attribute, operator, value), negate)
 
 
@@ -33,12 +37,24 @@ UNSURE = SURE._replace(negate=True)
         ([RegionClaim((X,), (), "a")], [RegionClaim((X,), (), "a")], []),
         ([RegionClaim((X, SURE), (), "a")], [RegionClaim((X,), (), "a")], []),
         ([RegionClaim((X,), (), "a")], [RegionClaim((X, SURE), (), "a")], [0]),
-        ([RegionClaim((X,), (), "a")], [RegionClaim((X, SURE), (), "a"), RegionClaim((X, UNSURE), (), "a")], []),
+        (
+            [RegionClaim((X,), (), "a")],
+            [RegionClaim((X, SURE), (), "a"), RegionClaim((X, UNSURE), (), "a")],
+            [],
+        ),
         ([RegionClaim((X,), (), "a")], [RegionClaim((X,), (), "b")], [0]),
         ([RegionClaim((X,), ((SURE,),), "a")], [RegionClaim((X, UNSURE), (), "a")], []),
         ([RegionClaim((X,), (), "a")], [RegionClaim((X,), ((SURE,),), "a")], [0]),
-        ([RegionClaim((X,), (), "a")], [RegionClaim((X,), ((SURE,),), "a"), RegionClaim((SURE,), (), "a")], []),
-        ([RegionClaim((X,), (), "a"), RegionClaim((Y,), (), "a")], [RegionClaim((X,), (), "a")], [1]),
+        (
+            [RegionClaim((X,), (), "a")],
+            [RegionClaim((X,), ((SURE,),), "a"), RegionClaim((SURE,), (), "a")],
+            [],
+        ),
+        (
+            [RegionClaim((X,), (), "a"), RegionClaim((Y,), (), "a")],
+            [RegionClaim((X,), (), "a")],
+            [1],
+        ),
         ([RegionClaim((), (), "a")], [], [0]),
         ([], [RegionClaim((X,), (), "a")], []),
     ],
@@ -56,14 +72,28 @@ def test_containment_is_exact(block: int) -> None:
     for seed in range(block * 60, (block + 1) * 60):
         one, other = a_pair(Random(seed), 3), a_pair(Random(f"other {seed}"), 3)
         lists = (one.old, one.new, other.new)
-        first = impact_to_json(Impact(compare_behaviour(entries(one.old), entries(one.new))), QUEUES)
-        second = impact_to_json(Impact(compare_behaviour(entries(one.old), entries(other.new))), QUEUES)
+        first = impact_to_json(
+            Impact(compare_behaviour(entries(one.old), entries(one.new))), QUEUES
+        )
+        second = impact_to_json(
+            Impact(compare_behaviour(entries(one.old), entries(other.new))), QUEUES
+        )
         universe = inputs_for(*lists)
         expected = []
-        for place, (region, claim) in enumerate(zip(first["regions"], region_claims(first), strict=True)):
+        for place, (region, claim) in enumerate(
+            zip(first["regions"], region_claims(first), strict=True)
+        ):
             held = 0
-            for reviewed, its in zip(second["regions"], region_claims(second), strict=True):
-                held |= universe.region(reviewed) if its.destination == claim.destination else 0
+            for reviewed, its in zip(
+                second["regions"], region_claims(second), strict=True
+            ):
+                held |= (
+                    universe.region(reviewed)
+                    if its.destination == claim.destination
+                    else 0
+                )
             if universe.region(region) & ~held:
                 expected.append(place)
-        assert expected == find_uncovered(region_claims(first), region_claims(second)), (seed, first, second)
+        assert expected == find_uncovered(
+            region_claims(first), region_claims(second)
+        ), (seed, first, second)

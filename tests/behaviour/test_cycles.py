@@ -1,4 +1,6 @@
-"""Breaking cycles of changes: no cycle remains, with few copies, and with no copy for cycles of names."""
+"""Breaking cycles of changes: no cycle remains, with few copies, and with no copy for cycles of
+names.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,17 @@ def ring(*moves: int) -> frozenset[tuple[int, int]]:
     return frozenset(zip(moves, (*moves[1:], moves[0]), strict=True))
 
 
-def coming(edges: frozenset[tuple[int, int]], names: frozenset[tuple[int, int]] = NONE) -> Dependencies:
+def coming(
+    edges: frozenset[tuple[int, int]], names: frozenset[tuple[int, int]] = NONE
+) -> Dependencies:
     return Dependencies(edges, NONE, NONE, names)
 
 
 @pytest.mark.parametrize("size", [2, 3, 16, 17, 40])
 def test_one_copy_breaks_a_ring_of_any_size(size: int) -> None:
-    """Up to sixteen changes each choice is tried; for more, the change with most links, less superfluous copies."""
+    """Up to sixteen changes each choice is tried; for more, the change with most links, less
+    superfluous copies.
+    """
     links = coming(ring(*range(size)))
     split = break_cycles(links, range(size), range(size))
     assert (1, frozenset()) == (len(split.copies), split.parked)
@@ -41,12 +47,16 @@ def test_where_each_waits_for_each_all_but_one_have_a_copy(size: int) -> None:
 
 def test_rings_through_one_change_need_its_copy_only() -> None:
     """The change with most links is chosen first, at any position."""
-    links = coming(frozenset().union(*(ring(20, one, one + 1) for one in range(0, 20, 2))))
+    links = coming(
+        frozenset().union(*(ring(20, one, one + 1) for one in range(0, 20, 2)))
+    )
     assert frozenset([20]) == break_cycles(links, range(21), range(21)).copies
 
 
 def test_a_change_that_allows_no_copy_gets_none() -> None:
-    """In a large ring only one change can be split; if no change can, the cycle remains and is reported."""
+    """In a large ring only one change can be split; if no change can, the cycle remains and is
+    reported.
+    """
     links = coming(ring(*range(20)))
     assert frozenset([7]) == break_cycles(links, range(20), [7]).copies
     split = break_cycles(links, range(20), [])
@@ -63,7 +73,9 @@ def test_rules_that_exchange_names_need_a_second_call() -> None:
 
 
 def test_cycles_of_names_alone_are_broken_first() -> None:
-    """One change that takes its name later breaks both cycles; starting with the mixed cycle would need two."""
+    """One change that takes its name later breaks both cycles; starting with the mixed cycle would
+    need two.
+    """
     links = Dependencies(
         add_before_remove=frozenset({(2, 1)}),
         remove_before_remove=frozenset({(2, 3), (2, 0)}),
@@ -83,7 +95,9 @@ def test_a_change_without_a_copy_takes_its_name_later() -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_no_cycle_remains_and_few_copies_are_made(seed: int) -> None:
-    """For random links; for up to seven changes without links of names, the number of copies is minimal."""
+    """For random links; for up to seven changes without links of names, the number of copies is
+    minimal.
+    """
     draw = Random(seed)
     size = draw.randint(3, 7)
     pairs = list(permutations(range(size), 2))
@@ -91,9 +105,13 @@ def test_no_cycle_remains_and_few_copies_are_made(seed: int) -> None:
     def some(most: int) -> frozenset[tuple[int, int]]:
         return frozenset(draw.sample(pairs, draw.randint(0, min(most, len(pairs)))))
 
-    links = Dependencies(some(2 * size), some(size // 3), some(2), some(size // 2) if seed % 2 else NONE)
+    links = Dependencies(
+        some(2 * size), some(size // 3), some(2), some(size // 2) if seed % 2 else NONE
+    )
     split = break_cycles(links, range(size), range(size))
-    assert breakable(links, size, links.names) == (find_cycles(links.graph(range(size), split)) == [])
+    assert breakable(links, size, links.names) == (
+        find_cycles(links.graph(range(size), split)) == []
+    )
     assert split.parked <= {takes for _, takes in links.names}
     fewest = next(
         (
@@ -108,13 +126,19 @@ def test_no_cycle_remains_and_few_copies_are_made(seed: int) -> None:
         assert fewest == len(split.copies)
 
 
-def breakable(links: Dependencies, size: int, names: frozenset[tuple[int, int]]) -> bool:
+def breakable(
+    links: Dependencies, size: int, names: frozenset[tuple[int, int]]
+) -> bool:
     """Return whether no cycle remains if every change is split in every way."""
-    everything = SplitMoves(frozenset(range(size)), frozenset(takes for _, takes in names))
+    everything = SplitMoves(
+        frozenset(range(size)), frozenset(takes for _, takes in names)
+    )
     return not find_cycles(links.graph(range(size), everything))
 
 
-def test_beyond_the_limit_each_change_of_a_cycle_gets_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_the_limit_each_change_of_a_cycle_gets_a_copy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The search for the fewest copies ends at its limit."""
     monkeypatch.setattr("reconciler.behaviour.ordering.order.MAX_DEPENDENCY_CHECKS", 0)
     links = coming(ring(*range(20)))

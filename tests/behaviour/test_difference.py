@@ -1,4 +1,6 @@
-"""The regions of a difference agree with every representative input, on thousands of pairs of small lists."""
+"""The regions of a difference agree with every representative input, on thousands of pairs of small
+lists.
+"""
 
 from __future__ import annotations
 
@@ -31,17 +33,28 @@ SIZE = 200 if FULL else 100
 """Pairs of lists in each block."""
 
 
-def document(old: list[Json], new: list[Json], evaluation: Evaluation = "lowest-first") -> Json:
-    return impact_to_json(Impact(compare_behaviour(entries(old), entries(new), evaluation)), QUEUES)
+def document(
+    old: list[Json], new: list[Json], evaluation: Evaluation = "lowest-first"
+) -> Json:
+    return impact_to_json(
+        Impact(compare_behaviour(entries(old), entries(new), evaluation)), QUEUES
+    )
 
 
 def check(pair: RulePair) -> None:
-    check_difference(pair.old, pair.new, document(pair.old, pair.new, pair.evaluation), pair.evaluation)
+    check_difference(
+        pair.old,
+        pair.new,
+        document(pair.old, pair.new, pair.evaluation),
+        pair.evaluation,
+    )
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_regions_are_sound_complete_and_disjoint(block: int) -> None:
-    """An input moves as stated exactly when one region has it, and no input is in two; each example confirms it."""
+    """An input moves as stated exactly when one region has it, and no input is in two; each example
+    confirms it.
+    """
     for seed in range(block * SIZE, (block + 1) * SIZE):
         check(a_pair(Random(seed), 5 if seed % 4 else 9))
 
@@ -55,32 +68,49 @@ def test_regions_hold_for_pairs_that_shrink(pair: RulePair) -> None:
 
 @pytest.mark.parametrize("block", range(4))
 def test_a_limited_difference_reports_undecided_conversations(block: int) -> None:
-    """With little work regions are still correct, and every other input that moves is in `undecided`."""
+    """With little work regions are still correct, and every other input that moves is in
+    `undecided`.
+    """
     for seed in range(block * 60, (block + 1) * 60):
         pair = a_pair(Random(f"bound {seed}"), 8)
-        found = compare_behaviour(entries(pair.old), entries(pair.new), pair.evaluation, work=seed % 7 * 100)
-        check_bounded(pair.old, pair.new, impact_to_json(Impact(found), QUEUES), pair.evaluation)
+        found = compare_behaviour(
+            entries(pair.old), entries(pair.new), pair.evaluation, work=seed % 7 * 100
+        )
+        check_bounded(
+            pair.old, pair.new, impact_to_json(Impact(found), QUEUES), pair.evaluation
+        )
 
 
 @pytest.mark.parametrize("block", range(4))
 def test_a_list_does_not_differ_from_itself(block: int) -> None:
-    """Another order of the list, new priorities in the same order, and multiplied weights move no conversation."""
+    """Another order of the list, new priorities in the same order, and multiplied weights move no
+    conversation.
+    """
     for seed in range(block * 50, (block + 1) * 50):
         old = a_list(Random(seed), 6)
-        new = [{**one, "priority": one["priority"] * 10, "targets": scaled(one["targets"])} for one in reversed(old)]
+        new = [
+            {**one, "priority": one["priority"] * 10, "targets": scaled(one["targets"])}
+            for one in reversed(old)
+        ]
         found = document(old, new)
-        assert (False, True, [], []) == tuple(found[name] for name in ("changed", "complete", "effects", "regions")), (
-            old
-        )
+        assert (False, True, [], []) == tuple(
+            found[name] for name in ("changed", "complete", "effects", "regions")
+        ), old
 
 
 def scaled(targets: list[Json]) -> list[Json]:
-    return targets if SKILL in targets else [{**one, "weight": one["weight"] * 8} for one in targets]
+    return (
+        targets
+        if SKILL in targets
+        else [{**one, "weight": one["weight"] * 8} for one in targets]
+    )
 
 
 @pytest.mark.parametrize("block", range(4))
 def test_a_difference_from_an_empty_list_is_all_that_a_list_takes(block: int) -> None:
-    """The default takes all inputs of an empty list, so exactly the inputs of the list move, in both directions."""
+    """The default takes all inputs of an empty list, so exactly the inputs of the list move, in
+    both directions.
+    """
     for seed in range(block * 50, (block + 1) * 50):
         one = a_list(Random(seed), 5)
         check_difference([], one, document([], one))
@@ -97,10 +127,18 @@ def test_the_region_of_a_deleted_rule_has_its_conditions() -> None:
     assert found["changed"] is True
     (region,) = found["regions"]
     plain = {key: BILLING[key] for key in ("attributeName", "operator", "value")}
-    assert [plain] == [{key: value for key, value in one.items() if key != "type"} for one in region["where"]]
+    assert [plain] == [
+        {key: value for key, value in one.items() if key != "type"}
+        for one in region["where"]
+    ]
     assert region["except"] == []
-    assert {"queues": [{"queueId": "A", "queueName": "Queue A", "share": 1.0}]} == region["before"]
-    assert ({"default": True}, {"intent": "billing"}) == (region["after"], region["witness"])
+    assert {
+        "queues": [{"queueId": "A", "queueName": "Queue A", "share": 1.0}]
+    } == region["before"]
+    assert ({"default": True}, {"intent": "billing"}) == (
+        region["after"],
+        region["witness"],
+    )
     assert ("set/k", None) == (region["beforeRule"], region["afterRule"])
 
 
@@ -111,7 +149,10 @@ DIRECTED: dict[str, tuple[list[Json], list[Json]]] = {
     ),
     "the confidence at which a rule starts": (
         [rule("k", 1, [BILLING, SURE], "A"), rule("all", 9, [], "B")],
-        [rule("k", 1, [BILLING, attribute("conf", "greaterThanOrEqual", 0.5)], "A"), rule("all", 9, [], "B")],
+        [
+            rule("k", 1, [BILLING, attribute("conf", "greaterThanOrEqual", 0.5)], "A"),
+            rule("all", 9, [], "B"),
+        ],
     ),
     "a split whose weights change": (
         [rule("k", 1, [BILLING], [queue("A", 1), queue("B", 3)])],
@@ -144,7 +185,10 @@ def test_directed_differences(name: str, evaluation: Evaluation) -> None:
 def test_a_region_names_the_assumed_unknown_condition() -> None:
     """The example contains the assumed truth value of the condition."""
     unknown = {"type": "schedule", "name": "nights"}
-    old, new = [rule("k", 1, [unknown, BILLING], "A")], [rule("k", 1, [unknown, BILLING], "B")]
+    old, new = (
+        [rule("k", 1, [unknown, BILLING], "A")],
+        [rule("k", 1, [unknown, BILLING], "B")],
+    )
     found = document(old, new)
     check_difference(old, new, found)
     (region,) = found["regions"]

@@ -1,4 +1,6 @@
-"""Effects agree with every representative input: exact, disjoint, complete, each with the edit that moves it."""
+"""Effects agree with every representative input: exact, disjoint, complete, each with the edit that
+moves it.
+"""
 
 from __future__ import annotations
 
@@ -37,21 +39,27 @@ def test_effects_of_small_pairs_are_exact(block: int) -> None:
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_effects_of_grown_pairs_are_exact(block: int) -> None:
-    """The same for 20 to 60 rules: a changed default, deleted rules, language and tier splits, a first plan."""
+    """The same for 20 to 60 rules: a changed default, deleted rules, language and tier splits, a
+    first plan.
+    """
     for seed in range(block * SIZE, (block + 1) * SIZE):
         check(generate_pair(Random(seed)))
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_effects_of_tangled_pairs_are_exact(block: int) -> None:
-    """The same for rules with conditions on five attributes, whose earlier rules overlap in many ways."""
+    """The same for rules with conditions on five attributes, whose earlier rules overlap in many
+    ways.
+    """
     for seed in range(block * SIZE, (block + 1) * SIZE):
         check(generate_tangled_pair(Random(seed)))
 
 
 @pytest.mark.parametrize("block", range(4))
 def test_effects_within_a_work_limit_are_exact(block: int) -> None:
-    """With little work rows are still correct, and every other input that moves is in `undecided`."""
+    """With little work rows are still correct, and every other input that moves is in
+    `undecided`.
+    """
     for seed in range(block * 60, (block + 1) * 60):
         check(a_pair(Random(f"bound {seed}"), 8), seed % 7 * 100)
 
@@ -76,7 +84,10 @@ def only_row(old: list[Json], new: list[Json]) -> Json:
 
 
 def conditions(row: Json) -> list[tuple[str, str, object]]:
-    return [(part["attributeName"], part["operator"], part.get("value")) for part in row["where"]]
+    return [
+        (part["attributeName"], part["operator"], part.get("value"))
+        for part in row["where"]
+    ]
 
 
 def test_a_moved_bound_is_the_range_between_both_bounds() -> None:
@@ -97,15 +108,27 @@ def test_a_moved_bound_is_the_range_between_both_bounds() -> None:
 
 
 def test_equal_edits_that_release_to_several_rules_are_one_row() -> None:
-    """Ten rules with one raised bound: one row for all intents, across the rules that take them afterwards."""
+    """Ten rules with one raised bound: one row for all intents, across the rules that take them
+    afterwards.
+    """
     intents = [attribute("intent", "equals", f"i{number}") for number in range(10)]
-    others = [rule(f"z{number}", 50, [intent], "B") for number, intent in enumerate(intents)]
+    others = [
+        rule(f"z{number}", 50, [intent], "B") for number, intent in enumerate(intents)
+    ]
     old, new = (
-        [*(rule(f"k{number}", 1, [intent, at_least(bound)], "A") for number, intent in enumerate(intents)), *others]
+        [
+            *(
+                rule(f"k{number}", 1, [intent, at_least(bound)], "A")
+                for number, intent in enumerate(intents)
+            ),
+            *others,
+        ]
         for bound in (0.6, 0.7)
     )
     (effect,) = effects_of(old, new)
-    assert [f"set/k{number}" for number in range(10)] == [cause["address"] for cause in effect["causes"]]
+    assert [f"set/k{number}" for number in range(10)] == [
+        cause["address"] for cause in effect["causes"]
+    ]
     assert [["confidence >="]] * 10 == [cause["fields"] for cause in effect["causes"]]
     (row,) = effect["rows"]
     assert [f"i{number}" for number in range(10)] == row["where"][0]["value"]
@@ -113,16 +136,29 @@ def test_equal_edits_that_release_to_several_rules_are_one_row() -> None:
 
 
 def test_the_rows_of_equal_edits_have_one_list_of_intents() -> None:
-    """An earlier rule keeps one intent of the gold callers: it is named, and the intents are not listed again."""
+    """An earlier rule keeps one intent of the gold callers: it is named, and the intents are not
+    listed again.
+    """
     intents = [attribute("intent", "equals", name) for name in ("x", "y", "z")]
     gold = attribute("tier", "equals", "gold")
     kept, unsure = rule("kept", 0, [gold, X], "C"), rule("unsure", 50, [gold], "B")
     old, new = (
-        [kept, *(rule(f"k{number}", 1, [intent, at_least(bound)], "A") for number, intent in enumerate(intents))]
+        [
+            kept,
+            *(
+                rule(f"k{number}", 1, [intent, at_least(bound)], "A")
+                for number, intent in enumerate(intents)
+            ),
+        ]
         for bound in (0.6, 0.7)
     )
     (effect,) = effects_of([*old, unsure, CATCH_ALL], [*new, unsure, CATCH_ALL])
-    lists = [part["value"] for row in effect["rows"] for part in row["where"] if part["attributeName"] == "intent"]
+    lists = [
+        part["value"]
+        for row in effect["rows"]
+        for part in row["where"]
+        if part["attributeName"] == "intent"
+    ]
     assert [["x", "y", "z"]] * 2 == lists
 
 
@@ -130,7 +166,12 @@ def test_an_equal_edit_that_moves_no_conversation_is_not_a_cause() -> None:
     """Of two rules with one edit, an earlier rule hides the second one."""
     hidden = rule("first", 0, [Y], "B")
     old, new = (
-        [hidden, rule("k", 1, [X, at_least(bound)], "A"), rule("l", 1, [Y, at_least(bound)], "A"), CATCH_ALL]
+        [
+            hidden,
+            rule("k", 1, [X, at_least(bound)], "A"),
+            rule("l", 1, [Y, at_least(bound)], "A"),
+            CATCH_ALL,
+        ]
         for bound in (0.6, 0.7)
     )
     (effect,) = effects_of(old, new)
@@ -139,9 +180,19 @@ def test_an_equal_edit_that_moves_no_conversation_is_not_a_cause() -> None:
 
 def test_edits_with_other_values_are_other_effects() -> None:
     """One bound rises to 0.7, the other one to 0.8."""
-    old = [rule("k", 1, [X, at_least(0.6)], "A"), rule("l", 1, [Y, at_least(0.6)], "A"), CATCH_ALL]
-    new = [rule("k", 1, [X, at_least(0.7)], "A"), rule("l", 1, [Y, at_least(0.8)], "A"), CATCH_ALL]
-    assert [["set/k"], ["set/l"]] == [[one["address"] for one in each["causes"]] for each in effects_of(old, new)]
+    old = [
+        rule("k", 1, [X, at_least(0.6)], "A"),
+        rule("l", 1, [Y, at_least(0.6)], "A"),
+        CATCH_ALL,
+    ]
+    new = [
+        rule("k", 1, [X, at_least(0.7)], "A"),
+        rule("l", 1, [Y, at_least(0.8)], "A"),
+        CATCH_ALL,
+    ]
+    assert [["set/k"], ["set/l"]] == [
+        [one["address"] for one in each["causes"]] for each in effects_of(old, new)
+    ]
 
 
 def test_a_new_priority_takes_and_releases() -> None:
@@ -160,10 +211,21 @@ def test_a_new_priority_takes_and_releases() -> None:
 
 
 def test_the_row_of_a_catch_all_comes_last() -> None:
-    """A deleted rule gives conversations to a language's rule, to a tier's rule, and all others to the catch-all."""
+    """A deleted rule gives conversations to a language's rule, to a tier's rule, and all others to
+    the catch-all.
+    """
     german = rule("german", 20, [attribute("language", "equals", "de")], "B")
     gold = rule("gold", 30, [attribute("tier", "equals", "gold")], "A")
-    old = [rule("k", 10, [X], [*rule("", 0, [], "A")["targets"], *rule("", 0, [], "B")["targets"]]), german, gold]
+    old = [
+        rule(
+            "k",
+            10,
+            [X],
+            [*rule("", 0, [], "A")["targets"], *rule("", 0, [], "B")["targets"]],
+        ),
+        german,
+        gold,
+    ]
     (effect,) = effects_of([*old, CATCH_ALL], [german, gold, CATCH_ALL])
     queues = [row["after"]["queues"][0]["queueName"] for row in effect["rows"]]
     assert ["Queue B", "Queue A", "Queue C"] == queues
@@ -182,7 +244,9 @@ def test_a_rename_without_a_tie_is_not_a_cause_beside_a_deleted_rule() -> None:
     """The rule afterwards is only renamed: the conversations belong to the deleted one."""
     old = [rule("k", 1, [X], "A"), rule("l", 2, [X], "B", name="b")]
     (effect,) = effects_of(old, [{**old[1], "name": "a"}])
-    assert [("set/k", "delete")] == [(cause["address"], cause["action"]) for cause in effect["causes"]]
+    assert [("set/k", "delete")] == [
+        (cause["address"], cause["action"]) for cause in effect["causes"]
+    ]
 
 
 def test_a_disabled_rule_releases_and_an_enabled_one_takes() -> None:
@@ -202,7 +266,17 @@ def test_earlier_rules_that_another_one_contains_are_not_named() -> None:
         rule("narrow", 2, [attribute("language", "equals", "de"), X], "B"),
         rule("other", 3, [Y], "B"),
     ]
-    document = check(RulePair([*earlier, rule("k", 9, [X], "A")], [*earlier, rule("k", 9, [X], "C")], "lowest-first"))
+    document = check(
+        RulePair(
+            [*earlier, rule("k", 9, [X], "A")],
+            [*earlier, rule("k", 9, [X], "C")],
+            "lowest-first",
+        )
+    )
     ((row,),) = (effect["rows"] for effect in document["effects"])
-    assert ["set/wide"] == [f"set/{document['rules'][name]['id']}" for name in row["earlier"]]
-    assert ("both", 1) == tuple(document["rules"][row["earlier"][0]][name] for name in ("when", "priority"))
+    assert ["set/wide"] == [
+        f"set/{document['rules'][name]['id']}" for name in row["earlier"]
+    ]
+    assert ("both", 1) == tuple(
+        document["rules"][row["earlier"][0]][name] for name in ("when", "priority")
+    )

@@ -1,4 +1,6 @@
-"""The endpoint before the rules: rules on events take what the rules on contexts take, and differences are exact."""
+"""The endpoint before the rules: rules on events take what the rules on contexts take, and
+differences are exact.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,11 @@ import pytest
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.endpoint_stage import FallbackPolicy
 from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import Evaluation, destination_of_rule, order_entries
+from reconciler.behaviour.routing_entry import (
+    Evaluation,
+    destination_of_rule,
+    order_entries,
+)
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, ValueType
 from reconciler.model.rule import Opaque
 from reconciler.plan.behaviour_json import impact_to_json
@@ -40,15 +46,24 @@ def a_list(random: Random) -> list[Json]:
     return [a_rule(random, f"k{at}", NAMES) for at in range(random.randint(1, 5))]
 
 
-def document(before: Behind, after: Behind, evaluation: Evaluation = "lowest-first") -> Json:
-    first, second = stage(before.fallback, after.fallback), stage(after.fallback, before.fallback)
-    impact = compare_behind(entries(before.rules), entries(after.rules), (first, second), evaluation)
+def document(
+    before: Behind, after: Behind, evaluation: Evaluation = "lowest-first"
+) -> Json:
+    first, second = (
+        stage(before.fallback, after.fallback),
+        stage(after.fallback, before.fallback),
+    )
+    impact = compare_behind(
+        entries(before.rules), entries(after.rules), (first, second), evaluation
+    )
     return impact_to_json(impact, QUEUES)
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_a_changed_endpoint_gives_exact_effects(block: int) -> None:
-    """Only the intents, only the fallback or its bound, or the rules as well: checked on all events."""
+    """Only the intents, only the fallback or its bound, or the rules as well: checked on all
+    events.
+    """
     kinds = Counter[bool]()
     for seed in range(block * SIZE, (block + 1) * SIZE):
         random = Random(f"endpoint {seed}")
@@ -57,8 +72,16 @@ def test_a_changed_endpoint_gives_exact_effects(block: int) -> None:
         only_intents = replace(old, known_intents=other.known_intents)
         only_context = replace(other, known_intents=old.known_intents)
         new = random.choice((only_intents, only_context, other))
-        changed = a_list(random) if seed % 5 == 0 else edited(random, rules) if seed % 5 == 1 else rules
-        expected = EventDifference(Behind(rules, old), Behind(changed, new), "lowest-first")
+        changed = (
+            a_list(random)
+            if seed % 5 == 0
+            else edited(random, rules)
+            if seed % 5 == 1
+            else rules
+        )
+        expected = EventDifference(
+            Behind(rules, old), Behind(changed, new), "lowest-first"
+        )
         expected.check(document(*expected.sides))
         kinds[bool(expected.moved)] += 1
     assert min(kinds[True], kinds[False]) > SIZE / 10, kinds
@@ -80,17 +103,27 @@ def all_others(priority: float) -> Json:
     ("before", "after"),
     [
         pytest.param(
-            Behind([rule("k1", 3, [NOT_AB], "A"), all_others(4)], FallbackPolicy("b", 0.7)),
+            Behind(
+                [rule("k1", 3, [NOT_AB], "A"), all_others(4)], FallbackPolicy("b", 0.7)
+            ),
             Behind([rule("k1", 3, [NOT_AB], "A"), all_others(1)], FallbackPolicy()),
             id="a rule that is earlier only behind the new fallback",
         ),
         pytest.param(
             Behind(
-                [rule("k2", 3, [HAS_B], "B"), rule("k3", 1, [BEGINS_WITH_AB], "C"), all_others(3)],
+                [
+                    rule("k2", 3, [HAS_B], "B"),
+                    rule("k3", 1, [BEGINS_WITH_AB], "C"),
+                    all_others(3),
+                ],
                 FallbackPolicy("ab", 0.5),
             ),
             Behind(
-                [rule("k2", 3, [HAS_B], "B"), rule("k3", 3, [BEGINS_WITH_AB], "C"), all_others(1)],
+                [
+                    rule("k2", 3, [HAS_B], "B"),
+                    rule("k3", 3, [BEGINS_WITH_AB], "C"),
+                    all_others(1),
+                ],
                 FallbackPolicy(),
             ),
             id="a rule that is earlier than today's place of one that moves up",
@@ -154,7 +187,8 @@ def test_rules_behind_one_endpoint_give_exact_effects(block: int) -> None:
         random = Random(f"behind {seed}")
         pair, fallback = a_pair(random, 4), a_fallback(random)
         before, after = (
-            Behind([one for one in rules if is_about_events(one)], fallback) for rules in (pair.old, pair.new)
+            Behind([one for one in rules if is_about_events(one)], fallback)
+            for rules in (pair.old, pair.new)
         )
         expected = EventDifference(before, after, pair.evaluation)
         expected.check(document(*expected.sides, pair.evaluation))
@@ -166,31 +200,56 @@ def is_about_events(form: Json) -> bool:
 
 
 def test_a_rule_on_events_takes_what_the_rule_takes_behind_the_endpoint() -> None:
-    """Also where the endpoint stores the confidence as text: conditions on that text are not understood."""
+    """Also where the endpoint stores the confidence as text: conditions on that text are not
+    understood.
+    """
     for seed in range(2_000):
         random = Random(f"parts {seed}")
         rules, fallback = a_list(random), replace(a_fallback(random), intent="none")
         texts = random.random() < 0.3
-        endpoint = replace(stage(fallback), context_types={INTENT: ANY_TEXT, CONFIDENCE: ANY_TEXT if texts else SHARE})
+        endpoint = replace(
+            stage(fallback),
+            context_types={INTENT: ANY_TEXT, CONFIDENCE: ANY_TEXT if texts else SHARE},
+        )
         whole = order_entries(entries(rules))
         parts = order_entries(endpoint.pull_back(whole))
         universe = events_for(Behind(rules, fallback))
-        if any(isinstance(part, Opaque) for entry in (*whole, *parts) for part in entry.rule.conditions):
+        if any(
+            isinstance(part, Opaque)
+            for entry in (*whole, *parts)
+            for part in entry.rule.conditions
+        ):
             continue
         for number in range(universe.size):
             event = universe.example(1 << number)[0]
-            expected = route_conversation(whole, endpoint.context(event).attributes).winner
+            expected = route_conversation(
+                whole, endpoint.context(event).attributes
+            ).winner
             actual = route_conversation(parts, event).winner
             assert expected is (actual and actual.whole), (rules, fallback, event)
-            assert context_of(event, fallback).get(INTENT) == endpoint.context(event).attributes.get(INTENT)
+            assert context_of(event, fallback).get(INTENT) == endpoint.context(
+                event
+            ).attributes.get(INTENT)
 
 
 @pytest.mark.parametrize("stored", [ANY_TEXT, SHARE])
-def test_a_removed_fallback_is_analysed_on_events_like_an_added_one(stored: ValueType) -> None:
-    """The rows of both changes are about the same events, with origins and destinations exchanged."""
+def test_a_removed_fallback_is_analysed_on_events_like_an_added_one(
+    stored: ValueType,
+) -> None:
+    """The rows of both changes are about the same events, with origins and destinations
+    exchanged.
+    """
     fallback = FallbackPolicy("none", 0.5, frozenset({"a", "b"}))
     rules = [
-        rule("sure", 1, [attribute(INTENT, "equals", "a"), attribute(CONFIDENCE, "greaterThanOrEqual", 0.7)], "A"),
+        rule(
+            "sure",
+            1,
+            [
+                attribute(INTENT, "equals", "a"),
+                attribute(CONFIDENCE, "greaterThanOrEqual", 0.7),
+            ],
+            "A",
+        ),
         rule("named", 2, [attribute(INTENT, "in", ["a", "c"])], "B"),
         rule("none", 3, [attribute(INTENT, "equals", "none")], "C"),
     ]
@@ -204,12 +263,16 @@ def test_a_removed_fallback_is_analysed_on_events_like_an_added_one(stored: Valu
         found = compare_behaviour(*lists, types=second.types)
         assert found.complete
         for region in found.regions:
-            for endpoint, destination in ((first, region.before), (second, region.after)):
+            for endpoint, destination in (
+                (first, region.before),
+                (second, region.after),
+            ):
                 context = endpoint.context(region.example.attributes).attributes
                 winner = route_conversation(entries(rules), context).winner
                 assert destination == destination_of_rule(winner)
         moved[first.fallback.intent] = {
-            (region.where, frozenset({region.before, region.after})) for region in found.regions
+            (region.where, frozenset({region.before, region.after}))
+            for region in found.regions
         }
     assert moved[None]
     assert moved[None] == moved["none"]
@@ -220,13 +283,18 @@ def test_unreachable_contexts_are_exactly_those_that_no_event_gives() -> None:
     for seed in range(300):
         random = Random(f"unreachable {seed}")
         fallback = replace(a_fallback(random), intent="none")
-        universe = events_for(Behind([rule("k", 1, [attribute(INTENT, "equals", "b")], "A")], fallback))
+        universe = events_for(
+            Behind([rule("k", 1, [attribute(INTENT, "equals", "b")], "A")], fallback)
+        )
         events = [universe.example(1 << number)[0] for number in range(universe.size)]
         contexts = [context_of(event, fallback) for event in events]
         blockers = stage(fallback).unreachable()
         for context in events:
             reached = context in contexts
-            assert reached is (route_conversation(blockers, context).winner is None), (fallback, context)
+            assert reached is (route_conversation(blockers, context).winner is None), (
+                fallback,
+                context,
+            )
 
 
 def test_a_rule_with_a_high_bound_is_not_split() -> None:
@@ -248,7 +316,9 @@ def test_a_rule_with_a_high_bound_is_not_split() -> None:
         (FallbackPolicy(None, 0.4), FallbackPolicy(None, 0.5, frozenset({"a"}))),
     ],
 )
-def test_digests_are_equal_for_fallbacks_that_write_the_same(first: FallbackPolicy, second: FallbackPolicy) -> None:
+def test_digests_are_equal_for_fallbacks_that_write_the_same(
+    first: FallbackPolicy, second: FallbackPolicy
+) -> None:
     """Without a fallback the bound and the intents have no effect."""
     assert first.digest == second.digest
 
@@ -256,6 +326,10 @@ def test_digests_are_equal_for_fallbacks_that_write_the_same(first: FallbackPoli
 def test_digests_differ_for_fallbacks_that_write_otherwise() -> None:
     """Another bound, another intent, other known intents, no fallback."""
     base = FallbackPolicy("none", 0.4)
-    others = [replace(base, min_confidence=0.5), replace(base, intent="other"), replace(base, known_intents={"a"})]
+    others = [
+        replace(base, min_confidence=0.5),
+        replace(base, intent="other"),
+        replace(base, known_intents={"a"}),
+    ]
     digests = [each.digest for each in (base, *others, FallbackPolicy(None))]
     assert len(digests) == len(set(digests))

@@ -1,4 +1,6 @@
-"""Single parts of the analysis, in cases that complete differences and orders reach only with rare lists."""
+"""Single parts of the analysis, in cases that complete differences and orders reach only with rare
+lists.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +35,28 @@ from tests.support.random_rules import attribute, entries, entry, rule
 
 
 def test_an_example_of_patterns_is_joined_by_an_unused_character() -> None:
-    """If no readable text matches, the contained texts are joined by a character that no literal has."""
-    contained = [TextPattern("contains", text) for text in ("a", "b", "ab", "a_b", "a b", "ba", "b_a", "b a")]
+    """If no readable text matches, the contained texts are joined by a character that no literal
+    has.
+    """
+    contained = [
+        TextPattern("contains", text)
+        for text in ("a", "b", "ab", "a_b", "a b", "ba", "b_a", "b a")
+    ]
     patterns = [*contained, TextPattern("startsWith", "a")]
     assert "-a-b-" == PatternSet(patterns).example(yes=0b11, no=0b1_1111_1100)
-    assert ".a.b." == PatternSet(patterns, used_texts=("-a-b-",)).example(yes=0b11, no=0b1_1111_1100)
+    assert ".a.b." == PatternSet(patterns, used_texts=("-a-b-",)).example(
+        yes=0b11, no=0b1_1111_1100
+    )
 
 
 def test_an_example_does_not_repeat_a_text_of_its_prefix() -> None:
     """A contained text that the prefix or the suffix already has is repeated only if necessary."""
     patterns = PatternSet(
-        [TextPattern("startsWith", "pre"), TextPattern("endsWith", "end"), TextPattern("contains", "re")]
+        [
+            TextPattern("startsWith", "pre"),
+            TextPattern("endsWith", "end"),
+            TextPattern("contains", "re"),
+        ]
     )
     assert "preend" == patterns.example(yes=0b111, no=0)
 
@@ -56,9 +69,13 @@ def test_null_is_missing_and_a_boolean_is_a_text() -> None:
 
 
 def test_a_late_node_with_indirect_dependents_comes_early() -> None:
-    """A delete before another delete and then an update is a separate wave; the independent delete comes last."""
+    """A delete before another delete and then an update is a separate wave; the independent delete
+    comes last.
+    """
     graph = {"first": {"second"}, "second": {"update"}, "update": set(), "last": set()}
-    assert (("first",), ("second",), ("update",), ("last",)) == build_waves(graph, lambda node: node != "update")
+    assert (("first",), ("second",), ("update",), ("last",)) == build_waves(
+        graph, lambda node: node != "update"
+    )
 
 
 def test_late_nodes_that_only_late_nodes_need_are_one_wave() -> None:
@@ -68,17 +85,26 @@ def test_late_nodes_that_only_late_nodes_need_are_one_wave() -> None:
 
 
 def test_an_exception_within_another_one_is_dropped() -> None:
-    """Of the parts of two earlier rules only the larger is an exception, also with several conditions each."""
+    """Of the parts of two earlier rules only the larger is an exception, also with several
+    conditions each.
+    """
     some = [attribute("lang", "equals", "de"), attribute("tier", "equals", "gold")]
-    earlier = [rule("small", 1, [*some, attribute("age", "greaterThan", 30)], "A"), rule("large", 2, some, "A")]
+    earlier = [
+        rule("small", 1, [*some, attribute("age", "greaterThan", 30)], "A"),
+        rule("large", 2, some, "A"),
+    ]
     new = [*earlier, rule("new", 3, [attribute("intent", "equals", "x")], "B")]
     (found,) = compare_behaviour(entries(earlier), entries(new)).regions
     assert [2] == [len(clauses) for clauses in found.excepts]
 
 
 def searched(*moves: tuple[Json | None, Json | None]) -> list[list[int]] | None:
-    made = [Move(*(None if one is None else entry(one) for one in move)) for move in moves]
-    return search_waves(Constraints(made, (), "lowest-first", DEFAULT_WORK), range(len(made)), ())
+    made = [
+        Move(*(None if one is None else entry(one) for one in move)) for move in moves
+    ]
+    return search_waves(
+        Constraints(made, (), "lowest-first", DEFAULT_WORK), range(len(made)), ()
+    )
 
 
 def test_an_exact_search_puts_independent_changes_in_one_wave() -> None:
@@ -90,7 +116,9 @@ def test_an_exact_search_puts_independent_changes_in_one_wave() -> None:
 
 
 def test_a_name_is_freed_before_another_rule_takes_it() -> None:
-    """A delete, an update that keeps its name and a create with a new name have no link, and hide no later pair."""
+    """A delete, an update that keeps its name and a create with a new name have no link, and hide
+    no later pair.
+    """
     x = [attribute("intent", "equals", "x")]
     moves = [
         (rule("gone", 1, x, "A", name="gone"), None),
@@ -99,8 +127,14 @@ def test_a_name_is_freed_before_another_rule_takes_it() -> None:
         (rule("takes", 4, x, "A", name="p"), rule("takes", 4, x, "A", name="q")),
         (rule("frees", 5, x, "A", name="q"), rule("frees", 5, x, "A", name="r")),
     ]
-    made = [Move(*(None if one is None else entry(one) for one in move)) for move in moves]
-    place = {step.move: number for number, wave in enumerate(order_moves(made, ()).waves) for step in wave}
+    made = [
+        Move(*(None if one is None else entry(one) for one in move)) for move in moves
+    ]
+    place = {
+        step.move: number
+        for number, wave in enumerate(order_moves(made, ()).waves)
+        for step in wave
+    }
     assert place[4] < place[3]
 
 
@@ -122,14 +156,20 @@ VALUES: Final = (None, "x", "xyz", "xy", "xz", "y", "z", "q", "ayz", 0, 1, 2, 3,
 
 
 def test_value_sets_are_intersected_and_subtracted_exactly() -> None:
-    """Each value is in the intersection, or in exactly one piece of the difference, as it should be."""
+    """Each value is in the intersection, or in exactly one piece of the difference, as it should
+    be.
+    """
     domain = Domain("a", CONDITIONS)
     asked = [domain.all, *map(domain.values_for, CONDITIONS)]
-    for one, other in product(dict.fromkeys(intersect(*pair) for pair in product(asked, asked)), asked):
+    for one, other in product(
+        dict.fromkeys(intersect(*pair) for pair in product(asked, asked)), asked
+    ):
         here, there = inside(domain, one), inside(domain, other)
         assert here & there == inside(domain, intersect(one, other)), (one, other)
         pieces = [inside(domain, piece) for piece in subtract(domain, one, other)]
-        assert sorted(here - there, key=str) == sorted((value for piece in pieces for value in piece), key=str)
+        assert sorted(here - there, key=str) == sorted(
+            (value for piece in pieces for value in piece), key=str
+        )
         assert not covers(one, other) or there <= here, (one, other)
 
 
@@ -139,10 +179,18 @@ def inside(domain: Domain, part: ValueSet) -> set[Scalar | None]:
     found: set[Scalar | None] = set()
     for value in VALUES:
         if isinstance(value, str) and value not in domain.atom_of:
-            true = sum(1 << place for place, pattern in enumerate(domain.patterns.all) if pattern.holds(value))
+            true = sum(
+                1 << place
+                for place, pattern in enumerate(domain.patterns.all)
+                if pattern.holds(value)
+            )
             has = bool(atoms & REST) and not yes & ~true and not no & true
         else:
-            asked = make_condition("a", "notExists", None) if value is None else make_condition("a", "equals", value)
+            asked = (
+                make_condition("a", "notExists", None)
+                if value is None
+                else make_condition("a", "equals", value)
+            )
             has = bool(atoms & domain.values_for(asked)[0])
         found |= {value} if has else set()
     return found
@@ -162,7 +210,9 @@ def inside(domain: Domain, part: ValueSet) -> set[Scalar | None]:
         (3, 2, "None"),
     ],
 )
-def test_a_number_between_two_has_few_digits(low: float, high: float, text: str) -> None:
+def test_a_number_between_two_has_few_digits(
+    low: float, high: float, text: str
+) -> None:
     """An integer if one is between them, near the middle; an empty range has no number."""
     assert text == repr(number_between(low, high))
 
@@ -177,14 +227,19 @@ LISTED: Final = rule("listed", 2, [attribute(INTENT, "in", NAMES)], "A")
 def test_a_rule_with_unnamed_values_only_is_not_shadowed() -> None:
     """A change of its queue is found, too."""
     old, new = ([NO_INTENT, LISTED, rule("rest", 3, [], to)] for to in "BC")
-    assert ((), ()) == (analyze_rules(entries(old)).shadowed, analyze_rules(entries(old)).contradictory)
+    assert ((), ()) == (
+        analyze_rules(entries(old)).shadowed,
+        analyze_rules(entries(old)).contradictory,
+    )
     (region,) = compare_behaviour(entries(old), entries(new), "lowest-first").regions
     assert INTENT in region.example.attributes
     assert region.example.attributes[INTENT] not in NAMES
 
 
 def test_the_replacement_of_such_a_rule_comes_first() -> None:
-    """Of two rules that swap their conditions, the one that loses all conditions is written first."""
+    """Of two rules that swap their conditions, the one that loses all conditions is written
+    first.
+    """
     named = [attribute(INTENT, "equals", "i1")]
     gives = Move(entry(rule("gives", 3, [], "B")), entry(rule("gives", 3, named, "B")))
     takes = Move(entry(rule("takes", 4, named, "C")), entry(rule("takes", 4, [], "C")))
@@ -200,13 +255,21 @@ def test_the_only_attribute_with_values_is_the_pivot() -> None:
 
 def test_the_work_of_a_difference_is_not_compared() -> None:
     """Two differences with equal regions are equal, although one needed more work."""
-    one, other = BehaviourChange(regions=(), work=1), BehaviourChange(regions=(), work=2)
+    one, other = (
+        BehaviourChange(regions=(), work=1),
+        BehaviourChange(regions=(), work=2),
+    )
     assert (one, False) == (other, other.changed)
 
 
 def test_many_substrings_of_one_length_are_found_like_few() -> None:
-    """More than a hundred are found in one pass over the texts, with the same masks as one by one."""
+    """More than a hundred are found in one pass over the texts, with the same masks as one by
+    one.
+    """
     texts = ["".join(letters) for letters in product("abc", repeat=4)]
     parts = ["".join(letters) for letters in product("abcde", repeat=3)]
-    expected = {part: sum(1 << place for place, text in enumerate(texts) if part in text) for part in parts}
+    expected = {
+        part: sum(1 << place for place, text in enumerate(texts) if part in text)
+        for part in parts
+    }
     assert expected == dict(_match_substrings(texts, parts))

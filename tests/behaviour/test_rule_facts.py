@@ -14,10 +14,24 @@ from reconciler.behaviour.routing_entry import order_entries
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 from reconciler.model.rule import Condition, to_api_json
-from tests.support.brute_force import Json, Universe, destination, in_routing_order, inputs_for, matches
+from tests.support.brute_force import (
+    Json,
+    Universe,
+    destination,
+    in_routing_order,
+    inputs_for,
+    matches,
+)
 from tests.support.brute_force_checks import completions, rules_text
 from tests.support.facts import analyze_rules
-from tests.support.random_rules import LISTS, Evaluation, a_list, attribute, entries, rule
+from tests.support.random_rules import (
+    LISTS,
+    Evaluation,
+    a_list,
+    attribute,
+    entries,
+    rule,
+)
 
 BLOCKS, SIZE = 26, 120
 Key = TypeVar("Key")
@@ -30,33 +44,54 @@ class Truth:
         self.evaluation = evaluation
         self.universe = inputs_for(rules)
         self.rules = {one["id"]: one for one in in_routing_order(rules, evaluation)}
-        self.matched = {key: self.universe.matched(one) for key, one in self.rules.items()}
-        self.won = {one["id"]: bits for one, bits in self.universe.wins(rules, evaluation) if one}
+        self.matched = {
+            key: self.universe.matched(one) for key, one in self.rules.items()
+        }
+        self.won = {
+            one["id"]: bits
+            for one, bits in self.universe.wins(rules, evaluation)
+            if one
+        }
         self.report = f"{evaluation}\n{rules_text(rules)}\n"
 
     def instead(self, key: str) -> set[str | None]:
         """Return the rules that take the inputs of a rule, if that rule is removed."""
         others = [one for one in self.rules.values() if one["id"] != key]
         wins = self.universe.wins(others, self.evaluation)
-        return {None if one is None else one["id"] for one, bits in wins if bits & self.won[key]}
+        return {
+            None if one is None else one["id"]
+            for one, bits in wins
+            if bits & self.won[key]
+        }
 
     def redundant(self) -> set[str]:
-        """Return the rules that win an input and whose inputs would all have the same destination without them."""
+        """Return the rules that win an input and whose inputs would all have the same destination
+        without them.
+        """
         return {
             key
             for key, one in self.rules.items()
             if self.won[key]
-            and all(other and destination(self.rules[other]) == destination(one) for other in self.instead(key))
+            and all(
+                other and destination(self.rules[other]) == destination(one)
+                for other in self.instead(key)
+            )
         }
 
     def ties(self) -> set[frozenset[str]]:
         """Return the pairs whose undefined order decides the destination of some input."""
-        may_win = [(one, bits) for one, bits in self.universe.may_win(self.rules.values(), self.evaluation) if one]
+        may_win = [
+            (one, bits)
+            for one, bits in self.universe.may_win(self.rules.values(), self.evaluation)
+            if one
+        ]
         return {
             frozenset((one["id"], other["id"]))
             for one, bits in may_win
             for other, more in may_win
-            if bits & more and one["priority"] == other["priority"] and destination(one) != destination(other)
+            if bits & more
+            and one["priority"] == other["priority"]
+            and destination(one) != destination(other)
         }
 
 
@@ -66,14 +101,20 @@ def check(rules: list[Json], evaluation: Evaluation = "lowest-first") -> None:
     assert never == unique(one.entry.id for one in facts.contradictory), truth.report
     shadowed = {key for key in truth.rules if truth.matched[key] and not truth.won[key]}
     assert shadowed == unique(one.entry.id for one in facts.shadowed), truth.report
-    assert truth.redundant() == unique(one.entry.id for one in facts.redundant), truth.report
-    assert truth.ties() == unique(frozenset((one.first.id, one.second.id)) for one in facts.ties), truth.report
+    assert truth.redundant() == unique(one.entry.id for one in facts.redundant), (
+        truth.report
+    )
+    assert truth.ties() == unique(
+        frozenset((one.first.id, one.second.id)) for one in facts.ties
+    ), truth.report
     check_contradictions(truth, facts)
     check_covers(truth, facts)
     check_ties(truth, facts)
     assert facts.undecided == (), truth.report
     for one in facts.redundant:
-        assert truth.instead(one.entry.id) == unique(other.id for other in one.replacements), truth.report
+        assert truth.instead(one.entry.id) == unique(
+            other.id for other in one.replacements
+        ), truth.report
 
 
 def unique(keys: Iterable[Key]) -> set[Key]:
@@ -84,13 +125,18 @@ def unique(keys: Iterable[Key]) -> set[Key]:
 
 
 def check_contradictions(truth: Truth, facts: RuleFacts) -> None:
-    """The conditions of a rule that never matches contradict each other, and no proper subset of them does."""
+    """The conditions of a rule that never matches contradict each other, and no proper subset of
+    them does.
+    """
     for one in facts.contradictory:
         stated = [to_api_json(part) for part in one.conditions]
         assert set(one.conditions) <= set(one.entry.rule.conditions), truth.report
         assert contradict(truth.universe, stated), (truth.report, stated)
         for at in range(len(stated)):
-            assert not contradict(truth.universe, stated[:at] + stated[at + 1 :]), (truth.report, stated)
+            assert not contradict(truth.universe, stated[:at] + stated[at + 1 :]), (
+                truth.report,
+                stated,
+            )
 
 
 def contradict(universe: Universe, conditions: list[Json]) -> bool:
@@ -98,7 +144,9 @@ def contradict(universe: Universe, conditions: list[Json]) -> bool:
 
 
 def check_covers(truth: Truth, facts: RuleFacts) -> None:
-    """The rules that shadow another one come before it, cover it together, and none of them is superfluous."""
+    """The rules that shadow another one come before it, cover it together, and none of them is
+    superfluous.
+    """
     before = {key: set(list(truth.rules)[:at]) for at, key in enumerate(truth.rules)}
     for one in facts.shadowed:
         by = unique(other.id for other in one.shadowing)
@@ -107,11 +155,18 @@ def check_covers(truth: Truth, facts: RuleFacts) -> None:
             left = truth.matched[one.entry.id]
             for key in by - {left_out}:
                 left &= ~truth.matched[key]
-            assert bool(left) is (left_out is not None), (truth.report, one.entry.id, by, left_out)
+            assert bool(left) is (left_out is not None), (
+                truth.report,
+                one.entry.id,
+                by,
+                left_out,
+            )
 
 
 def check_ties(truth: Truth, facts: RuleFacts) -> None:
-    """The first rule of a tie is evaluated first; both match its example, which no rule of a better priority takes."""
+    """The first rule of a tie is evaluated first; both match its example, which no rule of a better
+    priority takes.
+    """
     order = list(truth.rules)
     for tie in facts.ties:
         first, second = truth.rules[tie.first.id], truth.rules[tie.second.id]
@@ -120,13 +175,19 @@ def check_ties(truth: Truth, facts: RuleFacts) -> None:
         higher = [one for one in earlier if one["priority"] != first["priority"]]
         for assumed in completions(truth.universe, tie.example.assumed):
             one = (tie.example.attributes, assumed)
-            taking = (matches(first, one), matches(second, one), any(matches(other, one) for other in higher))
+            taking = (
+                matches(first, one),
+                matches(second, one),
+                any(matches(other, one) for other in higher),
+            )
             assert (True, True, False) == taking, (truth.report, tie)
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_facts_are_exactly_right(block: int) -> None:
-    """The rules that never match, never win, are redundant, or have ties that matter are named, and no others."""
+    """The rules that never match, never win, are redundant, or have ties that matter are named, and
+    no others.
+    """
     for seed in range(block * SIZE, (block + 1) * SIZE):
         random = Random(f"lint {seed}")
         check(a_list(random, 6), random.choice(("lowest-first", "highest-first")))
@@ -140,15 +201,24 @@ def test_facts_hold_for_lists_that_shrink(rules: list[Json]) -> None:
 
 
 INTENT = attribute("intent", "equals", "a")
-LOW, HIGH = attribute("conf", "lessThan", 0.5), attribute("conf", "greaterThanOrEqual", 0.5)
+LOW, HIGH = (
+    attribute("conf", "lessThan", 0.5),
+    attribute("conf", "greaterThanOrEqual", 0.5),
+)
 UNKNOWN = {"type": "schedule", "name": "nights"}
 
 
 def named(facts: RuleFacts) -> dict[str, list[tuple[str, ...]]]:
     return {
         "never": [(one.entry.id,) for one in facts.contradictory],
-        "shadowed": [(one.entry.id, *sorted(other.id for other in one.shadowing)) for one in facts.shadowed],
-        "redundant": [(one.entry.id, *sorted(other.id for other in one.replacements)) for one in facts.redundant],
+        "shadowed": [
+            (one.entry.id, *sorted(other.id for other in one.shadowing))
+            for one in facts.shadowed
+        ],
+        "redundant": [
+            (one.entry.id, *sorted(other.id for other in one.replacements))
+            for one in facts.redundant
+        ],
         "ties": [(one.first.id, one.second.id) for one in facts.ties],
     }
 
@@ -174,18 +244,35 @@ DIRECTED: dict[str, tuple[list[Json], dict[str, list[tuple[str, ...]]]]] = {
         {},
     ),
     "a missing attribute is not above and not below": (
-        [rule("low", 1, [LOW], "A"), rule("high", 2, [HIGH], "A"), rule("seen", 3, [INTENT], "B")],
+        [
+            rule("low", 1, [LOW], "A"),
+            rule("high", 2, [HIGH], "A"),
+            rule("seen", 3, [INTENT], "B"),
+        ],
         {},
     ),
     "between two ends the wrong way round": (
         [rule("k", 1, [INTENT, attribute("conf", "between", [1, 0])], "A")],
         {"never": [("k",)]},
     ),
-    "the same queue follows": ([rule("k", 1, [INTENT], "A"), rule("all", 2, [], "A")], {"redundant": [("k", "all")]}),
-    "a tie that matters": ([rule("k", 1, [INTENT], "A"), rule("l", 1, [LOW], "B")], {"ties": [("k", "l")]}),
-    "a tie of one destination": ([rule("k", 1, [INTENT], "A"), rule("l", 1, [LOW], "A")], {}),
+    "the same queue follows": (
+        [rule("k", 1, [INTENT], "A"), rule("all", 2, [], "A")],
+        {"redundant": [("k", "all")]},
+    ),
+    "a tie that matters": (
+        [rule("k", 1, [INTENT], "A"), rule("l", 1, [LOW], "B")],
+        {"ties": [("k", "l")]},
+    ),
+    "a tie of one destination": (
+        [rule("k", 1, [INTENT], "A"), rule("l", 1, [LOW], "A")],
+        {},
+    ),
     "a tie above which another takes all": (
-        [rule("top", 0, [INTENT, LOW], "C"), rule("k", 1, [INTENT], "A"), rule("l", 1, [LOW], "B")],
+        [
+            rule("top", 0, [INTENT, LOW], "C"),
+            rule("k", 1, [INTENT], "A"),
+            rule("l", 1, [LOW], "B"),
+        ],
         {},
     ),
     "a tie in the one value that a rule about all others leaves": (
@@ -193,12 +280,22 @@ DIRECTED: dict[str, tuple[list[Json], dict[str, list[tuple[str, ...]]]]] = {
             rule("top", 0, [attribute("intent", "notEquals", "a")], "C"),
             rule("k", 1, [attribute("intent", "exists")], "A"),
             rule("l", 1, [attribute("intent", "contains", "")], "B"),
-            *(rule(one, 9, [attribute("intent", "equals", one)], "C") for one in "abcd"),
+            *(
+                rule(one, 9, [attribute("intent", "equals", one)], "C")
+                for one in "abcd"
+            ),
         ],
-        {"shadowed": [("l", "k"), ("a", "k"), *((one, "top") for one in "bcd")], "ties": [("k", "l")]},
+        {
+            "shadowed": [("l", "k"), ("a", "k"), *((one, "top") for one in "bcd")],
+            "ties": [("k", "l")],
+        },
     ),
     "an unknown condition may hold and may not": (
-        [rule("k", 1, [UNKNOWN], "A"), rule("l", 2, [INTENT], "B"), rule("m", 3, [UNKNOWN, INTENT], "C")],
+        [
+            rule("k", 1, [UNKNOWN], "A"),
+            rule("l", 2, [INTENT], "B"),
+            rule("m", 3, [UNKNOWN, INTENT], "C"),
+        ],
         {"shadowed": [("m", "k")]},
     ),
 }
@@ -208,23 +305,39 @@ DIRECTED: dict[str, tuple[list[Json], dict[str, list[tuple[str, ...]]]]] = {
 def test_directed_facts(name: str) -> None:
     """Each kind of fact, and a similar case that is not one."""
     rules, wanted = DIRECTED[name]
-    nothing: dict[str, list[tuple[str, ...]]] = {"never": [], "shadowed": [], "redundant": [], "ties": []}
+    nothing: dict[str, list[tuple[str, ...]]] = {
+        "never": [],
+        "shadowed": [],
+        "redundant": [],
+        "ties": [],
+    }
     assert nothing | wanted == named(analyze_rules(entries(rules)))
     check(rules)
 
 
 def test_conditions_that_contradict_are_named_alone() -> None:
     """Of three conditions two contradict each other, and the third is not named."""
-    (never,) = analyze_rules(entries([rule("k", 1, [INTENT, LOW, HIGH], "A")])).contradictory
-    assert {"conf"} == {part.attribute for part in never.conditions if isinstance(part, Condition)}
+    (never,) = analyze_rules(
+        entries([rule("k", 1, [INTENT, LOW, HIGH], "A")])
+    ).contradictory
+    assert {"conf"} == {
+        part.attribute for part in never.conditions if isinstance(part, Condition)
+    }
     assert len(never.conditions) == 2
 
 
 def test_rules_covered_by_better_priorities_are_not_paired() -> None:
-    """Of 200 rules of one priority, each for 60 intents that better priorities take, no two are compared."""
+    """Of 200 rules of one priority, each for 60 intents that better priorities take, no two are
+    compared.
+    """
     intents = [f"i{number}" for number in range(60)]
-    rules = [rule(name, 1, [attribute("intent", "equals", name)], "A") for name in intents]
-    rules += [rule(f"r{number}", 2, [attribute("intent", "in", intents)], f"Q{number}") for number in range(200)]
+    rules = [
+        rule(name, 1, [attribute("intent", "equals", name)], "A") for name in intents
+    ]
+    rules += [
+        rule(f"r{number}", 2, [attribute("intent", "in", intents)], f"Q{number}")
+        for number in range(200)
+    ]
     ordered = order_entries(entries(rules))
     space = Space((ordered,))
     before = space.budget.remaining

@@ -1,4 +1,6 @@
-"""A rule index gives the same answers as trying rule by rule; and examples of large numbers are short."""
+"""A rule index gives the same answers as trying rule by rule; and examples of large numbers are
+short.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,11 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.evaluate import OpaqueConditionError, RuleIndex, route_conversation
+from reconciler.behaviour.evaluate import (
+    OpaqueConditionError,
+    RuleIndex,
+    route_conversation,
+)
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.behaviour.space.domain import number_beyond
 from tests.support.brute_force import inputs_for
@@ -23,18 +29,33 @@ def test_a_rule_index_answers_as_trying_rule_by_rule(block: int) -> None:
         filed = RuleIndex(ordered)
         for _ in range(40):
             attributes, assumed = universe.example(1 << random.randrange(universe.size))
-            assert route_conversation(ordered, attributes, assumed).winner is filed.find_winner(attributes, assumed), (
+            assert route_conversation(
+                ordered, attributes, assumed
+            ).winner is filed.find_winner(attributes, assumed), (
                 rules,
                 attributes,
             )
-            alone = [entry for entry in ordered if route_conversation((entry,), attributes, assumed).winner]
-            assert alone == list(filed.matching_entries(attributes, assumed)), (rules, attributes)
+            alone = [
+                entry
+                for entry in ordered
+                if route_conversation((entry,), attributes, assumed).winner
+            ]
+            assert alone == list(filed.matching_entries(attributes, assumed)), (
+                rules,
+                attributes,
+            )
 
 
 def test_a_rule_index_assumes_no_unknown_condition() -> None:
-    """If a condition that is not understood decides, both raise an error; if another condition fails, neither does."""
+    """If a condition that is not understood decides, both raise an error; if another condition
+    fails, neither does.
+    """
     unknown = {"type": "schedule", "name": "nights"}
-    filed = RuleIndex(order_entries(entries([rule("k", 1, [unknown, attribute("intent", "equals", "x")], "A")])))
+    filed = RuleIndex(
+        order_entries(
+            entries([rule("k", 1, [unknown, attribute("intent", "equals", "x")], "A")])
+        )
+    )
     assert filed.find_winner({"intent": "y"}) is None
     with pytest.raises(OpaqueConditionError):
         filed.find_winner({"intent": "x"})

@@ -1,4 +1,6 @@
-"""Examples of rows are events that a bot can send: with `context.below` each has an intent, where one fits."""
+"""Examples of rows are events that a bot can send: with `context.below` each has an intent, where
+one fits.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +38,16 @@ CONFIDENCE: Final = "cognigyConfidence"
 TIERS: Final = tuple(f"t{number}" for number in range(6))
 LABELS: Final = Labels({INTENT: "intent", CONFIDENCE: "confidence"})
 FALLBACK: Final = FallbackPolicy("none", 0.4, frozenset({"refund", "card"}))
-STAGE: Final = EndpointStage(fallback=FALLBACK, compared=FALLBACK, sent_intents=("card", "refund"))
+STAGE: Final = EndpointStage(
+    fallback=FALLBACK, compared=FALLBACK, sent_intents=("card", "refund")
+)
 
 
-def impact_of(before: Sequence[RoutingEntry], after: Sequence[RoutingEntry], stage: EndpointStage = STAGE) -> Impact:
+def impact_of(
+    before: Sequence[RoutingEntry],
+    after: Sequence[RoutingEntry],
+    stage: EndpointStage = STAGE,
+) -> Impact:
     return compare_behind(before, after, (stage, stage))
 
 
@@ -54,7 +62,10 @@ def single_edits(rules: Sequence[RoutingEntry]) -> Iterator[list[RoutingEntry]]:
     for number, each in enumerate(rules):
         others = [*rules[:number], *rules[number + 1 :]]
         yield others
-        yield [*others, replace(each, rule=replace(each.rule, targets=(Target("elsewhere", 1),)))]
+        yield [
+            *others,
+            replace(each, rule=replace(each.rule, targets=(Target("elsewhere", 1),))),
+        ]
 
 
 PARTS: Final = 5
@@ -64,7 +75,9 @@ ALL_PARTS = pytest.mark.parametrize("part", range(PARTS))
 
 @ALL_PARTS
 def test_every_example_of_the_bank_has_an_intent(part: int) -> None:
-    """Each rule of the bank is removed or gets another queue: every row and region has an example with an intent."""
+    """Each rule of the bank is removed or gets another queue: every row and region has an example
+    with an intent.
+    """
     desired = bank()
     rules, stage = desired_entries(desired), desired.endpoint
     examined = 0
@@ -74,24 +87,39 @@ def test_every_example_of_the_bank_has_an_intent(part: int) -> None:
             examined += 1
             assert example.attributes[INTENT] in stage.fallback.known_intents, written
             truths = dict(example.assumed)
-            assert holds_where(written["where"], written["except"], (example.attributes, truths)), written
+            assert holds_where(
+                written["where"], written["except"], (example.attributes, truths)
+            ), written
     assert examined > 60
 
 
 @ALL_PARTS
-def test_an_intent_is_put_in_where_it_is_not_the_attribute_of_most_values(part: int) -> None:
-    """With more tiers than intents, each row with events that have an intent shows one, if possible a known one."""
+def test_an_intent_is_put_in_where_it_is_not_the_attribute_of_most_values(
+    part: int,
+) -> None:
+    """With more tiers than intents, each row with events that have an intent shows one, if possible
+    a known one.
+    """
     with_intent = without = 0
     for seed in range(part, 300, PARTS):
         random = Random(f"tiers {seed}")
         before, after = (_tier_rules(random) for _ in range(2))
         for written in _written(impact_of(entries(before), entries(after))):
             example = written["example"] if "example" in written else written["witness"]
-            inside = [event for event in _events() if holds_where(written["where"], written["except"], (event, {}))]
+            inside = [
+                event
+                for event in _events()
+                if holds_where(written["where"], written["except"], (event, {}))
+            ]
             sent = {event.get(INTENT) for event in inside}
-            assert holds_where(written["where"], written["except"], (example, {})), written
+            assert holds_where(written["where"], written["except"], (example, {})), (
+                written
+            )
             assert (INTENT in example) is (sent != {None}), written
-            assert example.get(INTENT) in FALLBACK.known_intents or not sent & FALLBACK.known_intents, written
+            assert (
+                example.get(INTENT) in FALLBACK.known_intents
+                or not sent & FALLBACK.known_intents
+            ), written
             with_intent += INTENT in example
             without += INTENT not in example
     assert min(with_intent, without) > 4
@@ -117,15 +145,23 @@ def _tier_rule(random: Random, key: str) -> Json:
     intents = [
         attribute(INTENT, "notExists"),
         attribute(INTENT, "exists"),
-        attribute(INTENT, random.choice(("equals", "notEquals")), random.choice(("card", "none"))),
+        attribute(
+            INTENT,
+            random.choice(("equals", "notEquals")),
+            random.choice(("card", "none")),
+        ),
     ]
     tiers = [attribute("tier", random.choice(("in", "notIn")), random.sample(TIERS, 4))]
-    conditions = random.sample(intents, random.choice((0, 1))) + tiers * random.choice((0, 1, 1))
+    conditions = random.sample(intents, random.choice((0, 1))) + tiers * random.choice(
+        (0, 1, 1)
+    )
     return rule(key, random.choice((1, 2, 3)), conditions, random.choice("ABC"))
 
 
 def _events() -> Iterator[dict[str, str | float]]:
-    for intent, tier, share in product((None, "card", "refund", "unheard"), (None, *TIERS, "other"), (None, 0.2, 0.7)):
+    for intent, tier, share in product(
+        (None, "card", "refund", "unheard"), (None, *TIERS, "other"), (None, 0.2, 0.7)
+    ):
         event = {INTENT: intent, "tier": tier, CONFIDENCE: share}
         yield {name: value for name, value in event.items() if value is not None}
 
@@ -133,7 +169,12 @@ def _events() -> Iterator[dict[str, str | float]]:
 def test_a_row_of_conversations_without_an_intent_says_so() -> None:
     """Where only conversations without an intent move, the example has none, and says it."""
     everything = rule("all", 9, [], "A")
-    nobody = rule("nobody", 1, [attribute(INTENT, "notExists"), attribute(CONFIDENCE, "greaterThan", 0.5)], "B")
+    nobody = rule(
+        "nobody",
+        1,
+        [attribute(INTENT, "notExists"), attribute(CONFIDENCE, "greaterThan", 0.5)],
+        "B",
+    )
     impact = impact_of(entries([everything]), entries([everything, nobody]))
     (row,) = effect_rows(impact)
     assert INTENT not in row.example.attributes
@@ -163,40 +204,70 @@ rules:
     manifests = load_manifests(tmp_path)
     stage = endpoint_stage(manifests, manifests.environment("prod"))
     assert ("lost_card", "pin") == stage.types[INTENT].usual
-    impact = impact_of([], entries([rule("vip", 1, [attribute("tier", "equals", "gold")], "A")]), stage)
-    assert ["lost_card"] == [row.example.attributes[INTENT] for row in effect_rows(impact)]
+    impact = impact_of(
+        [], entries([rule("vip", 1, [attribute("tier", "equals", "gold")], "A")]), stage
+    )
+    assert ["lost_card"] == [
+        row.example.attributes[INTENT] for row in effect_rows(impact)
+    ]
 
 
 @pytest.mark.parametrize("context", ["", "context: {}"])
-def test_without_a_fallback_examples_stay_as_short_as_possible(tmp_path: Path, context: str) -> None:
-    """Without `context.below` the rules are about any conversation: no intent is added to an example."""
-    text = f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n{context}\n"
+def test_without_a_fallback_examples_stay_as_short_as_possible(
+    tmp_path: Path, context: str
+) -> None:
+    """Without `context.below` the rules are about any conversation: no intent is added to an
+    example.
+    """
+    text = (
+        f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: "
+        f"acme\n{context}\n"
+    )
     (tmp_path / "all.yaml").write_text(text)
     manifests = load_manifests(tmp_path)
     stage = endpoint_stage(manifests, manifests.environment("prod"))
-    impact = impact_of([], entries([rule("vip", 1, [attribute("tier", "equals", "gold")], "A")]), stage)
+    impact = impact_of(
+        [], entries([rule("vip", 1, [attribute("tier", "equals", "gold")], "A")]), stage
+    )
     assert [{"tier": "gold"}] == [row.example.attributes for row in effect_rows(impact)]
 
 
-@pytest.mark.parametrize("condition", [("notIn", [0.1]), ("notEquals", 0.1), ("exists", None)])
-@pytest.mark.parametrize("earlier", [[], [attribute(CONFIDENCE, "greaterThanOrEqual", 0.9)]])
+@pytest.mark.parametrize(
+    "condition", [("notIn", [0.1]), ("notEquals", 0.1), ("exists", None)]
+)
+@pytest.mark.parametrize(
+    "earlier", [[], [attribute(CONFIDENCE, "greaterThanOrEqual", 0.9)]]
+)
 def test_an_example_has_a_number_as_confidence_where_one_fits(
     condition: tuple[str, object], earlier: list[Json]
 ) -> None:
-    """Rules compare the confidence with numbers, so an example is a number, from 0 to 1 where possible."""
+    """Rules compare the confidence with numbers, so an example is a number, from 0 to 1 where
+    possible.
+    """
     stage = EndpointStage()
     first = [rule("first", 1, earlier, "C")] if earlier else []
-    impact = impact_of(entries(first), entries([*first, rule("x", 2, [attribute(CONFIDENCE, *condition)], "B")]), stage)
+    impact = impact_of(
+        entries(first),
+        entries([*first, rule("x", 2, [attribute(CONFIDENCE, *condition)], "B")]),
+        stage,
+    )
     shown = [example.attributes[CONFIDENCE] for example in _examples(impact)]
     assert shown
-    assert all(isinstance(value, int | float) and 0 <= value <= 1 for value in shown), shown
+    assert all(isinstance(value, int | float) and 0 <= value <= 1 for value in shown), (
+        shown
+    )
 
 
 def test_a_text_is_shown_where_only_texts_move() -> None:
     """Every number goes where it went before: the example is the text that moves."""
-    numbers = [attribute(CONFIDENCE, "lessThan", 0.5), attribute(CONFIDENCE, "greaterThanOrEqual", 0.5)]
+    numbers = [
+        attribute(CONFIDENCE, "lessThan", 0.5),
+        attribute(CONFIDENCE, "greaterThanOrEqual", 0.5),
+    ]
     first = [rule(f"n{number}", 1, [each], "C") for number, each in enumerate(numbers)]
     impact = impact_of(
-        entries(first), entries([*first, rule("x", 2, [attribute(CONFIDENCE, "exists")], "B")]), EndpointStage()
+        entries(first),
+        entries([*first, rule("x", 2, [attribute(CONFIDENCE, "exists")], "B")]),
+        EndpointStage(),
     )
     assert {CONFIDENCE: "0.5"} == effect_rows(impact)[0].example.attributes

@@ -1,4 +1,6 @@
-"""Errors that brute force found in prototypes of the analysis, the edges of its semantics, and the oracle itself."""
+"""Errors that brute force found in prototypes of the analysis, the edges of its semantics, and the
+oracle itself.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,15 @@ from reconciler.plan.behaviour_json import impact_to_json
 from reconciler.plan.impact import Impact
 from tests.support.brute_force import Json, destination, holds, inputs_for, winner
 from tests.support.brute_force_checks import QUEUES, check_difference, entry_name
-from tests.support.random_rules import UNKNOWN, Evaluation, a_list, attribute, entries, queue, rule
+from tests.support.random_rules import (
+    UNKNOWN,
+    Evaluation,
+    a_list,
+    attribute,
+    entries,
+    queue,
+    rule,
+)
 from tests.support.simulated_routing import queue_shares
 
 GONE = object()
@@ -24,7 +34,9 @@ GONE = object()
 
 def regions(old: list[Json], new: list[Json]) -> list[Json]:
     """Return the regions of a difference, checked against brute force."""
-    found = impact_to_json(Impact(compare_behaviour(entries(old), entries(new))), QUEUES)
+    found = impact_to_json(
+        Impact(compare_behaviour(entries(old), entries(new))), QUEUES
+    )
     check_difference(old, new, found)
     return list(found["regions"])
 
@@ -48,7 +60,9 @@ def test_an_unnamed_text_does_not_forget_the_patterns() -> None:
 
 
 def test_inexpressible_numbers_are_several_exceptions() -> None:
-    """Rules that differ only in the pivot take a range and a separate number, which no single condition expresses."""
+    """Rules that differ only in the pivot take a range and a separate number, which no single
+    condition expresses.
+    """
     some = attribute("x", "equals", "r")
     old = [
         rule("range", 1, [some, attribute("conf", "between", [0.3, 0.6])], "A"),
@@ -58,9 +72,14 @@ def test_inexpressible_numbers_are_several_exceptions() -> None:
 
 
 def test_of_two_exceptions_that_become_equal_one_remains() -> None:
-    """The further condition of the second always holds once another attribute is folded in: one of both remains."""
+    """The further condition of the second always holds once another attribute is folded in: one of
+    both remains.
+    """
     ours = [attribute("a5", "notEquals", "r"), attribute("a3", "notEquals", "p")]
-    old = [rule("r", 1, [attribute("a2", "equals", "r")], "A"), rule("ours", 2, ours, "A")]
+    old = [
+        rule("r", 1, [attribute("a2", "equals", "r")], "A"),
+        rule("ours", 2, ours, "A"),
+    ]
     new = [
         rule("not r", 1, [attribute("a2", "notEquals", "r")], "C"),
         rule("ours", 2, [*ours, attribute("a2", "notExists")], "A"),
@@ -70,17 +89,38 @@ def test_of_two_exceptions_that_become_equal_one_remains() -> None:
 
 
 def test_a_rule_that_moves_is_two_versions() -> None:
-    """A rule with a new priority has its old position before the change and its new position after it."""
+    """A rule with a new priority has its old position before the change and its new position after
+    it.
+    """
     every, some = rule("every", 2, [], "B"), [attribute("intent", "equals", "x")]
-    (region,) = regions([rule("k", 1, some, "A"), every], [rule("k", 3, some, "A"), every])
-    assert ("set/k", "set/every", {"intent": "x"}) == (region["beforeRule"], region["afterRule"], region["witness"])
+    (region,) = regions(
+        [rule("k", 1, some, "A"), every], [rule("k", 3, some, "A"), every]
+    )
+    assert ("set/k", "set/every", {"intent": "x"}) == (
+        region["beforeRule"],
+        region["afterRule"],
+        region["witness"],
+    )
 
 
 def test_a_covered_change_still_covers_later_rules() -> None:
-    """A changed rule that a better changed rule covers is dropped alone, without the rule that it covers."""
-    x, sure = attribute("intent", "equals", "x"), attribute("conf", "greaterThanOrEqual", 0.7)
-    old = [rule("top", 1, [x], "A"), rule("k", 2, [x, sure], "B"), rule("all", 3, [], "C")]
-    new = [rule("top", 1, [x], "A"), rule("k", 2, [x, sure], "C"), rule("all", 3, [], "C")]
+    """A changed rule that a better changed rule covers is dropped alone, without the rule that it
+    covers.
+    """
+    x, sure = (
+        attribute("intent", "equals", "x"),
+        attribute("conf", "greaterThanOrEqual", 0.7),
+    )
+    old = [
+        rule("top", 1, [x], "A"),
+        rule("k", 2, [x, sure], "B"),
+        rule("all", 3, [], "C"),
+    ]
+    new = [
+        rule("top", 1, [x], "A"),
+        rule("k", 2, [x, sure], "C"),
+        rule("all", 3, [], "C"),
+    ]
     assert [] == regions(old, new)
     lifted = [rule("top", 4, [x], "A"), *new[1:]]
     assert [{"queues": [{"queueId": "A", "queueName": "Queue A", "share": 1.0}]}] == [
@@ -91,7 +131,10 @@ def test_a_covered_change_still_covers_later_rules() -> None:
     assert ("set/top", "set/all") == (region["beforeRule"], region["afterRule"])
 
 
-NEXT = [attribute("conf", "greaterThan", 0.95), attribute("conf", "lessThan", 0.9500000000000001)]
+NEXT = [
+    attribute("conf", "greaterThan", 0.95),
+    attribute("conf", "lessThan", 0.9500000000000001),
+]
 
 
 def test_no_number_is_between_adjacent_doubles() -> None:
@@ -101,9 +144,14 @@ def test_no_number_is_between_adjacent_doubles() -> None:
 
 def test_adjacent_doubles_are_two_numbers() -> None:
     """Each of two adjacent doubles is on the right side of each bound, in region and example."""
-    (upper,) = regions([rule("k", 1, [attribute("conf", "equals", 0.9500000000000001)], "A")], [])
+    (upper,) = regions(
+        [rule("k", 1, [attribute("conf", "equals", 0.9500000000000001)], "A")], []
+    )
     assert {"conf": 0.9500000000000001} == upper["witness"]
-    one = [attribute("conf", "greaterThanOrEqual", 0.95), attribute("conf", "lessThan", 0.9500000000000001)]
+    one = [
+        attribute("conf", "greaterThanOrEqual", 0.95),
+        attribute("conf", "lessThan", 0.9500000000000001),
+    ]
     lower, higher = regions([rule("k", 1, one, "A")], [rule("l", 1, [NEXT[0]], "A")])
     if lower["after"] != {"default": True}:
         lower, higher = higher, lower
@@ -116,7 +164,17 @@ def test_integers_beyond_doubles_are_distinct() -> None:
     big = 2**53
     (region,) = regions([rule("k", 1, [attribute("conf", "equals", big + 1)], "A")], [])
     assert {"conf": big + 1} == region["witness"]
-    old = [rule("k", 1, [attribute("conf", "greaterThan", big), attribute("conf", "lessThan", big + 2)], "A")]
+    old = [
+        rule(
+            "k",
+            1,
+            [
+                attribute("conf", "greaterThan", big),
+                attribute("conf", "lessThan", big + 2),
+            ],
+            "A",
+        )
+    ]
     assert {"conf": big + 1} == regions(old, [])[0]["witness"]
 
 
@@ -124,7 +182,18 @@ def test_integers_beyond_all_doubles() -> None:
     """JSON may hold an integer larger than any double; no number is between two adjacent ones."""
     big = 10**350
     assert [] == regions(
-        [rule("k", 1, [attribute("conf", "greaterThan", big), attribute("conf", "lessThan", big + 1)], "A")], []
+        [
+            rule(
+                "k",
+                1,
+                [
+                    attribute("conf", "greaterThan", big),
+                    attribute("conf", "lessThan", big + 1),
+                ],
+                "A",
+            )
+        ],
+        [],
     )
 
 
@@ -132,7 +201,12 @@ def test_integers_beyond_all_doubles() -> None:
 
 TAKES: list[tuple[str, Any, list[Any], list[Any]]] = [
     # operator, value, matching inputs, other inputs
-    ("greaterThanOrEqual", "0.5", [0.5, 0.75, 1], [0.25, "0.5", "1", True, GONE]),  # S9: a number in a text
+    (
+        "greaterThanOrEqual",
+        "0.5",
+        [0.5, 0.75, 1],
+        [0.25, "0.5", "1", True, GONE],
+    ),  # S9: a number in a text
     ("lessThan", "5e-1", [0.25, -1, 0], [0.5, "0", False, GONE]),
     ("between", ["0", 1], [0, 1, 0.5, 1.0], [-0.1, 1.1, "0.5", GONE]),
     ("between", [1, 0], [], [0, 0.5, 1, GONE]),  # S7
@@ -143,7 +217,12 @@ TAKES: list[tuple[str, Any, list[Any], list[Any]]] = [
     ("in", [], [], ["", 0, GONE]),
     ("notIn", [], ["", 0, False], [GONE]),
     ("notEquals", "1", [1, "2", True], ["1", GONE]),  # S6
-    ("notContains", "a", ["b", "", 1, True], ["ab", "a", GONE]),  # a number contains no text
+    (
+        "notContains",
+        "a",
+        ["b", "", 1, True],
+        ["ab", "a", GONE],
+    ),  # a number contains no text
     ("notStartsWith", "t", ["b", 1], ["tb", True, GONE]),
     ("contains", "", ["", "x", True], [1, GONE]),
     ("notEndsWith", "", [1], ["", "x", GONE]),
@@ -154,16 +233,26 @@ TAKES: list[tuple[str, Any, list[Any], list[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("operator", "value", "takes", "leaves"), TAKES, ids=[f"{one[0]}-{one[1]}" for one in TAKES])
-def test_the_values_that_an_operator_takes(operator: str, value: Any, takes: list[Any], leaves: list[Any]) -> None:
-    """Oracle and package agree with manual results, and with the regions of a rule with such a condition."""
+@pytest.mark.parametrize(
+    ("operator", "value", "takes", "leaves"),
+    TAKES,
+    ids=[f"{one[0]}-{one[1]}" for one in TAKES],
+)
+def test_the_values_that_an_operator_takes(
+    operator: str, value: Any, takes: list[Any], leaves: list[Any]
+) -> None:
+    """Oracle and package agree with manual results, and with the regions of a rule with such a
+    condition.
+    """
     form = attribute("any", operator, value)
     ordered = order_entries(entries([rule("k", 1, [form], "A")]))
     for one in (*takes, *leaves):
         attributes = {} if one is GONE else {"any": one}
         wanted = any(one is other for other in takes)
         assert wanted is holds(form, attributes, {}), attributes
-        assert wanted is (route_conversation(ordered, attributes).winner is not None), attributes
+        assert wanted is (route_conversation(ordered, attributes).winner is not None), (
+            attributes
+        )
     both = [attribute("any", "in", ["x", 0.5])]  # so that texts and numbers both come
     regions([rule("k", 1, [form], "A")], [rule("k", 1, both, "B")])
     regions([rule("k", 1, [form], "A")], [rule("k", 1, [form], "B")])
@@ -190,8 +279,13 @@ def test_conditions_of_equal_meaning_make_no_difference(one: Json, other: Json) 
 
 
 def test_patterns_that_imply_each_other() -> None:
-    """A text that starts with `ab` starts with `a` and contains `b`: no conversation remains for a rule after them."""
-    both = [attribute("intent", "startsWith", "a"), attribute("intent", "contains", "b")]
+    """A text that starts with `ab` starts with `a` and contains `b`: no conversation remains for a
+    rule after them.
+    """
+    both = [
+        attribute("intent", "startsWith", "a"),
+        attribute("intent", "contains", "b"),
+    ]
     only = [attribute("intent", "startsWith", "ab")]
     (region,) = regions([rule("k", 1, both, "A")], [rule("k", 1, only, "A")])
     text = region["witness"]["intent"]
@@ -199,20 +293,28 @@ def test_patterns_that_imply_each_other() -> None:
     assert "b" in text
     assert not text.startswith("ab")
     assert [] == regions([rule("k", 1, [*only, *both], "A")], [rule("k", 1, only, "A")])
-    never = [attribute("intent", "startsWith", "a"), attribute("intent", "startsWith", "b")]
+    never = [
+        attribute("intent", "startsWith", "a"),
+        attribute("intent", "startsWith", "b"),
+    ]
     assert [] == regions([rule("k", 1, never, "A")], [])
 
 
 def test_a_start_and_an_end_may_overlap_in_a_text() -> None:
     """`aba` starts with `ab` and ends with `ba`: a literal shorter than both together is found."""
-    ends = [attribute("intent", "startsWith", "ab"), attribute("intent", "endsWith", "ba")]
+    ends = [
+        attribute("intent", "startsWith", "ab"),
+        attribute("intent", "endsWith", "ba"),
+    ]
     old = [rule("k", 1, [attribute("intent", "equals", "aba"), *ends], "A")]
     (region,) = regions(old, [])
     assert {"intent": "aba"} == region["witness"]
 
 
 def test_splits_with_equal_shares_are_equal() -> None:
-    """One queue with any weight, decimal tenths, and the weight of one queue in two targets (S10)."""
+    """One queue with any weight, decimal tenths, and the weight of one queue in two targets
+    (S10).
+    """
     x = [attribute("intent", "equals", "x")]
     for one, other in [
         ([queue("A", 1)], [queue("A", 7)]),
@@ -225,7 +327,9 @@ def test_splits_with_equal_shares_are_equal() -> None:
 
 
 def test_equal_priorities_are_ordered_by_name() -> None:
-    """Of tied rules the first name by code point wins, upper case first; a rename can move conversations."""
+    """Of tied rules the first name by code point wins, upper case first; a rename can move
+    conversations.
+    """
     x = [attribute("intent", "equals", "x")]
     old = [rule("k", 1, x, "A", name="a"), rule("l", 1, x, "B", name="b")]
     new = [rule("k", 1, x, "A", name="a"), rule("l", 1, x, "B", name="B")]
@@ -235,15 +339,21 @@ def test_equal_priorities_are_ordered_by_name() -> None:
 
 # The oracle itself
 
-IMPOSSIBLE = UNKNOWN[2]  # the simulator never stores this value, so it has no result for it
+IMPOSSIBLE = UNKNOWN[
+    2
+]  # the simulator never stores this value, so it has no result for it
 
 
 @pytest.mark.parametrize("block", range(4))
 def test_the_oracle_agrees_with_the_simulator_and_itself(block: int) -> None:
-    """For random rules and inputs: one winner at a time, all winners, the simulator, and the package rule by rule."""
+    """For random rules and inputs: one winner at a time, all winners, the simulator, and the
+    package rule by rule.
+    """
     for seed in range(block * 40, (block + 1) * 40):
         random = Random(f"oracle {seed}")
-        rules = [one for one in a_list(random, 5) if IMPOSSIBLE not in one["conditions"]]
+        rules = [
+            one for one in a_list(random, 5) if IMPOSSIBLE not in one["conditions"]
+        ]
         evaluation: Evaluation = random.choice(("lowest-first", "highest-first"))
         universe, ordered = inputs_for(rules), order_entries(entries(rules), evaluation)
         wins = universe.wins(rules, evaluation)
@@ -254,29 +364,62 @@ def test_the_oracle_agrees_with_the_simulator_and_itself(block: int) -> None:
             assert [taken] == [each for each, bits in wins if bits & at]
             wanted = destination(taken)
             there = queue_shares(rules, one[0], evaluation, one[1])
-            assert wanted == (None if there is None else frozenset(there.items())), (rules, one)
+            assert wanted == (None if there is None else frozenset(there.items())), (
+                rules,
+                one,
+            )
             found = route_conversation(ordered, *one).winner
             assert entry_name(taken) == (found and found.name), (rules, one)
 
 
 def test_representatives_are_the_inputs_of_a_manual_test() -> None:
-    """Manual results: ends and middles of numbers, named texts, and each combination of patterns."""
+    """Manual results: ends and middles of numbers, named texts, and each combination of
+    patterns.
+    """
     rules = [
-        rule("k", 1, [attribute("conf", "greaterThanOrEqual", 0.5), attribute("conf", "lessThan", 1)], "A"),
-        rule("l", 2, [attribute("intent", "startsWith", "a"), attribute("intent", "notContains", "b")], "A"),
-        rule("m", 3, [attribute("intent", "equals", "x"), attribute("only", "exists")], "A"),
+        rule(
+            "k",
+            1,
+            [
+                attribute("conf", "greaterThanOrEqual", 0.5),
+                attribute("conf", "lessThan", 1),
+            ],
+            "A",
+        ),
+        rule(
+            "l",
+            2,
+            [
+                attribute("intent", "startsWith", "a"),
+                attribute("intent", "notContains", "b"),
+            ],
+            "A",
+        ),
+        rule(
+            "m",
+            3,
+            [attribute("intent", "equals", "x"), attribute("only", "exists")],
+            "A",
+        ),
         rule("n", 4, [attribute("hidden", "equals", "x")], "A", enabled=False),
     ]
     axes = inputs_for(rules).axes
     assert {"conf", "intent", "only"} == set(axes)
     assert [None, "~", 0, 0.5, 1, 2, 0.75] == axes["conf"]
-    vectors = {(text.startswith("a"), "b" in text) for text in axes["intent"] if isinstance(text, str)}
+    vectors = {
+        (text.startswith("a"), "b" in text)
+        for text in axes["intent"]
+        if isinstance(text, str)
+    }
     assert {(False, False), (False, True), (True, False), (True, True)} == vectors
     assert {None, "x", "a", "b"} < set(axes["intent"])
     assert [None, "~", 0] == axes["only"]
 
 
-X, SURE = attribute("intent", "equals", "x"), attribute("conf", "greaterThanOrEqual", 0.5)
+X, SURE = (
+    attribute("intent", "equals", "x"),
+    attribute("conf", "greaterThanOrEqual", 0.5),
+)
 OLD = [rule("k", 1, [X, SURE], "A"), rule("all", 9, [], "B")]
 NEW = [rule("k", 1, [X, SURE], "C"), rule("all", 9, [], "B")]
 GOOD = {
@@ -294,10 +437,16 @@ ABOVE = attribute("conf", "greaterThan", 0.5)
 WRONG: dict[str, list[Json]] = {
     "nothing": [],
     "too wide": [GOOD | {"where": [X]}],
-    "wide by a missing value": [GOOD | {"where": [X, attribute("conf", "lessThan", 0.5) | {"negate": True}]}],
+    "wide by a missing value": [
+        GOOD | {"where": [X, attribute("conf", "lessThan", 0.5) | {"negate": True}]}
+    ],
     "too narrow": [GOOD | {"where": [X, ABOVE], "witness": {"intent": "x", "conf": 1}}],
     "too narrow by an exception": [
-        GOOD | {"except": [[attribute("conf", "equals", 0.5)]], "witness": {"intent": "x", "conf": 1}}
+        GOOD
+        | {
+            "except": [[attribute("conf", "equals", 0.5)]],
+            "witness": {"intent": "x", "conf": 1},
+        }
     ],
     "twice": [GOOD, GOOD],
     "the wrong way round": [GOOD | {"before": GOOD["after"], "after": GOOD["before"]}],
@@ -317,7 +466,9 @@ def test_the_oracle_accepts_a_correct_answer() -> None:
 def test_the_oracle_refuses_a_wrong_answer(name: str) -> None:
     """Each kind of error in an answer is found."""
     with pytest.raises(AssertionError):
-        check_difference(OLD, NEW, {"changed": True, "complete": True, "regions": WRONG[name]})
+        check_difference(
+            OLD, NEW, {"changed": True, "complete": True, "regions": WRONG[name]}
+        )
 
 
 def test_weights_below_zero_are_dropped_like_zero() -> None:

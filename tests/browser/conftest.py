@@ -13,7 +13,9 @@ from tests.support.requirements import skip_or_fail
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium, started once per file: while it runs, a test of this process cannot run another event loop."""
+    """Chromium, started once per file: while it runs, a test of this process cannot run another
+    event loop.
+    """
     lack = missing()
     if lack:
         skip_or_fail(lack)

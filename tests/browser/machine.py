@@ -15,8 +15,18 @@ MODULES: Final = Path(__file__).parent / "node_modules"
 AXE: Final = MODULES / "axe-core" / "axe.min.js"
 MERMAID: Final = MODULES / "mermaid" / "dist" / "mermaid.min.js"
 FLAGS: Final = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
-    *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),  # /dev/shm is small in containers
+    *(
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+    ),
+    *(
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+    ),  # /dev/shm is small in containers
 )
 PHONE: Final = 360
 """The width in pixels of a narrow one."""
@@ -35,7 +45,9 @@ def missing() -> str:
 def chromium() -> Iterator[Browser]:
     """Start the browser."""
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+        browser = play.chromium.launch(
+            executable_path=shutil.which("chromium"), args=list(FLAGS)
+        )
         yield browser
         browser.close()
 
@@ -55,13 +67,21 @@ class Sight:
 
 
 def thread_clock(page: Page) -> Callable[[], float]:
-    """Return a function that returns the processor seconds of the page's thread, whatever else the machine does."""
+    """Return a function that returns the processor seconds of the page's thread, whatever else the
+    machine does.
+    """
     tools = page.context.new_cdp_session(page)
     tools.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def seconds() -> float:
         metrics = tools.send("Performance.getMetrics")["metrics"]
-        return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
+        return float(
+            next(
+                metric["value"]
+                for metric in metrics
+                if metric["name"] == "TaskDuration"
+            )
+        )
 
     return seconds
 
@@ -72,7 +92,9 @@ def seen(browser: Browser, **how: Any) -> Iterator[Sight]:
     context = browser.new_context(**how)
     sight = Sight(context.new_page())
     sight.page.on("request", lambda request: sight.asked.append(request.url))
-    sight.page.on("console", lambda said: sight.noise.append(f"console {said.type}: {said.text}"))
+    sight.page.on(
+        "console", lambda said: sight.noise.append(f"console {said.type}: {said.text}")
+    )
     sight.page.on("pageerror", lambda error: sight.noise.append(f"error: {error}"))
     sight.page.on("dialog", sight.dismiss)
     sight.page.on("popup", lambda other: sight.noise.append(f"popup: {other.url}"))
@@ -81,9 +103,21 @@ def seen(browser: Browser, **how: Any) -> Iterator[Sight]:
 
 
 def violations(page: Page) -> list[str]:
-    """Return the violations that axe-core finds in the page, including collapsed and lazily drawn parts."""
-    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
-    page.evaluate("document.querySelectorAll('.change').forEach(one => { one.style.contentVisibility = 'visible' })")
+    """Return the violations that axe-core finds in the page, including collapsed and lazily drawn
+    parts.
+    """
+    page.evaluate(
+        "document.querySelectorAll('details').forEach(one => { one.open = true })"
+    )
+    page.evaluate(
+        "document.querySelectorAll('.change').forEach(one => { one.style.contentVisibility = "
+        "'visible' })"
+    )
     page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("axe.run({resultTypes: ['violations']}).then(result => result.violations)")
-    return [f"{one['id']}: {one['nodes'][0]['html'][:200]} {one['nodes'][0]['failureSummary']}" for one in found]
+    found = page.evaluate(
+        "axe.run({resultTypes: ['violations']}).then(result => result.violations)"
+    )
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:200]} {one['nodes'][0]['failureSummary']}"
+        for one in found
+    ]

@@ -1,4 +1,6 @@
-"""The comment's map in the real Mermaid: it is accepted, drawn, and shows the text of every label."""
+"""The comment's map in the real Mermaid: it is accepted, drawn, and shows the text of every
+label.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,20 @@ import pytest
 from playwright.sync_api import Browser
 
 from reconciler.plan.plan import Plan
-from reconciler.render.routing_map import build_routing_map, drawn_lanes, label, render_mermaid
+from reconciler.render.routing_map import (
+    build_routing_map,
+    drawn_lanes,
+    label,
+    render_mermaid,
+)
 from tests.browser.machine import MERMAID, Sight, seen
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
-from tests.support.plans import hostile_plan, large_plan, plan_of_everything, plan_with_names
+from tests.support.plans import (
+    hostile_plan,
+    large_plan,
+    plan_of_everything,
+    plan_with_names,
+)
 
 NAMES = HOSTILE_NAMES | MARKDOWN_NAMES
 DRAW = """
@@ -31,19 +43,33 @@ def sight(browser: Browser) -> Iterator[Sight]:
     with seen(browser) as found:
         found.page.set_content("<!DOCTYPE html><title>map</title>")
         found.page.add_script_tag(path=MERMAID)
-        found.page.evaluate("mermaid.initialize({startOnLoad: false, securityLevel: 'strict'})")
+        found.page.evaluate(
+            "mermaid.initialize({startOnLoad: false, securityLevel: 'strict'})"
+        )
         yield found
 
 
 def drawn(sight: Sight, made: Plan) -> list[str]:
     """Return the labels in the drawing."""
-    return list(map(squeezed, sight.page.evaluate(DRAW, render_mermaid(drawn_lanes(build_routing_map(made))))))
+    return list(
+        map(
+            squeezed,
+            sight.page.evaluate(
+                DRAW, render_mermaid(drawn_lanes(build_routing_map(made)))
+            ),
+        )
+    )
 
 
 def meant(made: Plan) -> list[str]:
     """Return the labels in the text, read by Mermaid's manual: `#35;` is a character's number."""
-    found = re.findall(r'"([^"]+)"', render_mermaid(drawn_lanes(build_routing_map(made))))
-    return [squeezed(re.sub(r"#(\d+);", lambda one: chr(int(one[1])), text)) for text in found]
+    found = re.findall(
+        r'"([^"]+)"', render_mermaid(drawn_lanes(build_routing_map(made)))
+    )
+    return [
+        squeezed(re.sub(r"#(\d+);", lambda one: chr(int(one[1])), text))
+        for text in found
+    ]
 
 
 def squeezed(text: str) -> str:
@@ -52,7 +78,12 @@ def squeezed(text: str) -> str:
 
 @pytest.mark.parametrize(
     "made",
-    [plan_of_everything(), large_plan(60), large_plan(1_000), plan_with_names(NAMES.values())],
+    [
+        plan_of_everything(),
+        large_plan(60),
+        large_plan(1_000),
+        plan_with_names(NAMES.values()),
+    ],
     ids=lambda _: "plan",
 )
 def test_a_map_is_drawn_with_all_labels(made: Plan, sight: Sight) -> None:
@@ -66,7 +97,12 @@ def test_a_hostile_label_is_text(name: str, sight: Sight) -> None:
     """Any name is shown as text: no markup, no link, no error, no dialog."""
     made = hostile_plan(name)
     assert sorted(meant(made)) == sorted(drawn(sight, made))
-    assert 0 == sight.page.locator("svg a, svg img, svg script, svg [onclick], svg [onerror]").count()
+    assert (
+        0
+        == sight.page.locator(
+            "svg a, svg img, svg script, svg [onclick], svg [onerror]"
+        ).count()
+    )
     assert [] == sight.noise
 
 

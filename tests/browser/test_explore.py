@@ -1,4 +1,6 @@
-"""The page of `cxroute explore` in a real browser: its evaluator agrees with Python's, and people can use it."""
+"""The page of `cxroute explore` in a real browser: its evaluator agrees with Python's, and people
+can use it.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +66,10 @@ ROUTE_ALL: Final = """([data, events]) => {
   const router = evaluator.create(JSON.parse(data));
   return JSON.stringify(JSON.parse(events).map(pairs => shrunk(router.route(toEvent(pairs), router.sides[0]))));
 }"""
-ROUTE: Final = "events => JSON.stringify(JSON.parse(events).map(pairs => shrunk(window.cxroute.route(toEvent(pairs)))))"
+ROUTE: Final = (
+    "events => JSON.stringify(JSON.parse(events).map(pairs => "
+    "shrunk(window.cxroute.route(toEvent(pairs)))))"
+)
 RANGES: Final = """([data, events]) => {
   const router = evaluator.create(JSON.parse(data)), side = router.sides[0], name = rule => rule && rule.name;
   return JSON.stringify(JSON.parse(events).map(pairs => {
@@ -103,7 +108,9 @@ def evaluator(browser: Browser) -> Iterator[Sight]:
 
 
 def encoded(events: list[dict[str, Any]]) -> str:
-    return json.dumps([[[name, encode(value)] for name, value in event.items()] for event in events])
+    return json.dumps(
+        [[[name, encode(value)] for name, value in event.items()] for event in events]
+    )
 
 
 def restored(value: Any) -> Any:
@@ -111,7 +118,11 @@ def restored(value: Any) -> Any:
     if isinstance(value, list):
         return list(map(restored, value))
     if isinstance(value, dict):
-        return int(value["big"]) if value.keys() == {"big"} else {name: restored(part) for name, part in value.items()}
+        return (
+            int(value["big"])
+            if value.keys() == {"big"}
+            else {name: restored(part) for name, part in value.items()}
+        )
     return value
 
 
@@ -120,7 +131,9 @@ def answers(text: str) -> list[dict[str, Any]]:
 
 
 def test_javascript_and_python_route_alike(evaluator: Sight) -> None:
-    """Every operator, every type, missing attributes, ties, conditions that are not understood, and the endpoint."""
+    """Every operator, every type, missing attributes, ties, conditions that are not understood, and
+    the endpoint.
+    """
     random, done = Random(1), 0
     while done < CONVERSATIONS:
         page = a_page(random)
@@ -134,12 +147,18 @@ def test_javascript_and_python_route_alike(evaluator: Sight) -> None:
 
 
 def test_the_ranges_of_confidence_are_exact(evaluator: Sight) -> None:
-    """Each confidence is in one range, whose answer is that of the analysis; neighbours have different answers."""
+    """Each confidence is in one range, whose answer is that of the analysis; neighbours have
+    different answers.
+    """
     random, missing = Random(2), 0
     for _ in range(2_000 if FULL else 200):
         page = a_page(random)
         events = [{**an_event(random, page), CONFIDENCE: None} for _ in range(5)]
-        found = json.loads(evaluator.page.evaluate(RANGES, [json.dumps(explore_data(page)), encoded(events)]))
+        found = json.loads(
+            evaluator.page.evaluate(
+                RANGES, [json.dumps(explore_data(page)), encoded(events)]
+            )
+        )
         for event, ranges in zip(events, found, strict=True):
             if ranges is None:
                 missing += 1
@@ -152,9 +171,14 @@ def test_the_ranges_of_confidence_are_exact(evaluator: Sight) -> None:
             }:
                 (one,) = [each for each in ranges if contains(each, value)]
                 result = explained(page, {**event, CONFIDENCE: typed(value)})
-                assert one["rule"] == (result.winner and result.winner.name), (event, value)
+                assert one["rule"] == (result.winner and result.winner.name), (
+                    event,
+                    value,
+                )
                 assert one["tied"] == [entry.name for entry in result.tied_rules]
-                assert one["undecided"] == [each.entry.name for each in result.undecided]
+                assert one["undecided"] == [
+                    each.entry.name for each in result.undecided
+                ]
             keys = [(one["rule"], one["tied"], one["undecided"]) for one in ranges]
             assert all(first != second for first, second in pairwise(keys))
     assert missing < 60
@@ -166,10 +190,14 @@ def typed(value: float) -> float:
 
 def contains(part: dict[str, Any], value: float) -> bool:
     above = value >= part["low"] if part["hasLow"] else value > part["low"]
-    return bool(above and (value <= part["high"] if part["hasHigh"] else value < part["high"]))
+    return bool(
+        above and (value <= part["high"] if part["hasHigh"] else value < part["high"])
+    )
 
 
-def test_the_page_gives_the_reasons_of_explain(browser: Browser, tmp_path: Path) -> None:
+def test_the_page_gives_the_reasons_of_explain(
+    browser: Browser, tmp_path: Path
+) -> None:
     """The whole page, with its own data, answers as `explain --format json`."""
     random = Random(3)
     path = tmp_path / "explore.html"
@@ -187,25 +215,42 @@ def test_the_page_gives_the_reasons_of_explain(browser: Browser, tmp_path: Path)
 
 
 def test_the_effects_are_what_moves(evaluator: Sight) -> None:
-    """For random changes and conversations: both answers are Python's, and the row is there exactly if they differ."""
+    """For random changes and conversations: both answers are Python's, and the row is there exactly
+    if they differ.
+    """
     random, moves, stays = Random(5), 0, 0
     for _ in range(1_500 if FULL else 150):
         page = a_compared_page(random)
         assert page.impact is not None
         data = explore_data(page)
         events = [an_event(random, page) for _ in range(20)]
-        found = json.loads(evaluator.page.evaluate(MOVES, [json.dumps(data), encoded(events)]))
+        found = json.loads(
+            evaluator.page.evaluate(MOVES, [json.dumps(data), encoded(events)])
+        )
         for event, answer in zip(events, found, strict=True):
             results = [explained(page, event, side) for side in (0, 1)]
-            assert [result.winner and result.winner.name for result in results] == answer["winners"], event
-            assert [[one.entry.name for one in result.undecided] for result in results] == answer["undecided"]
-            if any(result.undecided for result in results) or not is_analysed(page, event):
+            assert [
+                result.winner and result.winner.name for result in results
+            ] == answer["winners"], event
+            assert [
+                [one.entry.name for one in result.undecided] for result in results
+            ] == answer["undecided"]
+            if any(result.undecided for result in results) or not is_analysed(
+                page, event
+            ):
                 continue
             forms = [rule_destination(result.winner, page.queues) for result in results]
-            said = answer["moved"] and [data["destinations"][at][0] for at in answer["moved"]]
-            if said is None and any(operator is None for _, operator, _ in data["conditions"]):
+            said = answer["moved"] and [
+                data["destinations"][at][0] for at in answer["moved"]
+            ]
+            if said is None and any(
+                operator is None for _, operator, _ in data["conditions"]
+            ):
                 continue  # the row depends on what the analysis does not understand
-            assert (None if forms[0] == forms[1] else forms) == said, (event, page.impact.edits)
+            assert (None if forms[0] == forms[1] else forms) == said, (
+                event,
+                page.impact.edits,
+            )
             assert answer["isOffered"] is bool(said), event
             moves += bool(said)
             stays += not said
@@ -217,7 +262,11 @@ def test_the_effects_are_what_moves(evaluator: Sight) -> None:
 def is_analysed(page: ExplorePage, event: dict[str, Any]) -> bool:
     """Return whether the effects are about a conversation: its values have the known types."""
     endpoint = page.sides[1].endpoint
-    stored = {name: kind for name, kind in endpoint.context_types.items() if endpoint.types.get(name) == kind}
+    stored = {
+        name: kind
+        for name, kind in endpoint.context_types.items()
+        if endpoint.types.get(name) == kind
+    }
     for name, value in store_values(stored, canonical_attributes(event)).items():
         kind = endpoint.types.get(name, ANY_VALUE)
         if isinstance(value, str):
@@ -239,11 +288,17 @@ PAGES: Final[dict[str, Callable[[], ExplorePage]]] = {
     "hostile": lambda: hostile_page([*(HOSTILE_NAMES | MARKDOWN_NAMES).values()]),
     "two sides": two_sides_page,
     "changed bank": changed_bank_page,
-    "hostile change": lambda: hostile_change_page([*(HOSTILE_NAMES | MARKDOWN_NAMES).values()]),
+    "hostile change": lambda: hostile_change_page(
+        [*(HOSTILE_NAMES | MARKDOWN_NAMES).values()]
+    ),
 }
 VIEWS: Final = ("try", "rules", "queues", "promises")
 CHANGES: Final = ("two sides", "changed bank", "hostile change")
-VIEWS_OF: Final = [(name, view) for name in PAGES for view in (VIEWS if name not in CHANGES else ("changes", *VIEWS))]
+VIEWS_OF: Final = [
+    (name, view)
+    for name in PAGES
+    for view in (VIEWS if name not in CHANGES else ("changes", *VIEWS))
+]
 
 
 @cache
@@ -268,30 +323,52 @@ def address(tmp_path: Path) -> Callable[[str], str]:
 def test_the_page_is_self_contained_and_accessible(
     name: str, view: str, scheme: Any, browser: Browser, address: Callable[[str], str]
 ) -> None:
-    """One request, nothing on the console; axe-core finds nothing, with all parts open; 360 pixels suffice."""
-    with seen(browser, color_scheme=scheme, viewport={"width": PHONE, "height": 800}) as sight:
-        sight.page.goto(f"{address(name)}#view={view}&intent=card_not_working&confidence=0.6")
+    """One request, nothing on the console; axe-core finds nothing, with all parts open; 360 pixels
+    suffice.
+    """
+    with seen(
+        browser, color_scheme=scheme, viewport={"width": PHONE, "height": 800}
+    ) as sight:
+        sight.page.goto(
+            f"{address(name)}#view={view}&intent=card_not_working&confidence=0.6"
+        )
         found = violations(sight.page)
         sight.page.wait_for_timeout(100)
         assert PHONE == sight.page.evaluate("document.scrollingElement.scrollWidth")
-        assert 1 == len({one.partition("#")[0] for one in sight.asked}) == len(sight.asked)
+        assert (
+            1 == len({one.partition("#")[0] for one in sight.asked}) == len(sight.asked)
+        )
     assert ([], []) == (found, sight.noise)
 
 
 @pytest.mark.parametrize("kind", ["hostile", "hostile change"])
-def test_no_name_becomes_markup(kind: str, browser: Browser, address: Callable[[str], str]) -> None:
-    """In no view: the page's own elements alone, and links to places in the page and to the repository."""
+def test_no_name_becomes_markup(
+    kind: str, browser: Browser, address: Callable[[str], str]
+) -> None:
+    """In no view: the page's own elements alone, and links to places in the page and to the
+    repository.
+    """
     with seen(browser) as sight:
         page = sight.page
         # Each is a name of the page's rules; a share of them is typed, too.
-        for name in (*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values())[:: 1 if FULL else 4]:
+        for name in (*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values())[
+            :: 1 if FULL else 4
+        ]:
             page.goto("about:blank")
-            fragment = fragment_of({INTENT: name, CONFIDENCE: 0.5, f"{name}a": name}, EndpointStage(intent=INTENT), 0)
+            fragment = fragment_of(
+                {INTENT: name, CONFIDENCE: 0.5, f"{name}a": name},
+                EndpointStage(intent=INTENT),
+                0,
+            )
             page.goto(address(kind) + fragment)
             for view in (*VIEWS, *(("changes",) if kind in CHANGES else ())):
                 page.click(f"[data-view={view}]")
-                page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
-        tags = page.evaluate("[...new Set([...document.body.querySelectorAll('*')].map(one => one.localName))]")
+                page.evaluate(
+                    "document.querySelectorAll('details').forEach(one => { one.open = true })"
+                )
+        tags = page.evaluate(
+            "[...new Set([...document.body.querySelectorAll('*')].map(one => one.localName))]"
+        )
         assert set() == set(tags) & {
             "img",
             "iframe",
@@ -305,15 +382,29 @@ def test_no_name_becomes_markup(kind: str, browser: Browser, address: Callable[[
             "video",
         }
         assert 2 == page.locator("script").count()
-        links = page.evaluate("[...document.querySelectorAll('a')].map(one => one.getAttribute('href'))")
-        assert [] == [link for link in links if not link.startswith(("#", f"{ORIGIN.repository}/blob/"))]
+        links = page.evaluate(
+            "[...document.querySelectorAll('a')].map(one => one.getAttribute('href'))"
+        )
+        assert [] == [
+            link
+            for link in links
+            if not link.startswith(("#", f"{ORIGIN.repository}/blob/"))
+        ]
         attributes = "[...document.querySelectorAll('*')].flatMap(one => one.getAttributeNames())"
-        assert [] == [one for one in page.evaluate(attributes) if one.startswith("on") or one == "style"]
+        assert [] == [
+            one
+            for one in page.evaluate(attributes)
+            if one.startswith("on") or one == "style"
+        ]
     assert [] == sight.noise
 
 
-def test_the_sentences_state_what_explain_finds(browser: Browser, tmp_path: Path) -> None:
-    """Queues and rules of the answer, each reason's condition, and each range of confidences, for random ones."""
+def test_the_sentences_state_what_explain_finds(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """Queues and rules of the answer, each reason's condition, and each range of confidences, for
+    random ones.
+    """
     random, path = Random(4), tmp_path / "explore.html"
     for _ in range(100 if FULL else 6):
         page = a_page(random, 8)
@@ -329,7 +420,9 @@ def test_the_sentences_state_what_explain_finds(browser: Browser, tmp_path: Path
                 if not isinstance(event.get(CONFIDENCE, 0), str):
                     event[CONFIDENCE] = random.choice((0, 0.5, 0.69, 0.7, 1))
                 sight.page.goto("about:blank")
-                sight.page.goto(path.as_uri() + fragment_of(event, page.desired.endpoint, 0))
+                sight.page.goto(
+                    path.as_uri() + fragment_of(event, page.desired.endpoint, 0)
+                )
                 check_sentences(sight, page, event)
             assert [] == sight.noise
 
@@ -344,14 +437,19 @@ def check_sentences(sight: Sight, page: ExplorePage, event: dict[str, Any]) -> N
         assert answer_of(entry, page) in goes, (event, goes)
     assert bool(result.tied_rules) == ("each answer is possible" in said)
     assert goes.startswith("Otherwise" if result.undecided else "goes to")
-    assert len(result.switched_off) == said.count("is switched off; it would take this conversation")
+    assert len(result.switched_off) == said.count(
+        "is switched off; it would take this conversation"
+    )
     assert all(
-        f"If it holds, the conversation goes to {answer_of(each.entry, page)}" in said for each in result.undecided
+        f"If it holds, the conversation goes to {answer_of(each.entry, page)}" in said
+        for each in result.undecided
     )
     if result.winner and not result.tied_rules:
         assert f"it would go to {answer_of(result.next_match, page)}." in said
     assert bool(result.fallback) == ("after the endpoint's fallback" in said)
-    sight.page.evaluate("document.querySelectorAll('#details details').forEach(one => { one.open = true })")
+    sight.page.evaluate(
+        "document.querySelectorAll('#details details').forEach(one => { one.open = true })"
+    )
     sight.page.wait_for_timeout(30)
     rows = sight.page.evaluate(
         "[...document.querySelectorAll('#details tbody tr')].map(row => row.cells[1].textContent)"
@@ -360,7 +458,9 @@ def check_sentences(sight: Sight, page: ExplorePage, event: dict[str, Any]) -> N
     ordered = [*near, *(each for each in result.non_matches if each.other_intent)]
     assert len(ordered) == len(rows)
     for each, row in zip(ordered, rows, strict=True):
-        phrase = condition_phrase(each.condition, labels).replace("a part that", "a condition that")
+        phrase = condition_phrase(each.condition, labels).replace(
+            "a part that", "a condition that"
+        )
         assert squeezed(row).startswith(squeezed(phrase)), event
     for line in sight.page.locator("#ranges > li").all_inner_texts():
         where, _, answer = squeezed(line).partition(": ")
@@ -371,7 +471,9 @@ def check_sentences(sight: Sight, page: ExplorePage, event: dict[str, Any]) -> N
 
 def answer_of(entry: RoutingEntry | None, page: ExplorePage) -> str:
     name = f", by {quote(entry.name)}" if entry else ": no rule takes it"
-    return squeezed(f"{destination_phrase(destination_of_rule(entry), page.queues)}{name}")
+    return squeezed(
+        f"{destination_phrase(destination_of_rule(entry), page.queues)}{name}"
+    )
 
 
 def confidence_in(where: str) -> float | None:
@@ -379,7 +481,11 @@ def confidence_in(where: str) -> float | None:
     if where == "without a confidence":
         return None
     numbers = [float(text) for text in re.findall(r"[\d.e-]*\d", where)]
-    low, high = numbers if len(numbers) == 2 else (numbers * 2 if where.startswith("at ") else [0.0, 1.0])
+    low, high = (
+        numbers
+        if len(numbers) == 2
+        else (numbers * 2 if where.startswith("at ") else [0.0, 1.0])
+    )
     if len(numbers) == 1 and where.startswith(("below", "up to")):
         high = numbers[0]
     elif len(numbers) == 1 and not where.startswith("at "):
@@ -390,18 +496,24 @@ def confidence_in(where: str) -> float | None:
 def test_a_conversation_is_tried_by_keyboard_and_shared_by_its_address(
     browser: Browser, address: Callable[[str], str]
 ) -> None:
-    """Type an intent and a confidence; the answer, its reason and the address follow; the address opens it again."""
+    """Type an intent and a confidence; the answer, its reason and the address follow; the address
+    opens it again.
+    """
     with seen(browser) as sight:
         page = sight.page
         page.goto(address("bank"))
         page.focus("#intent")
         page.keyboard.type("PIN blocked")
-        assert "pin_blocked" in page.locator("#intents option").evaluate_all("all => all.map(one => one.label)")
+        assert "pin_blocked" in page.locator("#intents option").evaluate_all(
+            "all => all.map(one => one.label)"
+        )
         page.keyboard.press("Tab")
         page.keyboard.type("0.65")
         said = page.locator("#answer").inner_text()
         assert 'goes to "General Service", by general/catch-all.' in squeezed(said)
-        assert "confidence >= 0.7, but it is 0.65" in page.locator("#details").inner_text()
+        assert (
+            "confidence >= 0.7, but it is 0.65" in page.locator("#details").inner_text()
+        )
         assert "cards/pin-blocked" in page.locator("#ranges").inner_text()
         page.wait_for_timeout(400)
         shared = page.url
@@ -418,7 +530,9 @@ def test_a_conversation_is_tried_by_keyboard_and_shared_by_its_address(
     assert [] == sight.noise
 
 
-def test_an_invalid_value_is_named(browser: Browser, address: Callable[[str], str]) -> None:
+def test_an_invalid_value_is_named(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
     """A confidence above 1, a number that is too large, a quote that is not closed."""
     with seen(browser) as sight:
         page = sight.page
@@ -437,15 +551,25 @@ def test_an_invalid_value_is_named(browser: Browser, address: Callable[[str], st
 def test_a_value_that_no_rule_names_is_said_as_large_as_the_answer(
     browser: Browser, address: Callable[[str], str]
 ) -> None:
-    """Another case is another value, which gets another answer: the nearest values of the list are named."""
+    """Another case is another value, which gets another answer: the nearest values of the list are
+    named.
+    """
     with seen(browser) as sight:
         page = sight.page
         page.goto(address("bank"))
         for field, value, doubt in (
-            ("#intent", "stolen CARD", 'No rule names the intent "stolen CARD". Did you mean: Lost or stolen card'),
+            (
+                "#intent",
+                "stolen CARD",
+                'No rule names the intent "stolen CARD". Did you mean: Lost or stolen card',
+            ),
             ("#intent", "zzz", 'No rule names the intent "zzz".'),
             ("#intent", "Lost or stolen card", ""),
-            ("#field-0", "GOLD", 'No rule names the customer tier "GOLD". Did you mean: Gold'),
+            (
+                "#field-0",
+                "GOLD",
+                'No rule names the customer tier "GOLD". Did you mean: Gold',
+            ),
             ("#field-0", "gold", ""),
             (
                 "#field-2",
@@ -456,20 +580,32 @@ def test_a_value_that_no_rule_names_is_said_as_large_as_the_answer(
             ("#field-2", "much", 'The transfer amount "much" is a text, not a number.'),
         ):
             page.fill(field, value)
-            assert ([doubt] if doubt else []) == page.locator("#answer .doubt").all_inner_texts()
-            sizes = "all => [...new Set(all.map(one => getComputedStyle(one).fontSize))]"
-            assert 1 == len(page.locator("#answer :is(.doubt, .goes)").evaluate_all(sizes))
+            assert ([doubt] if doubt else []) == page.locator(
+                "#answer .doubt"
+            ).all_inner_texts()
+            sizes = (
+                "all => [...new Set(all.map(one => getComputedStyle(one).fontSize))]"
+            )
+            assert 1 == len(
+                page.locator("#answer :is(.doubt, .goes)").evaluate_all(sizes)
+            )
     assert [] == sight.noise
 
 
-def test_an_attribute_that_no_rule_tests_is_said(browser: Browser, address: Callable[[str], str]) -> None:
+def test_an_attribute_that_no_rule_tests_is_said(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
     """It may be in an address only."""
     with seen(browser) as sight:
         sight.page.goto(address("bank") + "#intent=pin_blocked&attr=shoe=44")
-        assert ["No rule tests shoe."] == sight.page.locator("#answer .doubt").all_inner_texts()
+        assert ["No rule tests shoe."] == sight.page.locator(
+            "#answer .doubt"
+        ).all_inner_texts()
 
 
-def test_a_decimal_comma_is_a_point(browser: Browser, address: Callable[[str], str]) -> None:
+def test_a_decimal_comma_is_a_point(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
     """In the confidence and in fields that rules compare with numbers; a text stays a text."""
     with seen(browser) as sight:
         page = sight.page
@@ -490,13 +626,20 @@ def test_a_decimal_comma_is_a_point(browser: Browser, address: Callable[[str], s
     assert [] == sight.noise
 
 
-def test_a_page_without_input_says_what_to_do(browser: Browser, address: Callable[[str], str]) -> None:
+def test_a_page_without_input_says_what_to_do(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
     """Until there is an attribute, and again after all are cleared; the answer is there, too."""
     with seen(browser) as sight:
         page = sight.page
         page.goto(address("bank"))
         hints = []
-        for field, value in (("", ""), ("#intent", "pin_blocked"), ("#clear", ""), ("#field-0", "gold")):
+        for field, value in (
+            ("", ""),
+            ("#intent", "pin_blocked"),
+            ("#clear", ""),
+            ("#field-0", "gold"),
+        ):
             if value:
                 page.fill(field, value)
             elif field:
@@ -511,21 +654,29 @@ def test_a_page_without_input_says_what_to_do(browser: Browser, address: Callabl
 
 ODD_FRAGMENTS: Final = {
     "empty": ("#", "goes to the tenant's default routing"),
-    "unknown names": ("#view=nope&side=9&more=1", "goes to the tenant's default routing"),
+    "unknown names": (
+        "#view=nope&side=9&more=1",
+        "goes to the tenant's default routing",
+    ),
     "unknown intent": ("#intent=nope", 'intent "nope"'),
     "not a number": ("#confidence=abc", "must be a number from 0 to 1"),
     "negative number": ("#confidence=-1", "must be a number from 0 to 1"),
     "number too large": (f"#attr=x={'9' * 500}", "the number is too large"),
     "open quote": ("#attr=x=%221", "must end with a quote"),
     "broken escapes": ("#intent=%E0%A4%A&attr=%&attr=%ZZ=%", '%ZZ "%"'),
-    "names of the language": ("#attr=__proto__=x&attr=constructor=1", '__proto__ "x", constructor 1'),
+    "names of the language": (
+        "#attr=__proto__=x&attr=constructor=1",
+        '__proto__ "x", constructor 1',
+    ),
     "another type": ("#attr=customerTier=5&attr=transferAmount=much", '"much"'),
     "very long": (f"#intent={'x' * 100_000}&find={'y' * 100_000}", "xxxxxx"),
 }
 
 
 @pytest.mark.parametrize("name", ["bank", "two sides"])
-def test_an_odd_address_gets_an_answer(name: str, browser: Browser, address: Callable[[str], str]) -> None:
+def test_an_odd_address_gets_an_answer(
+    name: str, browser: Browser, address: Callable[[str], str]
+) -> None:
     """Or a sentence about what is wrong; the address that the page writes opens the same answer."""
     start = address(name)
     with seen(browser) as sight:
@@ -533,7 +684,9 @@ def test_an_odd_address_gets_an_answer(name: str, browser: Browser, address: Cal
         for case, (fragment, expected) in ODD_FRAGMENTS.items():
             page.goto("about:blank")
             page.goto(start + fragment)
-            if page.locator("#view-try").is_hidden():  # a page of a change begins with what changes
+            if page.locator(
+                "#view-try"
+            ).is_hidden():  # a page of a change begins with what changes
                 page.click("[data-view=try]")
             said = page.locator("#answer").inner_text()
             assert expected in said, case
@@ -546,14 +699,30 @@ def test_an_odd_address_gets_an_answer(name: str, browser: Browser, address: Cal
 
 
 def test_groups_help_to_search(browser: Browser, tmp_path: Path) -> None:
-    """The name of a group finds rules that name one of its values, also those that a cell does not show, and values."""
-    tiers = {"a": ["g", "p"], "b": ["p"], "c": ["s"], "d": ["g", "p", *(f"x{number}" for number in range(9)), "z"]}
+    """The name of a group finds rules that name one of its values, also those that a cell does not
+    show, and values.
+    """
+    tiers = {
+        "a": ["g", "p"],
+        "b": ["p"],
+        "c": ["s"],
+        "d": ["g", "p", *(f"x{number}" for number in range(9)), "z"],
+    }
     listed = [
-        RoutingEntry(name=f"rule {name}", rule=rule(name, conditions=[make_condition("tier", "in", values)]))
+        RoutingEntry(
+            name=f"rule {name}",
+            rule=rule(name, conditions=[make_condition("tier", "in", values)]),
+        )
         for name, values in tiers.items()
     ]
-    texts: dict[tuple[str, ...], str] = {("tier", "g"): "Gold", ("tier", "p"): "Platinum", ("tier", "z"): "Zinc"}
-    labels = Labels({INTENT: "intent"}, texts, {"tier": {"Best of all": frozenset({"g", "p"})}})
+    texts: dict[tuple[str, ...], str] = {
+        ("tier", "g"): "Gold",
+        ("tier", "p"): "Platinum",
+        ("tier", "z"): "Zinc",
+    }
+    labels = Labels(
+        {INTENT: "intent"}, texts, {"tier": {"Best of all": frozenset({"g", "p"})}}
+    )
     path = tmp_path / "explore.html"
     path.write_text(html_of(page_of(listed, labels=labels)), encoding="utf-8")
     with seen(browser) as sight:
@@ -571,19 +740,28 @@ def test_groups_help_to_search(browser: Browser, tmp_path: Path) -> None:
         for words, names in expected.items():
             page.fill("#find", words)
             shown = page.locator("#rows tr:visible th").all_inner_texts()
-            assert [*names] == [found[1] for text in shown if (found := re.match(r'"rule (.)"', text))], words
+            assert [*names] == [
+                found[1] for text in shown if (found := re.match(r'"rule (.)"', text))
+            ], words
         page.goto(path.as_uri() + "#view=try")
         field = page.locator(".field")
         field.fill("best")
         options = page.locator(f"#{field.get_attribute('list')} option")
-        assert ["Gold", "Platinum"] == options.evaluate_all("all => all.map(one => one.value)")
+        assert ["Gold", "Platinum"] == options.evaluate_all(
+            "all => all.map(one => one.value)"
+        )
         field.fill("Best of all")
         said = squeezed(page.locator("#answer").inner_text())
-        assert 'No rule names the tier "Best of all". Did you mean: Gold | Platinum' in said
+        assert (
+            'No rule names the tier "Best of all". Did you mean: Gold | Platinum'
+            in said
+        )
     assert [] == sight.noise
 
 
-def test_an_unknown_queue_in_the_address_hides_no_rule(browser: Browser, address: Callable[[str], str]) -> None:
+def test_an_unknown_queue_in_the_address_hides_no_rule(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
     """A link made from another file."""
     with seen(browser) as sight:
         sight.page.goto(address("bank") + "#view=rules&queue=gone")
@@ -595,8 +773,16 @@ def test_rules_without_a_queue_are_found(browser: Browser, tmp_path: Path) -> No
     """From the list of queues and by the choice of a queue; their share is there."""
     rows = (SampleRow({INTENT: "lost"}, 1, 0), SampleRow({INTENT: "other"}, 3, 1))
     listed = [
-        RoutingEntry(name="x", rule=rule("x", conditions=[make_condition(INTENT, "equals", "lost")], targets=[])),
-        RoutingEntry(name="y", rule=rule("y", conditions=[], targets=[Target("A", 1)], priority=200)),
+        RoutingEntry(
+            name="x",
+            rule=rule(
+                "x", conditions=[make_condition(INTENT, "equals", "lost")], targets=[]
+            ),
+        ),
+        RoutingEntry(
+            name="y",
+            rule=rule("y", conditions=[], targets=[Target("A", 1)], priority=200),
+        ),
     ]
     path = tmp_path / "explore.html"
     sample = TrafficSample(name="x", digest="", period="", rows=rows, total=4)
@@ -623,7 +809,9 @@ TYPE_AND_CLICK: Final = """([text, target]) => {
 }"""
 
 
-def test_the_back_button_and_a_pasted_link_change_the_page(browser: Browser, address: Callable[[str], str]) -> None:
+def test_the_back_button_and_a_pasted_link_change_the_page(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
     """What was typed just before a click is kept; another tab has its own conversation."""
     with seen(browser) as sight:
         page = sight.page
@@ -635,7 +823,10 @@ def test_the_back_button_and_a_pasted_link_change_the_page(browser: Browser, add
         assert "pin_blocked" == page.input_value("#intent")
         other = page.context.new_page()
         other.goto(page.url.replace("pin_blocked", "card_swallowed"))
-        assert ("card_swallowed", "pin_blocked") == (other.input_value("#intent"), page.input_value("#intent"))
+        assert ("card_swallowed", "pin_blocked") == (
+            other.input_value("#intent"),
+            page.input_value("#intent"),
+        )
         page.evaluate("location.hash = '#intent=card_arrival&confidence=0.9'")
         page.wait_for_timeout(50)
         assert 'intent "Card has not arrived"' in page.locator("#answer").inner_text()
@@ -645,7 +836,9 @@ def test_the_back_button_and_a_pasted_link_change_the_page(browser: Browser, add
     assert [] == sight.noise
 
 
-def test_a_new_address_is_read_before_the_state_is_kept(browser: Browser, address: Callable[[str], str]) -> None:
+def test_a_new_address_is_read_before_the_state_is_kept(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
     """A click between a step back and its event does not write the old state over the address."""
     with seen(browser) as sight:
         page = sight.page
@@ -655,7 +848,9 @@ def test_a_new_address_is_read_before_the_state_is_kept(browser: Browser, addres
     assert [] == sight.noise
 
 
-def test_a_field_replaces_its_attribute_in_the_address(browser: Browser, address: Callable[[str], str]) -> None:
+def test_a_field_replaces_its_attribute_in_the_address(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
     """An address may name the attribute of the intent, for example if its value is a number."""
     with seen(browser) as sight:
         page = sight.page
@@ -669,7 +864,9 @@ def bot_intent(name: str) -> str:
     return str(explore_data(PAGES[name]())["intent"])
 
 
-def test_a_switch_shows_the_rules_today_and_after(browser: Browser, address: Callable[[str], str]) -> None:
+def test_a_switch_shows_the_rules_today_and_after(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
     """In the views of rules, queues and promises; the other two show both sides."""
     with seen(browser) as sight:
         page = sight.page
@@ -689,8 +886,12 @@ def test_a_switch_shows_the_rules_today_and_after(browser: Browser, address: Cal
     assert [] == sight.noise
 
 
-def test_answers_today_and_afterwards_stand_side_by_side(browser: Browser, address: Callable[[str], str]) -> None:
-    """In equal large type, each with its rule; whether the conversation moves, and the edit that moves it."""
+def test_answers_today_and_afterwards_stand_side_by_side(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
+    """In equal large type, each with its rule; whether the conversation moves, and the edit that
+    moves it.
+    """
     with seen(browser) as sight:
         page = sight.page
         page.goto(address("changed bank"))
@@ -698,30 +899,46 @@ def test_answers_today_and_afterwards_stand_side_by_side(browser: Browser, addre
         page.fill("#intent", "pin_blocked")
         page.fill("#confidence", "0,9")
         goes = page.locator("#answer .goes")
-        answers = ['goes to "Card Services", by cards/pin-blocked.', 'goes to "Fraud Desk", by cards/pin-blocked.']
+        answers = [
+            'goes to "Card Services", by cards/pin-blocked.',
+            'goes to "Fraud Desk", by cards/pin-blocked.',
+        ]
         assert answers == [squeezed(text) for text in goes.all_inner_texts()]
-        assert ["Today", "After this change"] == page.locator("#answer h3").all_inner_texts()
+        assert ["Today", "After this change"] == page.locator(
+            "#answer h3"
+        ).all_inner_texts()
         places = [goes.nth(at).bounding_box() for at in (0, 1)]
         assert places[0]
         assert places[1]
         assert places[0]["y"] == places[1]["y"]
         assert places[0]["x"] < places[1]["x"]
-        assert "It moves. The cause: cards/pin-blocked." == page.locator(".verdict").inner_text()
+        assert (
+            "It moves. The cause: cards/pin-blocked."
+            == page.locator(".verdict").inner_text()
+        )
         cells = page.locator("#ranges tr").last.locator("td").all_inner_texts()
         assert ["without a confidence", "the same"] == [cells[0], cells[2]]
 
         reasons = page.locator("#details h3").all_inner_texts()
         assert ["By confidence", "Why earlier rules do not take it"] == reasons
         page.fill("#intent", "card_arrival")
-        assert "It goes to the same place today and after this change." == page.locator(".verdict").inner_text()
+        assert (
+            "It goes to the same place today and after this change."
+            == page.locator(".verdict").inner_text()
+        )
         page.fill("#intent", "card_swallowed")
-        assert "It moves. The cause: cash/card-swallowed." == page.locator(".verdict").inner_text()
+        assert (
+            "It moves. The cause: cash/card-swallowed."
+            == page.locator(".verdict").inner_text()
+        )
         page.set_viewport_size({"width": PHONE, "height": 800})
         assert PHONE == page.evaluate("document.scrollingElement.scrollWidth")
     assert [] == sight.noise
 
 
-def test_effects_are_filtered_without_a_mouse(browser: Browser, address: Callable[[str], str]) -> None:
+def test_effects_are_filtered_without_a_mouse(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
     """By queue, intent and file; counts are shown, and the address keeps the choice."""
     with seen(browser) as sight:
         page = sight.page
@@ -744,13 +961,17 @@ def test_effects_are_filtered_without_a_mouse(browser: Browser, address: Callabl
         assert 1 == shown.count()
 
         page.select_option("#change-intent", "")
-        page.select_option("#change-queue", label=option_of(page, "#change-queue", "Fraud Desk"))
+        page.select_option(
+            "#change-queue", label=option_of(page, "#change-queue", "Fraud Desk")
+        )
         assert "cards/pin-blocked" in " ".join(shown.all_inner_texts())
         for row in page.locator("#effects tbody tr:visible").all():
             assert "Fraud Desk" in row.inner_text()
             assert "..." not in row.inner_text()
         page.select_option("#change-queue", "")
-        page.select_option("#change-file", label=option_of(page, "#change-file", "cash.yaml"))
+        page.select_option(
+            "#change-file", label=option_of(page, "#change-file", "cash.yaml")
+        )
         assert 1 == shown.count()
         assert "cash/card-swallowed" in shown.inner_text()
         assert not page.get_by_text("Everyone else: no change").is_visible()
@@ -766,7 +987,9 @@ def option_of(page: Page, field: str, text: str) -> str:
     return next(option for option in options if text in option)
 
 
-def test_an_example_of_an_effect_moves_as_its_row_says(browser: Browser, address: Callable[[str], str]) -> None:
+def test_an_example_of_an_effect_moves_as_its_row_says(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
     """The link of each row opens a conversation whose two answers are those of the row."""
     with seen(browser) as sight:
         page = sight.page
@@ -778,17 +1001,28 @@ def test_an_example_of_an_effect_moves_as_its_row_says(browser: Browser, address
         assert len(rows) > 5
         for href, before, after in rows:
             page.evaluate("href => { location.hash = href; }", href)
-            page.wait_for_function("href => document.querySelector('#view-try').hidden === false", arg=href)
+            page.wait_for_function(
+                "href => document.querySelector('#view-try').hidden === false", arg=href
+            )
             page.wait_for_timeout(50)
-            goes = [squeezed(text) for text in page.locator("#answer .goes").all_inner_texts()]
+            goes = [
+                squeezed(text)
+                for text in page.locator("#answer .goes").all_inner_texts()
+            ]
             assert squeezed(before) in goes[0], (href, goes)
             assert squeezed(after) in goes[1], (href, goes)
-            assert page.locator(".verdict").inner_text().startswith("It moves. The cause: ")
+            assert (
+                page.locator(".verdict")
+                .inner_text()
+                .startswith("It moves. The cause: ")
+            )
     assert [] == sight.noise
 
 
 @pytest.mark.parametrize("name", ["bank", "changed bank"])
-def test_the_number_of_rules_is_the_same_everywhere(name: str, browser: Browser, address: Callable[[str], str]) -> None:
+def test_the_number_of_rules_is_the_same_everywhere(
+    name: str, browser: Browser, address: Callable[[str], str]
+) -> None:
     """In the head, above the table, and for a queue in its list and in the table."""
     with seen(browser) as sight:
         page = sight.page
@@ -804,12 +1038,19 @@ def test_the_number_of_rules_is_the_same_everywhere(name: str, browser: Browser,
             page.click("[data-view=rules]")
             page.select_option("#queue", label=queue)
             number = rest.partition(" rule")[0]
-            assert page.locator("#count").inner_text().startswith(f"{number} of "), title
+            assert page.locator("#count").inner_text().startswith(f"{number} of "), (
+                title
+            )
     assert [] == sight.noise
 
 
-def test_without_scripts_the_table_is_there(browser: Browser, address: Callable[[str], str]) -> None:
-    """All rules and promises, and a note; no form that does nothing. The printed page has them, too."""
+def test_without_scripts_the_table_is_there(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
+    """All rules and promises, and a note; no form that does nothing.
+
+    The printed page has them, too.
+    """
     with seen(browser, java_script_enabled=False) as sight:
         page = sight.page
         page.goto(address("bank"))
@@ -821,7 +1062,9 @@ def test_without_scripts_the_table_is_there(browser: Browser, address: Callable[
         assert page.locator("noscript p").is_visible()
 
 
-def test_without_scripts_the_effects_are_there(browser: Browser, address: Callable[[str], str]) -> None:
+def test_without_scripts_the_effects_are_there(
+    browser: Browser, address: Callable[[str], str]
+) -> None:
     """All of them, below the headline; no filter that does nothing."""
     with seen(browser, java_script_enabled=False) as sight:
         page = sight.page
@@ -831,10 +1074,14 @@ def test_without_scripts_the_effects_are_there(browser: Browser, address: Callab
         assert not page.locator("#change-queue").is_visible()
 
 
-def test_a_script_that_does_not_run_hides_nothing(browser: Browser, tmp_path: Path) -> None:
+def test_a_script_that_does_not_run_hides_nothing(
+    browser: Browser, tmp_path: Path
+) -> None:
     """After two seconds at most; the promises are there at once."""
     path = tmp_path / "explore.html"
-    path.write_text(written("bank").replace("<script>", "<script>stop(", 1), encoding="utf-8")
+    path.write_text(
+        written("bank").replace("<script>", "<script>stop(", 1), encoding="utf-8"
+    )
     with seen(browser) as sight:
         page = sight.page
         page.goto(path.as_uri())
@@ -850,8 +1097,12 @@ LARGE: Final[dict[str, Callable[[], ExplorePage]]] = {
 
 
 @pytest.mark.parametrize("name", LARGE)
-def test_ten_thousand_rules_are_fast(name: str, browser: Browser, tmp_path: Path) -> None:
-    """The page's thread opens it in 1.5 s of its processor, and answers in 50 ms for each side; it has at most 3 MB."""
+def test_ten_thousand_rules_are_fast(
+    name: str, browser: Browser, tmp_path: Path
+) -> None:
+    """The page's thread opens it in 1.5 s of its processor, and answers in 50 ms for each side; it
+    has at most 3 MB.
+    """
     path = tmp_path / "explore.html"
     made = LARGE[name]()
     text = html_of(made)

@@ -35,7 +35,10 @@ class BugRow(NamedTuple):
 
 
 def hunt(bug: str, cases: Iterable[Case]) -> Catch | None:
-    """Return the first test that catches a bug, or None. An error of another kind also catches it."""
+    """Return the first test that catches a bug, or None.
+
+    An error of another kind also catches it.
+    """
     with {**TWELVE, **EXTRAS}[bug]():
         for tried, case in enumerate(cases, 1):
             try:
@@ -48,7 +51,10 @@ def hunt(bug: str, cases: Iterable[Case]) -> Catch | None:
 
 
 def table(cases: Iterable[Case] | None = None) -> Iterator[BugRow]:
-    """Yield a row for each bug. Without given cases it tries the exhaustive ones, some of each scenario in turn."""
+    """Yield a row for each bug.
+
+    Without given cases it tries the exhaustive ones, some of each scenario in turn.
+    """
     for bug in (*TWELVE, *EXTRAS):
         found = hunt(bug, interleaved() if cases is None else cases)
         if found is None:
@@ -58,8 +64,12 @@ def table(cases: Iterable[Case] | None = None) -> Iterator[BugRow]:
 
 
 def interleaved(most: int = MOST) -> Iterator[Case]:
-    """Yield cases of all scenarios in turn: each first without faults, then with one random fault at a time."""
-    streams: list[Iterator[Case]] = [_all(name, profile) for name in SCENARIOS for profile in "AC"]
+    """Yield cases of all scenarios in turn: each first without faults, then with one random fault
+    at a time.
+    """
+    streams: list[Iterator[Case]] = [
+        _all(name, profile) for name in SCENARIOS for profile in "AC"
+    ]
     return islice(_in_turn(streams), most)
 
 

@@ -1,9 +1,11 @@
-"""A case of the campaign: a line of text that reproduces a run, first with faults and then without; and its result.
+"""A case of the campaign: a line of text that reproduces a run, first with faults and then without;
+and its result.
 
     SCENARIO | PROFILE | SEED | FAULTS | SCHEDULE | DROPPED
 
-FAULTS are the simulator's (reconciler/simulator/faults) and those of `faults.py`, joined by commas; SCHEDULE is
-of `schedules.py`; DROPPED are ids and addresses that the scenario omits. The last fields may be omitted.
+FAULTS are the simulator's (reconciler/simulator/faults) and those of `faults.py`, joined by commas;
+SCHEDULE is of `schedules.py`; DROPPED are ids and addresses that the scenario omits. The last
+fields may be omitted.
 """
 
 from __future__ import annotations
@@ -31,7 +33,14 @@ class Case:
 
     def __str__(self) -> str:
         """Return the line."""
-        parts = [self.scenario, self.profile, str(self.seed), self.faults, self.schedule, " ".join(self.dropped)]
+        parts = [
+            self.scenario,
+            self.profile,
+            str(self.seed),
+            self.faults,
+            self.schedule,
+            " ".join(self.dropped),
+        ]
         return " | ".join(parts).rstrip(" |")
 
     @classmethod

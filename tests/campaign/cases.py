@@ -43,7 +43,9 @@ def repeated(case: Case) -> CaseResult:
     first, second = run_case(case), run_case(case)
     first.counts["R22"] += 1
     if first.prints != second.prints:
-        first.violations.append(Violation("R22", f"the same case ran otherwise the second time: {case}"))
+        first.violations.append(
+            Violation("R22", f"the same case ran otherwise the second time: {case}")
+        )
     return first
 
 
@@ -58,12 +60,16 @@ class Running:
         self.world = ObservedTenant(self.scenario, case.profile, case.seed)
         accidents = [accident(text) for text in case.faults.split(",") if text.strip()]
         self.spec = ",".join(
-            text for text, own in zip(case.faults.split(","), accidents, strict=False) if own is None and text.strip()
+            text
+            for text, own in zip(case.faults.split(","), accidents, strict=False)
+            if own is None and text.strip()
         )
         self.wishes = manifests(self.scenario, case.schedule)
         self.oracle = Oracle(self.world, self.scenario, self._by_applier())
         own = tuple(one for one in accidents if one is not None)
-        self.accidents = Accidents(self.world, own, Random(f"{case.seed}/accidents"), self.another)
+        self.accidents = Accidents(
+            self.world, own, Random(f"{case.seed}/accidents"), self.another
+        )
         self.saved: dict[str, ReviewedPlan] = {}
         self.ended: list[ApplierResult | None] = []
         self.further = 0
@@ -78,13 +84,23 @@ class Running:
         self.oracle.quiet()
         found = [*filter(self._counts, self.oracle.violations), *self.violations]
         counts = self.oracle.counts + self.counts
-        return CaseResult(self.case, found, counts, self.ended, len(self.world.events), fired, fingerprint(self.world))
+        return CaseResult(
+            self.case,
+            found,
+            counts,
+            self.ended,
+            len(self.world.events),
+            fired,
+            fingerprint(self.world),
+        )
 
     def inject(self) -> int:
         """Run the appliers with the faults; return how many of those occurred."""
         for name in self.wishes if self.scenario.reviewed else ():
             asyncio.run(self.review(name))
-        faults = self.world.faults = FaultInjector(self.spec, self.case.seed) if self.spec else None
+        faults = self.world.faults = (
+            FaultInjector(self.spec, self.case.seed) if self.spec else None
+        )
         asyncio.run(self._together())
         if faults is not None:
             faults.run_delayed(self.world.api)
@@ -117,7 +133,9 @@ class Running:
     async def another(self, manifest: str) -> None:
         """Run another applier completely: of the `other` manifest, or of the same."""
         self.further += 1
-        await self.one(self._applier(f"{'other' if manifest == 'other' else 'b'}-{self.further}"))
+        await self.one(
+            self._applier(f"{'other' if manifest == 'other' else 'b'}-{self.further}")
+        )
 
     def applier(self, name: str, scheduler: Scheduler) -> Applier:
         """Return an applier of the first phase."""
@@ -129,23 +147,42 @@ class Running:
     def _applier(self, name: str) -> Applier:
         wish = self._by_applier()[name]
         return Applier(
-            self.world, wish, self.scenario.environment, name, self.scenario.options, allow=self.scenario.allow
+            self.world,
+            wish,
+            self.scenario.environment,
+            name,
+            self.scenario.options,
+            allow=self.scenario.allow,
         )
 
     def _by_applier(self) -> Mapping[str, DesiredState]:
-        """Return the desired rules by applier: those of the schedule, those of accidents, and the repairing one."""
+        """Return the desired rules by applier: those of the schedule, those of accidents, and the
+        repairing one.
+        """
         own = self.scenario.wish
         others = manifests(self.scenario, "other")
         further = {f"b-{number}": own for number in range(1, 10)}
         strangers = {f"other-{number}": others["b"] for number in range(1, 10)}
         reviewers = {f"review-{name}": wish for name, wish in self.wishes.items()}
-        return {**self.wishes, **reviewers, **further, **strangers, **dict.fromkeys(_HEALERS, own)}
+        return {
+            **self.wishes,
+            **reviewers,
+            **further,
+            **strangers,
+            **dict.fromkeys(_HEALERS, own),
+        }
 
     def heal(self) -> None:
-        """Run without faults: at most twice until the state is correct (R15), and once more without effect (R16)."""
+        """Run without faults: at most twice until the state is correct (R15), and once more without
+        effect (R16).
+        """
         if self.refused:
             return self._refuse()
-        mend(self.world, self.scenario.rules, {one.rule.name for one in self.scenario.wish.rules.values()})
+        mend(
+            self.world,
+            self.scenario.rules,
+            {one.rule.name for one in self.scenario.wish.rules.values()},
+        )
         self._wait_for_lists()
         codes = []
         for number in range(1, HEALING + 1):
@@ -162,14 +199,27 @@ class Running:
         self._wait_for_lists()
         before = len(self.world.events)
         self._run("heal-3")
-        asked = [one.request.method for one in self.world.events[before:] if "token" not in one.request.path]
-        pages = -(-len(self.world.state.stored_rules) // self.world.profile.tenant.page_size) or 1
+        asked = [
+            one.request.method
+            for one in self.world.events[before:]
+            if "token" not in one.request.path
+        ]
+        pages = (
+            -(
+                -len(self.world.state.stored_rules)
+                // self.world.profile.tenant.page_size
+            )
+            or 1
+        )
         most = pages * 2 + 1
-        self._check("R16", set(asked) <= {"GET"}, f"writes although all was well: {asked}")
+        self._check(
+            "R16", set(asked) <= {"GET"}, f"writes although all was well: {asked}"
+        )
         self._check("R16", len(asked) <= most, f"{len(asked)} reads, {most} are enough")
 
     def _wait_for_lists(self) -> None:
-        """If lists lag, run once more immediately, which must do no harm, and then let the lists catch up.
+        """If lists lag, run once more immediately, which must do no harm, and then let the lists
+        catch up.
 
         If a user copied a rule that no list contains, the tool cannot know which one is the copy.
         """
@@ -185,25 +235,51 @@ class Running:
     def _refuse(self) -> None:
         """Check that a guard still refuses, and that nothing was written at any time (R8)."""
         ended = self._run("heal-1")
-        self._check("R8", ended is not None and ended.exit_code == 4, f"a guard should have refused: {ended}")
-        writes = [one for one in self.world.events if one.request.method != "GET" and "token" not in one.request.path]
+        self._check(
+            "R8",
+            ended is not None and ended.exit_code == 4,
+            f"a guard should have refused: {ended}",
+        )
+        writes = [
+            one
+            for one in self.world.events
+            if one.request.method != "GET" and "token" not in one.request.path
+        ]
         self._check("R8", not writes, f"{len(writes)} writes although a guard refuses")
 
     def _counts(self, found: Violation) -> bool:
-        """Return whether the run could know: it could not if others also write, or if lists are behind.
+        """Return whether the run could know: it could not if others also write, or if lists are
+        behind.
 
-        While lists lag, more than two reads are needed to verify the result, and writes of another applier (or
-        delayed requests) are invisible. An error of a list looks like a change by another sender.
+        While lists lag, more than two reads are needed to verify the result, and writes of another
+        applier (or delayed requests) are invisible. An error of a list looks like a change by
+        another sender.
         """
-        lags = self.world.profile.list_lag_seconds > 0 and not found.message.startswith("heal-")
+        lags = self.world.profile.list_lag_seconds > 0 and not found.message.startswith(
+            "heal-"
+        )
         others = len(self.wishes) > 1 or self.further > 0
         if found.invariant == "R18" and found.message.endswith("and is done"):
-            return not (lags or others or any(lie in self.case.faults for lie in (":other", ":empty-list")))
+            return not (
+                lags
+                or others
+                or any(lie in self.case.faults for lie in (":other", ":empty-list"))
+            )
         if found.invariant == "R18" and "ended with 0, but" in found.message:
             if ":other" in self.case.faults and "is there twice" in found.message:
-                return False  # the list showed an edited copy in the place of a duplicate
-            return not (lags and (others or any(unseen in self.case.faults for unseen in ("late", "clone"))))
-        return not (lags and found.invariant == "R16" and "requests, not" in found.message)
+                return (
+                    False  # the list showed an edited copy in the place of a duplicate
+                )
+            return not (
+                lags
+                and (
+                    others
+                    or any(unseen in self.case.faults for unseen in ("late", "clone"))
+                )
+            )
+        return not (
+            lags and found.invariant == "R16" and "requests, not" in found.message
+        )
 
     def _check(self, invariant: str, holds: object, message: str) -> None:
         self.counts[invariant] += 1

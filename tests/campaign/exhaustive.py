@@ -1,4 +1,6 @@
-"""Every single accident at every request of every scenario; seeded shares of pairs, random faults, interleavings."""
+"""Every single accident at every request of every scenario; seeded shares of pairs, random faults,
+interleavings.
+"""
 
 from __future__ import annotations
 
@@ -22,40 +24,137 @@ BEYOND: Final = 3
 _AFTER: Final = ("2", "date", "none", "0", "-1", "soon", "1000000000")
 _TRANSIENT: Final = (
     *("429", *(f"429={after}" for after in _AFTER), "500", "502", "503", "504"),
-    *("html", "empty", "reset", "timeout", "refuse", "cut", "half", "drip", "revoke", "401"),
-    *("stale=1", "stale=2", "stale=3", "stale=4", "duplicate", "missing", "shift", "shift=-1", "empty-list"),
+    *(
+        "html",
+        "empty",
+        "reset",
+        "timeout",
+        "refuse",
+        "cut",
+        "half",
+        "drip",
+        "revoke",
+        "401",
+    ),
+    *(
+        "stale=1",
+        "stale=2",
+        "stale=3",
+        "stale=4",
+        "duplicate",
+        "missing",
+        "shift",
+        "shift=-1",
+        "empty-list",
+    ),
 )
 _DEFINITE: Final = (
     *("400", "403", "404", "405", "408", "409", "412", "413", "422", "501"),
-    *("shape", "nan", "deep=2000", "gzip=2", "huge=2", "redirect", "redirect=307", "no-id", "cycle", "other-host"),
+    *(
+        "shape",
+        "nan",
+        "deep=2000",
+        "gzip=2",
+        "huge=2",
+        "redirect",
+        "redirect=307",
+        "no-id",
+        "cycle",
+        "other-host",
+    ),
 )
 _LATE: Final = tuple(f"late={wait}" for wait in range(1, 7))
 _ON_WRITES: Final = (
     *("500-applied", "502-applied", "503-applied", "504-applied", "409-applied"),
-    *("html-applied", "empty-applied", "empty-applied=204", "shape-applied", "nan-applied", "gzip=2-applied"),
+    *(
+        "html-applied",
+        "empty-applied",
+        "empty-applied=204",
+        "shape-applied",
+        "nan-applied",
+        "gzip=2-applied",
+    ),
     *("reset-applied", "timeout-applied", "other"),
     *_LATE,
 )
-_ALTERED: Final = ("altered=description", "altered=name", "altered=priority", "altered=enabled")
+_ALTERED: Final = (
+    "altered=description",
+    "altered=name",
+    "altered=priority",
+    "altered=enabled",
+)
 _MEDDLING: Final = ("edit", "remove", "clone")
-_OWN: Final = ("kill", "kill-applied", "applier", "applier-after", *PEOPLE, "clock=86400", "clock=-86400")
+_OWN: Final = (
+    "kill",
+    "kill-applied",
+    "applier",
+    "applier-after",
+    *PEOPLE,
+    "clock=86400",
+    "clock=-86400",
+)
 _ON_LISTS: Final = frozenset(
     {"duplicate", "missing", "shift", "shift=-1", "empty-list", "cycle", "other-host"}
     | {f"stale={changes}" for changes in range(1, 5)}
 )
 _TRANSIENT_ON_WRITES: Final = frozenset(
-    {*_LATE, *(f"{name}-applied" for name in ("500", "502", "503", "504", "reset", "timeout", "html", "empty"))}
+    {
+        *_LATE,
+        *(
+            f"{name}-applied"
+            for name in (
+                "500",
+                "502",
+                "503",
+                "504",
+                "reset",
+                "timeout",
+                "html",
+                "empty",
+            )
+        ),
+    }
 )
 _NOT_FOR_TOKENS: Final = frozenset({"401", "html", "empty"})
-"""Faults whose response to a token request means a wrong address or secret (invariants F9, F12, F15)."""
+"""Faults whose response to a token request means a wrong address or secret (invariants F9, F12,
+F15)."""
 
 SAMPLED: Final = frozenset(
     {
-        *("ten-pages", "page", "page-less-one", "names-and-intents-swapped", "names-in-a-ring", "file-split"),
-        *("queues-swapped", "catch-all-goes", "ties", "long-names", "unicode-names-exchanged", "drift-and-manifest"),
-        *("disabled-by-hand", "adopt-what-is-not-there", "opaque-target-beside", "nothing-at-all", "one-rule"),
-        *("clone-edited-of-one-that-goes", "duplicate-of-another-version", "marker-in-our-own-text"),
-        *("foreign-in-our-style", "unknown-fields-in-parts", "key-renamed-name-kept", "clone-switched-off"),
+        *(
+            "ten-pages",
+            "page",
+            "page-less-one",
+            "names-and-intents-swapped",
+            "names-in-a-ring",
+            "file-split",
+        ),
+        *(
+            "queues-swapped",
+            "catch-all-goes",
+            "ties",
+            "long-names",
+            "unicode-names-exchanged",
+            "drift-and-manifest",
+        ),
+        *(
+            "disabled-by-hand",
+            "adopt-what-is-not-there",
+            "opaque-target-beside",
+            "nothing-at-all",
+            "one-rule",
+        ),
+        *(
+            "clone-edited-of-one-that-goes",
+            "duplicate-of-another-version",
+            "marker-in-our-own-text",
+        ),
+        *(
+            "foreign-in-our-style",
+            "unknown-fields-in-parts",
+            "key-renamed-name-kept",
+            "clone-switched-off",
+        ),
     }
 )
 """Scenarios of which only a share of the single faults is run: each has a similar one with all."""
@@ -81,7 +180,9 @@ def requests(name: str, profile: str) -> tuple[Asked, ...]:
     running = Running(Case(name, profile))
     running.inject()
     return tuple(
-        Asked(one.request.method, resource_of(one.request)) for one in running.world.events if one.actor == "a"
+        Asked(one.request.method, resource_of(one.request))
+        for one in running.world.events
+        if one.actor == "a"
     )
 
 
@@ -101,7 +202,8 @@ def is_fit(name: str, profile: str, fault: str) -> bool:
     A lagging list depends on the time of day, which therefore may not go back.
     """
     return not (profile == "D" and "clock=-" in fault) and not (
-        is_refused(scenario(name)) and any(word in fault for word in ("human", "remove", "edit", "clone"))
+        is_refused(scenario(name))
+        and any(word in fault for word in ("human", "remove", "edit", "clone"))
     )
 
 
@@ -109,7 +211,9 @@ def _faults(at: Asked) -> Iterator[str]:
     """Yield the faults for such a request; for an unknown one, all faults."""
     yield from _OWN
     for fault in (*_TRANSIENT, *_DEFINITE):
-        if fault not in _ON_LISTS or (at.what in ("rules", "queues", "rule", "") and at.method in ("GET", "")):
+        if fault not in _ON_LISTS or (
+            at.what in ("rules", "queues", "rule", "") and at.method in ("GET", "")
+        ):
             yield fault
     if at.method != "GET" and at.what != "token":
         yield from _ON_WRITES
@@ -130,13 +234,17 @@ def _placed(fault: str, number: int) -> str:
     return f":{fault}@#{number}"
 
 
-_OWN_NAMES: Final = frozenset(one.partition("=")[0] for one in (*_OWN, "other", "other-after")) - {"other"}
+_OWN_NAMES: Final = frozenset(
+    one.partition("=")[0] for one in (*_OWN, "other", "other-after")
+) - {"other"}
 _PLACE: Final = re.compile(r"@(#[0-9]+|[0-9.]+)")
 
 
 def kind(case: Case) -> str:
     """Return a case's fault without its place: `:500-applied`."""
-    return _PLACE.sub("", case.faults).removeprefix(":") or case.schedule.partition(":")[0]
+    return (
+        _PLACE.sub("", case.faults).removeprefix(":") or case.schedule.partition(":")[0]
+    )
 
 
 def is_transient(case: Case) -> bool:
@@ -144,21 +252,34 @@ def is_transient(case: Case) -> bool:
     name = kind(case)
     if name in _NOT_FOR_TOKENS and _place(case).what in ("token", ""):
         return False
-    return name in _TRANSIENT or name in _TRANSIENT_ON_WRITES or name.startswith("clock")
+    return (
+        name in _TRANSIENT or name in _TRANSIENT_ON_WRITES or name.startswith("clock")
+    )
 
 
 def _place(case: Case) -> Asked:
     """Return the request of a single fault, as far as the run without faults shows."""
-    number, asked = int(case.faults.rpartition("#")[2].partition("=")[0]), requests(case.scenario, case.profile)
+    number, asked = (
+        int(case.faults.rpartition("#")[2].partition("=")[0]),
+        requests(case.scenario, case.profile),
+    )
     return asked[number - 1] if number <= len(asked) else Asked("", "")
 
 
 def all_singles(profiles: Iterable[str] = "ACDBE") -> Iterator[Case]:
-    """Yield the single faults of all named scenarios; a share of those with a similar one, and on B, D and E."""
+    """Yield the single faults of all named scenarios; a share of those with a similar one, and on
+    B, D and E.
+    """
     for profile in profiles:
         for name in SCENARIOS:
-            share = (1 if profile in "AC" else OTHERS) * (SHARE if name in SAMPLED else 1)
-            yield from (one for one in single_faults(name, profile) if crc32(str(one).encode()) % share == 0)
+            share = (1 if profile in "AC" else OTHERS) * (
+                SHARE if name in SAMPLED else 1
+            )
+            yield from (
+                one
+                for one in single_faults(name, profile)
+                if crc32(str(one).encode()) % share == 0
+            )
 
 
 def doubles(seed: int) -> Iterator[Case]:
@@ -193,20 +314,35 @@ def chances(seed: int) -> Iterator[Case]:
 
 
 def _needs_a_word(name: str) -> bool:
-    """Return whether a user must allow it: a copy of an older manifest that serves conversations requires that."""
+    """Return whether a user must allow it: a copy of an older manifest that serves conversations
+    requires that.
+    """
     running = Running(Case(name, "C"))
     running.inject()
     return any(ended is not None and ended.exit_code == 4 for ended in running.ended)
 
 
 _BY_CHANCE: Final = sorted(
-    {*_TRANSIENT, *_ON_WRITES, "403", "409", "412", "422", "edit", "remove", "clone", "altered=priority"}
+    {
+        *_TRANSIENT,
+        *_ON_WRITES,
+        "403",
+        "409",
+        "412",
+        "422",
+        "edit",
+        "remove",
+        "clone",
+        "altered=priority",
+    }
     - {"gzip=2-applied"}
 )
 
 
 def interleaved(name: str, profile: str) -> Iterator[Case]:
-    """Yield a second applier that runs completely before and after each request of the first, for each manifest."""
+    """Yield a second applier that runs completely before and after each request of the first, for
+    each manifest.
+    """
     for number in range(1, len(requests(name, profile)) + 1):
         for who in ("applier", "applier-after", "other", "other-after"):
             yield Case(name, profile, f"{who}@#{number}")
@@ -215,11 +351,25 @@ def interleaved(name: str, profile: str) -> Iterator[Case]:
 def turns(seed: int) -> Iterator[Case]:
     """Yield two and three appliers that take turns at random, without end."""
     random = Random(f"{seed}/turns")
-    names = [name for name in SCENARIOS if name != "ten-pages" and not is_refused(SCENARIOS[name])]
+    names = [
+        name
+        for name in SCENARIOS
+        if name != "ten-pages" and not is_refused(SCENARIOS[name])
+    ]
     for number in count():
         who = random.choice(["same", "same", "other", "three"])
-        case = Case(random.choice(names), random.choice("ABCDE"), "", 1, f"{who}:{seed}-{number}")
-        yield replace(case, faults=f":{random.choice(_BY_CHANCE)}@0.03") if random.random() < 0.2 else case
+        case = Case(
+            random.choice(names),
+            random.choice("ABCDE"),
+            "",
+            1,
+            f"{who}:{seed}-{number}",
+        )
+        yield (
+            replace(case, faults=f":{random.choice(_BY_CHANCE)}@0.03")
+            if random.random() < 0.2
+            else case
+        )
 
 
 def fault_free() -> Iterator[Case]:
@@ -238,7 +388,9 @@ def interleavings() -> Iterator[Case]:
 
 
 def sampled(cases: Iterable[Case], share: int) -> Iterator[Case]:
-    """Yield one in so many, always the same ones, and at least one of each kind and of each scenario."""
+    """Yield one in so many, always the same ones, and at least one of each kind and of each
+    scenario.
+    """
     kinds: set[str] = set()
     names: set[str] = set()
     for case in cases:

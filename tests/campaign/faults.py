@@ -1,15 +1,14 @@
-"""Faults that the simulator does not have: processes die, others run or edit in parallel, the time of day jumps.
+"""Faults that the simulator does not have: processes die, others run or edit in parallel, the time
+of day jumps.
 
-NAME@#K[=ARGUMENT]     at the K-th request of applier `a`
-kill, kill-applied     the process dies before the request is done; after it
-applier, applier-after a second applier of the same manifest runs completely before it; after it
-other, other-after     one of another manifest runs
-human-edit, human-remove, human-clone, human-unmark   of the request's rule, or else of a random managed rule
-human-rank, human-switch   the same: another priority; disabled, or enabled again
-human-add              an unmanaged rule that takes every conversation, randomly before or after all others
-human-foreign          another priority of an unmanaged rule
-human-describe         another description of an unmanaged rule
-clock=SECONDS          the time of day jumps, the server's and the tool's
+NAME@#K[=ARGUMENT]     at the K-th request of applier `a` kill, kill-applied     the process dies
+before the request is done; after it applier, applier-after a second applier of the same manifest
+runs completely before it; after it other, other-after     one of another manifest runs human-edit,
+human-remove, human-clone, human-unmark   of the request's rule, or else of a random managed rule
+human-rank, human-switch   the same: another priority; disabled, or enabled again human-add
+an unmanaged rule that takes every conversation, randomly before or after all others human-foreign
+another priority of an unmanaged rule human-describe         another description of an unmanaged
+rule clock=SECONDS          the time of day jumps, the server's and the tool's
 """
 
 from __future__ import annotations
@@ -26,9 +25,18 @@ from tests.campaign.scenario import Json
 from tests.campaign.world import Event, Killed, ObservedTenant
 from tests.support.builders import OWNER
 
-_ACCIDENT: Final = re.compile(r"(?P<name>[a-z-]+)@#(?P<at>[1-9][0-9]*)(?:=(?P<argument>[+-]?[0-9]+))?")
+_ACCIDENT: Final = re.compile(
+    r"(?P<name>[a-z-]+)@#(?P<at>[1-9][0-9]*)(?:=(?P<argument>[+-]?[0-9]+))?"
+)
 _QUEUES: Final = {"q-cards": "q-fraud", "q-fraud": "q-general", "q-general": "q-cards"}
-PROCESSES: Final = ("kill", "kill-applied", "applier", "applier-after", "other", "other-after")
+PROCESSES: Final = (
+    "kill",
+    "kill-applied",
+    "applier",
+    "applier-after",
+    "other",
+    "other-after",
+)
 PEOPLE: Final = (
     *("human-edit", "human-remove", "human-clone", "human-unmark"),
     *("human-rank", "human-switch", "human-add", "human-foreign", "human-describe"),
@@ -56,7 +64,9 @@ def accident(text: str) -> Accident | None:
 
 
 class Accidents:
-    """Runs accidents at the requests of one applier; `another` runs a further one, of this or another manifest."""
+    """Runs accidents at the requests of one applier; `another` runs a further one, of this or
+    another manifest.
+    """
 
     def __init__(
         self,
@@ -65,7 +75,12 @@ class Accidents:
         random: Random,
         another: Callable[[str], Awaitable[object]],
     ) -> None:
-        self.world, self.planned, self.random, self.another = world, planned, random, another
+        self.world, self.planned, self.random, self.another = (
+            world,
+            planned,
+            random,
+            another,
+        )
         self.happened = 0
 
     async def before(self, event: Event) -> None:
@@ -107,18 +122,27 @@ class Accidents:
 
 def is_ours(rule: Json) -> bool:
     """Return whether a stored rule has an own marker."""
-    marker = parse_marker(rule["description"])[1] if isinstance(rule.get("description"), str) else None
+    marker = (
+        parse_marker(rule["description"])[1]
+        if isinstance(rule.get("description"), str)
+        else None
+    )
     return marker is not None and marker.owner == OWNER
 
 
 def _edit(world: ObservedTenant, rule: Json) -> None:
     # A weight that no manifest has: a manual edit does not match the desired rule by chance.
-    targets = [{**one, "queueId": _QUEUES.get(one.get("queueId"), "q-cards"), "weight": 7} for one in rule["targets"]]
+    targets = [
+        {**one, "queueId": _QUEUES.get(one.get("queueId"), "q-cards"), "weight": 7}
+        for one in rule["targets"]
+    ]
     world.state.edit(rule["id"], world.clock(), targets=targets)
 
 
 def _rank(world: ObservedTenant, rule: Json) -> None:
-    world.state.edit(rule["id"], world.clock(), priority=1 if rule["priority"] != 1 else 950)
+    world.state.edit(
+        rule["id"], world.clock(), priority=1 if rule["priority"] != 1 else 950
+    )
 
 
 def _switch(world: ObservedTenant, rule: Json) -> None:
@@ -127,13 +151,21 @@ def _switch(world: ObservedTenant, rule: Json) -> None:
 
 def _add(world: ObservedTenant, rule: Json) -> None:
     identity = next(world.ids)
-    new = {"id": identity, "name": f"By hand {identity}", "description": "", "conditions": [], "version": 1}
+    new = {
+        "id": identity,
+        "name": f"By hand {identity}",
+        "description": "",
+        "conditions": [],
+        "version": 1,
+    }
     world.state.put({**rule, **new, "priority": 950 if rule["priority"] == 1 else 1})
 
 
 def _clone(world: ObservedTenant, rule: Json) -> None:
     identity = next(world.ids)
-    world.state.put({**rule, "id": identity, "name": f"Copy of {rule['name']}"[:256], "version": 1})
+    world.state.put(
+        {**rule, "id": identity, "name": f"Copy of {rule['name']}"[:256], "version": 1}
+    )
 
 
 def _unmark(world: ObservedTenant, rule: Json) -> None:
@@ -144,34 +176,49 @@ def _unmark(world: ObservedTenant, rule: Json) -> None:
 
 def _describe(world: ObservedTenant, rule: Json) -> None:
     text = parse_marker(rule["description"])[0]
-    world.state.edit(rule["id"], world.clock(), description=f"Edited{rule['description'].removeprefix(text)}")
+    world.state.edit(
+        rule["id"],
+        world.clock(),
+        description=f"Edited{rule['description'].removeprefix(text)}",
+    )
 
 
 def mend(world: ObservedTenant, began: tuple[Json, ...], names: set[str]) -> None:
-    """Repair markers that a user removed, or that a server changed by joining lines: only a user can do that.
+    """Repair markers that a user removed, or that a server changed by joining lines: only a user
+    can do that.
 
-    If another rule has the place by then, the one without a marker is deleted. The same holds if it is unknown which
-    of several rules is managed, and if a copy has the desired name of the managed rule.
+    If another rule has the place by then, the one without a marker is deleted. The same holds if it
+    is unknown which of several rules is managed, and if a copy has the desired name of the managed
+    rule.
     """
     for rule_id, marker in world.unmarked.items():
         rule = world.state.stored_rules.get(rule_id)
-        stands = any(address(marker) == address(str(one.get("description"))) for one in world.state.rules())
+        stands = any(
+            address(marker) == address(str(one.get("description")))
+            for one in world.state.rules()
+        )
         if rule is None or is_ours(rule):
             continue
         if stands:
             world.state.remove(rule_id)
         else:
-            world.state.edit(rule_id, world.clock(), description=rule["description"] + marker)
+            world.state.edit(
+                rule_id, world.clock(), description=rule["description"] + marker
+            )
     _decide(world, names)
     known = {rule["description"] for rule in began}  # including a copy of such a rule
     for rule in world.state.rules():
         text = str(rule.get("description"))
         if text not in known and _JOINED.search(text):
-            world.state.edit(rule["id"], world.clock(), description=_JOINED.sub(r"\n\1", text))
+            world.state.edit(
+                rule["id"], world.clock(), description=_JOINED.sub(r"\n\1", text)
+            )
 
 
 def _decide(world: ObservedTenant, names: set[str]) -> None:
-    """Keep one of several rules with one marker if the managed one is ambiguous, and no occupied name."""
+    """Keep one of several rules with one marker if the managed one is ambiguous, and no occupied
+    name.
+    """
     groups: dict[object, list[Json]] = {}
     for rule in filter(is_ours, world.state.rules()):
         groups.setdefault(address(str(rule.get("description"))), []).append(rule)
@@ -179,7 +226,9 @@ def _decide(world: ObservedTenant, names: set[str]) -> None:
         first = original(group) or group[0]
         undecided = original(group) is None
         for rule in changed(group):
-            if rule is not first and (undecided or rule["name"] in names - {first["name"]}):
+            if rule is not first and (
+                undecided or rule["name"] in names - {first["name"]}
+            ):
                 world.state.remove(rule["id"])
 
 

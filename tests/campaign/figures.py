@@ -1,4 +1,6 @@
-"""The counts of a campaign: runs, requests, checks, convergence in the same run, and every broken promise."""
+"""The counts of a campaign: runs, requests, checks, convergence in the same run, and every broken
+promise.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,12 @@ class Figures:
         for one in result.violations:
             self.broken[one.invariant] += 1
             self.violations.append((one.invariant, str(case), one.message))
-        if part == "singles" and result.fired and is_transient(case) and not is_refused(scenario(case.scenario)):
+        if (
+            part == "singles"
+            and result.fired
+            and is_transient(case)
+            and not is_refused(scenario(case.scenario))
+        ):
             self.tried[kind(case)] += 1
             self.converged[kind(case)] += result.same_run_converged
             if not result.same_run_converged:

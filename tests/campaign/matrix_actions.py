@@ -36,7 +36,9 @@ def _forget(trial: MatrixRun) -> None:
 
 
 def _at(trial: MatrixRun, do: Callable[[Event], Any], since: str = "once") -> Hook:
-    """Return a hook that runs it at the case's request; `onwards`, at every request from there on."""
+    """Return a hook that runs it at the case's request; `onwards`, at every request from there
+    on.
+    """
     first = trial.case.first
     seen = 0
     begun = False
@@ -45,7 +47,9 @@ def _at(trial: MatrixRun, do: Callable[[Event], Any], since: str = "once") -> Ho
         nonlocal seen, begun
         if is_call(event.request, trial.case.operation):
             seen += 1
-        now = not begun and seen == first and is_call(event.request, trial.case.operation)
+        now = (
+            not begun and seen == first and is_call(event.request, trial.case.operation)
+        )
         if now or (begun and since == "onwards"):
             begun = True
             trial.fallen.append(event)
@@ -56,7 +60,9 @@ def _at(trial: MatrixRun, do: Callable[[Event], Any], since: str = "once") -> Ho
     return hook
 
 
-def _before(do: Callable[[MatrixRun, Event], Any], since: str = "once") -> Callable[[MatrixRun], None]:
+def _before(
+    do: Callable[[MatrixRun, Event], Any], since: str = "once"
+) -> Callable[[MatrixRun], None]:
     def act(trial: MatrixRun) -> None:
         trial.applier.before = _at(trial, lambda event: do(trial, event), since)
 
@@ -70,7 +76,9 @@ def _after(do: Callable[[MatrixRun, Event], Any]) -> Callable[[MatrixRun], None]
     return act
 
 
-def _fail(make: Callable[[], Exception], cause: Exception | None = None) -> Callable[[MatrixRun, Event], Any]:
+def _fail(
+    make: Callable[[], Exception], cause: Exception | None = None
+) -> Callable[[MatrixRun, Event], Any]:
     def fail(_trial: MatrixRun, _event: Event) -> None:
         raise make() from cause
 
@@ -108,14 +116,18 @@ def _down(trial: MatrixRun, _event: Event) -> None:
 
 
 def _jump(seconds: float) -> Callable[[MatrixRun], None]:
-    """From that request on the time of day is wrong for the tool; the rest of its clock is right."""
+    """From that request on the time of day is wrong for the tool; the rest of its clock is
+    right.
+    """
 
     def begin(trial: MatrixRun, _event: Event) -> None:
         trial.jump = seconds
 
     def act(trial: MatrixRun) -> None:
         time = trial.world.fake_clock.time
-        trial.world.fake_clock.time = replace(time, now=lambda: time.now() + timedelta(seconds=trial.jump))
+        trial.world.fake_clock.time = replace(
+            time, now=lambda: time.now() + timedelta(seconds=trial.jump)
+        )
         trial.applier.before = _at(trial, lambda event: begin(trial, event))
 
     return act
@@ -135,15 +147,34 @@ def _unlist(trial: MatrixRun, _event: Event) -> None:
 
 def _clone(trial: MatrixRun, _event: Event) -> None:
     rule = trial.world.state.stored_rules["id-up"]
-    trial.world.state.put({**rule, "id": "made-by-hand", "name": "Copy of Up Y", "dateCreated": NOW.isoformat()})
+    trial.world.state.put(
+        {
+            **rule,
+            "id": "made-by-hand",
+            "name": "Copy of Up Y",
+            "dateCreated": NOW.isoformat(),
+        }
+    )
 
 
 def _list(trial: MatrixRun, _event: Event) -> None:
-    trial.world.state.put({**trial.world.state.stored_rules["id-posing"], "id": "made-by-hand", "name": "Just made"})
+    trial.world.state.put(
+        {
+            **trial.world.state.stored_rules["id-posing"],
+            "id": "made-by-hand",
+            "name": "Just made",
+        }
+    )
 
 
 def _take_name(trial: MatrixRun, _event: Event) -> None:
-    trial.world.state.put({**trial.world.state.stored_rules["id-posing"], "id": "made-by-hand", "name": "Cover X"})
+    trial.world.state.put(
+        {
+            **trial.world.state.stored_rules["id-posing"],
+            "id": "made-by-hand",
+            "name": "Cover X",
+        }
+    )
 
 
 def _lag(trial: MatrixRun, _event: Event) -> None:
@@ -154,7 +185,9 @@ def _lag(trial: MatrixRun, _event: Event) -> None:
 
 
 class _Odd(FaultInjector):
-    """Responses have unknown parts; so do the rules themselves, in every case (matrix_tenant.py)."""
+    """Responses have unknown parts; so do the rules themselves, in every case
+    (matrix_tenant.py).
+    """
 
     def __init__(self, trial: MatrixRun) -> None:
         super().__init__(trial.case.spec, 1)
@@ -163,11 +196,17 @@ class _Odd(FaultInjector):
     def handle(self, request: SimRequest, api: SimulatorApi) -> SimResponse:
         """Respond, with additional parts if the case is for this operation."""
         answer = super().handle(request, api)
-        if not is_call(request, self.trial.case.operation) or (request.method == "GET" and "/rules/" in request.path):
+        if not is_call(request, self.trial.case.operation) or (
+            request.method == "GET" and "/rules/" in request.path
+        ):
             return answer
         found = json.loads(answer.body or b"{}")
         more = {**found, "lifecycle": "HALF-OPEN", "x": [{"": None}]}
-        return replace(answer, status=answer.status if answer.body else 200, body=json.dumps(more).encode())
+        return replace(
+            answer,
+            status=answer.status if answer.body else 200,
+            body=json.dumps(more).encode(),
+        )
 
 
 def _odd(trial: MatrixRun) -> None:
@@ -175,13 +214,19 @@ def _odd(trial: MatrixRun) -> None:
     trial.applier.before = _at(trial, lambda _event: None)
 
 
-_UNTRUSTED: Final = ssl.SSLCertVerificationError(1, "certificate verify failed: certificate has expired")
+_UNTRUSTED: Final = ssl.SSLCertVerificationError(
+    1, "certificate verify failed: certificate has expired"
+)
 _NOBODY: Final = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 ACTS: Final[dict[str, Callable[[MatrixRun], None]]] = {
     "no-name": _before(_fail(lambda: httpx.ConnectError("[Errno -2]"), _NOBODY)),
-    "connect-timeout": _before(_fail(lambda: httpx.ConnectTimeout("no connection in time"))),
-    "bad-certificate": _before(_fail(lambda: httpx.ConnectError(str(_UNTRUSTED)), _UNTRUSTED), "onwards"),
+    "connect-timeout": _before(
+        _fail(lambda: httpx.ConnectTimeout("no connection in time"))
+    ),
+    "bad-certificate": _before(
+        _fail(lambda: httpx.ConnectError(str(_UNTRUSTED)), _UNTRUSTED), "onwards"
+    ),
     "slow": _after(_sleep),
     "outage-refuse": _outage("refuse"),
     "outage-503": _outage("503"),

@@ -1,7 +1,9 @@
-"""From the table to cases: each way on each operation, profile, and request of the run that it is about.
+"""From the table to cases: each way on each operation, profile, and request of the run that it is
+about.
 
-Places: `#2` and `#2-` count the requests of the operation. `later` is LIST's first after a write, the GET before the
-first DELETE, and the TOKEN that is asked for because the first one was refused; `last` is LIST's final reading.
+Places: `#2` and `#2-` count the requests of the operation. `later` is LIST's first after a write,
+the GET before the first DELETE, and the TOKEN that is asked for because the first one was refused;
+`last` is LIST's final reading.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from tests.campaign.matrix_vocabulary import CALLS, WRITES, MatrixRow, Way
 from tests.campaign.world import Applier, ObservedTenant, run
 
 REFUSED = "POST rules:revoke@#1"
-"""The reason why a run requests a second token: its first write is refused, and nothing was done."""
+"""The reason why a run requests a second token: its first write is refused, and nothing was
+done."""
 _LATER = {"#1": "later", "always": "later-"}
 
 
@@ -39,11 +42,17 @@ class MatrixCase:
     @property
     def once(self) -> bool:
         """Whether only one request gets the fault."""
-        return not self.when.endswith("-") and self.when != "always" and "s-" not in self.when
+        return (
+            not self.when.endswith("-")
+            and self.when != "always"
+            and "s-" not in self.when
+        )
 
     @property
     def concurrency(self) -> int:
-        """One change at a time if a run must stop immediately: concurrent changes end in any way."""
+        """One change at a time if a run must stop immediately: concurrent changes end in any
+        way.
+        """
         return 1 if "S" in self.way.code or self.way.code == "T" else 16
 
     @property
@@ -62,17 +71,28 @@ class MatrixCase:
             return int(name[1:])
         if name == "later" and self.operation == "TOKEN":
             return 2
-        return clean(self.profile, self.concurrency).places[self.operation, name] if name in ("later", "last") else 1
+        return (
+            clean(self.profile, self.concurrency).places[self.operation, name]
+            if name in ("later", "last")
+            else 1
+        )
 
     @property
     def spec(self) -> str:
         """The faults in the simulator's notation."""
-        before = [REFUSED] if self.operation == "TOKEN" and self.when.startswith("later") else []
+        before = (
+            [REFUSED]
+            if self.operation == "TOKEN" and self.when.startswith("later")
+            else []
+        )
         fault, _ = self.parts
         if fault:
             end = "-" if self.when.endswith("-") else ""
             window = self.when if "s-" in self.when else f"#{self.first}{end}"
-            before.append(f"{CALLS[self.operation]}:{fault}" + ("" if self.when == "always" else f"@{window}"))
+            before.append(
+                f"{CALLS[self.operation]}:{fault}"
+                + ("" if self.when == "always" else f"@{window}")
+            )
         return ",".join(before)
 
 
@@ -85,7 +105,9 @@ def cases() -> Iterator[MatrixCase]:
                     yield MatrixCase(row, way, operation, way.when, profile, number)
                 if operation in ("LIST", "GET", "TOKEN") and way.when in _LATER:
                     for profile in sorted({*way.later} & {*way.profiles}):
-                        yield MatrixCase(row, way, operation, _LATER[way.when], profile, number)
+                        yield MatrixCase(
+                            row, way, operation, _LATER[way.when], profile, number
+                        )
 
 
 def _profiles(way: Way, operation: str) -> str:
@@ -98,7 +120,10 @@ def _profiles(way: Way, operation: str) -> str:
 def is_call(request: SimRequest, operation: str) -> bool:
     """Return whether a request is one of the operation."""
     method, what = CALLS[operation].split()
-    kinds = {"rules": request.path.endswith("/rules"), "token": request.path.endswith("/token")}
+    kinds = {
+        "rules": request.path.endswith("/rules"),
+        "token": request.path.endswith("/token"),
+    }
     kinds["rule"] = "/rules/" in request.path
     return request.method == method and kinds[what]
 
@@ -115,7 +140,9 @@ def content(request: SimRequest) -> tuple[str, str, str, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Clean:
-    """A run without faults: the number of each request, and the request of its operation at each place."""
+    """A run without faults: the number of each request, and the request of its operation at each
+    place.
+    """
 
     asked: Counter[tuple[str, str, str, bytes]]
     places: dict[tuple[str, str], int]
@@ -134,7 +161,9 @@ def clean(profile: str, concurrency: int) -> Clean:
     reads = [request.path for request in asked if is_call(request, "GET")]
     starts = [place for place in lists if "pageNumber=1&" in asked[place].query]
     places = {
-        ("LIST", "later"): next(number for number, place in enumerate(lists, 1) if place > written),
+        ("LIST", "later"): next(
+            number for number, place in enumerate(lists, 1) if place > written
+        ),
         ("LIST", "last"): lists.index(starts[-1]) + 1,
         ("GET", "later"): reads.index(gone) + 1,
     }

@@ -7,7 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from reconciler.model.change import Applied, Delete, Failed, Outcome, Skipped, UnknownOutcome
+from reconciler.model.change import (
+    Applied,
+    Delete,
+    Failed,
+    Outcome,
+    Skipped,
+    UnknownOutcome,
+)
 from tests.campaign.matrix_cases import clean, content, is_call, is_write
 from tests.campaign.matrix_run import MatrixRun
 from tests.campaign.matrix_tenant import COVERED, FOREIGN, TENANT
@@ -36,16 +43,22 @@ def retried(trial: MatrixRun) -> None:
         same = [one for one in trial.world.events if _is_same(one, event)]
         usual = 0 if is_write(event.request) else _usual(trial, event)
         allowed = MOST_ATTEMPTS + usual + PROBES * (trial.case.number == "F26")
-        assert len(same) <= allowed, f"{len(same)} times {event.request.method} {event.request.path}"
+        assert len(same) <= allowed, (
+            f"{len(same)} times {event.request.method} {event.request.path}"
+        )
 
 
 def read_again(trial: MatrixRun) -> None:
-    """Q: after an unclear response, no write on the key before a complete new read; then to the end."""
+    """Q: after an unclear response, no write on the key before a complete new read; then to the
+    end.
+    """
     for event in trial.fallen:
         if is_write(event.request):
             _assert_read_before_next(trial, event)
     if trial.case.once or trial.case.parts[0].endswith("-applied"):
-        assert (5 if trial.case.way.apart else 0) == ended(trial).exit_code, trial.said()
+        assert (5 if trial.case.way.apart else 0) == ended(trial).exit_code, (
+            trial.said()
+        )
         return
     assert ended(trial).exit_code in (1, 5)
     keys = [trial.key(event) for event in trial.fallen]
@@ -59,7 +72,9 @@ def read_again(trial: MatrixRun) -> None:
 def stopped(trial: MatrixRun) -> None:
     """S: no further write, and the run reports why it stopped."""
     assert trial.fallen
-    assert [] == [one for one in _writes_after(trial, trial.fallen[0]) if one not in trial.fallen]
+    assert [] == [
+        one for one in _writes_after(trial, trial.fallen[0]) if one not in trial.fallen
+    ]
     assert [] == [one for one in trial.fallen if one.request.changed_state]
     unknown = any(isinstance(one, UnknownOutcome) for one in outcomes(trial))
     assert (5 if trial.made() or unknown else 1) == ended(trial).exit_code, trial.said()
@@ -80,9 +95,13 @@ def _most(trial: MatrixRun) -> int:
 
 
 def undone(trial: MatrixRun) -> None:
-    """U: one write, and one that undoes it; the run reports the tenant's version of the rule, and changed nothing."""
+    """U: one write, and one that undoes it; the run reports the tenant's version of the rule, and
+    changed nothing.
+    """
     (event,) = trial.fallen
-    assert [event.request.method, "DELETE"] == [one.request.method for one in trial.writes()]
+    assert [event.request.method, "DELETE"] == [
+        one.request.method for one in trial.writes()
+    ]
     assert {*FOREIGN} == trial.ids()
     assert 1 == ended(trial).exit_code
     assert trial.case.way.says in trial.said()
@@ -92,7 +111,9 @@ def undone(trial: MatrixRun) -> None:
 
 
 def failed(trial: MatrixRun) -> None:
-    """K: that change failed with a reason, its dependents are skipped, the rest is applied; the old rule remains."""
+    """K: that change failed with a reason, its dependents are skipped, the rest is applied; the old
+    rule remains.
+    """
     status = trial.case.parts[0]
     keys = {trial.key(event) for event in trial.fallen}
     assert keys
@@ -131,7 +152,9 @@ def renewed(trial: MatrixRun) -> None:
 
 
 def tolerated(trial: MatrixRun) -> None:
-    """OK: the result has no trace of it; a run that gets a stop request stops after its started changes."""
+    """OK: the result has no trace of it; a run that gets a stop request stops after its started
+    changes.
+    """
     assert trial.fallen
     if trial.case.way.fault != "!stopped":
         converged(trial)
@@ -185,7 +208,9 @@ def _is_same(one: Event, event: Event) -> bool:
 
 def _usual(trial: MatrixRun, event: Event) -> int:
     """Return how often a run without faults sends this request."""
-    return clean(trial.case.profile, trial.case.concurrency).asked[content(event.request)]
+    return clean(trial.case.profile, trial.case.concurrency).asked[
+        content(event.request)
+    ]
 
 
 def _writes_after(trial: MatrixRun, event: Event) -> list[Event]:
@@ -196,9 +221,16 @@ def _writes_after(trial: MatrixRun, event: Event) -> list[Event]:
 def _assert_read_before_next(trial: MatrixRun, event: Event) -> None:
     """The complete list is read between an event and the next write on its key."""
     key = trial.key(event)
-    until = min((one.number for one in _writes_after(trial, event) if trial.key(one) == key), default=None)
+    until = min(
+        (one.number for one in _writes_after(trial, event) if trial.key(one) == key),
+        default=None,
+    )
     if until is not None:
-        between = [one for one in trial.world.events if one.actor == "a" and event.number < one.number < until]
+        between = [
+            one
+            for one in trial.world.events
+            if one.actor == "a" and event.number < one.number < until
+        ]
         assert _is_listed(between), f"{key} was written again without a fresh reading"
 
 
@@ -207,7 +239,11 @@ def _is_listed(events: list[Event]) -> bool:
     pages: set[int] = set()
     needed = 1
     for one in events:
-        if is_call(one.request, "LIST") and one.request.status == 200 and one.answer is not None:
+        if (
+            is_call(one.request, "LIST")
+            and one.request.status == 200
+            and one.answer is not None
+        ):
             pages.add(one.request.whole_number("pageNumber", 1))
             needed = json.loads(one.answer.body)["pageCount"]
     return {*range(1, needed + 1)} <= pages

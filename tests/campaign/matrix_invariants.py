@@ -1,4 +1,6 @@
-"""The rules of every case, for any code: for each state, each request, each report, and the next run."""
+"""The rules of every case, for any code: for each state, each request, each report, and the next
+run.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ _EXCUSED: Final[tuple[tuple[Callable[[MatrixCase], bool], str], ...]] = (
     # The run cannot know that rules exist if it never saw one.
     (lambda case: case.way.code == "?", "R5"),
     (lambda case: case.way.code == "?", "R18"),
-    # No list contains the new rule of another applier; so the tool reads it again before it counts it as missing.
+    # No list contains the new rule of another applier; so the tool reads it again before it counts
+    # it as missing.
     (lambda case: case.way.fault == "!second" and case.profile == "D", "R16"),
 )
 
@@ -51,12 +54,18 @@ def assert_promises(trial: MatrixRun) -> None:
 
 
 def assert_healed(trial: MatrixRun) -> None:
-    """At most two further runs repair it, and one more writes nothing; a user's rule of the same name is removed."""
+    """At most two further runs repair it, and one more writes nothing; a user's rule of the same
+    name is removed.
+    """
     if trial.case.way.fault == "!foreign-name":
         trial.world.state.remove("made-by-hand")
     trial.land()
     ended, written = trial.heal("heal-1")
-    if trial.ended is not None and trial.ended.exit_code == 0 and not trial.case.way.extra:
+    if (
+        trial.ended is not None
+        and trial.ended.exit_code == 0
+        and not trial.case.way.extra
+    ):
         assert 0 == written, "the run reported that nothing was left to do"
     for name in ("heal-2", "heal-3"):
         if written or ended.exit_code:
@@ -64,7 +73,9 @@ def assert_healed(trial: MatrixRun) -> None:
     assert (0, 0) == (ended.exit_code, written), ended
     assert [] == trial.left()
     _assert_others_untouched(trial)
-    assert {*map(str, _markers(trial))} >= {str(address) for address in TENANT.wish.rules}
+    assert {*map(str, _markers(trial))} >= {
+        str(address) for address in TENANT.wish.rules
+    }
     assert trial.marked_twice() == set()
 
 
@@ -79,7 +90,9 @@ def _assert_one_rule_a_marker(trial: MatrixRun) -> None:
     """R5, in every state."""
     way, profile = trial.case.way, trial.case.profile
     if way.code != "?":
-        assert trial.extra() <= (3 if way.fault == "!second" else 1) * (profile in way.extra)
+        assert trial.extra() <= (3 if way.fault == "!second" else 1) * (
+            profile in way.extra
+        )
 
 
 def _assert_others_untouched(trial: MatrixRun) -> None:
@@ -88,7 +101,11 @@ def _assert_others_untouched(trial: MatrixRun) -> None:
     before = {rule["id"]: rule for rule in trial.states[0]}
     for identity in {*FOREIGN} - trial.meddled:
         assert before[identity] == now[identity]
-    written = {event.request.segments[-1] for event in trial.world.events if event.request.method in ("PUT", "DELETE")}
+    written = {
+        event.request.segments[-1]
+        for event in trial.world.events
+        if event.request.method in ("PUT", "DELETE")
+    }
     assert set() == written & {*FOREIGN, "made-by-hand"}
 
 
@@ -104,7 +121,10 @@ def _assert_nobody_sent_elsewhere(trial: MatrixRun) -> None:
     """R3 and R4, without manual edits and without a server that stores other values."""
     if trial.is_meddled_with():
         return
-    wish = [raw(managed(str(address), str(address), one.rule)) for address, one in TENANT.wish.rules.items()]
+    wish = [
+        raw(managed(str(address), str(address), one.rule))
+        for address, one in TENANT.wish.rules.items()
+    ]
     others = [rule for rule in trial.states[0] if rule["id"] in FOREIGN]
     before, after = _routes(trial.states[0]), _routes([*wish, *others])
     for rules in trial.states:
@@ -115,7 +135,10 @@ def _assert_nobody_sent_elsewhere(trial: MatrixRun) -> None:
 def _routes(rules: Iterable[dict[str, object]]) -> list[object]:
     listed = [*rules]
     opaque = {opaque_text(ODD): True}
-    return [queue_shares(listed, conversation, opaque=opaque) for conversation in TENANT.conversations]
+    return [
+        queue_shares(listed, conversation, opaque=opaque)
+        for conversation in TENANT.conversations
+    ]
 
 
 def _assert_secret(trial: MatrixRun) -> None:
@@ -134,11 +157,16 @@ def _assert_truthful(trial: MatrixRun) -> None:
         return
     if code == 0:
         left = [
-            one for one in trial.left() if one.cause != "duplicate" or trial.case.profile not in trial.case.way.extra
+            one
+            for one in trial.left()
+            if one.cause != "duplicate"
+            or trial.case.profile not in trial.case.way.extra
         ]
         assert [] == left, "the run says that nothing is left to do"
     if code == 1 and trial.case.way.code != "U":
-        assert [] == trial.made(), "something was written, and the exit code does not say so"
+        assert [] == trial.made(), (
+            "something was written, and the exit code does not say so"
+        )
     outcomes = report.outcomes if report else ()
     if code == 5:
         assert any(isinstance(one, Applied | UnknownOutcome) for one in outcomes)
@@ -146,7 +174,9 @@ def _assert_truthful(trial: MatrixRun) -> None:
     for one in outcomes:
         address = str(one.change.address)
         if isinstance(one, Applied):
-            gone = isinstance(one.change, Delete) and one.change.live.id not in trial.ids()
+            gone = (
+                isinstance(one.change, Delete) and one.change.live.id not in trial.ids()
+            )
             assert gone if isinstance(one.change, Delete) else address in live, one
         elif isinstance(one, Skipped) and not trial.is_meddled_with():
             assert (address in live) is not isinstance(one.change, Create), one

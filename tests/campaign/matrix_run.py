@@ -1,4 +1,6 @@
-"""One case, run: the tenant before and after, every state between, every request, and the fault of each."""
+"""One case, run: the tenant before and after, every state between, every request, and the fault of
+each.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +51,9 @@ class MatrixRun:
 
     def __post_init__(self) -> None:
         self.world = ObservedTenant(TENANT, self.case.profile, 1)
-        self.world.profile = replace(self.world.profile, concurrency=self.case.concurrency)
+        self.world.profile = replace(
+            self.world.profile, concurrency=self.case.concurrency
+        )
         self.world.faults = FaultInjector(self.case.spec, 1) if self.case.spec else None
         self.world.state.watchers.append(self._see)
         self.oracle = Oracle(self.world, TENANT)
@@ -62,7 +66,9 @@ class MatrixRun:
 
     def another(self, name: str) -> Applier:
         """Return an applier of the tenant's manifests."""
-        return Applier(self.world, TENANT.wish, TENANT.environment, name=name, allow=TENANT.allow)
+        return Applier(
+            self.world, TENANT.wish, TENANT.environment, name=name, allow=TENANT.allow
+        )
 
     def run(self) -> None:
         """Run to the end, and then remove all faults."""
@@ -71,8 +77,14 @@ class MatrixRun:
         self.faults, self.world.faults = self.world.faults, None
         if self.faults is not None:
             helped = self.case.operation == "TOKEN"
-            told = {id(request) for text, request in self.faults.fired_faults if not helped or text != REFUSED}
-            self.fallen += [event for event in self.world.events if id(event.request) in told]
+            told = {
+                id(request)
+                for text, request in self.faults.fired_faults
+                if not helped or text != REFUSED
+            }
+            self.fallen += [
+                event for event in self.world.events if id(event.request) in told
+            ]
 
     def land(self) -> None:
         """Process the delayed requests; the run's report cannot know of them."""
@@ -86,7 +98,10 @@ class MatrixRun:
         ended = run(applier)
         self.oracle.ended(applier, ended)
         assert ended is not None
-        return ended, sum(event.actor == name and is_write(event.request) for event in self.world.events)
+        return ended, sum(
+            event.actor == name and is_write(event.request)
+            for event in self.world.events
+        )
 
     def _see(self, state: TenantState) -> None:
         rules = tuple(state.rules())
@@ -95,11 +110,17 @@ class MatrixRun:
             found = MARKER.search(f"\n{rule['description']}")
             if found:
                 self.addresses[rule["id"]] = found[1]
-        self.meddled |= {rule["id"] for rule in rules if rule["name"].endswith(" (copy)")}
+        self.meddled |= {
+            rule["id"] for rule in rules if rule["name"].endswith(" (copy)")
+        }
         if self.world.actor == "human" and len(self.states) > 1:
             before = {rule["id"]: rule for rule in self.states[-2]}
             now = {rule["id"]: rule for rule in rules}
-            self.meddled |= {one for one in before.keys() | now.keys() if before.get(one) is not now.get(one)}
+            self.meddled |= {
+                one
+                for one in before.keys() | now.keys()
+                if before.get(one) is not now.get(one)
+            }
 
     def key(self, event: Event) -> str:
         """Return the marker's address of a write, or the id of a rule without a marker."""
@@ -111,35 +132,68 @@ class MatrixRun:
 
     def writes(self, actor: str = "a") -> list[Event]:
         """Return the writes that an applier sent."""
-        return [event for event in self.world.events if event.actor == actor and is_write(event.request)]
+        return [
+            event
+            for event in self.world.events
+            if event.actor == actor and is_write(event.request)
+        ]
 
     def made(self, actor: str = "a") -> list[Event]:
         """Return the writes of an applier that the server stored."""
         return [event for event in self.writes(actor) if event.request.changed_state]
 
     def extra(self) -> int:
-        """Return the maximum of rules beyond one per marker in any state, without a user's clones."""
+        """Return the maximum of rules beyond one per marker in any state, without a user's
+        clones.
+        """
         return max(
-            sum(count - 1 for count in Counter(self._marked(rules)).values() if count > 1) for rules in self.states
+            sum(
+                count - 1
+                for count in Counter(self._marked(rules)).values()
+                if count > 1
+            )
+            for rules in self.states
         )
 
     def _marked(self, rules: tuple[dict[str, Any], ...]) -> list[str]:
-        marked = (MARKER.search(f"\n{rule['description']}") for rule in rules if rule["id"] not in self.meddled)
+        marked = (
+            MARKER.search(f"\n{rule['description']}")
+            for rule in rules
+            if rule["id"] not in self.meddled
+        )
         return [found[1] for found in marked if found]
 
     def marked_twice(self) -> set[str]:
-        """Return the markers that several final rules have, without copies that are, or could be, a user's.
+        """Return the markers that several final rules have, without copies that are, or could be, a
+        user's.
 
-        A rule with other values in unknown fields counts as such a copy: it stays, and a finding reports it.
+        A rule with other values in unknown fields counts as such a copy: it stays, and a finding
+        reports it.
         """
         rules = self.world.state.rules()
-        twice = {mark for mark, count in Counter(self._marked(tuple(rules))).items() if count > 1}
-        alike = {mark: [one for one in rules if [mark] == self._marked((one,))] for mark in twice}
-        return {mark for mark, group in alike.items() if len(group) - len(changed(group)) > 1}
+        twice = {
+            mark
+            for mark, count in Counter(self._marked(tuple(rules))).items()
+            if count > 1
+        }
+        alike = {
+            mark: [one for one in rules if [mark] == self._marked((one,))]
+            for mark in twice
+        }
+        return {
+            mark
+            for mark, group in alike.items()
+            if len(group) - len(changed(group)) > 1
+        }
 
     def is_meddled_with(self) -> bool:
         """Return whether a user, or a server that stores other values, changes the rules."""
-        return bool(self.meddled) or self.case.parts[0].split("=")[0] in ("edit", "remove", "clone", "altered")
+        return bool(self.meddled) or self.case.parts[0].split("=")[0] in (
+            "edit",
+            "remove",
+            "clone",
+            "altered",
+        )
 
     def ids(self) -> set[str]:
         """Return the ids of the existing rules."""
@@ -147,7 +201,9 @@ class MatrixRun:
 
     def left(self) -> list[Change]:
         """Return the changes that the server's real rules still need."""
-        live = tuple(rule_json.parse_live_rule(rule) for rule in self.world.state.rules())
+        live = tuple(
+            rule_json.parse_live_rule(rule) for rule in self.world.state.rules()
+        )
         return [*self.applier.planner.plan(LiveState(live, QUEUES)).changes]
 
     def said(self) -> str:
@@ -155,8 +211,19 @@ class MatrixRun:
         assert self.ended is not None
         report = self.ended.report
         errors = [self.ended.error, report.error if report else ""]
-        return "\n".join([*errors, *(getattr(one, "error", "") for one in (report.outcomes if report else ()))])
+        return "\n".join(
+            [
+                *errors,
+                *(
+                    getattr(one, "error", "")
+                    for one in (report.outcomes if report else ())
+                ),
+            ]
+        )
 
     def counted(self, operation: str) -> int:
         """Count the requests of an operation that the first applier sent."""
-        return sum(event.actor == "a" and is_call(event.request, operation) for event in self.world.events)
+        return sum(
+            event.actor == "a" and is_call(event.request, operation)
+            for event in self.world.events
+        )

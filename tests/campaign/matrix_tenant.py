@@ -1,4 +1,6 @@
-"""The tenant of the matrix: one apply of it makes every kind of request, and reads several pages."""
+"""The tenant of the matrix: one apply of it makes every kind of request, and reads several
+pages.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,31 @@ from typing import Any, Final
 
 from reconciler.model.rule import Rule, Target
 from tests.campaign.scenario import Scenario
-from tests.support.builders import OWNER, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.support.builders import (
+    OWNER,
+    desired,
+    intent_is,
+    managed,
+    rule,
+    unmanaged,
+    wanted,
+)
 from tests.support.in_process_tenant import raw
 
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
 CATCH_ALL: Final = rule("All", priority=900, conditions=[], targets=GENERAL)
-UNKNOWN: Final[dict[str, Any]] = {"division": {"id": "d1"}, "skills": [{"level": None}], "mode": "NEW-7"}
+UNKNOWN: Final[dict[str, Any]] = {
+    "division": {"id": "d1"},
+    "skills": [{"level": None}],
+    "mode": "NEW-7",
+}
 """Unknown fields; they survive every update."""
-ODD: Final = {"type": "attribute", "attributeName": "mood", "operator": "soundsLike", "value": "x"}
+ODD: Final = {
+    "type": "attribute",
+    "attributeName": "mood",
+    "operator": "soundsLike",
+    "value": "x",
+}
 """A condition of unknown type."""
 SAME: Final = tuple(f"s{number}" for number in range(2))
 
@@ -23,7 +42,9 @@ def _on(name: str, intent: str, **said: Any) -> Rule:
 
 
 def _before() -> tuple[dict[str, Any], ...]:
-    """Two rules to delete, two to change, three unchanged, and three unmanaged, one odd and one with a false marker."""
+    """Two rules to delete, two to change, three unchanged, and three unmanaged, one odd and one
+    with a false marker.
+    """
     odd = _on("Odd", "t1", priority=7)
     ours = (
         managed("id-old", "m/old", _on("Old X", "x"), **UNKNOWN),
@@ -31,14 +52,27 @@ def _before() -> tuple[dict[str, Any], ...]:
         managed("id-up", "m/up", _on("Up Y", "y", targets=FRAUD), **UNKNOWN),
         managed("id-edit", "m/edit", _on("Edit Z", "z"), **UNKNOWN),
         managed("id-all", "m/all", CATCH_ALL),
-        *(managed(f"id-{name}", f"m/{name}", _on(f"Same {name}", name)) for name in SAME),
+        *(
+            managed(f"id-{name}", f"m/{name}", _on(f"Same {name}", name))
+            for name in SAME
+        ),
     )
     others = (
         unmanaged("id-odd", odd, **UNKNOWN),
         managed("id-two", "m/up", _on("Two", "t2"), owner=f"{OWNER}-two"),
-        unmanaged("id-posing", _on("Posing", "t3", description="[cxroute:acme/m/up#00000000] is no marker here")),
+        unmanaged(
+            "id-posing",
+            _on(
+                "Posing",
+                "t3",
+                description="[cxroute:acme/m/up#00000000] is no marker here",
+            ),
+        ),
     )
-    rules = [{**raw(one), "version": 1, "dateCreated": "2026-01-01T08:00:00Z"} for one in (*ours, *others)]
+    rules = [
+        {**raw(one), "version": 1, "dateCreated": "2026-01-01T08:00:00Z"}
+        for one in (*ours, *others)
+    ]
     strange = next(one for one in rules if one["id"] == "id-odd")
     strange["conditions"] = [*strange["conditions"], ODD]
     return tuple(rules)
@@ -56,9 +90,13 @@ TENANT: Final = Scenario(
         wanted("m/all", CATCH_ALL),
         *(wanted(f"m/{name}", _on(f"Same {name}", name)) for name in SAME),
     ),
-    tuple({"cognigyDetectedIntent": intent} for intent in (*"vwxyz", *SAME, "t2", "t3", "none")),
+    tuple(
+        {"cognigyDetectedIntent": intent}
+        for intent in (*"vwxyz", *SAME, "t2", "t3", "none")
+    ),
 )
-"""Three creates, two updates and two deletes, each delete covered by a created rule; two pages, then three."""
+"""Three creates, two updates and two deletes, each delete covered by a created rule; two pages,
+then three."""
 
 COVERED: Final = {"m/cover": "id-old", "m/hello": "id-bye"}
 """The created rule that must exist before a rule may be deleted."""

@@ -64,16 +64,26 @@ class MatrixRow:
 
 def retried(*faults: str, on: str = READS) -> tuple[Way, ...]:
     """R: the first fault on every profile, similar ones on a few."""
-    return tuple(Way(on, fault, "R", profiles=few(place)) for place, fault in enumerate(faults))
+    return tuple(
+        Way(on, fault, "R", profiles=few(place)) for place, fault in enumerate(faults)
+    )
 
 
 def unknown(*faults: str, extra: str = "") -> tuple[Way, ...]:
     """Q of the three writes."""
-    return tuple(Way(WRITES, fault, "Q", profiles=few(place), extra=extra) for place, fault in enumerate(faults))
+    return tuple(
+        Way(WRITES, fault, "Q", profiles=few(place), extra=extra)
+        for place, fault in enumerate(faults)
+    )
 
 
-def each(on: str, code: str, *faults: str, says: str = "", when: str = "#1") -> tuple[Way, ...]:
-    return tuple(Way(on, fault, code, when, few(place), says=says) for place, fault in enumerate(faults))
+def each(
+    on: str, code: str, *faults: str, says: str = "", when: str = "#1"
+) -> tuple[Way, ...]:
+    return tuple(
+        Way(on, fault, code, when, few(place), says=says)
+        for place, fault in enumerate(faults)
+    )
 
 
 def few(place: int) -> str:

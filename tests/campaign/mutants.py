@@ -1,4 +1,5 @@
-"""Deliberate bugs, patched into the real modules in memory: the campaign must catch each (docs/campaign.md).
+"""Deliberate bugs, patched into the real modules in memory: the campaign must catch each
+(docs/campaign.md).
 
 Each is a plausible mistake: without faults, and with few rules, the tool still works.
 """
@@ -27,14 +28,18 @@ from reconciler.plan.plan import Plan
 from tests.campaign.mutants_patches import again, page_of, patched
 
 
-def arranged(waves: Callable[[tuple[PlanStep, ...]], tuple[tuple[PlanStep, ...], ...]]) -> AbstractContextManager[None]:
+def arranged(
+    waves: Callable[[tuple[PlanStep, ...]], tuple[tuple[PlanStep, ...], ...]],
+) -> AbstractContextManager[None]:
     """Put all steps of a plan into other waves, and mark all as proven."""
 
     def make(real: Any) -> Any:
         def arrange(given: Plan, given_up: Any = ()) -> Plan:
             found: Plan = real(given, given_up)
             steps = tuple(step for wave in found.steps for step in wave)
-            return replace(found, steps=tuple(wave for wave in waves(steps) if wave), unproven=())
+            return replace(
+                found, steps=tuple(wave for wave in waves(steps) if wave), unproven=()
+            )
 
         return arrange
 
@@ -47,7 +52,10 @@ def arranged(waves: Callable[[tuple[PlanStep, ...]], tuple[tuple[PlanStep, ...],
 def delete_before_create() -> AbstractContextManager[None]:
     """Deletes come first to free names."""
     return arranged(
-        lambda steps: tuple(tuple(one for one in steps if one.call == call) for call in ("delete", "create", "update"))
+        lambda steps: tuple(
+            tuple(one for one in steps if one.call == call)
+            for call in ("delete", "create", "update")
+        )
     )
 
 
@@ -57,13 +65,18 @@ def ownership_by_prefix() -> AbstractContextManager[None]:
     def make(real: Any) -> Any:
         def split(description: str) -> tuple[str, Marker | None]:
             text, marker = real(description)
-            short = re.search(r"\[cxroute:acme[^/\s]*/([^/\s]+)/([^/\s#~]+)(~next)?#([0-9a-f]{8})\]\s*\Z", description)
+            short = re.search(
+                r"\[cxroute:acme[^/\s]*/([^/\s]+)/([^/\s#~]+)(~next)?#([0-9a-f]{8})\]\s*\Z",
+                description,
+            )
             if marker is not None and marker.owner == "acme":
                 return text, marker
             if short is None:
                 return text, marker
             address = Address(short[1], short[2])
-            return description[: short.start()].rstrip(), Marker("acme", address, short[4], copy=bool(short[3]))
+            return description[: short.start()].rstrip(), Marker(
+                "acme", address, short[4], copy=bool(short[3])
+            )
 
         return split
 
@@ -75,7 +88,10 @@ def ownership_by_display_name() -> AbstractContextManager[None]:
 
     def make(real: Any) -> Any:
         def compare(desired: Any, owned: Any) -> Any:
-            return real(plan.adopt_namesakes(desired, plan.LiveState(owned.unmanaged, ())), owned)
+            return real(
+                plan.adopt_namesakes(desired, plan.LiveState(owned.unmanaged, ())),
+                owned,
+            )
 
         return compare
 
@@ -84,7 +100,9 @@ def ownership_by_display_name() -> AbstractContextManager[None]:
 
 def blind_post_retry() -> AbstractContextManager[None]:
     """A create with a lost response is sent again."""
-    return patched((WritingClient, "create", lambda real: again(real, AmbiguousWriteError)))
+    return patched(
+        (WritingClient, "create", lambda real: again(real, AmbiguousWriteError))
+    )
 
 
 def first_page_only() -> AbstractContextManager[None]:
@@ -122,8 +140,14 @@ def no_check_while_paging() -> AbstractContextManager[None]:
         first = page_of(await ask(book.page_query()))
         size = max(1, len(first["entities"]))
         pages = -(-first["total"] // size)
-        others = await asyncio.gather(*(ask(book.page_query(index, size)) for index in range(1, pages)))
-        found = [entity for form in (first, *map(page_of, others)) for entity in form["entities"]]
+        others = await asyncio.gather(
+            *(ask(book.page_query(index, size)) for index in range(1, pages))
+        )
+        found = [
+            entity
+            for form in (first, *map(page_of, others))
+            for entity in form["entities"]
+        ]
         return list({entity["id"]: entity for entity in found}.values())
 
     return patched((client, "read_complete_list", lambda _real: complete))
@@ -182,7 +206,9 @@ def put_although_equal() -> AbstractContextManager[None]:
             found = real(desired, owned)
             again = [where for where in found.unchanged if planned[str(where)] < 2]
             planned.update(map(str, again))
-            more = [_rewrite(desired.rules[where], owned.managed[where]) for where in again]
+            more = [
+                _rewrite(desired.rules[where], owned.managed[where]) for where in again
+            ]
             left = tuple(where for where in found.unchanged if where not in again)
             return replace(found, changes=(*found.changes, *more), unchanged=left)
 
@@ -191,10 +217,16 @@ def put_although_equal() -> AbstractContextManager[None]:
     async def update(change: Any, what: Any, store: Any) -> Any:
         read = await store.rule(change.live.id)
         if read is None:
-            return attempt.Attempt(verdict=attempt.Verdict.CONFLICT, error="gone", was_sent=False)
-        return attempt.Attempt(verdict=attempt.Verdict.DONE, id=(await store.update(read, *what)).id)
+            return attempt.Attempt(
+                verdict=attempt.Verdict.CONFLICT, error="gone", was_sent=False
+            )
+        return attempt.Attempt(
+            verdict=attempt.Verdict.DONE, id=(await store.update(read, *what)).id
+        )
 
-    return patched((plan, "compare_rules", comparing), (attempt, "_update", lambda _real: update))
+    return patched(
+        (plan, "compare_rules", comparing), (attempt, "_update", lambda _real: update)
+    )
 
 
 def deletes_although_a_create_failed() -> AbstractContextManager[None]:
@@ -203,7 +235,9 @@ def deletes_although_a_create_failed() -> AbstractContextManager[None]:
     def make(real: Any) -> Any:
         def arrange(given: Plan, given_up: Any = ()) -> Plan:
             failed = [one for one in given_up if not isinstance(one, Delete)]
-            changes = tuple(one for one in given.changes if not any(one is two for two in failed))
+            changes = tuple(
+                one for one in given.changes if not any(one is two for two in failed)
+            )
             found: Plan = real(replace(given, changes=changes))
             return replace(found, unproven=())
 
@@ -235,5 +269,10 @@ TWELVE: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
 
 def _rewrite(wanted: Any, live: LiveRule) -> Update:
     return Update(
-        address=wanted.address, live=live, after=wanted.rule, fields=(), source=wanted.source, cause="manifest"
+        address=wanted.address,
+        live=live,
+        after=wanted.rule,
+        fields=(),
+        source=wanted.source,
+        cause="manifest",
     )

@@ -32,7 +32,9 @@ CAUGHT: Final = {
         "first-rules | C | 1 | POST rules:late=4": "R5 R15",
     },
     "PUT although equal": {"as-it-is | A | 1": "R16"},
-    "deletes although a create failed": {"key-renamed | C | 1 | POST rules:422": "R3 R7"},
+    "deletes although a create failed": {
+        "key-renamed | C | 1 | POST rules:422": "R3 R7"
+    },
     "delete in the same round, unconfirmed": {"key-renamed | C | 1": "R7"},
     "no If-Match": {"key-renamed | A | 1": "R9"},
     "writes the listed version": {"key-renamed | C | 1": "R9"},
@@ -64,13 +66,19 @@ CAUGHT: Final = {
         "adopt-all-at-first | A | 1 | PUT rule:altered=description": "R1",
     },
     "a user's text is the tenant's": {"drift | C | 1": "R18"},
-    "no weight is routed": {"no-weight-refused | A | 1": "R8", "no-weight-refused | C | 1": "R8"},
+    "no weight is routed": {
+        "no-weight-refused | A | 1": "R8",
+        "no-weight-refused | C | 1": "R8",
+    },
     "a reviewed plan never stops": {
         "reviewed-hidden | A | 1 | human-foreign@#9": "R9",
         "reviewed-hidden | C | 1 | human-foreign@#9": "R9",
     },
     "the digest leaves out the switch": {"clone-switched-off | C | 1": "R1"},
     "every rule is read as switched on": {"clone-switched-off | C | 1": "R1"},
-    "switching off is not counted": {"switched-off-refused | A | 1": "R8", "switched-off-refused | C | 1": "R8"},
+    "switching off is not counted": {
+        "switched-off-refused | A | 1": "R8",
+        "switched-off-refused | C | 1": "R8",
+    },
 }
 """Each bug, the cases that catch it, and the promises that each finds broken at least."""

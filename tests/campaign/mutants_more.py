@@ -55,8 +55,12 @@ def writes_the_listed_version() -> AbstractContextManager[None]:
 
 
 def blind_put_retry() -> AbstractContextManager[None]:
-    """An update with a lost response is sent again: the result is the same, unless another user wrote in between."""
-    return patched((WritingClient, "update", lambda real: again(real, AmbiguousWriteError)))
+    """An update with a lost response is sent again: the result is the same, unless another user
+    wrote in between.
+    """
+    return patched(
+        (WritingClient, "update", lambda real: again(real, AmbiguousWriteError))
+    )
 
 
 def loses_unknown_fields() -> AbstractContextManager[None]:
@@ -108,21 +112,31 @@ def always_says_that_all_is_well() -> AbstractContextManager[None]:
 
 
 def age_alone_decides() -> AbstractContextManager[None]:
-    """Of several rules with one marker the oldest is managed, else the one with the smallest id, edited or not."""
+    """Of several rules with one marker the oldest is managed, else the one with the smallest id,
+    edited or not.
+    """
     return patched(
-        (ownership, "find_original", lambda _real: lambda rules: min(rules, key=lambda one: one.created or "~"))
+        (
+            ownership,
+            "find_original",
+            lambda _real: lambda rules: min(rules, key=lambda one: one.created or "~"),
+        )
     )
 
 
 def any_twin_is_a_duplicate() -> AbstractContextManager[None]:
     """Unknown parts of a rule are dropped."""
     same: Any = lambda _real: lambda _ours, _other: ()  # noqa: E731
-    return patched((ownership, "differing_fields", same), (attempt, "differing_fields", same))
+    return patched(
+        (ownership, "differing_fields", same), (attempt, "differing_fields", same)
+    )
 
 
 def no_canary() -> AbstractContextManager[None]:
     """On an unknown tenant all rules of a wave are written together."""
-    return patched((first_contact, "find_first_write", lambda _real: lambda *_given: None))
+    return patched(
+        (first_contact, "find_first_write", lambda _real: lambda *_given: None)
+    )
 
 
 def canary_not_undone() -> AbstractContextManager[None]:
@@ -151,7 +165,11 @@ def a_users_text_is_the_tenants() -> AbstractContextManager[None]:
 
 def _as_wanted(live: LiveRule, desired: Any) -> LiveRule:
     """Return a managed rule with the manifest's texts."""
-    ours = live.marker is not None and live.marker.owner == desired.owner and not live.marker.copy
+    ours = (
+        live.marker is not None
+        and live.marker.owner == desired.owner
+        and not live.marker.copy
+    )
     wanted = desired.rules.get(live.marker.address) if ours and live.marker else None
     if wanted is None:
         return live
@@ -180,19 +198,29 @@ def switching_off_is_not_counted() -> AbstractContextManager[None]:
 
 def a_reviewed_plan_never_stops() -> AbstractContextManager[None]:
     """After concurrent edits the moved conversations are not checked again."""
-    return patched((apply._ApplyRun, "is_within_review", lambda _real: lambda _self, _fresh: True))
+    return patched(
+        (apply._ApplyRun, "is_within_review", lambda _real: lambda _self, _fresh: True)
+    )
 
 
 def the_digest_leaves_out_the_switch() -> AbstractContextManager[None]:
     """A rule that a user disabled counts as unchanged."""
-    return patched((marker, "canonical_json", lambda real: lambda rule: real(replace(rule, enabled=True))))
+    return patched(
+        (
+            marker,
+            "canonical_json",
+            lambda real: lambda rule: real(replace(rule, enabled=True)),
+        )
+    )
 
 
 def every_rule_is_read_as_switched_on() -> AbstractContextManager[None]:
     """`enabled` is ignored in the server's responses."""
 
     def switch_on(real: Callable[..., LiveRule]) -> Callable[..., LiveRule]:
-        return lambda id_, rule, marker, data: real(id_, replace(rule, enabled=True), marker, data)
+        return lambda id_, rule, marker, data: real(
+            id_, replace(rule, enabled=True), marker, data
+        )
 
     return patched((rule_json, "LiveRule", switch_on))
 

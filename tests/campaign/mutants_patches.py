@@ -12,7 +12,9 @@ from reconciler.errors import UnexpectedResponseError
 
 @contextmanager
 def patched(*places: tuple[Any, str, Callable[[Any], Any]]) -> Iterator[None]:
-    """Replace each attribute by the result of its function; each must exist, or a mutant would do nothing."""
+    """Replace each attribute by the result of its function; each must exist, or a mutant would do
+    nothing.
+    """
     with ExitStack() as stack:
         for where, name, make in places:
             stack.enter_context(patch.object(where, name, make(getattr(where, name))))
@@ -33,8 +35,15 @@ def again(real: Any, error: type[Exception]) -> Any:
 
 def page_of(form: Any) -> dict[str, Any]:
     """Return a page that has a page's shape; other responses are not part of these bugs."""
-    if not isinstance(form, dict) or not isinstance(form.get("entities"), list) or not isinstance(form["total"], int):
+    if (
+        not isinstance(form, dict)
+        or not isinstance(form.get("entities"), list)
+        or not isinstance(form["total"], int)
+    ):
         raise UnexpectedResponseError("this is not a page")
-    if not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in form["entities"]):
+    if not all(
+        isinstance(one, dict) and isinstance(one.get("id"), str)
+        for one in form["entities"]
+    ):
         raise UnexpectedResponseError("this is not a page")
     return form

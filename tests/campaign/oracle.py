@@ -1,7 +1,7 @@
 """The oracle: watches a world, and reports each broken promise of invariants "The reconciler".
 
-It never looks into the tool: only at requests, responses and the server's states, with separate readers of markers and
-rules.
+It never looks into the tool: only at requests, responses and the server's states, with separate
+readers of markers and rules.
 """
 
 from __future__ import annotations
@@ -34,12 +34,19 @@ __all__ = ["Oracle", "Violation", "fingerprint"]
 
 
 class Oracle:
-    """Hooks itself into a world; `violations` and `counts` (checks, by invariant) grow with each event."""
+    """Hooks itself into a world; `violations` and `counts` (checks, by invariant) grow with each
+    event.
+    """
 
     def __init__(
-        self, world: ObservedTenant, scenario: Scenario, desired_of: Mapping[str, DesiredState] | None = None
+        self,
+        world: ObservedTenant,
+        scenario: Scenario,
+        desired_of: Mapping[str, DesiredState] | None = None,
     ) -> None:
-        """`desired_of` has the desired rules of each applier, by name; default: those of the scenario."""
+        """`desired_of` has the desired rules of each applier, by name; default: those of the
+        scenario.
+        """
         self.world, self.scenario = world, scenario
         self._desired_of = dict(desired_of or {})
         self._wishes: dict[tuple[int, PlanOptions], Wish] = {}
@@ -75,12 +82,18 @@ class Oracle:
         """Check the requests of an applier that only planned (R10)."""
         process = self._processes.get(applier.name)
         writes = process.writes if process else []
-        self._verdicts.check("R10", not writes, f"{applier.name} only planned, and sent {len(writes)} writes")
+        self._verdicts.check(
+            "R10",
+            not writes,
+            f"{applier.name} only planned, and sent {len(writes)} writes",
+        )
 
     def reviewed(self, actor: str) -> None:
         """Limit an applier to the conversations that its plan moves on the current tenant."""
         conversations = self.scenario.conversations
-        self._reviews[actor] = Review(self._wish_for(actor), conversations, self.world.state.rules())
+        self._reviews[actor] = Review(
+            self._wish_for(actor), conversations, self.world.state.rules()
+        )
 
     def ended(self, applier: Applier, ended: ApplierResult | None) -> None:
         """Check a run that ended, or, with None, that was killed."""
@@ -98,14 +111,18 @@ class Oracle:
             self._ends.quiet(self._wish)
 
     def _wish_for(self, actor: str) -> Wish:
-        """Return an applier's desired rules; its own settings say whether it may adopt rules of the same name."""
+        """Return an applier's desired rules; its own settings say whether it may adopt rules of the
+        same name.
+        """
         applier = self.world.appliers.get(actor)
         options = applier.options if applier else self.scenario.options
         return self._wished(self._desired_of.get(actor, self.scenario.wish), options)
 
     def _wished(self, desired: DesiredState, options: PlanOptions) -> Wish:
         key = (id(desired), options)
-        return self._wishes.get(key) or self._wishes.setdefault(key, Wish(desired, options))
+        return self._wishes.get(key) or self._wishes.setdefault(
+            key, Wish(desired, options)
+        )
 
     def _asked(self, event: Event) -> None:
         self._clock += 1
@@ -113,8 +130,14 @@ class Oracle:
         if event.number == 1 or event.actor not in self._processes:
             self._begin(event.actor)
         process, call = self._processes[event.actor], call_of(event.request)
-        self._requests.look(process, event, call, self._wish_for(event.actor), self._clock)
-        if event.actor in self._reviews and call in WRITES and self.world.faults is None:
+        self._requests.look(
+            process, event, call, self._wish_for(event.actor), self._clock
+        )
+        if (
+            event.actor in self._reviews
+            and call in WRITES
+            and self.world.faults is None
+        ):
             where = f"{event.actor}'s request {event.number}"
             self._reviews[event.actor].look(process, where, self._verdicts)
         self._wires[event.actor].sends(event, self.world.fake_clock.seconds)
@@ -148,7 +171,9 @@ class Oracle:
     def _note_late(self) -> None:
         """Store the delayed requests; a processed one is no longer among them."""
         faults = self.world.faults
-        self._late = [] if faults is None else [request for request, _ in faults._delayed]
+        self._late = (
+            [] if faults is None else [request for request, _ in faults._delayed]
+        )
 
     def _changed(self, _state: TenantState) -> None:
         self._clock += 1
@@ -157,8 +182,16 @@ class Oracle:
         landing = [one for one in self._late if not any(one is two for two in waiting)]
         event = self._asking
         process = self._processes.get(event.actor) if event else None
-        others = [one.actor for one in self._all if process and one is not process and one.died > process.born]
-        self._tenant.move(Moment(self._clock, event.request if event else None, landing, process, others))
+        others = [
+            one.actor
+            for one in self._all
+            if process and one is not process and one.died > process.born
+        ]
+        self._tenant.move(
+            Moment(
+                self._clock, event.request if event else None, landing, process, others
+            )
+        )
 
 
 def fingerprint(world: ObservedTenant) -> list[tuple[object, ...]]:
@@ -166,7 +199,12 @@ def fingerprint(world: ObservedTenant) -> list[tuple[object, ...]]:
     return [
         (
             *(one.actor, one.number, one.at, one.lost),
-            *(one.request.method, one.request.path, one.request.query, one.request.body),
+            *(
+                one.request.method,
+                one.request.path,
+                one.request.query,
+                one.request.body,
+            ),
             *((one.answer.status, one.answer.body) if one.answer else ()),
         )
         for one in world.events

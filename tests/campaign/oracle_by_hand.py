@@ -13,7 +13,13 @@ from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.oracle import Oracle
 from tests.campaign.oracle_facts import as_json
 from tests.campaign.oracle_marks import signed
-from tests.campaign.world import SECRET, Applier, ApplierResult, ObservedTenant, ObservedTransport
+from tests.campaign.world import (
+    SECRET,
+    Applier,
+    ApplierResult,
+    ObservedTenant,
+    ObservedTransport,
+)
 
 if TYPE_CHECKING:
     from tests.campaign.scenario import Scenario
@@ -25,7 +31,9 @@ RULES = "/api/v2/routing/rules"
 class Hand:
     """One run of an applier, request by request, in a world that an oracle watches."""
 
-    def __init__(self, scenario: Scenario, profile: str = "C", faults: str = "") -> None:
+    def __init__(
+        self, scenario: Scenario, profile: str = "C", faults: str = ""
+    ) -> None:
         self.scenario = scenario
         self.world = ObservedTenant(scenario, profile, 1)
         self.oracle = Oracle(self.world, scenario)
@@ -35,16 +43,30 @@ class Hand:
 
     def again(self, name: str = "a") -> Hand:
         """Begin another run; with another name, of another applier while the first one runs."""
-        self.applier = Applier(self.world, self.scenario.wish, self.scenario.environment, name, self.scenario.options)
+        self.applier = Applier(
+            self.world,
+            self.scenario.wish,
+            self.scenario.environment,
+            name,
+            self.scenario.options,
+        )
         self.world.appliers[name] = self.applier
         self.line = ObservedTransport(self.world, name)
         return self
 
-    def ask(self, method: str, path: str, body: Json | None = None, **headers: str) -> httpx.Response | None:
+    def ask(
+        self, method: str, path: str, body: Json | None = None, **headers: str
+    ) -> httpx.Response | None:
         """Send a request; return None without a response."""
         content = None if body is None else json.dumps(body).encode()
-        sent = {"authorization": f"Bearer {self.token}", "content-type": "application/json", **headers}
-        request = httpx.Request(method, f"http://localhost{path}", headers=sent, content=content)
+        sent = {
+            "authorization": f"Bearer {self.token}",
+            "content-type": "application/json",
+            **headers,
+        }
+        request = httpx.Request(
+            method, f"http://localhost{path}", headers=sent, content=content
+        )
         try:
             answer = asyncio.run(self._read(request))
         except httpx.TransportError:
@@ -104,8 +126,12 @@ class Hand:
         return self
 
     def wished(self, address: str, kept: Json | None = None, **other: Any) -> Json:
-        """Return the rule to write at an address, with the existing rule `kept`; `other` are wrong fields."""
-        wished = as_json(self.scenario.wish.rules[Address(*address.split("/"))].rule, "")
+        """Return the rule to write at an address, with the existing rule `kept`; `other` are wrong
+        fields.
+        """
+        wished = as_json(
+            self.scenario.wish.rules[Address(*address.split("/"))].rule, ""
+        )
         text = signed(wished, self.scenario.wish.owner, address)
         form = {**(kept or {}), **wished, "description": text, **other}
         return {key: value for key, value in form.items() if key != "id"}

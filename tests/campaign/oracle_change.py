@@ -45,15 +45,28 @@ def asks_for(request: SimRequest, change: Change) -> bool:
         return change.after is None and request.segments[-1] == change.id
     if change.after is None or call not in ("create", "update"):
         return False
-    if (call == "create") != (change.before is None) or (call == "update" and request.segments[-1] != change.id):
+    if (call == "create") != (change.before is None) or (
+        call == "update" and request.segments[-1] != change.id
+    ):
         return False
     after = change.after
-    return all(after.get(key) == value for key, value in body_of(request).items() if key not in SERVERS_OWN)
+    return all(
+        after.get(key) == value
+        for key, value in body_of(request).items()
+        if key not in SERVERS_OWN
+    )
 
 
 def in_words(change: Change) -> str:
     """Describe a change."""
     if change.before is None or change.after is None:
-        return f"{'a new' if change.before is None else 'the end of'} {(change.after or change.before or {})['name']!r}"
-    fields = [key for key in change.after if change.after[key] != change.before.get(key) and key not in SERVERS_OWN]
+        return (
+            f"{'a new' if change.before is None else 'the end of'} "
+            f"{(change.after or change.before or {})['name']!r}"
+        )
+    fields = [
+        key
+        for key in change.after
+        if change.after[key] != change.before.get(key) and key not in SERVERS_OWN
+    ]
     return f"{change.after['name']!r} ({', '.join(fields)})"

@@ -1,4 +1,6 @@
-"""Which of several rules with one marker is managed, without the package's code: a user's copy is never written."""
+"""Which of several rules with one marker is managed, without the package's code: a user's copy is
+never written.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,21 @@ if TYPE_CHECKING:
 Json = Any
 Rule = dict[str, Any]
 
-DECLARED: Final = frozenset({"name", "description", "priority", "enabled", "conditions", "targets", *SERVERS_OWN})
+DECLARED: Final = frozenset(
+    {
+        "name",
+        "description",
+        "priority",
+        "enabled",
+        "conditions",
+        "targets",
+        *SERVERS_OWN,
+    }
+)
 """The fields of a rule that a manifest sets, and those that a server adds."""
-KNOWN_IN_PARTS: Final = frozenset({"type", "attributeName", "operator", "value", "queueId", "weight"})
+KNOWN_IN_PARTS: Final = frozenset(
+    {"type", "attributeName", "operator", "value", "queueId", "weight"}
+)
 
 
 def original(group: Sequence[Rule]) -> Rule | None:
@@ -38,7 +52,9 @@ def original(group: Sequence[Rule]) -> Rule | None:
 def in_order(group: list[Rule]) -> list[Rule]:
     """Return the managed rule first, if it is known."""
     first = original(group)
-    return group if first is None else [first, *(one for one in group if one is not first)]
+    return (
+        group if first is None else [first, *(one for one in group if one is not first)]
+    )
 
 
 def changed(group: Sequence[Rule]) -> list[Rule]:
@@ -46,27 +62,47 @@ def changed(group: Sequence[Rule]) -> list[Rule]:
     first = original(group)
     if first is None:
         return list(group)
-    return [one for one in group if one is not first and (is_edited(one) or not alike(first, one))]
+    return [
+        one
+        for one in group
+        if one is not first and (is_edited(one) or not alike(first, one))
+    ]
 
 
 def alike(ours: Rule, other: Rule) -> bool:
-    """Return whether another rule has the same values in the fields that no manifest sets, also in its parts."""
+    """Return whether another rule has the same values in the fields that no manifest sets, also in
+    its parts.
+    """
     names = (ours.keys() | other.keys()) - DECLARED
-    if any(name not in ours or name not in other or _text(ours[name]) != _text(other[name]) for name in names):
+    if any(
+        name not in ours or name not in other or _text(ours[name]) != _text(other[name])
+        for name in names
+    ):
         return False
-    return all(_alike_parts(ours.get(name) or (), other.get(name) or ()) for name in ("conditions", "targets"))
+    return all(
+        _alike_parts(ours.get(name) or (), other.get(name) or ())
+        for name in ("conditions", "targets")
+    )
 
 
-def _alike_parts(ours: Sequence[Mapping[str, Json]], other: Sequence[Mapping[str, Json]]) -> bool:
+def _alike_parts(
+    ours: Sequence[Mapping[str, Json]], other: Sequence[Mapping[str, Json]]
+) -> bool:
     mine, theirs = Counter(map(_parted, ours)), Counter(map(_parted, other))
     shared = {what for what, _ in mine} & {what for what, _ in theirs}
     values = {"{}", *(rest for _, rest in mine)}
     differ = [what for what, _ in (mine - theirs) + (theirs - mine) if what in shared]
-    return not differ and all(rest in values for what, rest in theirs if what not in shared)
+    return not differ and all(
+        rest in values for what, rest in theirs if what not in shared
+    )
 
 
 def _parted(one: Mapping[str, Json]) -> tuple[object, str]:
-    rest = {} if part(one)[0] == "?" else {name: one[name] for name in one.keys() - KNOWN_IN_PARTS}
+    rest = (
+        {}
+        if part(one)[0] == "?"
+        else {name: one[name] for name in one.keys() - KNOWN_IN_PARTS}
+    )
     return part(one), _text(rest)
 
 
@@ -75,9 +111,15 @@ def _text(value: Json) -> str:
 
 
 def moment(rule: Rule) -> str:
-    """Return when a rule was created, in the format of this campaign's servers; empty for others."""
+    """Return when a rule was created, in the format of this campaign's servers; empty for
+    others.
+    """
     date = rule.get("dateCreated")
     try:
-        return datetime.fromisoformat(date).isoformat() if isinstance(date, str) and "T" in date else ""
+        return (
+            datetime.fromisoformat(date).isoformat()
+            if isinstance(date, str) and "T" in date
+            else ""
+        )
     except ValueError:
         return ""

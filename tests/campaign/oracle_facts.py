@@ -21,11 +21,17 @@ if TYPE_CHECKING:
 Json = Any
 
 _NAME: Final = "[a-z0-9][a-z0-9-]{0,63}"
-_LINE: Final = re.compile(rf"\[cxroute:({_NAME})/({_NAME}/{_NAME})(~next)?#[0-9a-f]{{8}}\]", re.ASCII)
+_LINE: Final = re.compile(
+    rf"\[cxroute:({_NAME})/({_NAME}/{_NAME})(~next)?#[0-9a-f]{{8}}\]", re.ASCII
+)
 _LARGEST: Final = 1 << 24
 _RULES: Final = ("api", "v2", "routing", "rules")
-NUMERIC: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual", "between"})
-SERVERS_OWN: Final = frozenset({"id", "version", "dateCreated", "dateModified", "selfUri"})
+NUMERIC: Final = frozenset(
+    {"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual", "between"}
+)
+SERVERS_OWN: Final = frozenset(
+    {"id", "version", "dateCreated", "dateModified", "selfUri"}
+)
 
 
 class Mark(NamedTuple):
@@ -41,7 +47,9 @@ class Mark(NamedTuple):
 
 
 def mark(rule: Mapping[str, Json] | None) -> Mark | None:
-    """Return the marker: the exact last line of the description without trailing white space, or none."""
+    """Return the marker: the exact last line of the description without trailing white space, or
+    none.
+    """
     description = (rule or {}).get("description")
     if not isinstance(description, str):
         return None
@@ -50,7 +58,9 @@ def mark(rule: Mapping[str, Json] | None) -> Mark | None:
 
 
 def call_of(request: SimRequest) -> str:
-    """Return the kind of a request: `token`, `list`, `get`, `create`, `update`, `delete`, `queues`; else its method."""
+    """Return the kind of a request: `token`, `list`, `get`, `create`, `update`, `delete`, `queues`;
+    else its method.
+    """
     segments = request.segments
     if segments == ("oauth", "token"):
         return "token"
@@ -59,7 +69,9 @@ def call_of(request: SimRequest) -> str:
     if segments == _RULES:
         return {"GET": "list", "POST": "create"}.get(request.method, request.method)
     if segments[:-1] == _RULES:
-        return {"GET": "get", "PUT": "update", "DELETE": "delete"}.get(request.method, request.method)
+        return {"GET": "get", "PUT": "update", "DELETE": "delete"}.get(
+            request.method, request.method
+        )
     return request.method
 
 
@@ -87,14 +99,20 @@ class Heard:
     @property
     def failed(self) -> bool:
         """Return whether a repeat may help: no response, or one that says so."""
-        return not self.status or self.status == 429 or (self.status >= 500 and self.status != 501)
+        return (
+            not self.status
+            or self.status == 429
+            or (self.status >= 500 and self.status != 501)
+        )
 
 
 def heard(event: Event, elapsed: float, patience: float) -> Heard:
     """Read the response of an applier that waits no longer than its timeout, in seconds."""
     answer = event.answer
     if answer is None or event.lost or elapsed > patience:
-        return Heard(0, reached=answer is None or answer.delivery is not DeliveryMode.REFUSED)
+        return Heard(
+            0, reached=answer is None or answer.delivery is not DeliveryMode.REFUSED
+        )
     packed = any(name == "content-encoding" for name, _ in answer.headers)
     form = None if packed or len(answer.body) > _LARGEST else _parsed(answer.body)
     return Heard(answer.status, form, empty=not answer.body)
@@ -141,7 +159,12 @@ def text_of(rule: Mapping[str, Json]) -> str:
     description: str = rule.get("description") or ""
     if mark(rule) is None:
         return description
-    return description.rstrip(" \t\r\n").rpartition("\n")[0].removesuffix("\r").replace("\r\n", "\n")
+    return (
+        description.rstrip(" \t\r\n")
+        .rpartition("\n")[0]
+        .removesuffix("\r")
+        .replace("\r\n", "\n")
+    )
 
 
 def part(form: Mapping[str, Json]) -> tuple[Json, ...]:
@@ -164,7 +187,9 @@ def part(form: Mapping[str, Json]) -> tuple[Json, ...]:
 
 def _scalar(value: Json) -> Json:
     if isinstance(value, bool):
-        return json.dumps("true" if value else "false")  # they are these texts (semantics S4)
+        return json.dumps(
+            "true" if value else "false"
+        )  # they are these texts (semantics S4)
     return Fraction(str(value)) if isinstance(value, int | float) else json.dumps(value)
 
 
@@ -193,6 +218,13 @@ def _form(one: Condition | Target | Opaque) -> dict[str, Json]:
         found: dict[str, Json] = json.loads(one.text)
         return found
     if isinstance(one, Condition):
-        value = list(one.raw_value) if isinstance(one.raw_value, tuple) else one.raw_value
-        return {"type": "attribute", "attributeName": one.attribute, "operator": one.operator, "value": value}
+        value = (
+            list(one.raw_value) if isinstance(one.raw_value, tuple) else one.raw_value
+        )
+        return {
+            "type": "attribute",
+            "attributeName": one.attribute,
+            "operator": one.operator,
+            "value": value,
+        }
     return {"type": "queue", "queueId": one.queue_id, "weight": one.weight}

@@ -1,8 +1,9 @@
-"""Markers and digests as the reference describes them, read from the server's JSON without the package's own code.
+"""Markers and digests as the reference describes them, read from the server's JSON without the
+package's own code.
 
-The JSON of a rule: api-contract "Routing rules". The digest: ownership "The digest". Semantics S4, S9, S11 define the
-conditions with a meaning; others are kept unchanged. So an error in the package's wire code, canonical form or digest
-is found here, and not shared.
+The JSON of a rule: api-contract "Routing rules". The digest: ownership "The digest". Semantics S4,
+S9, S11 define the conditions with a meaning; others are kept unchanged. So an error in the
+package's wire code, canonical form or digest is found here, and not shared.
 """
 
 from __future__ import annotations
@@ -20,8 +21,19 @@ if TYPE_CHECKING:
 
 Json = Any
 
-_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
-_PATTERNS: Final = frozenset({"contains", "notContains", "startsWith", "notStartsWith", "endsWith", "notEndsWith"})
+_DECIMAL: Final = re.compile(
+    r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII
+)
+_PATTERNS: Final = frozenset(
+    {
+        "contains",
+        "notContains",
+        "startsWith",
+        "notStartsWith",
+        "endsWith",
+        "notEndsWith",
+    }
+)
 _ABSENT: Final = frozenset({"exists", "notExists"})
 _SEVERAL: Final = frozenset({"in", "notIn", "between"})
 OPERATORS: Final = NUMERIC | _PATTERNS | _ABSENT | _SEVERAL | {"equals", "notEquals"}
@@ -29,26 +41,39 @@ OPERATORS: Final = NUMERIC | _PATTERNS | _ABSENT | _SEVERAL | {"equals", "notEqu
 
 def is_edited(rule: Mapping[str, Json]) -> bool:
     """Return whether a marked rule differs from the version in its marker."""
-    return mark(rule) is not None and not rule["description"].rstrip().endswith(f"#{digest(rule)}]")
+    return mark(rule) is not None and not rule["description"].rstrip().endswith(
+        f"#{digest(rule)}]"
+    )
 
 
 def digest(rule: Mapping[str, Json]) -> str:
-    """Return 8 hex digits of the SHA-256 of a rule's written fields, with sorted keys and parts, and 1.0 as 1."""
+    """Return 8 hex digits of the SHA-256 of a rule's written fields, with sorted keys and parts,
+    and 1.0 as 1.
+    """
     return _digest(json.dumps(rule))
 
 
 @functools.lru_cache(10_000)
 def _digest(text: str) -> str:
-    """Return the digest of a rule in JSON; cached, because a campaign needs those of few rules often."""
+    """Return the digest of a rule in JSON; cached, because a campaign needs those of few rules
+    often.
+    """
     rule = json.loads(text)
-    conditions = dict(map(_condition, reversed(rule.get("conditions") or ())))  # of equal ones the first stays
+    conditions = dict(
+        map(_condition, reversed(rule.get("conditions") or ()))
+    )  # of equal ones the first stays
     said = {
         "name": rule["name"],
         "description": text_of(rule),
         "priority": rule["priority"],
         "enabled": rule.get("enabled", True),
         "conditions": [json.loads(one) for one in sorted(conditions.values())],
-        "targets": [json.loads(one) for one in sorted(_compact(_target(one)) for one in rule.get("targets") or ())],
+        "targets": [
+            json.loads(one)
+            for one in sorted(
+                _compact(_target(one)) for one in rule.get("targets") or ()
+            )
+        ],
     }
     return sha256(_compact(said).encode()).hexdigest()[:8]
 
@@ -61,9 +86,18 @@ def signed(form: Mapping[str, Json], owner: str, address: str) -> str:
 
 def _condition(form: Json) -> tuple[Json, str]:
     """Return a condition's meaning and text; a meaningless one is kept unchanged."""
-    if form.get("type") != "attribute" or not isinstance(form.get("attributeName"), str) or not _fits(form):
+    if (
+        form.get("type") != "attribute"
+        or not isinstance(form.get("attributeName"), str)
+        or not _fits(form)
+    ):
         return _compact(form), _compact(form)
-    names = ("type", "attributeName", "operator", *(() if form["operator"] in _ABSENT else ("value",)))
+    names = (
+        "type",
+        "attributeName",
+        "operator",
+        *(() if form["operator"] in _ABSENT else ("value",)),
+    )
     return part(form), _compact({name: form[name] for name in names})
 
 
@@ -78,18 +112,35 @@ def _fits(form: Json) -> bool:
     if not isinstance(values, list):
         return False
     if operator in NUMERIC:
-        return all(map(_is_number, values)) and (operator != "between" or len(values) == 2)
-    return all(isinstance(one, str if operator in _PATTERNS else str | int | float) for one in values)
+        return all(map(_is_number, values)) and (
+            operator != "between" or len(values) == 2
+        )
+    return all(
+        isinstance(one, str if operator in _PATTERNS else str | int | float)
+        for one in values
+    )
 
 
 def _is_number(value: Json) -> bool:
-    return _DECIMAL.fullmatch(value) is not None if isinstance(value, str) else type(value) in (int, float)
+    return (
+        _DECIMAL.fullmatch(value) is not None
+        if isinstance(value, str)
+        else type(value) in (int, float)
+    )
 
 
 def _target(form: Json) -> Json:
     weight = form.get("weight", 1)
-    known = form.get("type") == "queue" and isinstance(form.get("queueId"), str) and type(weight) in (int, float)
-    return {"type": "queue", "queueId": form["queueId"], "weight": weight} if known else form
+    known = (
+        form.get("type") == "queue"
+        and isinstance(form.get("queueId"), str)
+        and type(weight) in (int, float)
+    )
+    return (
+        {"type": "queue", "queueId": form["queueId"], "weight": weight}
+        if known
+        else form
+    )
 
 
 def _compact(value: Json) -> str:
@@ -102,4 +153,8 @@ def _whole(value: Json) -> Json:
         return {name: _whole(one) for name, one in value.items()}
     if isinstance(value, list):
         return [_whole(one) for one in value]
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e16 else value
+    return (
+        int(value)
+        if isinstance(value, float) and value.is_integer() and abs(value) < 1e16
+        else value
+    )

@@ -42,7 +42,11 @@ class Listing:
     @property
     def complete(self) -> bool:
         """Return whether all pages arrived, with as many different ids as their total."""
-        return self.steady and len(self.read) >= self.pages and len(self.rules) == self.total
+        return (
+            self.steady
+            and len(self.read) >= self.pages
+            and len(self.rules) == self.total
+        )
 
     @property
     def rules(self) -> dict[str, dict[str, Json]]:
@@ -96,7 +100,9 @@ class Process:
         before, after = mark(self.last_read.get(rule_id)), mark(body_of(request))
         addresses = [one.address for one in (before, after) if one is not None]
         keys = frozenset([*addresses, *([rule_id] if rule_id else [])])
-        return ObservedWrite(call, request, keys, addresses[-1] if addresses else "", at)
+        return ObservedWrite(
+            call, request, keys, addresses[-1] if addresses else "", at
+        )
 
     def sends(self, event: Event, at: int) -> None:
         """Record a request."""
@@ -112,13 +118,21 @@ class Process:
         if call == "list" and what.good and isinstance(what.form, dict):
             self._page(event.request, what.form, sent)
         elif call == "queues" and what.good and isinstance(what.form, dict):
-            self.queues |= {str(one.get("id")) for one in what.form.get("entities") or () if isinstance(one, dict)}
+            self.queues |= {
+                str(one.get("id"))
+                for one in what.form.get("entities") or ()
+                if isinstance(one, dict)
+            }
         elif call == "get" and what.good and isinstance(what.form, dict):
             rule_id = event.request.segments[-1]
             self._see(rule_id, what.form)
             self.looked_at[rule_id] = sent
             self.etags[rule_id] = (
-                next((text for name, text in event.answer.headers if name == "etag"), "") if (event.answer) else ""
+                next(
+                    (text for name, text in event.answer.headers if name == "etag"), ""
+                )
+                if (event.answer)
+                else ""
             )
         elif call in WRITES:
             write = self.write_of(event, now)
@@ -136,14 +150,24 @@ class Process:
         self.shown.setdefault(rule_id, []).append(rule)
 
     def _page(self, request: SimRequest, form: dict[str, Json], sent: int) -> None:
-        number, total, found = request.whole_number("pageNumber", 1), form.get("total"), form.get("entities")
+        number, total, found = (
+            request.whole_number("pageNumber", 1),
+            form.get("total"),
+            form.get("entities"),
+        )
         if not isinstance(total, int) or not isinstance(found, list):
             return
-        rules = [one for one in found if isinstance(one, dict) and isinstance(one.get("id"), str)]
+        rules = [
+            one
+            for one in found
+            if isinstance(one, dict) and isinstance(one.get("id"), str)
+        ]
         for rule in rules:
             self._see(rule["id"], rule)
         if number == 1:
-            self.listing = Listing(sent, total, max(1, -(-total // len(found))) if found else 1)
+            self.listing = Listing(
+                sent, total, max(1, -(-total // len(found))) if found else 1
+            )
         if self.listing is None:
             return
         self.listing.read[number] = rules

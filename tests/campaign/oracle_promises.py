@@ -1,6 +1,8 @@
-"""Promises about the routes of a scenario: those that hold before and after an apply hold after each single write.
+"""Promises about the routes of a scenario: those that hold before and after an apply hold after
+each single write.
 
-They are evaluated on the conversations of the scenario, by the oracle's own routes, never by the analysis.
+They are evaluated on the conversations of the scenario, by the oracle's own routes, never by the
+analysis.
 """
 
 from __future__ import annotations
@@ -56,21 +58,48 @@ class Promises:
             yield promise.holds(found), promise.title
 
     def _candidates(self, states: Sequence[Found]) -> Iterator[RoutePromise]:
-        queues = sorted({queue for found in states for goes in found for place in goes for queue, _ in place or ()})
+        queues = sorted(
+            {
+                queue
+                for found in states
+                for goes in found
+                for place in goes
+                for queue, _ in place or ()
+            }
+        )
         for title, cases in self._groups():
-            reached = {queue for found in states for case in cases for place in found[case] for queue, _ in place or ()}
-            yield RoutePromise(f"{title}: always one of {sorted(reached)}", cases, _always(reached))
-            yield RoutePromise(f"{title}: never the default", cases, lambda place: place is not None)
+            reached = {
+                queue
+                for found in states
+                for case in cases
+                for place in found[case]
+                for queue, _ in place or ()
+            }
+            yield RoutePromise(
+                f"{title}: always one of {sorted(reached)}", cases, _always(reached)
+            )
+            yield RoutePromise(
+                f"{title}: never the default", cases, lambda place: place is not None
+            )
             for queue in queues:
-                yield RoutePromise(f"{title}: never {queue}", cases, _share(queue, 0, 0))
-                yield RoutePromise(f"{title}: half to {queue}", cases, _share(queue, _HALF, 1))
+                yield RoutePromise(
+                    f"{title}: never {queue}", cases, _share(queue, 0, 0)
+                )
+                yield RoutePromise(
+                    f"{title}: half to {queue}", cases, _share(queue, _HALF, 1)
+                )
 
     def _groups(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         intents: dict[str, list[int]] = {}
         for case, (conversation, _) in enumerate(self._routes.cases):
-            intents.setdefault(str(self._routes.conversations[conversation].get(INTENT)), []).append(case)
+            intents.setdefault(
+                str(self._routes.conversations[conversation].get(INTENT)), []
+            ).append(case)
         yield "all", tuple(range(len(self._routes.cases)))
-        yield from ((intent, tuple(cases)) for intent, cases in list(intents.items())[:_MOST_INTENTS])
+        yield from (
+            (intent, tuple(cases))
+            for intent, cases in list(intents.items())[:_MOST_INTENTS]
+        )
 
 
 def _always(queues: Iterable[str]) -> Callable[[Destination], bool]:
@@ -78,5 +107,7 @@ def _always(queues: Iterable[str]) -> Callable[[Destination], bool]:
     return lambda place: bool(place) and {queue for queue, _ in place or ()} <= allowed
 
 
-def _share(queue: str, least: Fraction | int, most: Fraction | int) -> Callable[[Destination], bool]:
+def _share(
+    queue: str, least: Fraction | int, most: Fraction | int
+) -> Callable[[Destination], bool]:
     return lambda place: least <= dict(place or ()).get(queue, Fraction(0)) <= most

@@ -28,12 +28,19 @@ class Requests:
     def __init__(self, tenant: Tenant, verdicts: Verdicts) -> None:
         self.tenant, self.verdicts = tenant, verdicts
 
-    def look(self, process: Process, event: Event, call: str, wish: Wish, now: int) -> None:
+    def look(
+        self, process: Process, event: Event, call: str, wish: Wish, now: int
+    ) -> None:
         """Check a request before it is done."""
-        where = f"{event.actor}'s request {event.number}, {event.request.method} {event.request.path}"
+        where = (
+            f"{event.actor}'s request {event.number}, {event.request.method} "
+            f"{event.request.path}"
+        )
         if call not in WRITES:
             known = call in ("token", "list", "get", "queues")
-            self.verdicts.check("R1", known, f"{where} is nothing that this tool should ask for")
+            self.verdicts.check(
+                "R1", known, f"{where} is nothing that this tool should ask for"
+            )
             return
         write = process.write_of(event, now)
         self._readings(process, where, call)
@@ -52,102 +59,203 @@ class Requests:
             self._given_up(process, write, wish, where)
 
     def _readings(self, process: Process, where: str, call: str) -> None:
-        """R11: two complete lists before the first create or delete, and no incomplete one after them."""
+        """R11: two complete lists before the first create or delete, and no incomplete one after
+        them.
+        """
         least = 1 if call == "update" else 2
         count = len(process.listings)
-        self.verdicts.check("R11", count >= least, f"{where}: after {count} complete lists of rules, not {least}")
-        self.verdicts.check("R11", not process.asking, f"{where}: the last list of rules was not complete")
+        self.verdicts.check(
+            "R11",
+            count >= least,
+            f"{where}: after {count} complete lists of rules, not {least}",
+        )
+        self.verdicts.check(
+            "R11",
+            not process.asking,
+            f"{where}: the last list of rules was not complete",
+        )
 
     def _unclear(self, process: Process, write: ObservedWrite, where: str) -> None:
-        """R6: after a write with an unknown result, that rule is read first, and nothing is deleted."""
+        """R6: after a write with an unknown result, that rule is read first, and nothing is
+        deleted.
+        """
         for one in process.unclear:
             if process.listings and process.listings[-1].began > one.at:
                 continue
             same = bool(one.keys & write.keys) and not self._is_repeat(one, write)
             delete = write.call == "delete" and one.call != "delete"
             said = f"{where}: the result of {one.request.method} for {one.address} is unknown"
-            self.verdicts.check("R6", not same and not delete, f"{said}, and no complete list was read since")
+            self.verdicts.check(
+                "R6",
+                not same and not delete,
+                f"{said}, and no complete list was read since",
+            )
         self.verdicts.counts["R6"] += 1
 
     def _is_repeat(self, one: ObservedWrite, write: ObservedWrite) -> bool:
-        """Return whether the server recognises a repeated write: then the repeat has no further effect."""
+        """Return whether the server recognises a repeated write: then the repeat has no further
+        effect.
+        """
         key = write.request.headers.get("idempotency-key")
         known = self.tenant.world.profile.settings.idempotency_keys and key is not None
-        return known and one.request.headers.get("idempotency-key") == key and one.request.body == write.request.body
+        return (
+            known
+            and one.request.headers.get("idempotency-key") == key
+            and one.request.body == write.request.body
+        )
 
     def _is_taken_back(self, process: Process, write: ObservedWrite) -> bool:
-        """Return whether a write undoes this applier's own first one, which the tenant changed: it wrote no other.
+        """Return whether a write undoes this applier's own first one, which the tenant changed: it
+        wrote no other.
 
         A created rule is deleted; an adopted one is written exactly as before, field by field.
         """
         rule_id, sent = write.request.segments[-1], body_of(write.request)
-        others = [one for one in process.made if one != rule_id and one in self.tenant.rules]
+        others = [
+            one for one in process.made if one != rule_id and one in self.tenant.rules
+        ]
         others += [one for one in process.taken if one != rule_id]
         made = self.tenant.made_by(rule_id, process)
         if not process.first_contact or others:
             return False
         was = process.taken.get(rule_id)
-        same = was is not None and all(sent.get(key) == value for key, value in was.items() if key not in SERVERS_OWN)
+        same = was is not None and all(
+            sent.get(key) == value
+            for key, value in was.items()
+            if key not in SERVERS_OWN
+        )
         return made if write.call == "delete" else same
 
-    def _owned(self, process: Process, write: ObservedWrite, wish: Wish, where: str, *, back: bool) -> None:
-        """R1: the rule was managed when this applier last read it, or will be adopted, or its first write is undone."""
+    def _owned(
+        self,
+        process: Process,
+        write: ObservedWrite,
+        wish: Wish,
+        where: str,
+        *,
+        back: bool,
+    ) -> None:
+        """R1: the rule was managed when this applier last read it, or will be adopted, or its first
+        write is undone.
+        """
         read = process.last_read.get(write.request.segments[-1])
         if read is None:
             self.verdicts.check("R1", None, f"{where}: it has never read that rule")
             return
         fine = back or wish.ours(read) or (write.call == "update" and wish.adopts(read))
-        if write.call == "update" and mark(read) is None and mark(body_of(write.request)) is not None:
+        if (
+            write.call == "update"
+            and mark(read) is None
+            and mark(body_of(write.request)) is not None
+        ):
             process.taken.setdefault(write.request.segments[-1], read)
-        self.verdicts.check("R1", fine, f"{where}: {read.get('name')!r} was not managed when it was read")
+        self.verdicts.check(
+            "R1",
+            fine,
+            f"{where}: {read.get('name')!r} was not managed when it was read",
+        )
 
     def _looked_at(self, process: Process, write: ObservedWrite, where: str) -> None:
-        """R9: the rule was read by itself after this applier last wrote it, and the ETag is sent."""
+        """R9: the rule was read by itself after this applier last wrote it, and the ETag is
+        sent.
+        """
         rule_id = write.request.segments[-1]
-        earlier = [one.at for one in process.writes if rule_id in one.keys and one.request is not write.request]
-        since = max((at for at in earlier if not self._was_not_done(process, at)), default=-1)
+        earlier = [
+            one.at
+            for one in process.writes
+            if rule_id in one.keys and one.request is not write.request
+        ]
+        since = max(
+            (at for at in earlier if not self._was_not_done(process, at)), default=-1
+        )
         fine = process.looked_at.get(rule_id, -2) > since
-        self.verdicts.check("R9", fine, f"{where}: it was not read by itself just before")
+        self.verdicts.check(
+            "R9", fine, f"{where}: it was not read by itself just before"
+        )
         etag = process.etags.get(rule_id, "")
         sent = write.request.headers.get("if-match", "")
-        self.verdicts.check("R9", not etag or sent == etag, f"{where}: If-Match is {sent!r}, the ETag read {etag!r}")
+        self.verdicts.check(
+            "R9",
+            not etag or sent == etag,
+            f"{where}: If-Match is {sent!r}, the ETag read {etag!r}",
+        )
 
     @staticmethod
     def _was_not_done(process: Process, at: int) -> bool:
-        """Return whether the response to a write said that nothing was done, so that it may be sent again unchanged."""
+        """Return whether the response to a write said that nothing was done, so that it may be sent
+        again unchanged.
+        """
         write = next(one for one in process.writes if one.at == at)
         unclear = any(one.request is write.request for one in process.unclear)
         return not unclear and not write.request.changed_state
 
     def _marked(self, write: ObservedWrite, wish: Wish, where: str) -> None:
-        """R1: the written rule has an own marker, and equals the manifest's rule except for a name (R19)."""
+        """R1: the written rule has an own marker, and equals the manifest's rule except for a name
+        (R19).
+        """
         found = mark(body_of(write.request))
-        fine = found is not None and found.owner == wish.owner and found.address in wish.rules
-        self.verdicts.check("R1", fine, f"{where}: the written rule is marked as {found}, which no manifest declares")
+        fine = (
+            found is not None
+            and found.owner == wish.owner
+            and found.address in wish.rules
+        )
+        self.verdicts.check(
+            "R1",
+            fine,
+            f"{where}: the written rule is marked as {found}, which no manifest declares",
+        )
         if found is not None and found.address in wish.rules:
-            wanted, sent = plain(wish.rules[found.address]), plain(body_of(write.request))
-            self.verdicts.check("R19", wanted[1:] == sent[1:], f"{where}: the written rule is not the manifest's rule")
+            wanted, sent = (
+                plain(wish.rules[found.address]),
+                plain(body_of(write.request)),
+            )
+            self.verdicts.check(
+                "R19",
+                wanted[1:] == sent[1:],
+                f"{where}: the written rule is not the manifest's rule",
+            )
 
     def _queues(self, process: Process, write: ObservedWrite, where: str) -> None:
         """R12: each written queue was listed to this applier."""
         targets = body_of(write.request).get("targets") or ()
         named = {one.get("queueId") for one in targets if one.get("type") == "queue"}
         faults = self.tenant.world.faults
-        nothing = sum("empty-list" in text for text, _ in faults.fired_faults) > 1 if faults else False
-        unknown = set() if nothing else named - process.queues  # a tenant without queues is exit 3, tried elsewhere
-        self.verdicts.check("R12", not unknown, f"{where}: queues {unknown} were in no list that it read")
+        nothing = (
+            sum("empty-list" in text for text, _ in faults.fired_faults) > 1
+            if faults
+            else False
+        )
+        unknown = (
+            set() if nothing else named - process.queues
+        )  # a tenant without queues is exit 3, tried elsewhere
+        self.verdicts.check(
+            "R12",
+            not unknown,
+            f"{where}: queues {unknown} were in no list that it read",
+        )
 
     def _kept(self, process: Process, write: ObservedWrite, where: str) -> None:
-        """R2: parts that no manifest declares are written as they were read, in the rule and in its remaining parts."""
-        read, sent = process.last_read.get(write.request.segments[-1], {}), body_of(write.request)
+        """R2: parts that no manifest declares are written as they were read, in the rule and in its
+        remaining parts.
+        """
+        read, sent = (
+            process.last_read.get(write.request.segments[-1], {}),
+            body_of(write.request),
+        )
         lost = [key for key in read.keys() - DECLARED if sent.get(key) != read[key]]
-        self.verdicts.check("R2", not lost, f"{where}: fields {lost} do not go back as they were read")
+        self.verdicts.check(
+            "R2", not lost, f"{where}: fields {lost} do not go back as they were read"
+        )
         for name in ("conditions", "targets"):
             missing = _not_kept(read.get(name) or (), sent.get(name) or ())
-            self.verdicts.check("R2", not missing, f"{where}: {name} lose unknown fields: {missing}")
+            self.verdicts.check(
+                "R2", not missing, f"{where}: {name} lose unknown fields: {missing}"
+            )
 
     def _confirmed(self, process: Process, write: ObservedWrite, where: str) -> None:
-        """R7: the replacement of a deleted rule was read in its current version, not only written."""
+        """R7: the replacement of a deleted rule was read in its current version, not only
+        written.
+        """
         routes, rules = self.tenant.routes, self.tenant.rules
         rule_id = write.request.segments[-1]
         if routes is None or rule_id not in rules:
@@ -158,11 +266,16 @@ class Requests:
             if all(one["id"] != rule_id for one in before):
                 continue
             self.verdicts.counts["R7"] += 1
-            seen = [one for one in after if not self._is_appliers(one["id"]) or _is_shown(one, process)]
+            seen = [
+                one
+                for one in after
+                if not self._is_appliers(one["id"]) or _is_shown(one, process)
+            ]
             known = {routes.goes(one) for one in seen}
             for heir in after:
                 said = (
-                    f"{where}: {heir['name']!r} was not read in its current version, and takes over {routes.name(case)}"
+                    f"{where}: {heir['name']!r} was not read in its current version, and takes "
+                    f"over {routes.name(case)}"
                 )
                 if routes.goes(heir) not in known:
                     self.verdicts.check("R7", None, said)
@@ -171,24 +284,46 @@ class Requests:
     def _is_appliers(self, rule_id: str) -> bool:
         return self.tenant.writer(rule_id) not in ("", "human", "late")
 
-    def _given_up(self, process: Process, write: ObservedWrite, wish: Wish, where: str) -> None:
-        """R7: a rule is not deleted if it serves conversations of a rule that could not be written."""
+    def _given_up(
+        self, process: Process, write: ObservedWrite, wish: Wish, where: str
+    ) -> None:
+        """R7: a rule is not deleted if it serves conversations of a rule that could not be
+        written.
+        """
         routes, rules = self.tenant.routes, self.tenant.rules
         rule_id = write.request.segments[-1]
         if routes is None or rule_id not in rules or not process.failed:
             return
-        done = {found.address for one in rules.values() if wish.fulfils(one) and (found := mark(one))}
+        done = {
+            found.address
+            for one in rules.values()
+            if wish.fulfils(one) and (found := mark(one))
+        }
         failed = {one.address for one in process.failed} - done
-        wanted = {address: wish.rules[address] for address in failed if address in wish.rules}
-        now, then = (routes.winners(one) for one in (rules.values(), wish.afterwards(rules.values())[0]))
+        wanted = {
+            address: wish.rules[address] for address in failed if address in wish.rules
+        }
+        now, then = (
+            routes.winners(one)
+            for one in (rules.values(), wish.afterwards(rules.values())[0])
+        )
         for case, (before, after) in enumerate(zip(now, then, strict=True)):
             here = any(one["id"] == rule_id for one in before)
-            there = next((where for where, one in wanted.items() if any(one is two for two in after)), "")
+            there = next(
+                (
+                    where
+                    for where, one in wanted.items()
+                    if any(one is two for two in after)
+                ),
+                "",
+            )
             said = f"{where}: {there} could not be written, and should serve {routes.name(case)}"
             self.verdicts.check("R7", not (here and there), said)
 
 
-def _not_kept(read: tuple[Mapping[str, Json], ...], sent: tuple[Mapping[str, Json], ...]) -> list[str]:
+def _not_kept(
+    read: tuple[Mapping[str, Json], ...], sent: tuple[Mapping[str, Json], ...]
+) -> list[str]:
     """Return the remaining parts that lose other fields."""
     staying = Counter(map(part, read)) & Counter(map(part, sent))
     lost = []
@@ -202,10 +337,16 @@ def _not_kept(read: tuple[Mapping[str, Json], ...], sent: tuple[Mapping[str, Jso
 
 
 def _has(sent: Mapping[str, Json], read: Mapping[str, Json]) -> bool:
-    return all(sent.get(key) == value for key, value in read.items() if key not in KNOWN_IN_PARTS)
+    return all(
+        sent.get(key) == value
+        for key, value in read.items()
+        if key not in KNOWN_IN_PARTS
+    )
 
 
 def _is_shown(rule: Mapping[str, Json], process: Process) -> bool:
-    """Return whether a process saw the current version of a rule, even if the same was written again later."""
+    """Return whether a process saw the current version of a rule, even if the same was written
+    again later.
+    """
     shown = process.shown.get(rule["id"], ())
     return any((plain(one), mark(one)) == (plain(rule), mark(rule)) for one in shown)

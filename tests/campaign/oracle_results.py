@@ -7,7 +7,16 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
 
-from reconciler.model.change import Adopt, Applied, Create, Delete, Failed, Skipped, UnknownOutcome, is_copy_removal
+from reconciler.model.change import (
+    Adopt,
+    Applied,
+    Create,
+    Delete,
+    Failed,
+    Skipped,
+    UnknownOutcome,
+    is_copy_removal,
+)
 from tests.campaign.oracle_facts import as_json, mark, plain
 from tests.campaign.world import SECRET
 
@@ -30,7 +39,9 @@ PARTLY: Final = 5
 class Ends:
     """Checks runs that ended."""
 
-    def __init__(self, world: ObservedTenant, tenant: Tenant, verdicts: Verdicts) -> None:
+    def __init__(
+        self, world: ObservedTenant, tenant: Tenant, verdicts: Verdicts
+    ) -> None:
         self.world, self.tenant, self.verdicts = world, tenant, verdicts
         self._looked_through = 0
 
@@ -38,21 +49,44 @@ class Ends:
         """Check a run that ended normally."""
         said = f"{process.actor} ended with {ended.exit_code}"
         if ended.exit_code == REFUSED:
-            self.verdicts.check("R8", not process.writes, f"{said}, having sent {len(process.writes)} writes")
+            self.verdicts.check(
+                "R8",
+                not process.writes,
+                f"{said}, having sent {len(process.writes)} writes",
+            )
         self.adopted(process, ended)
         self._lost(process, ended, said)
-        if process.converged_at_birth and self.tenant.foreign_to(process.actor) < process.born:
+        if (
+            process.converged_at_birth
+            and self.tenant.foreign_to(process.actor) < process.born
+        ):
             self._idle(process, wish, said)
-        if self.tenant.foreign_to(process.actor) > (process.born if self._fired("stale") else process.knows):
+        if self.tenant.foreign_to(process.actor) > (
+            process.born if self._fired("stale") else process.knows
+        ):
             return  # another user wrote after its last read, or a read was stale: it cannot know
         if self._fired("empty-list") > 1:
             return  # two in a row, before anything was seen, say that there is nothing
-        rules = [one for one in self.tenant.rules.values() if not self.tenant.is_hidden(one["id"], process)]
+        rules = [
+            one
+            for one in self.tenant.rules.values()
+            if not self.tenant.is_hidden(one["id"], process)
+        ]
         if ended.exit_code == 0 and wish.whole:
-            self.verdicts.check("R18", not wish.missing(rules), f"{said}, but {wish.missing(rules)}")
-            joined = [] if process.writes or ended.planned is None else wish.joined(rules)
-            told = ended.planned is not None and any(one.code == "CXR340" for one in ended.planned.findings)
-            self.verdicts.check("R18", told or not joined, f"{said}, and no finding names the texts of {joined}")
+            self.verdicts.check(
+                "R18", not wish.missing(rules), f"{said}, but {wish.missing(rules)}"
+            )
+            joined = (
+                [] if process.writes or ended.planned is None else wish.joined(rules)
+            )
+            told = ended.planned is not None and any(
+                one.code == "CXR340" for one in ended.planned.findings
+            )
+            self.verdicts.check(
+                "R18",
+                told or not joined,
+                f"{said}, and no finding names the texts of {joined}",
+            )
         if ended.report is not None:
             self._outcomes(ended, wish, said, rules)
             self._doubts(process, ended.report, said)
@@ -65,10 +99,14 @@ class Ends:
         """R13: no secret in any encoding is in any output."""
         fresh = self.world.said[self._looked_through :]
         self._looked_through = len(self.world.said)
-        text = "\n".join([*fresh, repr(ended and (ended.error, ended.report and ended.report.error))])
+        text = "\n".join(
+            [*fresh, repr(ended and (ended.error, ended.report and ended.report.error))]
+        )
         for secret in (SECRET, *tokens):
             shown = [form for form in _encoded(secret) if form in text]
-            self.verdicts.check("R13", not shown, f"a secret was in the output: {shown}")
+            self.verdicts.check(
+                "R13", not shown, f"a secret was in the output: {shown}"
+            )
 
     def quiet(self, wish: Wish) -> None:
         """R15 and R5: after the heal phase the tenant is as desired, and has no duplicates."""
@@ -82,61 +120,133 @@ class Ends:
         """R16: a run on a converged tenant writes nothing, and reads no more than necessary."""
         if not wish.whole:
             return
-        self.verdicts.check("R16", not process.writes, f"{said}: wrote {len(process.writes)} times without need")
+        self.verdicts.check(
+            "R16",
+            not process.writes,
+            f"{said}: wrote {len(process.writes)} times without need",
+        )
         if self.world.faults is None and not self.world.jump:
             size = self.world.profile.tenant.page_size
-            pages, queues = (max(1, -(-len(one) // size)) for one in (self.tenant.rules, self.world.state.queues))
+            pages, queues = (
+                max(1, -(-len(one) // size))
+                for one in (self.tenant.rules, self.world.state.queues)
+            )
             most = 2 * pages + queues + 1
-            self.verdicts.check("R16", process.requests <= most, f"{said}: {process.requests} requests, not {most}")
+            self.verdicts.check(
+                "R16",
+                process.requests <= most,
+                f"{said}: {process.requests} requests, not {most}",
+            )
 
-    def _outcomes(self, ended: ApplierResult, wish: Wish, said: str, shown: list[Rule]) -> None:
-        """R18: every planned change has an outcome, and each one is true. `shown` are the rules in lists."""
+    def _outcomes(
+        self, ended: ApplierResult, wish: Wish, said: str, shown: list[Rule]
+    ) -> None:
+        """R18: every planned change has an outcome, and each one is true.
+
+        `shown` are the rules in lists.
+        """
         outcomes: tuple[Outcome, ...] = ended.report.outcomes if ended.report else ()
         changes = ended.planned.changes if ended.planned else ()
         planned = {_name(change) for change in changes if not is_copy_removal(change)}
         reported = {_name(one.change) for one in outcomes}
-        self.verdicts.check("R18", planned == reported, f"{said}: of {planned} it reports {reported}")
+        self.verdicts.check(
+            "R18", planned == reported, f"{said}: of {planned} it reports {reported}"
+        )
         for one in outcomes:
             done = self._is_done(one.change, wish)
             if isinstance(one, Applied):
-                self.verdicts.check("R18", done, f"{said}: {_name(one.change)} is called applied, and is not")
-            elif isinstance(one, Failed) or (isinstance(one, Skipped) and ended.report and ended.report.remaining):
+                self.verdicts.check(
+                    "R18",
+                    done,
+                    f"{said}: {_name(one.change)} is called applied, and is not",
+                )
+            elif isinstance(one, Failed) or (
+                isinstance(one, Skipped) and ended.report and ended.report.remaining
+            ):
                 kind = type(one).__name__.lower()
                 whole = done and self._is_alone(one.change, wish, shown)
-                self.verdicts.check("R18", not whole, f"{said}: {_name(one.change)} is called {kind}, and is done")
+                self.verdicts.check(
+                    "R18",
+                    not whole,
+                    f"{said}: {_name(one.change)} is called {kind}, and is done",
+                )
 
     def _doubts(self, process: Process, report: ApplyReport, said: str) -> None:
-        """R18: "unknown" is reported if it is so, and the exit code says whether anything may have been done."""
-        unread = report.remaining is None or (bool(process.writes) and process.knows < process.writes[-1].at)
+        """R18: "unknown" is reported if it is so, and the exit code says whether anything may have
+        been done.
+        """
+        unread = report.remaining is None or (
+            bool(process.writes) and process.knows < process.writes[-1].at
+        )
         for one in report.outcomes:
             if isinstance(one, UnknownOutcome):
-                open_ = any(str(one.change.address) in write.keys for write in (*process.unclear, *process.unsaid))
+                open_ = any(
+                    str(one.change.address) in write.keys
+                    for write in (*process.unclear, *process.unsaid)
+                )
                 self.verdicts.check(
-                    "R18", open_ or unread, f"{said}: {_name(one.change)} is called unknown, and is not"
+                    "R18",
+                    open_ or unread,
+                    f"{said}: {_name(one.change)} is called unknown, and is not",
                 )
         if not report.converged and not report.interrupted:
-            done = any(isinstance(one, Applied | UnknownOutcome) or one.left_partial for one in report.outcomes)
+            done = any(
+                isinstance(one, Applied | UnknownOutcome) or one.left_partial
+                for one in report.outcomes
+            )
             code = PARTLY if done else 1
-            self.verdicts.check("R18", said.endswith(f" {code}"), f"{said}, and not with {code}")
+            self.verdicts.check(
+                "R18", said.endswith(f" {code}"), f"{said}, and not with {code}"
+            )
 
     def adopted(self, process: Process, ended: ApplierResult) -> None:
-        """R1: a rule without a marker is written only if the adoption of exactly that rule was planned."""
+        """R1: a rule without a marker is written only if the adoption of exactly that rule was
+        planned.
+        """
         changes = ended.planned.changes if ended.planned else ()
         planned = {change.live.id for change in changes if isinstance(change, Adopt)}
         for write in process.writes:
             rule_id = write.request.segments[-1]
-            taken = write.call == "update" and mark(process.shown[rule_id][0]) is None and rule_id not in planned
-            self.verdicts.check("R1", not taken, f"{process.actor} took over {rule_id}, which no plan showed")
+            taken = (
+                write.call == "update"
+                and mark(process.shown[rule_id][0]) is None
+                and rule_id not in planned
+            )
+            self.verdicts.check(
+                "R1",
+                not taken,
+                f"{process.actor} took over {rule_id}, which no plan showed",
+            )
 
     def _lost(self, process: Process, ended: ApplierResult, said: str) -> None:
-        """R1: of a first contact the first rule is found again, undone or named; then one more may be lost."""
+        """R1: of a first contact the first rule is found again, undone or named; then one more may
+        be lost.
+        """
         if not process.first_contact:
             return
-        left, error = self.tenant.left_without_marker(process), ended.report.error if ended.report else ""
-        first = next((one.request for one in process.writes if one.request.changed_state), None)
-        was_first = [one for one in left if first is not None and (process.made.get(one) is first or one in first.path)]
-        tried = any(left and left[0] in one.keys for one in process.writes if one.request is not first)
-        named = bool(left) and left[0] in error and (tried or "it still exists" not in error)
+        left, error = (
+            self.tenant.left_without_marker(process),
+            ended.report.error if ended.report else "",
+        )
+        first = next(
+            (one.request for one in process.writes if one.request.changed_state), None
+        )
+        was_first = [
+            one
+            for one in left
+            if first is not None
+            and (process.made.get(one) is first or one in first.path)
+        ]
+        tried = any(
+            left and left[0] in one.keys
+            for one in process.writes
+            if one.request is not first
+        )
+        named = (
+            bool(left)
+            and left[0] in error
+            and (tried or "it still exists" not in error)
+        )
         fine = not left or (len(left) == 1 and (named or not was_first))
         self.verdicts.check("R1", fine, f"{said}, and leaves {left} without a marker")
 
@@ -146,12 +256,17 @@ class Ends:
             return change.live.id not in rules
         wanted = plain(as_json(change.after, ""))
         return any(
-            wish.ours(one) and _is_at(one, str(change.address)) and plain(one) == wanted for one in rules.values()
+            wish.ours(one) and _is_at(one, str(change.address)) and plain(one) == wanted
+            for one in rules.values()
         )
 
     def _is_alone(self, change: Change, wish: Wish, shown: list[Rule]) -> bool:
-        """Return whether lists show exactly one managed rule at an address; with a duplicate it is half done."""
-        there = [one for one in shown if wish.ours(one) and _is_at(one, str(change.address))]
+        """Return whether lists show exactly one managed rule at an address; with a duplicate it is
+        half done.
+        """
+        there = [
+            one for one in shown if wish.ours(one) and _is_at(one, str(change.address))
+        ]
         return isinstance(change, Delete) or len(there) == 1
 
 
@@ -167,8 +282,18 @@ def _name(change: Change) -> tuple[str, ...]:
 
 def _encoded(secret: str) -> Iterator[str]:
     """Yield the encodings in which a secret could appear."""
-    yield from {secret, quote(secret, safe=""), quote(secret), quote_plus(secret), json.dumps(secret)[1:-1]}
+    yield from {
+        secret,
+        quote(secret, safe=""),
+        quote(secret),
+        quote_plus(secret),
+        json.dumps(secret)[1:-1],
+    }
     text = secret.encode()
     for lead in range(3):  # wherever in a longer text it begins
-        yield base64.b64encode(b"x" * lead + text).decode()[4 if lead else 0 :].rstrip("=")[:-1]
+        yield (
+            base64.b64encode(b"x" * lead + text)
+            .decode()[4 if lead else 0 :]
+            .rstrip("=")[:-1]
+        )
     yield repr(secret)[1:-1]

@@ -20,18 +20,25 @@ Move = tuple[frozenset["Destination"], frozenset["Destination"]]
 
 
 class Review:
-    """A reviewed plan: the managed rules at the review, the desired ones, and the moved conversations."""
+    """A reviewed plan: the managed rules at the review, the desired ones, and the moved
+    conversations.
+    """
 
-    def __init__(self, wish: Wish, conversations: Sequence[Json], rules: Iterable[Rule]) -> None:
+    def __init__(
+        self, wish: Wish, conversations: Sequence[Json], rules: Iterable[Rule]
+    ) -> None:
         """`rules` are all live rules at the review."""
         every = list(rules)
         self._wish = wish
-        self._routes = Routes(conversations, wish.evaluation, [*every, *wish.rules.values()])
+        self._routes = Routes(
+            conversations, wish.evaluation, [*every, *wish.rules.values()]
+        )
         self._ours = [one for one in every if wish.ours(one)]
         self._reviewed = self._moves(every)
 
     def look(self, process: Process, where: str, verdicts: Verdicts) -> None:
-        """Check a write: with the unmanaged rules of its sender's last complete list, it moves no other conversation.
+        """Check a write: with the unmanaged rules of its sender's last complete list, it moves no
+        other conversation.
 
         A single read shows one rule, and only the write of that rule depends on it.
         """
@@ -40,10 +47,16 @@ class Review:
         moves = self._moves(process.listings[-1].rules.values())
         more = [
             self._routes.name(case)
-            for case, (move, reviewed) in enumerate(zip(moves, self._reviewed, strict=True))
+            for case, (move, reviewed) in enumerate(
+                zip(moves, self._reviewed, strict=True)
+            )
             if move[0] != move[1] and move != reviewed
         ]
-        verdicts.check("R9", not more, f"{where}: with the rules read the reviewed plan also moves {more}")
+        verdicts.check(
+            "R9",
+            not more,
+            f"{where}: with the rules read the reviewed plan also moves {more}",
+        )
 
     def _moves(self, rules: Iterable[Rule]) -> list[Move]:
         others = [one for one in rules if not self._wish.ours(one)]

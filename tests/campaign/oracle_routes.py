@@ -1,6 +1,8 @@
-"""The routes of conversations in a state of the server, by a separate evaluation of rules; cached by rule.
+"""The routes of conversations in a state of the server, by a separate evaluation of rules; cached
+by rule.
 
-A tie counts as each of its rules. An unknown condition counts once as true and once as false, in all rules together.
+A tie counts as each of its rules. An unknown condition counts once as true and once as false, in
+all rules together.
 """
 
 from __future__ import annotations
@@ -9,7 +11,11 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from tests.campaign.oracle_marks import OPERATORS
-from tests.support.simulated_routing import SimulatedConditionError, find_winner, rule_shares
+from tests.support.simulated_routing import (
+    SimulatedConditionError,
+    find_winner,
+    rule_shares,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,23 +45,54 @@ _WORLDS = (_Always(True), _Always(False))
 class Routes:
     """Evaluates rules for some conversations; each rule is read once."""
 
-    def __init__(self, conversations: Sequence[Json], evaluation: str, rules: Iterable[Mapping[str, Json]]) -> None:
-        """`evaluation` is the order of priorities; `rules` are the possible rules, to find the unknown conditions."""
+    def __init__(
+        self,
+        conversations: Sequence[Json],
+        evaluation: str,
+        rules: Iterable[Mapping[str, Json]],
+    ) -> None:
+        """`evaluation` is the order of priorities; `rules` are the possible rules, to find the
+        unknown conditions.
+        """
         self.conversations = list(conversations)
-        worlds = 2 if any(map(_is_unknown, (one for rule in rules for one in rule.get("conditions") or ()))) else 1
-        self.cases = [(one, world) for one in range(len(self.conversations)) for world in range(worlds)]
+        worlds = (
+            2
+            if any(
+                map(
+                    _is_unknown,
+                    (one for rule in rules for one in rule.get("conditions") or ()),
+                )
+            )
+            else 1
+        )
+        self.cases = [
+            (one, world)
+            for one in range(len(self.conversations))
+            for world in range(worlds)
+        ]
         self._sign = 1 if evaluation == "lowest-first" else -1
-        self._known: dict[int, tuple[Mapping[str, Json], tuple[bool, ...], Destination]] = {}
+        self._known: dict[
+            int, tuple[Mapping[str, Json], tuple[bool, ...], Destination]
+        ] = {}
 
-    def winners(self, rules: Iterable[Mapping[str, Json]]) -> list[tuple[Mapping[str, Json], ...]]:
-        """Return for each case the possible winners: the first rules that match, all of one priority."""
+    def winners(
+        self, rules: Iterable[Mapping[str, Json]]
+    ) -> list[tuple[Mapping[str, Json], ...]]:
+        """Return for each case the possible winners: the first rules that match, all of one
+        priority.
+        """
         looked = [(one, self._look(one)) for one in rules if one.get("enabled", True)]
         looked.sort(key=lambda one: self._sign * one[0]["priority"])
         return [self._first(looked, case) for case in range(len(self.cases))]
 
-    def destinations(self, rules: Iterable[Mapping[str, Json]]) -> list[frozenset[Destination]]:
+    def destinations(
+        self, rules: Iterable[Mapping[str, Json]]
+    ) -> list[frozenset[Destination]]:
         """Return the possible routes of each case."""
-        return [frozenset(self.goes(one) for one in found) or frozenset([None]) for found in self.winners(rules)]
+        return [
+            frozenset(self.goes(one) for one in found) or frozenset([None])
+            for found in self.winners(rules)
+        ]
 
     def goes(self, rule: Mapping[str, Json]) -> Destination:
         """Return the route of a rule."""
@@ -64,9 +101,13 @@ class Routes:
     def name(self, case: int) -> str:
         """Describe a case."""
         conversation, world = self.cases[case]
-        return f"{self.conversations[conversation]}" + (" (unknown conditions do not hold)" if world else "")
+        return f"{self.conversations[conversation]}" + (
+            " (unknown conditions do not hold)" if world else ""
+        )
 
-    def _first(self, looked: list[tuple[Mapping[str, Json], Any]], case: int) -> tuple[Mapping[str, Json], ...]:
+    def _first(
+        self, looked: list[tuple[Mapping[str, Json], Any]], case: int
+    ) -> tuple[Mapping[str, Json], ...]:
         found: list[Mapping[str, Json]] = []
         for rule, (_, matches, _) in looked:
             if found and rule["priority"] != found[0]["priority"]:
@@ -75,23 +116,47 @@ class Routes:
                 found.append(rule)
         return tuple(found)
 
-    def _look(self, rule: Mapping[str, Json]) -> tuple[Mapping[str, Json], tuple[bool, ...], Destination]:
+    def _look(
+        self, rule: Mapping[str, Json]
+    ) -> tuple[Mapping[str, Json], tuple[bool, ...], Destination]:
         known = self._known.get(id(rule))
-        if known is None:  # the rule itself is kept with it, so that its id() stays its own
+        if (
+            known is None
+        ):  # the rule itself is kept with it, so that its id() stays its own
             matches = tuple(self._matches(rule, case) for case in self.cases)
-            known = self._known[id(rule)] = (rule, matches, frozenset(rule_shares(rule).items()))
+            known = self._known[id(rule)] = (
+                rule,
+                matches,
+                frozenset(rule_shares(rule).items()),
+            )
         return known
 
     def _matches(self, rule: Mapping[str, Json], case: tuple[int, int]) -> bool:
         try:
-            return find_winner([rule], self.conversations[case[0]], opaque=_WORLDS[case[1]]) is not None
+            return (
+                find_winner(
+                    [rule], self.conversations[case[0]], opaque=_WORLDS[case[1]]
+                )
+                is not None
+            )
         except (SimulatedConditionError, ValueError, KeyError, TypeError):
             return case[1] == 0
 
 
 def _is_unknown(condition: Mapping[str, Json]) -> bool:
     try:
-        find_winner([{"enabled": True, "priority": 1, "name": "", "id": "", "conditions": [condition]}], {})
+        find_winner(
+            [
+                {
+                    "enabled": True,
+                    "priority": 1,
+                    "name": "",
+                    "id": "",
+                    "conditions": [condition],
+                }
+            ],
+            {},
+        )
     except (SimulatedConditionError, ValueError, KeyError, TypeError):
         return True
     return condition.get("operator") not in OPERATORS

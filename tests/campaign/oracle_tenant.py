@@ -1,4 +1,6 @@
-"""The server's states: the author of each, whether it misroutes a conversation, and whether it has duplicates."""
+"""The server's states: the author of each, whether it misroutes a conversation, and whether it has
+duplicates.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,8 @@ Rule = dict[str, Any]
 HUMAN: Final = "human"
 LATE: Final = "late"
 _MOST_STALE: Final = 2
-"""Stale reads in a run on a tenant whose lists are declared not to lag: more of them is an undeclared lag."""
+"""Stale reads in a run on a tenant whose lists are declared not to lag: more of them is an
+undeclared lag."""
 
 
 @dataclass(slots=True)
@@ -43,7 +46,13 @@ class Routing:
 class Tenant:
     """Follows the server's states."""
 
-    def __init__(self, world: ObservedTenant, wish: Wish, conversations: Sequence[Json], verdicts: Verdicts) -> None:
+    def __init__(
+        self,
+        world: ObservedTenant,
+        wish: Wish,
+        conversations: Sequence[Json],
+        verdicts: Verdicts,
+    ) -> None:
         """`wish` has the desired rules of the first applier."""
         self.world, self.verdicts = world, verdicts
         self.wishes = [wish]
@@ -55,7 +64,8 @@ class Tenant:
         """The time of the last change by another sender."""
         self.made_late: Counter[str] = Counter()
         self.raced: set[str] = set()
-        """A rule that one applier created while another ran: a duplicate is allowed until both have ended."""
+        """A rule that one applier created while another ran: a duplicate is allowed until both have
+        ended."""
         self.copied: set[str] = self._copies_at_first()
         self._routing = self._start(conversations)
 
@@ -92,7 +102,9 @@ class Tenant:
 
     def _was_stale_again(self) -> bool:
         """Return whether more reads were stale than a run can distinguish from a missing rule."""
-        return self._stale() > (0 if self.world.profile.list_lag_seconds else _MOST_STALE)
+        return self._stale() > (
+            0 if self.world.profile.list_lag_seconds else _MOST_STALE
+        )
 
     def _stale(self) -> int:
         """Return the number of stale reads, which may precede another user's change."""
@@ -105,24 +117,37 @@ class Tenant:
 
     def made_by(self, rule_id: str, process: Process | None) -> bool:
         """Return whether a process created a rule, even if the server stored it differently."""
-        return process is not None and (self._maker.get(rule_id) is process or rule_id in process.made)
+        return process is not None and (
+            self._maker.get(rule_id) is process or rule_id in process.made
+        )
 
     def left_without_marker(self, process: Process) -> list[str]:
-        """Return the rules that a process created or adopted and that have no marker: the server lost it."""
-        lost = [one for one in self.rules.values() if mark(one) is None and one["id"] not in self.world.unmarked]
+        """Return the rules that a process created or adopted and that have no marker: the server
+        lost it.
+        """
+        lost = [
+            one
+            for one in self.rules.values()
+            if mark(one) is None and one["id"] not in self.world.unmarked
+        ]
         was = {rule_id: rule["description"] for rule_id, rule in process.taken.items()}
         return [
             one["id"]
             for one in lost
-            if self.made_by(one["id"], process) or was.get(one["id"], one["description"]) != one["description"]
+            if self.made_by(one["id"], process)
+            or was.get(one["id"], one["description"]) != one["description"]
         ]
 
     def foreign_to(self, actor: str) -> int:
         """Return the time of the last change by any other sender."""
-        return max((when for who, when in self._latest.items() if who != actor), default=-1)
+        return max(
+            (when for who, when in self._latest.items() if who != actor), default=-1
+        )
 
     def is_hidden(self, rule_id: str, process: Process) -> bool:
-        """Return whether lists still lack a rule that another sender created: that process cannot know of it."""
+        """Return whether lists still lack a rule that another sender created: that process cannot
+        know of it.
+        """
         until, _ = self.world.api._lag._hidden.get(rule_id, (0.0, 0))
         return self._maker.get(rule_id) is not process and until > self.world.clock()
 
@@ -132,7 +157,11 @@ class Tenant:
         owners = {one.owner for one in self.wishes}
         for rule in self.rules.values():
             marker = mark(rule)
-            if marker is not None and marker.owner in owners and rule["id"] not in self.copied:
+            if (
+                marker is not None
+                and marker.owner in owners
+                and rule["id"] not in self.copied
+            ):
                 found[str(marker)].append(rule["id"])
         return {where: ids for where, ids in found.items() if len(ids) > 1}
 
@@ -144,9 +173,15 @@ class Tenant:
     def _copies_at_first(self) -> set[str]:
         seen: dict[str, str] = {}
         copies = set()
-        for rule in sorted(self.rules.values(), key=lambda one: str(one.get("dateCreated"))):
+        for rule in sorted(
+            self.rules.values(), key=lambda one: str(one.get("dateCreated"))
+        ):
             marker = mark(rule)
-            if marker is not None and seen.setdefault(f"{marker.owner}/{marker}", rule["id"]) != rule["id"]:
+            if (
+                marker is not None
+                and seen.setdefault(f"{marker.owner}/{marker}", rule["id"])
+                != rule["id"]
+            ):
                 copies.add(rule["id"])
         return copies
 
@@ -159,9 +194,15 @@ class Tenant:
 
     def _author(self, change: Change, moment: Moment) -> str:
         """Return the sender of a change's request; `human` if no request asks for exactly it."""
-        if self.world.actor == LATE or any(asks_for(one, change) for one in moment.late):
+        if self.world.actor == LATE or any(
+            asks_for(one, change) for one in moment.late
+        ):
             return LATE
-        if self.world.actor != HUMAN and moment.request is not None and asks_for(moment.request, change):
+        if (
+            self.world.actor != HUMAN
+            and moment.request is not None
+            and asks_for(moment.request, change)
+        ):
             return self.world.actor
         return HUMAN
 
@@ -173,7 +214,9 @@ class Tenant:
             else:
                 self.copied.add(change.id)
 
-    def _check_ownership(self, who: str, change: Change, process: Process | None) -> None:
+    def _check_ownership(
+        self, who: str, change: Change, process: Process | None
+    ) -> None:
         """R1: a changed rule was managed, or is adopted by a manifest.
 
         Without ETags it may have been managed when it was read: no client can close that window.
@@ -181,30 +224,66 @@ class Tenant:
         if change.before is None:
             return
         read = process.last_read.get(change.id) if process else None
-        versions = [change.before, *([read] if read and not self.world.profile.settings.etags else [])]
-        owned = any(wish.ours(one) or wish.adopts(one) for wish in self.wishes for one in versions)
-        owned = owned or self.made_by(change.id, process) or (process is not None and change.id in process.taken)
+        versions = [
+            change.before,
+            *([read] if read and not self.world.profile.settings.etags else []),
+        ]
+        owned = any(
+            wish.ours(one) or wish.adopts(one)
+            for wish in self.wishes
+            for one in versions
+        )
+        owned = (
+            owned
+            or self.made_by(change.id, process)
+            or (process is not None and change.id in process.taken)
+        )
         done = "deleted" if change.after is None else "changed"
-        self.verdicts.check("R1", owned, f"{who} {done} {change.id} {change.before['name']!r}, which is not managed")
+        self.verdicts.check(
+            "R1",
+            owned,
+            f"{who} {done} {change.id} {change.before['name']!r}, which is not managed",
+        )
 
     def _check_copies(self, who: str, change: Change, process: Process | None) -> None:
-        """R1: among rules with one marker a user's copy is not written or deleted, nor the managed rule before it.
+        """R1: among rules with one marker a user's copy is not written or deleted, nor the managed
+        rule before it.
 
         A run cannot know of changes by others after the last list, or that no list contains.
         """
         marker = mark(change.before)
         if change.before is None or marker is None or marker.copy:
             return
-        group = [change.before, *(one for one in self.rules.values() if mark(one) == marker and one["id"] != change.id)]
-        seen = process is not None and (process.born if self._stale() else process.knows) > self.foreign_to(who)
-        if len(group) == 1 or process is None or not seen or any(self.is_hidden(one["id"], process) for one in group):
+        group = [
+            change.before,
+            *(
+                one
+                for one in self.rules.values()
+                if mark(one) == marker and one["id"] != change.id
+            ),
+        ]
+        seen = process is not None and (
+            process.born if self._stale() else process.knows
+        ) > self.foreign_to(who)
+        if (
+            len(group) == 1
+            or process is None
+            or not seen
+            or any(self.is_hidden(one["id"], process) for one in group)
+        ):
             return
         theirs = changed(group)
         done = "deleted" if change.after is None else "changed"
         fine = not any(change.before is one for one in theirs)
-        self.verdicts.check("R1", fine, f"{who} {done} {change.id}, a user's copy of {marker}")
+        self.verdicts.check(
+            "R1", fine, f"{who} {done} {change.id}, a user's copy of {marker}"
+        )
         left = change.after is None and original(group) is change.before
-        self.verdicts.check("R1", not (left and theirs), f"{who} deleted {change.id}, and left a user's {marker}")
+        self.verdicts.check(
+            "R1",
+            not (left and theirs),
+            f"{who} deleted {change.id}, and left a user's {marker}",
+        )
 
     def _start(self, conversations: Sequence[Json]) -> Routing | None:
         if not self.wishes[0].whole:
@@ -212,8 +291,13 @@ class Tenant:
         every = [*self.rules.values(), *self.wishes[0].rules.values()]
         routes = Routes(conversations, self.wishes[0].evaluation, every)
         first = routes.destinations(self.rules.values())
-        ends = [routes.destinations(rules) for rules in self.wishes[0].afterwards(self.rules.values())]
-        routing = Routing(routes, [set(one) for one in first], Promises(routes, [first, *ends]))
+        ends = [
+            routes.destinations(rules)
+            for rules in self.wishes[0].afterwards(self.rules.values())
+        ]
+        routing = Routing(
+            routes, [set(one) for one in first], Promises(routes, [first, *ends])
+        )
         self._allow_afterwards(routing)
         return routing
 
@@ -222,9 +306,11 @@ class Tenant:
             _allow(routing, routing.routes.destinations(rules))
 
     def _check_routes(self, who: str, change: Change, process: Process | None) -> None:
-        """R3, R4: a conversation with a route before and after is never unrouted or sent to a third queue; promises.
+        """R3, R4: a conversation with a route before and after is never unrouted or sent to a third
+        queue; promises.
 
-        Changes by other senders are not a fault of the run, and neither are its writes before it could read them.
+        Changes by other senders are not a fault of the run, and neither are its writes before it
+        could read them.
         """
         routing = self._routing
         if routing is None:
@@ -234,23 +320,36 @@ class Tenant:
             _allow(routing, found)
             self._allow_afterwards(routing)
             return
-        if process is not None and (process.born if self._stale() else process.knows) < self.foreign:
+        if (
+            process is not None
+            and (process.born if self._stale() else process.knows) < self.foreign
+        ):
             _allow(routing, found)
             self.verdicts.counts["R4 unseen"] += 1
             return
-        for case, (goes, allowed) in enumerate(zip(found, routing.allowed, strict=True)):
+        for case, (goes, allowed) in enumerate(
+            zip(found, routing.allowed, strict=True)
+        ):
             lost = bool(goes & _NOWHERE) and not allowed & _NOWHERE
             said = f"{routing.routes.name(case)} after {who} wrote {in_words(change)}"
             self.verdicts.check("R3", not lost, f"no rule serves {said}")
             third = goes - allowed - _NOWHERE
-            self.verdicts.check("R4", not third, f"a third queue {_queues(third)}, not {_queues(allowed)}: {said}")
+            self.verdicts.check(
+                "R4",
+                not third,
+                f"a third queue {_queues(third)}, not {_queues(allowed)}: {said}",
+            )
         for holds, title in routing.promises.check(found):
             self.verdicts.check(
-                PROMISES, holds, f"a promise does not hold ({title}) after {who} wrote {in_words(change)}"
+                PROMISES,
+                holds,
+                f"a promise does not hold ({title}) after {who} wrote {in_words(change)}",
             )
 
     def _check_unique(self, who: str, change: Change) -> None:
-        """R5: each marker is on one rule, unless the server processed a delayed create next to another one."""
+        """R5: each marker is on one rule, unless the server processed a delayed create next to
+        another one.
+        """
         if change.after is None:
             self.verdicts.counts["R5"] += 1
             return
@@ -261,7 +360,11 @@ class Tenant:
             if excused and self._was_stale_again():
                 continue
             fine = len(ids) <= 1 + extra or change.id not in ids or where in self.raced
-            self.verdicts.check("R5", fine, f"{where} is there {len(ids)} times after {who} wrote: {ids}")
+            self.verdicts.check(
+                "R5",
+                fine,
+                f"{where} is there {len(ids)} times after {who} wrote: {ids}",
+            )
         self.verdicts.counts["R5"] += 1
 
 
@@ -275,4 +378,7 @@ def _allow(routing: Routing, found: Sequence[frozenset[Destination]]) -> None:
 
 
 def _queues(found: Iterable[Destination]) -> list[str]:
-    return sorted("nowhere" if not one else ",".join(sorted(queue for queue, _ in one)) for one in found)
+    return sorted(
+        "nowhere" if not one else ",".join(sorted(queue for queue, _ in one))
+        for one in found
+    )

@@ -57,21 +57,44 @@ class Wire:
     def sends(self, event: Event, now: float) -> None:
         """Check a request before it is done."""
         what, call = _identity(event), call_of(event.request)
-        where = f"{event.actor}'s request {event.number}, {event.request.method} {event.request.path}"
+        where = (
+            f"{event.actor}'s request {event.number}, {event.request.method} "
+            f"{event.request.path}"
+        )
         self.requests += 1
         if call == "token":
             spent = self.token_spent or now >= self.token_until
-            self.verdicts.check("R20", spent, f"{where}: the current token was not refused and not near its end")
+            self.verdicts.check(
+                "R20",
+                spent,
+                f"{where}: the current token was not refused and not near its end",
+            )
         if self.away:
             return
-        self.verdicts.check("R21", self.failures[what] < MOST, f"{where}: sent again after {MOST} failures in a row")
-        self.verdicts.check("R20", self.refused[what] < 2, f"{where}: sent again after two 401")
+        self.verdicts.check(
+            "R21",
+            self.failures[what] < MOST,
+            f"{where}: sent again after {MOST} failures in a row",
+        )
+        self.verdicts.check(
+            "R20", self.refused[what] < 2, f"{where}: sent again after two 401"
+        )
         status = self.final.get(what)
-        self.verdicts.check("R21", status is None, f"{where}: sent again although answered {status}")
-        self.verdicts.check("R21", what not in self.given_up, f"{where}: sent again after 429s for {_PATIENCE:g} s")
+        self.verdicts.check(
+            "R21", status is None, f"{where}: sent again although answered {status}"
+        )
+        self.verdicts.check(
+            "R21",
+            what not in self.given_up,
+            f"{where}: sent again after 429s for {_PATIENCE:g} s",
+        )
         self.retries += what in self.repeated
         most = _FREE + self.requests // 10
-        self.verdicts.check("R21", self.retries <= most, f"{where}: {self.retries} retries in {self.requests} requests")
+        self.verdicts.check(
+            "R21",
+            self.retries <= most,
+            f"{where}: {self.retries} retries in {self.requests} requests",
+        )
 
     def hears(self, event: Event, what: Heard, now: float) -> None:
         """Record a response."""
@@ -85,17 +108,28 @@ class Wire:
         if self.away:
             self._anew()  # all wait
         self.refused[asked] = self.refused[asked] + 1 if what.status == 401 else 0
-        if what.status == 401 and event.request.headers.get("authorization") == f"Bearer {self.token}":
+        if (
+            what.status == 401
+            and event.request.headers.get("authorization") == f"Bearer {self.token}"
+        ):
             self.token_spent = True
-        if what.status in _FINAL or (what.status in _UNTIL_READ and call not in ("list", "get", "queues")):
+        if what.status in _FINAL or (
+            what.status in _UNTIL_READ and call not in ("list", "get", "queues")
+        ):
             self.final[asked] = what.status
         if call == "token":
             self._token(what, now)
 
     def listed(self) -> None:
-        """Record that all rules were read: later requests are new decisions, but wrong ones stay wrong."""
+        """Record that all rules were read: later requests are new decisions, but wrong ones stay
+        wrong.
+        """
         self._anew()
-        lasting = [what for what, status in self.final.items() if status in _FINAL and not _is_single(what)]
+        lasting = [
+            what
+            for what, status in self.final.items()
+            if status in _FINAL and not _is_single(what)
+        ]
         self.final = {what: self.final[what] for what in lasting}
 
     def _anew(self) -> None:
@@ -109,8 +143,16 @@ class Wire:
         if self.throttled[asked] >= MOST and now - self.refusing >= _PATIENCE:
             self.given_up.add(asked)
 
-    def _answered(self, asked: tuple[str, ...], call: str, what: Heard, attempt: bool) -> None:  # noqa: FBT001
-        self.failures[asked] = self.failures[asked] + 1 if what.failed and attempt else 0
+    def _answered(
+        self,
+        asked: tuple[str, ...],
+        call: str,
+        what: Heard,
+        attempt: bool,  # noqa: FBT001
+    ) -> None:
+        self.failures[asked] = (
+            self.failures[asked] + 1 if what.failed and attempt else 0
+        )
         (self.repeated.add if self.failures[asked] else self.repeated.discard)(asked)
         if not what.failed:
             self.throttled[asked] = 0

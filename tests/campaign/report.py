@@ -23,13 +23,33 @@ _MOST_SHOWN: Final = 20
 
 def table(found: Figures, how: tuple[float, str, int]) -> str:
     """Return all figures; `how` is seconds, tier and seed."""
-    return "\n".join([*_head(found, *how), "", *_checks(found), "", *_converged(found), *_broken(found), ""])
+    return "\n".join(
+        [
+            *_head(found, *how),
+            "",
+            *_checks(found),
+            "",
+            *_converged(found),
+            *_broken(found),
+            "",
+        ]
+    )
 
 
 def bugs(caught: Iterable[BugRow]) -> str:
     """Return the promise that caught each deliberate bug, the case, and the number of cases."""
-    rows = [f"| {row.bug.replace('_', ' ')} | {row.caught} | `{_cell(row.case)}` | {row.tried} |" for row in caught]
-    return "\n".join(["\n| Deliberate bug | Caught by | With | Cases |", "|---|---|---|---:|", *rows, ""])
+    rows = [
+        f"| {row.bug.replace('_', ' ')} | {row.caught} | `{_cell(row.case)}` | {row.tried} |"
+        for row in caught
+    ]
+    return "\n".join(
+        [
+            "\n| Deliberate bug | Caught by | With | Cases |",
+            "|---|---|---|---:|",
+            *rows,
+            "",
+        ]
+    )
 
 
 def _cell(line: str) -> str:
@@ -37,11 +57,20 @@ def _cell(line: str) -> str:
     return line.replace("|", "\\|")
 
 
-def write(found: Figures, caught: Iterable[BugRow], how: tuple[float, str, int], of_scripts: str) -> None:
-    """Write the figures into the page, between its markers; `of_scripts` are those of rules in a Studio script."""
+def write(
+    found: Figures,
+    caught: Iterable[BugRow],
+    how: tuple[float, str, int],
+    of_scripts: str,
+) -> None:
+    """Write the figures into the page, between its markers; `of_scripts` are those of rules in a
+    Studio script.
+    """
     text = PAGE.read_text(encoding="utf-8")
     inner = table(found, how) + bugs(caught) + of_scripts
-    marked = re.sub(f"{BEGIN}.*?{END}", lambda _: BEGIN + inner + END, text, flags=re.DOTALL)
+    marked = re.sub(
+        f"{BEGIN}.*?{END}", lambda _: BEGIN + inner + END, text, flags=re.DOTALL
+    )
     PAGE.write_text(marked, encoding="utf-8")
 
 
@@ -59,18 +88,27 @@ def _head(found: Figures, seconds: float, tier: str, seed: int) -> Iterator[str]
 def _checks(found: Figures) -> Iterator[str]:
     yield "| Promise | " + " | ".join(PROFILES) + " | Broken |"
     yield "|---|" + "---:|" * (len(PROFILES) + 1)
-    for invariant in sorted({one for one, _ in found.checks}, key=lambda one: (len(one), one)):
+    for invariant in sorted(
+        {one for one, _ in found.checks}, key=lambda one: (len(one), one)
+    ):
         counts = [f"{found.checks[invariant, profile]:,}" for profile in PROFILES]
-        yield f"| {invariant} | " + " | ".join(counts) + f" | {found.broken[invariant]} |"
+        yield (
+            f"| {invariant} | " + " | ".join(counts) + f" | {found.broken[invariant]} |"
+        )
 
 
 def _converged(found: Figures) -> Iterator[str]:
     tried = sum(found.tried.values())
-    yield f"Same-run convergence with one transient fault: {found.convergence:.2%} of {tried:,} runs."
+    yield (
+        f"Same-run convergence with one transient fault: {found.convergence:.2%} of {tried:,} "
+        f"runs."
+    )
     yield ""
     yield "| Fault | Runs | Converged |"
     yield "|---|---:|---:|"
-    for name, tried in sorted(found.tried.items(), key=lambda one: (found.converged[one[0]] / one[1], one[0])):
+    for name, tried in sorted(
+        found.tried.items(), key=lambda one: (found.converged[one[0]] / one[1], one[0])
+    ):
         yield f"| `{name}` | {tried:,} | {found.converged[name] / tried:.1%} |"
 
 
@@ -83,24 +121,49 @@ def _broken(found: Figures) -> Iterator[str]:
 
 def detailed(running: Running, result: CaseResult) -> str:
     """Return all events of one case."""
-    lines = [str(result.case), "", "before:", *_rules(running.scenario.rules), "", "requests:"]
+    lines = [
+        str(result.case),
+        "",
+        "before:",
+        *_rules(running.scenario.rules),
+        "",
+        "requests:",
+    ]
     lines += [_event(one) for one in running.world.events]
-    lines += ["", "after:", *_rules(running.world.state.rules()), "", "output of the runs:"]
+    lines += [
+        "",
+        "after:",
+        *_rules(running.world.state.rules()),
+        "",
+        "output of the runs:",
+    ]
     lines += [one[:400] for one in running.world.said]
-    lines += ["", "exit codes: " + ", ".join(str(one and one.exit_code) for one in result.ended)]
-    lines += [f"{one.invariant}: {one.message}" for one in result.violations] or ["no violation"]
+    lines += [
+        "",
+        "exit codes: " + ", ".join(str(one and one.exit_code) for one in result.ended),
+    ]
+    lines += [f"{one.invariant}: {one.message}" for one in result.violations] or [
+        "no violation"
+    ]
     return "\n".join(lines) + "\n"
 
 
 def _rules(rules: object) -> Iterator[str]:
     for rule in rules if isinstance(rules, (list, tuple)) else ():
-        shown = {key: rule.get(key) for key in ("priority", "enabled", "conditions", "targets")}
+        shown = {
+            key: rule.get(key)
+            for key in ("priority", "enabled", "conditions", "targets")
+        }
         yield f"  {rule['id']:9} {rule['name']!r} {rule.get('description')!r} {json.dumps(shown)}"
 
 
 def _event(event: Event) -> str:
     request, answer = event.request, event.answer
-    came = "no answer" if answer is None else f"{answer.delivery.name.lower()} {answer.status}"
+    came = (
+        "no answer"
+        if answer is None
+        else f"{answer.delivery.name.lower()} {answer.status}"
+    )
     changed = "changed the tenant" if request.changed_state else ""
     path = request.path + (f"?{request.query}" if request.query else "")
     body = request.body[:160].decode(errors="replace") if "token" not in path else ""

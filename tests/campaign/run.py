@@ -1,6 +1,8 @@
-"""The campaign as a program: `make campaign`, or one case with all that happens in it (`--case "LINE"`).
+"""The campaign as a program: `make campaign`, or one case with all that happens in it (`--case
+"LINE"`).
 
-Exit code 1 when a promise (invariants) was not kept, or too few runs got there among transient faults.
+Exit code 1 when a promise (invariants) was not kept, or too few runs got there among transient
+faults.
 """
 
 from __future__ import annotations
@@ -34,7 +36,12 @@ from tests.campaign.oracle import Violation
 from tests.campaign.report import bugs, detailed, table, write
 from tests.campaign.shrink import cause, keep, shrunk
 from tests.campaign.studio_cases import PREFIX
-from tests.campaign.studio_figures import StudioFigures, detailed_studio, hunt_studio, run_studio
+from tests.campaign.studio_figures import (
+    StudioFigures,
+    detailed_studio,
+    hunt_studio,
+    run_studio,
+)
 from tests.campaign.studio_mutants import BUGS
 
 CHUNK: Final = 40
@@ -45,7 +52,9 @@ MOST_SHRUNK: Final = 10
 
 
 class Tier(NamedTuple):
-    """The amount to run: one in `share` of the single faults and interleavings, so many pairs and turns."""
+    """The amount to run: one in `share` of the single faults and interleavings, so many pairs and
+    turns.
+    """
 
     share: int
     doubles: int
@@ -54,7 +63,10 @@ class Tier(NamedTuple):
     studio_pairs: int
 
 
-TIERS: Final = {"quick": Tier(40, 300, 300, 20.0, 100), "full": Tier(1, 6000, 3000, 120.0, 3000)}
+TIERS: Final = {
+    "quick": Tier(40, 300, 300, 20.0, 100),
+    "full": Tier(1, 6000, 3000, 120.0, 3000),
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,12 +79,21 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.monotonic()
     with get_context("fork").Pool(asked.jobs) as pool:
         tier = TIERS[asked.tier]
-        found = everything(pool, tier._replace(share=asked.share or tier.share), asked.seed, asked.seconds)
+        found = everything(
+            pool,
+            tier._replace(share=asked.share or tier.share),
+            asked.seed,
+            asked.seconds,
+        )
         caught = pool.map(_hunted, (*TWELVE, *EXTRAS), chunksize=1)
         studio = run_studio(pool, tier.share, asked.seed, tier.studio_pairs)
         bugs_in_studio = pool.map(hunt_studio, BUGS, chunksize=1)
     seconds = time.monotonic() - began
-    how_much = f"{asked.tier}, one in {asked.share} of the single faults" if asked.share else asked.tier
+    how_much = (
+        f"{asked.tier}, one in {asked.share} of the single faults"
+        if asked.share
+        else asked.tier
+    )
     _print(table(found, (seconds, how_much, asked.seed)))
     _print(bugs(caught))
     of_scripts = studio.text(bugs_in_studio)
@@ -81,16 +102,22 @@ def main(arguments: list[str] | None = None) -> int:
     _print("".join(f"kept: {path}\n" for path in kept))
     if asked.write:
         write(found, caught, (seconds, how_much, asked.seed), of_scripts)
-    escaped = not all(row.case for row in caught) or not all(row.case for row in bugs_in_studio)
+    escaped = not all(row.case for row in caught) or not all(
+        row.case for row in bugs_in_studio
+    )
     is_broken = bool(found.broken or studio.broken) or escaped
-    return int(is_broken or min(found.convergence, studio.convergence) < LEAST_CONVERGENCE)
+    return int(
+        is_broken or min(found.convergence, studio.convergence) < LEAST_CONVERGENCE
+    )
 
 
 def _studio(asked: argparse.Namespace) -> int:
     """Run only the cases of rules in a Studio script."""
     tier = TIERS[asked.tier]
     with get_context("fork").Pool(asked.jobs) as pool:
-        found: StudioFigures = run_studio(pool, asked.share or tier.share, asked.seed, tier.studio_pairs)
+        found: StudioFigures = run_studio(
+            pool, asked.share or tier.share, asked.seed, tier.studio_pairs
+        )
         caught = pool.map(hunt_studio, BUGS, chunksize=1)
     _print(found.text(caught))
     escaped = any(not row.case for row in caught)
@@ -99,14 +126,37 @@ def _studio(asked: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="campaign", description=__doc__)
-    parser.add_argument("--tier", choices=sorted(TIERS), default="full", help="how much is run")
-    parser.add_argument("--share", type=int, help="run one in so many of the single faults and interleavings")
-    parser.add_argument("--seconds", type=float, help="for how long cases by chance are run")
-    parser.add_argument("--seed", type=int, default=1, help="seed of the random choices")
-    parser.add_argument("--jobs", type=int, default=cpu_count(), help="processes; default: one for each core")
-    parser.add_argument("--case", metavar="LINE", help="run this one case, and show its requests")
-    parser.add_argument("--studio", action="store_true", help="run only the cases of rules in a Studio script")
-    parser.add_argument("--write", action="store_true", help="write the figures into docs/campaign.md")
+    parser.add_argument(
+        "--tier", choices=sorted(TIERS), default="full", help="how much is run"
+    )
+    parser.add_argument(
+        "--share",
+        type=int,
+        help="run one in so many of the single faults and interleavings",
+    )
+    parser.add_argument(
+        "--seconds", type=float, help="for how long cases by chance are run"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, help="seed of the random choices"
+    )
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=cpu_count(),
+        help="processes; default: one for each core",
+    )
+    parser.add_argument(
+        "--case", metavar="LINE", help="run this one case, and show its requests"
+    )
+    parser.add_argument(
+        "--studio",
+        action="store_true",
+        help="run only the cases of rules in a Studio script",
+    )
+    parser.add_argument(
+        "--write", action="store_true", help="write the figures into docs/campaign.md"
+    )
     return parser
 
 
@@ -124,7 +174,12 @@ def everything(pool: Pool, tier: Tier, seed: int, seconds: float | None) -> Figu
         began = time.monotonic()
         for one in pool.imap_unordered(_run, _chunks(part, cases)):
             found.merge(one)
-            _print("".join(f"  {invariant}: {message}\n    {line}\n" for invariant, line, message in one.violations))
+            _print(
+                "".join(
+                    f"  {invariant}: {message}\n    {line}\n"
+                    for invariant, line, message in one.violations
+                )
+            )
         _print(_line(part, found, time.monotonic() - began))
     _by_chance(pool, found, seed, tier.seconds if seconds is None else seconds)
     return found
@@ -134,7 +189,9 @@ def _by_chance(pool: Pool, found: Figures, seed: int, seconds: float) -> None:
     """Run generated scenarios with random faults until the time is over."""
     began, cases = time.monotonic(), chances(seed)
     while time.monotonic() - began < seconds:
-        for one in pool.imap_unordered(_run, _chunks("by chance", islice(cases, 8 * CHUNK))):
+        for one in pool.imap_unordered(
+            _run, _chunks("by chance", islice(cases, 8 * CHUNK))
+        ):
             found.merge(one)
     _print(_line("by chance", found, time.monotonic() - began))
 
@@ -144,7 +201,9 @@ def _run(chunk: tuple[str, tuple[Case, ...]]) -> Figures:
 
 
 def _hunted(bug: str) -> BugRow:
-    named = map(Case.parse, CAUGHT.get(bug, ()))  # a rare case, which so few by lot may miss
+    named = map(
+        Case.parse, CAUGHT.get(bug, ())
+    )  # a rare case, which so few by lot may miss
     found = hunt(bug, chain(interleaved(), named))
     if found is None:
         return BugRow(bug, "NOT CAUGHT", "", MOST)
@@ -158,8 +217,15 @@ def _chunks(part: str, cases: Iterable[Case]) -> Iterator[tuple[str, tuple[Case,
 
 
 def _line(part: str, found: Figures, seconds: float) -> str:
-    runs, requests, broken = found.runs[part], found.requests[part], sum(found.broken.values())
-    return f"{part:14} {runs:7,} cases {requests:10,} requests {seconds:6.0f} s, violations so far {broken}\n"
+    runs, requests, broken = (
+        found.runs[part],
+        found.requests[part],
+        sum(found.broken.values()),
+    )
+    return (
+        f"{part:14} {runs:7,} cases {requests:10,} requests {seconds:6.0f} s, violations so far "
+        f"{broken}\n"
+    )
 
 
 def _first_of_each(found: Figures) -> list[tuple[str, str, str]]:

@@ -20,8 +20,9 @@ Json = dict[str, Any]
 class Scenario:
     """A tenant, as the server stores it, and its desired rules.
 
-    `conversations` are inputs whose queue is watched in every state: of each intent and attribute that occurs.
-    `kinds` are its kinds in tests/campaign/test_campaign.py (`rename`, `swap of two`, `clone` ...).
+    `conversations` are inputs whose queue is watched in every state: of each intent and attribute
+    that occurs. `kinds` are its kinds in tests/campaign/test_campaign.py (`rename`, `swap of two`,
+    `clone` ...).
     """
 
     name: str

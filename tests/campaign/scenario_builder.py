@@ -30,10 +30,20 @@ class Making:
         return self.random.choice(QUEUES)
 
     def rule(self, name: str, **said: Any) -> Rule:
-        """Return a random rule: an intent, perhaps a confidence, a priority that others may also have."""
-        more = [at_least(self.random.choice([0.4, 0.8]))] if self.random.random() < 0.3 else []
+        """Return a random rule: an intent, perhaps a confidence, a priority that others may also
+        have.
+        """
+        more = (
+            [at_least(self.random.choice([0.4, 0.8]))]
+            if self.random.random() < 0.3
+            else []
+        )
         conditions = [intent_is(self.random.choice(INTENTS)), *more]
-        found = {"priority": self.random.choice([10, 20, 20, 30, 100]), "targets": self.targets(), **said}
+        found = {
+            "priority": self.random.choice([10, 20, 20, 30, 100]),
+            "targets": self.targets(),
+            **said,
+        }
         return rule(name, conditions=found.pop("conditions", conditions), **found)
 
     def settle(self, count: int) -> None:
@@ -46,13 +56,20 @@ class Making:
         self.live = [ours(where, one) for where, one in self.wished.items()]
 
     def some(self, count: int = 1) -> list[str]:
-        """Return so many random addresses of rules that were desired from the start and still are; maybe fewer."""
-        began = [where for where in self.wished if where != "cards/all" and self.find(where)]
+        """Return so many random addresses of rules that were desired from the start and still are;
+        maybe fewer.
+        """
+        began = [
+            where for where in self.wished if where != "cards/all" and self.find(where)
+        ]
         return self.random.sample(began, min(count, len(began)))
 
     def find(self, where: str) -> Json | None:
         """Return the live rule that was at an address from the start."""
-        return next((one for one in self.live if one["id"] == f"id-{where.rpartition('/')[2]}"), None)
+        return next(
+            (one for one in self.live if one["id"] == f"id-{where.rpartition('/')[2]}"),
+            None,
+        )
 
     def put(self, found: Json) -> None:
         """Replace the live rule with this id, or add one."""

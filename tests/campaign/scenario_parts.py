@@ -13,9 +13,16 @@ from tests.support.builders import OWNER, address
 
 BEFORE: Final = live(x=at("x"), all=CATCH_ALL)
 AFTER: Final = goal(x=at("x", targets=FRAUD), y=at("y"), all=CATCH_ALL)
-UNKNOWN_CONDITION: Final = make_opaque({"type": "schedule", "scheduleId": "s-1", "open": True})
+UNKNOWN_CONDITION: Final = make_opaque(
+    {"type": "schedule", "scheduleId": "s-1", "open": True}
+)
 UNKNOWN_OPERATOR: Final = make_opaque(
-    {"type": "attribute", "attributeName": "channel", "operator": "soundsLike", "value": "chat"}
+    {
+        "type": "attribute",
+        "attributeName": "channel",
+        "operator": "soundsLike",
+        "value": "chat",
+    }
 )
 UNKNOWN_TARGET: Final = make_opaque({"type": "skill", "skillId": "s-9", "weight": 1})
 LONG: Final = "n" * 255
@@ -32,7 +39,10 @@ def copy_left(where: str, what: Rule) -> Json:
     """A temporary copy that an earlier run left."""
     temporary = replace(what, name=f"(next) {OWNER}/{where}")
     marker = Marker(OWNER, address(where), marker_digest(temporary), copy=True)
-    return {**theirs("id-left", temporary), "description": format_description(temporary, marker)}
+    return {
+        **theirs("id-left", temporary),
+        "description": format_description(temporary, marker),
+    }
 
 
 def merged(rules: list[Json], **more: Json) -> list[Json]:

@@ -1,4 +1,6 @@
-"""Short forms for scenarios: managed and unmanaged rules as the server stores them, desired rules, conversations."""
+"""Short forms for scenarios: managed and unmanaged rules as the server stores them, desired rules,
+conversations.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,23 @@ from reconciler.model.live import LiveRule
 from reconciler.model.rule import Rule, Target, to_api_json
 from reconciler.plan.plan import PlanOptions
 from tests.campaign.scenario import ROOMY, Json, Scenario
-from tests.support.builders import OWNER, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.support.builders import (
+    OWNER,
+    at_least,
+    desired,
+    intent_is,
+    managed,
+    rule,
+    unmanaged,
+    wanted,
+)
 from tests.support.in_process_tenant import raw
 
-CARDS, FRAUD, GENERAL = (Target("q-cards", 1),), (Target("q-fraud", 1),), (Target("q-general", 1),)
+CARDS, FRAUD, GENERAL = (
+    (Target("q-cards", 1),),
+    (Target("q-fraud", 1),),
+    (Target("q-general", 1),),
+)
 CATCH_ALL: Final = rule("all", priority=900, conditions=[], targets=GENERAL)
 MOST_CONVERSATIONS: Final = 40
 _CREATED: Final = "2026-01-05T09:00:00.000Z"
@@ -40,11 +55,19 @@ def everything(**said: Any) -> Rule:
 
 def stored(live: LiveRule, **own: Any) -> Json:
     """A rule as the server stores it, with the fields that it adds to every rule."""
-    return {**raw(live), "version": 1, "dateCreated": _CREATED, "dateModified": _CREATED, **own}
+    return {
+        **raw(live),
+        "version": 1,
+        "dateCreated": _CREATED,
+        "dateModified": _CREATED,
+        **own,
+    }
 
 
 def ours(where: str, what: Rule, **said: Any) -> Json:
-    """A managed rule at an address; `rule_id`, `owner` and `last_written` may be given, others are further fields."""
+    """A managed rule at an address; `rule_id`, `owner` and `last_written` may be given, others are
+    further fields.
+    """
     rule_id = said.pop("rule_id", f"id-{where.rpartition('/')[2]}")
     marks = {name: said.pop(name) for name in ("owner", "last_written") if name in said}
     return stored(managed(rule_id, where, what, **marks), **said)
@@ -66,31 +89,60 @@ def goal(**rules: Rule) -> DesiredState:
 
 
 def goals(rules: dict[str, Rule], *rulesets: str, **adopts: Any) -> DesiredState:
-    """The desired rules, by address; `rulesets` are empty ones, `adopts` has the adopted rules by key."""
-    wishes = [wanted(where, one, adopt=adopts.get(where.rpartition("/")[2])) for where, one in rules.items()]
+    """The desired rules, by address; `rulesets` are empty ones, `adopts` has the adopted rules by
+    key.
+    """
+    wishes = [
+        wanted(where, one, adopt=adopts.get(where.rpartition("/")[2]))
+        for where, one in rules.items()
+    ]
     found = desired(*wishes)
     return replace(found, rulesets=found.rulesets | {*rulesets})
 
 
-def scenario(name: str, kinds: str, rules: Iterable[Json], wish: DesiredState, **more: Any) -> Scenario:
-    """A scenario; `kinds` are separated by commas. The watched conversations follow from the rules."""
+def scenario(
+    name: str, kinds: str, rules: Iterable[Json], wish: DesiredState, **more: Any
+) -> Scenario:
+    """A scenario; `kinds` are separated by commas.
+
+    The watched conversations follow from the rules.
+    """
     before = tuple(rules)
-    limits = {"name": "prod", "owner": OWNER, "tenant": "acme", "guard": more.pop("guard", ROOMY)}
-    more |= {"environment": Environment.model_validate(limits), "options": more.pop("options", PlanOptions())}
+    limits = {
+        "name": "prod",
+        "owner": OWNER,
+        "tenant": "acme",
+        "guard": more.pop("guard", ROOMY),
+    }
+    more |= {
+        "environment": Environment.model_validate(limits),
+        "options": more.pop("options", PlanOptions()),
+    }
     found = frozenset(kind.strip() for kind in kinds.split(","))
     return Scenario(name, before, wish, conversations(before, wish), found, **more)
 
 
 def conversations(rules: Iterable[Json], wish: DesiredState) -> tuple[Json, ...]:
     """One conversation for each decisive value, with values of different attributes combined."""
-    conditions = [one for each in rules for one in each["conditions"] if isinstance(one, dict)]
-    conditions += [to_api_json(one) for each in wish.rules.values() for one in each.rule.conditions]
+    conditions = [
+        one for each in rules for one in each["conditions"] if isinstance(one, dict)
+    ]
+    conditions += [
+        to_api_json(one) for each in wish.rules.values() for one in each.rule.conditions
+    ]
     values: dict[str, dict[Any, None]] = {"cognigyDetectedIntent": {"elsewhere": None}}
     for one in conditions:
         if "attributeName" in one and "operator" in one:
-            values.setdefault(one["attributeName"], {}).update(dict.fromkeys(_telling(one)))
-    choices = [[(name, value) for value in (*found, None)] for name, found in values.items()]
-    combined = [{name: value for name, value in each if value is not None} for each in product(*choices)]
+            values.setdefault(one["attributeName"], {}).update(
+                dict.fromkeys(_telling(one))
+            )
+    choices = [
+        [(name, value) for value in (*found, None)] for name, found in values.items()
+    ]
+    combined = [
+        {name: value for name, value in each if value is not None}
+        for each in product(*choices)
+    ]
     step = -(-len(combined) // MOST_CONVERSATIONS)
     return tuple(combined[:: step if step % 2 or step == 1 else step + 1])
 
@@ -99,7 +151,11 @@ def _telling(one: Json) -> list[Any]:
     """Return values on both sides of a condition's bounds."""
     value = one.get("value")
     found = value if isinstance(value, list) else [] if value is None else [value]
-    numbers = [one for one in found if isinstance(one, (int, float)) and not isinstance(one, bool)]
+    numbers = [
+        one
+        for one in found
+        if isinstance(one, (int, float)) and not isinstance(one, bool)
+    ]
     return [*found, *(round(number - 0.05, 4) for number in numbers)]
 
 

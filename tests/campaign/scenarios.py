@@ -24,7 +24,10 @@ GENERATED: Final = "generated-"
 
 @cache
 def scenario(name: str) -> Scenario:
-    """Return a scenario by its name; `generated-7` is made from seed 7. KeyError for an unknown name."""
+    """Return a scenario by its name; `generated-7` is made from seed 7.
+
+    KeyError for an unknown name.
+    """
     if name.startswith(GENERATED):
         from tests.campaign.scenarios_generated import generated  # noqa: PLC0415 - it builds on the named ones
 
@@ -37,18 +40,26 @@ def without(found: Scenario, dropped: Collection[str]) -> Scenario:
     if not dropped:
         return found
     rules = tuple(one for one in found.rules if one["id"] not in dropped)
-    wished = {address: one for address, one in found.wish.rules.items() if str(address) not in dropped}
+    wished = {
+        address: one
+        for address, one in found.wish.rules.items()
+        if str(address) not in dropped
+    }
     return replace(found, rules=rules, wish=replace(found.wish, rules=wished))
 
 
 def with_names_apart(found: Scenario) -> Scenario:
-    """Return the scenario for a tenant that refuses a second rule of one name: copies have other names."""
+    """Return the scenario for a tenant that refuses a second rule of one name: copies have other
+    names.
+    """
     names: Counter[str] = Counter()
     rules = []
     for rule in found.rules:
         names[rule["name"]] += 1
         count = names[rule["name"]]
-        rules.append(rule if count == 1 else {**rule, "name": f"{rule['name']} ({count})"[-256:]})
+        rules.append(
+            rule if count == 1 else {**rule, "name": f"{rule['name']} ({count})"[-256:]}
+        )
     return replace(found, rules=tuple(rules))
 
 

@@ -1,4 +1,6 @@
-"""Scenarios of rules that are not managed, or not any more: look-alikes, copies, duplicates, leftovers."""
+"""Scenarios of rules that are not managed, or not any more: look-alikes, copies, duplicates,
+leftovers.
+"""
 
 from __future__ import annotations
 
@@ -43,20 +45,32 @@ COPIES: Final[tuple[Scenario, ...]] = (
         [
             *live(x=at("x"), all=CATCH_ALL),
             ours("cards/w", at("w"), dateCreated=1767690000000),
-            {**ours("cards/w", at("w")), "id": "a-clone", "name": "Copy of w", "dateCreated": 1767603600000},
+            {
+                **ours("cards/w", at("w")),
+                "id": "a-clone",
+                "name": "Copy of w",
+                "dateCreated": 1767603600000,
+            },
         ],
         goal(x=at("x"), all=CATCH_ALL),
     ),
     scenario(
         "clone-switched-off",
         "clone",
-        [*BEFORE, {**BEFORE[0], "id": "zz-clone", "enabled": False, "dateCreated": LATER}],
+        [
+            *BEFORE,
+            {**BEFORE[0], "id": "zz-clone", "enabled": False, "dateCreated": LATER},
+        ],
         AFTER,
     ),
     scenario(
         "original-edited-and-a-copy-kept",
         "clone, drift",
-        [{**BEFORE[0], "priority": 7}, *BEFORE[1:], {**BEFORE[0], "id": "zz-copy", "dateCreated": LATER}],
+        [
+            {**BEFORE[0], "priority": 7},
+            *BEFORE[1:],
+            {**BEFORE[0], "id": "zz-copy", "dateCreated": LATER},
+        ],
         AFTER,
     ),
     scenario(
@@ -65,7 +79,11 @@ COPIES: Final[tuple[Scenario, ...]] = (
         [
             *BEFORE,
             {**ours("cards/w", at("w"), **_NO_DATE), "priority": 7},
-            {**ours("cards/w", at("w"), **_NO_DATE), "id": "a-clone", "name": "Copy of w"},
+            {
+                **ours("cards/w", at("w"), **_NO_DATE),
+                "id": "a-clone",
+                "name": "Copy of w",
+            },
         ],
         AFTER,
     ),
@@ -78,7 +96,11 @@ COPIES: Final[tuple[Scenario, ...]] = (
     scenario(
         "copy-in-another-division-without-dates",
         "duplicates, unknown fields",
-        [{**BEFORE[0], **_NO_DATE}, *BEFORE[1:], {**BEFORE[0], "id": "a-copy", **_NO_DATE, **_OTHER}],
+        [
+            {**BEFORE[0], **_NO_DATE},
+            *BEFORE[1:],
+            {**BEFORE[0], "id": "a-copy", **_NO_DATE, **_OTHER},
+        ],
         goal(x=at("x"), y=at("y"), all=CATCH_ALL),
     ),
     scenario(
@@ -90,7 +112,9 @@ COPIES: Final[tuple[Scenario, ...]] = (
                 **BEFORE[0],
                 "id": "zz-copy",
                 "dateCreated": LATER,
-                "targets": [{**one, "overflow": "q-general"} for one in BEFORE[0]["targets"]],
+                "targets": [
+                    {**one, "overflow": "q-general"} for one in BEFORE[0]["targets"]
+                ],
             },
         ],
         AFTER,
@@ -105,7 +129,11 @@ FOREIGN: Final[tuple[Scenario, ...]] = (
     scenario(
         "foreign-in-our-style",
         "foreign name style",
-        [*BEFORE, theirs("f-1", at("cards/x", intent="q", priority=300)), theirs("f-2", at("X", intent="q"))],
+        [
+            *BEFORE,
+            theirs("f-1", at("cards/x", intent="q", priority=300)),
+            theirs("f-2", at("X", intent="q")),
+        ],
         AFTER,
     ),
     scenario(
@@ -126,7 +154,11 @@ FOREIGN: Final[tuple[Scenario, ...]] = (
         "white space, queue",
         [
             {**rule, "description": rule["description"].replace("\n", "\r\n") + space}
-            for rule, space in zip(live(x=at("x"), y=at("y"), z=at("z"), all=CATCH_ALL), SPACES, strict=True)
+            for rule, space in zip(
+                live(x=at("x"), y=at("y"), z=at("z"), all=CATCH_ALL),
+                SPACES,
+                strict=True,
+            )
         ],
         goal(x=at("x"), y=at("y", targets=FRAUD), z=at("z"), all=CATCH_ALL),
     ),
@@ -135,9 +167,24 @@ FOREIGN: Final[tuple[Scenario, ...]] = (
         "other environment's marker",
         [
             *BEFORE,
-            ours("cards/x", at("dev x", intent="x", priority=101), rule_id="f-1", owner="acme-dev"),
-            ours("cards/gone", at("dev gone", intent="q"), rule_id="f-2", owner="acme-dev"),
-            ours("cards/y", at("their y", intent="y", priority=950), rule_id="f-3", owner="acm"),
+            ours(
+                "cards/x",
+                at("dev x", intent="x", priority=101),
+                rule_id="f-1",
+                owner="acme-dev",
+            ),
+            ours(
+                "cards/gone",
+                at("dev gone", intent="q"),
+                rule_id="f-2",
+                owner="acme-dev",
+            ),
+            ours(
+                "cards/y",
+                at("their y", intent="y", priority=950),
+                rule_id="f-3",
+                owner="acm",
+            ),
         ],
         AFTER,
     ),
@@ -148,7 +195,10 @@ FOREIGN: Final[tuple[Scenario, ...]] = (
             *BEFORE,
             described("f-1", at("f1", intent="q"), f"Copied from {LIKE_OURS}"),
             described("f-2", at("f2", intent="q"), f"{LIKE_OURS}\nis what it said"),
-            {**ours("cards/z", at("z", targets=GENERAL)), "description": f"See {LIKE_OURS} there"},
+            {
+                **ours("cards/z", at("z", targets=GENERAL)),
+                "description": f"See {LIKE_OURS} there",
+            },
         ],
         AFTER,
     ),
@@ -156,7 +206,10 @@ FOREIGN: Final[tuple[Scenario, ...]] = (
         "marker-in-our-own-text",
         "marker in free text",
         live(x=at("x", description=f"Was {LIKE_OURS} once"), all=CATCH_ALL),
-        goal(x=at("x", description=f"Was {LIKE_OURS} twice", targets=FRAUD), all=CATCH_ALL),
+        goal(
+            x=at("x", description=f"Was {LIKE_OURS} twice", targets=FRAUD),
+            all=CATCH_ALL,
+        ),
     ),
     scenario(
         "clone-unedited",
@@ -167,7 +220,10 @@ FOREIGN: Final[tuple[Scenario, ...]] = (
     scenario(
         "clone-edited",
         "clone",
-        [*BEFORE, {**BEFORE[0], "id": "zz-clone", "name": "Copy of x", "dateCreated": LATER}],
+        [
+            *BEFORE,
+            {**BEFORE[0], "id": "zz-clone", "name": "Copy of x", "dateCreated": LATER},
+        ],
         AFTER,
     ),
     scenario(
@@ -199,7 +255,12 @@ FOREIGN: Final[tuple[Scenario, ...]] = (
         "duplicates, queue",
         [
             *BEFORE,
-            ours("cards/x", at("x, as of old", intent="x"), rule_id="zz-1", dateCreated=LATER),
+            ours(
+                "cards/x",
+                at("x, as of old", intent="x"),
+                rule_id="zz-1",
+                dateCreated=LATER,
+            ),
         ],
         AFTER,
     ),
@@ -207,19 +268,31 @@ FOREIGN: Final[tuple[Scenario, ...]] = (
         "copy-left",
         "leftover copy, temporary copy",
         [
-            *live(a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL),
+            *live(
+                a=at("a", intent="x"),
+                b=at("b", intent="y", targets=FRAUD),
+                all=CATCH_ALL,
+            ),
             copy_left("cards/a", at("a", intent="y")),
         ],
-        goal(a=at("a", intent="y"), b=at("b", intent="x", targets=FRAUD), all=CATCH_ALL),
+        goal(
+            a=at("a", intent="y"), b=at("b", intent="x", targets=FRAUD), all=CATCH_ALL
+        ),
     ),
     scenario(
         "copy-left-of-an-older-manifest",
         "leftover copy, temporary copy, intents swapped",
         [
-            *live(a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL),
+            *live(
+                a=at("a", intent="x"),
+                b=at("b", intent="y", targets=FRAUD),
+                all=CATCH_ALL,
+            ),
             copy_left("cards/a", at("a", intent="z", priority=20)),
         ],
-        goal(a=at("a", intent="y"), b=at("b", intent="x", targets=FRAUD), all=CATCH_ALL),
+        goal(
+            a=at("a", intent="y"), b=at("b", intent="x", targets=FRAUD), all=CATCH_ALL
+        ),
     ),
     scenario(
         "copy-left-of-what-is-done",

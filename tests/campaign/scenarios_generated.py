@@ -1,4 +1,6 @@
-"""Random scenarios from a seed: a tenant of a few rules, and an event of every known kind for each."""
+"""Random scenarios from a seed: a tenant of a few rules, and an event of every known kind for
+each.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,12 @@ _MOST_KINDS: Final = 5
 def generated(seed: int) -> Scenario:
     """Return the scenario of a seed."""
     making = Making(seed)
-    making.settle(making.random.choice([1, 2, 3, 3, 4, TENANT.page_size, TENANT.page_size + 1]))
-    for kind in making.random.sample(sorted(KINDS), making.random.randint(1, _MOST_KINDS)):
+    making.settle(
+        making.random.choice([1, 2, 3, 3, 4, TENANT.page_size, TENANT.page_size + 1])
+    )
+    for kind in making.random.sample(
+        sorted(KINDS), making.random.randint(1, _MOST_KINDS)
+    ):
         if KINDS[kind](making) is not False:
             making.kinds.add(kind)
     return scenario(
@@ -38,7 +44,9 @@ def generated(seed: int) -> Scenario:
 def _rekey(making: Making) -> None:
     for where in making.some():
         old = making.wished.pop(where)
-        making.wished[f"{where}-renamed"] = replace(old, name=f"renamed {old.name}"[:256])
+        making.wished[f"{where}-renamed"] = replace(
+            old, name=f"renamed {old.name}"[:256]
+        )
 
 
 def _requeue(making: Making) -> None:
@@ -78,7 +86,9 @@ def _split(making: Making) -> None:
     for where in making.some():
         old = making.wished.pop(where)
         for number, intent in enumerate(making.random.sample(INTENTS, 2)):
-            part = replace(old, name=f"{number} {old.name}"[:256], conditions=(intent_is(intent),))
+            part = replace(
+                old, name=f"{number} {old.name}"[:256], conditions=(intent_is(intent),)
+            )
             making.wished[f"{where}-{number}"] = part
 
 
@@ -86,7 +96,9 @@ def _merge(making: Making) -> object:
     found = making.some(2)
     for where in found:
         del making.wished[where]
-    both = make_condition("cognigyDetectedIntent", "in", making.random.sample(INTENTS, 2))
+    both = make_condition(
+        "cognigyDetectedIntent", "in", making.random.sample(INTENTS, 2)
+    )
     making.wished["cards/merged"] = making.rule("merged", conditions=[both])
     return len(found) == 2
 
@@ -100,7 +112,9 @@ def _drift(making: Making) -> None:
     for where in making.some(2):
         now = making.find(where)
         if now is not None:
-            making.put({**now, "priority": now["priority"] + making.random.choice([-5, 5])})
+            making.put(
+                {**now, "priority": now["priority"] + making.random.choice([-5, 5])}
+            )
 
 
 def _disable(making: Making) -> None:
@@ -113,7 +127,9 @@ def _foreign(description: str) -> Callable[[Making], None]:
 
     def kind(making: Making) -> None:
         number = len(making.live)
-        name = making.random.choice([f"cards/k{number}", f"RULE {number}", f"(next) acme/cards/k{number}"])
+        name = making.random.choice(
+            [f"cards/k{number}", f"RULE {number}", f"(next) acme/cards/k{number}"]
+        )
         found = making.rule(f"{name}  ", description=description)
         making.put(theirs(f"f-{number}", found, tag={"by": number}))
 
@@ -123,14 +139,28 @@ def _foreign(description: str) -> Callable[[Making], None]:
 def _other_owner(making: Making) -> None:
     number = len(making.live)
     found = making.rule(f"dev {number}")
-    making.put(ours(f"cards/k{making.random.randint(0, 3)}", found, rule_id=f"f-{number}", owner="acme-dev"))
+    making.put(
+        ours(
+            f"cards/k{making.random.randint(0, 3)}",
+            found,
+            rule_id=f"f-{number}",
+            owner="acme-dev",
+        )
+    )
 
 
 def _clone(making: Making) -> None:
     for where in making.some():
         now = making.find(where)
         if now is not None:
-            making.put({**now, "id": "zz-clone", "name": f"Copy of {now['name']}"[:256], "dateCreated": _LATER})
+            making.put(
+                {
+                    **now,
+                    "id": "zz-clone",
+                    "name": f"Copy of {now['name']}"[:256],
+                    "dateCreated": _LATER,
+                }
+            )
 
 
 def _duplicate(making: Making) -> None:
@@ -143,7 +173,12 @@ def _left_copy(making: Making) -> None:
     for where in making.some():
         temporary = making.rule(f"(next) {OWNER}/{where}")
         marker = Marker(OWNER, address(where), marker_digest(temporary), copy=True)
-        making.put({**theirs("zz-left", temporary), "description": format_description(temporary, marker)})
+        making.put(
+            {
+                **theirs("zz-left", temporary),
+                "description": format_description(temporary, marker),
+            }
+        )
 
 
 def _unknown_fields(making: Making) -> None:
@@ -161,7 +196,14 @@ def _opaque(making: Making) -> None:
 
 
 def _fill(making: Making) -> None:
-    count = making.random.choice([TENANT.page_size - 1, TENANT.page_size, TENANT.page_size + 1, 10 * TENANT.page_size])
+    count = making.random.choice(
+        [
+            TENANT.page_size - 1,
+            TENANT.page_size,
+            TENANT.page_size + 1,
+            10 * TENANT.page_size,
+        ]
+    )
     for number in range(len(making.live), count):
         where = f"bulk/b{number}"
         making.wished[where] = making.rule(f"bulk {number}")
@@ -169,7 +211,10 @@ def _fill(making: Making) -> None:
 
 
 def _unicode(making: Making) -> None:
-    names = [unicodedata.normalize(form, "Café") for form in ("NFC", "NFD")] + ["كرت \u202eabc", "💳👩‍👩‍👧"]
+    names = [unicodedata.normalize(form, "Café") for form in ("NFC", "NFD")] + [
+        "كرت \u202eabc",
+        "💳👩‍👩‍👧",
+    ]
     for number, name in enumerate(making.random.sample(names, 2)):
         making.wished[f"cards/u{number}"] = making.rule(name)
 
@@ -177,7 +222,9 @@ def _unicode(making: Making) -> None:
 def _long(making: Making) -> None:
     for where in making.some():
         old = making.wished[where]
-        making.wished[where] = replace(old, name=f"{old.name}{'n' * (256 - len(old.name))}")
+        making.wished[where] = replace(
+            old, name=f"{old.name}{'n' * (256 - len(old.name))}"
+        )
 
 
 def _adopt(making: Making) -> None:
@@ -196,15 +243,22 @@ def _weigh(making: Making) -> None:
         weights = making.random.choices([0, 1, 30, 70], k=2)
         parts = [Target("q-cards", weights[0]), Target("q-fraud", weights[1] + 1)]
         making.wished[where] = rule(
-            making.wished[where].name, conditions=making.wished[where].conditions, targets=parts
+            making.wished[where].name,
+            conditions=making.wished[where].conditions,
+            targets=parts,
         )
 
 
 def _threshold(making: Making) -> None:
     for where in making.some():
-        found = [making.wished[where].conditions[0], at_least(making.random.choice([0.3, 0.5, 0.9]))]
+        found = [
+            making.wished[where].conditions[0],
+            at_least(making.random.choice([0.3, 0.5, 0.9])),
+        ]
         old = making.wished[where]
-        making.wished[where] = rule(old.name, conditions=found, targets=old.targets, priority=old.priority)
+        making.wished[where] = rule(
+            old.name, conditions=found, targets=old.targets, priority=old.priority
+        )
 
 
 KINDS: Final[dict[str, Callable[[Making], object]]] = {

@@ -21,11 +21,23 @@ from tests.campaign.scenario_rules import (
 )
 from tests.support.builders import at_least, rule
 
-_BOTH: Final = rule("both", conditions=[make_condition("cognigyDetectedIntent", "in", ["x", "y"])])
+_BOTH: Final = rule(
+    "both", conditions=[make_condition("cognigyDetectedIntent", "in", ["x", "y"])]
+)
 
 MOVES: Final[tuple[Scenario, ...]] = (
-    scenario("as-it-is", "unchanged", live(x=at("x"), all=CATCH_ALL), goal(x=at("x"), all=CATCH_ALL)),
-    scenario("key-renamed", "rename", live(old=at("old", intent="x")), goal(new=at("new", intent="x"))),
+    scenario(
+        "as-it-is",
+        "unchanged",
+        live(x=at("x"), all=CATCH_ALL),
+        goal(x=at("x"), all=CATCH_ALL),
+    ),
+    scenario(
+        "key-renamed",
+        "rename",
+        live(old=at("old", intent="x")),
+        goal(new=at("new", intent="x")),
+    ),
     scenario(
         "key-renamed-name-kept",
         "rename",
@@ -47,8 +59,14 @@ MOVES: Final[tuple[Scenario, ...]] = (
     scenario(
         "two-priorities-swapped",
         "swap of two",
-        live(a=at("a", intent="x", priority=10), b=at("b", intent="x", priority=20, targets=FRAUD)),
-        goal(a=at("a", intent="x", priority=20), b=at("b", intent="x", priority=10, targets=FRAUD)),
+        live(
+            a=at("a", intent="x", priority=10),
+            b=at("b", intent="x", priority=20, targets=FRAUD),
+        ),
+        goal(
+            a=at("a", intent="x", priority=20),
+            b=at("b", intent="x", priority=10, targets=FRAUD),
+        ),
     ),
     scenario(
         "three-priorities-in-a-ring",
@@ -67,14 +85,22 @@ MOVES: Final[tuple[Scenario, ...]] = (
     scenario(
         "intents-swapped",
         "intents swapped, temporary copy",
-        live(a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL),
-        goal(a=at("a", intent="y"), b=at("b", intent="x", targets=FRAUD), all=CATCH_ALL),
+        live(
+            a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL
+        ),
+        goal(
+            a=at("a", intent="y"), b=at("b", intent="x", targets=FRAUD), all=CATCH_ALL
+        ),
     ),
     scenario(
         "names-and-intents-swapped",
         "intents swapped, temporary copy, names exchanged",
-        live(a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL),
-        goal(a=at("b", intent="y"), b=at("a", intent="x", targets=FRAUD), all=CATCH_ALL),
+        live(
+            a=at("a", intent="x"), b=at("b", intent="y", targets=FRAUD), all=CATCH_ALL
+        ),
+        goal(
+            a=at("b", intent="y"), b=at("a", intent="x", targets=FRAUD), all=CATCH_ALL
+        ),
     ),
     scenario(
         "names-exchanged",
@@ -85,8 +111,16 @@ MOVES: Final[tuple[Scenario, ...]] = (
     scenario(
         "names-in-a-ring",
         "names exchanged",
-        live(a=at("a", intent="x"), b=at("b", intent="y"), c=at("c", intent="z", targets=FRAUD)),
-        goal(a=at("b", intent="x"), b=at("c", intent="y"), c=at("a", intent="z", targets=FRAUD)),
+        live(
+            a=at("a", intent="x"),
+            b=at("b", intent="y"),
+            c=at("c", intent="z", targets=FRAUD),
+        ),
+        goal(
+            a=at("b", intent="x"),
+            b=at("c", intent="y"),
+            c=at("a", intent="z", targets=FRAUD),
+        ),
     ),
     scenario(
         "name-taken-from-one-that-goes",
@@ -118,7 +152,9 @@ MOVES: Final[tuple[Scenario, ...]] = (
         live(x=at("x"), y=at("y"), z=at("z", targets=FRAUD), all=CATCH_ALL),
         goal(x=at("x"), all=CATCH_ALL),
     ),
-    scenario("emptied", "emptied, delete", live(x=at("x"), y=at("y")), goals({}, "cards")),
+    scenario(
+        "emptied", "emptied, delete", live(x=at("x"), y=at("y")), goals({}, "cards")
+    ),
     scenario(
         "split-in-two",
         "split",
@@ -152,7 +188,12 @@ MOVES: Final[tuple[Scenario, ...]] = (
     scenario(
         "all-at-once",
         "queue, create, delete, thresholds",
-        live(x=at("x", priority=30), y=at("y", priority=20, targets=FRAUD), w=at("w"), all=CATCH_ALL),
+        live(
+            x=at("x", priority=30),
+            y=at("y", priority=20, targets=FRAUD),
+            w=at("w"),
+            all=CATCH_ALL,
+        ),
         goal(
             x=sure("x", 0.5, priority=10, targets=FRAUD),
             y=at("y", priority=15),
@@ -170,10 +211,17 @@ MOVES: Final[tuple[Scenario, ...]] = (
             all=CATCH_ALL,
         ),
         goal(
-            a=rule("c", priority=4, conditions=[make_condition("cognigyDetectedIntent", "notEquals", "y")]),
+            a=rule(
+                "c",
+                priority=4,
+                conditions=[make_condition("cognigyDetectedIntent", "notEquals", "y")],
+            ),
             b=rule("a", priority=4, conditions=[at_least(0.5)], targets=GENERAL),
             c=rule(
-                "b", priority=1, conditions=[make_condition("cognigyDetectedIntent", "notEquals", "x")], targets=FRAUD
+                "b",
+                priority=1,
+                conditions=[make_condition("cognigyDetectedIntent", "notEquals", "x")],
+                targets=FRAUD,
             ),
             all=CATCH_ALL,
         ),
@@ -181,14 +229,33 @@ MOVES: Final[tuple[Scenario, ...]] = (
     scenario(
         "weights-changed",
         "weights",
-        live(x=at("x", targets=[Target("q-cards", 80), Target("q-fraud", 20)]), all=CATCH_ALL),
-        goal(x=at("x", targets=[Target("q-cards", 50), Target("q-fraud", 30), Target("q-general", 20)]), all=CATCH_ALL),
+        live(
+            x=at("x", targets=[Target("q-cards", 80), Target("q-fraud", 20)]),
+            all=CATCH_ALL,
+        ),
+        goal(
+            x=at(
+                "x",
+                targets=[
+                    Target("q-cards", 50),
+                    Target("q-fraud", 30),
+                    Target("q-general", 20),
+                ],
+            ),
+            all=CATCH_ALL,
+        ),
     ),
     scenario(
         "thresholds-moved",
         "thresholds",
-        live(low=sure("low", 0.4, intent="x", priority=200), high=sure("high", 0.8, intent="x", targets=FRAUD)),
-        goal(low=sure("low", 0.3, intent="x", priority=200), high=sure("high", 0.9, intent="x", targets=FRAUD)),
+        live(
+            low=sure("low", 0.4, intent="x", priority=200),
+            high=sure("high", 0.8, intent="x", targets=FRAUD),
+        ),
+        goal(
+            low=sure("low", 0.3, intent="x", priority=200),
+            high=sure("high", 0.9, intent="x", targets=FRAUD),
+        ),
     ),
     scenario(
         "ties",

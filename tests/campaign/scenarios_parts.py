@@ -1,4 +1,6 @@
-"""Scenarios of the content of rules: unknown fields and parts, odd names, manual edits, rules to adopt."""
+"""Scenarios of the content of rules: unknown fields and parts, odd names, manual edits, rules to
+adopt.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,14 @@ PARTS: Final[tuple[Scenario, ...]] = (
     scenario(
         "unknown-fields",
         "unknown fields",
-        merged(BEFORE, x={"tenantTag": {"a": [1, None]}, "skillGroup": "s", "audit": {"by": "u-1"}}),
+        merged(
+            BEFORE,
+            x={
+                "tenantTag": {"a": [1, None]},
+                "skillGroup": "s",
+                "audit": {"by": "u-1"},
+            },
+        ),
         AFTER,
     ),
     scenario(
@@ -59,8 +68,21 @@ PARTS: Final[tuple[Scenario, ...]] = (
         "opaque",
         [
             *BEFORE,
-            theirs("f-1", rule("hours", priority=950, conditions=[UNKNOWN_CONDITION, intent_is("q")], targets=FRAUD)),
-            theirs("f-2", rule("sound", priority=950, conditions=[UNKNOWN_OPERATOR, intent_is("q")])),
+            theirs(
+                "f-1",
+                rule(
+                    "hours",
+                    priority=950,
+                    conditions=[UNKNOWN_CONDITION, intent_is("q")],
+                    targets=FRAUD,
+                ),
+            ),
+            theirs(
+                "f-2",
+                rule(
+                    "sound", priority=950, conditions=[UNKNOWN_OPERATOR, intent_is("q")]
+                ),
+            ),
         ],
         AFTER,
     ),
@@ -74,14 +96,25 @@ PARTS: Final[tuple[Scenario, ...]] = (
         "disabled",
         "disabled",
         live(
-            x=at("x", enabled=False), y=at("y"), off=at("off", intent="x", targets=FRAUD, enabled=False), all=CATCH_ALL
+            x=at("x", enabled=False),
+            y=at("y"),
+            off=at("off", intent="x", targets=FRAUD, enabled=False),
+            all=CATCH_ALL,
         ),
-        goal(x=at("x"), y=at("y", enabled=False), off=at("off", intent="x", enabled=False), all=CATCH_ALL),
+        goal(
+            x=at("x"),
+            y=at("y", enabled=False),
+            off=at("off", intent="x", enabled=False),
+            all=CATCH_ALL,
+        ),
     ),
     scenario(
         "disabled-by-hand",
         "disabled, drift",
-        [ours("cards/x", at("x", enabled=False), last_written=at("x")), ours("cards/all", CATCH_ALL)],
+        [
+            ours("cards/x", at("x", enabled=False), last_written=at("x")),
+            ours("cards/all", CATCH_ALL),
+        ],
         goal(x=at("x"), all=CATCH_ALL),
     ),
     scenario(
@@ -107,21 +140,31 @@ PARTS: Final[tuple[Scenario, ...]] = (
     scenario(
         "drift-kept",
         "drift",
-        [ours("cards/x", at("x", priority=50), last_written=at("x")), ours("cards/all", CATCH_ALL)],
+        [
+            ours("cards/x", at("x", priority=50), last_written=at("x")),
+            ours("cards/all", CATCH_ALL),
+        ],
         goal(x=at("x"), y=at("y"), all=CATCH_ALL),
         options=PlanOptions(keep_drift=True),
     ),
     scenario(
         "adopt-by-name",
         "adopt",
-        [theirs("f-1", at("x", targets=GENERAL), custom={"a": 1}), *live(all=CATCH_ALL)],
+        [
+            theirs("f-1", at("x", targets=GENERAL), custom={"a": 1}),
+            *live(all=CATCH_ALL),
+        ],
         goals({"cards/x": at("x"), "cards/all": CATCH_ALL}, x="x"),
     ),
     scenario(
         "adopt-all-at-first",
         "adopt",
         [
-            theirs("f-1", at("x", description="two\r\nlines", more=[at_least(0.5)]), custom={"a": 1}),
+            theirs(
+                "f-1",
+                at("x", description="two\r\nlines", more=[at_least(0.5)]),
+                custom={"a": 1},
+            ),
             theirs("f-2", at("y", priority=50), custom=None),
             theirs("f-3", CATCH_ALL),
         ],
@@ -131,8 +174,14 @@ PARTS: Final[tuple[Scenario, ...]] = (
     scenario(
         "adopt-by-id",
         "adopt",
-        [theirs("f-1", at("theirs", intent="x"), custom={"a": 1}), *live(all=CATCH_ALL)],
-        goals({"cards/x": at("ours", intent="x"), "cards/all": CATCH_ALL}, x=AdoptById(id="f-1")),
+        [
+            theirs("f-1", at("theirs", intent="x"), custom={"a": 1}),
+            *live(all=CATCH_ALL),
+        ],
+        goals(
+            {"cards/x": at("ours", intent="x"), "cards/all": CATCH_ALL},
+            x=AdoptById(id="f-1"),
+        ),
     ),
     scenario(
         "adopt-what-is-not-there",
@@ -143,7 +192,11 @@ PARTS: Final[tuple[Scenario, ...]] = (
     scenario(
         "adopt-all-namesakes",
         "adopt",
-        [theirs("f-1", at("x", targets=GENERAL)), theirs("f-2", at("y")), *live(all=CATCH_ALL)],
+        [
+            theirs("f-1", at("x", targets=GENERAL)),
+            theirs("f-2", at("y")),
+            *live(all=CATCH_ALL),
+        ],
         goal(x=at("x"), y=at("y"), all=CATCH_ALL),
         options=PlanOptions(adopt=True),
     ),
@@ -179,7 +232,12 @@ PARTS: Final[tuple[Scenario, ...]] = (
         "long-names",
         "long names",
         live(a=at(f"{LONG}a", intent="x"), b=at(f"{LONG}b", intent="y"), all=CATCH_ALL),
-        goal(a=at(f"{LONG}b", intent="x"), b=at(f"{LONG}a", intent="y"), c=at(f"{LONG}c", intent="z"), all=CATCH_ALL),
+        goal(
+            a=at(f"{LONG}b", intent="x"),
+            b=at(f"{LONG}a", intent="y"),
+            c=at(f"{LONG}c", intent="z"),
+            all=CATCH_ALL,
+        ),
     ),
     scenario(
         "values-written-otherwise",
@@ -188,7 +246,13 @@ PARTS: Final[tuple[Scenario, ...]] = (
             ours(
                 "cards/x",
                 rule(
-                    "x", conditions=[make_condition("cognigyConfidence", "greaterThanOrEqual", "0.70"), intent_is("x")]
+                    "x",
+                    conditions=[
+                        make_condition(
+                            "cognigyConfidence", "greaterThanOrEqual", "0.70"
+                        ),
+                        intent_is("x"),
+                    ],
                 ),
                 last_written=sure("x", 0.7),
             ),

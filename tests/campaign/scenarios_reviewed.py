@@ -1,4 +1,6 @@
-"""Scenarios of reviewed plans: other users work in parallel, in the UI and as teams with their own owners."""
+"""Scenarios of reviewed plans: other users work in parallel, in the UI and as teams with their own
+owners.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +9,35 @@ from typing import Final
 
 from reconciler.desired.desired import DesiredState
 from tests.campaign.scenario import Json
-from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, GENERAL, at, goal, live, ours, scenario, theirs
+from tests.campaign.scenario_rules import (
+    CATCH_ALL,
+    FRAUD,
+    GENERAL,
+    at,
+    goal,
+    live,
+    ours,
+    scenario,
+    theirs,
+)
 
 _BEFORE: Final = live(a=at("a"), b=at("b"), c=at("c"), gone=at("gone"), all=CATCH_ALL)
-_AFTER: Final = goal(a=at("a", targets=FRAUD), b=at("b", priority=20), c=at("c"), new=at("new"), all=CATCH_ALL)
+_AFTER: Final = goal(
+    a=at("a", targets=FRAUD),
+    b=at("b", priority=20),
+    c=at("c"),
+    new=at("new"),
+    all=CATCH_ALL,
+)
 
 
 def _team(owner: str) -> tuple[list[Json], DesiredState]:
     """Return the rules of another owner for its own intents, and its desired rules."""
     names = [f"{owner}-{number}" for number in range(3)]
-    before = [ours(f"cards/{name}", at(name), owner=owner, rule_id=f"id-{name}") for name in names[:2]]
+    before = [
+        ours(f"cards/{name}", at(name), owner=owner, rule_id=f"id-{name}")
+        for name in names[:2]
+    ]
     wish = goal(**{names[0]: at(names[0], targets=FRAUD), names[2]: at(names[2])})
     return before, replace(wish, owner=owner)
 

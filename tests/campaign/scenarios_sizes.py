@@ -7,14 +7,26 @@ from typing import Final
 from reconciler.model.rule import Rule, Target
 from tests.campaign.profiles import TENANT
 from tests.campaign.scenario import Json, Scenario
-from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, goals, live, ours, scenario, theirs
+from tests.campaign.scenario_rules import (
+    CATCH_ALL,
+    FRAUD,
+    at,
+    goal,
+    goals,
+    live,
+    ours,
+    scenario,
+    theirs,
+)
 
 _PAGE: Final = TENANT.page_size
 _GUARDED: Final = {"deletes": {"count": 1, "percent": 10}}
 
 
 def _rules(count: int) -> dict[str, Rule]:
-    return {f"cards/k{number:02d}": at(f"k{number:02d}") for number in range(1, count + 1)}
+    return {
+        f"cards/k{number:02d}": at(f"k{number:02d}") for number in range(1, count + 1)
+    }
 
 
 def _sized(name: str, count: int) -> Scenario:
@@ -24,7 +36,11 @@ def _sized(name: str, count: int) -> Scenario:
         theirs(f"f-{where}", one) if number % 4 == 3 else ours(where, one)
         for number, (where, one) in enumerate(found.items())
     ]
-    wished = {where: one for number, (where, one) in enumerate(found.items()) if number % 4 != 3}
+    wished = {
+        where: one
+        for number, (where, one) in enumerate(found.items())
+        if number % 4 != 3
+    }
     if count > 1:
         del wished["cards/k01"]
     if count > 2:
@@ -34,7 +50,12 @@ def _sized(name: str, count: int) -> Scenario:
 
 SIZES: Final[tuple[Scenario, ...]] = (
     scenario("nothing-at-all", "sizes", (), goals({}, "cards")),
-    scenario("first-rules", "sizes, create", (), goal(x=at("x"), y=at("y", targets=FRAUD), all=CATCH_ALL)),
+    scenario(
+        "first-rules",
+        "sizes, create",
+        (),
+        goal(x=at("x"), y=at("y", targets=FRAUD), all=CATCH_ALL),
+    ),
     _sized("one-rule", 1),
     _sized("page-less-one", _PAGE - 1),
     _sized("page", _PAGE),
@@ -43,7 +64,13 @@ SIZES: Final[tuple[Scenario, ...]] = (
 )
 
 REFUSED: Final[tuple[Scenario, ...]] = (
-    scenario("emptied-refused", "emptied, refused", live(x=at("x"), y=at("y")), goals({}, "cards"), allow=()),
+    scenario(
+        "emptied-refused",
+        "emptied, refused",
+        live(x=at("x"), y=at("y")),
+        goals({}, "cards"),
+        allow=(),
+    ),
     scenario(
         "too-many-deletes-refused",
         "delete, refused",
@@ -76,7 +103,9 @@ REFUSED: Final[tuple[Scenario, ...]] = (
         "switched-off-refused",
         "refused, disabled",
         live(x=at("x"), y=at("y"), z=at("z"), all=CATCH_ALL),
-        goal(x=at("x", enabled=False), y=at("y", enabled=False), z=at("z"), all=CATCH_ALL),
+        goal(
+            x=at("x", enabled=False), y=at("y", enabled=False), z=at("z"), all=CATCH_ALL
+        ),
         guard=_GUARDED,
     ),
 )

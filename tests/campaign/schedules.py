@@ -1,8 +1,8 @@
 """Several appliers in parallel: their desired rules, and the order of their requests.
 
-A schedule is `same`, `other`, `three` or `teams` (each with its own owner), followed by `:SEED` if the
-appliers run in parallel and each request waits for its turn; the seed chooses the turn. Without a schedule there is
-one applier, `a`.
+A schedule is `same`, `other`, `three` or `teams` (each with its own owner), followed by `:SEED` if
+the appliers run in parallel and each request waits for its turn; the seed chooses the turn. Without
+a schedule there is one applier, `a`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def manifests(found: Scenario, schedule: str) -> Mapping[str, DesiredState]:
 
 
 def another(wish: DesiredState) -> DesiredState:
-    """Return another manifest for the same rules: each goes to another queue, and the last one is deleted."""
+    """Return another manifest for the same rules: each goes to another queue, and the last one is
+    deleted.
+    """
     rules = {address: _turned(one) for address, one in wish.rules.items()}
     for address in sorted(rules)[-1:] if len(rules) > 1 else ():
         del rules[address]
@@ -50,7 +52,9 @@ def another(wish: DesiredState) -> DesiredState:
 
 def _turned(wished: DesiredRule) -> DesiredRule:
     targets = tuple(
-        replace(one, queue_id=_TURNED.get(one.queue_id, one.queue_id)) if isinstance(one, Target) else one
+        replace(one, queue_id=_TURNED.get(one.queue_id, one.queue_id))
+        if isinstance(one, Target)
+        else one
         for one in wished.rule.targets
     )
     rule = replace(wished.rule, targets=targets)
@@ -58,7 +62,9 @@ def _turned(wished: DesiredRule) -> DesiredRule:
 
 
 class Scheduler:
-    """Chooses the next sender at random from a seed; without a schedule every request may go immediately."""
+    """Chooses the next sender at random from a seed; without a schedule every request may go
+    immediately.
+    """
 
     def __init__(self, schedule: str, accidents: Accidents) -> None:
         self._random = Random(schedule)
@@ -67,7 +73,9 @@ class Scheduler:
         self._waiting: list[asyncio.Future[None]] = []
 
     def hooks(self, name: str) -> tuple[Hook | None, Hook | None]:
-        """Return the actions before and after each request of an applier; accidents are those of `a`."""
+        """Return the actions before and after each request of an applier; accidents are those of
+        `a`.
+        """
         has_accidents = name == "a" and self._accidents.planned
 
         async def before(event: Event) -> None:
@@ -78,7 +86,9 @@ class Scheduler:
 
         return before, self._accidents.after if has_accidents else None
 
-    async def run(self, runs: Mapping[str, Coroutine[None, None, ApplierResult | None]]) -> list[ApplierResult | None]:
+    async def run(
+        self, runs: Mapping[str, Coroutine[None, None, ApplierResult | None]]
+    ) -> list[ApplierResult | None]:
         """Run all of them to their end."""
         tasks = [asyncio.ensure_future(one) for one in runs.values()]
         while self._takes_turns and not all(task.done() for task in tasks):
@@ -86,7 +96,9 @@ class Scheduler:
                 await asyncio.sleep(0)
             self._waiting = [one for one in self._waiting if not one.done()]
             if self._waiting:
-                self._waiting.pop(self._random.randrange(len(self._waiting))).set_result(None)
+                self._waiting.pop(
+                    self._random.randrange(len(self._waiting))
+                ).set_result(None)
         return list(await asyncio.gather(*tasks))
 
     async def _turn(self) -> None:

@@ -27,7 +27,9 @@ def cause(found: Violation) -> str:
 
 
 def shrunk(case: Case, found_cause: str) -> Case:
-    """Return the smallest case found that fails for the same cause: fewer faults, earlier ones, fewer rules."""
+    """Return the smallest case found that fails for the same cause: fewer faults, earlier ones,
+    fewer rules.
+    """
     found, runs = case, 0
     progress = True
     while progress and runs < MOST_RUNS:
@@ -55,8 +57,14 @@ def _smaller(case: Case) -> Iterator[Case]:
     for place, fault in enumerate(faults):
         at = _PLACE.search(fault)
         for earlier in range(1, int(at[1])) if at else ():
-            moved = fault[: at.start()] + f"@#{earlier}" + fault[at.end() :] if at else fault
-            yield replace(case, faults=",".join([*faults[:place], moved, *faults[place + 1 :]]))
+            moved = (
+                fault[: at.start()] + f"@#{earlier}" + fault[at.end() :]
+                if at
+                else fault
+            )
+            yield replace(
+                case, faults=",".join([*faults[:place], moved, *faults[place + 1 :]])
+            )
     if case.seed != 1:
         yield replace(case, seed=1)
 
@@ -65,19 +73,37 @@ def pinned(case: Case) -> Case:
     """Return the case with its random faults at the places where they occurred."""
     running = Running(case)
     running.inject()
-    places = {id(one): number for number, one in enumerate(running.world.state.requests, start=1)}
-    chances = [(text.rpartition("@")[0], places[id(request)]) for text, request in running.fired if "@#" not in text]
+    places = {
+        id(one): number
+        for number, one in enumerate(running.world.state.requests, start=1)
+    }
+    chances = [
+        (text.rpartition("@")[0], places[id(request)])
+        for text, request in running.fired
+        if "@#" not in text
+    ]
     kept = [text for text in case.faults.split(",") if "@#" in text]
-    return replace(case, faults=",".join([*kept, *(f"{text}@#{place}" for text, place in chances)]))
+    return replace(
+        case, faults=",".join([*kept, *(f"{text}@#{place}" for text, place in chances)])
+    )
 
 
 def keep(case: Case, invariant: str, message: str) -> Path:
-    """Write a regression file: test_campaign.py then runs it, and expects that the promise holds."""
+    """Write a regression file: test_campaign.py then runs it, and expects that the promise
+    holds.
+    """
     name = f"{invariant}-{sha256(str(case).encode()).hexdigest()[:8]}.json"
-    document = {"broke": invariant, "message": message[:500], "line": str(case), "case": asdict(case)}
+    document = {
+        "broke": invariant,
+        "message": message[:500],
+        "line": str(case),
+        "case": asdict(case),
+    }
     path = REGRESSIONS / name
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     return path
 
 

@@ -28,7 +28,15 @@ from typing import Any, Final, Self
 
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.messages import SimResponse, json_response
-from tests.campaign.studio_oracle import BEGIN, BY_HAND, END, Broken, StudioOracle, chunks_of, split_code
+from tests.campaign.studio_oracle import (
+    BEGIN,
+    BY_HAND,
+    END,
+    Broken,
+    StudioOracle,
+    chunks_of,
+    split_code,
+)
 from tests.campaign.studio_scenarios import SCENARIOS, SCRIPT, StudioScenario
 from tests.campaign.studio_world import (
     PERSON,
@@ -45,15 +53,31 @@ from tests.campaign.studio_world import (
 from tests.campaign.world import Killed
 
 PREFIX: Final = "studio "
-_ACCIDENT: Final = re.compile(r"(?P<name>[a-z]+)(?P<after>-after)?@#(?P<at>[1-9][0-9]*)")
+_ACCIDENT: Final = re.compile(
+    r"(?P<name>[a-z]+)(?P<after>-after)?@#(?P<at>[1-9][0-9]*)"
+)
 PEOPLE: Final = ("outside", "planned", "other", "case", "half", "lock")
 PROCESSES: Final = ("kill", "cancel", "signal", "second", "twin")
 RESPONSES: Final = ("warned", "refused", "garbled", "unlike")
 TRANSIENT: Final = (
-    *("500", "502", "503", "504", "429", "429=2", "429=date", "429=none", "reset", "timeout", "refuse", "cut"),
+    *(
+        "500",
+        "502",
+        "503",
+        "504",
+        "429",
+        "429=2",
+        "429=date",
+        "429=none",
+        "reset",
+        "timeout",
+        "refuse",
+        "cut",
+    ),
     *("drip", "401", "revoke"),
 )
-"""Faults of one response after which a repetition helps; not a 401 for a token, which is lasting."""
+"""Faults of one response after which a repetition helps; not a 401 for a token, which is
+lasting."""
 _LOGIN_REQUESTS: Final = 3
 LASTING: Final = (
     *(
@@ -74,7 +98,14 @@ LASTING: Final = (
     ),
     *("empty", "half"),
 )
-APPLIED: Final = ("reset-applied", "timeout-applied", "500-applied", "502-applied", "504-applied", "html-applied")
+APPLIED: Final = (
+    "reset-applied",
+    "timeout-applied",
+    "500-applied",
+    "502-applied",
+    "504-applied",
+    "html-applied",
+)
 LATE: Final = ("late=1", "late=2", "late=3")
 
 
@@ -93,14 +124,20 @@ class StudioCase:
     @classmethod
     def parse(cls, line: str) -> Self:
         """Read a line. Raises ValueError."""
-        scenario, faults, lock = (part.strip() for part in line.removeprefix(PREFIX).split("|"))
+        scenario, faults, lock = (
+            part.strip() for part in line.removeprefix(PREFIX).split("|")
+        )
         return cls(scenario, faults, lock)
 
     @property
     def accidents(self) -> list[re.Match[str]]:
         """The faults of this module."""
         matches = (_ACCIDENT.fullmatch(text) for text in self.faults.split(","))
-        return [match for match in matches if match and match["name"] in (*PEOPLE, *PROCESSES, *RESPONSES)]
+        return [
+            match
+            for match in matches
+            if match and match["name"] in (*PEOPLE, *PROCESSES, *RESPONSES)
+        ]
 
     @property
     def injected(self) -> str:
@@ -133,7 +170,9 @@ class StudioCaseResult:
 class _Accidents:
     """Makes the accidents of a case happen at the requests of its run."""
 
-    def __init__(self, world: StudioWorld, oracle: StudioOracle, case: StudioCase) -> None:
+    def __init__(
+        self, world: StudioWorld, oracle: StudioOracle, case: StudioCase
+    ) -> None:
         self.world, self.oracle, self.case = world, oracle, case
         self.random = seeded(str(case))
         self.happened = 0
@@ -150,7 +189,10 @@ class _Accidents:
         response = None
         for match in self.case.accidents:
             name = match["name"]
-            if int(match["at"]) != call.number or (bool(match["after"]) or name == "warned") is not is_after:
+            if (
+                int(match["at"]) != call.number
+                or (bool(match["after"]) or name == "warned") is not is_after
+            ):
                 continue
             self.happened += 1
             if name in RESPONSES:
@@ -188,8 +230,14 @@ class _Accidents:
         def save(content: dict[str, Any]) -> dict[str, Any]:
             edited = edited_code(content, lambda _code: after)
             if name == "outside":
-                edited["actions"] = {**edited["actions"], "999": {"actionType": "PLAY", "x": self.random.random()}}
-                edited["header"] = {**edited["header"], "notes": f"by hand {self.random.random()}"}
+                edited["actions"] = {
+                    **edited["actions"],
+                    "999": {"actionType": "PLAY", "x": self.random.random()},
+                }
+                edited["header"] = {
+                    **edited["header"],
+                    "notes": f"by hand {self.random.random()}",
+                }
             return edited
 
         return self.world.save_as_person(save)
@@ -197,43 +245,72 @@ class _Accidents:
 
 def _response(name: str, call: StudioCall) -> SimResponse | None:
     if name == "garbled":
-        return SimResponse(status=200, body=b'{"header": \xff\x00', headers=(("content-type", "application/json"),))
+        return SimResponse(
+            status=200,
+            body=b'{"header": \xff\x00',
+            headers=(("content-type", "application/json"),),
+        )
     if name == "warned":
         response = call.response
         if response is None or response.status != 200 or not call.is_save:
             return None
         form = json.loads(response.body)
         details = form["results"][0]["error_code"]["details"]
-        details["actions"] = {"2": {"actionType": "SNIPPET", "errors": [], "warnings": [{"key": "Odd\x1b[31m"}]}}
+        details["actions"] = {
+            "2": {
+                "actionType": "SNIPPET",
+                "errors": [],
+                "warnings": [{"key": "Odd\x1b[31m"}],
+            }
+        }
         return json_response(206, form)
-    actions = {"2": {"actionType": "SNIPPET", "errors": [{"key": "Bad\u202e"}], "warnings": []}}
+    actions = {
+        "2": {"actionType": "SNIPPET", "errors": [{"key": "Bad\u202e"}], "warnings": []}
+    }
     details = {"totalErrors": 1, "totalWarnings": 0, "actions": actions}
     result = {"success": False, "masterId": "", "error_code": {"details": details}}
     return json_response(409 if name == "refused" else 200, {"results": [result]})
 
 
-def _edit_rule(code: str, scenario: StudioScenario, random: Random, *, is_planned: bool) -> str:
+def _edit_rule(
+    code: str, scenario: StudioScenario, random: Random, *, is_planned: bool
+) -> str:
     """Return the code with another skill in a rule that the plan changes, or does not change."""
     parts = split_code(code)
     chunks = chunks_of(parts.block) if parts else {}
     goal = {f"cards/{wish.key}": wish for wish in scenario.goal}
-    names = [name for name, chunk in chunks.items() if (chunk.wish != goal.get(name)) is is_planned]
+    names = [
+        name
+        for name, chunk in chunks.items()
+        if (chunk.wish != goal.get(name)) is is_planned
+    ]
     if not names or parts is None:
         return code
     name = random.choice(sorted(names))
     lines = list(parts.block)
-    place = next(number for number, line in enumerate(lines) if f"cxroute:rule {name}#" in line)
+    place = next(
+        number for number, line in enumerate(lines) if f"cxroute:rule {name}#" in line
+    )
     while "cxr_skill = " not in lines[place]:
         place += 1
-    skill = random.choice([each for each in ("4001", "4002", "4003", "4004") if each not in lines[place]])
+    skill = random.choice(
+        [each for each in ("4001", "4002", "4003", "4004") if each not in lines[place]]
+    )
     lines[place] = re.sub("cxr_skill = [0-9]+", f"cxr_skill = {skill}", lines[place])
     return parts.before + "".join(lines) + parts.after
 
 
 def _add_case(code: str, scenario: StudioScenario, _random: Random) -> str:
-    case = f"  CASE ( cxr_text_cognigyDetectedIntent$ = {BY_HAND} )\n  {{\n    ASSIGN cxr_skill = 4001\n  }}\n"
+    case = (
+        f"  CASE ( cxr_text_cognigyDetectedIntent$ = {BY_HAND} )\n  {{\n    ASSIGN cxr_skill = "
+        f"4001\n  }}\n"
+    )
     case = case.replace("\n", scenario.newline)
-    return code if BY_HAND in code else re.sub(r"(SELECT\s*\{\r?\n)", lambda match: match[1] + case, code, count=1)
+    return (
+        code
+        if BY_HAND in code
+        else re.sub(r"(SELECT\s*\{\r?\n)", lambda match: match[1] + case, code, count=1)
+    )
 
 
 def _remove_case(code: str) -> str:
@@ -243,13 +320,21 @@ def _remove_case(code: str) -> str:
 
 def _add_outside(code: str, scenario: StudioScenario, random: Random) -> str:
     line = f"// by Kim {random.random()}  \u2028 ☂{scenario.newline}"
-    return line + code + line if random.random() < 0.5 else code.replace(BEGIN, f"{line}\t{BEGIN}  ")
+    return (
+        line + code + line
+        if random.random() < 0.5
+        else code.replace(BEGIN, f"{line}\t{BEGIN}  ")
+    )
 
 
 _EDITS: Final[dict[str, Any]] = {
     "outside": _add_outside,
-    "planned": lambda code, scenario, random: _edit_rule(code, scenario, random, is_planned=True),
-    "other": lambda code, scenario, random: _edit_rule(code, scenario, random, is_planned=False),
+    "planned": lambda code, scenario, random: _edit_rule(
+        code, scenario, random, is_planned=True
+    ),
+    "other": lambda code, scenario, random: _edit_rule(
+        code, scenario, random, is_planned=False
+    ),
     "case": _add_case,
     "half": lambda code, _scenario, _random: code.replace(END, "// ended"),
 }
@@ -259,17 +344,29 @@ def run_case(case: StudioCase) -> StudioCaseResult:
     """Run a case: the faults, at most two runs without, and an idle one."""
     scenario = SCENARIOS[case.scenario]
     world = StudioWorld(scenario, binds=case.lock == "binds")
-    world.state.save_script(SCRIPT, start_content(case.scenario), PERSON, world.now(), next(world.ids))
+    world.state.save_script(
+        SCRIPT, start_content(case.scenario), PERSON, world.now(), next(world.ids)
+    )
     oracle = StudioOracle(world)
     accidents = _Accidents(world, oracle, case)
-    reviewed = asyncio.run(StudioRun(world).saved_plan()) if scenario.is_reviewed else None
+    reviewed = (
+        asyncio.run(StudioRun(world).saved_plan()) if scenario.is_reviewed else None
+    )
     world.faults = FaultInjector(case.injected, 1) if case.injected else None
-    run = StudioRun(world, reviewed=reviewed, before=accidents.before, after=accidents.after)
+    run = StudioRun(
+        world, reviewed=reviewed, before=accidents.before, after=accidents.after
+    )
     results = [finish(run)]
-    happened = accidents.happened + (len(world.faults.fired_faults) if world.faults else 0)
+    happened = accidents.happened + (
+        len(world.faults.fired_faults) if world.faults else 0
+    )
     oracle.end(run, results[0], is_faulty=happened > 0)
     if not happened:
-        oracle.check("S5", results[0] and results[0].exit_code == 0, f"without a fault: {results[0]}")
+        oracle.check(
+            "S5",
+            results[0] and results[0].exit_code == 0,
+            f"without a fault: {results[0]}",
+        )
     _mend(world)
     codes: list[int] = []
     for _ in range(2):
@@ -279,7 +376,9 @@ def run_case(case: StudioCase) -> StudioCaseResult:
     codes.append(_heal(world, oracle))
     oracle.healed(codes, sum(call.is_save for call in world.calls) - before)
     sent = (len(world.calls), results, happened, run.line.sent)
-    return StudioCaseResult(case, oracle.broken, oracle.counts, *sent, world.outputs, world.calls)
+    return StudioCaseResult(
+        case, oracle.broken, oracle.counts, *sent, world.outputs, world.calls
+    )
 
 
 def _heal(world: StudioWorld, oracle: StudioOracle) -> int:
@@ -291,7 +390,9 @@ def _heal(world: StudioWorld, oracle: StudioOracle) -> int:
 
 
 def _mend(world: StudioWorld) -> None:
-    """End the faults: delayed requests are processed, and the person repairs the block and releases the lock."""
+    """End the faults: delayed requests are processed, and the person repairs the block and releases
+    the lock.
+    """
     if world.faults is not None:
         world.faults.run_delayed(world.api)
         world.faults = None
@@ -335,12 +436,24 @@ def accidents() -> Iterator[StudioCase]:
 
 
 def lasting() -> Iterator[StudioCase]:
-    """Yield outages: each fault at every request from some request on, and only at calls of one kind."""
+    """Yield outages: each fault at every request from some request on, and only at calls of one
+    kind.
+    """
     faults = ("500", "reset", "timeout-applied", "403", "401", "429", "html", "half")
     for scenario in ("first", "changes", "drift"):
         for fault in faults:
-            yield from (StudioCase(scenario, f":{fault}@#{number}-") for number in range(1, requests(scenario) + 1))
-            for kind in ("GET script", "PUT script", "POST script", "token", "queues", "discovery"):
+            yield from (
+                StudioCase(scenario, f":{fault}@#{number}-")
+                for number in range(1, requests(scenario) + 1)
+            )
+            for kind in (
+                "GET script",
+                "PUT script",
+                "POST script",
+                "token",
+                "queues",
+                "discovery",
+            ):
                 yield StudioCase(scenario, f"{kind}:{fault}")
                 yield StudioCase(scenario, f"{kind}:{fault}@#2-")
 
@@ -349,7 +462,14 @@ def pairs(seed: int, count: int) -> Iterator[StudioCase]:
     """Yield cases with two or three faults at random requests."""
     random = Random(seed)
     kinds = [f":{fault}" for fault in (*TRANSIENT, *LASTING, *APPLIED, *LATE)]
-    names = [*RESPONSES, *(f"{name}{suffix}" for name in (*PEOPLE, *PROCESSES) for suffix in ("", "-after"))]
+    names = [
+        *RESPONSES,
+        *(
+            f"{name}{suffix}"
+            for name in (*PEOPLE, *PROCESSES)
+            for suffix in ("", "-after")
+        ),
+    ]
     for _ in range(count):
         scenario = random.choice([*SCENARIOS])
         faults = []
@@ -361,7 +481,11 @@ def pairs(seed: int, count: int) -> Iterator[StudioCase]:
 
 def fault_free() -> Iterator[StudioCase]:
     """Yield each scenario."""
-    yield from (StudioCase(scenario, "", lock) for scenario in SCENARIOS for lock in ("open", "binds"))
+    yield from (
+        StudioCase(scenario, "", lock)
+        for scenario in SCENARIOS
+        for lock in ("open", "binds")
+    )
 
 
 def warm_up() -> None:
@@ -384,4 +508,8 @@ def parts(seed: int = 1, pair_count: int = 3000) -> dict[str, Iterator[StudioCas
 def is_transient(case: StudioCase) -> bool:
     """Return whether the only fault is one that a repetition overcomes."""
     match = re.fullmatch(r":([^@]+)@#([0-9]+)", case.faults)
-    return bool(match and match[1] in TRANSIENT and not (match[1] == "401" and int(match[2]) <= _LOGIN_REQUESTS))
+    return bool(
+        match
+        and match[1] in TRANSIENT
+        and not (match[1] == "401" and int(match[2]) <= _LOGIN_REQUESTS)
+    )

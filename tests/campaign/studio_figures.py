@@ -51,11 +51,18 @@ class StudioFigures:
         self.requests[part] += result.requests
         self.checks.update(result.counts)
         self.broken.update(promise for promise, _ in result.broken)
-        self.violations += [f"{promise}: {message}\n    {result.case}" for promise, message in result.broken]
+        self.violations += [
+            f"{promise}: {message}\n    {result.case}"
+            for promise, message in result.broken
+        ]
         if is_transient(result.case) and result.happened:
             self.tried += 1
             self.converged += result.is_same_run
-            self.violations += [] if result.is_same_run else [f"not converged in the same run\n    {result.case}"]
+            self.violations += (
+                []
+                if result.is_same_run
+                else [f"not converged in the same run\n    {result.case}"]
+            )
 
     def merge(self, other: StudioFigures) -> None:
         """Add the sums of another batch."""
@@ -72,19 +79,42 @@ class StudioFigures:
 
     def text(self, bugs: Iterable[StudioCatch]) -> str:
         """Return the sums as text for the terminal and docs/campaign.md."""
-        lines = ["", "Rules in a Studio script:", "", "| Part | Cases | Requests |", "|---|---:|---:|"]
-        lines += [f"| {part} | {runs:,} | {self.requests[part]:,} |" for part, runs in self.runs.items()]
-        lines += [f"| all | {sum(self.runs.values()):,} | {sum(self.requests.values()):,} |"]
+        lines = [
+            "",
+            "Rules in a Studio script:",
+            "",
+            "| Part | Cases | Requests |",
+            "|---|---:|---:|",
+        ]
+        lines += [
+            f"| {part} | {runs:,} | {self.requests[part]:,} |"
+            for part, runs in self.runs.items()
+        ]
+        lines += [
+            f"| all | {sum(self.runs.values()):,} | {sum(self.requests.values()):,} |"
+        ]
         lines += ["", "| Promise | Checks | Broken |", "|---|---:|---:|"]
-        lines += [f"| {name} | {count:,} | {self.broken[name]} |" for name, count in sorted(self.checks.items())]
+        lines += [
+            f"| {name} | {count:,} | {self.broken[name]} |"
+            for name, count in sorted(self.checks.items())
+        ]
         lines += [
             "",
-            f"Same-run convergence with one transient fault: {self.convergence:.2%} of {self.tried:,} runs.",
+            (
+                f"Same-run convergence with one transient fault: {self.convergence:.2%} of "
+                f"{self.tried:,} runs."
+            ),
             "",
         ]
         lines += ["| Deliberate bug | Caught by | With | Cases |", "|---|---|---|---:|"]
-        cells = ((bug.name, bug.promises, bug.case.replace("|", "\\|"), bug.tried) for bug in bugs)
-        lines += [f"| {name} | {promises} | `{case}` | {tried} |" for name, promises, case, tried in cells]
+        cells = (
+            (bug.name, bug.promises, bug.case.replace("|", "\\|"), bug.tried)
+            for bug in bugs
+        )
+        lines += [
+            f"| {name} | {promises} | `{case}` | {tried} |"
+            for name, promises, case, tried in cells
+        ]
         return "\n".join([*lines, *self.violations[:_MOST_SHOWN], ""])
 
 
@@ -104,7 +134,9 @@ def run_studio(pool: Pool, share: int, seed: int, pairs: int) -> StudioFigures:
     chunks = (
         (part, chunk)
         for part, cases in parts(seed, pairs).items()
-        for chunk in _chunks(cases if part in ("fault-free", "pairs") else _sampled(cases, share))
+        for chunk in _chunks(
+            cases if part in ("fault-free", "pairs") else _sampled(cases, share)
+        )
     )
     for other in pool.imap_unordered(batch, chunks):
         figures.merge(other)
@@ -126,13 +158,22 @@ def detailed_studio(line: str) -> tuple[str, bool]:
     lines = [str(result.case), "", "requests:"]
     for call in result.calls:
         request, response = call.request, call.response
-        heard = "no response" if response is None or call.is_lost else str(response.status)
+        heard = (
+            "no response" if response is None or call.is_lost else str(response.status)
+        )
         lines.append(
-            f"  {call.run.user} #{call.number:<3} {request.method:5} {request.path}?{request.query} -> {heard}"
+            f"  {call.run.user} #{call.number:<3} {request.method:5} "
+            f"{request.path}?{request.query} -> {heard}"
         )
     lines += ["", "output of the runs:", *(text[:400] for text in result.outputs)]
-    lines += ["", "exit codes: " + ", ".join(str(each and each.exit_code) for each in result.results)]
-    lines += [f"{promise}: {message}" for promise, message in result.broken] or ["no violation"]
+    lines += [
+        "",
+        "exit codes: "
+        + ", ".join(str(each and each.exit_code) for each in result.results),
+    ]
+    lines += [f"{promise}: {message}" for promise, message in result.broken] or [
+        "no violation"
+    ]
     return "\n".join(lines) + "\n", bool(result.broken)
 
 
@@ -140,14 +181,18 @@ def hunt_studio(bug: str, cases: Iterable[StudioCase] | None = None) -> StudioCa
     """Search a deliberate bug until a case catches it."""
     warm_up()
     tried = 0
-    for tried, case in enumerate(islice(all_in_turn(), MOST) if cases is None else cases, 1):
+    for tried, case in enumerate(
+        islice(all_in_turn(), MOST) if cases is None else cases, 1
+    ):
         if promises := broken_by(bug, case):
             return StudioCatch(bug, " ".join(sorted(promises)), str(case), tried)
     return StudioCatch(bug, "NOT CAUGHT", "", tried)
 
 
 def broken_by(bug: str, case: StudioCase) -> frozenset[str]:
-    """Return the promises that a case finds broken with a bug; an error of another kind counts, too."""
+    """Return the promises that a case finds broken with a bug; an error of another kind counts,
+    too.
+    """
     warm_up()
     try:
         with BUGS[bug]() if bug else nullcontext():
@@ -162,7 +207,9 @@ def all_in_turn() -> Iterator[StudioCase]:
     every = [[*single_faults()], [*accidents()], [*lasting()]]
     for cases in every:
         Random(1).shuffle(cases)
-    yield from (case for group in zip_longest(*every) for case in group if case is not None)
+    yield from (
+        case for group in zip_longest(*every) for case in group if case is not None
+    )
 
 
 def _sampled(cases: Iterable[StudioCase], share: int) -> Iterator[StudioCase]:

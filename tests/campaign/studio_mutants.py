@@ -1,4 +1,6 @@
-"""Deliberate bugs of runs on a Studio script, patched into the real modules, and the cases that catch each."""
+"""Deliberate bugs of runs on a Studio script, patched into the real modules, and the cases that
+catch each.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def _saves_what_it_read_first(real: Any) -> Any:
         script, self.script = self.script, _returning(self.first)
         try:
             self._last_block = self.first[1]
-            return await real(self, [live for live, _ in self.first[2].values()], after, names)
+            return await real(
+                self, [live for live, _ in self.first[2].values()], after, names
+            )
         finally:
             self.script = script
 
@@ -95,14 +99,18 @@ def _encoded_again(real: Any) -> Any:
 
 
 def _line_feeds(real: Any) -> Any:
-    return lambda content, found, text: real(content, found._replace(newline="\n"), text)
+    return lambda content, found, text: real(
+        content, found._replace(newline="\n"), text
+    )
 
 
 def _repeats_the_save(real: Any) -> Any:
     repeated = again(real, AmbiguousWriteError)
 
     async def call(self: Any, name: str, *arguments: Any) -> Any:
-        return await (repeated if name == "save script" else real)(self, name, *arguments)
+        return await (repeated if name == "save script" else real)(
+            self, name, *arguments
+        )
 
     return call
 
@@ -117,7 +125,10 @@ def _only_managed(real: Any) -> Any:
 
 def _without_recorder(real: Any) -> Any:
     async def save(self: Any, *arguments: Any) -> Any:
-        kept, self.settings = self.settings, replace(self.settings, recorder=StepRecorder())
+        kept, self.settings = (
+            self.settings,
+            replace(self.settings, recorder=StepRecorder()),
+        )
         result = await real(self, *arguments)
         self.settings = kept
         return result
@@ -128,7 +139,12 @@ def _without_recorder(real: Any) -> Any:
 def _all_applied(real: Any) -> Any:
     def report(self: Any, *arguments: Any, **named: Any) -> Any:
         found = real(self, *arguments, **named)
-        return replace(found, outcomes=tuple(Applied(outcome.change, 1, "") for outcome in found.outcomes))
+        return replace(
+            found,
+            outcomes=tuple(
+                Applied(outcome.change, 1, "") for outcome in found.outcomes
+            ),
+        )
 
     return report
 
@@ -170,7 +186,10 @@ def _by_name(real: Any) -> Any:
         priorities = sorted(entry.rule.priority for entry in entries)
         ordered = sorted(entries, key=lambda entry: str(entry.address))
         return real(
-            [each._replace(rule=replace(each.rule, priority=p)) for each, p in zip(ordered, priorities, strict=True)],
+            [
+                each._replace(rule=replace(each.rule, priority=p))
+                for each, p in zip(ordered, priorities, strict=True)
+            ],
             *others,
         )
 
@@ -178,7 +197,9 @@ def _by_name(real: Any) -> Any:
 
 
 def _renewed(real: Any) -> Any:
-    return lambda rule, _before, _lines: real(rule, None, "")._replace(digest="00000000")
+    return lambda rule, _before, _lines: real(rule, None, "")._replace(
+        digest="00000000"
+    )
 
 
 def _says_converged(real: Any) -> Any:
@@ -191,20 +212,28 @@ def _bug(*places: tuple[Any, str, Callable[[Any], Any]]) -> Bug:
 
 BUGS: Final[Mapping[str, Bug]] = {
     "saves what it read first": _bug(
-        (StudioReadingClient, "script", _keeps_the_first_read), (StudioClient, "save", _saves_what_it_read_first)
+        (StudioReadingClient, "script", _keeps_the_first_read),
+        (StudioClient, "save", _saves_what_it_read_first),
     ),
     "block not compared": _bug((StudioClient, "save", _saves_over_edits)),
     "a conflict is overwritten": _bug((StudioClient, "save", _ignores_conflicts)),
-    "no unlock after an error": _bug((StudioClient, "lock", _unlocks_only_after_success)),
+    "no unlock after an error": _bug(
+        (StudioClient, "lock", _unlocks_only_after_success)
+    ),
     "no lock": _bug((StudioClient, "lock", _no_lock)),
     "kicks another user": _bug((StudioClient, "_locked_error", _kicks)),
     "a lost unlock is not reported": _bug((StudioClient, "_unlock", _silent)),
-    "the script is encoded again": _bug((studio_client, "replace_block", _encoded_again)),
+    "the script is encoded again": _bug(
+        (studio_client, "replace_block", _encoded_again)
+    ),
     "line feeds in a CRLF script": _bug((studio_client, "replace_block", _line_feeds)),
     "a save waits and is repeated": _bug((cxone_client, "_CALLS", _repeatable)),
-    "a lost save is repeated without a read": _bug((StudioClient, "_call", _repeats_the_save)),
+    "a lost save is repeated without a read": _bug(
+        (StudioClient, "_call", _repeats_the_save)
+    ),
     "a CASE of a person is dropped": _bug(
-        (plan, "_foreign_cases", lambda _real: lambda *_arguments: ()), (table, "rules_after", _only_managed)
+        (plan, "_foreign_cases", lambda _real: lambda *_arguments: ()),
+        (table, "rules_after", _only_managed),
     ),
     "rules in the order of their names": _bug((studio_client, "block_after", _by_name)),
     "each rule is written again": _bug((studio_client, "_block_entry", _renewed)),
@@ -212,7 +241,9 @@ BUGS: Final[Mapping[str, Bug]] = {
     "everything is reported as applied": _bug((ApplyProgress, "report", _all_applied)),
     "always converged": _bug((table._TableRun, "build_report", _says_converged)),
     "no read after the save": _bug((table._TableRun, "read", _trusts_its_save)),
-    "one save for each change": _bug((table._TableRun, "changes_to_make", _one_at_a_time)),
+    "one save for each change": _bug(
+        (table._TableRun, "changes_to_make", _one_at_a_time)
+    ),
     "saves without a limit": _bug((table, "MAX_SAVES", lambda _real: 9)),
     "texts of the tenant as they are": _bug(
         (studio_client, "display_text", lambda _real: lambda value: str(value or ""))

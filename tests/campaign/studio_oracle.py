@@ -24,7 +24,12 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from reconciler.model.change import Applied, Failed, Skipped, UnknownOutcome
-from reconciler.simulator.snippet import SimDialect, SimSnippet, script_text, script_value
+from reconciler.simulator.snippet import (
+    SimDialect,
+    SimSnippet,
+    script_text,
+    script_value,
+)
 from tests.campaign.studio_scenarios import BLOCK, SCRIPT, Sample, StudioRule, route
 from tests.campaign.studio_world import (
     DIALECTS,
@@ -70,7 +75,9 @@ class Broken(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """A code, split at the marker lines: the text before, the lines of the block, the text after."""
+    """A code, split at the marker lines: the text before, the lines of the block, the text
+    after.
+    """
 
     before: str
     block: tuple[str, ...]
@@ -86,17 +93,27 @@ class Chunk(NamedTuple):
 
 def split_code(code: str) -> Parts | None:
     """Return the parts of a code; None without exactly one block."""
-    lines = code.splitlines(keepends=True) if "\u2028" not in code else re.findall(r"[^\n]*\n|[^\n]+", code)
+    lines = (
+        code.splitlines(keepends=True)
+        if "\u2028" not in code
+        else re.findall(r"[^\n]*\n|[^\n]+", code)
+    )
     begins = [place for place, line in enumerate(lines) if line.strip() == BEGIN]
     ends = [place for place, line in enumerate(lines) if line.strip() == END]
     if len(begins) != 1 or len(ends) != 1 or begins[0] > ends[0]:
         return None
     first, last = begins[0], ends[0]
-    return Parts("".join(lines[:first]), tuple(lines[first : last + 1]), "".join(lines[last + 1 :]))
+    return Parts(
+        "".join(lines[:first]),
+        tuple(lines[first : last + 1]),
+        "".join(lines[last + 1 :]),
+    )
 
 
 def chunks_of(block: Iterable[str]) -> dict[str, Chunk]:
-    """Return the managed rules of a block by their addresses, each with its lines up to the end of its CASE."""
+    """Return the managed rules of a block by their addresses, each with its lines up to the end of
+    its CASE.
+    """
     chunks: dict[str, Chunk] = {}
     lines = [line.strip() for line in block]
     for place, line in enumerate(lines):
@@ -108,7 +125,14 @@ def chunks_of(block: Iterable[str]) -> dict[str, Chunk]:
             name = match[1].partition("/")[2]
             enabled = "enabled=false" not in match[4]
             priority = int(match[3]) if match[3].isdigit() else -1
-            wish = StudioRule(name, intents, "+".join(skills), priority, float(least[1]) if least else 0.0, enabled)
+            wish = StudioRule(
+                name,
+                intents,
+                "+".join(skills),
+                priority,
+                float(least[1]) if least else 0.0,
+                enabled,
+            )
             chunks.setdefault(match[1], Chunk(wish, text))
     return chunks
 
@@ -116,7 +140,13 @@ def chunks_of(block: Iterable[str]) -> dict[str, Chunk]:
 def _case_lines(lines: list[str]) -> Iterator[str]:
     depth, has_body = 0, False
     for number, line in enumerate(lines):
-        plain = re.sub(r'"[^"]*"', "", line.removeprefix("//- ") if line.startswith("//- ") else line.split("//")[0])
+        plain = re.sub(
+            r'"[^"]*"',
+            "",
+            line.removeprefix("//- ")
+            if line.startswith("//- ")
+            else line.split("//")[0],
+        )
         if number and _RULE.fullmatch(line):
             return
         depth += plain.count("{") - plain.count("}")
@@ -129,13 +159,19 @@ def _case_lines(lines: list[str]) -> Iterator[str]:
 
 
 @lru_cache(maxsize=20_000)
-def routes(code: str, samples: tuple[Sample, ...], dialect: SimDialect) -> tuple[str, ...]:
+def routes(
+    code: str, samples: tuple[Sample, ...], dialect: SimDialect
+) -> tuple[str, ...]:
     """Return the skill of each sample conversation."""
     return tuple(_route(code, sample, dialect) for sample in samples)
 
 
 def _route(code: str, sample: Sample, dialect: SimDialect) -> str:
-    given = {"cognigydetectedintent": sample.intent, "cognigyconfidence": sample.confidence, "contactid": 4711}
+    given = {
+        "cognigydetectedintent": sample.intent,
+        "cognigyconfidence": sample.confidence,
+        "contactid": 4711,
+    }
     values = {name: script_value(value) for name, value in given.items()}
     problem = SimSnippet(code, values, dialect, is_active=True).run()
     skill = values.get("cxr_skill")
@@ -160,9 +196,13 @@ class StudioOracle:
         world.sending.append(self._send)
         world.heard.append(self._hear)
         world.state.watchers.append(lambda _state: self._watch())
-        after = tuple(route(self.scenario.goal, sample) for sample in self.scenario.samples)
+        after = tuple(
+            route(self.scenario.goal, sample) for sample in self.scenario.samples
+        )
         for before in self._routes():
-            self._allowed.append([{old, new} for old, new in zip(before, after, strict=True)])
+            self._allowed.append(
+                [{old, new} for old, new in zip(before, after, strict=True)]
+            )
 
     def check(self, promise: str, holds: object, message: str) -> None:
         """Count a check, and record it if it fails."""
@@ -186,8 +226,12 @@ class StudioOracle:
         self._sending = call
         self._runs.setdefault(id(call.run), []).append(call)
         request = call.request
-        line = f"{request.method} {request.path}" + (f"?{request.query}" if request.query else "")
-        self.check("S6", any(shape.fullmatch(line) for shape in _CALLS), f"sent {line[:200]}")
+        line = f"{request.method} {request.path}" + (
+            f"?{request.query}" if request.query else ""
+        )
+        self.check(
+            "S6", any(shape.fullmatch(line) for shape in _CALLS), f"sent {line[:200]}"
+        )
         if call.is_save:
             self._check_save_call(call)
 
@@ -199,40 +243,79 @@ class StudioOracle:
 
     def _check_save_call(self, call: StudioCall) -> None:
         where = f"save {call.number} of {call.run.user}"
-        earlier = [each for each in self._runs[id(call.run)][:-1] if "/scripts" in each.request.path]
+        earlier = [
+            each
+            for each in self._runs[id(call.run)][:-1]
+            if "/scripts" in each.request.path
+        ]
         if earlier and earlier[-1].is_save and _has_old_token(earlier[-1]):
             earlier.pop()  # the same request again with a new token, immediately
-        self.check("S2", earlier and earlier[-1].is_read, f"{where}: no read of the script just before it")
+        self.check(
+            "S2",
+            earlier and earlier[-1].is_read,
+            f"{where}: no read of the script just before it",
+        )
         read = self._last_reads.get(id(call.run), b"").decode()
         inner = call.request.body.decode()
-        match = re.fullmatch(r'\s*\{\s*"scriptContent"\s*:\s*(\{.*\})\s*\}\s*', inner, re.DOTALL)
+        match = re.fullmatch(
+            r'\s*\{\s*"scriptContent"\s*:\s*(\{.*\})\s*\}\s*', inner, re.DOTALL
+        )
         self.check("S1", match, f"{where}: is not the script alone")
         if match is None:
             return
         before, after = _spell(read), _spell(match[1])
-        differing = [place for place, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]]
+        differing = [
+            place
+            for place, pair in enumerate(zip(before, after, strict=False))
+            if pair[0] != pair[1]
+        ]
         same = len(before) == len(after) and len(differing) <= 1
-        self.check("S1", same, f"{where}: {len(differing)} texts differ from those that were read")
+        self.check(
+            "S1",
+            same,
+            f"{where}: {len(differing)} texts differ from those that were read",
+        )
         if same and differing:
             self._check_code(where, call, before[differing[0]], after[differing[0]])
 
-    def _check_code(self, where: str, call: StudioCall, spelled: str, spelled_now: str) -> None:
+    def _check_code(
+        self, where: str, call: StudioCall, spelled: str, spelled_now: str
+    ) -> None:
         if not (spelled.startswith('"') and spelled_now.startswith('"')):
-            self.check("S1", False, f"{where}: {spelled[:80]} became {spelled_now[:80]}")
+            self.check(
+                "S1", False, f"{where}: {spelled[:80]} became {spelled_now[:80]}"
+            )
             return
-        before, after = split_code(json.loads(spelled)), split_code(json.loads(spelled_now))
+        before, after = (
+            split_code(json.loads(spelled)),
+            split_code(json.loads(spelled_now)),
+        )
         self.check("S1", before and after, f"{where}: a text without one block changed")
         if before is None or after is None:
             return
-        self.check("S1", (before.before, before.after) == (after.before, after.after), f"{where}: text outside changed")
+        self.check(
+            "S1",
+            (before.before, before.after) == (after.before, after.after),
+            f"{where}: text outside changed",
+        )
         ends = {line[len(line.rstrip("\r\n")) :] for line in after.block[:-1]}
         self.check("S1", ends == {self.scenario.newline}, f"{where}: line ends {ends}")
-        self.check("S7", not any(BY_HAND in line for line in before.block), f"{where}: over a CASE of a person")
+        self.check(
+            "S7",
+            not any(BY_HAND in line for line in before.block),
+            f"{where}: over a CASE of a person",
+        )
         old, new = chunks_of(before.block), chunks_of(after.block)
-        changed = {each for each in old.keys() | new.keys() if old.get(each) != new.get(each)}
+        changed = {
+            each for each in old.keys() | new.keys() if old.get(each) != new.get(each)
+        }
         announced = call.run.recording.intended
         self.check("S7", announced, f"{where}: nothing was announced to the recorder")
-        self.check("S7", changed <= announced, f"{where}: {sorted(changed - announced)} changed unannounced")
+        self.check(
+            "S7",
+            changed <= announced,
+            f"{where}: {sorted(changed - announced)} changed unannounced",
+        )
 
     # Versions
 
@@ -246,20 +329,49 @@ class StudioOracle:
             self.allow_new_start()
             return
         where, base = f"version {identity}", version["content"]["header"]["masterId"]
-        self.check("S2", base in self.world.state.scripts, f"{where}: made from the unknown version {base}")
-        is_own = self.world.state.scripts[previous]["user"] == version["user"]  # another run with the same key
-        if self.world.binds and self._sending is not None and self._sending.is_save and not is_own:
-            self.check("S2", base == previous, f"{where}: made from {base}, and overwrites {previous}")
+        self.check(
+            "S2",
+            base in self.world.state.scripts,
+            f"{where}: made from the unknown version {base}",
+        )
+        is_own = (
+            self.world.state.scripts[previous]["user"] == version["user"]
+        )  # another run with the same key
+        if (
+            self.world.binds
+            and self._sending is not None
+            and self._sending.is_save
+            and not is_own
+        ):
+            self.check(
+                "S2",
+                base == previous,
+                f"{where}: made from {base}, and overwrites {previous}",
+            )
         if base in self.world.state.scripts:
             stored = self.world.state.scripts[base]["content"]
-            self.check("S1", _outside(stored) == _outside(version["content"]), f"{where}: differs outside from {base}")
-        for dialect, allowed, now in zip(DIALECTS, self._allowed, self._routes(), strict=True):
-            for sample, skills, skill in zip(self.scenario.samples, allowed, now, strict=True):
-                self.check("S3", skill in skills, f"{where}: {sample} goes to {skill!r}, not to {skills} ({dialect})")
+            self.check(
+                "S1",
+                _outside(stored) == _outside(version["content"]),
+                f"{where}: differs outside from {base}",
+            )
+        for dialect, allowed, now in zip(
+            DIALECTS, self._allowed, self._routes(), strict=True
+        ):
+            for sample, skills, skill in zip(
+                self.scenario.samples, allowed, now, strict=True
+            ):
+                self.check(
+                    "S3",
+                    skill in skills,
+                    f"{where}: {sample} goes to {skill!r}, not to {skills} ({dialect})",
+                )
 
     # Ends
 
-    def end(self, run: StudioRun, result: StudioRunResult | None, *, is_faulty: bool) -> None:
+    def end(
+        self, run: StudioRun, result: StudioRunResult | None, *, is_faulty: bool
+    ) -> None:
         """Check the end of a run; None: it was killed."""
         calls = self._runs.get(id(run), [])
         saves = [call for call in calls if call.is_save and not _has_old_token(call)]
@@ -267,21 +379,29 @@ class StudioOracle:
         if result is None:
             return
         if not is_faulty and result.had_changes:
-            self.check("S6", len(saves) == 1, f"{run.user}: {len(saves)} saves without a fault")
+            self.check(
+                "S6", len(saves) == 1, f"{run.user}: {len(saves)} saves without a fault"
+            )
         self._check_lock(run, result, calls)
         self._check_report(run, result, calls)
         for text in (result.error, *result.notes):
-            shown = len(text) <= _LONGEST and text.isprintable() and "Traceback" not in text
+            shown = (
+                len(text) <= _LONGEST and text.isprintable() and "Traceback" not in text
+            )
             self.check("S9", shown, f"{run.user}: {text[:300]!r}")
 
-    def _check_lock(self, run: StudioRun, result: StudioRunResult, calls: list[StudioCall]) -> None:
+    def _check_lock(
+        self, run: StudioRun, result: StudioRunResult, calls: list[StudioCall]
+    ) -> None:
         self.check("S4", True, "")
         if self.world.holder != run.user:
             return
         if not any(call.is_lock("true") for call in calls):
             return  # a lock that an earlier run left
         unlocks = [call for call in calls if call.is_lock("false")]
-        says = any("may still be locked" in text for text in (*result.notes, result.error))
+        says = any(
+            "may still be locked" in text for text in (*result.notes, result.error)
+        )
         is_lost = bool(unlocks) and not _is_unlocked(unlocks[-1])
         self.check("S4", is_lost, f"{run.user}: holds the lock, and no unlock was lost")
         self.check(
@@ -290,14 +410,27 @@ class StudioOracle:
             f"{run.user}: holds the lock, and does not say so: {result.error!r} {result.notes}",
         )
 
-    def _check_report(self, run: StudioRun, result: StudioRunResult, calls: list[StudioCall]) -> None:
+    def _check_report(
+        self, run: StudioRun, result: StudioRunResult, calls: list[StudioCall]
+    ) -> None:
         reads = [call for call in calls if call.is_read or call.is_save]
-        parts = next((parts for call in reversed(reads) if call.code and (parts := split_code(call.code))), None)
+        parts = next(
+            (
+                parts
+                for call in reversed(reads)
+                if call.code and (parts := split_code(call.code))
+            ),
+            None,
+        )
         chunks = chunks_of(parts.block) if parts else {}
         goal = {f"cards/{wish.key}": wish for wish in self.scenario.goal}
         live = {address: chunk.wish for address, chunk in chunks.items()}
         if result.exit_code == 0:
-            self.check("S8", live == goal, f"{run.user}: exit 0, and the script has {_difference(live, goal)}")
+            self.check(
+                "S8",
+                live == goal,
+                f"{run.user}: exit 0, and the script has {_difference(live, goal)}",
+            )
         report = result.report
         was_read_after = bool(reads) and split_code(reads[-1].code) is not None
         for outcome in report.outcomes if report else ():
@@ -307,23 +440,41 @@ class StudioOracle:
             if isinstance(outcome, Applied):
                 self.check("S8", is_done, f"{name}, which the last read does not show")
             elif isinstance(outcome, Failed | Skipped):
-                self.check("S8", not is_done or not was_read_after, f"{name}, which the last read shows")
+                self.check(
+                    "S8",
+                    not is_done or not was_read_after,
+                    f"{name}, which the last read shows",
+                )
             else:
                 assert isinstance(outcome, UnknownOutcome)
-                self.check("S8", not was_read_after or not is_done, f"{name}, which the last read shows")
+                self.check(
+                    "S8",
+                    not was_read_after or not is_done,
+                    f"{name}, which the last read shows",
+                )
 
     def healed(self, codes: list[int], saves: int) -> None:
         """Check the runs after the faults: their exit codes, and the saves of the last one."""
         self.check("S5", 0 in codes[:2], f"after the faults: exit codes {codes}")
         self.check("S5", saves == 0, f"{saves} saves although nothing was to be done")
         parts = split_code(code_of(self.world.current[1]["content"]))
-        live = {address: chunk.wish for address, chunk in chunks_of(parts.block).items()} if parts else {}
+        live = (
+            {address: chunk.wish for address, chunk in chunks_of(parts.block).items()}
+            if parts
+            else {}
+        )
         goal = {f"cards/{wish.key}": wish for wish in self.scenario.goal}
-        self.check("S5", live == goal, f"in the end the script has {_difference(live, goal)}")
+        self.check(
+            "S5", live == goal, f"in the end the script has {_difference(live, goal)}"
+        )
 
 
 def _has_old_token(call: StudioCall) -> bool:
-    return call.response is not None and not call.is_lost and call.response.status == HTTPStatus.UNAUTHORIZED
+    return (
+        call.response is not None
+        and not call.is_lost
+        and call.response.status == HTTPStatus.UNAUTHORIZED
+    )
 
 
 def _spell(text: str) -> list[str]:
@@ -336,7 +487,11 @@ def _spell(text: str) -> list[str]:
 
 
 def _is_unlocked(call: StudioCall) -> bool:
-    return call.is_answered and call.response is not None and b'"errorState":false' in call.response.body
+    return (
+        call.is_answered
+        and call.response is not None
+        and b'"errorState":false' in call.response.body
+    )
 
 
 def _code_in(body: bytes) -> str:
@@ -349,16 +504,26 @@ def _code_in(body: bytes) -> str:
 
 def _outside(content: Mapping[str, Any]) -> object:
     """Return what must not change: each member in its order, and the code without its block."""
-    header = {name: value for name, value in content["header"].items() if name not in ("masterId", "lockInfo")}
+    header = {
+        name: value
+        for name, value in content["header"].items()
+        if name not in ("masterId", "lockInfo")
+    }
     parts = split_code(code_of(dict(content)))
     plain = json.loads(json.dumps({**content, "header": header}))
-    plain["properties"]["2"]["0"]["value"] = (parts.before, parts.after) if parts else ""
+    plain["properties"]["2"]["0"]["value"] = (
+        (parts.before, parts.after) if parts else ""
+    )
     return json.dumps(plain)
 
 
 def _difference(live: Mapping[str, StudioRule], goal: Mapping[str, StudioRule]) -> str:
-    names = sorted(each for each in live.keys() | goal.keys() if live.get(each) != goal.get(each))
-    return f"other rules at {', '.join(names[:4])}: {[live.get(name) for name in names[:2]]}"[:400]
+    names = sorted(
+        each for each in live.keys() | goal.keys() if live.get(each) != goal.get(each)
+    )
+    return f"other rules at {', '.join(names[:4])}: {[live.get(name) for name in names[:2]]}"[
+        :400
+    ]
 
 
 __all__ = ["SCRIPT", "Broken", "StudioOracle"]

@@ -1,6 +1,8 @@
-"""Scenarios of rules in a Studio script: the rules that are live, the rules to come, and the script around them.
+"""Scenarios of rules in a Studio script: the rules that are live, the rules to come, and the script
+around them.
 
-A rule is a line of this module; manifests are made from it, and the oracle evaluates it by itself (`StudioRule.route`).
+A rule is a line of this module; manifests are made from it, and the oracle evaluates it by itself
+(`StudioRule.route`).
 """
 
 from __future__ import annotations
@@ -16,7 +18,12 @@ from reconciler.simulator.state import default_content, edit_content
 
 SCRIPT: Final = "Bot\\Hand-over"
 BLOCK: Final = "acme/main"
-SKILLS: Final = {"4001": "Fraud Desk", "4002": "Card Services", "4003": "General", "4004": 'VIP "Gold" Größe \u2028'}
+SKILLS: Final = {
+    "4001": "Fraud Desk",
+    "4002": "Card Services",
+    "4003": "General",
+    "4004": 'VIP "Gold" Größe \u2028',
+}
 DEFAULT: Final = "4003"
 """The skill that the script sets before the block."""
 _ENVIRONMENT: Final = f"""apiVersion: routing/v1
@@ -46,7 +53,11 @@ class StudioRule(NamedTuple):
     @property
     def manifest(self) -> dict[str, Any]:
         """The rule's entry in a RuleSet."""
-        entry: dict[str, Any] = {"key": self.key, "intents": list(self.intents), "queue": SKILLS[self.skill]}
+        entry: dict[str, Any] = {
+            "key": self.key,
+            "intents": list(self.intents),
+            "queue": SKILLS[self.skill],
+        }
         entry |= {"priority": self.priority, "description": f"Grüße von {self.key} ☂"}
         entry |= {"minConfidence": self.least} if self.least else {}
         return entry | ({} if self.enabled else {"enabled": False})
@@ -63,7 +74,11 @@ def route(wishes: tuple[StudioRule, ...], sample: Sample) -> str:
     """Return the skill of a conversation."""
     confidence = sample.confidence if isinstance(sample.confidence, float) else -1.0
     for wish in sorted(wishes, key=lambda wish: (wish.priority, wish.key)):
-        if wish.enabled and sample.intent in wish.intents and (not wish.least or confidence >= wish.least):
+        if (
+            wish.enabled
+            and sample.intent in wish.intents
+            and (not wish.least or confidence >= wish.least)
+        ):
             return wish.skill
     return DEFAULT
 
@@ -83,12 +98,25 @@ class StudioScenario:
 
     @cached_property
     def samples(self) -> tuple[Sample, ...]:
-        """Conversations of some intents: with a high and a low confidence, and with a text in place of one."""
+        """Conversations of some intents: with a high and a low confidence, and with a text in place
+        of one.
+        """
         wishes = {wish.key: wish for wish in (*self.start, *self.goal)}.values()
-        changed = [wish for wish in wishes if (wish in self.start) != (wish in self.goal)]
+        changed = [
+            wish for wish in wishes if (wish in self.start) != (wish in self.goal)
+        ]
         intents = dict.fromkeys(wish.intents[-1] for wish in (*changed, *wishes))
-        usual = (Sample(intent, confidence) for intent in [*intents][:6] for confidence in (0.95, 0.2))
-        return (*usual, Sample("unknown", 0.9), Sample("lost", ""), Sample("by hand", 1.0))
+        usual = (
+            Sample(intent, confidence)
+            for intent in [*intents][:6]
+            for confidence in (0.95, 0.2)
+        )
+        return (
+            *usual,
+            Sample("unknown", 0.9),
+            Sample("lost", ""),
+            Sample("by hand", 1.0),
+        )
 
     @cached_property
     def manifests(self) -> Manifests:
@@ -100,33 +128,55 @@ class StudioScenario:
         """The script before anything was written into its block."""
         content = default_content(SCRIPT, BLOCK, DEFAULT)
         for number in range(100, 100 + self.actions):
-            content["actions"][str(number)] = {"actionType": "PLAY", "x": number / 7, "note": '"\\"{}\u2028\u00e9'}
-            content["properties"][str(number)] = {"0": {"name": "Prompt", "value": f'say "hi {{x}}" \\ {number}'}}
+            content["actions"][str(number)] = {
+                "actionType": "PLAY",
+                "x": number / 7,
+                "note": '"\\"{}\u2028\u00e9',
+            }
+            content["properties"][str(number)] = {
+                "0": {"name": "Prompt", "value": f'say "hi {{x}}" \\ {number}'}
+            }
         odd = '// Größe "x" \\n \u2028 {y} \U0001f600\t\r\n  ASSIGN other = "{cxr_skill}"\r\n'
-        edited = edit_content(content, lambda code: (odd + code + odd).replace("\r\n", self.newline))
+        edited = edit_content(
+            content, lambda code: (odd + code + odd).replace("\r\n", self.newline)
+        )
         assert isinstance(edited, dict)
         return edited
 
 
 def manifests(wishes: tuple[StudioRule, ...]) -> Manifests:
     """Return manifests with these rules, as files would give them."""
-    rules = {"apiVersion": "routing/v1", "kind": "RuleSet", "name": "cards", "rules": [w.manifest for w in wishes]}
-    files = (("prod.yaml", _ENVIRONMENT.encode()), ("cards.yaml", json.dumps(rules).encode()))
+    rules = {
+        "apiVersion": "routing/v1",
+        "kind": "RuleSet",
+        "name": "cards",
+        "rules": [w.manifest for w in wishes],
+    }
+    files = (
+        ("prod.yaml", _ENVIRONMENT.encode()),
+        ("cards.yaml", json.dumps(rules).encode()),
+    )
     return load_contents(files)
 
 
-def _edited(wishes: tuple[StudioRule, ...], **changes: StudioRule | None) -> tuple[StudioRule, ...]:
+def _edited(
+    wishes: tuple[StudioRule, ...], **changes: StudioRule | None
+) -> tuple[StudioRule, ...]:
     """Return the rules, with some replaced, and those that are None left out."""
     return tuple(_kept(wishes, changes))
 
 
-def _kept(wishes: tuple[StudioRule, ...], changes: Mapping[str, StudioRule | None]) -> Iterator[StudioRule]:
+def _kept(
+    wishes: tuple[StudioRule, ...], changes: Mapping[str, StudioRule | None]
+) -> Iterator[StudioRule]:
     keys = {wish.key for wish in wishes}
     for wish in wishes:
         new = changes.get(wish.key, wish)
         if new is not None:
             yield new
-    yield from (wish for key, wish in changes.items() if wish is not None and key not in keys)
+    yield from (
+        wish for key, wish in changes.items() if wish is not None and key not in keys
+    )
 
 
 _BASE: Final = (
@@ -146,7 +196,10 @@ _CHANGED: Final = _edited(
     off=StudioRule("off", ("off",), "4001", 60),
     new=StudioRule("new", ("new",), "4002", 15),
 )
-_BIG: Final = tuple(StudioRule(f"rule-{n}", (f"topic {n}",), f"400{1 + n % 3}", 10 * n + 10) for n in range(120))
+_BIG: Final = tuple(
+    StudioRule(f"rule-{n}", (f"topic {n}",), f"400{1 + n % 3}", 10 * n + 10)
+    for n in range(120)
+)
 
 SCENARIOS: Final[Mapping[str, StudioScenario]] = {
     "first": StudioScenario((), _BASE),
@@ -154,13 +207,23 @@ SCENARIOS: Final[Mapping[str, StudioScenario]] = {
     "changes-lf": StudioScenario(_BASE, _CHANGED, newline="\n"),
     "odd-script": StudioScenario(_BASE, _CHANGED, actions=60),
     "drift": StudioScenario(
-        _BASE, _BASE, drift=lambda code: code.replace("cxr_skill = 4004", "cxr_skill = 4002").replace("0.7", "0.1")
+        _BASE,
+        _BASE,
+        drift=lambda code: code.replace("cxr_skill = 4004", "cxr_skill = 4002").replace(
+            "0.7", "0.1"
+        ),
     ),
-    "drift-of-order": StudioScenario(_BASE, _BASE, drift=lambda code: code.replace("priority=20", "priority=25")),
+    "drift-of-order": StudioScenario(
+        _BASE, _BASE, drift=lambda code: code.replace("priority=20", "priority=25")
+    ),
     "no-change": StudioScenario(_BASE, _BASE),
     "all-gone": StudioScenario(_BASE[:3], ()),
     "reviewed": StudioScenario(_BASE, _CHANGED, is_reviewed=True),
     "big": StudioScenario(
-        _BIG, _edited(_BIG, **{"rule-7": StudioRule("rule-7", ("topic 7",), "4004", 3), "rule-9": None})
+        _BIG,
+        _edited(
+            _BIG,
+            **{"rule-7": StudioRule("rule-7", ("topic 7",), "4004", 3), "rule-9": None},
+        ),
     ),
 }

@@ -1,4 +1,6 @@
-"""A simulated tenant with a Studio script, and runs of the real `apply` on it: in process, with a clock of its own."""
+"""A simulated tenant with a Studio script, and runs of the real `apply` on it: in process, with a
+clock of its own.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,12 @@ from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError
 from reconciler.manifest.load import Manifests
 from reconciler.model.change import PlanStep
 from reconciler.pipeline import Planner
-from reconciler.plan.document import ReviewedPlan, plan_to_json, read_saved_plan, refuse_unreviewed
+from reconciler.plan.document import (
+    ReviewedPlan,
+    plan_to_json,
+    read_saved_plan,
+    refuse_unreviewed,
+)
 from reconciler.plan.guards import GUARD_NAMES, guard_refusals
 from reconciler.plan.plan import Plan
 from reconciler.simulator.api import SimulatorApi
@@ -39,26 +46,42 @@ from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.snippet import SimDialect
 from reconciler.simulator.state import TenantState
-from tests.campaign.studio_scenarios import SCENARIOS, SCRIPT, SKILLS, StudioScenario, manifests
+from tests.campaign.studio_scenarios import (
+    SCENARIOS,
+    SCRIPT,
+    SKILLS,
+    StudioScenario,
+    manifests,
+)
 from tests.campaign.world import Killed, sim_request
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import AS_HTTPX
 
-USERS: Final = {key: f"API user {zlib.crc32(key.encode()):08x}" for key in ("key-a", "key-b")}
+USERS: Final = {
+    key: f"API user {zlib.crc32(key.encode()):08x}" for key in ("key-a", "key-b")
+}
 """The names of the keys at the simulated tenant."""
 PERSON: Final = "Kim Lee"
 INTERRUPTED: Final = "interrupted"
 DIALECTS: Final = (
     SimDialect(),
-    SimDialect(case_sensitive=True, trims_blanks=True, digit_text_is_number=False, mixed_is_zero=True),
+    SimDialect(
+        case_sensitive=True,
+        trims_blanks=True,
+        digit_text_is_number=False,
+        mixed_is_zero=True,
+    ),
 )
 
 
 @dataclass(slots=True)
 class StudioCall:
-    """One request of one run, as the server saw it. `number` counts the requests of that run from 1."""
+    """One request of one run, as the server saw it.
+
+    `number` counts the requests of that run from 1.
+    """
 
     run: StudioRun
     number: int
@@ -81,25 +104,39 @@ class StudioCall:
 
     def is_lock(self, state: str) -> bool:
         """Return whether it locks (`true`), or unlocks (`false`)."""
-        return self.request.method == "PUT" and f"lockScript={state}" in self.request.query
+        return (
+            self.request.method == "PUT" and f"lockScript={state}" in self.request.query
+        )
 
     @property
     def is_answered(self) -> bool:
         """Whether a success arrived."""
-        return self.response is not None and not self.is_lost and self.response.status in (200, 206)
+        return (
+            self.response is not None
+            and not self.is_lost
+            and self.response.status in (200, 206)
+        )
 
 
 Hook = Callable[[StudioCall], Awaitable[SimResponse | None]]
-"""What happens at a request: it may raise Killed, edit the script, or respond in place of the tenant."""
+"""What happens at a request: it may raise Killed, edit the script, or respond in place of the
+tenant."""
 
 
 class StudioWorld:
-    """A tenant with one script. `watchers` get each call before (`sending`) and after (`heard`) it is processed."""
+    """A tenant with one script.
 
-    def __init__(self, scenario: StudioScenario, *, binds: bool = False, seed: int = 1) -> None:
+    `watchers` get each call before (`sending`) and after (`heard`) it is processed.
+    """
+
+    def __init__(
+        self, scenario: StudioScenario, *, binds: bool = False, seed: int = 1
+    ) -> None:
         self.scenario, self.binds = scenario, binds
         self.clock = FakeClock(random=Random(seed).random)
-        self.clock.time = replace(self.clock.time, now=lambda: NOW + timedelta(seconds=self.clock.seconds))
+        self.clock.time = replace(
+            self.clock.time, now=lambda: NOW + timedelta(seconds=self.clock.seconds)
+        )
         self.ids = (f"{number}" for number in range(7_000_000, 8_000_000))
         settings = SimulatorSettings(
             locks_bind=binds,
@@ -108,8 +145,12 @@ class StudioWorld:
             new_id=lambda: next(self.ids),
             issuer="https://cxone.niceincontact.com",
         )
-        self.state = TenantState(queues=[{"id": number, "name": name} for number, name in SKILLS.items()])
-        self.state.save_script(SCRIPT, scenario.content, PERSON, self.now(), next(self.ids))
+        self.state = TenantState(
+            queues=[{"id": number, "name": name} for number, name in SKILLS.items()]
+        )
+        self.state.save_script(
+            SCRIPT, scenario.content, PERSON, self.now(), next(self.ids)
+        )
         self.api = SimulatorApi(self.state, settings)
         self.faults: FaultInjector | None = None
         self.calls: list[StudioCall] = []
@@ -125,7 +166,11 @@ class StudioWorld:
     def serve(self, request: SimRequest) -> SimResponse:
         """Process a request on the tenant, with faults."""
         faults = self.faults
-        return self.api.handle(request) if faults is None else faults.handle(request, self.api)
+        return (
+            self.api.handle(request)
+            if faults is None
+            else faults.handle(request, self.api)
+        )
 
     @property
     def current(self) -> tuple[str, dict[str, Any]]:
@@ -142,7 +187,9 @@ class StudioWorld:
         """Save the script as a person does; return False if a lock that binds is another's."""
         if self.binds and self.holder not in ("", PERSON):
             return False
-        self.state.save_script(SCRIPT, edit(self.current[1]["content"]), PERSON, self.now(), next(self.ids))
+        self.state.save_script(
+            SCRIPT, edit(self.current[1]["content"]), PERSON, self.now(), next(self.ids)
+        )
         return True
 
     def lock_as_person(self) -> bool:
@@ -175,7 +222,9 @@ class ObservedLine(httpx.AsyncBaseTransport):
             call.is_lost = True
             raise
 
-    async def _exchange(self, call: StudioCall, request: httpx.Request) -> httpx.Response:
+    async def _exchange(
+        self, call: StudioCall, request: httpx.Request
+    ) -> httpx.Response:
         run, world = self.run, self.world
         replaced = await run.before(call) if run.before else None
         world.calls.append(call)
@@ -183,7 +232,10 @@ class ObservedLine(httpx.AsyncBaseTransport):
             watch(call)
         response = replaced or world.serve(call.request)
         call.response = response
-        call.is_lost = response.delivery not in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING)
+        call.is_lost = response.delivery not in (
+            DeliveryMode.COMPLETE,
+            DeliveryMode.DRIPPING,
+        )
         try:
             if run.after:
                 call.response = response = await run.after(call) or response
@@ -192,19 +244,31 @@ class ObservedLine(httpx.AsyncBaseTransport):
             for watch in world.heard:
                 watch(call)
 
-    async def _deliver(self, call: StudioCall, response: SimResponse, request: httpx.Request) -> httpx.Response:
+    async def _deliver(
+        self, call: StudioCall, response: SimResponse, request: httpx.Request
+    ) -> httpx.Response:
         if call.is_lost:
             raise AS_HTTPX[response.delivery](response.delivery.value, request=request)
         if response.delivery is DeliveryMode.DRIPPING:
             call.is_lost = response.byte_pause * len(response.body) > 10
-            await self.world.clock.sleep(min(response.byte_pause * len(response.body), 10.001))
+            await self.world.clock.sleep(
+                min(response.byte_pause * len(response.body), 10.001)
+            )
         headers = [*response.headers, ("content-length", str(len(response.body)))]
-        return httpx.Response(response.status, headers=headers, stream=httpx.ByteStream(response.body), request=request)
+        return httpx.Response(
+            response.status,
+            headers=headers,
+            stream=httpx.ByteStream(response.body),
+            request=request,
+        )
 
 
 @dataclass(slots=True)
 class StudioRunResult:
-    """The end of a run. `error` is what it would print; `report` is None if nothing was to be written."""
+    """The end of a run.
+
+    `error` is what it would print; `report` is None if nothing was to be written.
+    """
 
     exit_code: int
     error: str = ""
@@ -255,9 +319,14 @@ class StudioRun:
         self.line = ObservedLine(self)
         tenant = tenant_settings(self.files, self.files.environment("prod"))
         credentials = ClientCredentials(
-            client_id=canary.CLIENT, client_secret=canary.SECRET, key_id=self.key, key_secret=canary.KEY_SECRET
+            client_id=canary.CLIENT,
+            client_secret=canary.SECRET,
+            key_id=self.key,
+            key_secret=canary.KEY_SECRET,
         )
-        client = client_classes(tenant)[1](transport_over(self.line), tenant, credentials, self.world.clock.time)
+        client = client_classes(tenant)[1](
+            transport_over(self.line), tenant, credentials, self.world.clock.time
+        )
         assert isinstance(client, StudioClient)
         return client
 
@@ -284,7 +353,10 @@ class StudioRun:
         return read_saved_plan(json.dumps(plan_to_json(plan)), "plan.json")
 
     async def run(self) -> StudioRunResult:
-        """Do the work of `cxroute apply`; an error ends it with its exit code. Killed passes through."""
+        """Do the work of `cxroute apply`; an error ends it with its exit code.
+
+        Killed passes through.
+        """
         self.stop.task = asyncio.current_task()
         try:
             result = await self._run()
@@ -293,7 +365,11 @@ class StudioRun:
         except asyncio.CancelledError:
             result = StudioRunResult(InterruptedRunError.exit_code, INTERRUPTED)
         report = result.report
-        texts = (result.error, *result.notes, *((report.error, repr(report.outcomes)) if report else ()))
+        texts = (
+            result.error,
+            *result.notes,
+            *((report.error, repr(report.outcomes)) if report else ()),
+        )
         self.world.outputs += filter(None, texts)
         return result
 
@@ -311,8 +387,12 @@ class StudioRun:
         self.stop.writing = True  # as execute.execute_plan does
         settings = partial(ApplySettings, sleep=self.world.clock.sleep)
         with patch.object(pipeline, "ApplySettings", settings):
-            report = await pipeline.apply_plan(plan, planner, client, self.recording, lambda: self.stop.requested)
-        return StudioRunResult(exit_code(report), report.error, report, report.notes, had_changes=True)
+            report = await pipeline.apply_plan(
+                plan, planner, client, self.recording, lambda: self.stop.requested
+            )
+        return StudioRunResult(
+            exit_code(report), report.error, report, report.notes, had_changes=True
+        )
 
 
 def finish(run: StudioRun) -> StudioRunResult | None:
@@ -326,7 +406,9 @@ def finish(run: StudioRun) -> StudioRunResult | None:
     loop_errors: list[object] = []
 
     async def watched() -> StudioRunResult | None:
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: loop_errors.append(context))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _loop, context: loop_errors.append(context)
+        )
         return await alone()
 
     return asyncio.run(watched())
@@ -334,7 +416,9 @@ def finish(run: StudioRun) -> StudioRunResult | None:
 
 @cache
 def start_content(name: str) -> dict[str, Any]:
-    """Return the script of a scenario before the case: applied by the tool, and edited by a person."""
+    """Return the script of a scenario before the case: applied by the tool, and edited by a
+    person.
+    """
     scenario = SCENARIOS[name]
     world = StudioWorld(scenario)
     result = finish(StudioRun(world, manifests=manifests(scenario.start)))

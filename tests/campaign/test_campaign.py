@@ -1,4 +1,5 @@
-"""The campaign's share of `make test-all`: the same cases each time, every kind of fault and every scenario among them.
+"""The campaign's share of `make test-all`: the same cases each time, every kind of fault and every
+scenario among them.
 
 `make campaign` runs all of them (docs/campaign.md); the budget here is a minute on one core.
 """
@@ -36,10 +37,42 @@ PARTS: Final = 8
 
 LISTED: Final = frozenset(
     {
-        *("rename", "queue", "swap of two", "swap of three", "intents swapped", "temporary copy", "fallback", "delete"),
-        *("emptied", "refused", "split", "merge", "other ruleset", "names exchanged", "foreign name style", "clone"),
-        *("foreign marker prefix", "other environment's marker", "marker in free text", "malformed marker"),
-        *("duplicates", "leftover copy", "unknown fields", "opaque", "sizes", "unicode", "long names", "disabled"),
+        *(
+            "rename",
+            "queue",
+            "swap of two",
+            "swap of three",
+            "intents swapped",
+            "temporary copy",
+            "fallback",
+            "delete",
+        ),
+        *(
+            "emptied",
+            "refused",
+            "split",
+            "merge",
+            "other ruleset",
+            "names exchanged",
+            "foreign name style",
+            "clone",
+        ),
+        *(
+            "foreign marker prefix",
+            "other environment's marker",
+            "marker in free text",
+            "malformed marker",
+        ),
+        *(
+            "duplicates",
+            "leftover copy",
+            "unknown fields",
+            "opaque",
+            "sizes",
+            "unicode",
+            "long names",
+            "disabled",
+        ),
         *("drift", "adopt", "weights", "thresholds", "ties", "create", "unchanged"),
     }
 )
@@ -52,7 +85,9 @@ def faults_of(place: int) -> list[Case]:
 
 
 def broken(result: CaseResult) -> list[str]:
-    return [f"{one.invariant}: {one.message}\n  {result.case}" for one in result.violations]
+    return [
+        f"{one.invariant}: {one.message}\n  {result.case}" for one in result.violations
+    ]
 
 
 def all_broken(cases: Iterable[Case]) -> list[str]:
@@ -61,38 +96,65 @@ def all_broken(cases: Iterable[Case]) -> list[str]:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("profile", "ABCDE")
-def test_a_run_without_faults_succeeds_on_every_profile(profile: str, name: str) -> None:
-    """A run without faults ends with 0, and with 4 if a guard refuses; a further one writes nothing."""
+def test_a_run_without_faults_succeeds_on_every_profile(
+    profile: str, name: str
+) -> None:
+    """A run without faults ends with 0, and with 4 if a guard refuses; a further one writes
+    nothing.
+    """
     result = run_case(Case(name, profile))
     assert [] == broken(result)
-    assert [4 if is_refused(SCENARIOS[name]) else 0] == [one.exit_code if one else None for one in result.ended]
+    assert [4 if is_refused(SCENARIOS[name]) else 0] == [
+        one.exit_code if one else None for one in result.ended
+    ]
 
 
 @pytest.mark.parametrize("profile", "ABCDE")
-def test_a_reviewed_plan_continues_after_edits_without_effect_on_routes(profile: str) -> None:
+def test_a_reviewed_plan_continues_after_edits_without_effect_on_routes(
+    profile: str,
+) -> None:
     """Another user edits the description of a rule before any request: each run ends with 0."""
     asked = range(1, len(requests("reviewed", profile)) + 1)
-    results = [run_case(Case("reviewed", profile, f"human-describe@#{number}")) for number in asked]
+    results = [
+        run_case(Case("reviewed", profile, f"human-describe@#{number}"))
+        for number in asked
+    ]
     assert [] == [said for one in results for said in broken(one)]
     assert [] == [str(one.case) for one in results if not one.same_run_converged]
 
 
 @pytest.mark.parametrize("profile", "ABCDE")
 def test_teams_apply_reviewed_plans_in_parallel(profile: str) -> None:
-    """Three owners with disjoint intents, request by request in random order: every run of every team ends with 0."""
-    results = [run_case(Case("reviewed-teams", profile, schedule=f"teams:{seed}")) for seed in range(4)]
+    """Three owners with disjoint intents, request by request in random order: every run of every
+    team ends with 0.
+    """
+    results = [
+        run_case(Case("reviewed-teams", profile, schedule=f"teams:{seed}"))
+        for seed in range(4)
+    ]
     assert [] == [said for one in results for said in broken(one)]
-    assert [0] * 12 == [ended.exit_code if ended else None for one in results for ended in one.ended]
+    assert [0] * 12 == [
+        ended.exit_code if ended else None for one in results for ended in one.ended
+    ]
 
 
 @pytest.mark.parametrize("profile", "ABCDE")
 def test_a_reviewed_plan_stops_if_it_would_move_more(profile: str) -> None:
-    """A rule that hid a planned one is moved behind it: after the read that shows it nothing is written (R9)."""
+    """A rule that hid a planned one is moved behind it: after the read that shows it nothing is
+    written (R9).
+    """
     asked = range(1, len(requests("reviewed-hidden", profile)) + 1)
-    results = [run_case(Case("reviewed-hidden", profile, f"human-foreign@#{number}")) for number in asked]
+    results = [
+        run_case(Case("reviewed-hidden", profile, f"human-foreign@#{number}"))
+        for number in asked
+    ]
     assert [] == [said for one in results for said in broken(one)]
-    codes = [ended.exit_code if ended else None for one in results for ended in one.ended]
-    assert {0, 4, 5} == {*codes} - {1}  # where lists lag, it is seen before the first write, and after the first read
+    codes = [
+        ended.exit_code if ended else None for one in results for ended in one.ended
+    ]
+    assert {0, 4, 5} == {*codes} - {
+        1
+    }  # where lists lag, it is seen before the first write, and after the first read
     assert all(one.counts["R9"] for one in results)
 
 
@@ -103,7 +165,9 @@ def test_named_scenarios_are_of_every_kind() -> None:
 
 
 def test_generated_scenarios_are_of_every_kind() -> None:
-    """Of a thousand generated scenarios each kind is in at least 5 %; few conversations are watched."""
+    """Of a thousand generated scenarios each kind is in at least 5 %; few conversations are
+    watched.
+    """
     found = [generated(seed) for seed in range(1000)]
     counts = Counter(kind for one in found for kind in one.kinds)
     assert {} == {kind: counts[kind] for kind in KINDS if counts[kind] < 50}
@@ -112,12 +176,16 @@ def test_generated_scenarios_are_of_every_kind() -> None:
 
 def test_a_seed_repeats_its_generated_scenario() -> None:
     """Only the seed decides."""
-    assert [generated(seed) for seed in range(20)] == [generated(seed) for seed in range(20)]
+    assert [generated(seed) for seed in range(20)] == [
+        generated(seed) for seed in range(20)
+    ]
 
 
 def test_generated_scenarios_succeed_without_faults() -> None:
     """A run of a generated scenario ends with 0, on each profile in turn."""
-    results = [run_case(Case(f"generated-{seed}", "ABCDE"[seed % 5])) for seed in range(40)]
+    results = [
+        run_case(Case(f"generated-{seed}", "ABCDE"[seed % 5])) for seed in range(40)
+    ]
     assert [] == [said for one in results for said in broken(one)]
     assert [] == [str(one.case) for one in results if not one.same_run_converged]
 
@@ -126,19 +194,27 @@ def test_generated_scenarios_succeed_without_faults() -> None:
 def test_single_faults(part: int) -> None:
     """Any one fault at any request: no promise is broken; a transient one does not stop the run."""
     places = range(part, len(SCENARIOS), PARTS)
-    results = [run_case(case) for place in places for case in Random(place).sample(faults_of(place), 3)]
+    results = [
+        run_case(case)
+        for place in places
+        for case in Random(place).sample(faults_of(place), 3)
+    ]
     assert [] == [said for one in results for said in broken(one)]
     missed = [
         str(one.case)
         for one in results
-        if is_transient(one.case) and not is_refused(scenario(one.case.scenario)) and not one.same_run_converged
+        if is_transient(one.case)
+        and not is_refused(scenario(one.case.scenario))
+        and not one.same_run_converged
     ]
     assert [] == missed
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_two_interleaved_appliers(part: int) -> None:
-    """A second applier, of this or another manifest, runs completely before or after any request (R19)."""
+    """A second applier, of this or another manifest, runs completely before or after any request
+    (R19).
+    """
     assert [] == all_broken(islice(sampled(interleavings(), 125), part, None, PARTS))
 
 
@@ -164,10 +240,17 @@ def test_random_faults(part: int) -> None:
 def test_a_case_repeats_its_run() -> None:
     """The same case has the same requests and responses, with any random faults (R22)."""
     cases = [*islice(chances(3), 6), *islice(turns(3), 6)]
-    assert [] == [said for case in cases for said in broken(repeated(case)) if said.startswith("R22")]
+    assert [] == [
+        said
+        for case in cases
+        for said in broken(repeated(case))
+        if said.startswith("R22")
+    ]
 
 
-@pytest.mark.parametrize("path", sorted(REGRESSIONS.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", sorted(REGRESSIONS.glob("*.json")), ids=lambda path: path.stem
+)
 def test_a_case_that_failed_once_is_kept(path: Path) -> None:
     """A case that once broke a promise breaks none."""
     assert [] == broken(run_case(kept(path)))
@@ -175,24 +258,38 @@ def test_a_case_that_failed_once_is_kept(path: Path) -> None:
 
 def test_a_case_is_one_line() -> None:
     """A case is written as a line, and read back equal."""
-    cases = [*islice(single_faults("intents-swapped", "C"), 900), *islice(doubles(1), 50), *islice(turns(1), 50)]
+    cases = [
+        *islice(single_faults("intents-swapped", "C"), 900),
+        *islice(doubles(1), 50),
+        *islice(turns(1), 50),
+    ]
     cases.append(Case("as-it-is", "A", "", 2, "", ("id-x", "cards/x")))
     assert cases == [Case.parse(str(case)) for case in cases]
 
 
 def test_every_kind_of_fault_occurs() -> None:
-    """Each kind of single fault occurs somewhere, and a run with one breaks no promise (every third in this test)."""
-    cases = {kind(case): case for place in range(len(SCENARIOS)) for case in faults_of(place)}
+    """Each kind of single fault occurs somewhere, and a run with one breaks no promise (every third
+    in this test).
+    """
+    cases = {
+        kind(case): case for place in range(len(SCENARIOS)) for case in faults_of(place)
+    }
     assert len(cases) > 80
     assert [] == [name for name, case in cases.items() if not _falls(name, case)]
     assert [] == all_broken(list(cases.values())[:: 1 if FULL else 3])
 
 
 def _falls(name: str, first: Case) -> bool:
-    """Return whether the fault occurs in some case of its kind; not every case has a request for it."""
+    """Return whether the fault occurs in some case of its kind; not every case has a request for
+    it.
+    """
     if Running(first).inject():
         return True
-    return any(Running(case).inject() for case in single_faults("all-at-once", "C") if kind(case) == name)
+    return any(
+        Running(case).inject()
+        for case in single_faults("all-at-once", "C")
+        if kind(case) == name
+    )
 
 
 def test_random_faults_can_be_pinned() -> None:
@@ -201,11 +298,17 @@ def test_random_faults_can_be_pinned() -> None:
     The rule that a user edits may differ: it is also random, and fewer random numbers are drawn.
     """
     lots = ("edit", "remove", "clone", "human")
-    cases = [case for case in islice(chances(5), 20) if not any(lot in case.faults for lot in lots)]
+    cases = [
+        case
+        for case in islice(chances(5), 20)
+        if not any(lot in case.faults for lot in lots)
+    ]
     assert len(cases) > 5
     for case in cases:
         first, second = Running(case), Running(pinned(case))
         first.inject()
         second.inject()
         assert "@0." not in second.case.faults
-        assert [one.request.path for one in first.world.events] == [one.request.path for one in second.world.events]
+        assert [one.request.path for one in first.world.events] == [
+            one.request.path for one in second.world.events
+        ]

@@ -1,7 +1,8 @@
-"""Every live cell of the fault matrix (invariants "The fault matrix"), in each way, on every profile that can show it.
+"""Every live cell of the fault matrix (invariants "The fault matrix"), in each way, on every
+profile that can show it.
 
-`make test` runs one case of each fault; `make test-all` each way of each cell at one moment, on one profile;
-`make campaign` runs all.
+`make test` runs one case of each fault; `make test-all` each way of each cell at one moment, on one
+profile; `make campaign` runs all.
 """
 
 from __future__ import annotations
@@ -24,17 +25,27 @@ from tests.tiers import FULL
 
 ROOT = Path(__file__).parents[2]
 CASES = tuple(cases())
-LIVE = {(name, operation) for name, row in ROWS.items() for operation in OPERATIONS if row.code(operation) != "-"}
+LIVE = {
+    (name, operation)
+    for name, row in ROWS.items()
+    for operation in OPERATIONS
+    if row.code(operation) != "-"
+}
 
 
 def _tried() -> list[MatrixCase]:
-    """Return every case for the campaign; else one of each way of each cell, with a random moment and profile."""
+    """Return every case for the campaign; else one of each way of each cell, with a random moment
+    and profile.
+    """
     if FULL:
         return list(CASES)
     shown = defaultdict(list)
     for case in CASES:
         shown[case.number, case.operation, case.way.fault].append(case)
-    return [cases[crc32(repr(place).encode()) % len(cases)] for place, cases in shown.items()]
+    return [
+        cases[crc32(repr(place).encode()) % len(cases)]
+        for place, cases in shown.items()
+    ]
 
 
 TRIED = _tried()
@@ -43,11 +54,17 @@ FIRST = {case.number: case for case in reversed(TRIED)}
 
 def _expected(case: MatrixCase) -> list[pytest.MarkDecorator]:
     """Return the expected end of a case; none passes by accident."""
-    return [pytest.mark.xfail(reason=case.way.fails, strict=True)] if case.way.fails else []
+    return (
+        [pytest.mark.xfail(reason=case.way.fails, strict=True)]
+        if case.way.fails
+        else []
+    )
 
 
 def _tier(case: MatrixCase) -> list[pytest.MarkDecorator]:
-    """Return the mark of a further case of a fault: of another operation, at another moment, on another profile."""
+    """Return the mark of a further case of a fault: of another operation, at another moment, on
+    another profile.
+    """
     return [] if case is FIRST[case.number] else [pytest.mark.slow]
 
 
@@ -59,7 +76,9 @@ def test_the_table_is_complete() -> None:
 
 
 def test_every_live_cell_has_a_case() -> None:
-    """Each is caused here, or by tests with real processes and sockets that name its row; no other cell is."""
+    """Each is caused here, or by tests with real processes and sockets that name its row; no other
+    cell is.
+    """
     here = {(case.number, case.operation) for case in CASES}
     elsewhere = {(name, operation) for name, operation in LIVE if ROWS[name].elsewhere}
     assert LIVE == here | elsewhere
@@ -69,28 +88,45 @@ def test_every_live_cell_has_a_case() -> None:
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row.elsewhere])
 def test_a_row_that_is_tested_elsewhere_is_named_there(name: str) -> None:
     """The tests of that folder name the row."""
-    texts = [path.read_text(encoding="utf-8") for path in (ROOT / ROWS[name].elsewhere).glob("test_*.py")]
+    texts = [
+        path.read_text(encoding="utf-8")
+        for path in (ROOT / ROWS[name].elsewhere).glob("test_*.py")
+    ]
     assert any(re.search(rf"\b{name}\b", text) for text in texts)
 
 
 def test_every_code_of_a_cell_has_a_case() -> None:
     """`R>S` has a case of each; a case with another end has a reason."""
-    wanted = {(*cell, code) for cell in LIVE for code in _parts(ROWS[cell[0]].code(cell[1]))}
-    straight = {(case.number, case.operation, case.way.code) for case in CASES if not case.way.apart}
+    wanted = {
+        (*cell, code) for cell in LIVE for code in _parts(ROWS[cell[0]].code(cell[1]))
+    }
+    straight = {
+        (case.number, case.operation, case.way.code)
+        for case in CASES
+        if not case.way.apart
+    }
     apart = {(case.number, case.operation) for case in CASES if case.way.apart}
-    assert {one for one in wanted if not ROWS[one[0]].elsewhere and one[:2] not in apart} <= straight
+    assert {
+        one for one in wanted if not ROWS[one[0]].elsewhere and one[:2] not in apart
+    } <= straight
     assert straight <= wanted
 
 
 def test_each_case_is_unique() -> None:
     """Names are unique, so that each can be run alone; actions and codes are all used."""
-    assert {} == {name: count for name, count in Counter(map(str, CASES)).items() if count > 1}
+    assert {} == {
+        name: count for name, count in Counter(map(str, CASES)).items() if count > 1
+    }
     assert {*ACTS} == {case.parts[1] for case in CASES} - {""}
     assert {*CODES} == {case.way.code for case in CASES}
 
 
 @pytest.mark.parametrize(
-    "case", [pytest.param(case, marks=[*_expected(case), *_tier(case)], id=str(case)) for case in TRIED]
+    "case",
+    [
+        pytest.param(case, marks=[*_expected(case), *_tier(case)], id=str(case))
+        for case in TRIED
+    ],
 )
 def test_a_cell_behaves_as_in_the_table(case: MatrixCase) -> None:
     """The code's behaviour, the rules of every case, and a further run that repairs everything."""

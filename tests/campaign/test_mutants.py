@@ -21,7 +21,9 @@ def test_each_bug_of_the_list_has_its_case() -> None:
     assert 12 == len(TWELVE)
 
 
-@pytest.mark.parametrize(("bug", "line"), [(bug, line) for bug, lines in CAUGHT.items() for line in lines])
+@pytest.mark.parametrize(
+    ("bug", "line"), [(bug, line) for bug, lines in CAUGHT.items() for line in lines]
+)
 def test_a_bug_is_caught(bug: str, line: str) -> None:
     """By the promise that it breaks; it may also break others."""
     found = hunt(bug, [Case.parse(line)])
@@ -46,8 +48,15 @@ def test_each_of_the_twelve_works_in_a_simple_case(bug: str) -> None:
 
 def test_the_table_names_the_catching_case_of_each_bug() -> None:
     """A row for each; a bug that is not caught is reported as clearly."""
-    rows = list(table([Case.parse("as-it-is | A | 1"), Case.parse("key-renamed | C | 1")]))
+    rows = list(
+        table([Case.parse("as-it-is | A | 1"), Case.parse("key-renamed | C | 1")])
+    )
     assert [*TWELVE, *EXTRAS] == [row.bug for row in rows]
     assert BugRow("PUT although equal", "R16", "as-it-is | A | 1", 1) in rows
-    assert BugRow("delete in the same round, unconfirmed", "R7", "key-renamed | C | 1", 2) in rows
-    assert "NOT CAUGHT" == next(row.caught for row in rows if row.bug == "blind POST retry")
+    assert (
+        BugRow("delete in the same round, unconfirmed", "R7", "key-renamed | C | 1", 2)
+        in rows
+    )
+    assert "NOT CAUGHT" == next(
+        row.caught for row in rows if row.bug == "blind POST retry"
+    )

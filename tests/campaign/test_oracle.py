@@ -8,7 +8,16 @@ import pytest
 
 from tests.campaign.oracle import Oracle
 from tests.campaign.oracle_by_hand import RULES, Hand
-from tests.campaign.oracle_histories import BESIDE, CHANGED, GOES, NEW, ODD, RENAMED, THREE, right
+from tests.campaign.oracle_histories import (
+    BESIDE,
+    CHANGED,
+    GOES,
+    NEW,
+    ODD,
+    RENAMED,
+    THREE,
+    right,
+)
 from tests.campaign.scenario_rules import FRAUD, at, goal, live, scenario, theirs
 from tests.campaign.world import Applier, ObservedTenant, run
 from tests.support.builders import desired, rule, wanted
@@ -21,7 +30,23 @@ def test_a_correct_run_breaks_no_promise() -> None:
     hand.ask("GET", "/api/v2/routing/queues?pageNumber=1&pageSize=5")
     hand.end().oracle.quiet()
     assert [] == hand.oracle.violations
-    checked = {"R1", "R3", "R4", "R5", "R6", "R7", "R9", "R11", "R12", "R13", "R15", "R16", "R18", "R20", "R21"}
+    checked = {
+        "R1",
+        "R3",
+        "R4",
+        "R5",
+        "R6",
+        "R7",
+        "R9",
+        "R11",
+        "R12",
+        "R13",
+        "R15",
+        "R16",
+        "R18",
+        "R20",
+        "R21",
+    }
     checked.add("promises")
     assert set() == checked - {*hand.oracle.counts}
 
@@ -45,7 +70,9 @@ def test_r1_only_managed_rules_are_written() -> None:
     hand = Hand(BESIDE).sign_in()
     assert {"R1", "R9", "R11"} <= hand.delete("id-x").broken()
     hand = Hand(BESIDE).start().get("id-x")
-    assert {"R1"} <= hand.put("id-x", hand.wished("cards/x", description="nobody's")).broken()
+    assert {"R1"} <= hand.put(
+        "id-x", hand.wished("cards/x", description="nobody's")
+    ).broken()
     hand = Hand(BESIDE).start()
     hand.ask("PATCH", f"{RULES}/id-x", {})
     assert {"R1"} == hand.broken()
@@ -53,8 +80,15 @@ def test_r1_only_managed_rules_are_written() -> None:
 
 def test_r1_a_planned_adoption_is_allowed() -> None:
     """By name; an unmarked rule of another name must still not be written."""
-    wish = desired(wanted("cards/f", at("f", targets=FRAUD), adopt="f"), wanted("cards/x", at("x")))
-    each = scenario("adopt", "", [*live(x=at("x")), theirs("f", at("f")), theirs("g", at("g"))], wish)
+    wish = desired(
+        wanted("cards/f", at("f", targets=FRAUD), adopt="f"), wanted("cards/x", at("x"))
+    )
+    each = scenario(
+        "adopt",
+        "",
+        [*live(x=at("x")), theirs("f", at("f")), theirs("g", at("g"))],
+        wish,
+    )
     hand = Hand(each).start().get("f")
     hand.put("f", hand.wished("cards/f"))
     assert set() == hand.broken()
@@ -67,7 +101,11 @@ def test_r1_counts_a_removed_marker_if_the_server_has_etags() -> None:
         hand = Hand(CHANGED, profile).start()
         answer = hand.ask("GET", f"{RULES}/id-x")
         hand.world.state.edit("id-x", description="mine now")
-        etag = {"if-match": answer.headers["etag"]} if answer and "etag" in answer.headers else {}
+        etag = (
+            {"if-match": answer.headers["etag"]}
+            if answer and "etag" in answer.headers
+            else {}
+        )
         hand.put("id-x", hand.wished("cards/x"), **etag)
         assert set() == hand.broken()
 
@@ -80,7 +118,9 @@ def test_r2_undeclared_parts_are_written_back() -> None:
     plain = hand.wished("cards/x", hand.rule("id-x"))
     assert {"R2"} == hand.put("id-x", plain).broken()
     hand = Hand(ODD).start().get("id-x")
-    kept = hand.wished("cards/x", hand.rule("id-x"), conditions=hand.rule("id-x")["conditions"])
+    kept = hand.wished(
+        "cards/x", hand.rule("id-x"), conditions=hand.rule("id-x")["conditions"]
+    )
     assert set() == hand.put("id-x", kept).broken()
 
 
@@ -110,12 +150,19 @@ def test_r4_a_users_change_is_not_a_fault_of_an_applier() -> None:
     hand = Hand(THREE).start()
     hand.world.state.edit("id-all", targets=hand.rule("id-x")["targets"])
     hand.list().get("id-all")
-    hand.put("id-all", hand.wished("cards/all", targets=[{"type": "queue", "queueId": "q-fraud", "weight": 1}]))
+    hand.put(
+        "id-all",
+        hand.wished(
+            "cards/all", targets=[{"type": "queue", "queueId": "q-fraud", "weight": 1}]
+        ),
+    )
     assert {"R4", "R19", "promises"} == hand.broken()
 
 
 def test_r5_nothing_exists_twice() -> None:
-    """Created twice; a user's copy does not count; neither does a delayed request, until the end."""
+    """Created twice; a user's copy does not count; neither does a delayed request, until the
+    end.
+    """
     hand = Hand(NEW).start()
     body = hand.wished("cards/x")
     assert {"R5"} <= hand.post(body).list().post(body).broken()
@@ -143,9 +190,14 @@ def test_r5_two_appliers_may_race_but_not_leave_a_duplicate() -> None:
     assert {"R5", "R15"} == hand.broken()
 
 
-@pytest.mark.parametrize("fault", ["500", "500-applied", "reset-applied", "timeout", "html", "empty", "no-id"])
+@pytest.mark.parametrize(
+    "fault",
+    ["500", "500-applied", "reset-applied", "timeout", "html", "empty", "no-id"],
+)
 def test_r6_a_read_follows_a_lost_response(fault: str) -> None:
-    """The same key is not written, nothing is deleted; another key may be, and after a read all is allowed."""
+    """The same key is not written, nothing is deleted; another key may be, and after a read all is
+    allowed.
+    """
     hand = Hand(NEW, faults=f"POST rules:{fault}@#1").start()
     body = hand.wished("cards/x")
     hand.post(body)
@@ -154,7 +206,10 @@ def test_r6_a_read_follows_a_lost_response(fault: str) -> None:
     hand = Hand(NEW, faults=f"POST rules:{fault}@#1").start()
     assert {"R6"} <= hand.post(body).post(body).broken()
     hand = Hand(NEW, faults="POST rules:500@#1").start()
-    assert set() == hand.post(body).list().post(body).list().get("id-z").delete("id-z").broken()
+    assert (
+        set()
+        == hand.post(body).list().post(body).list().get("id-z").delete("id-z").broken()
+    )
 
 
 @pytest.mark.parametrize("fault", ["refuse", "401", "429", "409", "422", "501"])
@@ -176,7 +231,13 @@ def test_r6_a_repeat_that_the_server_recognises_is_not_a_second_write() -> None:
 
 def test_r6_an_incomplete_list_is_not_a_read() -> None:
     """Its last page is missing."""
-    many = replace(NEW, rules=(*NEW.rules, *(theirs(f"f{number}", at(f"f{number}")) for number in range(5))))
+    many = replace(
+        NEW,
+        rules=(
+            *NEW.rules,
+            *(theirs(f"f{number}", at(f"f{number}")) for number in range(5)),
+        ),
+    )
     hand = Hand(many, faults="POST rules:500@#1").start()
     hand.post(hand.wished("cards/x"))
     hand.ask("GET", f"{RULES}?pageNumber=1&pageSize=5")
@@ -192,8 +253,14 @@ def test_r7_a_replacement_was_read_and_not_only_written() -> None:
 
 def test_r7_a_rule_that_serves_for_a_failed_one_is_not_deleted() -> None:
     """Even if another rule to the same queue takes over."""
-    rules = [*live(old=at("old", intent="x")), theirs("f", rule("f", conditions=[], priority=900))]
-    hand = Hand(scenario("failed", "", rules, goal(new=at("new", intent="x"))), faults="POST rules:422").start()
+    rules = [
+        *live(old=at("old", intent="x")),
+        theirs("f", rule("f", conditions=[], priority=900)),
+    ]
+    hand = Hand(
+        scenario("failed", "", rules, goal(new=at("new", intent="x"))),
+        faults="POST rules:422",
+    ).start()
     hand.post(hand.wished("cards/new")).list().get("id-old").delete("id-old")
     assert {"R7"} == hand.broken()
     hand = Hand(GOES).start().get("id-y").delete("id-y")

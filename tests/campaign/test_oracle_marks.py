@@ -1,4 +1,6 @@
-"""The oracle reads markers, digests and rules without the package, and its results are compared with the package's."""
+"""The oracle reads markers, digests and rules without the package, and its results are compared
+with the package's.
+"""
 
 from __future__ import annotations
 
@@ -36,31 +38,105 @@ def asks(attribute: str, operator: str, *value: Any) -> dict[str, Any]:
 
 def form(**more: Any) -> dict[str, Any]:
     """A rule with an own marker, as the server returns it."""
-    said = {"id": "7", "name": "vip", "description": "Routes vip\n[cxroute:acme/cards/vip#00000000]", "priority": 1}
+    said = {
+        "id": "7",
+        "name": "vip",
+        "description": "Routes vip\n[cxroute:acme/cards/vip#00000000]",
+        "priority": 1,
+    }
     sends = {"type": "queue", "queueId": "q", "weight": 1.0}
-    return {**said, "enabled": True, "conditions": [asks("intent", "equals", "vip")], "targets": [sends], **more}
+    return {
+        **said,
+        "enabled": True,
+        "conditions": [asks("intent", "equals", "vip")],
+        "targets": [sends],
+        **more,
+    }
 
 
 ODD: Final = [
     form(priority=1.0),
     form(priority=0.25, enabled=False),
-    form(description="\u00fc\U0001f642\r\nlines\r\n\r\n[cxroute:acme/cards/vip#00000000] \r\n"),
-    form(description="[cxroute:acme/cards/vip~next#00000000]"),
-    form(conditions=[asks("b", "equals", True), asks("a", "in", ["y", 1.0, "x"]), asks("a", "in", [1, "x", "y"])]),
-    form(conditions=[asks("a", "equals", 1), asks("a", "equals", 1.0), asks("a", "equals", "1")]),
-    form(conditions=[asks("a", "equals", True), asks("a", "equals", "true")]),
-    form(conditions=[asks("a", "exists"), asks("a", "notExists", None), asks("a", "exists", "x")]),
-    form(conditions=[asks("a", "lessThan", "0.50"), asks("a", "lessThan", 0.5), asks("a", "greaterThan", "1e3")]),
-    form(conditions=[asks("a", "lessThan", "soon"), asks("a", "between", [1, 2, 3]), asks("a", "between", [1.0, "2"])]),
     form(
-        conditions=[asks("a", "contains", 7), asks("a", "startsWith", "x"), asks("a", "in", "x"), asks("a", "in", {})]
+        description="\u00fc\U0001f642\r\nlines\r\n\r\n[cxroute:acme/cards/vip#00000000] \r\n"
     ),
-    form(conditions=[{**asks("a", "equals", "x"), "hint": 1}, {"type": "schedule", "open": True, "weight": 2.0}]),
-    form(conditions=[asks("a", "soundsLike", "x"), {**asks("a", "equals", "x"), "attributeName": 7}]),
-    form(targets=[{"type": "queue", "queueId": "q"}, {"type": "queue", "queueId": "q", "weight": 1, "hint": 2}]),
-    form(targets=[{"type": "skill", "level": 2.0}, {"type": "queue", "queueId": 7}, {"type": "queue", "weight": "1"}]),
+    form(description="[cxroute:acme/cards/vip~next#00000000]"),
+    form(
+        conditions=[
+            asks("b", "equals", True),
+            asks("a", "in", ["y", 1.0, "x"]),
+            asks("a", "in", [1, "x", "y"]),
+        ]
+    ),
+    form(
+        conditions=[
+            asks("a", "equals", 1),
+            asks("a", "equals", 1.0),
+            asks("a", "equals", "1"),
+        ]
+    ),
+    form(conditions=[asks("a", "equals", True), asks("a", "equals", "true")]),
+    form(
+        conditions=[
+            asks("a", "exists"),
+            asks("a", "notExists", None),
+            asks("a", "exists", "x"),
+        ]
+    ),
+    form(
+        conditions=[
+            asks("a", "lessThan", "0.50"),
+            asks("a", "lessThan", 0.5),
+            asks("a", "greaterThan", "1e3"),
+        ]
+    ),
+    form(
+        conditions=[
+            asks("a", "lessThan", "soon"),
+            asks("a", "between", [1, 2, 3]),
+            asks("a", "between", [1.0, "2"]),
+        ]
+    ),
+    form(
+        conditions=[
+            asks("a", "contains", 7),
+            asks("a", "startsWith", "x"),
+            asks("a", "in", "x"),
+            asks("a", "in", {}),
+        ]
+    ),
+    form(
+        conditions=[
+            {**asks("a", "equals", "x"), "hint": 1},
+            {"type": "schedule", "open": True, "weight": 2.0},
+        ]
+    ),
+    form(
+        conditions=[
+            asks("a", "soundsLike", "x"),
+            {**asks("a", "equals", "x"), "attributeName": 7},
+        ]
+    ),
+    form(
+        targets=[
+            {"type": "queue", "queueId": "q"},
+            {"type": "queue", "queueId": "q", "weight": 1, "hint": 2},
+        ]
+    ),
+    form(
+        targets=[
+            {"type": "skill", "level": 2.0},
+            {"type": "queue", "queueId": 7},
+            {"type": "queue", "weight": "1"},
+        ]
+    ),
     form(conditions=None, targets=None),
-    {"id": "7", "name": "bare", "description": "[cxroute:acme/cards/vip#00000000]", "priority": 3},
+    {
+        "id": "7",
+        "name": "bare",
+        "description": "[cxroute:acme/cards/vip#00000000]",
+        "priority": 3,
+    },
 ]
 
 
@@ -76,20 +152,31 @@ def assert_alike(rule: dict[str, Any]) -> None:
     assert (found is None) is (live.marker is None), rule
     if found is None or live.marker is None:
         return
-    assert (found.owner, found.address, found.copy) == (live.marker.owner, str(live.marker.address), live.marker.copy)
-    assert (text_of(rule), digest(rule)) == (live.rule.description, package_digest(live.rule)), rule
+    assert (found.owner, found.address, found.copy) == (
+        live.marker.owner,
+        str(live.marker.address),
+        live.marker.copy,
+    )
+    assert (text_of(rule), digest(rule)) == (
+        live.rule.description,
+        package_digest(live.rule),
+    ), rule
     assert is_edited(rule) is was_edited(live), rule
 
 
 def test_a_digest_is_that_of_the_specification() -> None:
-    """Written out: keys and parts sorted, no spaces, 1.0 as 1, without the marker and the server's additions."""
+    """Written out: keys and parts sorted, no spaces, 1.0 as 1, without the marker and the server's
+    additions.
+    """
     told = [asks("tier", "exists"), asks("intent", "equals", "vip")]
     text = (
         '{"conditions":[{"attributeName":"intent","operator":"equals","type":"attribute","value":"vip"},'
         '{"attributeName":"tier","operator":"exists","type":"attribute"}],"description":"Routes vip","enabled":true,'
         '"name":"vip","priority":1,"targets":[{"queueId":"q","type":"queue","weight":1}]}'
     )
-    assert sha256(text.encode()).hexdigest()[:8] == digest(form(conditions=told, version=7, division="x"))
+    assert sha256(text.encode()).hexdigest()[:8] == digest(
+        form(conditions=told, version=7, division="x")
+    )
 
 
 @pytest.mark.parametrize("rule", ODD)
@@ -109,7 +196,14 @@ def test_rules_of_every_scenario_are_read_equally() -> None:
 
 @pytest.mark.parametrize(
     "edit",
-    [{"name": "x"}, {"description": "x"}, {"priority": 2}, {"enabled": False}, {"conditions": []}, {"targets": []}],
+    [
+        {"name": "x"},
+        {"description": "x"},
+        {"priority": 2},
+        {"enabled": False},
+        {"conditions": []},
+        {"targets": []},
+    ],
 )
 def test_a_change_of_any_field_is_an_edit(edit: dict[str, Any]) -> None:
     """As long as the marker exists; the server's additions are not edits."""
@@ -117,11 +211,19 @@ def test_a_change_of_any_field_is_an_edit(edit: dict[str, Any]) -> None:
     line = f"[cxroute:acme/cards/vip#{digest(rule)}]"
     rule["description"] = f"Routes vip\n{line}"
     assert not is_edited({**rule, "version": 7, "dateModified": "now"})
-    assert is_edited({**rule, **edit, "description": f"{edit.get('description', 'Routes vip')}\n{line}"})
+    assert is_edited(
+        {
+            **rule,
+            **edit,
+            "description": f"{edit.get('description', 'Routes vip')}\n{line}",
+        }
+    )
     assert not is_edited({**rule, **edit, "description": "Routes vip"})
 
 
 def test_the_oracle_shares_no_reader_with_the_package() -> None:
     """Its modules import only the listed parts of the package, each with a reason."""
     found = {module for path in HERE.glob("oracle*.py") for module in imported(path)}
-    assert set(SHARED) == {module for module in found if module.startswith("reconciler")}
+    assert set(SHARED) == {
+        module for module in found if module.startswith("reconciler")
+    }

@@ -1,4 +1,6 @@
-"""The oracle on the requests and reports of complete runs: R8 to R22, right and wrong manual histories."""
+"""The oracle on the requests and reports of complete runs: R8 to R22, right and wrong manual
+histories.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,17 @@ from reconciler.model.change import Applied, Skipped
 from tests.campaign.oracle import Violation, fingerprint
 from tests.campaign.oracle_by_hand import Hand
 from tests.campaign.oracle_facts import mark
-from tests.campaign.oracle_histories import CHANGED, CONTRADICTED, GOES, JOINED, NEW, RENAMED, REVIEWED, SAME, right
+from tests.campaign.oracle_histories import (
+    CHANGED,
+    CONTRADICTED,
+    GOES,
+    JOINED,
+    NEW,
+    RENAMED,
+    REVIEWED,
+    SAME,
+    right,
+)
 from tests.campaign.scenario_rules import at, ours
 from tests.campaign.world import SECRET, Applier, ObservedTenant, run
 
@@ -37,7 +49,9 @@ def test_r9_each_rule_is_read_just_before_it_is_written() -> None:
 
 
 def test_r9_a_reviewed_plan_stops_if_the_listed_rules_let_it_move_more() -> None:
-    """An unmanaged rule that no longer hides the written one: in a list it counts, in a single read it does not."""
+    """An unmanaged rule that no longer hides the written one: in a list it counts, in a single read
+    it does not.
+    """
     hand = Hand(REVIEWED)
     hand.oracle.reviewed("a")
     hand.start().world.state.edit("f", hand.world.clock(), priority=900)
@@ -70,7 +84,9 @@ def test_r12_only_listed_queues_are_written() -> None:
     assert {"R12"} == hand.post(hand.wished("cards/x")).broken()
 
 
-@pytest.mark.parametrize("form", ["canary-s3cret/+=", "canary-s3cret%2F%2B%3D", "Y2FuYXJ5LXMzY3JldC8rPQ"])
+@pytest.mark.parametrize(
+    "form", ["canary-s3cret/+=", "canary-s3cret%2F%2B%3D", "Y2FuYXJ5LXMzY3JldC8rPQ"]
+)
 def test_r13_no_secret_is_in_the_output(form: str) -> None:
     """Plain, percent-encoded or in base64; no token either."""
     hand = right()
@@ -88,7 +104,11 @@ def test_r15_in_the_end_the_tenant_is_as_desired() -> None:
         hand = Hand(each)
         hand.oracle.quiet()
         assert {"R15"} == hand.broken()
-    copy = {**ours("cards/x", at("x")), "id": "c", "description": "Routes x\n[cxroute:acme/cards/x~next#00000000]"}
+    copy = {
+        **ours("cards/x", at("x")),
+        "id": "c",
+        "description": "Routes x\n[cxroute:acme/cards/x~next#00000000]",
+    }
     found = mark(copy)
     assert ("acme", "cards/x", True) == found
     hand = right()
@@ -105,25 +125,38 @@ def test_r16_a_run_on_a_converged_tenant_writes_nothing_and_reads_little() -> No
 
 
 def test_r18_the_exit_code_and_each_outcome_are_true() -> None:
-    """Zero although a rule is missing; a change without an outcome; a false `applied` or `skipped`."""
+    """Zero although a rule is missing; a change without an outcome; a false `applied` or
+    `skipped`.
+    """
     assert {"R18"} == Hand(NEW).start().end(0).broken()
     made = _planned(CHANGED)
     outcome = Applied(made.changes[0], 1, "id-x")
-    assert {"R18"} == Hand(CHANGED).start().end(5, planned=made, report=_report(outcome)).broken()
-    assert {"R18"} == Hand(CHANGED).start().end(5, planned=made, report=_report()).broken()
+    assert {"R18"} == Hand(CHANGED).start().end(
+        5, planned=made, report=_report(outcome)
+    ).broken()
+    assert {"R18"} == Hand(CHANGED).start().end(
+        5, planned=made, report=_report()
+    ).broken()
     skipped = Skipped(made.changes[0], "not tried")
-    assert set() == Hand(CHANGED).start().end(1, planned=made, report=_report(skipped)).broken()
+    assert (
+        set()
+        == Hand(CHANGED).start().end(1, planned=made, report=_report(skipped)).broken()
+    )
     hand = Hand(CHANGED).start().get("id-x")
     hand.put("id-x", hand.wished("cards/x")).list()
     assert {"R18"} == hand.end(5, planned=made, report=_report(skipped)).broken()
 
 
 def test_r18_a_text_that_the_tenant_joined_needs_a_finding() -> None:
-    """With it, the run may end with 0; not if another managed rule shows that the tenant keeps white space."""
+    """With it, the run may end with 0; not if another managed rule shows that the tenant keeps
+    white space.
+    """
     planned = _planned(JOINED)
     assert ["CXR340"] == [one.code for one in planned.findings]
     assert set() == Hand(JOINED).start().end(0, planned=planned).broken()
-    assert {"R18"} == Hand(JOINED).start().end(0, planned=replace(planned, findings=())).broken()
+    assert {"R18"} == Hand(JOINED).start().end(
+        0, planned=replace(planned, findings=())
+    ).broken()
     assert {"R18"} == Hand(CONTRADICTED).start().end(0).broken()
 
 
@@ -145,13 +178,22 @@ def test_r19_the_written_rule_is_the_manifests_rule() -> None:
 def test_r20_a_token_is_used_until_it_is_refused() -> None:
     """An unnecessary second one; a third attempt after two refusals."""
     assert {"R20"} == Hand(SAME).sign_in().sign_in().broken()
-    hand = Hand(SAME, faults="GET rule:401@#1-2").sign_in().get("id-x").sign_in().get("id-x")
+    hand = (
+        Hand(SAME, faults="GET rule:401@#1-2")
+        .sign_in()
+        .get("id-x")
+        .sign_in()
+        .get("id-x")
+    )
     assert set() == hand.broken()
     assert {"R20"} == hand.sign_in().get("id-x").broken()
 
 
 def test_r21_a_failed_request_is_repeated_at_most_four_times() -> None:
-    """A wrong one is not repeated, and not everything is repeated ten times. A 429 is waited out, but not forever."""
+    """A wrong one is not repeated, and not everything is repeated ten times.
+
+    A 429 is waited out, but not forever.
+    """
     hand = Hand(SAME, faults="GET rule:503").start()
     for _ in range(4):
         hand.get("id-x").list()
@@ -163,8 +205,15 @@ def test_r21_a_failed_request_is_repeated_at_most_four_times() -> None:
     hand.world.fake_clock.seconds += 90.0
     assert {"R21"} == hand.get("id-x").get("id-x").broken()
     hand = Hand(NEW, faults="POST rules:422").start()
-    assert {"R21"} == hand.post(hand.wished("cards/x")).post(hand.wished("cards/x")).broken()
-    hand = Hand(SAME, faults=",".join(f"GET rule:503@#{start}-{start + 2}" for start in range(1, 60, 4))).start()
+    assert {"R21"} == hand.post(hand.wished("cards/x")).post(
+        hand.wished("cards/x")
+    ).broken()
+    hand = Hand(
+        SAME,
+        faults=",".join(
+            f"GET rule:503@#{start}-{start + 2}" for start in range(1, 60, 4)
+        ),
+    ).start()
     for number in range(60):
         hand.get(f"r{number % 20}")
     assert {"R21"} == hand.broken()
@@ -179,7 +228,9 @@ def test_r22_two_runs_of_one_case_send_the_same_requests() -> None:
 def test_a_violation_names_its_place() -> None:
     """The sender, the rule, the conversation."""
     found = Hand(RENAMED).start().get("id-old").delete("id-old").oracle.violations[0]
-    message = "no rule serves {'cognigyDetectedIntent': 'x'} after a wrote the end of 'old'"
+    message = (
+        "no rule serves {'cognigyDetectedIntent': 'x'} after a wrote the end of 'old'"
+    )
     assert Violation("R3", message) == found
 
 

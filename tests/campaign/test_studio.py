@@ -43,7 +43,9 @@ CAUGHT: Final = {
     "the script is encoded again": {"studio first | | open": "S1"},
     "line feeds in a CRLF script": {"studio first | | open": "S1"},
     "a save waits and is repeated": {"studio first | :429=60@#12 | open": "S2"},
-    "a lost save is repeated without a read": {"studio first | :reset-applied@#12 | open": "S2"},
+    "a lost save is repeated without a read": {
+        "studio first | :reset-applied@#12 | open": "S2"
+    },
     "a CASE of a person is dropped": {"studio changes | case@#2 | open": "S7"},
     "rules in the order of their names": {"studio changes | | open": "S3"},
     "each rule is written again": {"studio changes | | open": "S5"},
@@ -58,8 +60,10 @@ CAUGHT: Final = {
 """Each bug, the case that catches it, and the promise that it finds broken."""
 PARTS: Final = 4
 REGRESSIONS: Final = (
-    "studio odd-script | case@#12,:500@#12 | open",  # the second save was made over a CASE of a person
-    "studio reviewed | :timeout-applied@#9,:405@#10,:405@#17 | open",  # a lock remained, and the run did not say so
+    # the second save was made over a CASE of a person
+    "studio odd-script | case@#12,:500@#12 | open",
+    # a lock remained, and the run did not say so
+    "studio reviewed | :timeout-applied@#9,:405@#10,:405@#17 | open",
     "studio first | :429=60@#12 | open",  # the save was repeated without a read
     "studio first | :403@#14 | open",  # the lock remained, and the run did not say so
 )
@@ -70,7 +74,9 @@ def all_broken(*cases: StudioCase) -> list[str]:
     texts: list[str] = []
     for case in cases:
         result = run_case(case)
-        texts += [f"{promise}: {message}\n  {case}" for promise, message in result.broken]
+        texts += [
+            f"{promise}: {message}\n  {case}" for promise, message in result.broken
+        ]
         if is_transient(case) and result.happened and not result.is_same_run:
             texts.append(f"not converged\n  {case}")
     return texts
@@ -96,7 +102,9 @@ def test_a_killed_or_disturbed_run_keeps_every_promise(number: int) -> None:
     names = (*PEOPLE, *PROCESSES)
     picked = [names[(number * 3 + step) % len(names)] for step in range(3)]
     locks = ("open", "binds")
-    cases = [StudioCase("changes", f"{name}@#{number}", locks[number % 2]) for name in picked]
+    cases = [
+        StudioCase("changes", f"{name}@#{number}", locks[number % 2]) for name in picked
+    ]
     assert [] == all_broken(*cases)
 
 
@@ -108,14 +116,18 @@ def test_single_faults(part: int) -> None:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_accidents_at_any_request(part: int) -> None:
-    """Persons, other runs, signals and the death of the process, where locks bind and where they do not."""
+    """Persons, other runs, signals and the death of the process, where locks bind and where they do
+    not.
+    """
     assert [] == all_broken(*sampled([*accidents()], part, 30))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_outages_and_pairs_of_faults(part: int) -> None:
     """A fault that lasts, and two or three at random requests."""
-    assert [] == all_broken(*sampled([*lasting()], part, 10), *islice(pairs(part + 7, 30), 15))
+    assert [] == all_broken(
+        *sampled([*lasting()], part, 10), *islice(pairs(part + 7, 30), 15)
+    )
 
 
 @pytest.mark.parametrize("line", REGRESSIONS)
@@ -125,13 +137,24 @@ def test_a_case_that_failed_once_is_kept(line: str) -> None:
 
 
 def test_every_kind_of_fault_happens() -> None:
-    """At the save, or for a person's lock at that of the run; or else no promise is tested with it."""
-    kinds = [f":{fault}" for fault in (*TRANSIENT, *LASTING, *APPLIED, *LATE)] + [*PEOPLE, *PROCESSES, *RESPONSES]
-    cases = {kind: StudioCase("changes", f"{kind}@#{9 if kind == 'lock' else 12}") for kind in kinds}
+    """At the save, or for a person's lock at that of the run; or else no promise is tested with
+    it.
+    """
+    kinds = [f":{fault}" for fault in (*TRANSIENT, *LASTING, *APPLIED, *LATE)] + [
+        *PEOPLE,
+        *PROCESSES,
+        *RESPONSES,
+    ]
+    cases = {
+        kind: StudioCase("changes", f"{kind}@#{9 if kind == 'lock' else 12}")
+        for kind in kinds
+    }
     assert [] == [kind for kind, case in cases.items() if not run_case(case).happened]
 
 
-@pytest.mark.parametrize(("bug", "line"), [(bug, line) for bug, lines in CAUGHT.items() for line in lines])
+@pytest.mark.parametrize(
+    ("bug", "line"), [(bug, line) for bug, lines in CAUGHT.items() for line in lines]
+)
 def test_a_bug_is_caught_and_the_tool_passes(bug: str, line: str) -> None:
     """By the promise that it breaks; without the bug the same case breaks none."""
     case = StudioCase.parse(line)
@@ -154,16 +177,24 @@ def test_a_case_repeats_its_run() -> None:
     """The same case gives the same requests."""
     for case in pairs(3, 10):
         first, second = run_case(case), run_case(case)
-        assert [call.request for call in first.calls] == [call.request for call in second.calls]
+        assert [call.request for call in first.calls] == [
+            call.request for call in second.calls
+        ]
         assert first.outputs == second.outputs
 
 
 def test_the_scenarios_cover_what_a_script_can_be() -> None:
-    """Line ends of both kinds, a script of many actions, a block of more than 32 KB, a reviewed plan, an edit."""
+    """Line ends of both kinds, a script of many actions, a block of more than 32 KB, a reviewed
+    plan, an edit.
+    """
     scenarios = SCENARIOS.values()
     assert {"\n", "\r\n"} == {scenario.newline for scenario in scenarios}
     assert any(scenario.is_reviewed for scenario in scenarios)
     assert any(scenario.drift for scenario in scenarios)
     assert max(scenario.actions for scenario in scenarios) >= 50
-    sizes = [len(call.request.body) for call in run_case(StudioCase("big")).calls if call.is_save]
+    sizes = [
+        len(call.request.body)
+        for call in run_case(StudioCase("big")).calls
+        if call.is_save
+    ]
     assert [True] == [size > 32_768 for size in sizes]

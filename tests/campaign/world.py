@@ -1,7 +1,9 @@
-"""One simulated tenant, any number of appliers on it, and planned accidents: all in process, all from one seed.
+"""One simulated tenant, any number of appliers on it, and planned accidents: all in process, all
+from one seed.
 
-Transport, clock, sleep, random numbers and ids come from here, so that the same case gives the same run. It runs the
-real code: the real client, plan, guards and apply, and the simulator's API behind a transport.
+Transport, clock, sleep, random numbers and ids come from here, so that the same case gives the same
+run. It runs the real code: the real client, plan, guards and apply, and the simulator's API behind
+a transport.
 """
 
 from __future__ import annotations
@@ -29,7 +31,13 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.change import PlanStep
 from reconciler.pipeline import Planner
-from reconciler.plan.document import ReviewedPlan, plan_to_json, read_saved_plan, refuse_unreviewed, unreviewed_impact
+from reconciler.plan.document import (
+    ReviewedPlan,
+    plan_to_json,
+    read_saved_plan,
+    refuse_unreviewed,
+    unreviewed_impact,
+)
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import LiveState, Plan, PlanOptions
 from reconciler.plan.schedule import predict_impact
@@ -52,7 +60,10 @@ class Killed(BaseException):
 
 @dataclass(slots=True)
 class Event:
-    """One request of one applier, as the server saw it. `number` counts the requests of that applier from 1."""
+    """One request of one applier, as the server saw it.
+
+    `number` counts the requests of that applier from 1.
+    """
 
     actor: str
     number: int
@@ -75,14 +86,16 @@ class ApplierResult:
 
 
 Hook = Callable[[Event], Awaitable[None]]
-"""The action at a request: it may raise Killed, run another applier, or edit the tenant as a user does."""
+"""The action at a request: it may raise Killed, run another applier, or edit the tenant as a user
+does."""
 
 
 class ObservedTenant:
     """A tenant of one profile, its clock, and all its requests.
 
-    `observers` get each event before it is processed (`asked`) and after (`answered`); `state.watchers` get each
-    state. `actor` is the sender of the current request, `late` for a delayed one, else `human`.
+    `observers` get each event before it is processed (`asked`) and after (`answered`);
+    `state.watchers` get each state. `actor` is the sender of the current request, `late` for a
+    delayed one, else `human`.
     """
 
     def __init__(self, scenario: Scenario, profile: str, seed: int) -> None:
@@ -93,7 +106,9 @@ class ObservedTenant:
         self.jump = 0.0
         """The seconds by which the time of day has jumped, for the server and the tool."""
         passing = self.fake_clock.time
-        self.fake_clock.time = replace(passing, now=lambda: passing.now() + timedelta(seconds=self.jump))
+        self.fake_clock.time = replace(
+            passing, now=lambda: passing.now() + timedelta(seconds=self.jump)
+        )
         self.unmarked: dict[str, str] = {}
         """Markers that a user removed, by the rule's id."""
         self.ids = (f"new-{number:04d}" for number in range(1, 1_000_000))
@@ -125,16 +140,27 @@ class ObservedTenant:
         try:
             self.state.requests.append(event.request)
             faults = self.faults
-            return self.api.handle(event.request) if faults is None else faults.handle(event.request, self.api)
+            return (
+                self.api.handle(event.request)
+                if faults is None
+                else faults.handle(event.request, self.api)
+            )
         finally:
             self.actor = "human"
 
 
 class ObservedTransport(httpx.AsyncBaseTransport):
-    """An applier's connection to the tenant. `before` and `after` are the actions at its requests, by number."""
+    """An applier's connection to the tenant.
+
+    `before` and `after` are the actions at its requests, by number.
+    """
 
     def __init__(
-        self, world: ObservedTenant, actor: str, before: Hook | None = None, after: Hook | None = None
+        self,
+        world: ObservedTenant,
+        actor: str,
+        before: Hook | None = None,
+        after: Hook | None = None,
     ) -> None:
         self.world, self.actor = world, actor
         self.before, self.after = before, after
@@ -147,7 +173,12 @@ class ObservedTransport(httpx.AsyncBaseTransport):
             raise Killed
         self.sent += 1
         body = await request.aread()
-        event = Event(self.actor, self.sent, sim_request(request, body), self.world.fake_clock.seconds)
+        event = Event(
+            self.actor,
+            self.sent,
+            sim_request(request, body),
+            self.world.fake_clock.seconds,
+        )
         try:
             return await self._ask(event, request)
         except Killed:
@@ -161,7 +192,10 @@ class ObservedTransport(httpx.AsyncBaseTransport):
         for tell in self.world.asked:
             tell(event)
         answer = self.world.serve(event)
-        event.answer, event.lost = answer, answer.delivery not in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING)
+        event.answer, event.lost = (
+            answer,
+            answer.delivery not in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING),
+        )
         try:
             if self.after is not None:
                 await self.after(event)
@@ -170,20 +204,33 @@ class ObservedTransport(httpx.AsyncBaseTransport):
             for tell in self.world.answered:
                 tell(event)
 
-    async def _delivered(self, event: Event, answer: SimResponse, request: httpx.Request) -> httpx.Response:
+    async def _delivered(
+        self, event: Event, answer: SimResponse, request: httpx.Request
+    ) -> httpx.Response:
         if event.lost:
             raise AS_HTTPX[answer.delivery](answer.delivery.value, request=request)
         if answer.delivery is DeliveryMode.DRIPPING:
-            patience = self.world.profile.tenant.timeout_seconds  # no client waits longer than slightly beyond it
-            await self.world.fake_clock.sleep(min(answer.byte_pause * len(answer.body), patience + 0.001))
+            patience = (
+                self.world.profile.tenant.timeout_seconds
+            )  # no client waits longer than slightly beyond it
+            await self.world.fake_clock.sleep(
+                min(answer.byte_pause * len(answer.body), patience + 0.001)
+            )
         event.request.status = answer.status
         headers = [*answer.headers, ("content-length", str(len(answer.body)))]
-        return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(answer.body), request=request)
+        return httpx.Response(
+            answer.status,
+            headers=headers,
+            stream=httpx.ByteStream(answer.body),
+            request=request,
+        )
 
 
 @dataclass
 class Applier:
-    """One process of the tool: the work of `cxroute apply --yes`, from the first read to its exit code."""
+    """One process of the tool: the work of `cxroute apply --yes`, from the first read to its exit
+    code.
+    """
 
     world: ObservedTenant
     desired: DesiredState
@@ -213,7 +260,9 @@ class Applier:
     def planner(self) -> Planner:
         """Plans from freshly read rules; with a saved plan, other changes are held back."""
         return Planner(
-            manifests=Manifests(environments={}, queues=(), rulesets=(), intents=(), route_tests=()),
+            manifests=Manifests(
+                environments={}, queues=(), rulesets=(), intents=(), route_tests=()
+            ),
             environment=self.environment,
             desired=self.desired,
             options=self.options,
@@ -235,27 +284,48 @@ class Applier:
     async def plan(self) -> Plan:
         """Do the work of `cxroute plan`."""
         client = self.client()
-        live, planner = LiveState(await client.rules(), await client.queues()), self.planner
+        live, planner = (
+            LiveState(await client.rules(), await client.queues()),
+            self.planner,
+        )
         return planner.assess(planner.plan(live))
 
     async def run(self) -> ApplierResult:
-        """Do the work of `cxroute apply`; an error ends it with its exit code. Killed passes through."""
+        """Do the work of `cxroute apply`; an error ends it with its exit code.
+
+        Killed passes through.
+        """
         try:
             ended = await self._run()
         except CxrouteError as error:
             ended = ApplierResult(error.exit_code, error=str(error))
-        self.world.said.append(repr((ended.error, ended.report and (ended.report.error, ended.report.outcomes))))
+        self.world.said.append(
+            repr(
+                (
+                    ended.error,
+                    ended.report and (ended.report.error, ended.report.outcomes),
+                )
+            )
+        )
         return ended
 
     async def _run(self) -> ApplierResult:
         client = self.client()
-        live, planner = LiveState(await client.rules(), await client.queues()), self.planner
+        live, planner = (
+            LiveState(await client.rules(), await client.queues()),
+            self.planner,
+        )
         made = planner.assess(planner.plan(live))
         if self.reviewed:
             refuse_unreviewed(made, self.reviewed, "plan")
         if made.conflicts or guard_refusals(made):
             raise RefusedError(
-                "; ".join([*(one.message for one in made.conflicts), *(one.message for one in guard_refusals(made))])
+                "; ".join(
+                    [
+                        *(one.message for one in made.conflicts),
+                        *(one.message for one in guard_refusals(made)),
+                    ]
+                )
             )
         if not made.changes:
             return ApplierResult(0, planned=made)
@@ -285,7 +355,9 @@ class RecordedLines(StepRecorder):
 
     def tried(self, step: PlanStep, result: Attempt) -> None:
         """Record the result of a write."""
-        self.said.append(f"tried {step.kind} {step.call} {step.change.address}: {result}")
+        self.said.append(
+            f"tried {step.kind} {step.call} {step.change.address}: {result}"
+        )
 
 
 def run(applier: Applier) -> ApplierResult | None:
@@ -306,6 +378,9 @@ def sim_request(request: httpx.Request, body: bytes) -> SimRequest:
         method=request.method,
         path=request.url.raw_path.partition(b"?")[0].decode("latin-1"),
         query=request.url.query.decode("latin-1"),
-        headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in request.headers.raw},
+        headers={
+            name.decode("latin-1").lower(): value.decode("latin-1")
+            for name, value in request.headers.raw
+        },
         body=body,
     )

@@ -1,4 +1,6 @@
-"""Which single edits of rules move callers, and which are noticed (semantics "Adequacy of tests and promises")."""
+"""Which single edits of rules move callers, and which are noticed (semantics "Adequacy of tests and
+promises").
+"""
 
 from __future__ import annotations
 
@@ -18,14 +20,24 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Address, Source, to_api_json
 from reconciler.text.phrases import Labels
 from tests.support.brute_force import Json
-from tests.support.edit_oracle import EditOracle, PlainEndpoint, adequacy_sample, list_key
+from tests.support.edit_oracle import (
+    EditOracle,
+    PlainEndpoint,
+    adequacy_sample,
+    list_key,
+)
 from tests.support.random_promises import AuthoredPromise, a_promise
 from tests.support.random_rules import entry
 from tests.tiers import FULL
 
 BLOCKS = 20 if FULL else 8
 SIZE = 200 if FULL else 50
-IMPOSSIBLE: tuple[Json, ...] = ({}, {"conf": 7}, {"conf": "0.7"}, {"intent": 1})  # what the endpoint never writes
+IMPOSSIBLE: tuple[Json, ...] = (
+    {},
+    {"conf": 7},
+    {"conf": "0.7"},
+    {"intent": 1},
+)  # what the endpoint never writes
 KNOWN = {"intent": None, "conf": (0, 1)}
 TYPES = {"intent": ANY_TEXT, "conf": SHARE}
 
@@ -41,18 +53,27 @@ def checked_of(
     contexts: list[Json],
     promises: list[AuthoredPromise],
 ) -> Checked:
-    """Rules of an environment whose route tests all pass: some give events, others what the rules read."""
+    """Rules of an environment whose route tests all pass: some give events, others what the rules
+    read.
+    """
     stage = EndpointStage(
         intent="intent",
         confidence="conf",
-        fallback=FallbackPolicy(endpoint.fallback, endpoint.least, frozenset(endpoint.known)),
+        fallback=FallbackPolicy(
+            endpoint.fallback, endpoint.least, frozenset(endpoint.known)
+        ),
         context_types=TYPES,
     )
     desired = {}
     for form in rules:
         address = Address("set", form["id"])
         desired[address] = DesiredRule(
-            address=address, rule=entry(form).rule, fingerprint="", source=None, hold=None, adopt=None
+            address=address,
+            rule=entry(form).rule,
+            fingerprint="",
+            source=None,
+            hold=None,
+            adopt=None,
         )
     state = DesiredState(
         environment="sandbox",
@@ -69,14 +90,23 @@ def checked_of(
                 name=str(number),
                 promise=promise.promise,
                 requirement="",
-                finding=Finding(code="CXR221", severity="error", message="", source=SOURCE),
+                finding=Finding(
+                    code="CXR221", severity="error", message="", source=SOURCE
+                ),
             )
             for number, promise in enumerate(promises)
         ),
     )
     fields: Any = {"intent": "intent", "confidence": "conf"}
-    environment = Environment(name="sandbox", owner="acme", attributes=fields, api={"evaluation": evaluation})  # type: ignore[arg-type]
-    pairs = [(event, endpoint.context(event)) for event in events] + [(context, context) for context in contexts]
+    environment = Environment(
+        name="sandbox",
+        owner="acme",
+        attributes=fields,
+        api={"evaluation": evaluation},  # type: ignore[arg-type]
+    )
+    pairs = [(event, endpoint.context(event)) for event in events] + [
+        (context, context) for context in contexts
+    ]
     results = tuple(
         RouteTestResult(
             environment="sandbox",
@@ -90,7 +120,15 @@ def checked_of(
         )
         for number, (conversation, context) in enumerate(pairs, 1)
     )
-    return with_promises(Checked(environment=environment, findings=(), tried=results, desired=state, queues={}))
+    return with_promises(
+        Checked(
+            environment=environment,
+            findings=(),
+            tried=results,
+            desired=state,
+            queues={},
+        )
+    )
 
 
 def edited_list(rules: list[Json], unnoticed: UnnoticedEdit) -> list[Json]:
@@ -112,37 +150,65 @@ def edited_list(rules: list[Json], unnoticed: UnnoticedEdit) -> list[Json]:
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_exactly_the_edits_that_move_callers_are_counted(block: int) -> None:
-    """By plain re-evaluation of all events: counted edits move callers; unnoticed ones break no test or promise."""
+    """By plain re-evaluation of all events: counted edits move callers; unnoticed ones break no
+    test or promise.
+    """
     for seed in range(block * SIZE, (block + 1) * SIZE):
         random = Random(f"adequacy {seed}")
         rules, evaluation, endpoint = adequacy_sample(random)
-        promises = [a_promise(random, rules) for _ in range(random.randrange(3))] if rules else []
+        promises = (
+            [a_promise(random, rules) for _ in range(random.randrange(3))]
+            if rules
+            else []
+        )
         oracle = EditOracle(rules, evaluation, endpoint, KNOWN, promises)
         events = [random.choice(oracle.events) for _ in range(random.randrange(4))]
-        contexts = [random.choice(oracle.events) | random.choice(IMPOSSIBLE) for _ in range(random.randrange(2))]
-        found = measure_adequacy(checked_of(rules, evaluation, endpoint, events, contexts, promises))
+        contexts = [
+            random.choice(oracle.events) | random.choice(IMPOSSIBLE)
+            for _ in range(random.randrange(2))
+        ]
+        found = measure_adequacy(
+            checked_of(rules, evaluation, endpoint, events, contexts, promises)
+        )
         read = [*map(endpoint.context, events), *contexts]
-        moving = {key: edited for key, edited in oracle.edited_lists().items() if oracle.moves(edited)}
+        moving = {
+            key: edited
+            for key, edited in oracle.edited_lists().items()
+            if oracle.moves(edited)
+        }
         expected = {
             key
             for key, edited in moving.items()
             if all(
-                oracle.destination_of_context(edited, one) == oracle.destination_of_context(rules, one) for one in read
+                oracle.destination_of_context(edited, one)
+                == oracle.destination_of_context(rules, one)
+                for one in read
             )
             and not any(oracle.breaks(edited, promise) for promise in oracle.promises)
         }
         given = f"events: {events}\ncontexts: {contexts}\npromises: {promises}"
         report = f"{evaluation} {endpoint}\n{chr(10).join(map(str, rules))}\n{given}"
         assert (len(moving), 0) == (found.edits, found.undecided), report
-        assert expected == {list_key(edited_list(rules, each)) for each in found.unnoticed}, report
+        assert expected == {
+            list_key(edited_list(rules, each)) for each in found.unnoticed
+        }, report
         assert len(expected) == len(found.unnoticed), report
         check_examples(rules, found, oracle, report)
 
 
-def check_examples(rules: list[Json], found: Adequacy, oracle: EditOracle, report: str) -> None:
-    """Each example goes from and to the named destinations, by the plain evaluation of both lists."""
+def check_examples(
+    rules: list[Json], found: Adequacy, oracle: EditOracle, report: str
+) -> None:
+    """Each example goes from and to the named destinations, by the plain evaluation of both
+    lists.
+    """
     for each in found.unnoticed:
         context = oracle.endpoint.context(each.event)
-        ways = [oracle.destination_of_context(some, context) for some in (rules, edited_list(rules, each))]
-        named = [None if one is None else frozenset(one) for one in (each.before, each.after)]
+        ways = [
+            oracle.destination_of_context(some, context)
+            for some in (rules, edited_list(rules, each))
+        ]
+        named = [
+            None if one is None else frozenset(one) for one in (each.before, each.after)
+        ]
         assert ways == named, f"{report}\n{each}"

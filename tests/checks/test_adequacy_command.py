@@ -63,24 +63,43 @@ def write_bank(tests: str = TESTS) -> None:
 
 
 def test_the_report_names_each_unnoticed_edit(cxroute: Program) -> None:
-    """Text has the edit, its place, an example with both destinations, and totals; the exit code stays 0."""
+    """Text has the edit, its place, an example with both destinations, and totals; the exit code
+    stays 0.
+    """
     write_bank()
     assert 0 == cxroute("test", "--adequacy", "-v")
     lines = cxroute.out.splitlines()
     assert "1 route test passed in prod." == lines[0]
-    total = "Adequacy in prod: the tests and promises notice 4 of 18 single edits that move callers (22.2 %)."
+    total = (
+        "Adequacy in prod: the tests and promises notice 4 of 18 single edits that move callers "
+        "(22.2 %)."
+    )
     advice = "To add tests that notice them: cxroute test --adequacy --write manifests/FILE.yaml"
     assert [total, advice] == lines[-2:]
-    at = lines.index("  cards/pin: condition confidence >= 0.6 -> confidence >= 0.65   manifests/rules.yaml:13")
-    example = '      intent "pin", confidence 0.63: 80 % "Cards", 20 % "General" -> "General"'
+    at = lines.index(
+        "  cards/pin: condition confidence >= 0.6 -> confidence >= 0.65   manifests/rules.yaml:13"
+    )
+    example = (
+        '      intent "pin", confidence 0.63: 80 % "Cards", 20 % "General" -> "General"'
+    )
     assert example == lines[at + 1]
-    edits = [line.partition(": ")[2].partition("   ")[0] for line in lines if line.startswith("  cards/lost-card")]
+    edits = [
+        line.partition(": ")[2].partition("   ")[0]
+        for line in lines
+        if line.startswith("  cards/lost-card")
+    ]
     bound = "condition confidence >= 0.4 -> confidence >= 0.35"
-    assert ["condition confidence >= 0.4 -> (none)", bound, 'condition intent is "lost_card" -> (none)'] == edits
+    assert [
+        "condition confidence >= 0.4 -> (none)",
+        bound,
+        'condition intent is "lost_card" -> (none)',
+    ] == edits
 
 
 def test_the_json_has_the_edited_rules_and_both_destinations(cxroute: Program) -> None:
-    """The list of an example sends its witness from `before` to `after`; JSON without --adequacy has no such field."""
+    """The list of an example sends its witness from `before` to `after`; JSON without --adequacy
+    has no such field.
+    """
     write_bank()
     code, form = cxroute.json("test", "--adequacy")
     found = form["adequacy"]
@@ -88,13 +107,25 @@ def test_the_json_has_the_edited_rules_and_both_destinations(cxroute: Program) -
     assert pytest.approx(100 * 14 / 18) == found["percent"]
     assert 14 == len(found["examples"])
     for each in found["examples"]:
-        assert {"environment", "edit", "address", "witness", "before", "after", "rules"} == set(each)
+        assert {
+            "environment",
+            "edit",
+            "address",
+            "witness",
+            "before",
+            "after",
+            "rules",
+        } == set(each)
         assert "prod" == each["environment"]
         assert each["before"] != each["after"]
     (raised,) = (
-        each for each in found["examples"] if each["edit"] == "condition confidence >= 0.6 -> confidence >= 0.65"
+        each
+        for each in found["examples"]
+        if each["edit"] == "condition confidence >= 0.6 -> confidence >= 0.65"
     )
-    assert {"queueId": "General", "queueName": "General", "share": 1.0} == raised["after"]["queues"][0]
+    assert {"queueId": "General", "queueName": "General", "share": 1.0} == raised[
+        "after"
+    ]["queues"][0]
     assert [0.65] == [
         part["value"]
         for rule in raised["rules"]
@@ -106,16 +137,27 @@ def test_the_json_has_the_edited_rules_and_both_destinations(cxroute: Program) -
 
 
 def test_the_page_of_the_json_has_exactly_its_fields(cxroute: Program) -> None:
-    """Each field of `adequacy`, and of its examples and added tests, is in plan-json "Adequacy", and no other."""
+    """Each field of `adequacy`, and of its examples and added tests, is in plan-json "Adequacy",
+    and no other.
+    """
     write_bank()
     found = cxroute.json("test", "--adequacy")[1]["adequacy"]
-    found |= cxroute.json("test", "--adequacy", "--write", "manifests/tests.yaml")[1]["adequacy"] | found
+    found |= (
+        cxroute.json("test", "--adequacy", "--write", "manifests/tests.yaml")[1][
+            "adequacy"
+        ]
+        | found
+    )
     fields = {
         *found,
         *(f"examples.{name}" for name in found["examples"][0]),
         *(f"added.{name}" for name in found["added"]),
     }
-    section = PAGE.read_text(encoding="utf-8").partition("\n## Adequacy\n")[2].partition("\n## ")[0]
+    section = (
+        PAGE.read_text(encoding="utf-8")
+        .partition("\n## Adequacy\n")[2]
+        .partition("\n## ")[0]
+    )
     assert fields == set(re.findall(r"^\| `([\w.]+)` \|", section, re.MULTILINE))
 
 
@@ -130,12 +172,17 @@ promises:
 
 
 def test_a_promise_that_holds_notices_edits(cxroute: Program) -> None:
-    """Of the rule that it is about, all that move its conversations; a broken promise notices nothing."""
+    """Of the rule that it is about, all that move its conversations; a broken promise notices
+    nothing.
+    """
     write_bank(TESTS.partition("---")[0].partition("tests:")[0] + "tests: []\n")
     before = cxroute.json("test", "--adequacy")[1]["adequacy"]
     write("promises.yaml", PROMISES)
     after = cxroute.json("test", "--adequacy")[1]["adequacy"]
-    edits, unnoticed = ({(each["address"], each["edit"]) for each in found["examples"]} for found in (before, after))
+    edits, unnoticed = (
+        {(each["address"], each["edit"]) for each in found["examples"]}
+        for found in (before, after)
+    )
     noticed = {
         ("cards/lost-card", "without the rule"),
         ("cards/lost-card", 'queue "Fraud" -> "Cards"'),
@@ -146,11 +193,18 @@ def test_a_promise_that_holds_notices_edits(cxroute: Program) -> None:
         {each for each in edits - unnoticed if "priority" not in each[1]},
     )
     assert 0 == cxroute("test", "--adequacy")
-    assert f"the tests and promises notice {after['edits'] - len(unnoticed)} of {len(edits)}" in cxroute.out
+    assert (
+        f"the tests and promises notice {after['edits'] - len(unnoticed)} of {len(edits)}"
+        in cxroute.out
+    )
 
 
-@pytest.mark.parametrize(("percent", "code"), [("0", 0), ("22.2", 0), ("22.3", 3), ("100", 3)])
-def test_a_low_share_of_noticed_edits_is_exit_3(cxroute: Program, percent: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("percent", "code"), [("0", 0), ("22.2", 0), ("22.3", 3), ("100", 3)]
+)
+def test_a_low_share_of_noticed_edits_is_exit_3(
+    cxroute: Program, percent: str, code: int
+) -> None:
     """`--fail-under` compares the exact share; a failed test is exit 3 in any case."""
     write_bank()
     assert code == cxroute("test", "--adequacy", "--fail-under", percent)
@@ -158,8 +212,12 @@ def test_a_low_share_of_noticed_edits_is_exit_3(cxroute: Program, percent: str, 
     assert 3 == cxroute("test", "--adequacy", "--fail-under", percent)
 
 
-def test_an_edit_that_is_not_decided_is_not_noticed(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without any work each edit is undecided: the share of an empty number is not enough for `--fail-under`."""
+def test_an_edit_that_is_not_decided_is_not_noticed(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without any work each edit is undecided: the share of an empty number is not enough for
+    `--fail-under`.
+    """
     write_bank()
     monkeypatch.setattr(adequacy, "WORK_PER_RULE", 0)
     assert 3 == cxroute("test", "--adequacy", "--fail-under", "1")
@@ -170,10 +228,16 @@ def test_an_edit_that_is_not_decided_is_not_noticed(cxroute: Program, monkeypatc
 def test_an_edited_priority_is_one_that_a_manifest_can_have(cxroute: Program) -> None:
     """No rule passes a rival of the highest or the lowest priority."""
     write_bank()
-    ends = RULES.replace("priority: 900", "priority: 2147483647").replace("priority: 10", "priority: -2147483648")
+    ends = RULES.replace("priority: 900", "priority: 2147483647").replace(
+        "priority: 10", "priority: -2147483648"
+    )
     write("rules.yaml", ENVIRONMENT + ends)
     _, form = cxroute.json("test", "--adequacy")
-    priorities = {rule["priority"] for each in form["adequacy"]["examples"] for rule in each["rules"]}
+    priorities = {
+        rule["priority"]
+        for each in form["adequacy"]["examples"]
+        for rule in each["rules"]
+    }
     assert {-2147483648, 2147483647} == {min(priorities), max(priorities)}
 
 
@@ -182,31 +246,65 @@ def test_an_edited_priority_is_one_that_a_manifest_can_have(cxroute: Program) ->
     [
         (["--fail-under", "90"], "--fail-under and --write need --adequacy"),
         (["--write", "manifests/new.yaml"], "--fail-under and --write need --adequacy"),
-        (["--adequacy", "--live"], "--adequacy is about the rules of the manifests: omit --live"),
-        (["--adequacy", "--fail-under", "101"], "--fail-under 101: must be a number from 0 to 100"),
-        (["--adequacy", "--fail-under", ""], "--fail-under : must be a number from 0 to 100"),
-        (["--adequacy", "--fail-under", "most"], "--fail-under most: must be a number from 0 to 100"),
-        (["--adequacy", "--write", "new.yaml"], "--write new.yaml: must be a .yaml file in a directory of manifests"),
-        (["--adequacy", "--write", "manifests/new.txt"], "must be a .yaml file in a directory of manifests"),
-        (["--adequacy", "--write", "manifests/.hidden.yaml"], "must be a .yaml file in a directory of manifests"),
-        (["--adequacy", "--write", "manifests/no/new.yaml"], "must be a .yaml file in a directory of manifests"),
+        (
+            ["--adequacy", "--live"],
+            "--adequacy is about the rules of the manifests: omit --live",
+        ),
+        (
+            ["--adequacy", "--fail-under", "101"],
+            "--fail-under 101: must be a number from 0 to 100",
+        ),
+        (
+            ["--adequacy", "--fail-under", ""],
+            "--fail-under : must be a number from 0 to 100",
+        ),
+        (
+            ["--adequacy", "--fail-under", "most"],
+            "--fail-under most: must be a number from 0 to 100",
+        ),
+        (
+            ["--adequacy", "--write", "new.yaml"],
+            "--write new.yaml: must be a .yaml file in a directory of manifests",
+        ),
+        (
+            ["--adequacy", "--write", "manifests/new.txt"],
+            "must be a .yaml file in a directory of manifests",
+        ),
+        (
+            ["--adequacy", "--write", "manifests/.hidden.yaml"],
+            "must be a .yaml file in a directory of manifests",
+        ),
+        (
+            ["--adequacy", "--write", "manifests/no/new.yaml"],
+            "must be a .yaml file in a directory of manifests",
+        ),
     ],
 )
-def test_options_that_do_not_fit_are_refused(cxroute: Program, options: list[str], message: str) -> None:
+def test_options_that_do_not_fit_are_refused(
+    cxroute: Program, options: list[str], message: str
+) -> None:
     """In one sentence, with exit 64, before anything is written."""
     write_bank()
     assert 64 == cxroute("test", *options)
     assert message in cxroute.err
-    assert {"rules.yaml", "tests.yaml"} == {path.name for path in Path("manifests").iterdir()}
+    assert {"rules.yaml", "tests.yaml"} == {
+        path.name for path in Path("manifests").iterdir()
+    }
 
 
 def test_written_tests_leave_the_rest_of_the_file_unchanged(cxroute: Program) -> None:
-    """Comments and other documents stay; the share counts the new tests; a second run adds nothing."""
+    """Comments and other documents stay; the share counts the new tests; a second run adds
+    nothing.
+    """
     write_bank()
-    assert 0 == cxroute("test", "--adequacy", "--write", "manifests/tests.yaml", "--fail-under", "100")
+    assert 0 == cxroute(
+        "test", "--adequacy", "--write", "manifests/tests.yaml", "--fail-under", "100"
+    )
     text = Path("manifests/tests.yaml").read_text()
     added = [line for line in text.splitlines() if line not in TESTS.splitlines()]
-    assert TESTS == "".join(f"{line}\n" for line in text.splitlines() if line not in added)
+    assert TESTS == "".join(
+        f"{line}\n" for line in text.splitlines() if line not in added
+    )
     count = sum("given: " in line for line in added)
     assert f"{1 + count} route tests passed in prod." in cxroute.out
     assert "the tests and promises notice 18 of 18 single edits" in cxroute.out
@@ -217,17 +315,31 @@ def test_written_tests_leave_the_rest_of_the_file_unchanged(cxroute: Program) ->
 
 
 @pytest.mark.parametrize(
-    "text", ["", "# Only a comment.\n", "apiVersion: routing/v1\nkind: Intents\nname: x\nintents: [a] # one\n"]
+    "text",
+    [
+        "",
+        "# Only a comment.\n",
+        "apiVersion: routing/v1\nkind: Intents\nname: x\nintents: [a] # one\n",
+    ],
 )
-def test_a_file_without_tests_gets_a_document_of_its_own(cxroute: Program, text: str) -> None:
-    """Also a file that does not exist yet. Its name is that of the file, unless another document has that name."""
+def test_a_file_without_tests_gets_a_document_of_its_own(
+    cxroute: Program, text: str
+) -> None:
+    """Also a file that does not exist yet.
+
+    Its name is that of the file, unless another document has that name.
+    """
     write_bank(TESTS.replace("name: all", "name: new"))
     if text:
         write("new.yaml", text)
     code, form = cxroute.json("test", "--adequacy", "--write", "manifests/new.yaml")
     assert 0 == code
     assert Path("manifests/new.yaml").read_text().startswith(text)
-    (loaded,) = (each for each in load_manifests(Path("manifests")).route_tests if each.file == "manifests/new.yaml")
+    (loaded,) = (
+        each
+        for each in load_manifests(Path("manifests")).route_tests
+        if each.file == "manifests/new.yaml"
+    )
     assert "new-2" == loaded.document.name
     added = {"file": "manifests/new.yaml", "tests": len(loaded.document.tests)}
     assert (added, 0) == (form["adequacy"]["added"], form["adequacy"]["unnoticed"])
@@ -237,18 +349,28 @@ def test_a_file_without_tests_gets_a_document_of_its_own(cxroute: Program, text:
     "tests",
     [
         "tests: []\n",
-        "tests: [{given: {intent: pin, confidence: 1}, expect: {split: {Cards: 4, General: 1}}}] # one\n",
-        "tests:\n- given:\n    intent: pin # one\n    confidence: 1\n  expect: {split: {Cards: 4, General: 1}}\n",
+        (
+            "tests: [{given: {intent: pin, confidence: 1}, expect: {split: {Cards: 4, General: 1}}}] # "
+            "one\n"
+        ),
+        (
+            "tests:\n- given:\n    intent: pin # one\n    confidence: 1\n  expect: {split: {Cards: 4, "
+            "General: 1}}\n"
+        ),
         "tests:\r\n  - given: {}\r\n    expect: {default: true} # CRLF\r\n",
     ],
 )
 def test_tests_are_added_in_any_style(cxroute: Program, tests: str) -> None:
-    """An empty list, a list in brackets, blocks, and line ends of Windows: the lines with comments stay."""
+    """An empty list, a list in brackets, blocks, and line ends of Windows: the lines with comments
+    stay.
+    """
     write_bank()
     head = "apiVersion: routing/v1\nkind: RouteTests\nname: other\n"
     text = head.replace("\n", "\r\n" if "\r" in tests else "\n") + tests
     Path("manifests/other.yaml").write_bytes(text.encode())
-    assert 0 == cxroute("test", "--adequacy", "--write", "manifests/other.yaml", "--fail-under", "100")
+    assert 0 == cxroute(
+        "test", "--adequacy", "--write", "manifests/other.yaml", "--fail-under", "100"
+    )
     written = Path("manifests/other.yaml").read_bytes().decode()
     assert all(line.partition("#")[2] in written for line in tests.splitlines())
     assert written.count("\r\n") == (written.count("\n") if "\r" in tests else 0)
@@ -256,18 +378,25 @@ def test_tests_are_added_in_any_style(cxroute: Program, tests: str) -> None:
 
 
 def test_a_written_test_passes_in_every_environment(cxroute: Program) -> None:
-    """Queues are named by aliases; an edit of a rule of one environment only may stay without a test."""
-    other = ENVIRONMENT.replace("name: prod", "name: staging").replace("tenant: acme", "tenant: test")
+    """Queues are named by aliases; an edit of a rule of one environment only may stay without a
+    test.
+    """
+    other = ENVIRONMENT.replace("name: prod", "name: staging").replace(
+        "tenant: acme", "tenant: test"
+    )
     queues = "queues: {Fraud: {prod: {id: '7'}, staging: {name: Fraud Test}}}"
     aliases = f"apiVersion: routing/v1\nkind: Queues\nname: q\n{queues}\n---\n"
     smoke = (
-        "{key: smoke, when: [{attribute: smoke, equals: 'yes'}], queue: Cards, priority: 1, environments: [staging]}"
+        "{key: smoke, when: [{attribute: smoke, equals: 'yes'}], queue: Cards, priority: 1, "
+        "environments: [staging]}"
     )
     write_bank()
     write("rules.yaml", ENVIRONMENT + other + f"{aliases}{RULES}  - {smoke}\n")
     for options in ([], ["-e", "prod"]):
         Path("manifests/new.yaml").unlink(missing_ok=True)
-        code, form = cxroute.json("test", "--adequacy", "--write", "manifests/new.yaml", *options)
+        code, form = cxroute.json(
+            "test", "--adequacy", "--write", "manifests/new.yaml", *options
+        )
         assert (0, True) == (code, form["passed"])
         assert (0 if options else 5) == form["adequacy"]["unnoticed"]
         code, form = cxroute.json("test")
@@ -275,30 +404,51 @@ def test_a_written_test_passes_in_every_environment(cxroute: Program) -> None:
 
 
 def test_edits_with_most_traffic_come_first(cxroute: Program) -> None:
-    """By the Environment's sample: an edit of the rule that takes most conversations is the first example."""
-    write_bank(TESTS.replace("lost_card, confidence: 0.4", "nothing, confidence: 0.4").replace("Fraud}}", "General}}"))
+    """By the Environment's sample: an edit of the rule that takes most conversations is the first
+    example.
+    """
+    write_bank(
+        TESTS.replace("lost_card, confidence: 0.4", "nothing, confidence: 0.4").replace(
+            "Fraud}}", "General}}"
+        )
+    )
     for intent in ("lost_card", "pin"):
         counts = {"lost_card": 1, "pin": 1, intent: 50}
-        Path("sample.csv").write_text("intent,count\n" + "".join(f"{name},{n}\n" for name, n in counts.items()))
-        environment = ENVIRONMENT.replace("context:", "traffic: {file: sample.csv, period: May}\ncontext:")
+        Path("sample.csv").write_text(
+            "intent,count\n" + "".join(f"{name},{n}\n" for name, n in counts.items())
+        )
+        environment = ENVIRONMENT.replace(
+            "context:", "traffic: {file: sample.csv, period: May}\ncontext:"
+        )
         write("rules.yaml", environment + RULES)
         examples = cxroute.json("test", "--adequacy")[1]["adequacy"]["examples"]
-        removed = [each["address"] for each in examples if each["edit"] == "without the rule"]
+        removed = [
+            each["address"] for each in examples if each["edit"] == "without the rule"
+        ]
         other = {"lost_card": "cards/pin", "pin": "cards/lost-card"}[intent]
         assert removed.index(f"cards/{intent.replace('_', '-')}") < removed.index(other)
 
 
 def test_texts_with_a_dollar_stay_texts_in_written_tests(cxroute: Program) -> None:
     """An intent, an attribute, a value and a queue that contain one: the written tests pass."""
-    rules = RULES.replace("intent: pin,", 'intent: "$${pin}", when: [{attribute: $$a, equals: "$$"}],')
-    write("rules.yaml", ENVIRONMENT + rules.replace("queue: General", 'queue: "$$General"'))
-    assert 0 == cxroute("test", "--adequacy", "--write", "manifests/tests.yaml", "--fail-under", "100")
+    rules = RULES.replace(
+        "intent: pin,", 'intent: "$${pin}", when: [{attribute: $$a, equals: "$$"}],'
+    )
+    write(
+        "rules.yaml",
+        ENVIRONMENT + rules.replace("queue: General", 'queue: "$$General"'),
+    )
+    assert 0 == cxroute(
+        "test", "--adequacy", "--write", "manifests/tests.yaml", "--fail-under", "100"
+    )
     assert 0 == cxroute("test", "--adequacy", "--fail-under", "100")
     assert "$${pin}" in Path("manifests/tests.yaml").read_text(encoding="utf-8")
 
 
 def test_a_chosen_test_that_others_make_redundant_is_dropped() -> None:
-    """The test that notices most is chosen first, and superfluous once two others notice the rest."""
+    """The test that notices most is chosen first, and superfluous once two others notice the
+    rest.
+    """
     assert [1, 2] == choose_masks({0: 0b011110, 1: 0b001110 | 1, 2: 0b110000})
     assert [0] == choose_masks({0: 0b11, 1: 0b11, 2: 0b01})
     assert [] == choose_masks({0: 0})
@@ -306,25 +456,51 @@ def test_a_chosen_test_that_others_make_redundant_is_dropped() -> None:
 
 @pytest.mark.parametrize("seed", range(SAMPLES))
 def test_written_tests_pass_and_none_is_redundant(cxroute: Program, seed: int) -> None:
-    """By plain evaluation: all edits that move callers are noticed, and each test alone notices one of them."""
+    """By plain evaluation: all edits that move callers are noticed, and each test alone notices one
+    of them.
+    """
     rules, evaluation, endpoint = adequacy_sample(Random(f"written {seed}"))
-    rules = [{**rule, "targets": [queue("A")]} if destination(rule) == frozenset() else rule for rule in rules]
+    rules = [
+        {**rule, "targets": [queue("A")]} if destination(rule) == frozenset() else rule
+        for rule in rules
+    ]
     write("rules.yaml", manifests_of(rules, evaluation, endpoint))
     code, form = cxroute.json("test", "--adequacy", "--write", "manifests/tests.yaml")
     assert (0, 0) == (code, form["adequacy"]["undecided"])
-    tests = [test for loaded in load_manifests(Path("manifests")).route_tests for test in loaded.document.tests]
+    tests = [
+        test
+        for loaded in load_manifests(Path("manifests")).route_tests
+        for test in loaded.document.tests
+    ]
     contexts = [endpoint.context(event_of(test.given)) for test in tests]
     oracle = EditOracle(rules, evaluation, endpoint, {"intent": None, "conf": (0, 1)})
-    edits = [edited for edited in oracle.edited_lists().values() if oracle.moves(edited)]
+    edits = [
+        edited for edited in oracle.edited_lists().values() if oracle.moves(edited)
+    ]
     today = [goes(rules, context, evaluation) for context in contexts]
-    after = [[goes(edited, context, evaluation) for context in contexts] for edited in edits]
-    noticing = [{at for at, (old, new) in enumerate(zip(today, each, strict=True)) if old != new} for each in after]
+    after = [
+        [goes(edited, context, evaluation) for context in contexts] for edited in edits
+    ]
+    noticing = [
+        {
+            at
+            for at, (old, new) in enumerate(zip(today, each, strict=True))
+            if old != new
+        }
+        for each in after
+    ]
     assert all(noticing)
     assert form["adequacy"]["edits"] == len(edits)
     assert 0 == form["adequacy"]["unnoticed"]
-    assert set(range(len(tests))) == {next(iter(each)) for each in noticing if len(each) == 1}
+    assert set(range(len(tests))) == {
+        next(iter(each)) for each in noticing if len(each) == 1
+    }
     code, form = cxroute.json("test", "--adequacy", "--write", "manifests/tests.yaml")
-    assert (0, len(tests), 0) == (code, form["tests"], form["adequacy"]["added"]["tests"])
+    assert (0, len(tests), 0) == (
+        code,
+        form["tests"],
+        form["adequacy"]["added"]["tests"],
+    )
 
 
 def goes(rules: list[Json], context: Json, evaluation: str) -> Any:
@@ -339,7 +515,11 @@ def event_of(given: Given) -> Json:
 
 def manifests_of(rules: list[Json], evaluation: str, endpoint: PlainEndpoint) -> str:
     """Return an Environment with these rules, as JSON, which is YAML."""
-    below = {"below": {"intent": endpoint.fallback}, "minConfidence": endpoint.least} if endpoint.fallback else {}
+    below = (
+        {"below": {"intent": endpoint.fallback}, "minConfidence": endpoint.least}
+        if endpoint.fallback
+        else {}
+    )
     environment = {
         "kind": "Environment",
         "name": "prod",
@@ -349,15 +529,23 @@ def manifests_of(rules: list[Json], evaluation: str, endpoint: PlainEndpoint) ->
         "api": {"evaluation": evaluation},
         "context": below,
     }
-    documents: list[Json] = [environment, {"kind": "RuleSet", "name": "set", "rules": list(map(rule_of, rules))}]
+    documents: list[Json] = [
+        environment,
+        {"kind": "RuleSet", "name": "set", "rules": list(map(rule_of, rules))},
+    ]
     if endpoint.known:
         documents.append({"kind": "Intents", "name": "bot", "intents": endpoint.known})
-    return "\n---\n".join(json.dumps({"apiVersion": "routing/v1", **document}) for document in documents)
+    return "\n---\n".join(
+        json.dumps({"apiVersion": "routing/v1", **document}) for document in documents
+    )
 
 
 def rule_of(rule: Json) -> Json:
     conditions = [
-        {"attribute": part["attributeName"], part["operator"]: True if part.get("value") is None else part["value"]}
+        {
+            "attribute": part["attributeName"],
+            part["operator"]: True if part.get("value") is None else part["value"],
+        }
         for part in rule["conditions"]
     ]
     return {
@@ -366,5 +554,8 @@ def rule_of(rule: Json) -> Json:
         "priority": rule["priority"],
         "enabled": rule["enabled"],
         "when": conditions,
-        "targets": [{"queue": target["queueId"], "weight": target["weight"]} for target in rule["targets"]],
+        "targets": [
+            {"queue": target["queueId"], "weight": target["weight"]}
+            for target in rule["targets"]
+        ],
     }

@@ -24,8 +24,12 @@ from tests.support.in_process_tenant import raw
 from tests.support.program import Program
 from tests.support.written_manifests import CARDS, ENVIRONMENT, HEAD
 
-SANDBOX: Final = "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n"
-VIP: Final = "{key: vip, name: vip, description: Routes vip, intent: vip, queue: Card Services}"
+SANDBOX: Final = (
+    "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n"
+)
+VIP: Final = (
+    "{key: vip, name: vip, description: Routes vip, intent: vip, queue: Card Services}"
+)
 """The manifest of the builders' `rule()`."""
 
 
@@ -64,21 +68,34 @@ class Desk:
         """Return the codes for rules; `more` has further lines of the Environment."""
         return self.validated(documents(ENVIRONMENT + more, ruleset(*rules)))
 
-    def planned(self, rules: str, *live: LiveRule, queues: object = QUEUES, more: str = "") -> set[str]:
+    def planned(
+        self, rules: str, *live: LiveRule, queues: object = QUEUES, more: str = ""
+    ) -> set[str]:
         """Return the codes of `plan` with live rules, except the one for rules from a file."""
         self.write(documents(ENVIRONMENT + more, rules))
         listed = [{"id": one[0], "name": one[1]} for one in queues]  # type: ignore[attr-defined]
-        Path("live.json").write_text(json.dumps({"rules": [raw(one) for one in live], "queues": listed}), "utf-8")
+        Path("live.json").write_text(
+            json.dumps({"rules": [raw(one) for one in live], "queues": listed}), "utf-8"
+        )
         return self.said("plan", "-e", "prod", "--live", "live.json") - {"CXR320"}
 
     def planned_block(self, rule: str, block: str) -> set[str]:
-        """Return the codes of `plan` for a rule of a script with this block, without the notes of each such plan."""
+        """Return the codes of `plan` for a rule of a script with this block, without the notes of
+        each such plan.
+        """
         self.write(documents(ENVIRONMENT + STUDIO, ruleset(rule), SKILLS))
-        Path("live.txt").write_text(f"// cxroute:begin acme/main\n{block}\n// cxroute:end\n", "utf-8")
-        return self.said("plan", "-e", "prod", "--live", "live.txt") - {"CXR128", "CXR320"}
+        Path("live.txt").write_text(
+            f"// cxroute:begin acme/main\n{block}\n// cxroute:end\n", "utf-8"
+        )
+        return self.said("plan", "-e", "prod", "--live", "live.txt") - {
+            "CXR128",
+            "CXR320",
+        }
 
     def traffic(self, text: str, more: str = "") -> set[str]:
-        """Return the codes of `plan` for a traffic sample; `more` has further lines of the Environment."""
+        """Return the codes of `plan` for a traffic sample; `more` has further lines of the
+        Environment.
+        """
         self.write(documents(SANDBOX + more, CARDS))
         Path("t.csv").write_text(text, "utf-8")
         return self.said("plan", "--traffic", "t.csv")
@@ -125,7 +142,10 @@ def inactive(desk: Desk) -> set[str]:
 def bounded_lint(desk: Desk) -> set[str]:
     """Return a case in which no comparison may be made."""
     desk.patch.setattr("reconciler.checks.lint.LINT_WORK_PER_RULE", 0)
-    overlapping = [f"{{key: k{n}, queue: Q{n}, when: [{{attribute: routedAt, notEquals: x{n}}}]}}" for n in range(3)]
+    overlapping = [
+        f"{{key: k{n}, queue: Q{n}, when: [{{attribute: routedAt, notEquals: x{n}}}]}}"
+        for n in range(3)
+    ]
     return desk.of_rules(*overlapping)
 
 
@@ -135,8 +155,19 @@ def bounded_drift(desk: Desk) -> set[str]:
     assert 0 == desk.cxroute("apply", "--yes")
     with open_state(STATE) as state:
         first = next(iter(state.rules()))
-        gold = {"type": "attribute", "attributeName": "tier", "operator": "equals", "value": "gold"}
-        hand = {"id": "hand", "name": "by hand", "description": "", "priority": 1, "conditions": [gold]}
+        gold = {
+            "type": "attribute",
+            "attributeName": "tier",
+            "operator": "equals",
+            "value": "gold",
+        }
+        hand = {
+            "id": "hand",
+            "name": "by hand",
+            "description": "",
+            "priority": 1,
+            "conditions": [gold],
+        }
         state.put({**first, **hand})
     for name in ("DEFAULT_WORK", "WORK_PER_RULE"):
         desk.patch.setattr(f"reconciler.behaviour.diff.difference.{name}", 0)
@@ -168,7 +199,9 @@ def last_run() -> str:
 
 def accepted(desk: Desk) -> set[str]:
     """Return an acceptance of a live rule that does not exist."""
-    accept = "unmanaged: {accept: [{name: by hand, digest: 0123abcd, reason: theirs}]}\n"
+    accept = (
+        "unmanaged: {accept: [{name: by hand, digest: 0123abcd, reason: theirs}]}\n"
+    )
     desk.write(documents(SANDBOX + accept, ruleset(VIP)))
     assert 0 == desk.cxroute("apply", "--yes")
     return desk.said("drift")
@@ -177,9 +210,13 @@ def accepted(desk: Desk) -> set[str]:
 def unknown_base(desk: Desk) -> set[str]:
     """Return the codes of a plan whose base has no such Environment."""
     Path("old").mkdir()
-    Path("old/all.yaml").write_text(documents(ENVIRONMENT.replace("prod", "other")), "utf-8")
+    Path("old/all.yaml").write_text(
+        documents(ENVIRONMENT.replace("prod", "other")), "utf-8"
+    )
     desk.planned(ruleset(VIP))
-    return desk.said("plan", "-e", "prod", "--live", "live.json", "--base", "old") - {"CXR320"}
+    return desk.said("plan", "-e", "prod", "--live", "live.json", "--base", "old") - {
+        "CXR320"
+    }
 
 
 INTENTS: Final = "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [%s]\n"
@@ -190,7 +227,8 @@ name: all
 promises: [{{name: a rule takes every conversation, for: {}, never: {{default: true}}}}]
 """
 ROUTE_TEST: Final = (
-    "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n  - {given: {intent: lost_card}, expect: {queue: Q}}\n"
+    "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n  - {given: {intent: lost_card}, "
+    "expect: {queue: Q}}\n"
 )
 ALIASES: Final = "apiVersion: routing/v1\nkind: Queues\nname: %s\nqueues: {fraud: %s}\n"
 ATTRIBUTES: Final = (
@@ -201,11 +239,19 @@ STUDIO: Final = """\
 api: {auth: access-key, area: na1, queues: acd-skills, rules: studio, studio: {script: Hand-over}}
 attributes: {intent: intent, confidence: confidence}
 """
-SKILLS: Final = "apiVersion: routing/v1\nkind: Queues\nname: skills\nqueues: {cards: {prod: {id: '4001'}}}\n"
-CASE: Final = 'SELECT {\nCASE ( intent.contains("x") )\n{\nASSIGN cxr_skill = 4001\n}\n}'
+SKILLS: Final = (
+    "apiVersion: routing/v1\nkind: Queues\nname: skills\nqueues: {cards: {prod: {id: "
+    "'4001'}}}\n"
+)
+CASE: Final = (
+    'SELECT {\nCASE ( intent.contains("x") )\n{\nASSIGN cxr_skill = 4001\n}\n}'
+)
 LONG_INTENTS: Final = [f"{'x' * 200}{number}" for number in range(200)]
 TWO_FRAUDS: Final = (("1", "fraud"), ("2", "fraud"))
-EDITED: Final = [managed(n, "cards/vip", rule(f"vip {n}", priority=int(n)), last_written=rule()) for n in ("1", "2")]
+EDITED: Final = [
+    managed(n, "cards/vip", rule(f"vip {n}", priority=int(n)), last_written=rule())
+    for n in ("1", "2")
+]
 OTHER: Final = rule(conditions=[intent_is("other")])
 """A rule of the same name that takes other conversations."""
 PIN: Final = "{intent: pin, queue: Cards, minConfidence: 0.7, priority: 10}"
@@ -222,7 +268,9 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
     "CXR009": lambda desk: desk.validated(f"{CARDS}? [a]\n: b\n"),
     "CXR010": lambda desk: desk.validated("".join(f"k{n}: v\n" for n in range(10_001))),
     "CXR011": lambda desk: desk.validated(f"{CARDS}name: cards\n"),
-    "CXR012": lambda desk: desk.validated(CARDS.replace("fraud", "fraud, priority: 1e999")),
+    "CXR012": lambda desk: desk.validated(
+        CARDS.replace("fraud", "fraud, priority: 1e999")
+    ),
     "CXR013": lambda desk: desk.validated("- cards\n"),
     "CXR014": unreadable,
     "CXR015": lambda desk: desk.validated(f"{CARDS}# \x07\n"),
@@ -234,90 +282,183 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
     "CXR106": lambda desk: desk.planned(CARDS, queues=TWO_FRAUDS),
     "CXR107": lambda desk: desk.of_rules("{intent: a, queue: '${queue}'}"),
     "CXR108": lambda desk: desk.of_rules("{key: Not A Key, intent: a, queue: Q}"),
-    "CXR109": lambda desk: desk.of_rules("{key: a, intent: a, queue: Q}", "{key: a, intent: b, queue: Q}"),
-    "CXR110": lambda desk: desk.of_rules("{name: a, intent: a, queue: Q}", "{name: a, intent: b, queue: Q}"),
+    "CXR109": lambda desk: desk.of_rules(
+        "{key: a, intent: a, queue: Q}", "{key: a, intent: b, queue: Q}"
+    ),
+    "CXR110": lambda desk: desk.of_rules(
+        "{name: a, intent: a, queue: Q}", "{name: a, intent: b, queue: Q}"
+    ),
     "CXR111": lambda desk: desk.validated(documents(ENVIRONMENT, CARDS, CARDS)),
-    "CXR112": lambda desk: desk.of_rules("{key: a, queue: Q, when: [{attribute: routedAt, matches: x}]}"),
-    "CXR113": lambda desk: desk.validated(documents(ENVIRONMENT, f"{CARDS}environments: [staging]\n")),
-    "CXR114": lambda desk: desk.validated(documents(ENVIRONMENT, ENVIRONMENT.replace("prod", "staging"))),
+    "CXR112": lambda desk: desk.of_rules(
+        "{key: a, queue: Q, when: [{attribute: routedAt, matches: x}]}"
+    ),
+    "CXR113": lambda desk: desk.validated(
+        documents(ENVIRONMENT, f"{CARDS}environments: [staging]\n")
+    ),
+    "CXR114": lambda desk: desk.validated(
+        documents(ENVIRONMENT, ENVIRONMENT.replace("prod", "staging"))
+    ),
     "CXR115": lambda desk: desk.said("validate"),
     "CXR117": lambda desk: desk.validated(
         documents(ENVIRONMENT, ruleset("{intent: a, queue: Q}"), ALIASES % ("q", "F"))
     ),
-    "CXR118": lambda desk: desk.validated(documents(ENVIRONMENT, ALIASES % ("a", "F"), ALIASES % ("b", "F"))),
-    "CXR119": lambda desk: desk.of_rules("{intent: a, queue: Q}", more="api: {operators: [exists]}\n"),
+    "CXR118": lambda desk: desk.validated(
+        documents(ENVIRONMENT, ALIASES % ("a", "F"), ALIASES % ("b", "F"))
+    ),
+    "CXR119": lambda desk: desk.of_rules(
+        "{intent: a, queue: Q}", more="api: {operators: [exists]}\n"
+    ),
     "CXR120": lambda desk: desk.of_rules("{key: all, queue: Q}"),
     "CXR121": inactive,
-    "CXR122": lambda desk: desk.of_rules("{intent: a, queue: Q}", more="api: {profile: theirs}\n"),
-    "CXR123": lambda desk: desk.of_rules("{intent: a, targets: [{queue: Q, weight: 0}]}"),
-    "CXR124": lambda desk: desk.validated(documents(ENVIRONMENT, ATTRIBUTES % "a", ATTRIBUTES % "b")),
-    "CXR125": lambda desk: desk.of_rules("{key: a, queue: Q, when: [{attribute: routedAt, endsWith: x}]}", more=STUDIO),
-    "CXR126": lambda desk: desk.of_rules(
-        "{key: a, queue: Q, when: [{attribute: routedAt, equals: x}, {attribute: routedAt, lessThan: 1}]}", more=STUDIO
+    "CXR122": lambda desk: desk.of_rules(
+        "{intent: a, queue: Q}", more="api: {profile: theirs}\n"
     ),
-    "CXR127": lambda desk: desk.of_rules("{intent: Card, queue: P}", "{key: b, intent: card, queue: Q}", more=STUDIO),
+    "CXR123": lambda desk: desk.of_rules(
+        "{intent: a, targets: [{queue: Q, weight: 0}]}"
+    ),
+    "CXR124": lambda desk: desk.validated(
+        documents(ENVIRONMENT, ATTRIBUTES % "a", ATTRIBUTES % "b")
+    ),
+    "CXR125": lambda desk: desk.of_rules(
+        "{key: a, queue: Q, when: [{attribute: routedAt, endsWith: x}]}", more=STUDIO
+    ),
+    "CXR126": lambda desk: desk.of_rules(
+        "{key: a, queue: Q, when: [{attribute: routedAt, equals: x}, {attribute: routedAt, "
+        "lessThan: 1}]}",
+        more=STUDIO,
+    ),
+    "CXR127": lambda desk: desk.of_rules(
+        "{intent: Card, queue: P}", "{key: b, intent: card, queue: Q}", more=STUDIO
+    ),
     "CXR128": lambda desk: desk.of_rules("{intent: pin, queue: Queue}", more=STUDIO),
     "CXR129": lambda desk: (
-        desk.of_rules("{key: a, queue: Queue, when: [{attribute: routedAt, notEquals: x}]}", more=STUDIO) - {"CXR128"}
+        desk.of_rules(
+            "{key: a, queue: Queue, when: [{attribute: routedAt, notEquals: x}]}",
+            more=STUDIO,
+        )
+        - {"CXR128"}
     ),
     "CXR130": lambda desk: (
-        desk.of_rules("{intent: pin, targets: [{queue: Cards}, {queue: Queue}]}", more=STUDIO) - {"CXR128"}
+        desk.of_rules(
+            "{intent: pin, targets: [{queue: Cards}, {queue: Queue}]}", more=STUDIO
+        )
+        - {"CXR128"}
     ),
-    "CXR131": lambda desk: desk.planned_block(f"{{key: a, intents: [{', '.join(LONG_INTENTS)}], queue: cards}}", ""),
+    "CXR131": lambda desk: desk.planned_block(
+        f"{{key: a, intents: [{', '.join(LONG_INTENTS)}], queue: cards}}", ""
+    ),
     "CXR132": lambda desk: desk.validated(
-        documents(ENVIRONMENT, CARDS, ATTRIBUTES.replace("[gold, platinum]", "{gold: {group: top}, top: Top}") % "a")
+        documents(
+            ENVIRONMENT,
+            CARDS,
+            ATTRIBUTES.replace("[gold, platinum]", "{gold: {group: top}, top: Top}")
+            % "a",
+        )
     ),
-    "CXR140": lambda desk: desk.validated(CARDS.replace("fraud", "fraud, clientSecret: hidden")),
-    "CXR201": lambda desk: desk.of_rules("{key: a, queue: Q, when: [{attribute: routedAt, in: []}]}"),
-    "CXR202": lambda desk: desk.of_rules("{key: all, when: [], queue: P, priority: 1}", "{intent: pin, queue: Q}"),
+    "CXR140": lambda desk: desk.validated(
+        CARDS.replace("fraud", "fraud, clientSecret: hidden")
+    ),
+    "CXR201": lambda desk: desk.of_rules(
+        "{key: a, queue: Q, when: [{attribute: routedAt, in: []}]}"
+    ),
+    "CXR202": lambda desk: desk.of_rules(
+        "{key: all, when: [], queue: P, priority: 1}", "{intent: pin, queue: Q}"
+    ),
     "CXR203": lambda desk: desk.of_rules(
-        "{key: a, intents: [a, b], queue: Q, priority: 10}", "{key: b, intents: [a, b, c], queue: Q}"
+        "{key: a, intents: [a, b], queue: Q, priority: 10}",
+        "{key: b, intents: [a, b, c], queue: Q}",
     ),
-    "CXR204": lambda desk: desk.of_rules("{key: a, name: a, intent: pin, queue: P}", "{key: b, intent: pin, queue: Q}"),
-    "CXR205": lambda desk: desk.validated(documents(ENVIRONMENT, CARDS, INTENTS % "lost_card, pin")),
+    "CXR204": lambda desk: desk.of_rules(
+        "{key: a, name: a, intent: pin, queue: P}", "{key: b, intent: pin, queue: Q}"
+    ),
+    "CXR205": lambda desk: desk.validated(
+        documents(ENVIRONMENT, CARDS, INTENTS % "lost_card, pin")
+    ),
     "CXR206": lambda desk: desk.validated(
-        documents(ENVIRONMENT, ruleset("{intent: pin, queue: Q}", "{intent: pni, queue: Q}"), INTENTS % "pin")
+        documents(
+            ENVIRONMENT,
+            ruleset("{intent: pin, queue: Q}", "{intent: pni, queue: Q}"),
+            INTENTS % "pin",
+        )
     ),
-    "CXR207": lambda desk: desk.of_rules("{intent: pin, queue: Q, when: [{attribute: tier, equals: gold}]}"),
-    "CXR208": lambda desk: desk.of_rules(PIN, "{key: low, name: low, intent: pin, queue: Q, belowConfidence: 0.6}"),
+    "CXR207": lambda desk: desk.of_rules(
+        "{intent: pin, queue: Q, when: [{attribute: tier, equals: gold}]}"
+    ),
+    "CXR208": lambda desk: desk.of_rules(
+        PIN, "{key: low, name: low, intent: pin, queue: Q, belowConfidence: 0.6}"
+    ),
     "CXR209": bounded_lint,
-    "CXR210": lambda desk: desk.of_rules("{intent: a, queue: Card Services}", more="api: {queues: acd-skills}\n"),
+    "CXR210": lambda desk: desk.of_rules(
+        "{intent: a, queue: Card Services}", more="api: {queues: acd-skills}\n"
+    ),
     "CXR211": lambda desk: desk.of_rules(
         "{intent: a, queue: Q}",
         more="context: {writer: digital-custom-fields}\nattributes: {intent: bot intent}\n",
     ),
-    "CXR212": lambda desk: desk.of_rules("{intent: a, queue: Q, accept: {CXR201: meant}}"),
+    "CXR212": lambda desk: desk.of_rules(
+        "{intent: a, queue: Q, accept: {CXR201: meant}}"
+    ),
     "CXR213": lambda desk: desk.validated(
         documents(
             ENVIRONMENT,
-            ruleset("{intent: pin, queue: Q, when: [{attribute: tier, equals: silver}]}"),
+            ruleset(
+                "{intent: pin, queue: Q, when: [{attribute: tier, equals: silver}]}"
+            ),
             ATTRIBUTES % "a",
         )
     ),
-    "CXR214": lambda desk: desk.of_rules("{intent: a, queue: Q, when: [{attribute: cognigyConfidence, lessThan: 60}]}"),
-    "CXR216": lambda desk: desk.validated(documents(ENVIRONMENT, ruleset("{intent: no, queue: Q}"))),
+    "CXR214": lambda desk: desk.of_rules(
+        "{intent: a, queue: Q, when: [{attribute: cognigyConfidence, lessThan: 60}]}"
+    ),
+    "CXR216": lambda desk: desk.validated(
+        documents(ENVIRONMENT, ruleset("{intent: no, queue: Q}"))
+    ),
     "CXR220": lambda desk: desk.validated(documents(ENVIRONMENT, CARDS, ROUTE_TEST)),
-    "CXR221": lambda desk: desk.validated(documents(ENVIRONMENT, CARDS, PROMISES.format("{}"))),
+    "CXR221": lambda desk: desk.validated(
+        documents(ENVIRONMENT, CARDS, PROMISES.format("{}"))
+    ),
     "CXR222": lambda desk: desk.validated(
-        documents(ENVIRONMENT, CARDS, PROMISES.format("{minConfidence: 0.5, belowConfidence: 0.5}"))
+        documents(
+            ENVIRONMENT,
+            CARDS,
+            PROMISES.format("{minConfidence: 0.5, belowConfidence: 0.5}"),
+        )
     ),
     "CXR230": lambda desk: desk.traffic(""),
     "CXR231": lambda desk: desk.traffic('intent,count\n"a,1\n'),
     "CXR232": lambda desk: desk.traffic("intent\na\n"),
     "CXR233": lambda desk: desk.traffic("intent,count\na,-1\n"),
     "CXR234": lambda desk: desk.traffic("intent,count\na,0\n"),
-    "CXR235": lambda desk: desk.traffic("intent,count\na,1\n", "traffic: {file: t.csv, maxAgeDays: 30}\n"),
+    "CXR235": lambda desk: desk.traffic(
+        "intent,count\na,1\n", "traffic: {file: t.csv, maxAgeDays: 30}\n"
+    ),
     "CXR301": lambda desk: desk.planned(ruleset(VIP), unmanaged("1", OTHER)),
     "CXR302": lambda desk: desk.planned(
         ruleset(VIP),
         managed("1", "cards/vip", rule()),
-        managed("2", "cards/vip", rule("copy", conditions=[intent_is("x")]), last_written=rule()),
+        managed(
+            "2",
+            "cards/vip",
+            rule("copy", conditions=[intent_is("x")]),
+            last_written=rule(),
+        ),
     ),
-    "CXR303": lambda desk: desk.planned(ruleset(VIP), managed("1", "x/vip", OTHER, owner="other")),
-    "CXR304": lambda desk: desk.planned(ruleset(VIP), unmanaged("1", OTHER), unmanaged("2", OTHER)),
+    "CXR303": lambda desk: desk.planned(
+        ruleset(VIP), managed("1", "x/vip", OTHER, owner="other")
+    ),
+    "CXR304": lambda desk: desk.planned(
+        ruleset(VIP), unmanaged("1", OTHER), unmanaged("2", OTHER)
+    ),
     "CXR305": lambda desk: desk.planned(ruleset(f"{VIP[:-1]}, adopt: by hand}}")),
     "CXR306": lambda desk: desk.planned(
-        ruleset(VIP), unmanaged("1", rule("by hand", conditions=[make_opaque({"type": "schedule", "name": "nights"})]))
+        ruleset(VIP),
+        unmanaged(
+            "1",
+            rule(
+                "by hand",
+                conditions=[make_opaque({"type": "schedule", "name": "nights"})],
+            ),
+        ),
     ),
     "CXR308": lambda desk: desk.planned(
         ruleset(VIP),
@@ -325,19 +466,28 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
         unmanaged("2", OTHER),
     ),
     "CXR309": lambda desk: desk.planned(
-        ruleset(f"{VIP[:-1]}, adopt: vip}}"), unmanaged("1", rule(description="x\n[flowsync:ivr/branch@4]"))
+        ruleset(f"{VIP[:-1]}, adopt: vip}}"),
+        unmanaged("1", rule(description="x\n[flowsync:ivr/branch@4]")),
     ),
     "CXR310": undone,
     "CXR311": disowned,
     "CXR312": lambda desk: desk.planned(ruleset(VIP), *EDITED),
     "CXR313": lambda desk: desk.planned_block("{intent: pin, queue: cards}", CASE),
-    "CXR320": lambda desk: desk.planned(ruleset(VIP)) | desk.said("plan", "-e", "prod", "--live", "live.json"),
+    "CXR320": lambda desk: (
+        desk.planned(ruleset(VIP))
+        | desk.said("plan", "-e", "prod", "--live", "live.json")
+    ),
     "CXR321": unknown_base,
     "CXR330": accepted,
     "CXR331": bounded_drift,
     "CXR340": lambda desk: desk.planned(
         ruleset(VIP.replace("Routes vip", "Routes VIP")),
-        managed("1", "cards/vip", rule(description="routes vip"), last_written=rule(description="Routes VIP")),
+        managed(
+            "1",
+            "cards/vip",
+            rule(description="routes vip"),
+            last_written=rule(description="Routes VIP"),
+        ),
     ),
 }
 """For each code of `findings.CODES` the case that makes the program report it."""

@@ -10,7 +10,9 @@ import pytest
 from tests.support.program import Program
 
 ADVICE = "write a comparison with a number from 0 to 1, such as greaterThanOrEqual: 0.7"
-ENVIRONMENT = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: a\ntenant: a\n"
+ENVIRONMENT = (
+    "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: a\ntenant: a\n"
+)
 RULE = """apiVersion: routing/v1
 kind: RuleSet
 name: own
@@ -22,15 +24,24 @@ rules:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Program:
+def desk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Program:
     monkeypatch.chdir(tmp_path)
     Path("manifests").mkdir()
     return Program(capsys)
 
 
-def findings(desk: Program, test: str, attribute: str = "cognigyConfidence", environment: str = "") -> list[str]:
+def findings(
+    desk: Program,
+    test: str,
+    attribute: str = "cognigyConfidence",
+    environment: str = "",
+) -> list[str]:
     Path("manifests/prod.yaml").write_text(ENVIRONMENT + environment, encoding="utf-8")
-    Path("manifests/own.yaml").write_text(RULE.format(attribute=attribute, test=test), encoding="utf-8")
+    Path("manifests/own.yaml").write_text(
+        RULE.format(attribute=attribute, test=test), encoding="utf-8"
+    )
     assert 0 == desk("validate", "-e", "prod"), desk.err
     start = re.compile(r"manifests/own\.yaml:7:\d+: warning\[CXR214\]: ")
     lines = [line for line in desk.out.splitlines() if "CXR214" in line]
@@ -68,13 +79,25 @@ def test_single_values_are_a_finding(desk: Program, test: str, operator: str) ->
         ("greaterThanOrEqual: '70'", "70"),
     ],
 )
-def test_a_number_outside_0_to_1_is_a_finding(desk: Program, test: str, number: str) -> None:
+def test_a_number_outside_0_to_1_is_a_finding(
+    desk: Program, test: str, number: str
+) -> None:
     (found,) = findings(desk, test)
-    assert found == f"{number} is not a confidence, which is a number from 0 to 1; {ADVICE}"
+    assert (
+        found
+        == f"{number} is not a confidence, which is a number from 0 to 1; {ADVICE}"
+    )
 
 
 @pytest.mark.parametrize(
-    "test", ["greaterThanOrEqual: 0.6", "between: [0, 1]", "lessThan: 1", "exists: true", "notExists: true"]
+    "test",
+    [
+        "greaterThanOrEqual: 0.6",
+        "between: [0, 1]",
+        "lessThan: 1",
+        "exists: true",
+        "notExists: true",
+    ],
 )
 def test_an_ordinary_comparison_is_not_a_finding(desk: Program, test: str) -> None:
     assert findings(desk, test) == []
@@ -87,11 +110,18 @@ def test_the_attribute_is_the_one_of_the_environment(desk: Program) -> None:
 
 
 def test_a_promise_has_the_finding_too(desk: Program) -> None:
-    promise = "{name: p, for: {when: [{attribute: cognigyConfidence, lessThan: 60}]}, always: {queues: [Cards]}}"
-    promises = f"apiVersion: routing/v1\nkind: Promises\nname: own\npromises:\n  - {promise}\n"
+    promise = (
+        "{name: p, for: {when: [{attribute: cognigyConfidence, lessThan: 60}]}, always: {queues: "
+        "[Cards]}}"
+    )
+    promises = (
+        f"apiVersion: routing/v1\nkind: Promises\nname: own\npromises:\n  - {promise}\n"
+    )
     Path("manifests/promises.yaml").write_text(promises, encoding="utf-8")
     Path("manifests/prod.yaml").write_text(ENVIRONMENT, encoding="utf-8")
-    Path("manifests/own.yaml").write_text(RULE.format(attribute="tier", test="equals: gold"), encoding="utf-8")
+    Path("manifests/own.yaml").write_text(
+        RULE.format(attribute="tier", test="equals: gold"), encoding="utf-8"
+    )
     desk("validate", "-e", "prod")
     assert "warning[CXR214]: 60 is not a confidence" in desk.out
     assert "manifests/promises.yaml:5:" in desk.out

@@ -1,4 +1,6 @@
-"""`cxroute explain`: the rule that takes a conversation, why each earlier rule does not, and the meaning of a code."""
+"""`cxroute explain`: the rule that takes a conversation, why each earlier rule does not, and the
+meaning of a code.
+"""
 
 from __future__ import annotations
 
@@ -28,18 +30,35 @@ from tests.support.work_bounds import takes_at_most
 pytestmark = pytest.mark.usefixtures("elsewhere")
 ROOT = Path(__file__).resolve().parents[2]
 PROD = Environment(name="prod", owner="acme", tenant="acme")
-NAMES = DisplayNames("the manifests of prod", {queue.id: queue.name for queue in QUEUES}, LABELS)
-UNKNOWN = make_opaque({"type": "attribute", "attributeName": "words", "operator": "matchesRegex", "value": "x"})
+NAMES = DisplayNames(
+    "the manifests of prod", {queue.id: queue.name for queue in QUEUES}, LABELS
+)
+UNKNOWN = make_opaque(
+    {
+        "type": "attribute",
+        "attributeName": "words",
+        "operator": "matchesRegex",
+        "value": "x",
+    }
+)
 
 
 def entry(name: str, **said: object) -> RoutingEntry:
     """Return a managed rule for the intent `name`, with the given changes."""
-    return RoutingEntry(name=f"cards/{name}", rule=rule(name, **said), address=address(f"cards/{name}"))
+    return RoutingEntry(
+        name=f"cards/{name}", rule=rule(name, **said), address=address(f"cards/{name}")
+    )
 
 
-def explained(entries: list[RoutingEntry], environment: Environment = PROD, **given: Any) -> Explanation:
+def explained(
+    entries: list[RoutingEntry], environment: Environment = PROD, **given: Any
+) -> Explanation:
     names = {"intent": "cognigyDetectedIntent", "confidence": "cognigyConfidence"}
-    return explain(entries, {names.get(name, name): value for name, value in given.items()}, environment)
+    return explain(
+        entries,
+        {names.get(name, name): value for name, value in given.items()},
+        environment,
+    )
 
 
 def text(entries: list[RoutingEntry], **given: Any) -> str:
@@ -52,9 +71,15 @@ CATCH_ALL = entry("rest", conditions=[], priority=900, targets=[Target("q-genera
 def test_the_text_of_an_explanation() -> None:
     """The destination, the relevant rules, the number of further rules, and the next match."""
     entries = [
-        entry("billing", conditions=[intent_is("billing"), at_least(0.75)], priority=10),
+        entry(
+            "billing", conditions=[intent_is("billing"), at_least(0.75)], priority=10
+        ),
         entry("dispute", priority=12),
-        entry("gold", conditions=[make_condition("tier", "in", ["gold", "platinum"])], priority=50),
+        entry(
+            "gold",
+            conditions=[make_condition("tier", "in", ["gold", "platinum"])],
+            priority=50,
+        ),
         CATCH_ALL,
     ]
     assert """\
@@ -68,53 +93,94 @@ goes to "General", by cards/rest.
 1 earlier rule is for another intent; -v lists all.
 Without cards/rest it would go to the tenant's default routing.
 """ == text(entries, tier="silver", confidence=0.62, intent="billing")
-    full = explain_text(explained(entries, intent="billing", confidence=0.62), NAMES, no_style, ALL_ROWS)
-    assert '  no   cards/dispute  priority 12   intent is "dispute", but it is "billing"   in no manifest\n' in full
+    full = explain_text(
+        explained(entries, intent="billing", confidence=0.62), NAMES, no_style, ALL_ROWS
+    )
+    assert (
+        '  no   cards/dispute  priority 12   intent is "dispute", but it is "billing"   in no manifest\n'
+        in full
+    )
     assert "-v" not in full
 
 
 def test_another_intent_is_always_the_reason() -> None:
     """Even if other conditions do not hold: a rule for another intent did not almost match."""
-    entries = [entry("other", conditions=[intent_is("other"), at_least(0.9)]), CATCH_ALL]
+    entries = [
+        entry("other", conditions=[intent_is("other"), at_least(0.9)]),
+        CATCH_ALL,
+    ]
     (miss,) = explained(entries, intent="x", confidence=0.1).non_matches
-    assert ("cognigyDetectedIntent", True) == (getattr(miss.condition, "attribute", ""), miss.other_intent)
-    assert "1 earlier rule asks for an intent, and this conversation has none" in text(entries, confidence=0.1)
+    assert ("cognigyDetectedIntent", True) == (
+        getattr(miss.condition, "attribute", ""),
+        miss.other_intent,
+    )
+    assert "1 earlier rule asks for an intent, and this conversation has none" in text(
+        entries, confidence=0.1
+    )
 
 
 def test_the_next_match_is_named() -> None:
     """With its queue: an editor of the winner sees the next destination."""
-    assert 'Without cards/pin it would go to "General", by cards/rest' in text([entry("pin"), CATCH_ALL], intent="pin")
-    assert "goes to the tenant's default routing: no rule takes it.\n" in text([entry("pin")], intent="x")
+    assert 'Without cards/pin it would go to "General", by cards/rest' in text(
+        [entry("pin"), CATCH_ALL], intent="pin"
+    )
+    assert "goes to the tenant's default routing: no rule takes it.\n" in text(
+        [entry("pin")], intent="x"
+    )
 
 
 def test_a_relevant_tie_is_named() -> None:
     """The platform decides between equal priorities; a tie with the same queue is not relevant."""
-    both = [entry("a", conditions=[]), entry("b", conditions=[], targets=[Target("q-fraud", 1)])]
+    both = [
+        entry("a", conditions=[]),
+        entry("b", conditions=[], targets=[Target("q-fraud", 1)]),
+    ]
     said = text(both, x=1)
     assert 'cards/b has the same priority and would send it to "Fraud"' in said
-    same = [entry("a", conditions=[]), entry("b", conditions=[], targets=[Target("q-cards", 7)])]
+    same = [
+        entry("a", conditions=[]),
+        entry("b", conditions=[], targets=[Target("q-cards", 7)]),
+    ]
     assert "same priority" not in text(same, x=1)
-    assert ("cards/b",) == tuple(rival.name for rival in explained(both, x=1).tied_rules)
+    assert ("cards/b",) == tuple(
+        rival.name for rival in explained(both, x=1).tied_rules
+    )
 
 
 def test_disabled_rules_that_would_take_it_are_named() -> None:
     """But only those before the winner."""
-    off = [entry("pin", enabled=False, priority=1), entry("late", enabled=False, conditions=[], priority=999)]
+    off = [
+        entry("pin", enabled=False, priority=1),
+        entry("late", enabled=False, conditions=[], priority=999),
+    ]
     said = text([*off, CATCH_ALL], intent="pin")
     assert "cards/pin is switched off; it would take this conversation." in said
     assert "cards/late" not in said
     highest = PROD.model_copy(update={"api": Api(evaluation="highest-first")})
-    assert ["cards/late"] == [one.name for one in explained([*off, CATCH_ALL], highest, intent="pin").switched_off]
+    assert ["cards/late"] == [
+        one.name
+        for one in explained([*off, CATCH_ALL], highest, intent="pin").switched_off
+    ]
 
 
 def test_a_condition_that_is_not_understood_is_never_decided() -> None:
-    """Neither winner nor destination in JSON, a question mark in text; unless a known condition does not hold."""
-    unsure = entry("words", conditions=[UNKNOWN], targets=[Target("q-fraud", 1)], priority=5)
+    """Neither winner nor destination in JSON, a question mark in text; unless a known condition
+    does not hold.
+    """
+    unsure = entry(
+        "words", conditions=[UNKNOWN], targets=[Target("q-fraud", 1)], priority=5
+    )
     known = entry("both", conditions=[UNKNOWN, intent_is("other")], priority=6)
     entries = [unsure, known, CATCH_ALL]
     said = text(entries, intent="x")
-    assert "Unless the rule marked ? takes it: cxroute does not understand its condition." in said
-    assert '  ?    cards/words  priority 5    a part that cxroute does not understand: {"attributeName"' in said
+    assert (
+        "Unless the rule marked ? takes it: cxroute does not understand its condition."
+        in said
+    )
+    assert (
+        '  ?    cards/words  priority 5    a part that cxroute does not understand: {"attributeName"'
+        in said
+    )
     assert '; then to "Fraud"' in said
     form = explain_document(explained(entries, intent="x"), NAMES)
     assert (None, None) == (form["winner"], form["destination"])
@@ -122,12 +188,22 @@ def test_a_condition_that_is_not_understood_is_never_decided() -> None:
         form["otherwise"]["winner"],
         [one["rule"] for one in form["undecided"]],
     )
-    assert [] == explain_document(explained([known, CATCH_ALL], intent="x"), NAMES)["undecided"]
+    assert (
+        []
+        == explain_document(explained([known, CATCH_ALL], intent="x"), NAMES)[
+            "undecided"
+        ]
+    )
 
 
 def test_a_long_list_stays_readable() -> None:
-    """Twenty relevant rules, the others counted; and no rule that may take the conversation is hidden."""
-    many = [entry(f"t{n}", conditions=[make_condition("t", "equals", n)], priority=n) for n in range(50)]
+    """Twenty relevant rules, the others counted; and no rule that may take the conversation is
+    hidden.
+    """
+    many = [
+        entry(f"t{n}", conditions=[make_condition("t", "equals", n)], priority=n)
+        for n in range(50)
+    ]
     unsure = entry("words", conditions=[UNKNOWN], priority=500)
     said = text([*many, unsure, CATCH_ALL], x=1)
     assert 20 == said.count("\n  no ")
@@ -139,60 +215,110 @@ def test_ten_thousand_rules_take_milliseconds() -> None:
     """Far below the time to load them; the bound is wide, for busy machines."""
     entries = [entry(f"i{n}", priority=1) for n in range(10_000)]
     with takes_at_most(rules=20_000):
-        assert 10_000 == len(explained([*entries, CATCH_ALL], intent="none of them").non_matches)
+        assert 10_000 == len(
+            explained([*entries, CATCH_ALL], intent="none of them").non_matches
+        )
 
 
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS)
 def test_hostile_names_do_not_reach_the_terminal(hostile: str) -> None:
-    """As an intent, an attribute, a live rule's name, a queue, and a condition that is not understood."""
+    """As an intent, an attribute, a live rule's name, a queue, and a condition that is not
+    understood.
+    """
     odd = make_opaque({"type": hostile})
     theirs = [
         RoutingEntry(
-            name=hostile, rule=rule(hostile, conditions=[make_condition(hostile, "equals", hostile)], priority=1)
+            name=hostile,
+            rule=rule(
+                hostile,
+                conditions=[make_condition(hostile, "equals", hostile)],
+                priority=1,
+            ),
         ),
-        RoutingEntry(name=hostile, rule=rule(hostile, conditions=[odd], targets=[odd], priority=2)),
+        RoutingEntry(
+            name=hostile,
+            rule=rule(hostile, conditions=[odd], targets=[odd], priority=2),
+        ),
         RoutingEntry(name=hostile, rule=rule(hostile, conditions=[], priority=3)),
-        RoutingEntry(name=hostile, rule=rule(hostile, conditions=[], enabled=False, priority=0)),
+        RoutingEntry(
+            name=hostile, rule=rule(hostile, conditions=[], enabled=False, priority=0)
+        ),
     ]
     names = replace(NAMES, queues={"q-cards": hostile})
     attributes = {"cognigyDetectedIntent": hostile, hostile + "x": hostile}
     found = explain(theirs, attributes, PROD)
-    for said in (explain_text(found, names, no_style), explain_text(found, names, no_style, ALL_ROWS)):
+    for said in (
+        explain_text(found, names, no_style),
+        explain_text(found, names, no_style, ALL_ROWS),
+    ):
         assert CONTROL_CHARACTERS.search(said) is None
     json.dumps(explain_document(found, names))
 
 
-def test_the_bank_is_explained_by_its_manifests_or_by_its_tenant(cxroute: Program) -> None:
+def test_the_bank_is_explained_by_its_manifests_or_by_its_tenant(
+    cxroute: Program,
+) -> None:
     """Offline: the desired rules. --live: every live rule, unmanaged ones with their names."""
     with open_state(STATE, bank_tenant()):
         pass
-    said = ["-m", str(ROOT / "manifests"), "explain", "--intent", "pin_blocked", "--confidence", "0.65"]
+    said = [
+        "-m",
+        str(ROOT / "manifests"),
+        "explain",
+        "--intent",
+        "pin_blocked",
+        "--confidence",
+        "0.65",
+    ]
     code, offline = cxroute.json(*said)
-    assert (0, "manifests", "general/catch-all") == (code, offline["rules"], offline["winner"])
-    assert {"queues": [{"queueId": None, "queueName": "General Service", "share": 1.0}]} == offline["destination"]
+    assert (0, "manifests", "general/catch-all") == (
+        code,
+        offline["rules"],
+        offline["winner"],
+    )
+    assert {
+        "queues": [{"queueId": None, "queueName": "General Service", "share": 1.0}]
+    } == offline["destination"]
     passed = {one["rule"]: one for one in offline["passed"]}
     assert ("cognigyConfidence", "greaterThanOrEqual", 0.7) == tuple(
-        passed["cards/pin-blocked"]["condition"][name] for name in ("attributeName", "operator", "value")
+        passed["cards/pin-blocked"]["condition"][name]
+        for name in ("attributeName", "operator", "value")
     )
     assert passed["cards/pin-blocked"]["source"]["file"].endswith("cards.yaml")
     assert "fraud/lost-or-stolen-card" in passed
     assert 0 == cxroute(*said)
-    assert cxroute.out.startswith("Simulated: no tenant was contacted.\nBy the manifests")
+    assert cxroute.out.startswith(
+        "Simulated: no tenant was contacted.\nBy the manifests"
+    )
     assert len(cxroute.out.splitlines()) < 20
-    code, live = cxroute.json(*said, "--live", "--attr", "ivrMenu=branch", "--attr", "channel=phone")
+    code, live = cxroute.json(
+        *said, "--live", "--attr", "ivrMenu=branch", "--attr", "channel=phone"
+    )
     assert (0, "live", "IVR | branch line") == (code, live["rules"], live["winner"])
 
 
-def test_managed_live_rules_have_the_position_of_the_manifests(cxroute: Program) -> None:
+def test_managed_live_rules_have_the_position_of_the_manifests(
+    cxroute: Program,
+) -> None:
     """A managed rule has address, file and line; one without a manifest has only its address."""
     assert 0 == cxroute("init")
     assert 0 == cxroute("apply", "--yes")
-    assert 0 == cxroute("explain", "--live", "--intent", "billing_inquiry", "--confidence", "0.9", "-v")
-    assert '  yes  routing/billing-inquiry      priority 100  intent is "billing_inquiry"' in cxroute.out
+    assert 0 == cxroute(
+        "explain", "--live", "--intent", "billing_inquiry", "--confidence", "0.9", "-v"
+    )
+    assert (
+        '  yes  routing/billing-inquiry      priority 100  intent is "billing_inquiry"'
+        in cxroute.out
+    )
     assert "manifests/routing.yaml:8\n" in cxroute.out
     Path("manifests/tests.yaml").unlink()
-    write("routing.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: routing\nrules: []\n")
-    assert 0 == cxroute("explain", "--live", "--intent", "billing_inquiry", "--confidence", "0.9")
+    write(
+        "routing.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: routing\nrules: []\n",
+    )
+    assert 0 == cxroute(
+        "explain", "--live", "--intent", "billing_inquiry", "--confidence", "0.9"
+    )
     assert "confidence >= 0.6   in no manifest\n" in cxroute.out
     assert 0 == cxroute("explain", "--intent", "billing_inquiry")
     assert "goes to the tenant's default routing: no rule takes it." in cxroute.out
@@ -201,8 +327,14 @@ def test_managed_live_rules_have_the_position_of_the_manifests(cxroute: Program)
 @pytest.mark.parametrize(
     ("said", "attributes"),
     [
-        (["--intent", "x", "--confidence", "0.5"], {"cognigyDetectedIntent": "x", "cognigyConfidence": 0.5}),
-        (["--attr", "n=1", "--attr", "m=-1.5e2", "--attr", "t=01"], {"n": 1, "m": -150.0, "t": "01"}),
+        (
+            ["--intent", "x", "--confidence", "0.5"],
+            {"cognigyDetectedIntent": "x", "cognigyConfidence": 0.5},
+        ),
+        (
+            ["--attr", "n=1", "--attr", "m=-1.5e2", "--attr", "t=01"],
+            {"n": 1, "m": -150.0, "t": "01"},
+        ),
         (["--attr", 'n="1"', "--attr", 'q="a\\"b"'], {"n": "1", "q": 'a"b'}),
         (["--attr", "a=true", "--attr", "b=null"], {"a": "true", "b": "null"}),
         (["--attr", "a=b=c", "--attr", "e="], {"a": "b=c", "e": ""}),
@@ -212,11 +344,15 @@ def test_managed_live_rules_have_the_position_of_the_manifests(cxroute: Program)
 def test_a_conversation_is_given_on_the_command_line(
     cxroute: Program, said: list[str], attributes: dict[str, object]
 ) -> None:
-    """Numbers as in JSON, all other values are text; true and false are the texts that rules compare with."""
+    """Numbers as in JSON, all other values are text; true and false are the texts that rules
+    compare with.
+    """
     assert 0 == cxroute("init")
     code, form = cxroute.json("explain", *said)
     assert (0, attributes) == (code, form["input"])
-    assert [type(one) for one in attributes.values()] == [type(one) for one in form["input"].values()]
+    assert [type(one) for one in attributes.values()] == [
+        type(one) for one in form["input"].values()
+    ]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +361,10 @@ def test_a_conversation_is_given_on_the_command_line(
         ([], "specify a conversation, such as --intent"),
         (["--live"], "specify a conversation, such as --intent"),
         (["CXR1005"], 'did you mean "CXR105"?'),
-        (["lost_or_stolen_card"], "for a conversation, specify --intent lost_or_stolen_card"),
+        (
+            ["lost_or_stolen_card"],
+            "for a conversation, specify --intent lost_or_stolen_card",
+        ),
         (["\x1b[31m"], 'unknown code "\\u001b[31m"'),
         (["CXR105", "--intent", "x"], "a code or a conversation, not both"),
         (["--confidence", "62"], "must be a number from 0 to 1"),
@@ -241,7 +380,9 @@ def test_a_conversation_is_given_on_the_command_line(
         (["--intent", "x", "-e", "prd"], "no Environment is named 'prd'"),
     ],
 )
-def test_an_invalid_request_is_one_sentence(cxroute: Program, said: list[str], why: str) -> None:
+def test_an_invalid_request_is_one_sentence(
+    cxroute: Program, said: list[str], why: str
+) -> None:
     """Exit 64, nothing on stdout; in JSON one document."""
     assert 0 == cxroute("init")
     assert 64 == cxroute("explain", *said)
@@ -256,7 +397,11 @@ def test_invalid_manifests_are_exit_3(cxroute: Program) -> None:
     """Offline as with --live; a failed route test does not prevent the command that explains it."""
     assert 0 == cxroute("init")
     path = Path("manifests/tests.yaml")
-    path.write_text(path.read_text().replace("expect: { queue: cards }", "expect: { queue: billing }"))
+    path.write_text(
+        path.read_text().replace(
+            "expect: { queue: cards }", "expect: { queue: billing }"
+        )
+    )
     for more in ([], ["--live"]):
         assert 0 == cxroute("explain", "--intent", "lost_or_stolen_card", *more)
     path = Path("manifests/routing.yaml")
@@ -276,11 +421,21 @@ def test_live_needs_credentials_and_offline_none(cxroute: Program) -> None:
 
 
 def test_a_likely_misspelling_is_reported(cxroute: Program) -> None:
-    """An attribute without a condition in any rule, and an unknown intent; on stderr, with the nearest name."""
+    """An attribute without a condition in any rule, and an unknown intent; on stderr, with the
+    nearest name.
+    """
     assert 0 == cxroute("init")
-    assert 0 == cxroute("explain", "--intent", "biling_inquiry", "--attr", "cognigyConfidense=1")
-    assert 'intent "biling_inquiry" is in no Intents document; did you mean "billing_inquiry"?' in cxroute.err
-    assert 'no rule has a condition on "cognigyConfidense"; did you mean "cognigyConfidence"?' in cxroute.err
+    assert 0 == cxroute(
+        "explain", "--intent", "biling_inquiry", "--attr", "cognigyConfidense=1"
+    )
+    assert (
+        'intent "biling_inquiry" is in no Intents document; did you mean "billing_inquiry"?'
+        in cxroute.err
+    )
+    assert (
+        'no rule has a condition on "cognigyConfidense"; did you mean "cognigyConfidence"?'
+        in cxroute.err
+    )
     assert 0 == cxroute("explain", "-q", "--intent", "biling_inquiry")
     assert "" == cxroute.err
 
@@ -290,4 +445,7 @@ def test_every_code_is_explained(cxroute: Program, code: str) -> None:
     """Its title and its long text, in upper or lower case, without manifests."""
     assert 0 == cxroute("explain", code.lower())
     assert f"{code}: {CODES[code].title}\n\n{CODES[code].text}\n" == cxroute.out
-    assert (0, {"code": code, "title": CODES[code].title, "text": CODES[code].text}) == cxroute.json("explain", code)
+    assert (
+        0,
+        {"code": code, "title": CODES[code].title, "text": CODES[code].text},
+    ) == cxroute.json("explain", code)

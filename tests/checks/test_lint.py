@@ -52,7 +52,10 @@ class Desk:
         work: int | None = None,
     ) -> list[Finding]:
         """Lint rules, each in one line of YAML: the first is on line 5 of rules.yaml."""
-        listed = "".join(f"  - {one[:-1]}, name: rule {place:02}}}\n" for place, one in enumerate(rules))
+        listed = "".join(
+            f"  - {one[:-1]}, name: rule {place:02}}}\n"
+            for place, one in enumerate(rules)
+        )
         (self.folder / "prod.yaml").write_text(HEAD + more, encoding="utf-8")
         text = f"apiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n{listed}"
         (self.folder / "rules.yaml").write_text(text, encoding="utf-8")
@@ -63,8 +66,12 @@ class Desk:
             (self.folder / "intents.yaml").write_text(text, encoding="utf-8")
         manifests = load_manifests(self.folder)
         environment = manifests.environments["prod"].document
-        desired = expand_manifests(manifests, environment, OfflineQueueResolver("prod", {}))
-        names = {target: target for target in ("General", "Cards", "Fraud")} | {one.id: one.name for one in QUEUES}
+        desired = expand_manifests(
+            manifests, environment, OfflineQueueResolver("prod", {})
+        )
+        names = {target: target for target in ("General", "Cards", "Fraud")} | {
+            one.id: one.name for one in QUEUES
+        }
         return list(lint(LintView(desired, live, manifests, environment, names), work))
 
 
@@ -80,7 +87,9 @@ def by_hand(name: str, **said: Any) -> RoutingEntry:
 
 def said(findings: Iterable[Finding]) -> list[tuple[str, str]]:
     """Return code and rule of each finding, except infos."""
-    return [(one.code, str(one.address or "")) for one in findings if one.severity != "info"]
+    return [
+        (one.code, str(one.address or "")) for one in findings if one.severity != "info"
+    ]
 
 
 def test_correct_rules_have_no_finding(linted: Desk) -> None:
@@ -99,21 +108,44 @@ def test_a_rule_that_never_matches(linted: Desk) -> None:
         "{intent: pin, minConfidence: 0.9, belowConfidence: 0.5, queue: Cards,"
         " when: [{attribute: routedAt, exists: true}]}"
     )
-    assert ("CXR201", "warning", "set/pin") == (found.code, found.severity, str(found.address))
-    assert "no conversation can match: confidence >= 0.9 and confidence < 0.5 contradict each other" == found.message
+    assert ("CXR201", "warning", "set/pin") == (
+        found.code,
+        found.severity,
+        str(found.address),
+    )
+    assert (
+        "no conversation can match: confidence >= 0.9 and confidence < 0.5 contradict each other"
+        == found.message
+    )
     assert 5 == getattr(found.source, "line", 0)
     (found,) = linted("{key: k, queue: Cards, when: [{attribute: routedAt, in: []}]}")
-    assert found.message.startswith("no conversation can match: nothing satisfies routedAt is one of")
+    assert found.message.startswith(
+        "no conversation can match: nothing satisfies routedAt is one of"
+    )
 
 
 def test_a_rule_that_another_one_shadows(linted: Desk) -> None:
     """The message names the other one; a disabled rule shadows no rule, and is not shadowed."""
     wide = "{key: wide, intents: [pin, fax], queue: Cards, priority: 1%s}"
-    (found,) = linted(wide % "", "{intent: pin, minConfidence: 0.5, queue: Fraud, priority: 2}")
+    (found,) = linted(
+        wide % "", "{intent: pin, minConfidence: 0.5, queue: Fraud, priority: 2}"
+    )
     message = "never reached: set/wide takes all of its conversations first"
-    assert ("CXR202", "set/pin", message) == (found.code, str(found.address), found.message)
-    assert "CXR202" not in dict(said(linted(wide % ", enabled: false", "{intent: pin, queue: Fraud, priority: 2}")))
-    assert [] == said(linted(wide % "", "{intent: pin, queue: Fraud, priority: 2, enabled: false}"))
+    assert ("CXR202", "set/pin", message) == (
+        found.code,
+        str(found.address),
+        found.message,
+    )
+    assert "CXR202" not in dict(
+        said(
+            linted(
+                wide % ", enabled: false", "{intent: pin, queue: Fraud, priority: 2}"
+            )
+        )
+    )
+    assert [] == said(
+        linted(wide % "", "{intent: pin, queue: Fraud, priority: 2, enabled: false}")
+    )
 
 
 def test_a_rule_that_several_rules_shadow_together(linted: Desk) -> None:
@@ -125,7 +157,10 @@ def test_a_rule_that_several_rules_shadow_together(linted: Desk) -> None:
         "{intent: pin, minConfidence: 0, queue: Fraud, priority: 4, key: last}",
     )
     messages = {str(one.address): one.message for one in found if one.code == "CXR202"}
-    assert "set/high and set/low together take all of its conversations first" in messages["set/last"]
+    assert (
+        "set/high and set/low together take all of its conversations first"
+        in messages["set/last"]
+    )
     assert "set/high takes all of its" in messages["set/hidden"]
 
 
@@ -138,39 +173,69 @@ def test_an_unmanaged_live_rule_shadows_a_managed_one(linted: Desk) -> None:
     ]
     found = linted("{intent: pin, queue: Fraud}", live=live)
     assert [("CXR202", "set/pin")] == said(found)
-    assert 'the live rule "All by hand" (not managed) takes all of its conversations first' in found[0].message
+    assert (
+        'the live rule "All by hand" (not managed) takes all of its conversations first'
+        in found[0].message
+    )
     assert "`adopt:`" in found[0].hint
 
 
 def test_a_rule_without_an_effect(linted: Desk) -> None:
-    """Without it, another rule would have the same effect; a rule with another destination is needed."""
+    """Without it, another rule would have the same effect; a rule with another destination is
+    needed.
+    """
     (found,) = linted("{key: both, intents: [pin, fax], queue: General}", CATCH_ALL)
     assert ("CXR203", "set/both") == (found.code, str(found.address))
-    assert 'no effect: set/rest would send the same conversations to "General", too' == found.message
+    assert (
+        'no effect: set/rest would send the same conversations to "General", too'
+        == found.message
+    )
     assert "two may need each other" in found.hint
-    assert [] == said(linted("{key: both, intents: [pin, fax], queue: Cards}", CATCH_ALL))
+    assert [] == said(
+        linted("{key: both, intents: [pin, fax], queue: Cards}", CATCH_ALL)
+    )
 
 
-@pytest.mark.parametrize("confidence", ["", ", minConfidence: 0.6", ", belowConfidence: 0.6"])
+@pytest.mark.parametrize(
+    "confidence", ["", ", minConfidence: 0.6", ", belowConfidence: 0.6"]
+)
 @pytest.mark.parametrize("said_of_it", ["{intent: pin", "{intents: [pin]"])
 def test_an_explicit_rule_with_the_destination_of_the_catch_all_is_ok(
     linted: Desk, said_of_it: str, confidence: str
 ) -> None:
-    """It has no finding; without it, the catch-all takes the intent, which has no finding either."""
+    """It has no finding; without it, the catch-all takes the intent, which has no finding
+    either.
+    """
     explicit = f"{said_of_it}{confidence}, queue: General}}"
     assert [] == linted(explicit, CATCH_ALL, intents=["pin"])
-    assert [] == linted("{intent: fax, queue: Cards}", CATCH_ALL, intents=["pin", "fax"])
+    assert [] == linted(
+        "{intent: fax, queue: Cards}", CATCH_ALL, intents=["pin", "fax"]
+    )
     unsure = "{key: unsure, belowConfidence: 0.6, queue: General, priority: 800}"
-    assert [("CXR203", "set/unsure")] == said(linted(explicit, unsure, CATCH_ALL, intents=["pin"]))
+    assert [("CXR203", "set/unsure")] == said(
+        linted(explicit, unsure, CATCH_ALL, intents=["pin"])
+    )
 
 
-@pytest.mark.parametrize("other", ["{key: gold, when: [{attribute: routedAt, exists: true}], queue: General}"])
-def test_a_rule_with_the_destination_of_another_rule_is_a_finding(linted: Desk, other: str) -> None:
+@pytest.mark.parametrize(
+    "other",
+    ["{key: gold, when: [{attribute: routedAt, exists: true}], queue: General}"],
+)
+def test_a_rule_with_the_destination_of_another_rule_is_a_finding(
+    linted: Desk, other: str
+) -> None:
     """Not if it has more conditions than the catch-all; not a second rule for the intent."""
     gold = "when: [{attribute: routedAt, exists: true}], queue: General"
-    found = linted(f"{{intent: pin, {gold}, priority: 1}}", other, CATCH_ALL.replace("General", "Cards"))
+    found = linted(
+        f"{{intent: pin, {gold}, priority: 1}}",
+        other,
+        CATCH_ALL.replace("General", "Cards"),
+    )
     assert [("CXR203", "set/pin")] == said(found)
-    found = linted("{intent: pin, queue: General, priority: 1}", f"{{key: again, intent: pin, {gold}, priority: 2}}")
+    found = linted(
+        "{intent: pin, queue: General, priority: 1}",
+        f"{{key: again, intent: pin, {gold}, priority: 2}}",
+    )
     assert ("CXR202", "set/again") in said(found)
 
 
@@ -182,16 +247,29 @@ def test_equal_priorities_with_different_destinations(linted: Desk) -> None:
     assert 'intent "pin", routedAt "x"' in found.message
     assert '"Fraud"' in found.message
     assert '"Cards"' in found.message
-    assert "CXR204" not in dict(said(linted("{intent: pin, queue: Cards}", gold % "Cards")))
-    assert [] == said(linted("{intent: pin, queue: Cards}", "{intent: fax, queue: Fraud}"))
+    assert "CXR204" not in dict(
+        said(linted("{intent: pin, queue: Cards}", gold % "Cards"))
+    )
+    assert [] == said(
+        linted("{intent: pin, queue: Cards}", "{intent: fax, queue: Fraud}")
+    )
 
 
 def test_a_tied_rule_is_never_called_unreachable(linted: Desk) -> None:
-    """Also with more ties than listed: the platform may give conversations to each of these rules."""
-    rules = [f"{{key: k{n}, queue: Cards, when: [{{attribute: intent, startsWith: i{n}x}}]}}" for n in range(30)]
-    found = linted("{key: wide, when: [{attribute: intent, exists: true}], queue: Fraud}", *rules)
+    """Also with more ties than listed: the platform may give conversations to each of these
+    rules.
+    """
+    rules = [
+        f"{{key: k{n}, queue: Cards, when: [{{attribute: intent, startsWith: i{n}x}}]}}"
+        for n in range(30)
+    ]
+    found = linted(
+        "{key: wide, when: [{attribute: intent, exists: true}], queue: Fraud}", *rules
+    )
     assert ["CXR204"] == [one.code for one in found if one.code in ("CXR202", "CXR204")]
-    assert "set/k2 and at least 17 more, which send elsewhere" in next(one.message for one in found)
+    assert "set/k2 and at least 17 more, which send elsewhere" in next(
+        one.message for one in found
+    )
 
 
 def test_many_ties_of_one_rule_are_one_finding(linted: Desk) -> None:
@@ -200,36 +278,69 @@ def test_many_ties_of_one_rule_are_one_finding(linted: Desk) -> None:
     The winner is not defined, so neither of the two is called shadowed.
     """
     rules = [f"{{intent: i{number}, queue: Cards}}" for number in range(12)]
-    found = [one for one in linted("{key: wide, when: [], queue: Fraud}", *rules) if one.code == "CXR204"]
+    found = [
+        one
+        for one in linted("{key: wide, when: [], queue: Fraud}", *rules)
+        if one.code == "CXR204"
+    ]
     assert 1 == len(group_findings(found))
-    tied = linted("{intent: pin, queue: Cards}", live=[by_hand("Mine", conditions=[intent_is("pin")])])
+    tied = linted(
+        "{intent: pin, queue: Cards}",
+        live=[by_hand("Mine", conditions=[intent_is("pin")])],
+    )
     assert [("CXR204", "set/pin")] == said(tied)
-    assert 'as the live rule "Mine" (not managed), which sends elsewhere' in tied[0].message
+    assert (
+        'as the live rule "Mine" (not managed), which sends elsewhere'
+        in tied[0].message
+    )
 
 
 def test_rules_that_are_tied_with_one_other_rule_are_one_finding(linted: Desk) -> None:
-    """Wherever that rule stands in the order: its priority is the cause. Other ties are another finding."""
+    """Wherever that rule stands in the order: its priority is the cause.
+
+    Other ties are another finding.
+    """
     rules = [f"{{intent: i{number}, queue: Cards}}" for number in range(12)]
     french = "when: [{attribute: language, equals: fr}]"
     gold = "when: [{attribute: customerTier, equals: gold}]"
-    others = [f"{{key: o{n}, {gold}, queue: {queue}, priority: 7}}" for n, queue in enumerate(("Cards", "Fraud"))]
-    ties = [one for one in linted(*rules, f"{{key: z, {french}, queue: Fraud}}", *others) if one.code == "CXR204"]
+    others = [
+        f"{{key: o{n}, {gold}, queue: {queue}, priority: 7}}"
+        for n, queue in enumerate(("Cards", "Fraud"))
+    ]
+    ties = [
+        one
+        for one in linted(*rules, f"{{key: z, {french}, queue: Fraud}}", *others)
+        if one.code == "CXR204"
+    ]
     other, common = sorted(group_findings(ties), key=lambda one: len(one.addresses))
     assert {f"set/i{number}" for number in range(12)} == set(map(str, common.addresses))
-    assert common.message.startswith("same priority (100): set/i0, set/z, set/i1 and 10 more send the same ")
+    assert common.message.startswith(
+        "same priority (100): set/i0, set/z, set/i1 and 10 more send the same "
+    )
     assert "same priority (7) as set/o1, which sends elsewhere" in other.message
 
 
 def test_intents_that_no_rule_takes(linted: Desk) -> None:
-    """All in one finding, at the position of the first. A catch-all takes them; CXR202 reports a shadowed rule."""
+    """All in one finding, at the position of the first.
+
+    A catch-all takes them; CXR202 reports a shadowed rule.
+    """
     intents = ["pin", *(f"i{number}" for number in range(11)), "hidden"]
-    rules = ["{intent: pin, queue: Cards}", "{intent: hidden, queue: Cards, priority: 950}"]
+    rules = [
+        "{intent: pin, queue: Cards}",
+        "{intent: hidden, queue: Cards, priority: 950}",
+    ]
     (alone,) = linted(*rules, intents=intents)
     assert ("CXR205", "warning", None) == (alone.code, alone.severity, alone.address)
     assert 6 == getattr(alone.source, "line", 0)
     assert alone.message.startswith('11 intents of the bot have no rule: "i0", "i1", ')
-    assert 'and 3 more. intent "i0", confidence 0.99 goes to the tenant\'s default routing' in alone.message
-    assert [("CXR202", "set/hidden")] == said(linted(*rules, CATCH_ALL, intents=intents))
+    assert (
+        'and 3 more. intent "i0", confidence 0.99 goes to the tenant\'s default routing'
+        in alone.message
+    )
+    assert [("CXR202", "set/hidden")] == said(
+        linted(*rules, CATCH_ALL, intents=intents)
+    )
 
 
 def test_an_unmanaged_catch_all_leaves_an_intent_without_a_rule(linted: Desk) -> None:
@@ -237,59 +348,123 @@ def test_an_unmanaged_catch_all_leaves_an_intent_without_a_rule(linted: Desk) ->
     live = [by_hand("Rest", conditions=[], priority=900)]
     (alone,) = linted("{intent: pin, queue: Cards}", intents=["pin", "fax"], live=live)
     assert "CXR205" == alone.code
-    assert 'goes to "Card Services" by the live rule "Rest" (not managed)' in alone.message
+    assert (
+        'goes to "Card Services" by the live rule "Rest" (not managed)' in alone.message
+    )
     off = CATCH_ALL.replace("}", ", enabled: false}")
-    assert ["CXR205"] == [one.code for one in linted("{intent: pin, queue: Cards}", off, intents=["pin", "fax"])]
+    assert ["CXR205"] == [
+        one.code
+        for one in linted("{intent: pin, queue: Cards}", off, intents=["pin", "fax"])
+    ]
 
 
-@pytest.mark.parametrize("operator", ["equals: fax", "in: [fax, fox]", "startsWith: fa", "contains: a"])
+@pytest.mark.parametrize(
+    "operator", ["equals: fax", "in: [fax, fox]", "startsWith: fa", "contains: a"]
+)
 def test_an_intent_that_a_rule_names_is_routed(linted: Desk, operator: str) -> None:
-    """By any operator that holds for it; the fallback of the context endpoint is not an intent of the bot."""
+    """By any operator that holds for it; the fallback of the context endpoint is not an intent of
+    the bot.
+    """
     rules = f"{{key: k, queue: Cards, when: [{{attribute: cognigyDetectedIntent, {operator}}}]}}"
-    found = linted(rules, CATCH_ALL, intents=["fax", "none"], more="context: {below: {intent: none}}\n")
+    found = linted(
+        rules,
+        CATCH_ALL,
+        intents=["fax", "none"],
+        more="context: {below: {intent: none}}\n",
+    )
     assert "CXR205" not in dict(said(found))
 
 
 def test_intents_that_the_bot_does_not_have(linted: Desk) -> None:
-    """At the position of the value, with the nearest name; without an Intents document there is no finding."""
-    rules = ["{intent: pin, queue: Cards}", "{key: k, intents: [card_lost, card_stollen], queue: Cards}"]
-    rules.append("{key: no, queue: Fraud, when: [{attribute: cognigyDetectedIntent, notIn: [card_stollen, pin]}]}")
-    (found,) = (one for one in linted(*rules, intents=["pin", "card_lost", "card_stolen"]) if one.code == "CXR206")
-    assert (
-        'intent "card_stollen" is used here, and in 1 further place, but it is in no Intents document' in found.message
+    """At the position of the value, with the nearest name; without an Intents document there is no
+    finding.
+    """
+    rules = [
+        "{intent: pin, queue: Cards}",
+        "{key: k, intents: [card_lost, card_stollen], queue: Cards}",
+    ]
+    rules.append(
+        "{key: no, queue: Fraud, when: [{attribute: cognigyDetectedIntent, notIn: [card_stollen, "
+        "pin]}]}"
     )
-    assert ('did you mean "card_stolen"?', 6, 35) == (found.hint, *(found.source or ("", 0, 0))[1:])
+    (found,) = (
+        one
+        for one in linted(*rules, intents=["pin", "card_lost", "card_stolen"])
+        if one.code == "CXR206"
+    )
+    assert (
+        'intent "card_stollen" is used here, and in 1 further place, but it is in no Intents document'
+        in found.message
+    )
+    assert ('did you mean "card_stolen"?', 6, 35) == (
+        found.hint,
+        *(found.source or ("", 0, 0))[1:],
+    )
     assert [] == said(linted("{intent: anything, queue: Cards}"))
 
 
 def test_very_many_unknown_intents_are_few_findings(linted: Desk) -> None:
     """Twenty by name, all others counted."""
     rules = [f"{{intent: wrong{number}, queue: Cards}}" for number in range(50)]
-    found = [one for one in linted(*rules, CATCH_ALL, intents=["pin"]) if one.code == "CXR206"]
+    found = [
+        one
+        for one in linted(*rules, CATCH_ALL, intents=["pin"])
+        if one.code == "CXR206"
+    ]
     assert 21 == len(found)
-    assert any(one.message.startswith("30 further intents in no Intents document: ") for one in found)
+    assert any(
+        one.message.startswith("30 further intents in no Intents document: ")
+        for one in found
+    )
 
 
 def test_attributes_that_no_known_source_writes(linted: Desk) -> None:
-    """A name that looks misspelt is a warning, any other an info; one finding for each attribute."""
+    """A name that looks misspelt is a warning, any other an info; one finding for each
+    attribute.
+    """
     rules = [
-        "{key: a, queue: Cards, intent: pin, when: [{attribute: cognigyConfidense, greaterThan: 0.5}]}",
+        (
+            "{key: a, queue: Cards, intent: pin, when: [{attribute: cognigyConfidense, greaterThan: "
+            "0.5}]}"
+        ),
         "{key: b, queue: Cards, intent: fax, when: [{attribute: tier, equals: gold}]}",
         "{key: c, queue: Cards, intent: fox, when: [{attribute: tier, equals: gold}]}",
     ]
-    tier, typo = sorted((one for one in linted(*rules) if one.code == "CXR207"), key=lambda one: one.severity)
+    tier, typo = sorted(
+        (one for one in linted(*rules) if one.code == "CXR207"),
+        key=lambda one: one.severity,
+    )
     assert ("info", 6) == (tier.severity, getattr(tier.source, "line", 0))
-    assert 'attribute "tier" is used by 2 rules; the context endpoint does not write it' == tier.message
-    assert ("warning", 'did you mean "cognigyConfidence"?') == (typo.severity, typo.hint)
+    assert (
+        'attribute "tier" is used by 2 rules; the context endpoint does not write it'
+        == tier.message
+    )
+    assert ("warning", 'did you mean "cognigyConfidence"?') == (
+        typo.severity,
+        typo.hint,
+    )
     live = [by_hand("theirs", conditions=[make_condition("tier", "exists", None)])]
-    assert ["warning"] == [one.severity for one in linted(*rules, live=live) if one.code == "CXR207"]
+    assert ["warning"] == [
+        one.severity for one in linted(*rules, live=live) if one.code == "CXR207"
+    ]
 
 
 def test_a_rare_name_similar_to_a_common_one_is_a_typo(linted: Desk) -> None:
-    """Of two attributes that differ in one letter, the one that fewer rules use is the misspelt one."""
-    rules = [f"{{key: k{n}, intent: i{n}, queue: Cards, when: [{{attribute: language, equals: de}}]}}" for n in (1, 2)]
-    rules.append("{key: k3, intent: i3, queue: Cards, when: [{attribute: langauge, equals: de}]}")
-    found = [one for one in linted(*rules) if one.code == "CXR207" and one.severity == "warning"]
+    """Of two attributes that differ in one letter, the one that fewer rules use is the misspelt
+    one.
+    """
+    rules = [
+        f"{{key: k{n}, intent: i{n}, queue: Cards, when: [{{attribute: language, equals: de}}]}}"
+        for n in (1, 2)
+    ]
+    rules.append(
+        "{key: k3, intent: i3, queue: Cards, when: [{attribute: langauge, equals: de}]}"
+    )
+    found = [
+        one
+        for one in linted(*rules)
+        if one.code == "CXR207" and one.severity == "warning"
+    ]
     assert ['did you mean "language"?'] == [one.hint for one in found]
 
 
@@ -323,7 +498,9 @@ GAP = [
 
 
 def test_gaps_are_merged_over_intents(linted: Desk) -> None:
-    """One finding for a range, with all intents that have it, and the destination of these conversations."""
+    """One finding for a range, with all intents that have it, and the destination of these
+    conversations.
+    """
     rules = [one % (intent, intent) for intent in ("pin", "fax") for one in GAP]
     (found,) = linted(*rules, CATCH_ALL)
     assert ("CXR208", "warning", None) == (found.code, found.severity, found.address)
@@ -335,11 +512,17 @@ def test_gaps_are_merged_over_intents(linted: Desk) -> None:
 
 
 def test_a_gap_for_some_conversations_only(linted: Desk) -> None:
-    """A rule that takes the range from gold customers leaves it open for all others; one that takes all closes it."""
+    """A rule that takes the range from gold customers leaves it open for all others; one that takes
+    all closes it.
+    """
     rules = [one % ("pin", "pin") for one in GAP]
     gold = "{key: gold, intent: pin, queue: General, when: [{attribute: routedAt, equals: gold}]}"
     found = [
-        one for one in linted(*rules, gold, "{key: z, when: [], queue: Cards, priority: 999}") if one.code == "CXR208"
+        one
+        for one in linted(
+            *rules, gold, "{key: z, when: [], queue: Cards, priority: 999}"
+        )
+        if one.code == "CXR208"
     ]
     assert 1 == len(found)
     assert 'intent "pin", confidence ' in found[0].message
@@ -361,10 +544,15 @@ def test_a_single_number_is_a_gap(linted: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bound", "more"), [(0.35, "context: {minConfidence: 0.35, below: {intent: none}}\n"), (1, "")]
+    ("bound", "more"),
+    [(0.35, "context: {minConfidence: 0.35, below: {intent: none}}\n"), (1, "")],
 )
-def test_a_gap_at_exactly_a_bound_of_the_confidence(linted: Desk, bound: float, more: str) -> None:
-    """The endpoint writes the intent from its minimum confidence on, and 1 is a confidence: both are gaps, too."""
+def test_a_gap_at_exactly_a_bound_of_the_confidence(
+    linted: Desk, bound: float, more: str
+) -> None:
+    """The endpoint writes the intent from its minimum confidence on, and 1 is a confidence: both
+    are gaps, too.
+    """
     when = f"when: [{{attribute: cognigyConfidence, %s: {bound}}}]"
     found = linted(
         f"{{key: a, intent: pin, queue: Cards, {when % 'greaterThan'}}}",
@@ -372,8 +560,12 @@ def test_a_gap_at_exactly_a_bound_of_the_confidence(linted: Desk, bound: float, 
         CATCH_ALL,
         more=more,
     )
-    (gap,) = (one for one in found if one.code == "CXR208" and one.severity == "warning")
-    assert gap.message.startswith(f'no rule for "pin" takes a confidence of exactly {bound:g}, ')
+    (gap,) = (
+        one for one in found if one.code == "CXR208" and one.severity == "warning"
+    )
+    assert gap.message.startswith(
+        f'no rule for "pin" takes a confidence of exactly {bound:g}, '
+    )
     below = f"when: [{{attribute: cognigyConfidence, %s: {bound - 0.1:g}}}]"
     found = linted(
         f"{{key: a, intent: pin, queue: Cards, {below % 'greaterThan'}}}",
@@ -381,11 +573,15 @@ def test_a_gap_at_exactly_a_bound_of_the_confidence(linted: Desk, bound: float, 
         CATCH_ALL,
         more=more,
     )
-    assert (more == "") is ("CXR208" in [one.code for one in found if one.severity == "warning"])
+    assert (more == "") is (
+        "CXR208" in [one.code for one in found if one.severity == "warning"]
+    )
 
 
 def test_gaps_among_conversations_with_another_condition(linted: Desk) -> None:
-    """Two rules for German conversations leave a range between them, independent of other conversations."""
+    """Two rules for German conversations leave a range between them, independent of other
+    conversations.
+    """
     german = "when: [{attribute: routedAt, equals: de}]"
     found = linted(
         f"{{key: a, intent: pin, minConfidence: 0.8, queue: Cards, {german}}}",
@@ -398,35 +594,54 @@ def test_gaps_among_conversations_with_another_condition(linted: Desk) -> None:
 
 def test_an_open_end_below_is_an_info_without_a_catch_all(linted: Desk) -> None:
     """One info for all intents; with a catch-all, it is by design."""
-    rules = ["{intent: pin, minConfidence: 0.6, queue: Cards}", "{intent: fax, minConfidence: 0.7, queue: Cards}"]
+    rules = [
+        "{intent: pin, minConfidence: 0.6, queue: Cards}",
+        "{intent: fax, minConfidence: 0.7, queue: Cards}",
+    ]
     (found,) = linted(*rules)
     assert ("CXR208", "info") == (found.code, found.severity)
     assert found.message.startswith(
-        "2 intents go to the tenant's default routing where the confidence is lower than their rules"
+        "2 intents go to the tenant's default routing where the confidence is lower than their "
+        "rules"
     )
     assert [] == linted(*rules, CATCH_ALL)
-    low = "{key: low, queue: General, belowConfidence: 0.7, when: [{attribute: cognigyDetectedIntent, exists: true}]}"
+    low = (
+        "{key: low, queue: General, belowConfidence: 0.7, when: [{attribute: "
+        "cognigyDetectedIntent, exists: true}]}"
+    )
     assert [] == [one for one in linted(*rules, low) if one.code == "CXR208"]
 
 
 def ranged(random: Random, key: str) -> str:
-    """Return a rule for one intent, a range of the confidence in tenths, and perhaps only for gold customers."""
-    operator, bound = random.choice(["lessThan", "greaterThanOrEqual"]), random.randint(1, 9) / 10
+    """Return a rule for one intent, a range of the confidence in tenths, and perhaps only for gold
+    customers.
+    """
+    operator, bound = (
+        random.choice(["lessThan", "greaterThanOrEqual"]),
+        random.randint(1, 9) / 10,
+    )
     gold = ", {attribute: routedAt, equals: gold}" if random.random() < 0.4 else ""
     return (
-        f"{{key: {key}, queue: Cards, priority: {random.randint(1, 9)}, when: [{{attribute: cognigyDetectedIntent,"
+        f"{{key: {key}, queue: Cards, priority: {random.randint(1, 9)}, when: [{{attribute: "
+        f"cognigyDetectedIntent,"
         f" equals: pin}}, {{attribute: cognigyConfidence, {operator}: {bound}}}{gold}]}}"
     )
 
 
 def has_gap(rules: list[str]) -> bool:
-    """Return whether rules of one kind leave a gap, by trying every tenth and the values between."""
-    read = [(re.search(r"(lessThan|OrEqual): (\d\.\d)", one), "gold" in one) for one in rules]
+    """Return whether rules of one kind leave a gap, by trying every tenth and the values
+    between.
+    """
+    read = [
+        (re.search(r"(lessThan|OrEqual): (\d\.\d)", one), "gold" in one)
+        for one in rules
+    ]
     taken = [(found[1], float(found[2]), gold) for found, gold in read if found]
 
     def takes(at: float, whose: bool) -> bool:  # noqa: FBT001 - gold callers, or all others
         return any(
-            (at < bound if low == "lessThan" else at >= bound) and (whose or not gold) for low, bound, gold in taken
+            (at < bound if low == "lessThan" else at >= bound) and (whose or not gold)
+            for low, bound, gold in taken
         )
 
     points = [step / 20 for step in range(21)]
@@ -434,9 +649,15 @@ def has_gap(rules: list[str]) -> bool:
         own = [
             at
             for at in points
-            if any((at < bound if low == "lessThan" else at >= bound) for low, bound, gold in taken if gold is kind)
+            if any(
+                (at < bound if low == "lessThan" else at >= bound)
+                for low, bound, gold in taken
+                if gold is kind
+            )
         ]
-        between = [at for at in points if own and min(own) < at < max(own) and at not in own]
+        between = [
+            at for at in points if own and min(own) < at < max(own) and at not in own
+        ]
         if any(not takes(at, kind) for at in between):
             return True
     return False
@@ -449,22 +670,31 @@ def test_gaps_are_those_that_trying_every_value_finds(linted: Desk, block: int) 
     for seed in range(block * 30, block * 30 + 30):
         random = Random(f"gaps {seed}")
         rules = [ranged(random, f"k{place}") for place in range(random.randint(2, 4))]
-        codes = [one.code for one in linted(*rules, CATCH_ALL) if one.severity == "warning"]
+        codes = [
+            one.code for one in linted(*rules, CATCH_ALL) if one.severity == "warning"
+        ]
         assert has_gap(rules) is ("CXR208" in codes), rules
         found.append("CXR208" in codes)
     assert {True, False} == set(found)
 
 
 def test_any_list_of_rules_gets_a_result() -> None:
-    """Every operator, mixed types, ties, unknown conditions: no list of rules makes the lint fail."""
+    """Every operator, mixed types, ties, unknown conditions: no list of rules makes the lint
+    fail.
+    """
     environment = Environment(
-        name="prod", owner="acme", tenant="acme", attributes=BotAttributes(intent="intent", confidence="conf")
+        name="prod",
+        owner="acme",
+        tenant="acme",
+        attributes=BotAttributes(intent="intent", confidence="conf"),
     )
     codes: set[str] = set()
     for seed in range(400):
         rules = entries(a_list(Random(seed), 7))
         ours = {
-            address(f"set/k{place}"): wanted(f"set/k{place}", one.rule) for place, one in enumerate(rules) if place % 3
+            address(f"set/k{place}"): wanted(f"set/k{place}", one.rule)
+            for place, one in enumerate(rules)
+            if place % 3
         }
         want = DesiredState(
             environment="prod",
@@ -480,7 +710,13 @@ def test_any_list_of_rules_gets_a_result() -> None:
                 LintView(
                     want,
                     [replace(one, address=None) for one in rules[::3]],
-                    Manifests(environments={}, queues=(), rulesets=(), intents=(), route_tests=()),
+                    Manifests(
+                        environments={},
+                        queues=(),
+                        rulesets=(),
+                        intents=(),
+                        route_tests=(),
+                    ),
                     environment,
                     {},
                 )
@@ -494,7 +730,11 @@ def test_names_from_outside_are_escaped(linted: Desk, hostile: str) -> None:
     """Live names, attributes and values are in quotes, escaped."""
     live = [
         by_hand(hostile, conditions=[], priority=1, targets=[Target(hostile, 1)]),
-        by_hand("tied", conditions=[make_condition(hostile, "equals", hostile)], targets=[Target("q-fraud", 1)]),
+        by_hand(
+            "tied",
+            conditions=[make_condition(hostile, "equals", hostile)],
+            targets=[Target("q-fraud", 1)],
+        ),
     ]
     found = linted("{intent: pin, queue: Cards}", live=live)
     assert "CXR202" in dict(said(found))
@@ -517,10 +757,21 @@ def test_a_rule_that_is_not_analysed_completely_is_named(linted: Desk) -> None:
     """CXR209 for each managed rule, with a hint; there is none for an unmanaged live rule."""
     rules = ("{intent: pin, queue: Cards}", "{intent: fax, queue: Cards}", CATCH_ALL)
     live = [by_hand("theirs", conditions=[intent_is("pin")], priority=1)]
-    found = [one for one in linted(*rules, live=live, work=0) if "overlaps" in one.message]
-    assert [("CXR209", "set/pin"), ("CXR209", "set/fax"), ("CXR209", "set/rest")] == said(found)
-    assert {"use conditions on fewer attributes, or on the same ones"} == {one.hint for one in found}
-    assert all(one.message.startswith("not checked: too many overlaps with other rules") for one in found)
+    found = [
+        one for one in linted(*rules, live=live, work=0) if "overlaps" in one.message
+    ]
+    assert [
+        ("CXR209", "set/pin"),
+        ("CXR209", "set/fax"),
+        ("CXR209", "set/rest"),
+    ] == said(found)
+    assert {"use conditions on fewer attributes, or on the same ones"} == {
+        one.hint for one in found
+    }
+    assert all(
+        one.message.startswith("not checked: too many overlaps with other rules")
+        for one in found
+    )
     assert [5, 6, 7] == [one.source.line for one in found if one.source]
     assert "CXR209" not in dict(said(linted(*rules, live=live)))
 
@@ -533,13 +784,24 @@ def test_a_rule_that_is_not_analysed_completely_is_named(linted: Desk) -> None:
         "ranges of the confidence without a rule",
     ],
 )
-def test_an_unchecked_question_about_all_rules_is_reported(linted: Desk, what: str) -> None:
+def test_an_unchecked_question_about_all_rules_is_reported(
+    linted: Desk, what: str
+) -> None:
     """CXR209 once for each question, without an address: its findings may exist."""
-    gold = "{key: gold, when: [{attribute: tier, equals: gold}, {attribute: teir, equals: gold}], queue: Cards}"
+    gold = (
+        "{key: gold, when: [{attribute: tier, equals: gold}, {attribute: teir, equals: gold}], "
+        "queue: Cards}"
+    )
     rules = ("{intent: pin, queue: Cards, minConfidence: 0.6}", gold, CATCH_ALL)
-    found = [one for one in linted(*rules, intents=["pin", "fax"], work=0) if not one.address]
-    expected = f"not checked: {what}; the analysis stopped at its bound of work (3 rules)"
-    assert [("CXR209", "warning")] == [(one.code, one.severity) for one in found if one.message == expected]
+    found = [
+        one for one in linted(*rules, intents=["pin", "fax"], work=0) if not one.address
+    ]
+    expected = (
+        f"not checked: {what}; the analysis stopped at its bound of work (3 rules)"
+    )
+    assert [("CXR209", "warning")] == [
+        (one.code, one.severity) for one in found if one.message == expected
+    ]
 
 
 def test_validate_reports_a_finding_once(cxroute: Program) -> None:
@@ -549,7 +811,10 @@ def test_validate_reports_a_finding_once(cxroute: Program) -> None:
     write("more.yaml", STARTER)
     assert 0 == cxroute("validate")
     assert 1 == cxroute.out.count("CXR202")
-    assert "more.yaml:6:5: warning[CXR202]: never reached: more/pin takes all of its conversations" in cxroute.out
+    assert (
+        "more.yaml:6:5: warning[CXR202]: never reached: more/pin takes all of its conversations"
+        in cxroute.out
+    )
     assert "CXR207" not in cxroute.out
     assert 0 == cxroute("-v", "validate")
     assert 1 == cxroute.out.count('attribute "tier"')
@@ -562,9 +827,15 @@ def test_validate_counts_the_intents_that_a_catch_all_takes(cxroute: Program) ->
     """That is not a finding, but visible after a new intent is added to the bot."""
     head = "apiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n"
     write("rules.yaml", f"{head}  - {{intent: pin, queue: Cards}}\n  - {CATCH_ALL}\n")
-    write("bot.yaml", "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [pin, fax, card_lost]\n")
+    write(
+        "bot.yaml",
+        "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [pin, fax, card_lost]\n",
+    )
     assert 0 == cxroute("validate")
-    assert 'No errors in 2 files. 2 intents are routed only by a catch-all: "fax", "card_lost".\n' == cxroute.out
+    assert (
+        'No errors in 2 files. 2 intents are routed only by a catch-all: "fax", "card_lost".\n'
+        == cxroute.out
+    )
     _, form = cxroute.json("validate")
     assert ([], ["fax", "card_lost"]) == (form["findings"], form["leftToCatchAll"])
 

@@ -1,4 +1,6 @@
-"""The lint's bound of work: counted in comparisons, valid for every list, and never a false statement."""
+"""The lint's bound of work: counted in comparisons, valid for every list, and never a false
+statement.
+"""
 
 from __future__ import annotations
 
@@ -26,14 +28,25 @@ from tests.support.random_rules import a_list, attribute, entries, rule
 def patterns(count: int, each: int = 1) -> list[Json]:
     """Return rules each of which excludes different patterns."""
     return [
-        rule(f"r{n}", n, [attribute("intent", "notContains", f"<{n}.{place}>") for place in range(each)], f"Q{n % 5}")
+        rule(
+            f"r{n}",
+            n,
+            [
+                attribute("intent", "notContains", f"<{n}.{place}>")
+                for place in range(each)
+            ],
+            f"Q{n % 5}",
+        )
         for n in range(count)
     ]
 
 
 def unknown(count: int) -> list[Json]:
     """Return rules each of which has a different condition that is not understood."""
-    return [rule(f"r{n}", n, [{"type": "schedule", "name": f"s{n}"}], f"Q{n % 5}") for n in range(count)]
+    return [
+        rule(f"r{n}", n, [{"type": "schedule", "name": f"s{n}"}], f"Q{n % 5}")
+        for n in range(count)
+    ]
 
 
 def sets(count: int) -> list[Json]:
@@ -44,7 +57,11 @@ def sets(count: int) -> list[Json]:
             f"r{n}",
             n,
             [
-                attribute("intent", "in", [f"i{one}" for one in random.sample(range(count), count // 3)]),
+                attribute(
+                    "intent",
+                    "in",
+                    [f"i{one}" for one in random.sample(range(count), count // 3)],
+                ),
                 attribute("x", "lessThan", random.random()),
             ],
             f"Q{random.randrange(5)}",
@@ -54,9 +71,19 @@ def sets(count: int) -> list[Json]:
 
 
 def own(count: int) -> list[Json]:
-    """Return rules each of which has conditions on two attributes that almost no other rule uses."""
+    """Return rules each of which has conditions on two attributes that almost no other rule
+    uses.
+    """
     return [
-        rule(f"r{n}", n, [attribute(f"a{n}", "equals", "yes"), attribute(f"a{n + 1}", "notEquals", "no")], f"Q{n % 5}")
+        rule(
+            f"r{n}",
+            n,
+            [
+                attribute(f"a{n}", "equals", "yes"),
+                attribute(f"a{n + 1}", "notEquals", "no"),
+            ],
+            f"Q{n % 5}",
+        )
         for n in range(count)
     ]
 
@@ -81,7 +108,9 @@ def checked(rules: list[Json], work: int) -> tuple[RuleFacts, int]:
 
 @pytest.mark.parametrize("name", LISTS)
 def test_each_further_rule_costs_a_bounded_number_of_comparisons(name: str) -> None:
-    """Exclusion patterns, unknown conditions and many attributes are checked completely, 300 comparisons a rule."""
+    """Exclusion patterns, unknown conditions and many attributes are checked completely, 300
+    comparisons a rule.
+    """
     rules = LISTS[name]()
     found, work = checked(rules, lint_work(len(rules)))
     assert () == found.undecided
@@ -89,7 +118,9 @@ def test_each_further_rule_costs_a_bounded_number_of_comparisons(name: str) -> N
 
 
 def bounded(rules: list[Json], work: int) -> None:
-    """Assert that a list that would take far longer ends at the bound, and that the unchecked rules are named."""
+    """Assert that a list that would take far longer ends at the bound, and that the unchecked rules
+    are named.
+    """
     found, done = checked(rules, work)
     assert 2 * work >= done
     assert len(rules) // 2 < len(found.undecided)
@@ -100,7 +131,9 @@ def test_a_hard_list_ends_at_the_bound() -> None:
     bounded(sets(120), 200_000)
 
 
-def test_a_budget_that_counts_too_little_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_budget_that_counts_too_little_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The deliberate bug: one unit for each piece of work, independent of its comparisons."""
 
     def charge(self: WorkBudget, _comparisons: int) -> None:
@@ -113,16 +146,23 @@ def test_a_budget_that_counts_too_little_is_noticed(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("work", [0, 30, 100, 300, 1_000])
 def test_facts_within_a_bound_are_correct(work: int) -> None:
-    """Each fact is one that an unbounded search finds; facts are missing only for rules named as unchecked."""
+    """Each fact is one that an unbounded search finds; facts are missing only for rules named as
+    unchecked.
+    """
     for seed in range(120):
         rules = a_list(Random(f"bounded {seed}"), 7)
-        whole, part = analyze_rules(entries(rules)), analyze_rules(entries(rules), work=work)
+        whole, part = (
+            analyze_rules(entries(rules)),
+            analyze_rules(entries(rules), work=work),
+        )
         unchecked = {one.id for one in part.undecided}
         for kind in ("contradictory", "shadowed", "redundant"):
             every = {one.entry.id for one in getattr(whole, kind)}
             found = {one.entry.id for one in getattr(part, kind)}
             assert every - unchecked <= found <= every, (seed, kind)
-        every_tie, found_ties = ({(one.first.id, one.second.id) for one in of.ties} for of in (whole, part))
+        every_tie, found_ties = (
+            {(one.first.id, one.second.id) for one in of.ties} for of in (whole, part)
+        )
         assert found_ties <= every_tie, seed
         assert all(unchecked & {*pair} for pair in every_tie - found_ties), seed
 
@@ -130,19 +170,34 @@ def test_facts_within_a_bound_are_correct(work: int) -> None:
 def test_the_same_list_takes_the_same_work() -> None:
     """Two checks of a list that is not checked completely have the same result (R22)."""
     first, second = checked(sets(60), 20_000), checked(sets(60), 20_000)
-    names = [([one.id for one in found.undecided], len(found.shadowed), work) for found, work in (first, second)]
+    names = [
+        ([one.id for one in found.undecided], len(found.shadowed), work)
+        for found, work in (first, second)
+    ]
     assert names[0] == names[1]
 
 
 def test_the_lint_of_a_plan_takes_a_fifth_of_its_work() -> None:
-    """With a minimum by which ordinary lists of 10,000 rules are checked completely (100 comparisons a rule)."""
-    assert (4_000_000, 2_000_000 + 1) == (plan_lint_work(10_000, 10_000_000), plan_lint_work(10_000, 5))
+    """With a minimum by which ordinary lists of 10,000 rules are checked completely (100
+    comparisons a rule).
+    """
+    assert (4_000_000, 2_000_000 + 1) == (
+        plan_lint_work(10_000, 10_000_000),
+        plan_lint_work(10_000, 5),
+    )
     assert plan_lint_work(10, 0) // 2 >= 100 * 1_000
 
 
-@pytest.mark.parametrize("make", [lambda: patterns(60), lambda: unknown(60), lambda: own(60), lambda: sets(60)])
-def test_a_difference_and_an_order_end_at_their_bound(make: Callable[[], list[Json]]) -> None:
-    """Every rule gets the opposite position: both end within the bound, and report what is unknown."""
+@pytest.mark.parametrize(
+    "make",
+    [lambda: patterns(60), lambda: unknown(60), lambda: own(60), lambda: sets(60)],
+)
+def test_a_difference_and_an_order_end_at_their_bound(
+    make: Callable[[], list[Json]],
+) -> None:
+    """Every rule gets the opposite position: both end within the bound, and report what is
+    unknown.
+    """
     old = make()
     new = [{**one, "priority": 1_000 - one["priority"]} for one in old]
     found = compare_behaviour(entries(old), entries(new), work=50_000)
@@ -152,7 +207,9 @@ def test_a_difference_and_an_order_end_at_their_bound(make: Callable[[], list[Js
     assert len(moves) <= sum(map(len, whole.waves))
 
 
-ENVIRONMENT = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n"
+ENVIRONMENT = (
+    "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n"
+)
 QUEUES = "apiVersion: routing/v1\nkind: Queues\nname: queues\nqueues: {Cards: Cards}\n"
 RULES = "apiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n"
 
@@ -160,17 +217,25 @@ RULES = "apiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n"
 def test_unchecked_rules_are_reported_and_no_acceptance_is_unused(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Text, JSON, GitHub and SARIF name them; a missing finding may exist, and the exit code stays 0."""
+    """Text, JSON, GitHub and SARIF name them; a missing finding may exist, and the exit code stays
+    0.
+    """
     monkeypatch.setattr(lint_module, "LINT_WORK_PER_RULE", 0)
     write("environment.yaml", ENVIRONMENT)
     write("queues.yaml", QUEUES)
-    entry = "- {{key: r{n}, intent: i{n}, queue: Cards, accept: {{CXR203: it stays}}}}\n"
+    entry = (
+        "- {{key: r{n}, intent: i{n}, queue: Cards, accept: {{CXR203: it stays}}}}\n"
+    )
     write("rules.yaml", RULES + "".join(entry.format(n=n) for n in range(40)))
     assert 0 == cxroute("validate")
     assert "40 rules: not checked" in cxroute.out
     assert "CXR212" not in cxroute.out
     _, form = cxroute.json("validate")
-    assert [40] == [len(one["addresses"]) for one in form["findings"] if one["code"] == "CXR209" and one["address"]]
+    assert [40] == [
+        len(one["addresses"])
+        for one in form["findings"]
+        if one["code"] == "CXR209" and one["address"]
+    ]
     for kind in ("github", "sarif"):
         assert 0 == cxroute("validate", "--format", kind)
         assert "not checked" in cxroute.out
@@ -182,34 +247,71 @@ def test_completeness_follows_from_the_findings() -> None:
 
 
 def test_a_difference_ends_before_its_exceptions_fill_the_memory() -> None:
-    """An exception costs as much as its conditions: 400 hand-written rules took 200 MB of JSON, and 2,000 took 5 GB."""
+    """An exception costs as much as its conditions: 400 hand-written rules took 200 MB of JSON, and
+    2,000 took 5 GB.
+    """
     random = Random("pairs")
 
     def asked(name: str, operator: str) -> Json:
-        return attribute(name, operator, random.choice("abcdefgh") + random.choice("abcdefgh"))
+        return attribute(
+            name, operator, random.choice("abcdefgh") + random.choice("abcdefgh")
+        )
 
-    operators = [("t", "contains"), ("t", "contains"), ("t", "notContains"), ("u", "contains")]
-    old = [rule(f"r{n}", n, [asked(*one) for one in operators], f"Q{n % 5}") for n in range(300)]
-    new = [*old, *(rule(f"o{n}", n * 15 + 1, [attribute("t", "notContains", f"<{n}>")], "Q") for n in range(20))]
+    operators = [
+        ("t", "contains"),
+        ("t", "contains"),
+        ("t", "notContains"),
+        ("u", "contains"),
+    ]
+    old = [
+        rule(f"r{n}", n, [asked(*one) for one in operators], f"Q{n % 5}")
+        for n in range(300)
+    ]
+    new = [
+        *old,
+        *(
+            rule(f"o{n}", n * 15 + 1, [attribute("t", "notContains", f"<{n}>")], "Q")
+            for n in range(20)
+        ),
+    ]
     found = compare_behaviour(entries(old), entries(new), work=4_000_000)
-    conditions = sum(len(clauses) for region in found.regions for clauses in region.excepts)
+    conditions = sum(
+        len(clauses) for region in found.regions for clauses in region.excepts
+    )
     assert not found.complete
     assert conditions <= 4_000_000 / 50
 
 
 def test_a_region_costs_the_conditions_of_its_exceptions() -> None:
-    """For texts that no rule names, an exception need not exclude texts of rules: ordinary lists stay complete."""
+    """For texts that no rule names, an exception need not exclude texts of rules: ordinary lists
+    stay complete.
+    """
     named = [
-        rule(f"n{n}", n + 500, [attribute("intent", "equals", f"i{n}"), attribute("conf", "lessThan", 0.5)], "A")
+        rule(
+            f"n{n}",
+            n + 500,
+            [
+                attribute("intent", "equals", f"i{n}"),
+                attribute("conf", "lessThan", 0.5),
+            ],
+            "A",
+        )
         for n in range(3_000)
     ]
 
     def sending(queue: str) -> list[Json]:
         wide = [
-            [attribute("intent", "notContains", f"<{n}>"), attribute("tier", "equals", f"t{n % 9}")] for n in range(60)
+            [
+                attribute("intent", "notContains", f"<{n}>"),
+                attribute("tier", "equals", f"t{n % 9}"),
+            ]
+            for n in range(60)
         ]
         bounds = [attribute("conf", "lessThan", n / 100) for n in range(60)]
-        return [*(rule(f"w{n}", n, [*wide[n], bounds[n]], queue) for n in range(60)), *named]
+        return [
+            *(rule(f"w{n}", n, [*wide[n], bounds[n]], queue) for n in range(60)),
+            *named,
+        ]
 
     found = compare_behaviour(entries(sending("B")), entries(sending("C")))
     assert found.complete

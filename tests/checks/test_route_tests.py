@@ -68,8 +68,15 @@ def tried(environment: str = "prod") -> tuple[RouteTestResult, ...]:
     """Run the route tests of the manifests in one environment."""
     manifests = load_manifests(Path("manifests"))
     chosen = manifests.environments[environment].document
-    catalogue = OfflineQueueResolver(environment, resolve_aliases(manifests, environment))
-    return run_route_tests(manifests.route_tests, chosen, catalogue, expand_manifests(manifests, chosen, catalogue))
+    catalogue = OfflineQueueResolver(
+        environment, resolve_aliases(manifests, environment)
+    )
+    return run_route_tests(
+        manifests.route_tests,
+        chosen,
+        catalogue,
+        expand_manifests(manifests, chosen, catalogue),
+    )
 
 
 def junit() -> ET.Element:
@@ -92,17 +99,25 @@ def messages(environment: str = "prod") -> list[str | None]:
         "{given: {intent: lost_card, confidence: null}, expect: {default: true}}",
         "{given: {intent: pin, confidence: 0.7}, expect: {split: {cards: 4, '${overflow}': 1}}}",
         "{given: {intent: third, confidence: 0.7}, expect: {split: {Fraud: 0.2, cards: 0.1}}}",
-        "{given: {intent: third, confidence: 0.7}, expect: {split: {Fraud: 2, cards: 0.5, Card Services: 0.5}}}",
+        (
+            "{given: {intent: third, confidence: 0.7}, expect: {split: {Fraud: 2, cards: 0.5, Card "
+            "Services: 0.5}}}"
+        ),
         "{given: {attributes: {tier: gold}}, expect: {queue: vip}}",
         "{given: {attributes: {tier: null}}, expect: {default: true}}",
         "{given: {attributes: {n: 1}}, expect: {queue: cards}}",
         "{given: {attributes: {n: 1.0}}, expect: {split: {cards: 7, Fraud: 0}}}",
         "{given: {attributes: {n: '1'}}, expect: {default: true}}",
-        "{given: {attributes: {cognigyDetectedIntent: lost_card, cognigyConfidence: 1}}, expect: {queue: cards}}",
+        (
+            "{given: {attributes: {cognigyDetectedIntent: lost_card, cognigyConfidence: 1}}, expect: "
+            "{queue: cards}}"
+        ),
     ],
 )
 def test_correct_tests_pass(test: str) -> None:
-    """Aliases and live names, variables, exact splits, missing attributes, and numbers that are not texts."""
+    """Aliases and live names, variables, exact splits, missing attributes, and numbers that are not
+    texts.
+    """
     write_tests(test)
     assert [None] == messages()
 
@@ -158,7 +173,11 @@ def test_a_failed_test_names_the_destination_and_the_rule(test: str, said: str) 
     write_tests(test)
     (found,) = tried()
     assert found.failure is not None
-    assert (said, "error", 2) == (found.failure.message, found.failure.severity, found.source.line)
+    assert (said, "error", 2) == (
+        found.failure.message,
+        found.failure.severity,
+        found.source.line,
+    )
 
 
 def test_a_queue_with_an_id_is_known_offline_only_by_its_alias() -> None:
@@ -166,16 +185,26 @@ def test_a_queue_with_an_id_is_known_offline_only_by_its_alias() -> None:
     write_tests("{given: {attributes: {tier: gold}}, expect: {queue: VIP}}")
     (found,) = tried()
     assert found.failure is not None
-    assert 'queue "vip" is named by id in prod: offline, use that alias' == found.failure.hint
+    assert (
+        'queue "vip" is named by id in prod: offline, use that alias'
+        == found.failure.hint
+    )
     assert [None] == messages("staging")
 
 
 def test_the_order_of_evaluation_is_the_environments() -> None:
     """`evaluation: highest-first` reverses the priorities."""
-    write_tests("{given: {intent: lost_card, confidence: 1, attributes: {tier: gold}}, expect: {queue: cards}}")
+    write_tests(
+        "{given: {intent: lost_card, confidence: 1, attributes: {tier: gold}}, expect: {queue: "
+        "cards}}"
+    )
     assert [None] == messages()
     path = Path("manifests/rules.yaml")
-    path.write_text(path.read_text().replace("tenant: acme\n", "tenant: acme\napi: {evaluation: highest-first}\n"))
+    path.write_text(
+        path.read_text().replace(
+            "tenant: acme\n", "tenant: acme\napi: {evaluation: highest-first}\n"
+        )
+    )
     assert "cards/gold" in str(messages())
 
 
@@ -187,8 +216,12 @@ def test_a_failure_is_displayed_once_for_all_environments(cxroute: Program) -> N
     )
     assert 3 == cxroute("test")
     first, second, _, total = cxroute.out.splitlines()
-    assert first.startswith('manifests/tests.yaml:2:1: error[CXR220]: expected "Fraud", but goes to "Card Services"')
-    assert first.endswith(", in prod and staging; why: cxroute explain -e prod --intent lost_card --confidence 0.9")
+    assert first.startswith(
+        'manifests/tests.yaml:2:1: error[CXR220]: expected "Fraud", but goes to "Card Services"'
+    )
+    assert first.endswith(
+        ", in prod and staging; why: cxroute explain -e prod --intent lost_card --confidence 0.9"
+    )
     assert second.startswith("manifests/tests.yaml:3:1: error[CXR220]: ")
     assert ", in staging; why: " in second
     assert "1 of 2 route tests failed in prod, 2 in staging." == total
@@ -206,7 +239,9 @@ def test_a_failure_is_displayed_once_for_all_environments(cxroute: Program) -> N
         '{attributes: {x: "$(rm -rf)\'; \\u00fc"}}',
     ],
 )
-def test_the_command_under_a_failure_explains_the_same_conversation(cxroute: Program, given: str) -> None:
+def test_the_command_under_a_failure_explains_the_same_conversation(
+    cxroute: Program, given: str
+) -> None:
     """For any content: typed as printed, the command has exactly the attributes of the test."""
     write_tests(f"{{given: {given}, expect: {{queue: Fraud}}}}")
     assert 3 == cxroute("test", "-e", "prod")
@@ -222,7 +257,11 @@ def test_validate_runs_and_counts_the_tests(cxroute: Program) -> None:
     assert cxroute.out.endswith("in 2 files. 1 route test passed in prod.\n")
     write_tests("{given: {intent: lost_card, confidence: 0.9}, expect: {queue: Fraud}}")
     code, form = cxroute.json("validate")
-    assert (3, False, {"tests": 2, "failed": 2}) == (code, form["valid"], form["routeTests"])
+    assert (3, False, {"tests": 2, "failed": 2}) == (
+        code,
+        form["valid"],
+        form["routeTests"],
+    )
     assert "CXR220" in [finding["code"] for finding in form["findings"]]
     Path("manifests/tests.yaml").unlink()
     assert 0 == cxroute("validate", "-e", "prod")
@@ -243,17 +282,30 @@ def test_tests_do_not_run_in_a_sandbox_that_was_not_selected(cxroute: Program) -
 def break_a_test() -> None:
     """Write the manifests of `init`, with one route test that its rule fails."""
     path = Path("manifests/tests.yaml")
-    path.write_text(path.read_text().replace("expect: { queue: cards }", "expect: { queue: billing }"))
+    path.write_text(
+        path.read_text().replace(
+            "expect: { queue: cards }", "expect: { queue: billing }"
+        )
+    )
 
 
-def test_a_plan_with_failed_tests_shows_them_first_and_exits_3(cxroute: Program) -> None:
+def test_a_plan_with_failed_tests_shows_them_first_and_exits_3(
+    cxroute: Program,
+) -> None:
     """In every form, with each exit code option; the changes are still displayed for review."""
     assert 0 == cxroute("init")
     break_a_test()
-    failure, change = 'expected "Billing", but goes to "Card Services"', "routing/lost-or-stolen-card"
+    failure, change = (
+        'expected "Billing", but goes to "Card Services"',
+        "routing/lost-or-stolen-card",
+    )
     for options in ([], ["--detailed-exitcode"], ["--fail-on-guards"], ["-q"]):
         assert 3 == cxroute("plan", *options)
-        assert cxroute.out.index("1 route test fails") < cxroute.out.index(failure) < cxroute.out.index(change)
+        assert (
+            cxroute.out.index("1 route test fails")
+            < cxroute.out.index(failure)
+            < cxroute.out.index(change)
+        )
     assert "explain -e sandbox" in cxroute.out
     assert "Correct the rules or the route tests, then plan again." in cxroute.out
     assert "To apply: cxroute" not in cxroute.out
@@ -263,20 +315,31 @@ def test_a_plan_with_failed_tests_shows_them_first_and_exits_3(cxroute: Program)
         assert "contacted.\\" not in cxroute.out
         assert "CXR220" in cxroute.out
         assert "lost-or-stolen-card" in cxroute.out
-    assert re.search(r"^::error file=.*,line=[0-9]+,.*CXR220", cxroute.out, re.MULTILINE)
+    assert re.search(
+        r"^::error file=.*,line=[0-9]+,.*CXR220", cxroute.out, re.MULTILINE
+    )
 
 
 def test_a_plan_with_failed_tests_is_not_applied(cxroute: Program) -> None:
-    """Its findings contain the failures; saved, reported or fresh, apply refuses it with exit 3 and writes nothing."""
+    """Its findings contain the failures; saved, reported or fresh, apply refuses it with exit 3 and
+    writes nothing.
+    """
     assert 0 == cxroute("init")
     break_a_test()
     code, form = cxroute.json("plan", "--out", "plan.json", "--report", "out")
-    assert (3, [("CXR220", "error")]) == (code, [(one["code"], one["severity"]) for one in form["findings"]])
+    assert (3, [("CXR220", "error")]) == (
+        code,
+        [(one["code"], one["severity"]) for one in form["findings"]],
+    )
     assert 3 == len(form["changes"])
     validate(form, plan_schema())
     assert "1 route test fails" in Path("out/plan.md").read_text("utf-8")
     assert "1 route test fails" in Path("out/plan.html").read_text("utf-8")
-    for command in (["apply", "--yes"], ["apply", "plan.json", "--yes"], ["apply", "out/plan.json", "--yes"]):
+    for command in (
+        ["apply", "--yes"],
+        ["apply", "plan.json", "--yes"],
+        ["apply", "out/plan.json", "--yes"],
+    ):
         assert 3 == cxroute(*command)
         assert 'expected "Billing"' in cxroute.err
     assert 0 == cxroute("init", "good")
@@ -292,7 +355,10 @@ def test_failed_tests_are_reported_without_a_tenant(cxroute: Program) -> None:
     name_tenant()
     for command in (["plan"], ["apply", "--yes"], ["plan", "--format", "json"]):
         assert 3 == cxroute(*command, "-e", "prod")
-        assert 'expected \\"Billing\\"' in cxroute.out or 'expected "Billing"' in cxroute.err
+        assert (
+            'expected \\"Billing\\"' in cxroute.out
+            or 'expected "Billing"' in cxroute.err
+        )
         assert "explain -e prod" in cxroute.out + cxroute.err
 
 
@@ -301,7 +367,10 @@ def test_invalid_rules_are_reported_before_tests(cxroute: Program) -> None:
     write_tests("{given: {intent: lost_card, confidence: 1}, expect: {queue: cards}}")
     write("rules.yaml", HEAD + RULES.replace("${overflow}", "${overflo}"))
     code, form = cxroute.json("test")
-    assert (3, {"CXR107"}) == (code, {finding["code"] for finding in form["error"]["findings"]})
+    assert (3, {"CXR107"}) == (
+        code,
+        {finding["code"] for finding in form["error"]["findings"]},
+    )
     assert 3 == cxroute("validate", "-e", "prod")
     assert "CXR107" in cxroute.out
     assert "CXR220" not in cxroute.out
@@ -338,7 +407,9 @@ def test_no_tests_are_not_an_error(cxroute: Program) -> None:
 
 
 def test_junit_is_a_suite_for_each_environment_and_document(cxroute: Program) -> None:
-    """With the fields that both common schemas require; each failure has its message and position."""
+    """With the fields that both common schemas require; each failure has its message and
+    position.
+    """
     write_tests(
         "{given: {intent: lost_card, confidence: 1}, expect: {queue: cards}}",
         "{given: {intent: pin, confidence: 1}, expect: {queue: cards}}",
@@ -347,22 +418,36 @@ def test_junit_is_a_suite_for_each_environment_and_document(cxroute: Program) ->
     root = junit()
     assert ("testsuites", {}) == (root.tag, root.attrib)
     assert [("0", "all in prod", "2", "1"), ("1", "all in staging", "2", "1")] == [
-        tuple(suite.attrib[name] for name in ("id", "name", "tests", "failures")) for suite in root
+        tuple(suite.attrib[name] for name in ("id", "name", "tests", "failures"))
+        for suite in root
     ]
     for suite in root:
-        assert {"package", "timestamp", "hostname", "errors", "time"} < set(suite.keys())
-        assert ["properties", "testcase", "testcase", "system-out", "system-err"] == [part.tag for part in suite]
-        assert all({"name", "classname", "time"} == set(case.keys()) for case in suite.iter("testcase"))
+        assert {"package", "timestamp", "hostname", "errors", "time"} < set(
+            suite.keys()
+        )
+        assert ["properties", "testcase", "testcase", "system-out", "system-err"] == [
+            part.tag for part in suite
+        ]
+        assert all(
+            {"name", "classname", "time"} == set(case.keys())
+            for case in suite.iter("testcase")
+        )
     (failure, _) = root.iter("failure")
     assert "CXR220" == failure.get("type")
-    assert str(failure.get("message")).startswith('expected "Card Services", but goes to 80 %')
+    assert str(failure.get("message")).startswith(
+        'expected "Card Services", but goes to 80 %'
+    )
     assert str(failure.text).startswith("manifests/tests.yaml:3: expected ")
 
 
 @pytest.mark.parametrize("text", HOSTILE_TEXTS)
-def test_hostile_names_break_neither_xml_nor_a_terminal(cxroute: Program, text: str) -> None:
+def test_hostile_names_break_neither_xml_nor_a_terminal(
+    cxroute: Program, text: str
+) -> None:
     """In a document's name, an intent, an attribute's name and its value, and a queue."""
-    quoted = '"' + re.sub("[^a-z0-9 ]", lambda found: f"\\U{ord(found[0]):08x}", text) + '"'
+    quoted = (
+        '"' + re.sub("[^a-z0-9 ]", lambda found: f"\\U{ord(found[0]):08x}", text) + '"'
+    )
     write_tests(
         f"{{given: {{intent: {quoted}, attributes: {{{quoted}: {quoted}}}}}, expect: {{default: true}}}}".replace(
             "$(", "$$("
@@ -372,13 +457,19 @@ def test_hostile_names_break_neither_xml_nor_a_terminal(cxroute: Program, text: 
     )
     assert 3 == cxroute("test", "-e", "prod", "--junit", "out.xml")
     assert CONTROL_CHARACTERS.search(cxroute.out + cxroute.err) is None
-    assert CONTROL_CHARACTERS.search(Path("out.xml").read_text(encoding="utf-8")) is None
+    assert (
+        CONTROL_CHARACTERS.search(Path("out.xml").read_text(encoding="utf-8")) is None
+    )
     (suite,) = junit()
     assert ["2", "1"] == [suite.get("tests"), suite.get("failures")]
 
 
-@pytest.mark.parametrize("place", ["nowhere/out.xml", ".", "", "manifests", "manifests/tests.yaml/out.xml"])
-def test_junit_is_written_completely_or_not_at_all(cxroute: Program, place: str) -> None:
+@pytest.mark.parametrize(
+    "place", ["nowhere/out.xml", ".", "", "manifests", "manifests/tests.yaml/out.xml"]
+)
+def test_junit_is_written_completely_or_not_at_all(
+    cxroute: Program, place: str
+) -> None:
     """Exit 1 and one sentence; no partial file."""
     write_tests("{given: {intent: lost_card, confidence: 1}, expect: {queue: cards}}")
     before = sorted(Path().rglob("*"))
@@ -388,16 +479,28 @@ def test_junit_is_written_completely_or_not_at_all(cxroute: Program, place: str)
 
 
 def test_the_bank_is_tested_completely(cxroute: Program) -> None:
-    """Every rule of the example takes a conversation of some test; tests cover every intent and queue."""
+    """Every rule of the example takes a conversation of some test; tests cover every intent and
+    queue.
+    """
     assert 0 == cxroute("-m", str(ROOT / "manifests"), "test")
-    promises = "17 promises kept in prod, sandbox and studio. 18 promises kept in staging."
-    assert cxroute.out.endswith(f" route tests passed in prod, sandbox, staging and studio. {promises}\n")
+    promises = (
+        "17 promises kept in prod, sandbox and studio. 18 promises kept in staging."
+    )
+    assert cxroute.out.endswith(
+        f" route tests passed in prod, sandbox, staging and studio. {promises}\n"
+    )
     manifests = load_manifests(ROOT / "manifests")
     chosen = manifests.environments["prod"].document
     catalogue = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
     wanted = expand_manifests(manifests, chosen, catalogue)
     found = run_route_tests(manifests.route_tests, chosen, catalogue, wanted)
-    assert set(map(str, wanted.rules)) == {one.winner.name for one in found if one.winner}
+    assert set(map(str, wanted.rules)) == {
+        one.winner.name for one in found if one.winner
+    }
     assert any(one.winner is None for one in found)
     said = {one.conversation.get(chosen.attributes.intent) for one in found}
-    assert set() == {intent for loaded in manifests.intents for intent in loaded.document.names} - said
+    assert (
+        set()
+        == {intent for loaded in manifests.intents for intent in loaded.document.names}
+        - said
+    )

@@ -1,4 +1,6 @@
-"""RouteTests with live rules and live queues: an undecidable test, or one without a queue of the tenant, fails."""
+"""RouteTests with live rules and live queues: an undecidable test, or one without a queue of the
+tenant, fails.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,11 @@ from pathlib import Path
 import pytest
 
 from reconciler.checks.route_tests import RouteTestResult, run_route_tests
-from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
+from reconciler.desired.queues import (
+    OfflineQueueResolver,
+    QueueResolver,
+    resolve_aliases,
+)
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests, load_manifests
 from reconciler.model.live import LiveRule
@@ -18,7 +24,14 @@ from tests.support.builders import QUEUES, desired, intent_is, rule, unmanaged, 
 from tests.support.program import write
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
-ODD = make_opaque({"type": "attribute", "attributeName": "mood", "operator": "soundsLike", "value": "cross"})
+ODD = make_opaque(
+    {
+        "type": "attribute",
+        "attributeName": "mood",
+        "operator": "soundsLike",
+        "value": "cross",
+    }
+)
 HEAD = """\
 {apiVersion: routing/v1, kind: Environment, name: prod, owner: acme, tenant: acme, vars: {word: x, long: LONG}}
 ---
@@ -32,17 +45,23 @@ VIP = "{given: {intent: vip}, expect: {queue: Card Services}}"
 
 def said(*tests: str) -> tuple[Manifests, Environment]:
     """Write these tests from line 6 on, and read them."""
-    write("tests.yaml", HEAD.replace("LONG", "x" * 60_000) + ",\n".join(tests) + "\n]}\n")
+    write(
+        "tests.yaml", HEAD.replace("LONG", "x" * 60_000) + ",\n".join(tests) + "\n]}\n"
+    )
     manifests = load_manifests(Path("manifests"))
     return manifests, manifests.environments["prod"].document
 
 
-def tried(rules: Iterable[LiveRule], *tests: str, queues: Iterable[Queue] = QUEUES) -> tuple[RouteTestResult, ...]:
+def tried(
+    rules: Iterable[LiveRule], *tests: str, queues: Iterable[Queue] = QUEUES
+) -> tuple[RouteTestResult, ...]:
     """Run these tests on live rules."""
     manifests, environment = said(*tests)
     catalogue = QueueResolver("prod", resolve_aliases(manifests, "prod"), queues)
     state = desired()
-    return run_route_tests(manifests.route_tests, environment, catalogue, state, live_entries(rules, state))
+    return run_route_tests(
+        manifests.route_tests, environment, catalogue, state, live_entries(rules, state)
+    )
 
 
 def failure(found: RouteTestResult) -> tuple[str, str, str]:
@@ -64,26 +83,56 @@ def test_a_test_passes_on_live_rules_with_the_queues_live_name() -> None:
 @pytest.mark.parametrize(
     ("expect", "code", "message"),
     [
-        ("{queue: Nobody knows it}", "CXR105", "is neither an alias nor a live queue of prod"),
-        ("{split: {Card Services: 1, Nobody knows it: 0}}", "CXR105", "is neither an alias nor a live queue of prod"),
+        (
+            "{queue: Nobody knows it}",
+            "CXR105",
+            "is neither an alias nor a live queue of prod",
+        ),
+        (
+            "{split: {Card Services: 1, Nobody knows it: 0}}",
+            "CXR105",
+            "is neither an alias nor a live queue of prod",
+        ),
         ("{queue: vip}", "CXR105", "queue alias 'vip' has no entry for prod"),
-        ("{queue: old}", "CXR105", "queue id \"gone\" (alias 'old') is not live in prod"),
+        (
+            "{queue: old}",
+            "CXR105",
+            "queue id \"gone\" (alias 'old') is not live in prod",
+        ),
         ("{queue: Twice}", "CXR106", '2 live queues of prod are named "Twice"'),
         ("{queue: Off}", "CXR121", 'queue "Off" (id q-off) of prod is inactive'),
     ],
 )
-def test_a_test_without_one_usable_queue_fails(expect: str, code: str, message: str) -> None:
+def test_a_test_without_one_usable_queue_fails(
+    expect: str, code: str, message: str
+) -> None:
     """Even if the unknown queue has weight 0; the code is that of a rule with this queue."""
-    queues = (*QUEUES, Queue("q1", "Twice"), Queue("q2", "Twice"), Queue("q-off", "Off", active=False))
-    (found,) = tried([unmanaged("7", vip())], f"{{given: {{intent: vip}}, expect: {expect}}}", queues=queues)
+    queues = (
+        *QUEUES,
+        Queue("q1", "Twice"),
+        Queue("q2", "Twice"),
+        Queue("q-off", "Off", active=False),
+    )
+    (found,) = tried(
+        [unmanaged("7", vip())],
+        f"{{given: {{intent: vip}}, expect: {expect}}}",
+        queues=queues,
+    )
     assert (code, True) == (failure(found)[0], message in failure(found)[1])
     assert None is found.winner
 
 
 def test_a_test_with_an_unknown_queue_has_the_nearest_name() -> None:
     """A hint, and the line of the test; the other tests of the document are still run."""
-    (found, other) = tried([unmanaged("7", vip())], "{given: {intent: vip}, expect: {queue: Card Service}}", VIP)
-    assert ("CXR105", 'did you mean "Card Services"?') == (failure(found)[0], failure(found)[2])
+    (found, other) = tried(
+        [unmanaged("7", vip())],
+        "{given: {intent: vip}, expect: {queue: Card Service}}",
+        VIP,
+    )
+    assert ("CXR105", 'did you mean "Card Services"?') == (
+        failure(found)[0],
+        failure(found)[2],
+    )
     assert (6, None) == (found.source.line, other.failure)
 
 
@@ -143,12 +192,21 @@ def test_an_unsupported_live_condition_counts_as_false() -> None:
 
 
 def test_an_undecidable_test_fails() -> None:
-    """A desired rule has a decisive condition that is not understood: the destination is unknown."""
-    manifests, environment = said(VIP, "{given: {intent: other}, expect: {default: true}}")
+    """A desired rule has a decisive condition that is not understood: the destination is
+    unknown.
+    """
+    manifests, environment = said(
+        VIP, "{given: {intent: other}, expect: {default: true}}"
+    )
     odd = wanted("cards/vip", rule("vip", conditions=[intent_is("vip"), ODD]))
     catalogue = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
-    found, decided = run_route_tests(manifests.route_tests, environment, catalogue, desired(odd))
-    assert ("CXR220", "the destination is unknown: a rule has a condition that cxroute does not understand") == (
+    found, decided = run_route_tests(
+        manifests.route_tests, environment, catalogue, desired(odd)
+    )
+    assert (
+        "CXR220",
+        "the destination is unknown: a rule has a condition that cxroute does not understand",
+    ) == (
         failure(found)[0],
         failure(found)[1].partition(",")[0],
     )

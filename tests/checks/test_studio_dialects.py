@@ -1,4 +1,6 @@
-"""The proof that the unknown dialects of Studio do not matter, against runs of the generated text in each of them."""
+"""The proof that the unknown dialects of Studio do not matter, against runs of the generated text
+in each of them.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,12 @@ import pytest
 import yaml
 
 from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule, order_entries
+from reconciler.behaviour.routing_entry import (
+    Destination,
+    RoutingEntry,
+    destination_of_rule,
+    order_entries,
+)
 from reconciler.checks.studio_dialects import DialectProof, GeneratedText
 from reconciler.desired.desired import DesiredState, desire_offline
 from reconciler.manifest.load import Manifests, load_contents
@@ -32,7 +39,18 @@ from tests.tiers import FULL
 Json = dict[str, Any]
 
 EVERY: Final = possible_dialects({})
-TEXTS: Final = ("Card", "card", "card ", "CARD lost", "pin", "Pin", "ß", "ss", "1", "01")
+TEXTS: Final = (
+    "Card",
+    "card",
+    "card ",
+    "CARD lost",
+    "pin",
+    "Pin",
+    "ß",
+    "ss",
+    "1",
+    "01",
+)
 PIECES: Final = ("Ca", "card", "in", "I", "d l", "S")
 QUEUES: Final = ("Cards", "Fraud", "General")
 HEAD: Final = {"apiVersion": "routing/v1"}
@@ -48,13 +66,22 @@ ATTRIBUTES: Final = {"intent": "intent", "confidence": "confidence"}
 
 def environment(**more: Any) -> Json:
     """An Environment with a Studio script, whose attributes have short names."""
-    first = {**HEAD, "kind": "Environment", "name": "prod", "owner": "acme", "tenant": "acme", "attributes": ATTRIBUTES}
+    first = {
+        **HEAD,
+        "kind": "Environment",
+        "name": "prod",
+        "owner": "acme",
+        "tenant": "acme",
+        "attributes": ATTRIBUTES,
+    }
     return {**first, "api": STUDIO, **more}
 
 
 def facts(**known: bool) -> Json:
     """An Environment whose dialect of Studio is known in part."""
-    return environment(api={**STUDIO, "studio": {"script": "Bot\\Hand-over", "dialect": known}})
+    return environment(
+        api={**STUDIO, "studio": {"script": "Bot\\Hand-over", "dialect": known}}
+    )
 
 
 def rules(*entries: Json) -> Json:
@@ -99,7 +126,9 @@ class Proof(NamedTuple):
 
     def route(self, conversation: Mapping[str, Scalar]) -> Destination:
         """Return the destination by the rules."""
-        return destination_of_rule(route_conversation(self.entries, conversation).winner)
+        return destination_of_rule(
+            route_conversation(self.entries, conversation).winner
+        )
 
 
 def proof(*documents: Json) -> Proof:
@@ -107,7 +136,11 @@ def proof(*documents: Json) -> Proof:
     manifests = load_contents([("m.yaml", yaml.safe_dump_all(documents).encode())])
     prod = manifests.environments["prod"].document
     desired, queues = desire_offline(manifests, prod)
-    return Proof(manifests, desired, list(DialectProof(desired, manifests, queues.names).findings()))
+    return Proof(
+        manifests,
+        desired,
+        list(DialectProof(desired, manifests, queues.names).findings()),
+    )
 
 
 class WholeText:
@@ -118,16 +151,36 @@ class WholeText:
         assert layout is not None
         entries = []
         for each in self.desired.rules.values():
-            numbered = tuple(Target("7", part.weight) for part in each.rule.targets if isinstance(part, Target))
-            stored = each.rule.__class__(**{**_fields(each.rule), "targets": numbered[:1]})
+            numbered = tuple(
+                Target("7", part.weight)
+                for part in each.rule.targets
+                if isinstance(part, Target)
+            )
+            stored = each.rule.__class__(
+                **{**_fields(each.rule), "targets": numbered[:1]}
+            )
             entries.append(BlockEntry(stored, each.address, each.marker_digest, ""))
-        self.statements: tuple[Statement, ...] = parse_snippet(build_block(entries, layout, {}))
-        self.by_address = {str(address): each.rule for address, each in self.desired.rules.items()}
+        self.statements: tuple[Statement, ...] = parse_snippet(
+            build_block(entries, layout, {})
+        )
+        self.by_address = {
+            str(address): each.rule for address, each in self.desired.rules.items()
+        }
 
-    def route(self, conversation: Mapping[str, Scalar], dialect: Dialect) -> Destination:
+    def route(
+        self, conversation: Mapping[str, Scalar], dialect: Dialect
+    ) -> Destination:
         """Return the destination of the rule whose CASE is taken."""
-        address = str(run_snippet(self.statements, dict(conversation), dialect)["cxr_rule"])
-        return destination_of_rule(RoutingEntry(name=address, rule=self.by_address[address])) if address else None
+        address = str(
+            run_snippet(self.statements, dict(conversation), dialect)["cxr_rule"]
+        )
+        return (
+            destination_of_rule(
+                RoutingEntry(name=address, rule=self.by_address[address])
+            )
+            if address
+            else None
+        )
 
 
 def _fields(rule: Any) -> Json:
@@ -145,7 +198,10 @@ def generated(random: Random) -> Case:
     """Rules on an intent, on an attribute with declared values, on one without, and on a number."""
     catalogue = random.sample(TEXTS, random.randint(1, 4))
     tiers = random.sample([*TEXTS, ""], random.randint(1, 3))
-    literals = {"intent": [*catalogue, random.choice(TEXTS)], "tier": [*filter(None, tiers), random.choice(TEXTS)]}
+    literals = {
+        "intent": [*catalogue, random.choice(TEXTS)],
+        "tier": [*filter(None, tiers), random.choice(TEXTS)],
+    }
     literals["line"] = random.sample(TEXTS, 2)
     named: dict[str, None] = {}
     entries = []
@@ -155,12 +211,26 @@ def generated(random: Random) -> Case:
             for name in random.sample(list(literals), random.choice((1, 1, 2)))
         ]
         if random.random() < 0.3:
-            when.append({"attribute": "amount", random.choice(("greaterThan", "lessThan")): 1})
+            when.append(
+                {"attribute": "amount", random.choice(("greaterThan", "lessThan")): 1}
+            )
         for each in when:
-            name, operand = each["attribute"], next(value for key, value in each.items() if key != "attribute")
+            name, operand = (
+                each["attribute"],
+                next(value for key, value in each.items() if key != "attribute"),
+            )
             if name == "line" and operand is not True:
-                named.update(dict.fromkeys([operand] if isinstance(operand, str) else operand))
-        entries.append(rule(f"r{number}", random.choice(QUEUES), *when, priority=random.choice((1, 2, 3))))
+                named.update(
+                    dict.fromkeys([operand] if isinstance(operand, str) else operand)
+                )
+        entries.append(
+            rule(
+                f"r{number}",
+                random.choice(QUEUES),
+                *when,
+                priority=random.choice((1, 2, 3)),
+            )
+        )
     documents = [
         environment(),
         rules(*entries),
@@ -178,7 +248,9 @@ def generated(random: Random) -> Case:
 
 
 def a_condition(random: Random, name: str, literals: list[str]) -> Json:
-    operator = random.choice(("equals", "equals", "in", "contains", "startsWith", "exists"))
+    operator = random.choice(
+        ("equals", "equals", "in", "contains", "startsWith", "exists")
+    )
     value: Any = random.choice(literals)
     if operator == "in":
         value = random.sample(literals, min(2, len(literals)))
@@ -187,7 +259,10 @@ def a_condition(random: Random, name: str, literals: list[str]) -> Json:
     elif operator == "exists":
         value = True
     negative = random.random() < 0.3
-    return {"attribute": name, f"not{operator[0].upper()}{operator[1:]}" if negative else operator: value}
+    return {
+        "attribute": name,
+        f"not{operator[0].upper()}{operator[1:]}" if negative else operator: value,
+    }
 
 
 def inputs(declared: Mapping[str, list[Scalar]]) -> Iterator[dict[str, Scalar]]:
@@ -199,18 +274,24 @@ def inputs(declared: Mapping[str, list[Scalar]]) -> Iterator[dict[str, Scalar]]:
 
 def example(message: str) -> dict[str, Scalar]:
     """Return the conversation with which a message begins."""
-    found = re.findall(r'(\w+) ("(?:[^"\\]|\\.)*"|-?[0-9.]+)', message.partition(" goes to ")[0])
+    found = re.findall(
+        r'(\w+) ("(?:[^"\\]|\\.)*"|-?[0-9.]+)', message.partition(" goes to ")[0]
+    )
     return {name: json.loads(value) for name, value in found}
 
 
 @pytest.mark.parametrize("seed", range(1_000 if FULL else 25))
 def test_an_error_means_that_a_declared_input_goes_elsewhere(seed: int) -> None:
-    """Every declared input is run in all 16 dialects; the example of an error is one that goes elsewhere."""
+    """Every declared input is run in all 16 dialects; the example of an error is one that goes
+    elsewhere.
+    """
     case = generated(Random(seed))
     tried = proof(*case.documents)
     text = WholeText(tried)
     deviating = [
-        given for given in inputs(case.declared) if {text.route(given, each) for each in EVERY} != {tried.route(given)}
+        given
+        for given in inputs(case.declared)
+        if {text.route(given, each) for each in EVERY} != {tried.route(given)}
     ]
     [verdict] = [*tried.of("CXR127"), *tried.of("CXR128")]
     assert (verdict.severity == "error") == bool(deviating), (verdict, deviating[:1])
@@ -218,15 +299,21 @@ def test_an_error_means_that_a_declared_input_goes_elsewhere(seed: int) -> None:
         given = example(verdict.message)
         names = {name: name for name in QUEUES}
         routes = {destination_phrase(text.route(given, each), names) for each in EVERY}
-        stated = re.findall(r"goes to ((?:the tenant's default routing|\"\w+\"))", verdict.message)
-        assert all(given[name] in case.declared[name] for name in given if name != "amount"), verdict
+        stated = re.findall(
+            r"goes to ((?:the tenant's default routing|\"\w+\"))", verdict.message
+        )
+        assert all(
+            given[name] in case.declared[name] for name in given if name != "amount"
+        ), verdict
         assert stated[0] == destination_phrase(tried.route(given), names), verdict
         assert stated[1] in routes - {stated[0]}, verdict
 
 
 @pytest.mark.parametrize("seed", range(300 if FULL else 12))
 def test_the_text_of_a_few_rules_deviates_as_the_whole_text_does(seed: int) -> None:
-    """A route test runs only the rules that may take its conversation; the other rules make no difference."""
+    """A route test runs only the rules that may take its conversation; the other rules make no
+    difference.
+    """
     case = generated(Random(seed))
     tried = proof(*case.documents)
     text, layout = WholeText(tried), tried.desired.layout
@@ -236,27 +323,43 @@ def test_the_text_of_a_few_rules_deviates_as_the_whole_text_does(seed: int) -> N
     for given in Random(seed).sample(every, min(20, len(every))):
         expected = tried.route(given)
         deviation = few.find_deviation(given, expected)
-        assert (deviation is None) == all(text.route(given, each) == expected for each in EVERY)
+        assert (deviation is None) == all(
+            text.route(given, each) == expected for each in EVERY
+        )
         if deviation is not None:
             assert text.route(given, deviation[0]) == deviation[1] != expected
 
 
 @pytest.mark.parametrize("seed", range(300 if FULL else 12))
 def test_a_warning_means_that_an_empty_text_goes_elsewhere(seed: int) -> None:
-    """For each attribute that can be empty, every input with an empty text is compared with the one without it."""
+    """For each attribute that can be empty, every input with an empty text is compared with the one
+    without it.
+    """
     case = generated(Random(seed))
     tried = proof(*case.documents)
-    can_be_empty = {"tier"} if "" in case.documents[3]["attributes"]["tier"]["values"] else set()
+    can_be_empty = (
+        {"tier"} if "" in case.documents[3]["attributes"]["tier"]["values"] else set()
+    )
     for name in case.declared:
         others = [given for given in inputs(case.declared) if name not in given]
-        differs = any(tried.route({**given, name: ""}) != tried.route(given) for given in others)
-        warnings = [each for each in tried.of("CXR129") if f"an empty {name} " in each.message]
-        assert bool(warnings) == (differs and name in {*can_be_empty, "line"}), (name, warnings)
+        differs = any(
+            tried.route({**given, name: ""}) != tried.route(given) for given in others
+        )
+        warnings = [
+            each for each in tried.of("CXR129") if f"an empty {name} " in each.message
+        ]
+        assert bool(warnings) == (differs and name in {*can_be_empty, "line"}), (
+            name,
+            warnings,
+        )
         assert all(each.severity == "warning" and each.address for each in warnings)
 
 
 CARD: Final = rule("low", "Cards", intent("equals", "card"), priority=20)
-TWINS: Final = (rules(rule("high", "Fraud", intent("equals", "Card"), priority=10), CARD), intents("Card", "card"))
+TWINS: Final = (
+    rules(rule("high", "Fraud", intent("equals", "Card"), priority=10), CARD),
+    intents("Card", "card"),
+)
 
 
 def test_the_error_names_both_destinations_and_what_to_do() -> None:
@@ -279,50 +382,90 @@ def test_the_error_names_both_destinations_and_what_to_do() -> None:
         ({"caseSensitive": False}, "CXR127", "caseSensitive: false"),
     ],
 )
-def test_a_known_fact_rules_dialects_out(known: dict[str, bool], code: str, word: str) -> None:
+def test_a_known_fact_rules_dialects_out(
+    known: dict[str, bool], code: str, word: str
+) -> None:
     """A dialect that is ruled out has no error; one that is certain has."""
-    [finding] = [*(tried := proof(facts(**known), *TWINS)).of("CXR127"), *tried.of("CXR128")]
+    [finding] = [
+        *(tried := proof(facts(**known), *TWINS)).of("CXR127"),
+        *tried.of("CXR128"),
+    ]
     assert (finding.code, word in finding.message) == (code, True), finding
 
 
 def test_one_certain_dialect_is_compared_alone() -> None:
     """If both facts about texts are known, the error is about them."""
-    spaced = (rules(rule("high", "Fraud", intent("equals", "card "), priority=10), CARD), intents("card ", "card"))
+    spaced = (
+        rules(rule("high", "Fraud", intent("equals", "card "), priority=10), CARD),
+        intents("card ", "card"),
+    )
     [error] = proof(facts(caseSensitive=False, trimsBlanks=True), *spaced).of("CXR127")
     assert "with caseSensitive: false, trimsBlanks: true it goes" in error.message
-    assert not proof(facts(caseSensitive=False, trimsBlanks=False), *spaced).of("CXR127")
+    assert not proof(facts(caseSensitive=False, trimsBlanks=False), *spaced).of(
+        "CXR127"
+    )
 
 
 def test_a_number_and_its_text_are_equal_in_every_dialect() -> None:
-    """A number that an Attributes document declares fulfils a condition on its text in Studio, and in no rule."""
+    """A number that an Attributes document declares fulfils a condition on its text in Studio, and
+    in no rule.
+    """
     by_text = rules(rule("one", "Cards", {"attribute": "tier", "equals": "1"}))
-    [error] = proof(environment(), by_text, values(tier={"values": [1, "2"]})).of("CXR127")
-    assert "tier 1 goes to the tenant's default routing, but in Studio with any dialect it goes" in error.message
+    [error] = proof(environment(), by_text, values(tier={"values": [1, "2"]})).of(
+        "CXR127"
+    )
+    assert (
+        "tier 1 goes to the tenant's default routing, but in Studio with any dialect it goes"
+        in error.message
+    )
 
 
 def test_numbers_are_compared_in_one_way() -> None:
-    """A numeric condition is read in the same way in all dialects, and limits no conversation of the proof."""
-    sure = rule("high", "Fraud", intent("equals", "Card"), priority=10, minConfidence=0.5)
+    """A numeric condition is read in the same way in all dialects, and limits no conversation of
+    the proof.
+    """
+    sure = rule(
+        "high", "Fraud", intent("equals", "Card"), priority=10, minConfidence=0.5
+    )
     assert proof(environment(), rules({**sure, "when": []})).of("CXR128")
-    assert "confidence " in proof(environment(), rules(sure, CARD), TWINS[1]).of("CXR127")[0].message
+    assert (
+        "confidence "
+        in proof(environment(), rules(sure, CARD), TWINS[1]).of("CXR127")[0].message
+    )
 
 
 def test_every_rule_with_a_split_is_noted() -> None:
     """A split of a Studio script is by contact; a rule with one queue is not noted."""
-    shares = {"key": "a", "name": "a", "intent": "a", "targets": [{"queue": "Cards", "weight": 4}, {"queue": "Fraud"}]}
-    assert [str(each.address) for each in proof(environment(), rules(shares, CARD)).of("CXR130")] == ["cards/a"]
+    shares = {
+        "key": "a",
+        "name": "a",
+        "intent": "a",
+        "targets": [{"queue": "Cards", "weight": 4}, {"queue": "Fraud"}],
+    }
+    assert [
+        str(each.address)
+        for each in proof(environment(), rules(shares, CARD)).of("CXR130")
+    ] == ["cards/a"]
 
 
 def test_a_disabled_rule_is_not_part_of_the_proof() -> None:
     """A disabled rule is a comment of the text."""
-    switched_off = rule("high", "Fraud", intent("equals", "Card"), priority=10, enabled=False)
-    assert not proof(environment(), rules(switched_off, CARD), intents("card")).of("CXR127")
-    assert proof(environment(), rules({**switched_off, "enabled": True}, CARD), intents("card")).of("CXR127")
+    switched_off = rule(
+        "high", "Fraud", intent("equals", "Card"), priority=10, enabled=False
+    )
+    assert not proof(environment(), rules(switched_off, CARD), intents("card")).of(
+        "CXR127"
+    )
+    assert proof(
+        environment(), rules({**switched_off, "enabled": True}, CARD), intents("card")
+    ).of("CXR127")
 
 
 @pytest.mark.parametrize("evaluation", ["lowest-first", "highest-first"])
 def test_undeclared_values_are_not_examples(evaluation: str) -> None:
-    """Only `Card` itself could go elsewhere, and the bot does not have it; in both orders of evaluation."""
+    """Only `Card` itself could go elsewhere, and the bot does not have it; in both orders of
+    evaluation.
+    """
     ordered = environment(api={**STUDIO, "evaluation": evaluation})
     assert not proof(ordered, TWINS[0], intents("pin")).of("CXR127")
     assert proof(ordered, *TWINS).of("CXR127")
@@ -344,7 +487,11 @@ def test_ten_thousand_rules_are_proven_in_little_time() -> None:
         [
             (f"{index}.yaml", yaml.dump(each, Dumper=yaml.CSafeDumper).encode())
             for index, each in enumerate(
-                [environment(), rules(*(rule(name, "Q", intent("equals", name)) for name in names)), intents(*names)]
+                [
+                    environment(),
+                    rules(*(rule(name, "Q", intent("equals", name)) for name in names)),
+                    intents(*names),
+                ]
             )
         ]
     )
@@ -353,7 +500,9 @@ def test_ten_thousand_rules_are_proven_in_little_time() -> None:
     start = process_time()
     findings = list(DialectProof(desired, manifests, queues.names).findings())
     assert [each.code for each in findings] == ["CXR128"]
-    assert process_time() - start < number / 5_000, "a fifth of a millisecond for each rule"
+    assert process_time() - start < number / 5_000, (
+        "a fifth of a millisecond for each rule"
+    )
 
 
 # The program
@@ -362,7 +511,9 @@ def test_ten_thousand_rules_are_proven_in_little_time() -> None:
 @pytest.fixture
 def room(cxroute: Program) -> Program:
     """The program in a folder of its own, with a script whose block is empty."""
-    Path("live.txt").write_text("// cxroute:begin acme/main\n// cxroute:end\n", encoding="utf-8")
+    Path("live.txt").write_text(
+        "// cxroute:begin acme/main\n// cxroute:end\n", encoding="utf-8"
+    )
     return cxroute
 
 
@@ -373,7 +524,9 @@ def manifests(*documents: Json) -> None:
 PLAN: Final = ("plan", "-e", "prod", "--live", "live.txt")
 
 
-@pytest.mark.parametrize("command", [("validate",), ("test",), PLAN, ("apply", "-e", "prod", "--yes")])
+@pytest.mark.parametrize(
+    "command", [("validate",), ("test",), PLAN, ("apply", "-e", "prod", "--yes")]
+)
 def test_the_error_stops_every_command(room: Program, command: tuple[str, ...]) -> None:
     """`validate`, `test` and `plan` exit with 3, and `apply` writes nothing."""
     given = {"given": {"intent": "pin"}, "expect": {"default": True}}
@@ -384,12 +537,21 @@ def test_the_error_stops_every_command(room: Program, command: tuple[str, ...]) 
 
 def test_a_plan_shows_the_proof_and_what_the_script_changes(room: Program) -> None:
     """The proof and the split are notes; the difference of empty and missing is a warning."""
-    shares = {"key": "a", "name": "a", "intent": "a", "targets": [{"queue": "Cards"}, {"queue": "Fraud"}]}
+    shares = {
+        "key": "a",
+        "name": "a",
+        "intent": "a",
+        "targets": [{"queue": "Cards"}, {"queue": "Fraud"}],
+    }
     denial = rule("tier", "General", {"attribute": "tier", "notEquals": "gold"})
     manifests(environment(), rules(shares, denial))
     for command in (PLAN, ("validate",)):
         code, document = room.json(*command)
-        found = {each["code"]: each["severity"] for each in document["findings"] if each["code"] in EXPECTED}
+        found = {
+            each["code"]: each["severity"]
+            for each in document["findings"]
+            if each["code"] in EXPECTED
+        }
         assert (code, found) == (0, EXPECTED)
 
 
@@ -397,33 +559,65 @@ EXPECTED: Final = {"CXR128": "info", "CXR129": "warning", "CXR130": "info"}
 
 
 def test_the_findings_can_be_accepted(room: Program) -> None:
-    """With a reason, in the rule or in the Environment; an entry without such a finding is reported."""
-    denial = rule("tier", "General", {"attribute": "tier", "notEquals": "gold"}, accept={"CXR129": "never empty"})
-    accept = [{"code": "CXR128", "reason": "read"}, {"code": "CXR130", "address": "cards/tier", "reason": "no split"}]
+    """With a reason, in the rule or in the Environment; an entry without such a finding is
+    reported.
+    """
+    denial = rule(
+        "tier",
+        "General",
+        {"attribute": "tier", "notEquals": "gold"},
+        accept={"CXR129": "never empty"},
+    )
+    accept = [
+        {"code": "CXR128", "reason": "read"},
+        {"code": "CXR130", "address": "cards/tier", "reason": "no split"},
+    ]
     manifests(environment(accept=accept), rules(denial))
     for command in (PLAN, ("validate",)):
         _, document = room.json(*command)
-        assert {each["code"] for each in document["acknowledged"]} == {"CXR128", "CXR129"}
-        [unused] = [each["message"] for each in document["findings"] if each["code"] == "CXR212"]
-        assert unused.startswith("CXR130 at cards/tier is accepted, but no warning or note matches")
+        assert {each["code"] for each in document["acknowledged"]} == {
+            "CXR128",
+            "CXR129",
+        }
+        [unused] = [
+            each["message"] for each in document["findings"] if each["code"] == "CXR212"
+        ]
+        assert unused.startswith(
+            "CXR130 at cards/tier is accepted, but no warning or note matches"
+        )
 
 
 def test_a_route_test_can_fail_only_on_the_text(room: Program) -> None:
-    """The intent of the test is not declared, so that the proof is not about it; the failure names the dialect."""
+    """The intent of the test is not declared, so that the proof is not about it; the failure names
+    the dialect.
+    """
     given = {"given": {"intent": "CARD"}, "expect": {"default": True}}
     manifests(environment(), rules(CARD), intents("card"), route_tests(given))
     assert room("test") == 3
     stated = 'the rules pass, but their text in Studio sends the conversation to "Cards" (caseSensitive: false)'
     assert stated in room.out
-    manifests(facts(caseSensitive=True), rules(CARD), intents("card"), route_tests(given))
+    manifests(
+        facts(caseSensitive=True), rules(CARD), intents("card"), route_tests(given)
+    )
     assert room("test") == 0, room.out
 
 
-@pytest.mark.parametrize(("weights", "code"), [((80, 20), 0), ((4, 1), 0), ((79, 21), 3)])
-def test_a_split_is_the_destination_of_its_rule(room: Program, weights: tuple[int, int], code: int) -> None:
+@pytest.mark.parametrize(
+    ("weights", "code"), [((80, 20), 0), ((4, 1), 0), ((79, 21), 3)]
+)
+def test_a_split_is_the_destination_of_its_rule(
+    room: Program, weights: tuple[int, int], code: int
+) -> None:
     """The text takes the rule, whose shares are those of the test."""
-    targets = [{"queue": queue, "weight": weight} for queue, weight in zip(QUEUES, (80, 20), strict=False)]
+    targets = [
+        {"queue": queue, "weight": weight}
+        for queue, weight in zip(QUEUES, (80, 20), strict=False)
+    ]
     shares = {"key": "a", "name": "a", "intent": "a", "targets": targets}
     expected = {"split": dict(zip(QUEUES, weights, strict=False))}
-    manifests(environment(), rules(shares), route_tests({"given": {"intent": "a"}, "expect": expected}))
+    manifests(
+        environment(),
+        rules(shares),
+        route_tests({"given": {"intent": "a"}, "expect": expected}),
+    )
     assert room("test") == code, room.out

@@ -1,4 +1,6 @@
-"""Attributes and values outside the Attributes documents: found at their position, with the nearest match."""
+"""Attributes and values outside the Attributes documents: found at their position, with the nearest
+match.
+"""
 
 from __future__ import annotations
 
@@ -40,18 +42,34 @@ Lint = Callable[..., list[Finding]]
 
 @pytest.fixture
 def linted(room: Path) -> Lint:
-    """Return the findings about the vocabulary; a rule is one line, the first on line 5 of rules.yaml."""
+    """Return the findings about the vocabulary; a rule is one line, the first on line 5 of
+    rules.yaml.
+    """
 
-    def run(*conditions: str, attributes: str = ATTRIBUTES, tests: str = "", promises: str = "") -> list[Finding]:
-        rules = "".join(f"  - {{key: k{n}, when: [{each}], queue: Q{n}}}\n" for n, each in enumerate(conditions))
-        texts = {"prod": ENVIRONMENT + VARS, "rules": HEAD + rules, "attributes": attributes}
+    def run(
+        *conditions: str,
+        attributes: str = ATTRIBUTES,
+        tests: str = "",
+        promises: str = "",
+    ) -> list[Finding]:
+        rules = "".join(
+            f"  - {{key: k{n}, when: [{each}], queue: Q{n}}}\n"
+            for n, each in enumerate(conditions)
+        )
+        texts = {
+            "prod": ENVIRONMENT + VARS,
+            "rules": HEAD + rules,
+            "attributes": attributes,
+        }
         texts |= {"tests": TESTS + tests} if tests else {}
         texts |= {"promises": PROMISES + promises} if promises else {}
         for name, text in texts.items():
             (room / f"{name}.yaml").write_text(text, encoding="utf-8")
         manifests = load_manifests(room)
         environment = manifests.environments["prod"].document
-        desired = expand_manifests(manifests, environment, OfflineQueueResolver("prod", {}))
+        desired = expand_manifests(
+            manifests, environment, OfflineQueueResolver("prod", {})
+        )
         findings = lint(LintView(desired, (), manifests, environment, {}))
         return [finding for finding in findings if finding.code in {"CXR207", "CXR213"}]
 
@@ -61,7 +79,8 @@ def linted(room: Path) -> Lint:
 def test_the_name_of_a_group_is_not_a_value(linted: Lint) -> None:
     """Rules name the values: the hint lists them, though a similar value exists."""
     attributes = ATTRIBUTES.replace(
-        "[gold, platinum, standard]", "{gold: {group: premium}, platinum: {group: premium}, premiun: Typed}"
+        "[gold, platinum, standard]",
+        "{gold: {group: premium}, platinum: {group: premium}, premiun: Typed}",
     )
     message = '"premium" is not a declared value of attribute "customerTier"'
     hint = 'it is a group: write its values, "gold", "platinum"'
@@ -190,7 +209,9 @@ def place(finding: Finding) -> tuple[str, int, int]:
         ),
     ],
 )
-def test_a_finding_at_the_value(linted: Lint, condition: str, token: str, code: str, message: str, hint: str) -> None:
+def test_a_finding_at_the_value(
+    linted: Lint, condition: str, token: str, code: str, message: str, hint: str
+) -> None:
     """With file, line and column, the rule's address, and the nearest name or value."""
     (found,) = linted(condition)
     assert (code, message, hint) == (found.code, found.message, found.hint)
@@ -201,7 +222,9 @@ def test_a_finding_at_the_value(linted: Lint, condition: str, token: str, code: 
 
 
 def test_declared_uses_have_no_finding(linted: Lint) -> None:
-    """Every operator on its type, booleans as texts, a number in another form, variables, and the bot's attributes."""
+    """Every operator on its type, booleans as texts, a number in another form, variables, and the
+    bot's attributes.
+    """
     assert [] == linted(
         "{attribute: customerTier, in: [gold, platinum]}",
         '{attribute: transferAmount, equals: "${amount}"}',
@@ -209,7 +232,8 @@ def test_declared_uses_have_no_finding(linted: Lint) -> None:
         '{attribute: vip, equals: "true"}',
         "{attribute: vip, in: [true, false]}",
         "{attribute: branch, startsWith: a}, {attribute: customerTier, contains: old}",
-        "{attribute: mixed, greaterThan: 0}, {attribute: mixed, contains: o}, {attribute: mixed, equals: one}",
+        "{attribute: mixed, greaterThan: 0}, {attribute: mixed, contains: o}, {attribute: mixed, "
+        "equals: one}",
         "{attribute: cognigyDetectedIntent, contains: a}, {attribute: routedAt, exists: true}",
         "{attribute: cognigyConfidence, equals: high}",
     )
@@ -218,32 +242,53 @@ def test_declared_uses_have_no_finding(linted: Lint) -> None:
 def test_several_uses_are_one_finding(linted: Lint) -> None:
     """At the first place, with the number of the others."""
     (found,) = linted(*["{attribute: tier, equals: gold}"] * 3)
-    assert 'attribute "tier" is in no Attributes document; also in 2 further places' == found.message
+    assert (
+        'attribute "tier" is in no Attributes document; also in 2 further places'
+        == found.message
+    )
     assert ("manifests/rules.yaml", 5) == place(found)[:2]
 
 
 def test_without_a_document_nothing_is_required(linted: Lint) -> None:
-    """The writer of an attribute is a question, and nothing else; an empty document requires a declaration."""
+    """The writer of an attribute is a question, and nothing else; an empty document requires a
+    declaration.
+    """
     (found,) = linted("{attribute: tier, equals: gold}", attributes="")
     assert ("CXR207", "info") == (found.code, found.severity)
-    (found,) = linted("{attribute: tier, equals: gold}", attributes=ATTRIBUTES[: ATTRIBUTES.index("\n  ")] + " {}\n")
+    (found,) = linted(
+        "{attribute: tier, equals: gold}",
+        attributes=ATTRIBUTES[: ATTRIBUTES.index("\n  ")] + " {}\n",
+    )
     assert ("CXR207", "warning") == (found.code, found.severity)
 
 
 def test_a_declared_writer_answers_the_question(linted: Lint) -> None:
-    """Without a writer, the finding asks for it; it is not a warning, and no other name is suggested."""
-    (found,) = linted("{attribute: free, equals: gold}, {attribute: branch, equals: Bonn}")
+    """Without a writer, the finding asks for it; it is not a warning, and no other name is
+    suggested.
+    """
+    (found,) = linted(
+        "{attribute: free, equals: gold}, {attribute: branch, equals: Bonn}"
+    )
     assert ("CXR207", "info") == (found.code, found.severity)
-    assert 'attribute "free" is used by 1 rule; the context endpoint does not write it' == found.message
-    assert "name the system that writes it: `writtenBy` in the Attributes document" == found.hint
+    assert (
+        'attribute "free" is used by 1 rule; the context endpoint does not write it'
+        == found.message
+    )
+    assert (
+        "name the system that writes it: `writtenBy` in the Attributes document"
+        == found.hint
+    )
 
 
 def test_route_tests_use_the_vocabulary(linted: Lint) -> None:
-    """Names at their key, values at the value, also in `context`; the short names there are the bot's attributes."""
+    """Names at their key, values at the value, also in `context`; the short names there are the
+    bot's attributes.
+    """
     found = linted(
         "{attribute: vip, equals: true}",
         tests="  - {given: {attributes: {customertier: gold, vip: null}}, expect: {default: true}}\n"
-        "  - {given: {context: {intent: a, confidence: 1, customerTier: god, none: null}}, expect: {default: true}}\n"
+        "  - {given: {context: {intent: a, confidence: 1, customerTier: god, none: null}}, expect: "
+        "{default: true}}\n"
         '  - {given: {attributes: {customerTier: "${tier}"}}, expect: {default: true}}\n',
     )
     assert [
@@ -256,13 +301,16 @@ def test_route_tests_use_the_vocabulary(linted: Lint) -> None:
 
 
 def test_promises_use_the_vocabulary(linted: Lint) -> None:
-    """Their conditions, with variables; not those of another environment; a rule with the same problem comes first."""
+    """Their conditions, with variables; not those of another environment; a rule with the same
+    problem comes first.
+    """
     never = "never: {default: true}}"
     found = linted(
         "{attribute: tier, equals: gold}",
         promises=f"  - {{name: a, for: {{when: [{{attribute: customerTier, in: [gold, god]}}]}}, {never}\n"
         f"  - {{name: b, for: {{when: [{{attribute: '${{name}}', exists: true}}]}}, {never}\n"
-        f"  - {{name: c, environments: [sandbox], for: {{when: [{{attribute: x, exists: true}}]}}, {never}\n"
+        f"  - {{name: c, environments: [sandbox], for: {{when: [{{attribute: x, exists: true}}]}}, "
+        f"{never}\n"
         f"  - {{name: d, for: {{intent: a, when: [{{attribute: tier, equals: gold}}]}}, {never}\n",
     )
     assert [
@@ -277,7 +325,10 @@ def test_many_problems_are_counted(linted: Lint) -> None:
     """The search for the nearest name is slow: after 50 problems, one finding counts the others."""
     found = linted(*[f"{{attribute: a{n:03}, equals: 1}}" for n in range(75)])
     assert 51 == len(found)
-    assert "25 further differences from the Attributes documents, the first one here" == found[-1].message
+    assert (
+        "25 further differences from the Attributes documents, the first one here"
+        == found[-1].message
+    )
 
 
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
@@ -296,19 +347,29 @@ def test_hostile_names_and_values_are_escaped(linted: Lint, hostile: str) -> Non
 
 
 def test_a_value_is_declared_if_an_evaluator_equals_it(linted: Lint) -> None:
-    """For random values and declarations: CXR213 exactly if no declared value equals the compared one (S4)."""
+    """For random values and declarations: CXR213 exactly if no declared value equals the compared
+    one (S4).
+    """
     pool: list[Any] = ["a", "1", "true", 1, 1.0, 2, True, False, "false", 0.5, "0.5"]
 
     def same(first: Any, second: Any) -> bool:
-        first, second = (("false", "true")[each] if isinstance(each, bool) else each for each in (first, second))
+        first, second = (
+            ("false", "true")[each] if isinstance(each, bool) else each
+            for each in (first, second)
+        )
         return isinstance(first, str) is isinstance(second, str) and first == second
 
     outcomes = set()
     for seed in range(60):
         random = Random(seed)
         values, value = random.sample(pool, 3), random.choice(pool)
-        declared = f"{ATTRIBUTES}  x: {yaml_of({'values': values}).strip().join('{}')}\n"
-        found = linted(f"{{attribute: x, {yaml_of({'equals': value}).strip()}}}", attributes=declared)
+        declared = (
+            f"{ATTRIBUTES}  x: {yaml_of({'values': values}).strip().join('{}')}\n"
+        )
+        found = linted(
+            f"{{attribute: x, {yaml_of({'equals': value}).strip()}}}",
+            attributes=declared,
+        )
         expected = not any(same(value, each) for each in values)
         assert expected is ("CXR213" in [each.code for each in found]), (values, value)
         outcomes.add(expected)
@@ -316,10 +377,14 @@ def test_a_value_is_declared_if_an_evaluator_equals_it(linted: Lint) -> None:
 
 
 def test_the_analysis_does_not_believe_a_declaration(cxroute: Program) -> None:
-    """No rule counts as unreachable, and no conversation as impossible, because of declared values or types."""
+    """No rule counts as unreachable, and no conversation as impossible, because of declared values
+    or types.
+    """
     rules = (
-        "  - {key: gold, when: [{attribute: customerTier, in: [gold, platinum, standard]}], queue: A, priority: 1}\n"
-        "  - {key: others, when: [{attribute: customerTier, exists: true}], queue: B, priority: 2}\n"
+        "  - {key: gold, when: [{attribute: customerTier, in: [gold, platinum, standard]}], queue: "
+        "A, priority: 1}\n"
+        "  - {key: others, when: [{attribute: customerTier, exists: true}], queue: B, priority: "
+        "2}\n"
     )
     write("all.yaml", "---\n".join([ENVIRONMENT, ATTRIBUTES, HEAD + rules]))
     code, form = cxroute.json("validate")

@@ -1,4 +1,6 @@
-"""Words of other programs get the words of cxroute as an answer, and a secret on a command line is not printed."""
+"""Words of other programs get the words of cxroute as an answer, and a secret on a command line is
+not printed.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,10 @@ ENVIRONMENTS = ("prod", "staging")
 @pytest.fixture
 def manifests(cxroute: Program) -> Program:
     for name in ENVIRONMENTS:
-        text = f"apiVersion: routing/v1\nkind: Environment\nname: {name}\nowner: acme\ntenant: acme-{name}\n"
+        text = (
+            f"apiVersion: routing/v1\nkind: Environment\nname: {name}\nowner: acme\ntenant: "
+            f"acme-{name}\n"
+        )
         write(f"{name}.yaml", text)
     return cxroute
 
@@ -52,7 +57,10 @@ def manifests(cxroute: Program) -> Program:
         ("apply --auto-approve", "; write `--yes`"),
         ("drift --target cards/x", "; write `--only cards/x`"),
         ("apply --rollback", "; write `--undo RUN`"),
-        ("plan --destroy", "; to delete rules, remove them from the manifests, and run `cxroute plan`"),
+        (
+            "plan --destroy",
+            "; to delete rules, remove them from the manifests, and run `cxroute plan`",
+        ),
         ("plan --no-color", "; write `--color never`"),
         ("apply prod", "; prod is an environment: write `-e prod`"),
         ("apply -auto-approve", "; write `--yes`"),
@@ -60,7 +68,10 @@ def manifests(cxroute: Program) -> Program:
         ("plan -target=cards/x", "; write `--only cards/x`"),
         ("plan -var-file=prod", "; a long option begins with --"),
         ("plan -n prod", "; write `-e prod`"),
-        ("plan -n cards prod", "`cxroute plan` writes nothing, so remove it and write `-e prod`"),
+        (
+            "plan -n cards prod",
+            "`cxroute plan` writes nothing, so remove it and write `-e prod`",
+        ),
         ("apply -f manifests", "; write `-m manifests`"),
         ("plan -f manifests/prod.yaml", "; write `-m manifests`"),
         ("plan -C manifests", "; write `-m manifests`"),
@@ -70,11 +81,26 @@ def manifests(cxroute: Program) -> Program:
         ("history prod", "prod is not a run; prod is an environment: write `-e prod`"),
         ("get rules", "; did you mean `cxroute table`?"),
         ("workspace select prod", "; each command takes the environment as `-e ENV`"),
-        ("undo", "; did you mean `cxroute apply --undo RUN`? `cxroute history` lists the runs"),
-        ("undo 2026-r1", "; did you mean `cxroute apply --undo 2026-r1`? `cxroute history` lists the runs"),
-        ("rollback '$(reboot)'", "; did you mean `cxroute apply --undo '$(reboot)'`? `cxroute history` lists the runs"),
-        ("destroy", "; to delete rules, remove them from the manifests, and run `cxroute plan`"),
-        ("fmt", "; cxroute has no formatter: use any formatter of YAML, then `cxroute validate`"),
+        (
+            "undo",
+            "; did you mean `cxroute apply --undo RUN`? `cxroute history` lists the runs",
+        ),
+        (
+            "undo 2026-r1",
+            "; did you mean `cxroute apply --undo 2026-r1`? `cxroute history` lists the runs",
+        ),
+        (
+            "rollback '$(reboot)'",
+            "; did you mean `cxroute apply --undo '$(reboot)'`? `cxroute history` lists the runs",
+        ),
+        (
+            "destroy",
+            "; to delete rules, remove them from the manifests, and run `cxroute plan`",
+        ),
+        (
+            "fmt",
+            "; cxroute has no formatter: use any formatter of YAML, then `cxroute validate`",
+        ),
         ("lint", "; did you mean `cxroute validate`?"),
         (
             "diff prod staging",
@@ -82,7 +108,9 @@ def manifests(cxroute: Program) -> Program:
         ),
     ],
 )
-def test_words_of_other_programs_get_the_right_ones(manifests: Program, words: str, advice: str) -> None:
+def test_words_of_other_programs_get_the_right_ones(
+    manifests: Program, words: str, advice: str
+) -> None:
     """Exit 64, and the last words of the message are what to write."""
     assert 64 == manifests(*shlex.split(words))
     assert manifests.err.endswith(f"{advice}\n"), manifests.err
@@ -103,9 +131,17 @@ def test_names_are_known_in_invalid_manifests(manifests: Program) -> None:
 
 @pytest.mark.parametrize(
     ("name", "near"),
-    [("production", "prod"), ("prd", "prod"), ("stg", "staging"), ("stage", "staging"), ("PROD", "prod")],
+    [
+        ("production", "prod"),
+        ("prd", "prod"),
+        ("stg", "staging"),
+        ("stage", "staging"),
+        ("PROD", "prod"),
+    ],
 )
-def test_an_unknown_environment_gets_the_nearest(manifests: Program, name: str, near: str) -> None:
+def test_an_unknown_environment_gets_the_nearest(
+    manifests: Program, name: str, near: str
+) -> None:
     """The list, and the name that is probably meant."""
     assert 64 == manifests("plan", "-e", name)
     assert f'available: prod, sandbox, staging; did you mean "{near}"?' in manifests.err
@@ -126,7 +162,9 @@ def test_a_distant_name_gets_the_list_alone() -> None:
         "plan --api-key=c4nary-value",
     ],
 )
-def test_a_secret_on_the_command_line_is_not_printed(manifests: Program, words: str) -> None:
+def test_a_secret_on_the_command_line_is_not_printed(
+    manifests: Program, words: str
+) -> None:
     """The message says that the secret is leaked, in text and in JSON."""
     for form in ([], ["--format", "json"]):
         assert 64 == manifests(*shlex.split(words), *form)
@@ -137,7 +175,9 @@ def test_a_secret_on_the_command_line_is_not_printed(manifests: Program, words: 
 
 def test_ordinary_words_stay() -> None:
     """Only the values of options for secrets are replaced."""
-    assert ["--key=[secret]", "a", "--out", "b"] == without_secrets(["--key=x", "a", "--out", "b"])
+    assert ["--key=[secret]", "a", "--out", "b"] == without_secrets(
+        ["--key=x", "a", "--out", "b"]
+    )
 
 
 CREDENTIALS = (
@@ -184,7 +224,10 @@ def everything_printed(program: Program) -> str:
     """Return what every command and every format prints about invalid manifests."""
     printed = ""
     for words in (
-        *(("validate", "--format", form) for form in ("text", "json", "github", "gitlab", "sarif")),
+        *(
+            ("validate", "--format", form)
+            for form in ("text", "json", "github", "gitlab", "sarif")
+        ),
         ("plan", "-e", "prod"),
         ("plan", "-e", "prod", "--format", "json"),
         ("doctor", "-e", "prod"),
@@ -200,7 +243,9 @@ def everything_printed(program: Program) -> str:
 
 
 @pytest.mark.parametrize("layout", [*LAYOUTS, *BROKEN])
-def test_the_value_of_a_secret_in_a_manifest_is_never_printed(cxroute: Program, layout: str) -> None:
+def test_the_value_of_a_secret_in_a_manifest_is_never_printed(
+    cxroute: Program, layout: str
+) -> None:
     """Not in an excerpt, a hint, a document, or a message about other errors of the line."""
     with_field(layout, "clientSecret")
     printed = everything_printed(cxroute)
@@ -211,11 +256,15 @@ def test_the_value_of_a_secret_in_a_manifest_is_never_printed(cxroute: Program, 
 
 @pytest.mark.parametrize("name", CREDENTIALS)
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_secret_in_a_manifest_is_named_as_one(cxroute: Program, name: str, layout: str) -> None:
+def test_a_secret_in_a_manifest_is_named_as_one(
+    cxroute: Program, name: str, layout: str
+) -> None:
     """The message says that it must not stand there, that it is leaked, and where it goes."""
     with_field(layout, name)
     assert 3 == cxroute("validate", "--format", "json")
-    findings = [each for each in json.loads(cxroute.out)["findings"] if each["code"] == "CXR140"]
+    findings = [
+        each for each in json.loads(cxroute.out)["findings"] if each["code"] == "CXR140"
+    ]
     (finding,) = findings
     assert "must not stand in a manifest" in finding["message"]
     assert "did you mean" not in cxroute.out
@@ -223,7 +272,9 @@ def test_a_secret_in_a_manifest_is_named_as_one(cxroute: Program, name: str, lay
     assert (name == "clientId") is ("treat it as leaked" not in finding["message"])
 
 
-def test_a_terminal_shows_no_line_with_a_secret(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_no_line_with_a_secret(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The lines above a caret are hidden, those of other errors in the same line too."""
     with_field("context: {{minConfidence: high, {name}: {canary}}}\n", "clientSecret")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
@@ -231,12 +282,22 @@ def test_a_terminal_shows_no_line_with_a_secret(cxroute: Program, monkeypatch: p
     assert CANARY not in cxroute.out + cxroute.err
 
 
-@pytest.mark.parametrize("value", ["c4naryZq9Value77", "C4NARYZQ9VALUE77", "c4nary_zq9"])
-def test_doctor_does_not_print_a_secret_in_place_of_a_variable(cxroute: Program, value: str) -> None:
-    """`clientSecretEnv` with the secret itself: the name is not printed, and the message says why."""
+@pytest.mark.parametrize(
+    "value", ["c4naryZq9Value77", "C4NARYZQ9VALUE77", "c4nary_zq9"]
+)
+def test_doctor_does_not_print_a_secret_in_place_of_a_variable(
+    cxroute: Program, value: str
+) -> None:
+    """`clientSecretEnv` with the secret itself: the name is not printed, and the message says
+    why.
+    """
     for field in ("clientSecretEnv", "clientIdEnv"):
         with_field(f"credentials: {{{{{field}: {value}}}}}\n", "")
-        for words in (("doctor", "-e", "prod"), ("plan", "-e", "prod"), ("doctor", "-e", "prod", "--format", "json")):
+        for words in (
+            ("doctor", "-e", "prod"),
+            ("plan", "-e", "prod"),
+            ("doctor", "-e", "prod", "--format", "json"),
+        ):
             assert cxroute(*words)
             printed = cxroute.out + cxroute.err
             assert value not in printed, printed
@@ -246,7 +307,9 @@ def test_a_variable_with_the_name_of_a_secret_is_a_warning(cxroute: Program) -> 
     """Rules show the values of `vars`, so a secret there is seen by everybody."""
     with_field("vars: {{apiToken: {canary}}}\n", "")
     assert 0 == cxroute("validate", "--format", "json")
-    (finding,) = [each for each in json.loads(cxroute.out)["findings"] if each["code"] == "CXR140"]
+    (finding,) = [
+        each for each in json.loads(cxroute.out)["findings"] if each["code"] == "CXR140"
+    ]
     assert "warning" == finding["severity"]
     assert CANARY not in cxroute.out
 

@@ -1,4 +1,6 @@
-"""What `apply` prints when it refuses or fails: what is wrong, where it is checked, and what to do next."""
+"""What `apply` prints when it refuses or fails: what is wrong, where it is checked, and what to do
+next.
+"""
 
 from __future__ import annotations
 
@@ -57,10 +59,15 @@ def desk(cxroute: Program) -> Program:
     [
         ({"lost": "General"}, ["lost cards reach fraud"]),
         ({"pin": "General"}, ["pins reach cards"]),
-        ({"lost": "General", "pin": "General"}, ["lost cards reach fraud", "pins reach cards"]),
+        (
+            {"lost": "General", "pin": "General"},
+            ["lost cards reach fraud", "pins reach cards"],
+        ),
     ],
 )
-def test_a_refusal_names_each_broken_promise(desk: Program, queues: dict[str, Any], broken: list[str]) -> None:
+def test_a_refusal_names_each_broken_promise(
+    desk: Program, queues: dict[str, Any], broken: list[str]
+) -> None:
     """With an example and the rule of the first."""
     write("promises.yaml", PROMISES)
     rules(**queues)
@@ -86,19 +93,34 @@ def test_an_outdated_plan_names_the_field_that_differs(desk: Program) -> None:
     rules(priority=5, pin="General")
     assert 4 == desk("apply", "plan.json", "--yes")
     assert "The plan has no change of cards/pin" in desk.err
-    write("rules.yaml", RULES.format(lost="Fraud", pin="Cards", priority=5).replace("  - {key: lost", "  # {key: lost"))
-    assert 4 == desk("apply", "plan.json", "--yes", "--allow", "deletes", "--reason", "test")
+    write(
+        "rules.yaml",
+        RULES.format(lost="Fraud", pin="Cards", priority=5).replace(
+            "  - {key: lost", "  # {key: lost"
+        ),
+    )
+    assert 4 == desk(
+        "apply", "plan.json", "--yes", "--allow", "deletes", "--reason", "test"
+    )
     assert "The plan would update cards/lost" in desk.err
 
 
-def test_where_consent_is_checked_is_printed(desk: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_consent_is_checked_is_printed(
+    desk: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In the plan; and an apply outside of a pipeline warns that it does not check it."""
     write("queues.yaml", OWNED)
     rules(lost="General")
     assert 0 == desk("plan")
-    assert "Consent needed: @acme/fraud (Fraud loses callers). The pipeline checks this before an apply" in desk.out
+    assert (
+        "Consent needed: @acme/fraud (Fraud loses callers). The pipeline checks this before an "
+        "apply" in desk.out
+    )
     assert 0 == desk("apply", "--yes")
-    assert "warning: the consent of @acme/fraud (Fraud loses callers) is not checked here" in desk.err
+    assert (
+        "warning: the consent of @acme/fraud (Fraud loses callers) is not checked here"
+        in desk.err
+    )
     rules(lost="Fraud")
     monkeypatch.setenv("CI", "true")
     assert 0 == desk("apply", "-e", "sandbox", "--yes")
@@ -112,10 +134,14 @@ def place(tmp_path: Path) -> BankWorkspace:
 
 
 @pytest.mark.parametrize("fault", ["503", "500"])
-def test_an_unavailable_tenant_says_that_nothing_was_written(place: BankWorkspace, fault: str) -> None:
+def test_an_unavailable_tenant_says_that_nothing_was_written(
+    place: BankWorkspace, fault: str
+) -> None:
     """And to run it again."""
     with loopback_server() as here:
-        here.app = Simulator(TenantState(), PROFILES["A"], FaultInjector(f"GET rules:{fault}"))
+        here.app = Simulator(
+            TenantState(), PROFILES["A"], FaultInjector(f"GET rules:{fault}")
+        )
         place.manifests(here.url)
         ended = place.run_without_waits("-e", "bank", "apply", "--yes")
     assert 1 == ended.code
@@ -123,13 +149,21 @@ def test_an_unavailable_tenant_says_that_nothing_was_written(place: BankWorkspac
     assert "Nothing was written: run it again" in ended.err
 
 
-def test_refused_credentials_name_the_call_and_the_next_command(place: BankWorkspace) -> None:
+def test_refused_credentials_name_the_call_and_the_next_command(
+    place: BankWorkspace,
+) -> None:
     """The path that answered, its status, the variables, and `cxroute doctor`."""
     with place.simulated() as url:
         place.manifests(url)
         place.environment |= {"CXONE_CLIENT_SECRET": "something else"}
         ended = place.run_without_waits("-e", "bank", "apply", "--yes")
     assert 1 == ended.code
-    for text in ("/oauth/token", "status 401", "CXONE_CLIENT_SECRET", "cxroute doctor", "Nothing was written"):
+    for text in (
+        "/oauth/token",
+        "status 401",
+        "CXONE_CLIENT_SECRET",
+        "cxroute doctor",
+        "Nothing was written",
+    ):
         assert text in ended.err
     assert not Path(place.path, ".cxroute/journal.jsonl").exists()

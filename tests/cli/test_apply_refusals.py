@@ -1,4 +1,7 @@
-"""Each refusal of `apply`: nothing is written, and the message names the cause. Without the cause, it applies."""
+"""Each refusal of `apply`: nothing is written, and the message names the cause.
+
+Without the cause, it applies.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,13 @@ from tests.support.many_tenants import ONE_BY_ONE, Tenants, rule, ruleset, tenan
 from tests.support.program import Program
 
 SAMPLE: Final = "intent,confidence,count\nlost,0.9,310\nnew,0.5,90\n"
-CATCH_ALL: Final = {"key": "all", "when": [], "queue": "General", "priority": 900, "name": "all"}
+CATCH_ALL: Final = {
+    "key": "all",
+    "when": [],
+    "queue": "General",
+    "priority": 900,
+    "name": "all",
+}
 BEFORE: Final = [rule("lost"), rule("old", "Fraud"), CATCH_ALL]
 AFTER: Final = [rule("lost"), rule("new", "Fraud"), CATCH_ALL]
 """One rule is new, and one is to be deleted."""
@@ -32,18 +41,26 @@ class Bench:
 
     def plan(self, *options: str) -> None:
         """Save a plan for prod as plan.json."""
-        assert 0 == self.cxroute("plan", "-e", "prod", "--out", "plan.json", *options), self.cxroute.err
+        assert 0 == self.cxroute(
+            "plan", "-e", "prod", "--out", "plan.json", *options
+        ), self.cxroute.err
 
     def assert_refused(self, code: int, message: str, *arguments: str) -> None:
         """Run `apply` and assert its exit code, the message, and that no tenant was written to."""
         writes = [self.here.writes(name) for name in self.here.urls]
-        assert code == self.cxroute("apply", *arguments), self.cxroute.out + self.cxroute.err
+        assert code == self.cxroute("apply", *arguments), (
+            self.cxroute.out + self.cxroute.err
+        )
         assert message in " ".join(self.cxroute.err.split())
         assert writes == [self.here.writes(name) for name in self.here.urls]
 
     def assert_applied(self, *arguments: str) -> list[str]:
-        """Run `apply` to its success; return the names of the rules of prod, without the catch-all."""
-        assert 0 == self.cxroute("apply", *arguments), self.cxroute.out + self.cxroute.err
+        """Run `apply` to its success; return the names of the rules of prod, without the
+        catch-all.
+        """
+        assert 0 == self.cxroute("apply", *arguments), (
+            self.cxroute.out + self.cxroute.err
+        )
         return [name for name in self.here.names_of_rules("prod") if name != "all"]
 
 
@@ -63,7 +80,9 @@ def bench(access: None, cxroute: Program) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize("options", [(), ("--no-prune",)])
-def test_a_saved_plan_deletes_only_where_this_command_may(bench: Bench, options: tuple[str, ...]) -> None:
+def test_a_saved_plan_deletes_only_where_this_command_may(
+    bench: Bench, options: tuple[str, ...]
+) -> None:
     """`--no-prune` of apply keeps the rules that the reviewed plan deletes."""
     bench.plan()
     expected = ["lost", "new", "old"] if options else ["lost", "new"]
@@ -76,24 +95,37 @@ def test_a_plan_that_was_made_without_deletions_deletes_nothing(bench: Bench) ->
     bench.plan()
     bench.here.manifests(ONE_BY_ONE)
     bench.assert_refused(4, "1 change that plan", "plan.json", "--yes")
-    assert ["lost", "new", "old"] == bench.assert_applied("plan.json", "--yes", "--no-prune")
+    assert ["lost", "new", "old"] == bench.assert_applied(
+        "plan.json", "--yes", "--no-prune"
+    )
 
 
 def test_a_plan_of_another_owner_is_not_applied(bench: Bench) -> None:
-    """The Environment changed its owner after the review: its rules would be taken for those of another team."""
+    """The Environment changed its owner after the review: its rules would be taken for those of
+    another team.
+    """
     bench.plan()
     path = Path("manifests/environments.yaml")
     text = path.read_text("utf-8")
     path.write_text(text.replace("owner: acme", "owner: others"), "utf-8")
-    message = "the plan was made for owner 'acme', and prod is now owned by 'others'. Run `plan` again"
+    message = (
+        "the plan was made for owner 'acme', and prod is now owned by 'others'. Run `plan` "
+        "again"
+    )
     bench.assert_refused(4, message, "plan.json", "--yes")
     path.write_text(text, "utf-8")
     assert ["lost", "new"] == bench.assert_applied("plan.json", "--yes")
 
 
-@pytest.mark.parametrize("sample", [SAMPLE.replace("310", "1"), f"{SAMPLE}old,0.9,9000\n"])
-def test_a_plan_with_another_traffic_sample_is_not_applied(bench: Bench, sample: str) -> None:
-    """The shares that the reviewers saw, and the guard on traffic, came from the sample of the review."""
+@pytest.mark.parametrize(
+    "sample", [SAMPLE.replace("310", "1"), f"{SAMPLE}old,0.9,9000\n"]
+)
+def test_a_plan_with_another_traffic_sample_is_not_applied(
+    bench: Bench, sample: str
+) -> None:
+    """The shares that the reviewers saw, and the guard on traffic, came from the sample of the
+    review.
+    """
     Path("traffic.csv").write_text(SAMPLE, "utf-8")
     bench.plan("--traffic", "traffic.csv")
     Path("traffic.csv").write_text(sample, "utf-8")
@@ -112,32 +144,50 @@ def test_a_changed_sample_of_the_environment_is_refused_as_well(bench: Bench) ->
     sample.write_text(SAMPLE, "utf-8")
     bench.plan()
     sample.write_text(SAMPLE.replace("310", "311"), "utf-8")
-    bench.assert_refused(4, "changed since the plan was made. Run `plan` again", "plan.json", "--yes")
+    bench.assert_refused(
+        4, "changed since the plan was made. Run `plan` again", "plan.json", "--yes"
+    )
 
 
 def edited(change: Callable[[dict[str, Any]], object]) -> None:
     """Edit plan.json; its planId is that of the new text."""
     form = json.loads(Path("plan.json").read_text("utf-8"))
     change(form)
-    Path("plan.json").write_text(json.dumps({**form, "planId": digest_document(form)}), "utf-8")
+    Path("plan.json").write_text(
+        json.dumps({**form, "planId": digest_document(form)}), "utf-8"
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "code", "message"),
     [
         (lambda form: form["changes"].clear(), 4, "2 changes that plan"),
-        (lambda form: form["behaviour"]["regions"].clear(), 4, "send conversations elsewhere that plan"),
-        (lambda form: form.update(formatVersion="9.0"), 4, "another major version of cxroute"),
+        (
+            lambda form: form["behaviour"]["regions"].clear(),
+            4,
+            "send conversations elsewhere that plan",
+        ),
+        (
+            lambda form: form.update(formatVersion="9.0"),
+            4,
+            "another major version of cxroute",
+        ),
         (lambda form: form.update(environment="staging"), 4, "1 change that plan"),
         (lambda form: form.update(owner=""), 64, "is not a saved plan"),
         (lambda form: form.update(changes=None), 64, "is not a saved plan"),
-        (lambda form: form.update(report="drift"), 64, "is a report of `cxroute drift`, not a plan"),
+        (
+            lambda form: form.update(report="drift"),
+            64,
+            "is a report of `cxroute drift`, not a plan",
+        ),
     ],
 )
 def test_an_edited_plan_is_refused(
     bench: Bench, change: Callable[[dict[str, Any]], object], code: int, message: str
 ) -> None:
-    """An author who edits a plan can compute its planId, but cannot make apply do what the plan did not show."""
+    """An author who edits a plan can compute its planId, but cannot make apply do what the plan did
+    not show.
+    """
     bench.plan()
     edited(change)
     bench.assert_refused(code, message, "plan.json", "--yes")
@@ -148,7 +198,12 @@ def test_a_plan_with_another_plan_id_is_refused(bench: Bench) -> None:
     bench.plan()
     text = Path("plan.json").read_text("utf-8")
     Path("plan.json").write_text(text.replace('"acme"', '"other"'), "utf-8")
-    bench.assert_refused(4, "was changed after it was created (its planId does not match)", "plan.json", "--yes")
+    bench.assert_refused(
+        4,
+        "was changed after it was created (its planId does not match)",
+        "plan.json",
+        "--yes",
+    )
 
 
 # Which plans an apply takes
@@ -158,17 +213,28 @@ def test_a_plan_with_another_plan_id_is_refused(bench: Bench) -> None:
     ("options", "message"),
     [
         (("--all",), "plan.json is a plan for prod only: remove --all and --shard"),
-        (("--all", "--shard", "1/2"), "plan.json is a plan for prod only: remove --all and --shard"),
+        (
+            ("--all", "--shard", "1/2"),
+            "plan.json is a plan for prod only: remove --all and --shard",
+        ),
         (("-e", "staging"), "plan.json is a plan for prod, not for staging"),
-        (("--only", "cards/*"), "a saved plan contains its options: remove --only, --adopt, --keep-drift, --traffic"),
+        (
+            ("--only", "cards/*"),
+            "a saved plan contains its options: remove --only, --adopt, --keep-drift, --traffic",
+        ),
         (("--adopt",), "a saved plan contains its options"),
         (("--keep-drift",), "a saved plan contains its options"),
         (("--traffic", "traffic.csv"), "a saved plan contains its options"),
         (("--undo", "run"), "a saved plan contains its options"),
-        (("--journal", "file"), "--journal is the journal with the run of --undo, but --undo is not set"),
+        (
+            ("--journal", "file"),
+            "--journal is the journal with the run of --undo, but --undo is not set",
+        ),
     ],
 )
-def test_a_saved_plan_takes_no_other_choice(bench: Bench, options: tuple[str, ...], message: str) -> None:
+def test_a_saved_plan_takes_no_other_choice(
+    bench: Bench, options: tuple[str, ...], message: str
+) -> None:
     """It is for one environment, with the options of its review."""
     bench.plan()
     bench.assert_refused(64, message, "plan.json", "--yes", *options)
@@ -184,8 +250,14 @@ def several(change: Callable[[list[dict[str, Any]]], object]) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda plans: plans.clear(), "does not contain one plan for each of its environments"),
-        (lambda plans: plans.append(plans[0]), "does not contain one plan for each of its environments"),
+        (
+            lambda plans: plans.clear(),
+            "does not contain one plan for each of its environments",
+        ),
+        (
+            lambda plans: plans.append(plans[0]),
+            "does not contain one plan for each of its environments",
+        ),
         (
             lambda plans: plans.append(7),
             "does not contain plans: create them with `cxroute plan --all --out plans.json`",
@@ -205,7 +277,9 @@ def test_a_list_of_plans_has_one_for_each_environment(
 
 def test_a_plan_that_cannot_be_read_is_a_sentence(bench: Bench) -> None:
     """It does not exist, is a directory, is empty."""
-    bench.assert_refused(64, "cannot read gone.json: No such file or directory", "gone.json", "--yes")
+    bench.assert_refused(
+        64, "cannot read gone.json: No such file or directory", "gone.json", "--yes"
+    )
     Path("folder.json").mkdir()
     bench.assert_refused(64, "cannot read folder.json: ", "folder.json", "--yes")
     Path("empty.json").touch()
@@ -219,14 +293,20 @@ def test_a_plan_that_cannot_be_read_is_a_sentence(bench: Bench) -> None:
 def test_a_guard_is_not_lifted_without_a_reason(bench: Bench, reason: str) -> None:
     """The journal records who lifted a guard and why: white space is not a reason."""
     message = "--allow requires --reason TEXT, which the journal records"
-    bench.assert_refused(64, message, "-e", "prod", "--yes", "--allow", "deletes", "--reason", reason)
-    assert ["lost", "new"] == bench.assert_applied("-e", "prod", "--yes", "--allow", "deletes", "--reason", "CHG-1042")
+    bench.assert_refused(
+        64, message, "-e", "prod", "--yes", "--allow", "deletes", "--reason", reason
+    )
+    assert ["lost", "new"] == bench.assert_applied(
+        "-e", "prod", "--yes", "--allow", "deletes", "--reason", "CHG-1042"
+    )
 
 
 def test_an_unknown_guard_is_named(bench: Bench) -> None:
     """A misspelt name would lift nothing, and the run would be refused later."""
     arguments = ("-e", "prod", "--yes", "--allow", "deletions", "--reason", "CHG-1042")
-    bench.assert_refused(64, "--allow deletions: unknown guard. The guards are ", *arguments)
+    bench.assert_refused(
+        64, "--allow deletions: unknown guard. The guards are ", *arguments
+    )
 
 
 def test_a_guard_that_refuses_is_lifted_by_its_name_alone(bench: Bench) -> None:
@@ -234,16 +314,29 @@ def test_a_guard_that_refuses_is_lifted_by_its_name_alone(bench: Bench) -> None:
     bench.here.manifests(ONE_BY_ONE, prod="guard: {deletes: {count: 0, percent: 0}}")
     message = "refused, and nothing was written: deletes 1 of 3 managed rules"
     bench.assert_refused(4, message, "-e", "prod", "--yes")
-    bench.assert_refused(4, message, "-e", "prod", "--yes", "--allow", "traffic", "--reason", "CHG-1042")
-    assert ["lost", "new"] == bench.assert_applied("-e", "prod", "--yes", "--allow", "deletes", "--reason", "CHG-1042")
+    bench.assert_refused(
+        4, message, "-e", "prod", "--yes", "--allow", "traffic", "--reason", "CHG-1042"
+    )
+    assert ["lost", "new"] == bench.assert_applied(
+        "-e", "prod", "--yes", "--allow", "deletes", "--reason", "CHG-1042"
+    )
 
 
 def test_a_conflict_with_an_unmanaged_rule_is_refused(bench: Bench) -> None:
     """A rule that a user made by hand has the name of a planned one."""
     targets = [{"type": "queue", "queueId": "q-Cards", "weight": 1}]
-    theirs = {"id": "hand", "name": "new", "description": "", "priority": 5, "enabled": True, "version": 1}
+    theirs = {
+        "id": "hand",
+        "name": "new",
+        "description": "",
+        "priority": 5,
+        "enabled": True,
+        "version": 1,
+    }
     bench.here.states["prod"].put({**theirs, "conditions": [], "targets": targets})
-    bench.assert_refused(4, "refused, and nothing was written: cards/new: ", "-e", "prod", "--yes")
+    bench.assert_refused(
+        4, "refused, and nothing was written: cards/new: ", "-e", "prod", "--yes"
+    )
 
 
 def test_a_failed_route_test_is_refused(bench: Bench) -> None:
@@ -255,9 +348,13 @@ def test_a_failed_route_test_is_refused(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("-e", "prod"), ("--all",)])
-def test_without_a_terminal_nothing_is_confirmed(bench: Bench, arguments: tuple[str, ...]) -> None:
+def test_without_a_terminal_nothing_is_confirmed(
+    bench: Bench, arguments: tuple[str, ...]
+) -> None:
     """A script that forgot `--yes` writes nothing, and the message has the command to repeat."""
-    bench.assert_refused(4, "cannot ask for confirmation here; nothing was written", *arguments)
+    bench.assert_refused(
+        4, "cannot ask for confirmation here; nothing was written", *arguments
+    )
     assert "--yes" in bench.cxroute.err
 
 
@@ -271,10 +368,16 @@ def virtual_time(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     return clock
 
 
-def test_a_run_ends_although_the_tenant_delays_each_write(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each create is first refused for 100 seconds: sixty of them would take more than an hour and a half."""
+def test_a_run_ends_although_the_tenant_delays_each_write(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each create is first refused for 100 seconds: sixty of them would take more than an hour and
+    a half.
+    """
     ruleset([*AFTER, *(rule(f"more{number}") for number in range(60))])
-    slow = FaultInjector(",".join(f"POST rules:429=100@#{number}" for number in range(1, 140, 2)))
+    slow = FaultInjector(
+        ",".join(f"POST rules:429=100@#{number}" for number in range(1, 140, 2))
+    )
     bench.here.apps["prod"] = Simulator(bench.here.states["prod"], PROFILES["A"], slow)
     clock = virtual_time(monkeypatch)
     code, form = bench.cxroute.json("apply", "-e", "prod", "--yes")
@@ -284,13 +387,17 @@ def test_a_run_ends_although_the_tenant_delays_each_write(bench: Bench, monkeypa
     assert "skipped" in {one["status"] for one in form["outcomes"]}
 
 
-def test_slow_reads_do_not_shorten_the_time_of_the_writes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_reads_do_not_shorten_the_time_of_the_writes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The reads took ten minutes, and so do the writes: each part has its own limit."""
     ruleset([*AFTER, *(rule(f"more{number}") for number in range(5))])
     spec = "GET queues:429=100@#1-3,GET rules:429=100@#1-3," + ",".join(
         f"POST rules:429=100@#{number}" for number in range(1, 12, 2)
     )
-    bench.here.apps["prod"] = Simulator(bench.here.states["prod"], PROFILES["A"], FaultInjector(spec))
+    bench.here.apps["prod"] = Simulator(
+        bench.here.states["prod"], PROFILES["A"], FaultInjector(spec)
+    )
     clock = virtual_time(monkeypatch)
     code, form = bench.cxroute.json("apply", "-e", "prod", "--yes")
     assert (0, True) == (code, form.get("converged")), form.get("error")

@@ -1,4 +1,6 @@
-"""A plan in a repository compares the endpoint with the merge base of the default branch, and says so."""
+"""A plan in a repository compares the endpoint with the merge base of the default branch, and says
+so.
+"""
 
 from __future__ import annotations
 
@@ -49,25 +51,41 @@ def repository(folder: Program) -> Program:
 
 
 def plan(program: Program, *words: str) -> tuple[int, Any]:
-    return program.json("plan", "-e", "prod", "--live", "live.json", "--detailed-exitcode", *words)
+    return program.json(
+        "plan", "-e", "prod", "--live", "live.json", "--detailed-exitcode", *words
+    )
 
 
 def warnings(found: Any) -> list[str]:
-    return [finding["message"] for finding in found["findings"] if finding["code"] == "CXR321"]
+    return [
+        finding["message"]
+        for finding in found["findings"]
+        if finding["code"] == "CXR321"
+    ]
 
 
 def before(found: Any) -> float | None:
-    return float(found["endpoint"]["before"]["minConfidence"]) if found["endpoint"] else None
+    return (
+        float(found["endpoint"]["before"]["minConfidence"])
+        if found["endpoint"]
+        else None
+    )
 
 
-def test_a_changed_fallback_is_compared_with_the_last_commit(repository: Program) -> None:
-    """Before it is committed, on the default branch itself: rows, the guard, exit code 2, and one line that says so."""
+def test_a_changed_fallback_is_compared_with_the_last_commit(
+    repository: Program,
+) -> None:
+    """Before it is committed, on the default branch itself: rows, the guard, exit code 2, and one
+    line that says so.
+    """
     head = git("rev-parse", "HEAD")
     bound(0.5)
     code, found = plan(repository)
     assert (2, 0.35, head) == (code, before(found), found["options"]["base"])
     assert [{"action": "fallback"}] == found["behaviour"]["effects"][0]["causes"]
-    assert "protected" in [guard["name"] for guard in found["guards"] if not guard["ok"]]
+    assert "protected" in [
+        guard["name"] for guard in found["guards"] if not guard["ok"]
+    ]
     assert [f"{NOTE} HEAD (--base none: with nothing)."] == repository.err.splitlines()
     assert 0 == repository("plan", "-e", "prod", "--live", "live.json")
     assert "The fallback of the context endpoint changes" in repository.out
@@ -90,12 +108,16 @@ def test_a_branch_is_compared_with_its_merge_base(repository: Program) -> None:
 
 
 def test_the_branch_of_the_remote_comes_first(folder: Program) -> None:
-    """Its HEAD names it, whatever the name is; commits that were not pushed are a part of the change."""
+    """Its HEAD names it, whatever the name is; commits that were not pushed are a part of the
+    change.
+    """
     git("init", "-q", "-b", "trunk", "origin")
     shutil.move("manifests", "origin/manifests")
     root = commit("before", at="origin")
     git("clone", "-q", "origin", "clone")
-    Path("clone/manifests/prod.yaml").write_text(PROD.format(least=0.5), encoding="utf-8")
+    Path("clone/manifests/prod.yaml").write_text(
+        PROD.format(least=0.5), encoding="utf-8"
+    )
     commit("not pushed", at="clone")
     code, found = plan(folder, "-m", "clone/manifests")
     assert (2, 0.35, root) == (code, before(found), found["options"]["base"])
@@ -103,13 +125,20 @@ def test_the_branch_of_the_remote_comes_first(folder: Program) -> None:
 
 
 @pytest.mark.parametrize("words", [["--base", "none"], []])
-def test_without_a_change_of_the_fallback_the_plan_is_the_same(repository: Program, words: list[str]) -> None:
+def test_without_a_change_of_the_fallback_the_plan_is_the_same(
+    repository: Program, words: list[str]
+) -> None:
     """Its id does not depend on the commit, and another rule does not change the endpoint."""
     plans = []
     for text in ("one", "two"):
         write("rules.yaml", RULES.replace("General", "Fraud"))
         code, found = plan(repository, *words)
-        assert (2, None, None, []) == (code, found["options"]["base"], found["endpoint"], warnings(found))
+        assert (2, None, None, []) == (
+            code,
+            found["options"]["base"],
+            found["endpoint"],
+            warnings(found),
+        )
         plans.append(found["planId"])
         Path("note.txt").write_text(text, encoding="utf-8")
         git("add", "note.txt")
@@ -119,17 +148,25 @@ def test_without_a_change_of_the_fallback_the_plan_is_the_same(repository: Progr
 
 
 def test_none_switches_the_comparison_off(repository: Program) -> None:
-    """A changed fallback is not shown then, without a warning; the next command repeats the choice."""
+    """A changed fallback is not shown then, without a warning; the next command repeats the
+    choice.
+    """
     bound(0.5)
     code, found = plan(repository, "--base", "none")
     assert (0, None, []) == (code, before(found), warnings(found))
     write("rules.yaml", RULES.replace("General", "Fraud"))
-    assert 0 == repository("plan", "-e", "prod", "--live", "live.json", "--base", "none")
+    assert 0 == repository(
+        "plan", "-e", "prod", "--live", "live.json", "--base", "none"
+    )
     assert "cxroute apply -e prod --base none" in " ".join(repository.out.split())
 
 
-def test_equal_manifests_are_not_read_again(repository: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Git's hashes of the files decide that; of changed ones, only these and what decides the fallback are read."""
+def test_equal_manifests_are_not_read_again(
+    repository: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git's hashes of the files decide that; of changed ones, only these and what decides the
+    fallback are read.
+    """
     read: list[list[str]] = []
     write("more.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: more\nrules: []\n")
     commit("more")
@@ -147,9 +184,13 @@ def test_equal_manifests_are_not_read_again(repository: Program, monkeypatch: py
 
 
 @pytest.mark.parametrize("change", ["add", "remove", "rename"])
-def test_a_document_that_comes_or_goes_is_compared(repository: Program, change: str) -> None:
+def test_a_document_that_comes_or_goes_is_compared(
+    repository: Program, change: str
+) -> None:
     """An Intents document makes other intents unknown."""
-    document = "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [card, none]\n"
+    document = (
+        "apiVersion: routing/v1\nkind: Intents\nname: bot\nintents: [card, none]\n"
+    )
     if change != "add":
         write("bot.yaml", document)
         commit("bot")
@@ -160,12 +201,20 @@ def test_a_document_that_comes_or_goes_is_compared(repository: Program, change: 
     else:
         Path("manifests/bot.yaml").rename("manifests/intents.yaml")
     code, found = plan(repository)
-    changes: dict[str, Any] = {"add": ([], ["card", "none"]), "remove": (["card", "none"], []), "rename": None}
-    known = found["endpoint"] and tuple(found["endpoint"][side]["knownIntents"] for side in ("before", "after"))
+    changes: dict[str, Any] = {
+        "add": ([], ["card", "none"]),
+        "remove": (["card", "none"], []),
+        "rename": None,
+    }
+    known = found["endpoint"] and tuple(
+        found["endpoint"][side]["knownIntents"] for side in ("before", "after")
+    )
     assert (0 if change == "rename" else 2, changes[change]) == (code, known)
 
 
-def test_without_a_repository_a_warning_says_what_is_not_compared(folder: Program) -> None:
+def test_without_a_repository_a_warning_says_what_is_not_compared(
+    folder: Program,
+) -> None:
     """In one line, for an Environment with a fallback; without one, nothing is missing."""
     code, found = plan(folder)
     (warning,) = warnings(found)
@@ -175,29 +224,40 @@ def test_without_a_repository_a_warning_says_what_is_not_compared(folder: Progra
     )
     assert 0 == folder("-v", "plan", "-e", "prod", "--live", "live.json")
     assert 1 == folder.out.count("CXR321")
-    assert "\n      specify --base DIR|REV, or --base none to omit this warning\n" in folder.out
+    assert (
+        "\n      specify --base DIR|REV, or --base none to omit this warning\n"
+        in folder.out
+    )
     assert [] == warnings(plan(folder, "--base", "none")[1])
     write("prod.yaml", PROD.replace("context", "# context").format(least=0.5))
     assert [] == warnings(plan(folder)[1])
 
 
-def test_without_git_the_warning_names_it(repository: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_git_the_warning_names_it(
+    repository: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """As the default a warning, with --base an error."""
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     code, found = plan(repository)
     assert (0, True) == (code, "git is not installed here" in warnings(found)[0])
-    assert 64 == repository("plan", "-e", "prod", "--live", "live.json", "--base", "HEAD")
+    assert 64 == repository(
+        "plan", "-e", "prod", "--live", "live.json", "--base", "HEAD"
+    )
     assert "git is not installed here" in repository.err
 
 
-def test_the_message_of_git_is_passed_on(repository: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_message_of_git_is_passed_on(
+    repository: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A repository of another user, with the command that git advises."""
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
     code, found = plan(repository)
     (warning,) = warnings(found)
     assert (0, True) == (code, "detected dubious ownership" in warning)
     assert "git config --global --add safe.directory" in warning
-    assert 64 == repository("plan", "-e", "prod", "--live", "live.json", "--base", "HEAD")
+    assert 64 == repository(
+        "plan", "-e", "prod", "--live", "live.json", "--base", "HEAD"
+    )
     assert "detected dubious ownership" in repository.err
 
 
@@ -206,17 +266,28 @@ def test_a_shallow_clone_is_named(folder: Program) -> None:
     git("init", "-q", "-b", "main", "origin")
     shutil.move("manifests", "origin/manifests")
     root = commit("before", at="origin")
-    Path("origin/manifests/prod.yaml").write_text(PROD.format(least=0.5), encoding="utf-8")
+    Path("origin/manifests/prod.yaml").write_text(
+        PROD.format(least=0.5), encoding="utf-8"
+    )
     commit("after", at="origin")
     git("clone", "-q", "--depth", "1", f"file://{Path('origin').resolve()}", "clone")
     words = ["-m", "clone/manifests"]
-    assert 64 == folder("plan", "-e", "prod", "--live", "live.json", "--base", root, *words)
+    assert 64 == folder(
+        "plan", "-e", "prod", "--live", "live.json", "--base", root, *words
+    )
     assert "This clone is shallow" in " ".join(folder.err.split())
     git("checkout", "-q", "--detach", at="clone")
-    for ref in ("refs/remotes/origin/HEAD", "refs/remotes/origin/main", "refs/heads/main"):
+    for ref in (
+        "refs/remotes/origin/HEAD",
+        "refs/remotes/origin/main",
+        "refs/heads/main",
+    ):
         git("update-ref", "--no-deref", "-d", ref, at="clone")
     code, found = plan(folder, *words)
-    assert (0, True) == (code, "git does not know the default branch here" in warnings(found)[0])
+    assert (0, True) == (
+        code,
+        "git does not know the default branch here" in warnings(found)[0],
+    )
 
 
 def test_a_pointer_of_lfs_is_named(repository: Program) -> None:
@@ -225,8 +296,13 @@ def test_a_pointer_of_lfs_is_named(repository: Program) -> None:
     commit("pointer")
     bound(0.5)
     code, found = plan(repository)
-    assert (0, True) == (code, "prod.yaml is a pointer of Git LFS there" in warnings(found)[0])
-    assert 64 == repository("plan", "-e", "prod", "--live", "live.json", "--base", "HEAD")
+    assert (0, True) == (
+        code,
+        "prod.yaml is a pointer of Git LFS there" in warnings(found)[0],
+    )
+    assert 64 == repository(
+        "plan", "-e", "prod", "--live", "live.json", "--base", "HEAD"
+    )
     assert "prod.yaml is a pointer of Git LFS there" in repository.err
 
 
@@ -234,7 +310,10 @@ def test_what_a_named_base_refuses_is_a_warning_by_default(repository: Program) 
     """Other attributes, an unborn branch, manifests behind a link, invalid ones."""
     write("prod.yaml", PROD.format(least=0.5) + "attributes: {intent: other}\n")
     code, found = plan(repository)
-    assert (2, True) == (code, "the Environment has other `attributes` there" in warnings(found)[0])
+    assert (2, True) == (
+        code,
+        "the Environment has other `attributes` there" in warnings(found)[0],
+    )
     bound(0.5)
     Path("manifests").rename("moved")
     Path("manifests").symlink_to("moved")
@@ -254,7 +333,9 @@ SANDBOX = PROD.replace("name: prod", "name: sandbox").replace("tenant: acme\n", 
 
 
 def test_apply_refuses_what_its_plan_shows(cxroute: Program) -> None:
-    """In the sandbox: the guard of a changed fallback holds for `apply` without a saved plan, too."""
+    """In the sandbox: the guard of a changed fallback holds for `apply` without a saved plan,
+    too.
+    """
     write("sandbox.yaml", SANDBOX.format(least=0.35))
     write("rules.yaml", RULES)
     git("init", "-q", "-b", "main")
@@ -268,7 +349,9 @@ def test_apply_refuses_what_its_plan_shows(cxroute: Program) -> None:
 
 
 def test_a_saved_plan_keeps_the_base_that_was_reviewed(cxroute: Program) -> None:
-    """After the merge the branch itself is the base, and what was reviewed is applied nevertheless."""
+    """After the merge the branch itself is the base, and what was reviewed is applied
+    nevertheless.
+    """
     write("sandbox.yaml", SANDBOX.replace("guard", "# guard").format(least=0.35))
     write("rules.yaml", RULES)
     git("init", "-q", "-b", "main")
@@ -284,12 +367,23 @@ def test_a_saved_plan_keeps_the_base_that_was_reviewed(cxroute: Program) -> None
 
 
 def test_a_clone_of_one_branch_is_not_compared_with_itself(folder: Program) -> None:
-    """A clone of the branch alone does not have the default branch: the plan says so, and how to get it."""
+    """A clone of the branch alone does not have the default branch: the plan says so, and how to
+    get it.
+    """
     git("init", "-q", "-b", "main", "origin")
     shutil.move("manifests", "origin/manifests")
     commit("before", at="origin")
     git("branch", "feature", at="origin")
-    git("clone", "-q", "--depth", "1", "-b", "feature", f"file://{Path('origin').resolve()}", "clone")
+    git(
+        "clone",
+        "-q",
+        "--depth",
+        "1",
+        "-b",
+        "feature",
+        f"file://{Path('origin').resolve()}",
+        "clone",
+    )
     code, found = plan(folder, "-m", "clone/manifests")
     (warning,) = warnings(found)
     assert (0, False) == (code, NOTE in folder.err)
@@ -298,7 +392,9 @@ def test_a_clone_of_one_branch_is_not_compared_with_itself(folder: Program) -> N
 
 
 def test_another_default_branch_needs_its_name(folder: Program) -> None:
-    """Where the only branch has another name than main, it is the default; beside other branches, it is not clear."""
+    """Where the only branch has another name than main, it is the default; beside other branches,
+    it is not clear.
+    """
     git("init", "-q", "-b", "trunk")
     commit("before")
     bound(0.5)
@@ -306,17 +402,28 @@ def test_another_default_branch_needs_its_name(folder: Program) -> None:
     git("checkout", "-qb", "feature")
     commit("a change")
     code, found = plan(folder)
-    assert (0, True) == (code, "git does not know the default branch here" in warnings(found)[0])
+    assert (0, True) == (
+        code,
+        "git does not know the default branch here" in warnings(found)[0],
+    )
 
 
 @pytest.mark.parametrize("change", ["attributes", "environment"])
-def test_a_plan_does_not_announce_a_comparison_that_it_does_not_make(repository: Program, change: str) -> None:
-    """Either the line or the warning, and the warning is one sentence with the place between commas."""
+def test_a_plan_does_not_announce_a_comparison_that_it_does_not_make(
+    repository: Program, change: str
+) -> None:
+    """Either the line or the warning, and the warning is one sentence with the place between
+    commas.
+    """
     if change == "environment":
         Path("manifests/prod.yaml").unlink()
         commit("without")
     git("checkout", "-qb", "feature")
-    write("prod.yaml", PROD.format(least=0.5) + ("attributes: {intent: other}\n" if change == "attributes" else ""))
+    write(
+        "prod.yaml",
+        PROD.format(least=0.5)
+        + ("attributes: {intent: other}\n" if change == "attributes" else ""),
+    )
     commit("a change")
     _, found = plan(repository)
     (warning,) = warnings(found)
@@ -325,7 +432,9 @@ def test_a_plan_does_not_announce_a_comparison_that_it_does_not_make(repository:
 
 
 def test_a_removed_fallback_is_compared(repository: Program) -> None:
-    """The Environment has no fallback any more, and the plan shows that with the line about the comparison."""
+    """The Environment has no fallback any more, and the plan shows that with the line about the
+    comparison.
+    """
     write("prod.yaml", PROD.replace("context", "# context").format(least=0))
     code, found = plan(repository)
     assert (2, 0.35) == (code, before(found))

@@ -1,4 +1,6 @@
-"""`diff`: the routing difference between two lists of rules, from live rules, manifests and files."""
+"""`diff`: the routing difference between two lists of rules, from live rules, manifests and
+files.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,14 @@ from tests.support.rule_files import ALL, asks, card, file, form
 
 
 def test_two_files_need_no_environment(cxroute: Program) -> None:
-    """No manifests and no environment, also in CI. It prints rerouted conversations, or JSON as in a plan."""
-    left, right = file("left.json", [card(0.5), ALL]), file("right.json", {"entities": [card(0.7), ALL], "total": 2})
+    """No manifests and no environment, also in CI.
+
+    It prints rerouted conversations, or JSON as in a plan.
+    """
+    left, right = (
+        file("left.json", [card(0.5), ALL]),
+        file("right.json", {"entities": [card(0.7), ALL], "total": 2}),
+    )
     assert 0 == cxroute("diff", left, right)
     assert (
         """\
@@ -32,8 +40,13 @@ Everyone else: no change (proven).
     code, found = cxroute.json("diff", left, right)
     assert (0, True, True) == (code, found["changed"], found["complete"])
     (region,) = found["regions"]
-    assert {"queues": [{"queueId": "q-cards", "queueName": None, "share": 1.0}]} == region["before"]
-    assert {"cognigyDetectedIntent": "card_not_working", "cognigyConfidence": 0.6} == region["witness"]
+    assert {
+        "queues": [{"queueId": "q-cards", "queueName": None, "share": 1.0}]
+    } == region["before"]
+    assert {
+        "cognigyDetectedIntent": "card_not_working",
+        "cognigyConfidence": 0.6,
+    } == region["witness"]
     assert ("card", "all") == (region["beforeRule"], region["afterRule"])
 
 
@@ -44,19 +57,27 @@ def test_two_files_ignore_the_environment_variable(
     """There is nothing to choose, so the variable has no effect."""
     monkeypatch.setenv(name, "nowhere")
     assert 0 == cxroute("diff", file("a.json", [ALL]), file("b.json", []))
-    assert '  every conversation   "q-general" -> the tenant\'s default routing' in cxroute.out
+    assert (
+        '  every conversation   "q-general" -> the tenant\'s default routing'
+        in cxroute.out
+    )
 
 
 def test_equal_routing_is_proven(cxroute: Program) -> None:
     """Rules with other numbers, names, order and page format route equally. The exit code is 0."""
     other = [form("other name", priority=7000), {**card(0.5), "priority": 50}]
-    assert 0 == cxroute("diff", file("a.json", [card(0.5), ALL]), file("b.json", {"items": other}))
+    assert 0 == cxroute(
+        "diff", file("a.json", [card(0.5), ALL]), file("b.json", {"items": other})
+    )
     sentence = "No conversation goes elsewhere (proven). 3 edits."
     edits = 'Edited: "card" (priority), "all" (delete), "other name" (create).'
     assert cxroute.out.endswith(f"\n\n{sentence}\n\n{edits}\n")
     code, found = cxroute.json("diff", "a.json", "b.json")
     nothing = {"summary": {"balance": []}, "effects": [], "rules": {}, "regions": []}
-    assert (0, {"changed": False, "complete": True, "headline": sentence, **nothing}) == (code, found)
+    assert (
+        0,
+        {"changed": False, "complete": True, "headline": sentence, **nothing},
+    ) == (code, found)
 
 
 def test_queue_names_next_to_ids_are_used(cxroute: Program) -> None:
@@ -71,7 +92,9 @@ def test_queue_names_next_to_ids_are_used(cxroute: Program) -> None:
     assert '"General (q-general)" -> "General (q-2)"' in cxroute.out
     del old["targets"][0]["queueName"]
     queues = [{"id": "q-general", "name": "Here"}, {"id": 3}, None]
-    assert 0 == cxroute("diff", file("a.json", {"rules": [old], "queues": queues}), "b.json")
+    assert 0 == cxroute(
+        "diff", file("a.json", {"rules": [old], "queues": queues}), "b.json"
+    )
     assert '"Here" -> "General"' in cxroute.out
 
 
@@ -83,11 +106,19 @@ def test_managed_rules_are_named_by_address(cxroute: Program) -> None:
 
 
 def test_live_rules_and_manifests(cxroute: Program) -> None:
-    """Every conversation is affected before an apply, and none after it. An edit in CXone is visible."""
+    """Every conversation is affected before an apply, and none after it.
+
+    An edit in CXone is visible.
+    """
     assert 0 == cxroute("init")
     assert 0 == cxroute("diff", "live:sandbox", "manifests:sandbox")
-    assert cxroute.out.startswith("Simulated: no tenant was contacted.\nFrom live:sandbox")
-    assert '"billing_inquiry", confidence 0.6 or more   the tenant\'s default routing -> "Billing"' in cxroute.out
+    assert cxroute.out.startswith(
+        "Simulated: no tenant was contacted.\nFrom live:sandbox"
+    )
+    assert (
+        '"billing_inquiry", confidence 0.6 or more   the tenant\'s default routing -> "Billing"'
+        in cxroute.out
+    )
     assert 0 == cxroute("apply", "--yes")
     assert 0 == cxroute("diff", "live:sandbox", "manifests:sandbox")
     assert "No conversation goes elsewhere (proven)." in cxroute.out
@@ -103,17 +134,23 @@ def test_live_rules_and_manifests(cxroute: Program) -> None:
 
 
 def test_manifests_of_two_environments(cxroute: Program) -> None:
-    """Offline. Queues are compared by name in both: an alias for another live queue changes no routing."""
+    """Offline.
+
+    Queues are compared by name in both: an alias for another live queue changes no routing.
+    """
     assert 0 == cxroute("init")
     assert 0 == cxroute("diff", "manifests:sandbox", "manifests:prod")
     assert "No conversation goes elsewhere (proven)." in cxroute.out
     path = Path("manifests/queues.yaml")
-    path.write_text(path.read_text().replace("Billing", "{sandbox: {name: B}, prod: {id: b-1}}"))
+    path.write_text(
+        path.read_text().replace("Billing", "{sandbox: {name: B}, prod: {id: b-1}}")
+    )
     assert 0 == cxroute("diff", "manifests:sandbox", "manifests:prod")
     assert "No conversation goes elsewhere (proven)." in cxroute.out
     write(
         "prod.yaml",
-        "apiVersion: routing/v1\nkind: RuleSet\nname: p\nenvironments: [prod]\nrules: [{intent: x, queue: cards}]\n",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: p\nenvironments: [prod]\nrules: [{intent: x, "
+        "queue: cards}]\n",
     )
     code, found = cxroute.json("diff", "manifests:sandbox", "manifests:prod")
     assert (0, [{"queueId": None, "queueName": "cards", "share": 1.0}]) == (
@@ -123,7 +160,9 @@ def test_manifests_of_two_environments(cxroute: Program) -> None:
 
 
 def test_a_file_and_an_environment(cxroute: Program) -> None:
-    """The queues of the manifests get their ids from the tenant, and the file names queues by id."""
+    """The queues of the manifests get their ids from the tenant, and the file names queues by
+    id.
+    """
     assert 0 == cxroute("init")
     assert 0 == cxroute("apply", "--yes")
     rules = ".cxroute/sandbox.json"  # an object with `rules` and `queues`
@@ -137,11 +176,13 @@ def test_environments_with_another_rule_order(cxroute: Program) -> None:
     """They cannot be compared. A file is read in the order of the environment on the other side."""
     assert 0 == cxroute("init")
     path = Path("manifests/environments/prod.yaml")
-    path.write_text(path.read_text() + "\napi: {evaluation: highest-first}\n", encoding="utf-8")
+    path.write_text(
+        path.read_text() + "\napi: {evaluation: highest-first}\n", encoding="utf-8"
+    )
     assert 64 == cxroute("diff", "manifests:sandbox", "manifests:prod")
     assert (
-        "manifests:sandbox and manifests:prod cannot be compared: one evaluates the lowest priority first"
-        in cxroute.err
+        "manifests:sandbox and manifests:prod cannot be compared: one evaluates the lowest "
+        "priority first" in cxroute.err
     )
 
 
@@ -152,19 +193,33 @@ def test_environments_with_another_rule_order(cxroute: Program) -> None:
         ("[NaN]", "bad.json: not valid JSON"),
         ("[" * 100_000, "bad.json: not valid JSON"),
         ("\udc80", "bad.json: not valid JSON"),
-        ("3", "bad.json: neither a list of rules nor a page with `entities`, `rules` or `items`"),
+        (
+            "3",
+            "bad.json: neither a list of rules nor a page with `entities`, `rules` or `items`",
+        ),
         ('{"rules": {}}', "bad.json: neither a list of rules nor"),
-        ('{"entities": [], "total": 7}', "bad.json: a page with 0 of 7 rules; put all rules into one list"),
+        (
+            '{"entities": [], "total": 7}',
+            "bad.json: a page with 0 of 7 rules; put all rules into one list",
+        ),
         ("[3]", "bad.json: a rule is not a JSON object"),
-        ('[{"id": "x", "name": "y"}]', "bad.json: rule 'x': `priority` is not a number"),
-        ('[{"name": "y", "priority": 1, "targets": [3]}]', "bad.json: rule '#1': `targets` is not a list of objects"),
+        (
+            '[{"id": "x", "name": "y"}]',
+            "bad.json: rule 'x': `priority` is not a number",
+        ),
+        (
+            '[{"name": "y", "priority": 1, "targets": [3]}]',
+            "bad.json: rule '#1': `targets` is not a list of objects",
+        ),
         (
             '[{"name": "y", "priority": 1, "x": ' + "[" * 80 + "]" * 80 + "}]",
             "bad.json: rule '#1' is nested too deeply",
         ),
     ],
 )
-def test_an_invalid_file_is_one_sentence(cxroute: Program, content: str, why: str) -> None:
+def test_an_invalid_file_is_one_sentence(
+    cxroute: Program, content: str, why: str
+) -> None:
     """Exit 64, nothing on stdout, and one document in JSON."""
     Path("bad.json").write_text(content, encoding="utf-8", errors="surrogateescape")
     good = file("good.json", [])
@@ -195,7 +250,9 @@ def test_an_invalid_side_is_one_sentence(cxroute: Program, side: str, why: str) 
     assert ("", 1) == (cxroute.out, len(cxroute.err.splitlines()))
 
 
-def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_file_that_is_too_large_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Before it is parsed."""
     monkeypatch.chdir(tmp_path)
     Path("big.json").write_bytes(b" " * (1024 * 1024 + 1))
@@ -210,14 +267,22 @@ def test_live_needs_credentials(cxroute: Program) -> None:
     name_tenant()
     assert 1 == cxroute("diff", "live:prod", "manifests:prod")
     assert "CXONE_CLIENT_ID" in cxroute.err
-    write("bad.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: b\nrules: [{intent: x, queue: '${nope}'}]\n")
+    write(
+        "bad.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: b\nrules: [{intent: x, queue: '${nope}'}]\n",
+    )
     assert 3 == cxroute("diff", "manifests:sandbox", "manifests:prod")
 
 
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
 def test_foreign_text_is_escaped(cxroute: Program, hostile: str) -> None:
     """Names, values, attributes and queues of a file are printed escaped."""
-    rule = form(hostile, asks(hostile, "equals", hostile), asks(f"{hostile}2", "strange", hostile), queue=hostile)
+    rule = form(
+        hostile,
+        asks(hostile, "equals", hostile),
+        asks(f"{hostile}2", "strange", hostile),
+        queue=hostile,
+    )
     rule["targets"][0]["queueName"] = hostile
     assert 0 == cxroute("diff", file("a.json", [rule]), file("b.json", []))
     assert CONTROL_CHARACTERS.search(cxroute.out) is None
@@ -227,6 +292,8 @@ def test_foreign_text_is_escaped(cxroute: Program, hostile: str) -> None:
 def test_a_rule_that_is_not_understood(cxroute: Program) -> None:
     """Its region quotes the part that cxroute does not understand."""
     strange = asks("words", "matchesRegex", "complain")
-    assert 0 == cxroute("diff", file("a.json", [form("k", strange)]), file("b.json", []))
+    assert 0 == cxroute(
+        "diff", file("a.json", [form("k", strange)]), file("b.json", [])
+    )
     row = 'if words matchesRegex "complain" (not understood here)   "q-general" -> the tenant\'s default routing'
     assert row in cxroute.out

@@ -21,18 +21,24 @@ EVALUATIONS: Final[tuple[Evaluation, ...]] = ("lowest-first", "highest-first")
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_the_rows_are_exactly_the_conversations_that_a_rule_wins(block: int) -> None:
-    """For each rule of random lists, with every operator and ties; no row means that the rule wins none."""
+    """For each rule of random lists, with every operator and ties; no row means that the rule wins
+    none.
+    """
     random = Random(block)
     for _ in range(SIZE):
         rules, evaluation = a_list(random, 4), random.choice(EVALUATIONS)
         universe = inputs_for(rules)
         for rule, won in universe.wins(rules, evaluation)[:-1]:
             assert rule is not None
-            found = find_reach(entries(rules), entry(rule).name, evaluation, EndpointStage())
+            found = find_reach(
+                entries(rules), entry(rule).name, evaluation, EndpointStage()
+            )
             assert found.behaviour.complete
             document = impact_to_json(found, {})
             shown = 0
-            for row in (row for effect in document["effects"] for row in effect["rows"]):
+            for row in (
+                row for effect in document["effects"] for row in effect["rows"]
+            ):
                 inside = universe.all_of(row["where"])
                 for name in row["earlier"]:
                     inside &= ~universe.all_of(document["rules"][name]["conditions"])

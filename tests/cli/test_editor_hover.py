@@ -1,7 +1,8 @@
-"""A hover states the facts of the rule at its line, and of no other, while the manifests are edited.
+"""A hover states the facts of the rule at its line, and of no other, while the manifests are
+edited.
 
-The oracle is the list of blocks from which the text is built: it knows which rule a line belongs to, and PyYAML knows
-whether the text is YAML. Neither asks the server.
+The oracle is the list of blocks from which the text is built: it knows which rule a line belongs
+to, and PyYAML knows whether the text is YAML. Neither asks the server.
 """
 
 from __future__ import annotations
@@ -39,11 +40,17 @@ class Block(NamedTuple):
 
 def rule_block(random: Random, number: int, queue: int) -> Block:
     intent = random.choice([f"intent_{number}", f'"intent_{number}"'])
-    fields = [f"intent: {intent}", f"queue: Desk {queue}", f"priority: {random.randrange(50)}"]
+    fields = [
+        f"intent: {intent}",
+        f"queue: Desk {queue}",
+        f"priority: {random.randrange(50)}",
+    ]
     random.shuffle(fields)
     if random.random() < 0.5:
         return Block(number, (f"  - {{{', '.join(fields)}}}",))
-    return Block(number, (f"  - {fields[0]}", *(f"    {field}" for field in fields[1:])))
+    return Block(
+        number, (f"  - {fields[0]}", *(f"    {field}" for field in fields[1:]))
+    )
 
 
 def broken_block(random: Random, number: int) -> Block:
@@ -70,7 +77,10 @@ class Model:
     @property
     def text(self) -> str:
         """Return the RuleSet."""
-        return "\n".join([*HEAD, *(line for block in self.blocks for line in block.lines)]) + "\n"
+        return (
+            "\n".join([*HEAD, *(line for block in self.blocks for line in block.lines)])
+            + "\n"
+        )
 
     @property
     def is_valid(self) -> bool:
@@ -91,14 +101,33 @@ class Model:
         random = self.random
         at = random.randrange(len(self.blocks) + 1)
         rules = [
-            position for position, block in enumerate(self.blocks) if block.rule is not None and not block.is_broken
+            position
+            for position, block in enumerate(self.blocks)
+            if block.rule is not None and not block.is_broken
         ]
         broken = [block for block in self.blocks if block.is_broken]
         kind = random.choice(
-            ["comment", "comment", "remove", "move", "move", "queue", "add", "break", "repair", "repair"]
+            [
+                "comment",
+                "comment",
+                "remove",
+                "move",
+                "move",
+                "queue",
+                "add",
+                "break",
+                "repair",
+                "repair",
+            ]
         )
         if kind == "comment":
-            self.blocks.insert(at, Block(None, random.choice([("",), ("  # intent_1 goes to Desk 1",), ("", "")])))
+            self.blocks.insert(
+                at,
+                Block(
+                    None,
+                    random.choice([("",), ("  # intent_1 goes to Desk 1",), ("", "")]),
+                ),
+            )
         elif kind == "remove" and len(self.blocks) > 2:
             self.blocks.pop(random.randrange(len(self.blocks)))
         elif kind == "move":
@@ -113,7 +142,9 @@ class Model:
             self.queues[number] = number
             self.blocks.insert(at, rule_block(random, number, number))
         elif kind == "break" and not broken:
-            self.blocks.insert(at, broken_block(random, random.choice(list(self.queues))))
+            self.blocks.insert(
+                at, broken_block(random, random.choice(list(self.queues)))
+            )
         elif kind == "repair":
             self.blocks = [block for block in self.blocks if not block.is_broken]
 
@@ -125,7 +156,8 @@ def send(editor: Editor, random: Random, old: str, new: str) -> None:
         return
     before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
     start = next(
-        (n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
+        (n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b),
+        min(len(before), len(after)),
     )
     place = lsp.Range(lsp.Position(start, 0), lsp.Position(len(before), 0))
     editor.change("cards.yaml", "".join(after[start:]), place)
@@ -135,12 +167,16 @@ def check(model: Model, line: int, text: str) -> bool:
     """Check a hover against the blocks; return whether it describes a rule."""
     block = model.block_at(line)
     context = f"line {line} of\n{model.text}\n{text}"
-    assert {int(number) for number in ANY_RULE.findall(re.sub(r"Desk \d+", "", text))} <= {block.rule}, context
+    assert {
+        int(number) for number in ANY_RULE.findall(re.sub(r"Desk \d+", "", text))
+    } <= {block.rule}, context
     if model.is_valid:
         if block.rule is None:
             assert "" == text, context
         else:
-            assert text.startswith(f"`cards/intent-{block.rule}` in prod: `Desk {model.queues[block.rule]}`\n"), context
+            assert text.startswith(
+                f"`cards/intent-{block.rule}` in prod: `Desk {model.queues[block.rule]}`\n"
+            ), context
             assert f"example: intent `intent_{block.rule}`" in text, context
         return bool(text)
     assert text in ("", WITH_ERRORS), context
@@ -149,7 +185,9 @@ def check(model: Model, line: int, text: str) -> bool:
 
 @pytest.mark.parametrize("seed", range(20 if FULL else 2))
 def test_a_hover_is_about_the_rule_of_its_line(tmp_path: Path, seed: int) -> None:
-    """After each of random edits, without a pause: lines come and go, rules move, YAML breaks and is repaired."""
+    """After each of random edits, without a pause: lines come and go, rules move, YAML breaks and
+    is repaired.
+    """
     random = Random(seed)
     model = Model(random)
     (tmp_path / "manifests").mkdir()
@@ -177,20 +215,29 @@ def test_a_broken_text_asks_for_its_correction(tmp_path: Path) -> None:
     """At each rule, also where another file is broken; nothing elsewhere."""
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests" / "prod.yaml").write_text(ENVIRONMENT, encoding="utf-8")
-    rules = ["  - {intent: a, queue: Desk 1}", "  - {key: second, intent: b, queue: Desk 2}"]
+    rules = [
+        "  - {intent: a, queue: Desk 1}",
+        "  - {key: second, intent: b, queue: Desk 2}",
+    ]
     text = "\n".join([*HEAD, *rules, ""])
 
     async def session(editor: Editor) -> None:
         editor.open("cards.yaml", text)
-        assert (await editor.hover("cards.yaml", 5)).startswith("`cards/second` in prod: `Desk 2`")
-        editor.change("cards.yaml", "\n".join([*HEAD, "  # a comment", *rules, "  @", ""]))
+        assert (await editor.hover("cards.yaml", 5)).startswith(
+            "`cards/second` in prod: `Desk 2`"
+        )
+        editor.change(
+            "cards.yaml", "\n".join([*HEAD, "  # a comment", *rules, "  @", ""])
+        )
         assert "" == await editor.hover("cards.yaml", 4)
         assert WITH_ERRORS == await editor.hover("cards.yaml", 5)
         editor.change("cards.yaml", text)
         editor.open("other.yaml", "a: [")
         assert WITH_ERRORS == await editor.hover("cards.yaml", 4)
         editor.change("other.yaml", "")
-        assert (await editor.hover("cards.yaml", 4)).startswith("`cards/a` in prod: `Desk 1`")
+        assert (await editor.hover("cards.yaml", 4)).startswith(
+            "`cards/a` in prod: `Desk 1`"
+        )
 
     edit_in(tmp_path, session)
 

@@ -1,4 +1,6 @@
-"""Names in an editor: completion, references, definitions, the outline, and the rename of a queue's alias."""
+"""Names in an editor: completion, references, definitions, the outline, and the rename of a queue's
+alias.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,12 @@ promises:
   - {name: cards, for: {intents: [lost_card]}, never: {queues: [cards]}}
   - {name: fraud, for: {intent: lost_card}, decidedBy: cards/lost-card}
 """
-FILES: Final = {"prod.yaml": PROD, "queues.yaml": QUEUES, "rules.yaml": RULES, "tests.yaml": TESTS}
+FILES: Final = {
+    "prod.yaml": PROD,
+    "queues.yaml": QUEUES,
+    "rules.yaml": RULES,
+    "tests.yaml": TESTS,
+}
 
 
 def open_folder(folder: Path, **texts: str) -> tuple[FolderSession, Path]:
@@ -104,7 +111,9 @@ def offset_of(text: str, marked: str) -> int:
     return text.index(part) + marked.index("|")
 
 
-def excerpts(session: FolderSession, directory: Path, name: str, marked: str) -> list[tuple[str, int, str]]:
+def excerpts(
+    session: FolderSession, directory: Path, name: str, marked: str
+) -> list[tuple[str, int, str]]:
     """Return the file, the line and the text of each mention of the name at `|`."""
     path = (directory / name).as_posix()
     mention = session.mention(path, offset_of(FILES[name], marked))
@@ -120,20 +129,38 @@ def excerpts(session: FolderSession, directory: Path, name: str, marked: str) ->
 def test_references_are_the_places_that_mean_the_name(tmp_path: Path) -> None:
     """Equal texts of another meaning are none; a variable counts as a whole queue alone."""
     session, directory = open_folder(tmp_path)
-    assert [("queues.yaml", 6, "fraud"), ("rules.yaml", 6, "fraud"), ("tests.yaml", 5, "fraud")] == excerpts(
-        session, directory, "rules.yaml", "queue: fr|aud"
-    )
-    expected = [("prod.yaml", 7), ("queues.yaml", 5), ("rules.yaml", 10), ("rules.yaml", 12)]
-    expected += [("tests.yaml", 6), ("tests.yaml", 12)]
-    assert expected == [place[:2] for place in excerpts(session, directory, "queues.yaml", "  car|ds: Card")]
-    intents = excerpts(session, directory, "rules.yaml", "intent: lost_|card")
-    assert [("queues.yaml", 12), ("rules.yaml", 6), ("tests.yaml", 5), ("tests.yaml", 12), ("tests.yaml", 13)] == [
-        place[:2] for place in intents
+    assert [
+        ("queues.yaml", 6, "fraud"),
+        ("rules.yaml", 6, "fraud"),
+        ("tests.yaml", 5, "fraud"),
+    ] == excerpts(session, directory, "rules.yaml", "queue: fr|aud")
+    expected = [
+        ("prod.yaml", 7),
+        ("queues.yaml", 5),
+        ("rules.yaml", 10),
+        ("rules.yaml", 12),
     ]
+    expected += [("tests.yaml", 6), ("tests.yaml", 12)]
+    assert expected == [
+        place[:2]
+        for place in excerpts(session, directory, "queues.yaml", "  car|ds: Card")
+    ]
+    intents = excerpts(session, directory, "rules.yaml", "intent: lost_|card")
+    assert [
+        ("queues.yaml", 12),
+        ("rules.yaml", 6),
+        ("tests.yaml", 5),
+        ("tests.yaml", 12),
+        ("tests.yaml", 13),
+    ] == [place[:2] for place in intents]
     attributes = excerpts(session, directory, "rules.yaml", "attribute: customer|Tier")
-    assert [("queues.yaml", 17), ("rules.yaml", 12)] == [place[:2] for place in attributes]
+    assert [("queues.yaml", 17), ("rules.yaml", 12)] == [
+        place[:2] for place in attributes
+    ]
     rules = excerpts(session, directory, "prod.yaml", "[cards/lost|-card]")
-    assert [("prod.yaml", 8), ("rules.yaml", 6), ("tests.yaml", 13)] == [place[:2] for place in rules]
+    assert [("prod.yaml", 8), ("rules.yaml", 6), ("tests.yaml", 13)] == [
+        place[:2] for place in rules
+    ]
     assert [] == excerpts(session, directory, "rules.yaml", "description: car|ds")
 
 
@@ -144,13 +171,25 @@ COMPLETIONS: Final[list[tuple[str, list[str], list[str]]]] = [
     ("rules:\n  - intent: |", ["lost_card", "new card"], ["fraud"]),
     ("rules:\n  - intents: [lost_card, |", ["new card"], ["fraud"]),
     ("rules:\n  - intents:\n      - |", ["new card"], ["fraud"]),
-    ("rules:\n  - intent: a\n    |", ["queue: ", "targets: ", "minConfidence: "], ["intent: ", "rules: "]),
+    (
+        "rules:\n  - intent: a\n    |",
+        ["queue: ", "targets: ", "minConfidence: "],
+        ["intent: ", "rules: "],
+    ),
     ("rules:\n  - intent: a\n    qu|", ["queue: "], []),
     ("rules:\n  - {|", ["key: ", "queue: "], ["rules: "]),
     ("rules:\n  - when:\n      - {attribute: |", ["customerTier", "vip"], ["gold"]),
-    ("rules:\n  - when: [{attribute: customerTier, equals: |", ["gold", "platinum"], ["lost_card"]),
+    (
+        "rules:\n  - when: [{attribute: customerTier, equals: |",
+        ["gold", "platinum"],
+        ["lost_card"],
+    ),
     ("rules:\n  - when: [{attribute: vip, in: [|", ["true", '"true"'], ["gold"]),
-    ("rules:\n  - when: [{attribute: customerTier, |", ["equals: ", "notIn: "], ["attribute: "]),
+    (
+        "rules:\n  - when: [{attribute: customerTier, |",
+        ["equals: ", "notIn: "],
+        ["attribute: "],
+    ),
     ("rules:\n  - when: [{attribute: intent, in: [|", ["lost_card"], ["gold"]),
     ("rules:\n  - enabled: |", ["true", "false"], []),
     ("environments: [|", ["prod"], []),
@@ -163,7 +202,9 @@ COMPLETIONS: Final[list[tuple[str, list[str], list[str]]]] = [
 def test_completion_offers_what_can_stand_there(
     tmp_path: Path, part: str, offered: list[str], others: list[str]
 ) -> None:
-    """Fields that are missing, and names of the right kind as they are written; whatever follows the cursor."""
+    """Fields that are missing, and names of the right kind as they are written; whatever follows
+    the cursor.
+    """
     head = "apiVersion: routing/v1\nkind: RuleSet\nname: new\n"
     before = head + part.partition("|")[0]
     for behind in (part.partition("|")[2], part.partition("|")[2] + "\n---\nb: [\n"):
@@ -181,20 +222,39 @@ def test_completion_offers_what_can_stand_there(
 @pytest.mark.parametrize(
     ("text", "offered"),
     [
-        ("kind: RouteTests\ntests:\n  - {given: {intent: a}, expect: {queue: |", ["cards", "fraud"]),
-        ("kind: RouteTests\ntests:\n  - {given: {intent: a}, expect: {split: {|", ["cards: ", "fraud: "]),
+        (
+            "kind: RouteTests\ntests:\n  - {given: {intent: a}, expect: {queue: |",
+            ["cards", "fraud"],
+        ),
+        (
+            "kind: RouteTests\ntests:\n  - {given: {intent: a}, expect: {split: {|",
+            ["cards: ", "fraud: "],
+        ),
         ("kind: RouteTests\ntests:\n  - {given: {attributes: {|", ["customerTier: "]),
-        ("kind: RouteTests\ntests:\n  - {given: {attributes: {customerTier: |", ["gold"]),
-        ("kind: Promises\npromises:\n  - decidedBy: |", ["cards/lost-card", "cards/new-card", "cards/cards"]),
+        (
+            "kind: RouteTests\ntests:\n  - {given: {attributes: {customerTier: |",
+            ["gold"],
+        ),
+        (
+            "kind: Promises\npromises:\n  - decidedBy: |",
+            ["cards/lost-card", "cards/new-card", "cards/cards"],
+        ),
         ("kind: Environment\nname: x\nguard:\n  protected: [|", ["cards/lost-card"]),
         ("kind: Environment\nname: x\naccept: [{code: |", ["CXR202"]),
-        ("kind: Environment\nname: x\naccept: [{code: CXR202, address: |", ["cards/lost-card"]),
+        (
+            "kind: Environment\nname: x\naccept: [{code: CXR202, address: |",
+            ["cards/lost-card"],
+        ),
         ("kind: |", ["RuleSet", "Promises"]),
         ("|", ["apiVersion: ", "kind: "]),
     ],
 )
-def test_completion_knows_every_kind(tmp_path: Path, text: str, offered: list[str]) -> None:
-    """Addresses of rules for `protected`, `accept` and `decidedBy`; queues, attributes and values in route tests."""
+def test_completion_knows_every_kind(
+    tmp_path: Path, text: str, offered: list[str]
+) -> None:
+    """Addresses of rules for `protected`, `accept` and `decidedBy`; queues, attributes and values
+    in route tests.
+    """
     before = text.partition("|")[0]
     session, directory = open_folder(tmp_path)
     path = (directory / "new.yaml").as_posix()
@@ -207,7 +267,10 @@ def test_completion_knows_every_kind(tmp_path: Path, text: str, offered: list[st
 def test_an_accepted_completion_gives_valid_yaml(tmp_path: Path) -> None:
     """Each offered alias, written in place of the typed word, is read as that alias."""
     head = "apiVersion: routing/v1\nkind: RuleSet\nname: new\nrules:\n"
-    for before, behind in (("  - {intent: a, queue: c", "}\n"), ('  - {intent: a, queue: "c', '"}\n')):
+    for before, behind in (
+        ("  - {intent: a, queue: c", "}\n"),
+        ('  - {intent: a, queue: "c', '"}\n'),
+    ):
         text = head + before + behind
         session, directory = open_folder(tmp_path, **{"new.yaml": text})
         path = (directory / "new.yaml").as_posix()
@@ -215,9 +278,14 @@ def test_an_accepted_completion_gives_valid_yaml(tmp_path: Path) -> None:
         assert completion
         for choice in completion.choices:
             (directory / "new.yaml").write_text(
-                text[: completion.start] + choice.text + text[completion.end :], encoding="utf-8"
+                text[: completion.start] + choice.text + text[completion.end :],
+                encoding="utf-8",
             )
-            queues = [rule.queue for each in load_manifests(directory).rulesets for rule in each.document.rules]
+            queues = [
+                rule.queue
+                for each in load_manifests(directory).rulesets
+                for rule in each.document.rules
+            ]
             assert choice.label in queues
 
 
@@ -228,22 +296,39 @@ def routes(manifests: Manifests, alias: str) -> dict[str, Any]:
         desired, _ = desire_offline(manifests, manifests.environment(name))
         for address, rule in desired.rules.items():
             targets = Counter(
-                ("ALIAS" if target.queue_id == alias else target.queue_id, target.weight)  # type: ignore[union-attr]
+                (
+                    "ALIAS" if target.queue_id == alias else target.queue_id,  # type: ignore[union-attr]
+                    target.weight,  # type: ignore[union-attr]
+                )
                 for target in rule.rule.targets
             )
-            fields = (rule.rule.name, rule.rule.priority, rule.rule.conditions, rule.rule.enabled)
+            fields = (
+                rule.rule.name,
+                rule.rule.priority,
+                rule.rule.conditions,
+                rule.rule.enabled,
+            )
             rules[f"{name} {address}"] = (fields, targets)
     return rules
 
 
 def findings(manifests: Manifests) -> Counter[tuple[str, str, int]]:
     checked = check_environments(manifests, None)
-    every = [*manifests.warnings, *validate(manifests, checked, None, "manifests").findings]
-    return Counter((each.code, Path(each.source.file).name, each.source.line) for each in every if each.source)
+    every = [
+        *manifests.warnings,
+        *validate(manifests, checked, None, "manifests").findings,
+    ]
+    return Counter(
+        (each.code, Path(each.source.file).name, each.source.line)
+        for each in every
+        if each.source
+    )
 
 
 def random_manifests(random: Random) -> dict[str, str]:
-    """Return manifests whose aliases stand in every kind of place, and as ordinary texts beside them."""
+    """Return manifests whose aliases stand in every kind of place, and as ordinary texts beside
+    them.
+    """
     aliases = ["cards", "fraud desk", "no", "a:b", "42", "café"]
 
     def queue() -> str:
@@ -251,19 +336,36 @@ def random_manifests(random: Random) -> dict[str, str]:
         styles = [f'"{name}"', f"'{name}'"]
         return random.choice(styles if name in {"no", "42", "a:b"} else [*styles, name])
 
-    forms = ["Live {0}", '{{prod: {{id: "id {0}"}}, sandbox: {{name: "S {0}"}}}}', '{{id: "id {0}"}}']
-    queues = "".join(f'  "{name}": {random.choice(forms).format(number)}\n' for number, name in enumerate(aliases))
+    forms = [
+        "Live {0}",
+        '{{prod: {{id: "id {0}"}}, sandbox: {{name: "S {0}"}}}}',
+        '{{id: "id {0}"}}',
+    ]
+    queues = "".join(
+        f'  "{name}": {random.choice(forms).format(number)}\n'
+        for number, name in enumerate(aliases)
+    )
     rules, tests, promises = "", "", ""
     for number in range(random.randrange(3, 9)):
         targets = f"[{{queue: {queue()}, weight: 2}}, {{queue: {queue()}}}]"
-        target = random.choice([f"queue: {queue()}", f"targets: {targets}", 'queue: "${var}"'])
-        extra = random.choice(["", ", description: cards", ", name: fraud desk " + str(number)])
-        rules += f"  - {{intent: i{number}, {target}{extra}}}  # {random.choice(aliases)}\n"
-        expected = random.choice([f"{{queue: {queue()}}}", f"{{split: {{{queue()}: 1}}}}"])
+        target = random.choice(
+            [f"queue: {queue()}", f"targets: {targets}", 'queue: "${var}"']
+        )
+        extra = random.choice(
+            ["", ", description: cards", ", name: fraud desk " + str(number)]
+        )
+        rules += (
+            f"  - {{intent: i{number}, {target}{extra}}}  # {random.choice(aliases)}\n"
+        )
+        expected = random.choice(
+            [f"{{queue: {queue()}}}", f"{{split: {{{queue()}: 1}}}}"]
+        )
         tests += f"  - {{given: {{intent: i{number}}}, expect: {expected}}}\n"
         lists = [f"{word}: {{queues: [{queue()}]}}" for word in ("never", "always")]
         promise = random.choice([*lists, f"split: {{{queue()}: {{least: 1}}}}"])
-        promises += f"  - {{name: cards {number}, for: {{intent: i{number}}}, {promise}}}\n"
+        promises += (
+            f"  - {{name: cards {number}, for: {{intent: i{number}}}, {promise}}}\n"
+        )
     head = "apiVersion: routing/v1\nkind: {}\nname: {}\n{}:\n"
     variable = f"vars: {{var: {queue()}, other: cards}}\n"
     return {
@@ -277,7 +379,9 @@ def random_manifests(random: Random) -> dict[str, str]:
 
 @pytest.mark.parametrize("seed", range(200 if FULL else 25))
 def test_a_rename_changes_the_alias_alone(tmp_path: Path, seed: int) -> None:
-    """In random manifests: the rules differ in the alias alone, and the findings of `validate` are equal."""
+    """In random manifests: the rules differ in the alias alone, and the findings of `validate` are
+    equal.
+    """
     random = Random(seed)
     texts = random_manifests(random)
     directory = tmp_path / "manifests"
@@ -287,7 +391,18 @@ def test_a_rename_changes_the_alias_alone(tmp_path: Path, seed: int) -> None:
     session = FolderSession(directory, None, "manifests")
     session.read({})
     alias = random.choice(["cards", "fraud desk", "no", "a:b", "42", "café"])
-    new = random.choice(["clients", "true", "new: name", "it's", "x # y", "𝒳 7", "[a]", "cards and more"])
+    new = random.choice(
+        [
+            "clients",
+            "true",
+            "new: name",
+            "it's",
+            "x # y",
+            "𝒳 7",
+            "[a]",
+            "cards and more",
+        ]
+    )
     path = (directory / "queues.yaml").as_posix()
     before = load_manifests(directory)
     offset = texts["queues.yaml"].index(f'"{alias}"') + 1
@@ -295,9 +410,13 @@ def test_a_rename_changes_the_alias_alone(tmp_path: Path, seed: int) -> None:
     assert "" == refusal
     for file, changes in edits.items():
         name = Path(file).name
-        (directory / name).write_text(apply_edits(texts[name], changes), encoding="utf-8")
+        (directory / name).write_text(
+            apply_edits(texts[name], changes), encoding="utf-8"
+        )
     after = load_manifests(directory)
-    assert {new, *before.queues[0].document.queues} - {alias} == set(after.queues[0].document.queues)
+    assert {new, *before.queues[0].document.queues} - {alias} == set(
+        after.queues[0].document.queues
+    )
     assert routes(before, alias) == routes(after, new)
     assert findings(before) == findings(after)
 
@@ -312,8 +431,12 @@ def test_a_rename_changes_the_alias_alone(tmp_path: Path, seed: int) -> None:
         ("a\nb", "is a text"),
     ],
 )
-def test_a_rename_that_would_change_more_is_refused(tmp_path: Path, new: str, reason: str) -> None:
-    """The name of another alias, or of a live queue that a rule names, or no name of a queue at all."""
+def test_a_rename_that_would_change_more_is_refused(
+    tmp_path: Path, new: str, reason: str
+) -> None:
+    """The name of another alias, or of a live queue that a rule names, or no name of a queue at
+    all.
+    """
     rules = RULES + "  - {intent: other, queue: Desk 9}\n"
     session, directory = open_folder(tmp_path, **{"rules.yaml": rules})
     path = (directory / "queues.yaml").as_posix()
@@ -323,47 +446,70 @@ def test_a_rename_that_would_change_more_is_refused(tmp_path: Path, new: str, re
 
 
 def test_a_variable_that_is_also_another_text_is_refused(tmp_path: Path) -> None:
-    """`${overflow}` names the queue in one rule and is part of a description in another: no edit is right."""
+    """`${overflow}` names the queue in one rule and is part of a description in another: no edit is
+    right.
+    """
     rules = RULES.replace("description: cards", 'description: "to ${overflow}"')
     session, directory = open_folder(tmp_path, **{"rules.yaml": rules})
     path = (directory / "queues.yaml").as_posix()
-    edits, refusal = session.rename(path, offset_of(QUEUES, "  car|ds: Card"), "clients")
+    edits, refusal = session.rename(
+        path, offset_of(QUEUES, "  car|ds: Card"), "clients"
+    )
     assert {} == edits
     assert "rename it by hand" in refusal
 
 
 def test_an_editor_renames_lists_and_outlines(tmp_path: Path) -> None:
-    """Over the protocol: positions behind letters of two UTF-16 units, several files, texts that are not saved."""
+    """Over the protocol: positions behind letters of two UTF-16 units, several files, texts that
+    are not saved.
+    """
     open_folder(tmp_path)
     text = RULES + '  - {key: odd, name: "𝒳𝒳", intent: i, queue: "café 𝒳"}\n'
     line = text.count("\n") - 1
-    column = len(text.splitlines()[line].partition("queue")[0].encode("utf-16-le")) // 2 + 9
+    column = (
+        len(text.splitlines()[line].partition("queue")[0].encode("utf-16-le")) // 2 + 9
+    )
 
     async def session(editor: Editor) -> None:
         editor.open("rules.yaml", text)
         place = editor.at("rules.yaml", line, column)
-        prepared = await editor.client.text_document_prepare_rename_async(lsp.PrepareRenameParams(**place))
+        prepared = await editor.client.text_document_prepare_rename_async(
+            lsp.PrepareRenameParams(**place)
+        )
         assert isinstance(prepared, lsp.PrepareRenamePlaceholder)
         assert "café 𝒳" == prepared.placeholder
-        renamed = await editor.client.text_document_rename_async(lsp.RenameParams(new_name="odd", **place))
+        renamed = await editor.client.text_document_rename_async(
+            lsp.RenameParams(new_name="odd", **place)
+        )
         assert renamed
         assert renamed.changes
-        assert {editor.uri("rules.yaml"), editor.uri("queues.yaml")} == set(renamed.changes)
+        assert {editor.uri("rules.yaml"), editor.uri("queues.yaml")} == set(
+            renamed.changes
+        )
         (edit,) = renamed.changes[editor.uri("rules.yaml")]
         editor.change("rules.yaml", edit.new_text, edit.range)
         editor.open("queues.yaml", QUEUES.replace('"café 𝒳"', "odd"))
         context = lsp.ReferenceContext(include_declaration=False)
-        references = await editor.client.text_document_references_async(lsp.ReferenceParams(context, **place))
+        references = await editor.client.text_document_references_async(
+            lsp.ReferenceParams(context, **place)
+        )
         assert references
         assert [editor.uri("rules.yaml")] == [each.uri for each in references]
         nowhere = editor.at("rules.yaml", 0, 3)
-        assert None is await editor.client.text_document_prepare_rename_async(lsp.PrepareRenameParams(**nowhere))
+        assert None is await editor.client.text_document_prepare_rename_async(
+            lsp.PrepareRenameParams(**nowhere)
+        )
         document = lsp.TextDocumentIdentifier(editor.uri("rules.yaml"))
-        symbols = await editor.client.text_document_document_symbol_async(lsp.DocumentSymbolParams(document))
+        symbols = await editor.client.text_document_document_symbol_async(
+            lsp.DocumentSymbolParams(document)
+        )
         (outline,) = symbols or ()
         assert isinstance(outline, lsp.DocumentSymbol)
         names = [child.name for child in outline.children or ()]
-        assert ("RuleSet cards", ["cards/lost-card", "cards/new-card", "cards/cards", "cards/odd"]) == (
+        assert (
+            "RuleSet cards",
+            ["cards/lost-card", "cards/new-card", "cards/cards", "cards/odd"],
+        ) == (
             outline.name,
             names,
         )
@@ -373,7 +519,9 @@ def test_an_editor_renames_lists_and_outlines(tmp_path: Path) -> None:
 
 def test_the_outline_names_tests_and_promises(tmp_path: Path) -> None:
     """Each document with its items, also of a text that is not valid."""
-    session, directory = open_folder(tmp_path, **{"tests.yaml": f"{TESTS}  - {{name: [\n"})
+    session, directory = open_folder(
+        tmp_path, **{"tests.yaml": f"{TESTS}  - {{name: [\n"}
+    )
     outline = session.outline((directory / "tests.yaml").as_posix())
     shown = [(each.name, [child.name for child in each.children]) for each in outline]
     assert ("RouteTests cards", ["lost_card -> fraud", "new card -> cards"]) == shown[0]

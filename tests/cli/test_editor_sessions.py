@@ -1,4 +1,6 @@
-"""Folders of an editor: one session each, silence without manifests, places in real files, watched files, refusals."""
+"""Folders of an editor: one session each, silence without manifests, places in real files, watched
+files, refusals.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,11 @@ from pygls.exceptions import JsonRpcException
 
 from tests.support.language_client import Editor, edit_in, workspace_folder
 
-ENVIRONMENT: Final = (
-    'apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: {owner}\napi: {{baseUrl: "http://127.0.0.1:1"}}\n'
+ENVIRONMENT: Final = 'apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: {owner}\napi: {{baseUrl: "http://127.0.0.1:1"}}\n'
+RULES: Final = (
+    "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n  - {intent: a, queue: "
+    "Desk}\n"
 )
-RULES: Final = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n  - {intent: a, queue: Desk}\n"
 WATCHING: Final = lsp.ClientCapabilities(
     workspace=lsp.WorkspaceClientCapabilities(
         workspace_folders=True,
@@ -40,21 +43,32 @@ def codes(editor: Editor, path: Path) -> list[str]:
 
 
 def change_folders(editor: Editor, added: list[Path], removed: list[Path]) -> None:
-    event = lsp.WorkspaceFoldersChangeEvent([*map(workspace_folder, added)], [*map(workspace_folder, removed)])
-    editor.client.workspace_did_change_workspace_folders(lsp.DidChangeWorkspaceFoldersParams(event))
+    event = lsp.WorkspaceFoldersChangeEvent(
+        [*map(workspace_folder, added)], [*map(workspace_folder, removed)]
+    )
+    editor.client.workspace_did_change_workspace_folders(
+        lsp.DidChangeWorkspaceFoldersParams(event)
+    )
 
 
 def tell(editor: Editor, path: Path, kind: lsp.FileChangeType) -> None:
     event = lsp.FileEvent(path.as_uri(), kind)
-    editor.client.workspace_did_change_watched_files(lsp.DidChangeWatchedFilesParams([event]))
+    editor.client.workspace_did_change_watched_files(
+        lsp.DidChangeWatchedFilesParams([event])
+    )
 
 
 def test_each_folder_has_its_own_manifests(tmp_path: Path) -> None:
-    """Equal owners in two folders are not an error; a removed folder loses its findings, an added one gets some."""
+    """Equal owners in two folders are not an error; a removed folder loses its findings, an added
+    one gets some.
+    """
     folders = [tmp_path / name for name in ("first", "second", "third")]
     for folder in folders:
         write(folder, "prod.yaml", ENVIRONMENT.format(owner="acme"))
-    broken = [write(folder, "cards.yaml", RULES.replace("queue", "queeu")) for folder in folders]
+    broken = [
+        write(folder, "cards.yaml", RULES.replace("queue", "queeu"))
+        for folder in folders
+    ]
 
     async def session(editor: Editor) -> None:
         await editor.settle()
@@ -77,9 +91,14 @@ def test_an_editor_that_names_no_folder_has_its_root(tmp_path: Path) -> None:
     edit_in(tmp_path, session, folders=[])
 
 
-@pytest.mark.parametrize("other", ["", "a: [\n", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n"])
+@pytest.mark.parametrize(
+    "other",
+    ["", "a: [\n", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n"],
+)
 def test_it_is_silent_without_manifests(tmp_path: Path, other: str) -> None:
-    """No folder, an empty one, and files of other programs have no finding and no message, also with -e."""
+    """No folder, an empty one, and files of other programs have no finding and no message, also
+    with -e.
+    """
     folders = [tmp_path / "none", tmp_path / "other"]
     folders[0].mkdir()
     path = write(folders[1], "app.yaml", other)
@@ -88,9 +107,14 @@ def test_it_is_silent_without_manifests(tmp_path: Path, other: str) -> None:
         item = lsp.TextDocumentItem(path.as_uri(), "yaml", 1, other)
         editor.client.text_document_did_open(lsp.DidOpenTextDocumentParams(item))
         await editor.settle()
-        assert ([], []) == ([each for each in editor.by_uri.values() if each], editor.messages)
+        assert ([], []) == (
+            [each for each in editor.by_uri.values() if each],
+            editor.messages,
+        )
         path.write_text(RULES.replace("queue", "queeu"), encoding="utf-8")
-        editor.client.text_document_did_close(lsp.DidCloseTextDocumentParams(lsp.TextDocumentIdentifier(path.as_uri())))
+        editor.client.text_document_did_close(
+            lsp.DidCloseTextDocumentParams(lsp.TextDocumentIdentifier(path.as_uri()))
+        )
         await editor.until("app.yaml", "CXR102")
 
     edit_in(folders[0], session, "-e", "nowhere", folders=folders)
@@ -117,7 +141,11 @@ def test_a_finding_without_a_place_is_in_a_real_file(tmp_path: Path) -> None:
 
     async def session(editor: Editor) -> None:
         await editor.until("cards.yaml", "CXR113")
-        shown = [unquote(uri.removeprefix("file://")) for uri, findings in editor.by_uri.items() if findings]
+        shown = [
+            unquote(uri.removeprefix("file://"))
+            for uri, findings in editor.by_uri.items()
+            if findings
+        ]
         assert [path.as_posix()] == shown
 
     edit_in(tmp_path, session, "-e", "nowhere")
@@ -132,14 +160,20 @@ def test_a_finding_about_a_folder_is_in_a_real_file(tmp_path: Path) -> None:
 
     async def session(editor: Editor) -> None:
         await editor.until("cards.yaml", "CXR003")
-        shown = [unquote(uri.removeprefix("file://")) for uri, findings in editor.by_uri.items() if findings]
+        shown = [
+            unquote(uri.removeprefix("file://"))
+            for uri, findings in editor.by_uri.items()
+            if findings
+        ]
         assert [path.as_posix()] == shown
 
     edit_in(tmp_path, session)
 
 
 def test_files_on_the_disk_are_watched(tmp_path: Path) -> None:
-    """Created, changed and deleted files that are not open change the findings; a new folder is watched, too."""
+    """Created, changed and deleted files that are not open change the findings; a new folder is
+    watched, too.
+    """
     first, second = tmp_path / "first", tmp_path / "second"
     write(first, "prod.yaml", ENVIRONMENT.format(owner="acme"))
     second.mkdir()
@@ -170,11 +204,22 @@ def test_files_on_the_disk_are_watched(tmp_path: Path) -> None:
 
 
 def watches(editor: Editor, path: Path) -> bool:
-    """Return whether the editor was asked to tell about a file, as it reads the registered patterns."""
-    options: list[Any] = [each.register_options for each in editor.registrations.values()]
-    patterns = [watcher["globPattern"] for each in options for watcher in each["watchers"]]
-    folders = [Path(unquote(each["baseUri"].removeprefix("file://"))) / each["pattern"] for each in patterns]
-    return any(folder.name == "**" and path.is_relative_to(folder.parent) for folder in folders)
+    """Return whether the editor was asked to tell about a file, as it reads the registered
+    patterns.
+    """
+    options: list[Any] = [
+        each.register_options for each in editor.registrations.values()
+    ]
+    patterns = [
+        watcher["globPattern"] for each in options for watcher in each["watchers"]
+    ]
+    folders = [
+        Path(unquote(each["baseUri"].removeprefix("file://"))) / each["pattern"]
+        for each in patterns
+    ]
+    return any(
+        folder.name == "**" and path.is_relative_to(folder.parent) for folder in folders
+    )
 
 
 def test_a_deleted_folder_has_no_findings(tmp_path: Path) -> None:
@@ -201,19 +246,35 @@ INVALID: Final[list[Any]] = [
     {},
     None,
 ]
-REQUESTS: Final = ["hover", "definition", "references", "completion", "prepareRename", "rename"]
+REQUESTS: Final = [
+    "hover",
+    "definition",
+    "references",
+    "completion",
+    "prepareRename",
+    "rename",
+]
 
 
 @pytest.mark.parametrize("position", INVALID, ids=str)
-def test_an_invalid_position_is_refused(tmp_path: Path, position: object, capfd: pytest.CaptureFixture[str]) -> None:
-    """Each request gets an error as its answer; the server prints no traceback, and works afterwards."""
+def test_an_invalid_position_is_refused(
+    tmp_path: Path, position: object, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each request gets an error as its answer; the server prints no traceback, and works
+    afterwards.
+    """
     write(tmp_path, "prod.yaml", ENVIRONMENT.format(owner="acme"))
 
     async def session(editor: Editor) -> None:
         editor.open("cards.yaml", RULES)
         for name in REQUESTS:
             document = {"uri": editor.uri("cards.yaml")}
-            parameters = {"textDocument": document, "position": position, "context": {}, "newName": "x"}
+            parameters = {
+                "textDocument": document,
+                "position": position,
+                "context": {},
+                "newName": "x",
+            }
             if name == "references":
                 parameters["context"] = {"includeDeclaration": True}
             if name == "completion":
@@ -228,15 +289,23 @@ def test_an_invalid_position_is_refused(tmp_path: Path, position: object, capfd:
     assert "Traceback" not in capfd.readouterr().err
 
 
-def test_an_edit_at_an_invalid_place_is_ignored(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_edit_at_an_invalid_place_is_ignored(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """It has no answer; the document keeps its text."""
     write(tmp_path, "prod.yaml", ENVIRONMENT.format(owner="acme"))
 
     async def session(editor: Editor) -> None:
         editor.open("cards.yaml", RULES)
-        place = {"start": {"line": -1, "character": 0}, "end": {"line": 0, "character": 0}}
+        place = {
+            "start": {"line": -1, "character": 0},
+            "end": {"line": 0, "character": 0},
+        }
         document = {"uri": editor.uri("cards.yaml"), "version": 2}
-        change = {"textDocument": document, "contentChanges": [{"range": place, "text": "x"}]}
+        change = {
+            "textDocument": document,
+            "contentChanges": [{"range": place, "text": "x"}],
+        }
         editor.notify("textDocument/didChange", change)
         await asyncio.sleep(0.05)
         assert "cards/a" in await editor.hover("cards.yaml", 4)

@@ -10,24 +10,37 @@ from typing import Final
 from tests.support.command import process_environment
 from tests.support.language_client import processor_seconds, start_seconds
 
-HEAVY: Final = ("pydantic", "yaml", "reconciler.manifest", "reconciler.checks", "reconciler.cli.validation")
+HEAVY: Final = (
+    "pydantic",
+    "yaml",
+    "reconciler.manifest",
+    "reconciler.checks",
+    "reconciler.cli.validation",
+)
 PROTOCOL: Final = "import pygls.lsp.server"
 
 
 def test_the_server_is_loaded_without_what_checks_manifests() -> None:
-    """The answer comes first; then the server loads the manifests' packages, which takes half a second."""
+    """The answer comes first; then the server loads the manifests' packages, which takes half a
+    second.
+    """
     code = (
-        f"import json, sys, reconciler.cli.editor.server; print(json.dumps([n for n in {HEAVY} if n in sys.modules]))"
+        f"import json, sys, reconciler.cli.editor.server; print(json.dumps([n for n in {HEAVY} if "
+        f"n in sys.modules]))"
     )
     command = [sys.executable, "-c", code]
-    loaded = subprocess.run(command, capture_output=True, text=True, check=True, env=process_environment()).stdout
+    loaded = subprocess.run(
+        command, capture_output=True, text=True, check=True, env=process_environment()
+    ).stdout
     assert [] == json.loads(loaded)
 
 
 def test_the_start_takes_little_more_than_the_protocol() -> None:
-    """Processor time from the start of the process to its end after the answer: at most 0.7 s on a quiet machine.
+    """Processor time from the start of the process to its end after the answer: at most 0.7 s on a
+    quiet machine.
 
-    Neighbours make every instruction slower, so the bound is a multiple of what the protocol's own import takes now.
+    Neighbours make every instruction slower, so the bound is a multiple of what the protocol's own
+    import takes now.
     """
     floor = min(processor_seconds([sys.executable, "-c", PROTOCOL]) for _ in range(3))
     start = min(start_seconds() for _ in range(3))

@@ -25,35 +25,57 @@ BANK = ("-m", str(ROOT / "manifests"), "-e", "prod")
 
 def data_of(path: str) -> dict[str, Any]:
     text = Path(path).read_text(encoding="utf-8")
-    (found,) = re.findall('<script type="application/json" id="data">(.*?)</script>', text)
+    (found,) = re.findall(
+        '<script type="application/json" id="data">(.*?)</script>', text
+    )
     return dict(json.loads(found))
 
 
 def test_the_page_of_the_manifests_needs_no_tenant(cxroute: Program) -> None:
-    """One line says where the page is and what it contains; the sandbox's says that it is simulated."""
+    """One line says where the page is and what it contains; the sandbox's says that it is
+    simulated.
+    """
     assert 0 == cxroute("init")
     assert 0 == cxroute("explore")
-    assert "Wrote explore.html: the manifests of sandbox, 3 rules and 0 promises. It works offline" in cxroute.out
+    assert (
+        "Wrote explore.html: the manifests of sandbox, 3 rules and 0 promises. It works offline"
+        in cxroute.out
+    )
     assert cxroute.out.startswith("Simulated: no tenant was contacted.")
     data = data_of("explore.html")
-    assert (["the manifests of sandbox"], 3) == ([side["name"] for side in data["sides"]], len(data["rules"]))
-    assert "Simulated: no tenant was contacted." in Path("explore.html").read_text(encoding="utf-8")
+    assert (["the manifests of sandbox"], 3) == (
+        [side["name"] for side in data["sides"]],
+        len(data["rules"]),
+    )
+    assert "Simulated: no tenant was contacted." in Path("explore.html").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_live_rules_are_those_of_the_tenant(cxroute: Program) -> None:
     """Unmanaged rules, too, with their live names."""
     with open_state(STATE, bank_tenant()):
         pass
-    arguments = ("-m", str(ROOT / "manifests"), "explore", "--traffic", str(ROOT / "manifests/traffic/bank.csv"))
+    arguments = (
+        "-m",
+        str(ROOT / "manifests"),
+        "explore",
+        "--traffic",
+        str(ROOT / "manifests/traffic/bank.csv"),
+    )
     assert 0 == cxroute(*arguments, "--live", "--out", "live.html")
     assert "Wrote live.html: the live rules of sandbox" in cxroute.out
     data = data_of("live.html")
     assert "IVR | branch line" in [name for name, *_ in data["rules"]]
-    assert ["699f071a-5fd8-4665-a9df-dec6baecde5b", "1.3 %"] in data["sides"][0]["shares"]  # the branch line
+    assert ["699f071a-5fd8-4665-a9df-dec6baecde5b", "1.3 %"] in data["sides"][0][
+        "shares"
+    ]  # the branch line
 
 
 def test_a_report_has_the_page_beside_it(cxroute: Program) -> None:
-    """With the rules today and after the plan; plan.html links to it only there, and the comment names it."""
+    """With the rules today and after the plan; plan.html links to it only there, and the comment
+    names it.
+    """
     assert 0 == cxroute("init")
     assert 0 == cxroute("apply", "--yes")
     text = Path("manifests/routing.yaml").read_text(encoding="utf-8")
@@ -84,9 +106,16 @@ def test_live_rules_are_shown_though_the_tenant_lacks_a_queue(elsewhere: Path) -
         place = BankWorkspace(elsewhere)
         place.manifests(here.url)
         queues = elsewhere / "manifests/queues.yaml"
-        queues.write_text(queues.read_text("utf-8").replace("cash: Cash and ATM", "cash: Cash and ATN"), "utf-8")
+        queues.write_text(
+            queues.read_text("utf-8").replace(
+                "cash: Cash and ATM", "cash: Cash and ATN"
+            ),
+            "utf-8",
+        )
         ended = place.run_without_waits("-e", "bank", "explore", "--live")
     assert 0 == ended.code, ended.err
     assert f"the live rules of bank, {len(tenant.stored_rules)} rules and" in ended.out
     assert 'bank lacks queues that the manifests name: "Cash and ATN"' in ended.err
-    assert "IVR | branch line" in [name for name, *_ in data_of("explore.html")["rules"]]
+    assert "IVR | branch line" in [
+        name for name, *_ in data_of("explore.html")["rules"]
+    ]

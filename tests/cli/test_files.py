@@ -18,8 +18,12 @@ ROUNDS = 40
 SIZE = 2_000_000
 
 
-def test_several_runs_that_write_one_file_leave_one_of_their_texts(tmp_path: Path) -> None:
-    """Two shards with one --report, or one plan saved twice: the last one counts, and none is an error."""
+def test_several_runs_that_write_one_file_leave_one_of_their_texts(
+    tmp_path: Path,
+) -> None:
+    """Two shards with one --report, or one plan saved twice: the last one counts, and none is an
+    error.
+    """
     path = tmp_path / "plan.json"
     texts = [letter * SIZE for letter in "abcd"]
 
@@ -46,26 +50,41 @@ def test_a_link_next_to_a_file_is_not_followed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["pipe", "link"])
 def test_a_file_that_is_not_regular_is_not_replaced(tmp_path: Path, name: str) -> None:
-    """As root, `--out /dev/null` would replace the device by a file, for all users of the machine."""
+    """As root, `--out /dev/null` would replace the device by a file, for all users of the
+    machine.
+    """
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
-    with pytest.raises(CxrouteError, match="it is not a regular file, and would be replaced; name another file"):
+    with pytest.raises(
+        CxrouteError,
+        match="it is not a regular file, and would be replaced; name another file",
+    ):
         write_text(tmp_path / name, "{}")
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     assert {"pipe", "link"} == {path.name for path in tmp_path.iterdir()}
 
 
-def test_no_file_is_written_next_to_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There, `stdout` is a link to a regular file if the output goes to one. Here a folder replaces /dev."""
+def test_no_file_is_written_next_to_devices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, `stdout` is a link to a regular file if the output goes to one.
+
+    Here a folder replaces /dev.
+    """
     monkeypatch.setattr(whole_file, "_DEVICES", tmp_path)
     (tmp_path / "file").write_text("output")
     (tmp_path / "stdout").symlink_to(tmp_path / "file")
     with pytest.raises(CxrouteError, match="it is not a regular file"):
         write_text(tmp_path / "stdout", "{}")
-    assert (True, "output") == ((tmp_path / "stdout").is_symlink(), (tmp_path / "file").read_text())
+    assert (True, "output") == (
+        (tmp_path / "stdout").is_symlink(),
+        (tmp_path / "file").read_text(),
+    )
 
 
-@pytest.mark.parametrize("name", ["x" * 255, "\u5ba2" * 85], ids=["ascii", "three bytes each"])
+@pytest.mark.parametrize(
+    "name", ["x" * 255, "\u5ba2" * 85], ids=["ascii", "three bytes each"]
+)
 def test_the_longest_name_can_be_written(tmp_path: Path, name: str) -> None:
     """The temporary file next to it does not have a longer name."""
     write_text(tmp_path / name, "{}")

@@ -1,4 +1,6 @@
-"""A freeze that begins during a run ends it between two waves, lists the applied changes, and keeps every route."""
+"""A freeze that begins during a run ends it between two waves, lists the applied changes, and keeps
+every route.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,18 @@ from tests.support.program import Program
 from tests.support.simulated_routing import queue_shares
 from tests.support.watch_process import RULESET, watch_setup
 
-CATCH_ALL = {"key": "all", "when": [], "queue": "General", "priority": 900, "name": "all"}
+CATCH_ALL = {
+    "key": "all",
+    "when": [],
+    "queue": "General",
+    "priority": 900,
+    "name": "all",
+}
 BEGINS = datetime(2026, 12, 20, tzinfo=UTC)
-FREEZE = "freeze: [{start: '2026-12-20T00:00:00Z', end: '2026-12-21T00:00:00Z', reason: peak season}]"
+FREEZE = (
+    "freeze: [{start: '2026-12-20T00:00:00Z', end: '2026-12-21T00:00:00Z', reason: peak "
+    "season}]"
+)
 
 
 class ClockByWrites:
@@ -28,12 +39,16 @@ class ClockByWrites:
 
     def __call__(self) -> datetime:
         """Return the time of day."""
-        return BEGINS + timedelta(minutes=-1 if self.here.writes("prod") < self.until else 1)
+        return BEGINS + timedelta(
+            minutes=-1 if self.here.writes("prod") < self.until else 1
+        )
 
 
 @pytest.fixture
 def prod(access: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
-    """Yield a tenant over a socket with two live rules, and manifests that swap their intents in four waves."""
+    """Yield a tenant over a socket with two live rules, and manifests that swap their intents in
+    four waves.
+    """
     del access
     with tenants("prod") as here:
         here.manifests(prod=FREEZE)
@@ -45,19 +60,26 @@ def prod(access: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
 def begun(cxroute: Program) -> None:
     """Apply the earlier rules, then write the new manifests."""
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
-    ruleset([{**rule("a"), "intent": "b"}, {**rule("b", "Fraud"), "intent": "a"}, CATCH_ALL])
+    ruleset(
+        [{**rule("a"), "intent": "b"}, {**rule("b", "Fraud"), "intent": "a"}, CATCH_ALL]
+    )
 
 
 def destinations(here: Tenants) -> dict[str, Any]:
     """Return the queue of each intent, as the simulator evaluates its rules."""
-    return {intent: queue_shares(here.rules("prod"), {"cognigyDetectedIntent": intent}) for intent in "ab"}
+    return {
+        intent: queue_shares(here.rules("prod"), {"cognigyDetectedIntent": intent})
+        for intent in "ab"
+    }
 
 
 @pytest.mark.parametrize("writes", [1, 2, 3])
 def test_a_run_stops_between_two_waves(
     prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
-    """Exit 5: applied and remaining changes are listed, and each intent is at its old or new queue."""
+    """Exit 5: applied and remaining changes are listed, and each intent is at its old or new
+    queue.
+    """
     begun(cxroute)
     before = destinations(prod)
     monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, writes))
@@ -66,7 +88,9 @@ def test_a_run_stops_between_two_waves(
     assert (5, writes) == (code, prod.writes("prod") - began), form
     assert "prod is frozen now: peak season" == form["error"]["message"]
     assert ["cards/a", "cards/b"] == sorted(one["address"] for one in form["outcomes"])
-    assert all(goes in ({"q-Cards": 1}, {"q-Fraud": 1}) for goes in destinations(prod).values())
+    assert all(
+        goes in ({"q-Cards": 1}, {"q-Fraud": 1}) for goes in destinations(prod).values()
+    )
     assert 4 == cxroute("apply", "-e", "prod", "--yes")
     assert (5, writes) == (code, prod.writes("prod") - began)
     monkeypatch.setattr(session, "utc_now", lambda: BEGINS - timedelta(minutes=1))
@@ -91,8 +115,12 @@ def test_an_allowed_freeze_does_not_stop_a_run(
     """`--allow freeze` is valid for the complete run, and so is `guard: allow`."""
     begun(cxroute)
     monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, 1))
-    assert 0 == cxroute("apply", "-e", "prod", "--yes", "--allow", "freeze", "--reason", "CHG-1"), cxroute.err
-    prod.manifests(prod=f"{FREEZE}\nguard: {{allow: [{{name: freeze, until: '2027-01-01T00:00:00Z', reason: CHG-2}}]}}")
+    assert 0 == cxroute(
+        "apply", "-e", "prod", "--yes", "--allow", "freeze", "--reason", "CHG-1"
+    ), cxroute.err
+    prod.manifests(
+        prod=f"{FREEZE}\nguard: {{allow: [{{name: freeze, until: '2027-01-01T00:00:00Z', reason: CHG-2}}]}}"
+    )
     ruleset([rule("a"), rule("b", "Fraud"), CATCH_ALL])
     monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, 1))
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
@@ -114,7 +142,9 @@ SWAPPED = """- {{key: a, intent: {0}, name: Rule of {0}, queue: Billing, priorit
 
 
 def test_watch_apply_stops_as_well(tmp_path: Path) -> None:
-    """`watch --apply` on the real clock: the freeze begins during its writes, and the next round is refused."""
+    """`watch --apply` on the real clock: the freeze begins during its writes, and the next round is
+    refused.
+    """
     with watch_setup(tmp_path) as here:
         here.serve_tenant(latency=0.6)
         here.write("x")
@@ -122,7 +152,10 @@ def test_watch_apply_stops_as_well(tmp_path: Path) -> None:
         cards.write_text(RULESET + SWAPPED.format("a", "b"), "utf-8")
         loop = here.watch("--apply")
         begins = datetime.now(UTC) + timedelta(seconds=4.5)
-        here.write("x", more=f"freeze: [{{start: '{begins.isoformat()}', end: '2999-01-01T00:00:00Z', reason: peak}}]")
+        here.write(
+            "x",
+            more=f"freeze: [{{start: '{begins.isoformat()}', end: '2999-01-01T00:00:00Z', reason: peak}}]",
+        )
         cards.write_text(RULESET + SWAPPED.format("b", "a"), "utf-8")
         loop.trigger_round()
         assert "prod is frozen now: peak" in loop.log()

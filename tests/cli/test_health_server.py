@@ -16,7 +16,9 @@ def test_head_is_answered_without_a_body() -> None:
         with open_listener("127.0.0.1", 0) as listener:
             async with serve_health(listener, lambda: "a 1\n", lambda: True):
                 reader, writer = await asyncio.open_connection(*listener.getsockname())
-                writer.write(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                writer.write(
+                    b"HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+                )
                 answer = await reader.read()
                 writer.close()
                 return answer
@@ -37,12 +39,25 @@ def test_a_request_that_cannot_be_read_is_reported() -> None:
         with open_listener("127.0.0.1", 0) as listener:
             record = lambda status, reason: refusals.append((status, reason))  # noqa: E731 - a listener of one line
             async with serve_health(listener, lambda: "a 1\n", lambda: True, record):
-                for more in (b"Connection: close\r\n", upgrade + b"Connection: close\r\n", b"Host: y\r\n"):
-                    reader, writer = await asyncio.open_connection(*listener.getsockname())
-                    writer.write(b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + more + b"\r\n")
+                for more in (
+                    b"Connection: close\r\n",
+                    upgrade + b"Connection: close\r\n",
+                    b"Host: y\r\n",
+                ):
+                    reader, writer = await asyncio.open_connection(
+                        *listener.getsockname()
+                    )
+                    writer.write(
+                        b"GET /metrics HTTP/1.1\r\nHost: x\r\n" + more + b"\r\n"
+                    )
                     answers.append((await reader.read())[9:12])
                     writer.close()
         return answers
 
     assert [b"200", b"200", b"400"] == asyncio.run(ask())
-    assert [(HTTPStatus.BAD_REQUEST, "Host, Content-Length or Transfer-Encoding is repeated")] == refusals
+    assert [
+        (
+            HTTPStatus.BAD_REQUEST,
+            "Host, Content-Length or Transfer-Encoding is repeated",
+        )
+    ] == refusals

@@ -59,11 +59,17 @@ def write(folder: Path, **texts: str) -> None:
 
 
 def test_diagnostics_are_those_of_validate(tmp_path: Path, cxroute: Program) -> None:
-    """The codes and places of `validate --format json`, for errors, for advice, and for a failed route test."""
+    """The codes and places of `validate --format json`, for errors, for advice, and for a failed
+    route test.
+    """
     write(tmp_path, environment=ENVIRONMENT, queues=QUEUES, cards=RULES)
     others = {
-        "advice": RULES.replace("name: cards", "name: other").replace("priority: 1", "priority: 3"),
-        "broken": RULES.replace("name: cards", "name: b").replace("minConfidence", "minconfidence", 1),
+        "advice": RULES.replace("name: cards", "name: other").replace(
+            "priority: 1", "priority: 3"
+        ),
+        "broken": RULES.replace("name: cards", "name: b").replace(
+            "minConfidence", "minconfidence", 1
+        ),
         "tests": TESTS.replace("queue: fraud", "queue: cards"),
         "yaml": "a: [",
     }
@@ -71,12 +77,22 @@ def test_diagnostics_are_those_of_validate(tmp_path: Path, cxroute: Program) -> 
     async def session(editor: Editor) -> None:
         for name, text in others.items():
             write(tmp_path, other=text)
-            editor.client.workspace_did_change_watched_files(lsp.DidChangeWatchedFilesParams([]))
+            editor.client.workspace_did_change_watched_files(
+                lsp.DidChangeWatchedFilesParams([])
+            )
             await editor.settle()
-            assert cxroute("-m", str(tmp_path / "manifests"), "validate", "--format", "json") in (0, 3)
+            assert cxroute(
+                "-m", str(tmp_path / "manifests"), "validate", "--format", "json"
+            ) in (0, 3)
             findings = json.loads(cxroute.out)["findings"]
-            places = [one for finding in findings for one in finding.get("sources", [finding["source"]])]
-            expected = sorted((Path(one["file"]).name, one["line"], one["column"]) for one in places)
+            places = [
+                one
+                for finding in findings
+                for one in finding.get("sources", [finding["source"]])
+            ]
+            expected = sorted(
+                (Path(one["file"]).name, one["line"], one["column"]) for one in places
+            )
             found = sorted(
                 (name, one.range.start.line + 1, one.range.start.character + 1)
                 for name, diagnostics in editor.diagnostics.items()
@@ -111,7 +127,9 @@ def test_a_text_that_is_not_saved_is_checked(tmp_path: Path) -> None:
 
 
 def test_a_misspelt_name_is_replaced(tmp_path: Path) -> None:
-    """The offered edit makes the text valid, also behind a letter that UTF-16 writes as two units."""
+    """The offered edit makes the text valid, also behind a letter that UTF-16 writes as two
+    units.
+    """
     wrong = 'rules:\n  - {key: "a", name: "𝒳", intent: lost_card, queue: fruad}\n'
     text = RULES.partition("rules:")[0] + wrong
     write(tmp_path, environment=ENVIRONMENT, queues=QUEUES, cards=text)
@@ -143,16 +161,23 @@ def test_a_text_that_other_tools_misread_is_put_in_quotes(tmp_path: Path) -> Non
     async def session(editor: Editor) -> None:
         editor.open("cards.yaml", text)
         await editor.until("cards.yaml", "CXR202", "CXR208", "CXR216")
-        (diagnostic,) = (each for each in editor.diagnostics["cards.yaml"] if each.code == "CXR216")
+        (diagnostic,) = (
+            each for each in editor.diagnostics["cards.yaml"] if each.code == "CXR216"
+        )
         document = lsp.TextDocumentIdentifier(editor.uri("cards.yaml"))
-        request = lsp.CodeActionParams(document, diagnostic.range, lsp.CodeActionContext(diagnostics=[diagnostic]))
+        request = lsp.CodeActionParams(
+            document, diagnostic.range, lsp.CodeActionContext(diagnostics=[diagnostic])
+        )
         (action,) = await editor.client.text_document_code_action_async(request) or ()
         assert isinstance(action, lsp.CodeAction)
         assert 'Change to "1:30"' == action.title
         assert action.edit
         assert action.edit.changes
         (edit,) = action.edit.changes[editor.uri("cards.yaml")]
-        assert ('"1:30"', 4) == (edit.new_text, edit.range.end.character - edit.range.start.character)
+        assert ('"1:30"', 4) == (
+            edit.new_text,
+            edit.range.end.character - edit.range.start.character,
+        )
 
     edit_in(tmp_path, session)
 
@@ -169,12 +194,16 @@ def test_the_definition_of_a_queue_is_its_alias(tmp_path: Path) -> None:
             lsp.DefinitionParams(**editor.at("cards.yaml", 4, column))
         )
         assert isinstance(found, lsp.Location)
-        assert (editor.uri("queues.yaml"), lsp.Position(5, 9)) == (found.uri, found.range.start)
+        assert (editor.uri("queues.yaml"), lsp.Position(5, 9)) == (
+            found.uri,
+            found.range.start,
+        )
         assert None is await editor.client.text_document_definition_async(
             lsp.DefinitionParams(**editor.at("cards.yaml", 4, 6))
         )
         outside = lsp.DefinitionParams(
-            lsp.TextDocumentIdentifier((tmp_path / "gone.yaml").as_uri()), lsp.Position(9, 9)
+            lsp.TextDocumentIdentifier((tmp_path / "gone.yaml").as_uri()),
+            lsp.Position(9, 9),
         )
         assert None is await editor.client.text_document_definition_async(outside)
 
@@ -182,18 +211,32 @@ def test_the_definition_of_a_queue_is_its_alias(tmp_path: Path) -> None:
 
 
 def test_hover_on_a_rule_shows_who_reaches_it(tmp_path: Path) -> None:
-    """Callers with an example, and that nothing reaches a hidden rule; texts from outside stay text."""
+    """Callers with an example, and that nothing reaches a hidden rule; texts from outside stay
+    text.
+    """
     write(tmp_path, environment=ENVIRONMENT, queues=QUEUES, cards=RULES)
 
     async def hover(editor: Editor, line: int) -> str:
-        shown = await editor.client.text_document_hover_async(lsp.HoverParams(**editor.at("cards.yaml", line, 8)))
-        return shown.contents.value if shown and isinstance(shown.contents, lsp.MarkupContent) else ""
+        shown = await editor.client.text_document_hover_async(
+            lsp.HoverParams(**editor.at("cards.yaml", line, 8))
+        )
+        return (
+            shown.contents.value
+            if shown and isinstance(shown.contents, lsp.MarkupContent)
+            else ""
+        )
 
     async def session(editor: Editor) -> None:
-        editor.open("cards.yaml", RULES.replace("intent: new_card", 'key: new, intent: "<b>*new*</b>"'))
+        editor.open(
+            "cards.yaml",
+            RULES.replace("intent: new_card", 'key: new, intent: "<b>*new*</b>"'),
+        )
         await editor.settle()
         first = await hover(editor, 4)
-        shown = "`cards/lost-card` in prod: `Fraud Desk`\n\nReached by\n\n- `lost_card`; example: intent `lost_card`"
+        shown = (
+            "`cards/lost-card` in prod: `Fraud Desk`\n\nReached by\n\n- `lost_card`; example: "
+            "intent `lost_card`"
+        )
         assert shown == first
         assert "No conversation reaches this rule" in await hover(editor, 5)
         third = await hover(editor, 6)
@@ -205,9 +248,19 @@ def test_hover_on_a_rule_shows_who_reaches_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("files", [1, 10])
-def test_an_edit_among_1000_rules_is_answered_in_time(tmp_path: Path, files: int) -> None:
-    """The median of ten edits, each an error that comes or goes; every answer is about the last text."""
-    lines = [[f"  - {{intent: intent_{n}_{k}, queue: cards}}\n" for n in range(1000 // files)] for k in range(files)]
+def test_an_edit_among_1000_rules_is_answered_in_time(
+    tmp_path: Path, files: int
+) -> None:
+    """The median of ten edits, each an error that comes or goes; every answer is about the last
+    text.
+    """
+    lines = [
+        [
+            f"  - {{intent: intent_{n}_{k}, queue: cards}}\n"
+            for n in range(1000 // files)
+        ]
+        for k in range(files)
+    ]
     texts = {
         f"r{k}": f"apiVersion: routing/v1\nkind: RuleSet\nname: r{k}\nrules:\n{''.join(rows)}"
         for k, rows in enumerate(lines)
@@ -220,7 +273,9 @@ def test_an_edit_among_1000_rules_is_answered_in_time(tmp_path: Path, files: int
         took = []
         place = lsp.Range(lsp.Position(4, 5), lsp.Position(4, 11))
         for turn in range(10):
-            started = editor.change("r0.yaml", "intnet" if turn % 2 == 0 else "intent", place)
+            started = editor.change(
+                "r0.yaml", "intnet" if turn % 2 == 0 else "intent", place
+            )
             await editor.until("r0.yaml", *(["CXR102"] if turn % 2 == 0 else []))
             took.append(time.perf_counter() - started)
             await editor.settle()
@@ -230,21 +285,37 @@ def test_an_edit_among_1000_rules_is_answered_in_time(tmp_path: Path, files: int
 
 
 def test_the_server_ends_without_an_error(tmp_path: Path) -> None:
-    """After `shutdown` and `exit`: an editor shows another exit code, or a traceback, as a crash."""
+    """After `shutdown` and `exit`: an editor shows another exit code, or a traceback, as a
+    crash.
+    """
     write(tmp_path, environment=ENVIRONMENT)
-    start = {"method": "initialize", "params": {"processId": None, "rootUri": tmp_path.as_uri(), "capabilities": {}}}
-    bodies = [json.dumps({"jsonrpc": "2.0", **m}) for m in ({"id": 1, **start}, {"id": 2, "method": "shutdown"}, EXIT)]
+    start = {
+        "method": "initialize",
+        "params": {"processId": None, "rootUri": tmp_path.as_uri(), "capabilities": {}},
+    }
+    bodies = [
+        json.dumps({"jsonrpc": "2.0", **m})
+        for m in ({"id": 1, **start}, {"id": 2, "method": "shutdown"}, EXIT)
+    ]
     sent = "".join(f"Content-Length: {len(body)}\r\n\r\n{body}" for body in bodies)
     command = [sys.executable, "-m", "reconciler", "lsp"]
     done = subprocess.run(
-        command, input=sent, text=True, capture_output=True, check=False, env=process_environment(), timeout=60
+        command,
+        input=sent,
+        text=True,
+        capture_output=True,
+        check=False,
+        env=process_environment(),
+        timeout=60,
     )
     assert (0, "") == (done.returncode, done.stderr)
     assert 2 == done.stdout.count("Content-Length: ")
 
 
 def test_texts_and_files_that_cannot_be_read_do_not_stop_it(tmp_path: Path) -> None:
-    """Half of a character in an open text, a pipe in the folder, and a name that no file can have."""
+    """Half of a character in an open text, a pipe in the folder, and a name that no file can
+    have.
+    """
     write(tmp_path, environment=ENVIRONMENT, queues=QUEUES)
     os.mkfifo(tmp_path / "manifests" / "pipe.yaml")
 
@@ -254,7 +325,12 @@ def test_texts_and_files_that_cannot_be_read_do_not_stop_it(tmp_path: Path) -> N
         await editor.until("half.yaml", "CXR001")
         editor.open("cards.yaml", "a: [")
         await editor.until("cards.yaml", "CXR004")
-        assert await editor.client.text_document_hover_async(lsp.HoverParams(**editor.at("\0.yaml", 0, 0))) is None
+        assert (
+            await editor.client.text_document_hover_async(
+                lsp.HoverParams(**editor.at("\0.yaml", 0, 0))
+            )
+            is None
+        )
 
     edit_in(tmp_path, session)
 
@@ -271,15 +347,21 @@ def test_the_manifests_may_be_named_from_another_folder(tmp_path: Path) -> None:
 
 
 def test_many_edits_are_checked_together(tmp_path: Path) -> None:
-    """The last text is the one that counts, soon after it: not after a check of each text before it."""
-    rules = "".join(f"  - {{intent: other_{number}, queue: cards}}\n" for number in range(1000))
+    """The last text is the one that counts, soon after it: not after a check of each text before
+    it.
+    """
+    rules = "".join(
+        f"  - {{intent: other_{number}, queue: cards}}\n" for number in range(1000)
+    )
     text = RULES.partition("  - {key")[0] + rules
     write(tmp_path, environment=ENVIRONMENT, queues=QUEUES)
 
     async def session(editor: Editor) -> None:
         editor.open("cards.yaml", text)
         for number in range(200):
-            editor.change("cards.yaml", f"{text}  - {{intent: last, queue: x{number}}}\n")
+            editor.change(
+                "cards.yaml", f"{text}  - {{intent: last, queue: x{number}}}\n"
+            )
             await asyncio.sleep(0.005)
         editor.change("cards.yaml", "a: [")
         await editor.until("cards.yaml", "CXR004")

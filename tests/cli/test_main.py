@@ -35,7 +35,11 @@ def started(elsewhere: Path) -> Path:
 
 def sandbox_rules() -> list[dict[str, Any]]:
     state = Path(".cxroute/sandbox.json")
-    return list(json.loads(state.read_text(encoding="utf-8"))["rules"]) if state.exists() else []
+    return (
+        list(json.loads(state.read_text(encoding="utf-8"))["rules"])
+        if state.exists()
+        else []
+    )
 
 
 @pytest.mark.usefixtures("started")
@@ -56,41 +60,65 @@ def test_the_first_steps_of_a_new_user_work(cxroute: Program) -> None:
     assert 0 == cxroute("drift")
 
 
-def test_new_manifests_work_in_the_sandbox_until_the_tenant_is_set(cxroute: Program) -> None:
-    """`validate` and each command that contacts the placeholder refuse it; offline commands work."""
+def test_new_manifests_work_in_the_sandbox_until_the_tenant_is_set(
+    cxroute: Program,
+) -> None:
+    """`validate` and each command that contacts the placeholder refuse it; offline commands
+    work.
+    """
     assert 0 == cxroute("init")
     said = 'error[CXR104]: prod has no tenant yet: "your-tenant.invalid" is a placeholder; set the name of your tenant'
     assert 3 == cxroute("validate")
     assert f"manifests/environments/prod.yaml:7:9: {said}" in cxroute.out
     for command in ("plan", "apply", "drift", "doctor", "export"):
-        assert 3 == cxroute(command, "-e", "prod", *(["--all"] if command == "export" else []))
+        assert 3 == cxroute(
+            command, "-e", "prod", *(["--all"] if command == "export" else [])
+        )
         assert said in cxroute.err
-    for offline in (["validate", "-e", "sandbox"], ["test"], ["plan"], ["explain", "-e", "prod", "--intent", "x"]):
+    for offline in (
+        ["validate", "-e", "sandbox"],
+        ["test"],
+        ["plan"],
+        ["explain", "-e", "prod", "--intent", "x"],
+    ):
         assert 0 == cxroute(*offline), cxroute.err
     name_tenant()
     assert 0 == cxroute("validate")
 
 
-def test_init_says_what_must_be_replaced_before_the_hook_passes(cxroute: Program) -> None:
-    """The file and the field; the sandbox alone, and manifests whose tenant is set, need no such note."""
+def test_init_says_what_must_be_replaced_before_the_hook_passes(
+    cxroute: Program,
+) -> None:
+    """The file and the field; the sandbox alone, and manifests whose tenant is set, need no such
+    note.
+    """
     assert 0 == cxroute("init")
     said = "Before `cxroute validate`, and the pre-commit hook that runs it, can pass: "
-    assert f"{said}manifests/environments/prod.yaml: replace the placeholder of `tenant`\n" in cxroute.out
+    assert (
+        f"{said}manifests/environments/prod.yaml: replace the placeholder of `tenant`\n"
+        in cxroute.out
+    )
     assert cxroute.out.index(said) < cxroute.out.index("Next: cxroute plan")
     name_tenant()
     assert 0 == cxroute("init", "--gitlab")
     assert "replace the placeholder" not in cxroute.out
 
 
-def test_git_ignores_the_files_of_this_machine(cxroute: Program, elsewhere: Path) -> None:
-    """`git add -A` adds the manifests, but not the sandbox's state and the journal, in each folder of a run."""
+def test_git_ignores_the_files_of_this_machine(
+    cxroute: Program, elsewhere: Path
+) -> None:
+    """`git add -A` adds the manifests, but not the sandbox's state and the journal, in each folder
+    of a run.
+    """
     subprocess.run(["git", "init", "-q"], check=True)
     assert 0 == cxroute("init")
     assert 0 == cxroute("apply", "--yes")
     ignored = Path(".cxroute/.gitignore")
     assert "*\n" == ignored.read_text("utf-8")
     subprocess.run(["git", "add", "-A"], check=True)
-    listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout.split()
+    listed = subprocess.run(
+        ["git", "ls-files"], capture_output=True, text=True, check=True
+    ).stdout.split()
     assert {"manifests"} == {name.split("/")[0] for name in listed}
     ignored.write_text("", "utf-8")
     assert 0 == cxroute("plan")
@@ -113,7 +141,10 @@ def test_json_is_one_document_on_stdout(cxroute: Program) -> None:
 @pytest.mark.usefixtures("started")
 def test_json_is_one_document_also_after_an_error(cxroute: Program) -> None:
     """With the exit code and every finding."""
-    write("bad.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: bad\nrules:\n  - {intnet: x, queue: y}\n")
+    write(
+        "bad.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: bad\nrules:\n  - {intnet: x, queue: y}\n",
+    )
     for command in (["plan"], ["apply", "--yes"], ["drift"]):
         code, form = cxroute.json(*command)
         assert (3, 3) == (code, form["error"]["exitCode"])
@@ -126,10 +157,19 @@ def test_json_is_one_document_also_after_an_error(cxroute: Program) -> None:
 
 def test_errors_in_manifests_name_file_line_and_column(cxroute: Program) -> None:
     """And the nearest known name; all errors in one run."""
-    write("queues.yaml", "apiVersion: routing/v1\nkind: Queues\nname: q\nqueues: {billing: Billing}\n")
-    write("one.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: one\nrules:\n  - intent: x\n    queue: biling\n")
     write(
-        "two.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: two\nrules:\n  - intent: ${y}\n    queue: billing\n"
+        "queues.yaml",
+        "apiVersion: routing/v1\nkind: Queues\nname: q\nqueues: {billing: Billing}\n",
+    )
+    write(
+        "one.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: one\nrules:\n  - intent: x\n    queue: "
+        "biling\n",
+    )
+    write(
+        "two.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: two\nrules:\n  - intent: ${y}\n    queue: "
+        "billing\n",
     )
     assert 3 == cxroute("validate")
     lines = cxroute.out.splitlines()
@@ -144,7 +184,10 @@ def test_errors_in_manifests_name_file_line_and_column(cxroute: Program) -> None
     [
         (["plann"], "unknown command 'plann'"),
         (["plan", "--formt", "json"], "unrecognized arguments"),
-        (["plan", "-e", "prd"], "no Environment is named 'prd'; available: prod, sandbox; did you mean \"prod\"?"),
+        (
+            ["plan", "-e", "prd"],
+            "no Environment is named 'prd'; available: prod, sandbox; did you mean \"prod\"?",
+        ),
         (["apply", "--allow", "everything", "--reason", "x"], "unknown guard"),
         (["apply", "--allow", "deletes"], "requires --reason"),
         (["apply", "nowhere.json"], "cannot read nowhere.json"),
@@ -154,7 +197,9 @@ def test_errors_in_manifests_name_file_line_and_column(cxroute: Program) -> None
     ],
 )
 @pytest.mark.usefixtures("started")
-def test_usage_errors_end_with_64_and_one_sentence(cxroute: Program, arguments: list[str], said: str) -> None:
+def test_usage_errors_end_with_64_and_one_sentence(
+    cxroute: Program, arguments: list[str], said: str
+) -> None:
     """There is no traceback, and stdout is empty."""
     assert 64 == cxroute(*arguments)
     assert said in cxroute.err
@@ -171,21 +216,31 @@ def test_usage_errors_end_with_64_and_one_sentence(cxroute: Program, arguments: 
         ('queue: "Fraud\\r"', 5),
     ],
 )
-def test_a_description_that_the_server_would_change_is_refused(cxroute: Program, said: str, column: int) -> None:
-    """A carriage return at its end joins the line end below it: each apply would find a difference."""
+def test_a_description_that_the_server_would_change_is_refused(
+    cxroute: Program, said: str, column: int
+) -> None:
+    """A carriage return at its end joins the line end below it: each apply would find a
+    difference.
+    """
     head = "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n"
     write("sandbox.yaml", f'{head}vars: {{ending: "\\r"}}\n')
     head = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n"
     write("cards.yaml", f"{head}  - {{intent: lost_card, {said}}}\n")
     assert 3 == cxroute("apply", "--yes")
-    assert f"cards.yaml:5:{column}: error[CXR104]: a description must not end in a carriage return" in cxroute.err
+    assert (
+        f"cards.yaml:5:{column}: error[CXR104]: a description must not end in a carriage return"
+        in cxroute.err
+    )
 
 
 def test_missing_manifests_are_reported_with_the_next_step(cxroute: Program) -> None:
     """Exit 3."""
     assert 3 == cxroute("plan")
     assert "CXR115" in cxroute.err
-    assert "create manifests with `cxroute init`, or specify their directory with -m DIR" in cxroute.err
+    assert (
+        "create manifests with `cxroute init`, or specify their directory with -m DIR"
+        in cxroute.err
+    )
     assert 3 == cxroute("-m", "our rules", "plan")
     assert "`cxroute init 'our rules'`" in cxroute.err
     assert "-m ." not in cxroute.err
@@ -195,7 +250,9 @@ def test_missing_manifests_are_reported_with_the_next_step(cxroute: Program) -> 
 
 
 @pytest.mark.usefixtures("started")
-def test_in_ci_an_environment_must_be_set(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_ci_an_environment_must_be_set(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The message lists the environments; -e or the variable selects one."""
     monkeypatch.setenv("CI", "true")
     assert 64 == cxroute("plan")
@@ -234,7 +291,9 @@ def test_a_saved_plan_is_applied_only_while_it_is_valid(cxroute: Program) -> Non
     """A second apply has no changes to make; a change that was not reviewed refuses all changes."""
     assert 0 == cxroute("plan", "--out", "plan.json")
     write(
-        "more.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: more\nrules: [{intent: another, queue: general}]\n"
+        "more.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: more\nrules: [{intent: another, queue: "
+        "general}]\n",
     )
     assert 4 == cxroute("apply", "plan.json", "--yes")
     assert "create more/another" in cxroute.err
@@ -248,18 +307,34 @@ def test_a_saved_plan_is_applied_only_while_it_is_valid(cxroute: Program) -> Non
 
 @pytest.mark.usefixtures("started")
 def test_guards_refuse_and_a_reason_lifts_them(cxroute: Program) -> None:
-    """Exit 4 with number and limit; plan reports the guard first and exits 0, except with --fail-on-guards."""
+    """Exit 4 with number and limit; plan reports the guard first and exits 0, except with
+    --fail-on-guards.
+    """
     assert 0 == cxroute("apply", "--yes")
-    write("routing.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: routing\nrules: []\n")
+    write(
+        "routing.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: routing\nrules: []\n",
+    )
     Path("manifests/tests.yaml").unlink()
     assert 0 == cxroute("plan")
     assert "apply will refuse this: deletes 3 of 3" in cxroute.out
     assert 4 == cxroute("plan", "--fail-on-guards")
     assert 4 == cxroute("apply", "--yes")
-    assert '--allow deletes --allow emptied --allow unrouted --reason "why"' in cxroute.err
+    assert (
+        '--allow deletes --allow emptied --allow unrouted --reason "why"' in cxroute.err
+    )
     assert 3 == len(sandbox_rules())
     assert 0 == cxroute(
-        "apply", "--yes", "--allow", "deletes", "--allow", "emptied", "--allow", "unrouted", "--reason", "CHG-7"
+        "apply",
+        "--yes",
+        "--allow",
+        "deletes",
+        "--allow",
+        "emptied",
+        "--allow",
+        "unrouted",
+        "--reason",
+        "CHG-7",
     )
     assert [] == sandbox_rules()
     assert 0 == cxroute("history")
@@ -290,10 +365,14 @@ def test_history_shows_each_run_with_before_and_after(cxroute: Program) -> None:
 def test_selectors_limit_the_changes(cxroute: Program) -> None:
     """--only plans a part; --no-prune deletes nothing."""
     assert 0 == cxroute("apply", "--yes", "--only", "routing/catch-all")
-    assert ["Cognigy Intent Route: catch-all"] == [rule["name"] for rule in sandbox_rules()]
+    assert ["Cognigy Intent Route: catch-all"] == [
+        rule["name"] for rule in sandbox_rules()
+    ]
     assert 0 == cxroute("apply", "--yes")
     write(
-        "routing.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: routing\nrules: [{intent: new, queue: general}]\n"
+        "routing.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: routing\nrules: [{intent: new, queue: "
+        "general}]\n",
     )
     Path("manifests/tests.yaml").unlink()
     assert 0 == cxroute("apply", "--yes", "--no-prune")
@@ -306,10 +385,15 @@ def test_every_command_has_help(cxroute: Program, command: str) -> None:
     """With its options, and exit 0."""
     assert 0 == cxroute(command, "--help")
     assert cxroute.out.startswith(f"usage: cxroute {command}")
-    assert "Also: -e, -m, --color, -q, -v, --log-format, --no-input (cxroute help options)" in cxroute.out
+    assert (
+        "Also: -e, -m, --color, -q, -v, --log-format, --no-input (cxroute help options)"
+        in cxroute.out
+    )
 
 
-def test_help_of_a_command_has_no_colours(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_of_a_command_has_no_colours(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Python 3.14 would use colours with $FORCE_COLOR, and count them as letters."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert 0 == cxroute("plan", "--help")
@@ -348,17 +432,26 @@ def test_schemas_are_json_schemas(cxroute: Program) -> None:
 def test_the_command_under_a_plan_makes_exactly_its_changes(cxroute: Program) -> None:
     """With the same manifests, environment and selection, and each guard that must be lifted."""
     Path("manifests").rename("rules of ours")
-    assert 0 == cxroute("-m", "rules of ours", "plan", "--only", "routing/catch-all", "--keep-drift")
+    assert 0 == cxroute(
+        "-m", "rules of ours", "plan", "--only", "routing/catch-all", "--keep-drift"
+    )
     typed = cxroute.out.strip().splitlines()[-1].split("To apply: ")[1]
-    assert "cxroute -m 'rules of ours' apply -e sandbox --only routing/catch-all --keep-drift" == typed
+    assert (
+        "cxroute -m 'rules of ours' apply -e sandbox --only routing/catch-all --keep-drift"
+        == typed
+    )
     assert 4 == cxroute(*shlex.split(typed)[1:])
     assert cxroute.err.strip().endswith(f"{typed} --yes")
     assert 0 == cxroute(*shlex.split(typed)[1:], "--yes")
-    assert ["Cognigy Intent Route: catch-all"] == [rule["name"] for rule in sandbox_rules()]
+    assert ["Cognigy Intent Route: catch-all"] == [
+        rule["name"] for rule in sandbox_rules()
+    ]
 
 
 @pytest.mark.usefixtures("started")
-def test_the_command_under_a_drift_report_corrects_exactly_that_drift(cxroute: Program) -> None:
+def test_the_command_under_a_drift_report_corrects_exactly_that_drift(
+    cxroute: Program,
+) -> None:
     """With the same manifests, and not those of another directory."""
     Path("manifests").rename("rules of ours")
     assert 0 == cxroute("-m", "rules of ours", "apply", "--yes")
@@ -369,11 +462,17 @@ def test_the_command_under_a_drift_report_corrects_exactly_that_drift(cxroute: P
     state.write_text(json.dumps(edited), encoding="utf-8")
     assert 2 == cxroute("-m", "rules of ours", "drift")
     heal, keep = cxroute.out.strip().splitlines()[-2:]
-    assert keep.startswith("  keep it   cxroute -m 'rules of ours' export -e sandbox routing/")
+    assert keep.startswith(
+        "  keep it   cxroute -m 'rules of ours' export -e sandbox routing/"
+    )
     typed = heal.split("fix it    ")[1]
-    assert typed.startswith("cxroute -m 'rules of ours' apply -e sandbox --only routing/")
+    assert typed.startswith(
+        "cxroute -m 'rules of ours' apply -e sandbox --only routing/"
+    )
     assert 0 == cxroute(*shlex.split(typed)[1:], "--yes")
-    assert [rule["priority"] for rule in good] == [rule["priority"] for rule in sandbox_rules()]
+    assert [rule["priority"] for rule in good] == [
+        rule["priority"] for rule in sandbox_rules()
+    ]
     assert 0 == cxroute("-m", "rules of ours", "drift")
 
 
@@ -382,35 +481,65 @@ def test_a_refused_apply_in_json_is_the_plan_with_the_reason(cxroute: Program) -
     """One document: plan, no outcomes, not converged, the error."""
     code, form = cxroute.json("apply")
     assert (4, 4) == (code, form["error"]["exitCode"])
-    assert (3, [], False) == (form["summary"]["create"], form["outcomes"], form["converged"])
+    assert (3, [], False) == (
+        form["summary"]["create"],
+        form["outcomes"],
+        form["converged"],
+    )
 
 
 def test_a_rule_without_conditions_is_reported(cxroute: Program) -> None:
     """`when: []` declares it; missing conditions are usually an oversight."""
-    write("x.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: x\nrules:\n  - {key: all, queue: A}\n")
+    write(
+        "x.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: x\nrules:\n  - {key: all, queue: A}\n",
+    )
     assert 0 == cxroute("validate")
     assert "manifests/x.yaml:5:5: warning[CXR120]" in cxroute.out
-    write("x.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: x\nrules:\n  - {key: all, when: [], queue: A}\n")
+    write(
+        "x.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: x\nrules:\n  - {key: all, when: [], queue: "
+        "A}\n",
+    )
     assert 0 == cxroute("validate")
     assert "CXR120" not in cxroute.out
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["schema"], ["plan", "--format", "json"]])
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(), reason="this system has no /dev/full"
+)
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["schema"], ["plan", "--format", "json"]]
+)
 @pytest.mark.usefixtures("started")
 def test_output_that_cannot_be_written_is_one_sentence(arguments: list[str]) -> None:
     """A full disk, a closed stdout, a reader that ended: there is no traceback."""
     command = [sys.executable, "-m", "reconciler", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with Path("/dev/full").open("w") as full:
-        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+        ended = subprocess.run(
+            command,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            check=False,
+        )
     assert (1, 1) == (ended.returncode, len(ended.stderr.strip().splitlines()))
     closed = subprocess.run(
-        ["sh", "-c", 'exec "$@" >&-', "sh", *command], stderr=subprocess.PIPE, text=True, env=environment, check=False
+        ["sh", "-c", 'exec "$@" >&-', "sh", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        check=False,
     )
     assert "Traceback" not in closed.stderr
     gone = subprocess.run(
-        ["sh", "-c", '"$@" | head -c 1', "sh", *command], capture_output=True, text=True, env=environment, check=False
+        ["sh", "-c", '"$@" | head -c 1', "sh", *command],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
     )
     assert "" == gone.stderr
 
@@ -419,7 +548,9 @@ def test_output_that_cannot_be_written_is_one_sentence(arguments: list[str]) -> 
 def test_a_signal_at_the_prompt_ends_the_command(tmp_path: Path) -> None:
     """Ctrl-C at a prompt: exit 130, nothing is written, and no answer is read."""
     control, terminal = pty.openpty()
-    with Command("apply", stdin=terminal, stdout=subprocess.PIPE, stderr=terminal, cwd=tmp_path) as process:
+    with Command(
+        "apply", stdin=terminal, stdout=subprocess.PIPE, stderr=terminal, cwd=tmp_path
+    ) as process:
         os.close(terminal)
         seen = b""
         while b"to continue: " not in seen:
@@ -438,8 +569,13 @@ STEPS_OF_THE_DEMO = 5
 
 
 @pytest.mark.parametrize("arguments", [(), ("--studio",)])
-def test_the_demo_works_without_a_terminal(arguments: tuple[str, ...], cxroute: Program) -> None:
-    """A small edit with its plan, apply, drift, its correction, and a broken promise. Manifests stay as they are."""
+def test_the_demo_works_without_a_terminal(
+    arguments: tuple[str, ...], cxroute: Program
+) -> None:
+    """A small edit with its plan, apply, drift, its correction, and a broken promise.
+
+    Manifests stay as they are.
+    """
     assert 0 == cxroute("init")
     folders = (Path("manifests"), bank_manifests())
     before = [contents(folder) for folder in folders]
@@ -457,7 +593,10 @@ def test_the_demo_works_without_a_terminal(arguments: tuple[str, ...], cxroute: 
         assert lines[place + 2].startswith("$ cxroute ")
 
     plan, applied, drift, restored, refused = split_steps(lines, steps)
-    assert '~ cards/pin-blocked   queue "Card Services" -> "Fraud Desk", confidence 0.7 -> 0.75' in plan
+    assert (
+        '~ cards/pin-blocked   queue "Card Services" -> "Fraud Desk", confidence 0.7 -> 0.75'
+        in plan
+    )
     assert "fail" not in plan
     assert "Plan: 1 to update, 68 unchanged." in plan
     assert "Applied 1 of 1" in applied
@@ -466,7 +605,10 @@ def test_the_demo_works_without_a_terminal(arguments: tuple[str, ...], cxroute: 
     assert "$ cxroute apply --only cards/pin-blocked" in restored
     assert "Applied 1 of 1" in restored
     assert "refused, and nothing was written" in refused
-    assert "cash withdrawals that the customer does not recognise reach the fraud desk" in refused
+    assert (
+        "cash withdrawals that the customer does not recognise reach the fraud desk"
+        in refused
+    )
     assert "CXR220" not in refused  # no route test fails, as the step says
 
     assert [Path("manifests")] == list(Path().iterdir())
@@ -475,11 +617,15 @@ def test_the_demo_works_without_a_terminal(arguments: tuple[str, ...], cxroute: 
 def split_steps(lines: list[str], starts: list[int]) -> list[str]:
     """Return the text of each step, up to the next one."""
     ends = [*starts[1:], len(lines)]
-    return ["\n".join(lines[start:end]) for start, end in zip(starts, ends, strict=True)]
+    return [
+        "\n".join(lines[start:end]) for start, end in zip(starts, ends, strict=True)
+    ]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
 
 
 def test_markdown_of_the_sandbox_says_that_it_is_simulated(cxroute: Program) -> None:

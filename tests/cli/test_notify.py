@@ -32,7 +32,12 @@ from tests.support.builders import NOW, intent_is
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plans import empty_plan, hostile_plan, plan_of_everything
 from tests.support.program import Program
-from tests.support.watch_process import WatchSetup, WebhookServer, watch_setup, webhook_server
+from tests.support.watch_process import (
+    WatchSetup,
+    WebhookServer,
+    watch_setup,
+    webhook_server,
+)
 
 MEANING = re.compile(r"[<>&*_~`@#\[\]]|://|\n")
 """Markup, a mention, a link, an entity or a line break for a reader of the message."""
@@ -48,7 +53,10 @@ def reported(plan: Plan, *outcomes: Any, **said: Any) -> CycleResult:
     return CycleResult(
         started_at=NOW,
         plan=plan,
-        report=ApplyReport(outcomes=tuple(outcomes), **{"converged": False, "remaining": empty_plan(), **said}),
+        report=ApplyReport(
+            outcomes=tuple(outcomes),
+            **{"converged": False, "remaining": empty_plan(), **said},
+        ),
     )
 
 
@@ -59,25 +67,33 @@ def bare(said: str) -> str:
 
 
 def test_the_message_about_drift() -> None:
-    """The counts of the differences, the affected conversations, each rule, and the next command."""
+    """The counts of the differences, the affected conversations, each rule, and the next
+    command.
+    """
     plan = plan_of_everything()
     said = text("drift", CycleResult(started_at=NOW, plan=plan, drift=find_drift(plan)))
     assert said.splitlines()[0] == (
-        "*2 rules changed in CXone, 1 rule missing in CXone, 1 rule in the way, 4 changes not applied,"
+        "*2 rules changed in CXone, 1 rule missing in CXone, 1 rule in the way, 4 changes not "
+        "applied,"
         " 1 rule in conflict in `prod`*"
     ), said
     assert "• `partner`: not managed, and in the way" in said
     assert "• update `cards/off`: changed in CXone" in said
-    assert said.splitlines()[1].startswith("Conversations do not go where the manifests say: `")
+    assert said.splitlines()[1].startswith(
+        "Conversations do not go where the manifests say: `"
+    )
     assert said.endswith("\nMore: `cxroute plan -e prod`")
 
 
 def test_the_message_about_an_apply() -> None:
     """The number of changes, and of those that corrected edits in CXone."""
     plan = plan_of_everything()
-    said = text("applied", reported(plan, Applied(plan.changes[0], 1, "7"), converged=True))
+    said = text(
+        "applied", reported(plan, Applied(plan.changes[0], 1, "7"), converged=True)
+    )
     assert said.startswith(
-        "*1 change applied in `prod`* (2 rules had been changed in CXone). Read again: no differences.\n"
+        "*1 change applied in `prod`* (2 rules had been changed in CXone). Read again: no "
+        "differences.\n"
     )
 
 
@@ -85,10 +101,17 @@ def test_the_message_about_an_apply_names_person_run_and_conversations() -> None
     """In the head and the next line; a failed run has them, too."""
     plan = plan_of_everything()
     ran = {"who": "anna", "run_id": "2026-11-25T120000-prod-0123"}
-    said = text("applied", reported(plan, Applied(plan.changes[0], 1, "7"), converged=True, **ran)).splitlines()
+    said = text(
+        "applied",
+        reported(plan, Applied(plan.changes[0], 1, "7"), converged=True, **ran),
+    ).splitlines()
     assert " by `anna`, run `2026-11-25T120000-prod-0123`. Read again" in said[0]
-    assert re.match(r"`.+ goes from .+ \(9\.0 % of callers\); \d+ more moves\.`$", said[1])
-    said = text("failed", reported(plan, Failed(plan.changes[0], 1, "422: no"), **ran)).splitlines()
+    assert re.match(
+        r"`.+ goes from .+ \(9\.0 % of callers\); \d+ more moves\.`$", said[1]
+    )
+    said = text(
+        "failed", reported(plan, Failed(plan.changes[0], 1, "422: no"), **ran)
+    ).splitlines()
     assert said[0].endswith(" by `anna`, run `2026-11-25T120000-prod-0123`")
 
 
@@ -96,20 +119,42 @@ def test_the_message_about_a_partial_apply() -> None:
     """Failures come first; an interruption is named."""
     plan = plan_of_everything()
     first, second, third = plan.changes[:3]
-    outcomes = (Applied(first, 1, "7"), Failed(second, 1, "422: no"), UnknownOutcome(third, 1, "timeout"))
-    said = text("failed", reported(plan, *outcomes, error="the run stopped early")).splitlines()
+    outcomes = (
+        Applied(first, 1, "7"),
+        Failed(second, 1, "422: no"),
+        UnknownOutcome(third, 1, "timeout"),
+    )
+    said = text(
+        "failed", reported(plan, *outcomes, error="the run stopped early")
+    ).splitlines()
     assert "*Partly failed in `prod`: 1 of 3 changes applied*" == said[0]
     assert "• `the run stopped early`" == said[1]
-    assert [said[2].startswith("• failed: "), said[3].startswith("• unknown: ")] == [True, True]
-    assert "*Interrupted in `prod`:" in text("failed", reported(plan, *outcomes, interrupted=True))
-    assert "*Failed in `prod`: 0 of 1 change applied*" in text("failed", reported(plan, outcomes[1]))
+    assert [said[2].startswith("• failed: "), said[3].startswith("• unknown: ")] == [
+        True,
+        True,
+    ]
+    assert "*Interrupted in `prod`:" in text(
+        "failed", reported(plan, *outcomes, interrupted=True)
+    )
+    assert "*Failed in `prod`: 0 of 1 change applied*" in text(
+        "failed", reported(plan, outcomes[1])
+    )
 
 
 def test_the_message_about_a_refusal_contains_each_reason() -> None:
     """And that nothing was written."""
-    guards = (GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now"),)
+    guards = (
+        GuardResult(
+            name="freeze", value=1, limit=0, ok=False, message="prod is frozen now"
+        ),
+    )
     said = text(
-        "refused", CycleResult(started_at=NOW, plan=replace(plan_of_everything(), guards=guards), may_write=True)
+        "refused",
+        CycleResult(
+            started_at=NOW,
+            plan=replace(plan_of_everything(), guards=guards),
+            may_write=True,
+        ),
     )
     assert "; not fixed: nothing was written*" in said
     assert "• refused: `prod is frozen now`" in said
@@ -117,7 +162,9 @@ def test_the_message_about_a_refusal_contains_each_reason() -> None:
 
 def test_a_refusal_names_route_tests_and_concurrent_changes() -> None:
     """Failing route tests, and the reason why a started run was refused."""
-    failed = Finding(code="CXR220", severity="error", message="goes to General, not to Cards")
+    failed = Finding(
+        code="CXR220", severity="error", message="goes to General, not to Cards"
+    )
     one = CycleResult(
         started_at=NOW,
         plan=replace(plan_of_everything(), failed_tests=(failed,)),
@@ -131,8 +178,9 @@ def test_a_refusal_names_route_tests_and_concurrent_changes() -> None:
 
 def test_the_message_about_a_failure_before_a_write_has_its_reason() -> None:
     """Nothing was written, so there is no list."""
-    assert "*Failed in `prod`: nothing was written*\n• `no route`\nMore: `cxroute plan -e prod`" == text(
-        "failed", CycleResult(started_at=NOW, error=CxrouteError("no route"))
+    assert (
+        "*Failed in `prod`: nothing was written*\n• `no route`\nMore: `cxroute plan -e prod`"
+        == text("failed", CycleResult(started_at=NOW, error=CxrouteError("no route")))
     )
 
 
@@ -147,9 +195,9 @@ def test_the_end_of_failures_says_whether_there_are_differences() -> None:
     assert text("recovered", CycleResult(started_at=NOW, plan=empty_plan())).startswith(
         "*Recovered: `prod` matches the manifests.*\n"
     )
-    assert text("recovered", CycleResult(started_at=NOW, plan=plan_of_everything())).startswith(
-        "*Recovered: `prod` can be read again.*\n"
-    )
+    assert text(
+        "recovered", CycleResult(started_at=NOW, plan=plan_of_everything())
+    ).startswith("*Recovered: `prod` can be read again.*\n")
 
 
 def test_the_effect_on_conversations_is_given_only_if_it_is_known() -> None:
@@ -158,15 +206,33 @@ def test_the_effect_on_conversations_is_given_only_if_it_is_known() -> None:
     done = [Applied(change, 1, "7") for change in plan.changes]
     assert "more moves." in text("applied", reported(plan, *done, converged=True))
     still = replace(plan, impact=NO_IMPACT)
-    assert "No conversation goes elsewhere (proven)." in text("applied", reported(still, *done, converged=True))
-    unknown = replace(plan, impact=Impact(BehaviourChange(regions=(), undecided=((Clause(intent_is("x")),),))))
-    assert "onversation" not in text("applied", reported(unknown, *done, converged=True))
+    assert "No conversation goes elsewhere (proven)." in text(
+        "applied", reported(still, *done, converged=True)
+    )
+    unknown = replace(
+        plan,
+        impact=Impact(
+            BehaviourChange(regions=(), undecided=((Clause(intent_is("x")),),))
+        ),
+    )
+    assert "onversation" not in text(
+        "applied", reported(unknown, *done, converged=True)
+    )
     drift = find_drift(empty_plan())
     proven = "Conversations go where the manifests say (proven)."
-    assert proven in text("drift", CycleResult(started_at=NOW, plan=empty_plan(), drift=drift))
-    bounded = replace(drift, unaccepted_impact=Impact(unknown.behaviour or BehaviourChange(regions=())))
-    assert "onversations" not in text("drift", CycleResult(started_at=NOW, plan=empty_plan(), drift=bounded))
-    assert "onversations" not in text("drift", CycleResult(started_at=NOW, plan=empty_plan()))
+    assert proven in text(
+        "drift", CycleResult(started_at=NOW, plan=empty_plan(), drift=drift)
+    )
+    bounded = replace(
+        drift,
+        unaccepted_impact=Impact(unknown.behaviour or BehaviourChange(regions=())),
+    )
+    assert "onversations" not in text(
+        "drift", CycleResult(started_at=NOW, plan=empty_plan(), drift=bounded)
+    )
+    assert "onversations" not in text(
+        "drift", CycleResult(started_at=NOW, plan=empty_plan())
+    )
 
 
 def test_long_lists_are_truncated() -> None:
@@ -178,20 +244,40 @@ def test_long_lists_are_truncated() -> None:
     assert len(said) < 3000
 
 
-@pytest.mark.parametrize("name", [*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), "<!channel> <!here> <@U1> @all"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *HOSTILE_NAMES.values(),
+        *MARKDOWN_NAMES.values(),
+        "<!channel> <!here> <@U1> @all",
+    ],
+)
 def test_names_from_outside_are_escaped(name: str) -> None:
-    """No mention, link, format or line, in any kind of message, for Slack and compatible services."""
+    """No mention, link, format or line, in any kind of message, for Slack and compatible
+    services.
+    """
     plan = hostile_plan(name)
     outcomes = [Failed(change, 1, f"422: {name}") for change in plan.changes]
     rounds: list[tuple[NotificationKind, CycleResult]] = [
         ("drift", CycleResult(started_at=NOW, plan=plan, drift=find_drift(plan))),
         (
             "refused",
-            CycleResult(started_at=NOW, plan=plan, may_write=True, error=CxrouteError(name), drift=find_drift(plan)),
+            CycleResult(
+                started_at=NOW,
+                plan=plan,
+                may_write=True,
+                error=CxrouteError(name),
+                drift=find_drift(plan),
+            ),
         ),
         ("failed", CycleResult(started_at=NOW, error=CxrouteError(name))),
         ("failed", reported(plan, *outcomes, error=name)),
-        ("applied", reported(plan, *[Applied(one, 1, name) for one in plan.changes], converged=True)),
+        (
+            "applied",
+            reported(
+                plan, *[Applied(one, 1, name) for one in plan.changes], converged=True
+            ),
+        ),
         ("recovered", CycleResult(started_at=NOW, plan=empty_plan())),
     ]
     for kind, one in rounds:
@@ -233,7 +319,9 @@ def test_a_code_span_cannot_be_left(name: str) -> None:
     ],
 )
 def test_an_address_is_https_or_this_machine(url: str) -> None:
-    """Not an URL that two parsers read as two hosts; the error names the source and does not quote the URL."""
+    """Not an URL that two parsers read as two hosts; the error names the source and does not quote
+    the URL.
+    """
     with pytest.raises(UsageError) as refused:
         webhook_host(url, "HOOK")
     assert "HOOK is not a URL that begins with https://" in str(refused.value)
@@ -264,7 +352,9 @@ def sent(hook: WebhookServer, url: str = "") -> str:
 
     async def send() -> str:
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
-            return await Webhook(http, url or f"{hook.url}/T0/secret-path").send({"text": "x"})
+            return await Webhook(http, url or f"{hook.url}/T0/secret-path").send(
+                {"text": "x"}
+            )
 
     return asyncio.run(send())
 
@@ -287,7 +377,9 @@ def test_an_unreachable_webhook_is_an_error_text(hook: WebhookServer) -> None:
 
 def test_undelivered_messages_are_sent_first_the_next_time(hook: WebhookServer) -> None:
     """In order; beyond twenty, the oldest are dropped."""
-    waiting: deque[Message] = deque(({"text": str(number)} for number in range(25)), MAX_WAITING)
+    waiting: deque[Message] = deque(
+        ({"text": str(number)} for number in range(25)), MAX_WAITING
+    )
 
     async def deliver() -> tuple[int, str]:
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
@@ -311,37 +403,62 @@ def stage(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchSet
         yield here
 
 
-def test_only_an_apply_with_changes_sends_a_message(stage: WatchSetup, cxroute: Program) -> None:
+def test_only_an_apply_with_changes_sends_a_message(
+    stage: WatchSetup, cxroute: Program
+) -> None:
     """`plan`, `drift`, `validate`, and an apply without changes or one that is refused, do not."""
-    for command in (("plan",), ("drift",), ("validate",), ("plan", "--live", "nowhere.json")):
+    for command in (
+        ("plan",),
+        ("drift",),
+        ("validate",),
+        ("plan", "--live", "nowhere.json"),
+    ):
         cxroute(*command, "-e", "prod")
     assert 4 == cxroute("apply", "-e", "prod", "--no-input")
     assert [] == stage.hook.asked
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
     (head,) = stage.hook.heads
-    assert re.fullmatch(r"\*1 change applied in `prod`\* by `[^`]+`, run `[^`]+`. Read again: no differences.", head)
+    assert re.fullmatch(
+        r"\*1 change applied in `prod`\* by `[^`]+`, run `[^`]+`. Read again: no differences.",
+        head,
+    )
     (run,) = re.findall("run `([^`]+)`", head)
     assert stage.hook.texts[0].endswith(f"\nMore: `cxroute history -e prod {run}`")
-    stage.write("billing", "lost", more="freeze: [{start: 2020-01-01, end: 2100-01-01, timezone: Europe/Berlin}]")
+    stage.write(
+        "billing",
+        "lost",
+        more="freeze: [{start: 2020-01-01, end: 2100-01-01, timezone: Europe/Berlin}]",
+    )
     assert 4 == cxroute("apply", "-e", "prod", "--yes")
     assert 1 == len(stage.hook.asked)
 
 
-def test_apply_notifies_a_failure_of_the_tenant(stage: WatchSetup, cxroute: Program) -> None:
+def test_apply_notifies_a_failure_of_the_tenant(
+    stage: WatchSetup, cxroute: Program
+) -> None:
     """Exit 1 as before; the message has the error's kind as on stderr."""
     path = stage.folder / "manifests" / "prod.yaml"
-    path.write_text(path.read_text("utf-8").replace("requestsPerSecond", "rulesPath: /nowhere, requestsPerSecond"))
+    path.write_text(
+        path.read_text("utf-8").replace(
+            "requestsPerSecond", "rulesPath: /nowhere, requestsPerSecond"
+        )
+    )
     assert 1 == cxroute("apply", "-e", "prod", "--yes")
     assert ["*Failed in `prod`: nothing was written*"] == stage.hook.heads
     assert "404" in stage.hook.texts[0]
 
 
-def test_a_failing_webhook_causes_only_a_warning(stage: WatchSetup, cxroute: Program) -> None:
+def test_a_failing_webhook_causes_only_a_warning(
+    stage: WatchSetup, cxroute: Program
+) -> None:
     """The exit code is that of apply; the address is not shown."""
     stage.hook.refusals += [404]
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
-    assert "warning: no notification was sent: 127.0.0.1: the response has status 404" in cxroute.err
+    assert (
+        "warning: no notification was sent: 127.0.0.1: the response has status 404"
+        in cxroute.err
+    )
     assert "/hook" not in cxroute.err + cxroute.out
 
 
@@ -350,18 +467,33 @@ def test_the_address_can_be_kept_out_of_the_manifest(
 ) -> None:
     """In a variable or a file; it is never shown, and a missing or invalid one is a warning."""
     path = stage.folder / "manifests" / "prod.yaml"
-    path.write_text(re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")), "utf-8")
+    path.write_text(
+        re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")),
+        "utf-8",
+    )
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
-    assert "no notification was sent: no webhook address: set MY_HOOK, or MY_HOOK_FILE" in cxroute.err
+    assert (
+        "no notification was sent: no webhook address: set MY_HOOK, or MY_HOOK_FILE"
+        in cxroute.err
+    )
     monkeypatch.setenv("MY_HOOK", "https://hunter-2@hooks.example/")
     stage.write("billing", "lost")
-    path.write_text(re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")), "utf-8")
+    path.write_text(
+        re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")),
+        "utf-8",
+    )
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
-    assert "no notification was sent: MY_HOOK is not a URL that begins with https://" in cxroute.err
+    assert (
+        "no notification was sent: MY_HOOK is not a URL that begins with https://"
+        in cxroute.err
+    )
     assert "hunter-2" not in cxroute.err
     monkeypatch.setenv("MY_HOOK", f"{stage.hook.url}/services/T0123/kept-hidden")
     stage.write("billing", "lost", "fraud")
-    path.write_text(re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")), "utf-8")
+    path.write_text(
+        re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")),
+        "utf-8",
+    )
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
     assert ["/services/T0123/kept-hidden application/json"] == stage.hook.asked
     assert "kept-hidden" not in cxroute.err + cxroute.out
@@ -370,12 +502,21 @@ def test_the_address_can_be_kept_out_of_the_manifest(
 @pytest.mark.parametrize(
     ("more", "environment", "said"),
     [
-        ("tenant: acme", "prod", "127.0.0.1 is this machine, which is notified of tenants on this machine only"),
+        (
+            "tenant: acme",
+            "prod",
+            "127.0.0.1 is this machine, which is notified of tenants on this machine only",
+        ),
         ("", "sandbox", "the sandbox is simulated, so hooks.example is not notified"),
     ],
 )
 def test_a_manifest_cannot_contact_a_service_of_this_machine(
-    stage: WatchSetup, cxroute: Program, monkeypatch: pytest.MonkeyPatch, more: str, environment: str, said: str
+    stage: WatchSetup,
+    cxroute: Program,
+    monkeypatch: pytest.MonkeyPatch,
+    more: str,
+    environment: str,
+    said: str,
 ) -> None:
     """An apply to a real tenant does not contact it; the sandbox contacts only this machine."""
     text = f"""apiVersion: routing/v1
@@ -387,7 +528,9 @@ notify: {{url: "{"https://hooks.example/x" if environment == "sandbox" else stag
 """
     (stage.folder / "manifests" / "prod.yaml").write_text(text, "utf-8")
     monkeypatch.setenv("CXROUTE_PROXY", "http://127.0.0.1:9")
-    assert (0 if environment == "sandbox" else 1) == cxroute("apply", "-e", environment, "--yes")
+    assert (0 if environment == "sandbox" else 1) == cxroute(
+        "apply", "-e", environment, "--yes"
+    )
     assert said in cxroute.err
     assert [] == stage.hook.asked
 
@@ -396,7 +539,9 @@ def test_exactly_one_address(cxroute: Program, room: Path) -> None:
     """`url` and `urlEnv` together are an error, and so is neither; no value is quoted."""
     for notify in ("{}", '{url: "https://hooks.example/hunter-2", urlEnv: HUNTER}'):
         (room / "e.yaml").write_text(
-            f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: a\ntenant: a\nnotify: {notify}\n", "utf-8"
+            f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: a\ntenant: a\nnotify: "
+            f"{notify}\n",
+            "utf-8",
         )
         assert 3 == cxroute("validate")
         assert "exactly one of url, urlEnv is required" in cxroute.out + cxroute.err

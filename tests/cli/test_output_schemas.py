@@ -1,4 +1,6 @@
-"""Each command's JSON fits its published schema, also where every object refuses a field that is not described."""
+"""Each command's JSON fits its published schema, also where every object refuses a field that is
+not described.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,9 @@ def closed(schema: Any) -> Any:
 
 
 def check(command: str, text: str) -> None:
-    """Assert that a document fits the schema of its command, and the schema without further fields."""
+    """Assert that a document fits the schema of its command, and the schema without further
+    fields.
+    """
     document, schema = json.loads(text), output_schema(command)
     Draft202012Validator.check_schema(schema)
     Draft202012Validator(schema).validate(document)
@@ -88,7 +92,10 @@ def started(cxroute: Program) -> Program:
     write("promises.yaml", PROMISES)
     Path("records.csv").write_text(RECORDS)
     assert 0 == cxroute("apply", "--yes", "--allow", "promises", "--reason", "first")
-    write("more.yaml", "{apiVersion: routing/v1, kind: RuleSet, name: more, rules: [{intent: z, queue: cards}]}\n")
+    write(
+        "more.yaml",
+        "{apiVersion: routing/v1, kind: RuleSet, name: more, rules: [{intent: z, queue: cards}]}\n",
+    )
     return cxroute
 
 
@@ -141,6 +148,10 @@ def test_every_command_with_json_has_a_schema() -> None:
     with_json = set()
     for name in COMMANDS_OF_PROGRAM:
         parser = command_parser(name, cast("CommandModule", command_module(name)))
-        actions = [action for action in parser._actions if "--format" in action.option_strings]
+        actions = [
+            action for action in parser._actions if "--format" in action.option_strings
+        ]
         with_json |= {name for action in actions if "json" in (action.choices or ())}
-    assert with_json - {"show", "cognigy"} == set(OUTPUTS)  # `show` prints a plan; `cognigy` has its own page
+    assert with_json - {"show", "cognigy"} == set(
+        OUTPUTS
+    )  # `show` prints a plan; `cognigy` has its own page

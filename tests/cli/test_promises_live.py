@@ -1,4 +1,6 @@
-"""Promises on the live rules, over a real socket: drift, `test --live`, watch, its metric and its message."""
+"""Promises on the live rules, over a real socket: drift, `test --live`, watch, its metric and its
+message.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ promises:
 
 
 @pytest.fixture
-def stage(elsewhere: Path, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchSetup]:
+def stage(
+    elsewhere: Path, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[WatchSetup]:
     """Return a tenant with two live managed rules, and promises about them."""
     monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
     monkeypatch.delenv("CXROUTE_PROXY")
@@ -37,7 +41,9 @@ def stage(elsewhere: Path, cxroute: Program, monkeypatch: pytest.MonkeyPatch) ->
         yield here
 
 
-def test_every_report_shows_a_broken_promise(stage: WatchSetup, cxroute: Program) -> None:
+def test_every_report_shows_a_broken_promise(
+    stage: WatchSetup, cxroute: Program
+) -> None:
     """A rule made by hand before all others: an error and a warning; none once it is gone."""
     loop, other = stage.watch(), stage.somebody()
     assert 0 == cxroute("drift", "-e", "prod"), cxroute.out
@@ -50,14 +56,23 @@ def test_every_report_shows_a_broken_promise(stage: WatchSetup, cxroute: Program
     assert "error[CXR221]" in cxroute.out
     assert broken in cxroute.out
     assert 2 == cxroute("drift", "-e", "prod", "--format", "json")
-    severities = [(one["code"], one["severity"]) for one in json.loads(cxroute.out)["findings"]]
-    assert [("CXR221", "error"), ("CXR221", "warning")] == [one for one in severities if one[0] == "CXR221"]
+    severities = [
+        (one["code"], one["severity"]) for one in json.loads(cxroute.out)["findings"]
+    ]
+    assert [("CXR221", "error"), ("CXR221", "warning")] == [
+        one for one in severities if one[0] == "CXR221"
+    ]
     assert 0 == cxroute("test", "-e", "prod")
     assert 3 == cxroute("test", "-e", "prod", "--live")
     assert broken in cxroute.out
     assert "why: cxroute explain -e prod --live --intent billing" in cxroute.out
     metrics = loop.trigger_round()
-    assert (1, 0, 1) == tuple(metrics[one] for one in ("broken_promises", "failed_live_tests", "rules_in_the_way"))
-    assert ["*1 rule in the way, 1 promise broken on the live rules in `prod`*"] == stage.hook.wait_for(1)
+    assert (1, 0, 1) == tuple(
+        metrics[one]
+        for one in ("broken_promises", "failed_live_tests", "rules_in_the_way")
+    )
+    assert [
+        "*1 rule in the way, 1 promise broken on the live rules in `prod`*"
+    ] == stage.hook.wait_for(1)
     other.delete("hours")
     assert 0 == loop.trigger_round()["broken_promises"]

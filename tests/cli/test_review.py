@@ -1,4 +1,6 @@
-"""A reviewed plan with concurrent changes, over a socket: apply stops only if other conversations would move."""
+"""A reviewed plan with concurrent changes, over a socket: apply stops only if other conversations
+would move.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,26 @@ from typing import Any, Final
 import pytest
 
 from tests.support.command import Command, process_environment
-from tests.support.many_tenants import QUEUES, Rule, Tenants, environment, rule, ruleset, tenants
+from tests.support.many_tenants import (
+    QUEUES,
+    Rule,
+    Tenants,
+    environment,
+    rule,
+    ruleset,
+    tenants,
+)
 from tests.support.program import Program
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS: Final = [f"k{number}" for number in range(9)]
-CATCH_ALL: Final = {"key": "all", "when": [], "queue": "General", "priority": 900, "name": "all"}
+CATCH_ALL: Final = {
+    "key": "all",
+    "when": [],
+    "queue": "General",
+    "priority": 900,
+    "name": "all",
+}
 UNRELATED: Final = rule("unrelated", "Cards")
 BEFORE: Final = [*(rule(key) for key in KEYS), UNRELATED, CATCH_ALL]
 AFTER: Final = [
@@ -39,7 +55,11 @@ class Meddling:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Count the writes, and let the tenant respond."""
-        if scope["type"] == "http" and scope["method"] != "GET" and not scope["path"].endswith("/token"):
+        if (
+            scope["type"] == "http"
+            and scope["method"] != "GET"
+            and not scope["path"].endswith("/token")
+        ):
             self.writes += 1
             if self.writes == self.at:
                 self.does()
@@ -64,16 +84,34 @@ def prod(access: None) -> Iterator[Tenants]:
 
 def by_hand(here: Tenants, rule_id: str, **said: Any) -> None:
     """Add a rule without a marker, or with the marker in its description."""
-    intent = {"type": "attribute", "attributeName": "cognigyDetectedIntent", "operator": "equals", "value": rule_id}
-    plain = {"id": rule_id, "name": rule_id, "description": "by hand", "priority": 5, "enabled": True, "version": 1}
+    intent = {
+        "type": "attribute",
+        "attributeName": "cognigyDetectedIntent",
+        "operator": "equals",
+        "value": rule_id,
+    }
+    plain = {
+        "id": rule_id,
+        "name": rule_id,
+        "description": "by hand",
+        "priority": 5,
+        "enabled": True,
+        "version": 1,
+    }
     targets = [{"type": "queue", "queueId": "q-Cards", "weight": 1}]
-    here.states["prod"].put({**plain, "conditions": [intent], "targets": targets, **said})
+    here.states["prod"].put(
+        {**plain, "conditions": [intent], "targets": targets, **said}
+    )
 
 
 def reviewed(here: Tenants, cxroute: Program) -> None:
     """Apply the earlier rules, and save the plan for the new ones."""
     by_hand(here, "hand")
-    by_hand(here, "theirs", description="of another team\n[cxroute:others/cards/k0#00000000]")
+    by_hand(
+        here,
+        "theirs",
+        description="of another team\n[cxroute:others/cards/k0#00000000]",
+    )
     ruleset(BEFORE)
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
     ruleset(AFTER)
@@ -100,24 +138,38 @@ def moved_out_of_the_way(here: Tenants, name: str) -> None:
 @pytest.mark.parametrize("name", ["hand", "theirs", "unrelated"])
 @pytest.mark.parametrize("at", [0, 2, 11])
 def test_an_edit_without_effect_on_routing_does_not_stop_an_apply(
-    prod: Tenants, cxroute: Program, name: str, at: int, edit: Callable[[Tenants, str], None]
+    prod: Tenants,
+    cxroute: Program,
+    name: str,
+    at: int,
+    edit: Callable[[Tenants, str], None],
 ) -> None:
-    """Before the run (0) or during it: of an unmanaged rule, one of another owner, a managed one outside the plan."""
+    """Before the run (0) or during it: of an unmanaged rule, one of another owner, a managed one
+    outside the plan.
+    """
     reviewed(prod, cxroute)
     meddle(prod, at, lambda: edit(prod, name))
     code, form = cxroute.json("apply", "plan.json", "--yes")
     assert (0, True) == (code, form["converged"]), cxroute.out
     assert {"applied"} == {one["status"] for one in form["outcomes"]}
     edited = next(one for one in prod.rules("prod") if one["name"] == name)
-    assert edited["description"].startswith("edited") if edit is described else 3 == edited["priority"]
+    assert (
+        edited["description"].startswith("edited")
+        if edit is described
+        else 3 == edited["priority"]
+    )
 
 
 @pytest.mark.parametrize("at", [0, 2, 11])
-@pytest.mark.parametrize(("name", "codes"), [("by hand", (0, 0, 0)), ("new1", (4, 5, 5))])
+@pytest.mark.parametrize(
+    ("name", "codes"), [("by hand", (0, 0, 0)), ("new1", (4, 5, 5))]
+)
 def test_a_rename_stops_an_apply_only_if_the_plan_needs_the_name(
     prod: Tenants, cxroute: Program, at: int, name: str, codes: tuple[int, ...]
 ) -> None:
-    """A managed rule outside the plan is renamed; only the name of a planned rule stops the apply."""
+    """A managed rule outside the plan is renamed; only the name of a planned rule stops the
+    apply.
+    """
     reviewed(prod, cxroute)
 
     def rename() -> None:
@@ -134,26 +186,46 @@ def test_a_skipped_edit_is_reported(prod: Tenants, cxroute: Program) -> None:
     reviewed(prod, cxroute)
     described(prod, "unrelated")
     assert 0 == cxroute("apply", "plan.json", "--yes"), cxroute.err
-    assert "edited in CXone without an effect on routing, and not part of the reviewed plan" in cxroute.out
+    assert (
+        "edited in CXone without an effect on routing, and not part of the reviewed plan"
+        in cxroute.out
+    )
     assert "Read again: no differences, except 1 held change." in cxroute.out
     _, form = cxroute.json("plan", "-e", "prod")
-    assert [("cards/unrelated", "drift")] == [(one["address"], one["cause"]) for one in form["changes"]]
+    assert [("cards/unrelated", "drift")] == [
+        (one["address"], one["cause"]) for one in form["changes"]
+    ]
 
 
 def hide(here: Tenants) -> None:
     """Add a manual rule that takes the conversations of a planned rule."""
-    intent = {"type": "attribute", "attributeName": "cognigyDetectedIntent", "operator": "equals", "value": "k1"}
+    intent = {
+        "type": "attribute",
+        "attributeName": "cognigyDetectedIntent",
+        "operator": "equals",
+        "value": "k1",
+    }
     by_hand(here, "above", conditions=[intent])
 
 
-def test_an_apply_stops_if_it_would_move_unreviewed_conversations(prod: Tenants, cxroute: Program) -> None:
-    """A manual rule took the conversations of `k1`. It is deleted during the run, so the plan would move them."""
+def test_an_apply_stops_if_it_would_move_unreviewed_conversations(
+    prod: Tenants, cxroute: Program
+) -> None:
+    """A manual rule took the conversations of `k1`.
+
+    It is deleted during the run, so the plan would move them.
+    """
     hide(prod)
     reviewed(prod, cxroute)
-    app = prod.apps["prod"] = Meddling(prod.apps["prod"], 5, lambda: prod.states["prod"].remove("above"))
+    app = prod.apps["prod"] = Meddling(
+        prod.apps["prod"], 5, lambda: prod.states["prod"].remove("above")
+    )
     code, form = cxroute.json("apply", "plan.json", "--yes")
     assert (5, False) == (code, form["converged"])
-    assert "would now send conversations elsewhere. Run `plan` again" in form["error"]["message"]
+    assert (
+        "would now send conversations elsewhere. Run `plan` again"
+        in form["error"]["message"]
+    )
     left = [one["address"] for one in form["outcomes"] if one["status"] == "skipped"]
     assert left
     writes = app.writes
@@ -161,7 +233,9 @@ def test_an_apply_stops_if_it_would_move_unreviewed_conversations(prod: Tenants,
     assert {"applied", "skipped"} == {one["status"] for one in form["outcomes"]}
 
 
-def test_an_apply_is_refused_if_it_would_move_unreviewed_conversations(prod: Tenants, cxroute: Program) -> None:
+def test_an_apply_is_refused_if_it_would_move_unreviewed_conversations(
+    prod: Tenants, cxroute: Program
+) -> None:
     """The same before the run: exit 4, and nothing is written (R9)."""
     hide(prod)
     reviewed(prod, cxroute)
@@ -172,7 +246,9 @@ def test_an_apply_is_refused_if_it_would_move_unreviewed_conversations(prod: Ten
 
 
 @pytest.mark.parametrize("at", [0, 4])
-def test_an_edit_that_reroutes_a_managed_rule_stops_an_apply(prod: Tenants, cxroute: Program, at: int) -> None:
+def test_an_edit_that_reroutes_a_managed_rule_stops_an_apply(
+    prod: Tenants, cxroute: Program, at: int
+) -> None:
     """A rule outside the plan gets another queue: the manifests no longer match (R9)."""
     reviewed(prod, cxroute)
     targets = [{"type": "queue", "queueId": "q-Fraud", "weight": 1}]
@@ -188,7 +264,11 @@ def test_an_edit_that_reroutes_a_managed_rule_stops_an_apply(prod: Tenants, cxro
 @contextmanager
 def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run the program as a process."""
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes: dict[str, Any] = {
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
     with Command(*arguments, cwd=folder, env=process_environment(), **pipes) as process:
         try:
             yield process
@@ -202,20 +282,28 @@ class Team:
     def __init__(self, name: str, folder: Path, url: str) -> None:
         self.name, self.folder = name, folder / name
         (self.folder / "manifests").mkdir(parents=True)
-        text = environment("prod", url, owner=name, api="requestsPerSecond: 60, concurrency: 2")
+        text = environment(
+            "prod", url, owner=name, api="requestsPerSecond: 60, concurrency: 2"
+        )
         (self.folder / "manifests/environment.yaml").write_text(text, "utf-8")
 
     def rules(self, turn: int) -> list[Rule]:
-        """Return the desired rules of a turn: some rules to another queue, one deleted, one created."""
+        """Return the desired rules of a turn: some rules to another queue, one deleted, one
+        created.
+        """
         queue = QUEUES[turn % 2]["name"]
         keys = [f"{self.name}-{number}" for number in range(turn, turn + 6)]
-        return [rule(key, queue if place % 2 else "Cards") for place, key in enumerate(keys)]
+        return [
+            rule(key, queue if place % 2 else "Cards") for place, key in enumerate(keys)
+        ]
 
     def wants(self, turn: int) -> None:
         """Write the manifests of a turn."""
         lines = ["apiVersion: routing/v1", "kind: RuleSet", "name: cards", "rules:"]
         lines += [f"  - {json.dumps(one)}" for one in self.rules(turn)]
-        (self.folder / "manifests/cards.yaml").write_text("\n".join(lines) + "\n", "utf-8")
+        (self.folder / "manifests/cards.yaml").write_text(
+            "\n".join(lines) + "\n", "utf-8"
+        )
 
     def run(self, *arguments: str) -> tuple[int, str]:
         """Run a command to its end; return its exit code and its output."""
@@ -225,9 +313,13 @@ class Team:
 
 
 def test_three_teams_apply_reviewed_plans_concurrently(tmp_path: Path) -> None:
-    """Disjoint intents, one tenant, four turns each: 12 of 12 runs end with 0, and no change is lost."""
+    """Disjoint intents, one tenant, four turns each: 12 of 12 runs end with 0, and no change is
+    lost.
+    """
     with tenants("prod") as here:
-        teams = [Team(name, tmp_path, here.urls["prod"]) for name in ("red", "green", "blue")]
+        teams = [
+            Team(name, tmp_path, here.urls["prod"]) for name in ("red", "green", "blue")
+        ]
         by_hand(here, "rest", conditions=[], priority=900, description="")
         codes: list[tuple[int, str]] = []
         for turn in range(4):
@@ -236,13 +328,25 @@ def test_three_teams_apply_reviewed_plans_concurrently(tmp_path: Path) -> None:
                 code, said = team.run("plan", "-e", "prod", "--out", "plan.json")
                 assert 0 == code, said
             with ExitStack() as stack:
-                runs = [stack.enter_context(running(team.folder, "apply", "plan.json", "--yes")) for team in teams]
+                runs = [
+                    stack.enter_context(
+                        running(team.folder, "apply", "plan.json", "--yes")
+                    )
+                    for team in teams
+                ]
                 for process in runs:
                     out, err = process.communicate(timeout=60)
-                    codes.append((process.returncode, "" if process.returncode == 0 else out + err))
+                    codes.append(
+                        (
+                            process.returncode,
+                            "" if process.returncode == 0 else out + err,
+                        )
+                    )
         assert [(0, "")] * 12 == codes
         expected = sorted(one["name"] for team in teams for one in team.rules(3))
         assert [*expected, "rest"] == here.names_of_rules("prod")
         assert {"red", "green", "blue"} == {
-            found[1] for one in here.rules("prod") if (found := re.search(r"\[cxroute:(\w+)/", one["description"]))
+            found[1]
+            for one in here.rules("prod")
+            if (found := re.search(r"\[cxroute:(\w+)/", one["description"]))
         }

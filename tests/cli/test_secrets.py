@@ -45,17 +45,33 @@ def test_a_canary_is_found_in_every_form(which: str) -> None:
     """Each form is named, between other bytes and at every alignment of base64."""
     secret = canary.SECRETS[which]
     for encoding, form in canary.encodings(secret):
-        assert canary.Leak(which, encoding) in canary.find_leaks(b"before " + form + b" after"), encoding
+        assert canary.Leak(which, encoding) in canary.find_leaks(
+            b"before " + form + b" after"
+        ), encoding
     pairs = {"id:" + secret, canary.CLIENT + ":" + secret, "x" + secret + "y"}
     for pair in pairs:
         for encode in (base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes):
-            assert which in {leak.which for leak in canary.find_leaks(encode(pair.encode()))}, (encode, pair)
-    for half in (secret[:12], secret[-12:], secret[:6] + "\n" + secret[6:12], quote(secret)[:13], f"{secret[:16]}..."):
-        assert [canary.Leak(which, "half, split or mixed")] == canary.find_leaks(half), half
+            assert which in {
+                leak.which for leak in canary.find_leaks(encode(pair.encode()))
+            }, (encode, pair)
+    for half in (
+        secret[:12],
+        secret[-12:],
+        secret[:6] + "\n" + secret[6:12],
+        quote(secret)[:13],
+        f"{secret[:16]}...",
+    ):
+        assert [canary.Leak(which, "half, split or mixed")] == canary.find_leaks(
+            half
+        ), half
 
 
-def test_the_search_opens_files_and_folders_without_permissions(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A test may leave such files: a secret in them is named, and their permissions are as before."""
+def test_the_search_opens_files_and_folders_without_permissions(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """A test may leave such files: a secret in them is named, and their permissions are as
+    before.
+    """
     folder = tmp_path_factory.mktemp("searched")
     closed = folder / "closed"
     closed.mkdir()
@@ -64,11 +80,18 @@ def test_the_search_opens_files_and_folders_without_permissions(tmp_path_factory
         path.chmod(0)
     closed.chmod(0)
 
-    assert {"token, raw, in inside", "token, raw, in beside"} == set(canary.leaks_in(folder))
-    assert [0, 0] == [stat.S_IMODE(path.stat().st_mode) for path in (closed, folder / "beside")]
+    assert {"token, raw, in inside", "token, raw, in beside"} == set(
+        canary.leaks_in(folder)
+    )
+    assert [0, 0] == [
+        stat.S_IMODE(path.stat().st_mode) for path in (closed, folder / "beside")
+    ]
 
 
-@pytest.mark.parametrize("text", ["", "cxroute", "x" * 1000, canary.CLIENT, canary.SECRET[:11], "simulated-tenant"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "cxroute", "x" * 1000, canary.CLIENT, canary.SECRET[:11], "simulated-tenant"],
+)
 def test_text_without_a_secret_is_accepted(text: str) -> None:
     """An id may be shown, and eleven equal characters are not a secret."""
     assert [] == canary.find_leaks(text)
@@ -92,17 +115,36 @@ def test_clean(tmp_path): (tmp_path / "a").write_text("clean"); print("clean")
 def test_a_test_that_exposes_a_secret_fails(tmp_path: Path) -> None:
     """Through every channel. The message names the secret and does not repeat it."""
     (tmp_path / "test_leaking.py").write_text(LEAKING)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "tests.conftest",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+    ]
     ended = subprocess.run(
         [*command, "--rootdir", tmp_path, "-c", "/dev/null", tmp_path],
         cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name != "CI"},  # there pytest says all of it twice
+        env={
+            name: value for name, value in os.environ.items() if name != "CI"
+        },  # there pytest says all of it twice
         capture_output=True,
         text=True,
         check=False,
     )
     assert "6 failed, 2 passed" in ended.stdout, ended.stdout
-    assert 6 == len({line for line in ended.stdout.splitlines() if line.endswith(" let a secret out:")})
+    assert 6 == len(
+        {
+            line
+            for line in ended.stdout.splitlines()
+            if line.endswith(" let a secret out:")
+        }
+    )
     assert "SECRET: proxy password, UTF-16 little, in a" in ended.stdout
     assert [] == canary.find_leaks(ended.stdout + ended.stderr)
 
@@ -117,25 +159,42 @@ ECHOES: Final[dict[str, Echo]] = {
     "a 422": lambda text: refused(text, b"422 Unprocessable"),
     "a 500": lambda text: refused(text, b"500 Internal Server Error"),
     "a message": lambda text: whole({"message": text}, b"400 Bad Request"),
-    "as OAuth has it": lambda text: whole({"error": text, "error_description": text}, b"401 Unauthorized"),
+    "as OAuth has it": lambda text: whole(
+        {"error": text, "error_description": text}, b"401 Unauthorized"
+    ),
     "HTML": lambda text: response(f"<html>{text}</html>".encode(), b"400 Bad Request"),
     "plain text": lambda text: response(text.encode(), b"400 Bad Request"),
     "HTML of a login": lambda text: response(f"<html>{text}</html>".encode()),
-    "half a document": lambda text: response(b'{"errors": [{"message": "' + text.encode()),
-    "headers": lambda text: response(
-        b"{}", b"400 Bad Request", b"X-Echo: " + text.encode(), b"Set-Cookie: a=" + text.encode()
+    "half a document": lambda text: response(
+        b'{"errors": [{"message": "' + text.encode()
     ),
-    "a redirect": lambda text: response(b"", b"302 Found", b"Location: http://localhost/" + text.encode()),
+    "headers": lambda text: response(
+        b"{}",
+        b"400 Bad Request",
+        b"X-Echo: " + text.encode(),
+        b"Set-Cookie: a=" + text.encode(),
+    ),
+    "a redirect": lambda text: response(
+        b"", b"302 Found", b"Location: http://localhost/" + text.encode()
+    ),
     "the reason": lambda text: response(b"{}", b"400 " + text.encode()),
-    "the content's encoding": lambda text: response(b"{}", b"200 OK", b"Content-Encoding: " + text.encode()),
+    "the content's encoding": lambda text: response(
+        b"{}", b"200 OK", b"Content-Encoding: " + text.encode()
+    ),
     "what should be JSON": whole,
     "percent-encoded": lambda text: refused(quote(text)),
     "form-encoded": lambda text: refused(quote_plus(text)),
     "behind much else": lambda text: refused("x" * 180 + text),
     "no HTTP": lambda text: text.encode() + b"\r\n\r\n",
-    "a status line that is none": lambda text: b"HTTP/1.1 " + text.encode() + b"\r\n\r\n",
-    "a header that is none": lambda text: b"HTTP/1.1 200 OK\r\nContent-Length: " + text.encode() + b"\r\n\r\n{}",
-    "percent-encoded in lower case": lambda text: refused(quote(text).replace("%2F", "%2f").replace("%2B", "%2b")),
+    "a status line that is none": lambda text: (
+        b"HTTP/1.1 " + text.encode() + b"\r\n\r\n"
+    ),
+    "a header that is none": lambda text: (
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + text.encode() + b"\r\n\r\n{}"
+    ),
+    "percent-encoded in lower case": lambda text: refused(
+        quote(text).replace("%2F", "%2f").replace("%2B", "%2b")
+    ),
     "escaped as HTML": lambda text: refused(html.escape(text)),
     "base64": lambda text: refused(base64.b64encode(text.encode()).decode()),
     "hex": lambda text: refused(text.encode().hex()),
@@ -147,13 +206,21 @@ ECHOES: Final[dict[str, Echo]] = {
 """How a server may repeat something."""
 REPEATED: Final[dict[str, Callable[[Turn], str]]] = {
     "the secret": lambda _turn: canary.SECRET,
-    "the token": lambda turn: canary.TOKEN if turn.request.kind != "token" else canary.SECRET,
-    "the whole request": lambda turn: (turn.request.head + turn.request.body).decode("latin-1").replace("\r\n", " "),
-    "the pair of Basic": lambda _: base64.b64encode(f"{canary.CLIENT}:{canary.SECRET}".encode()).decode(),
+    "the token": lambda turn: (
+        canary.TOKEN if turn.request.kind != "token" else canary.SECRET
+    ),
+    "the whole request": lambda turn: (
+        (turn.request.head + turn.request.body).decode("latin-1").replace("\r\n", " ")
+    ),
+    "the pair of Basic": lambda _: base64.b64encode(
+        f"{canary.CLIENT}:{canary.SECRET}".encode()
+    ).decode(),
 }
 
 
-def echoing(kind: str, echo: Echo, what: Callable[[Turn], str] = REPEATED["the token"]) -> HostileTenant:
+def echoing(
+    kind: str, echo: Echo, what: Callable[[Turn], str] = REPEATED["the token"]
+) -> HostileTenant:
     async def script(turn: Turn) -> None:
         await turn.send(echo(what(turn)))
 
@@ -173,16 +240,22 @@ def run(place: Workspace, tenant: HostileTenant, *arguments: str) -> int:
 
 @pytest.mark.parametrize("kind", ["list", "token"])
 @pytest.mark.parametrize("how", ECHOES)
-def test_a_secret_repeated_by_a_server_is_redacted(place: Workspace, kind: str, how: str) -> None:
+def test_a_secret_repeated_by_a_server_is_redacted(
+    place: Workspace, kind: str, how: str
+) -> None:
     """In every encoding, and at every position of the response."""
     assert 1 == run(place, echoing(kind, ECHOES[how]), "-v", "plan")
 
 
 @pytest.mark.parametrize("what", REPEATED)
 @pytest.mark.parametrize("kind", ["list", "token", "queues"])
-def test_no_part_of_a_request_is_repeated(place: Workspace, kind: str, what: str) -> None:
+def test_no_part_of_a_request_is_repeated(
+    place: Workspace, kind: str, what: str
+) -> None:
     """Not the form, not the header, and not the encoding of both in Basic."""
-    assert 1 == run(place, echoing(kind, refused, REPEATED[what]), "plan", "--format", "json")
+    assert 1 == run(
+        place, echoing(kind, refused, REPEATED[what]), "plan", "--format", "json"
+    )
 
 
 COMMANDS: Final = {
@@ -193,7 +266,16 @@ COMMANDS: Final = {
     "drift": ["drift"],
     "drift as JSON": ["drift", "--format", "json"],
     "explain": ["explain", "--intent", "one", "--confidence", "0.8", "--live"],
-    "explain as JSON": ["explain", "--intent", "one", "--confidence", "0.8", "--live", "--format", "json"],
+    "explain as JSON": [
+        "explain",
+        "--intent",
+        "one",
+        "--confidence",
+        "0.8",
+        "--live",
+        "--format",
+        "json",
+    ],
     "diff": ["diff", "live:evil", "manifests:evil"],
     "diff as JSON": ["diff", "live:evil", "manifests:evil", "--format", "json"],
 }
@@ -201,13 +283,18 @@ COMMANDS: Final = {
 
 @pytest.mark.parametrize("options", [["-v"], ["-v", "--log-format", "json"]])
 @pytest.mark.parametrize("command", COMMANDS)
-def test_no_command_repeats_a_secret(place: Workspace, command: str, options: list[str]) -> None:
+def test_no_command_repeats_a_secret(
+    place: Workspace, command: str, options: list[str]
+) -> None:
     """In every format of results and logs."""
     for echo in (refused, ECHOES["a 403"], ECHOES["what should be JSON"]):
         assert 1 == run(place, echoing("list", echo), *options, *COMMANDS[command])
 
 
-@pytest.mark.parametrize("status", [b"400 Bad", b"403 Forbidden", b"409 Conflict", b"422 Bad", b"500 Oh", b"200 OK"])
+@pytest.mark.parametrize(
+    "status",
+    [b"400 Bad", b"403 Forbidden", b"409 Conflict", b"422 Bad", b"500 Oh", b"200 OK"],
+)
 def test_the_response_of_a_write_is_redacted(place: Workspace, status: bytes) -> None:
     """In the outcomes and in the journal."""
     tenant = echoing("POST", lambda text: refused(text, status))
@@ -217,10 +304,20 @@ def test_the_response_of_a_write_is_redacted(place: Workspace, status: bytes) ->
 
 
 @pytest.mark.parametrize("field", ["name", "description", "id", "custom"])
-@pytest.mark.parametrize("command", ["plan", "plan as JSON", "apply", "explain", "diff as JSON"])
-def test_a_secret_in_a_rule_is_redacted(place: Workspace, command: str, field: str) -> None:
+@pytest.mark.parametrize(
+    "command", ["plan", "plan as JSON", "apply", "explain", "diff as JSON"]
+)
+def test_a_secret_in_a_rule_is_redacted(
+    place: Workspace, command: str, field: str
+) -> None:
     """A user pasted it there, or the server copied a request into its response."""
-    rule = {"id": "1", "name": "n", "description": "d", "priority": 1, field: f"see {canary.SECRET} and {canary.TOKEN}"}
+    rule = {
+        "id": "1",
+        "name": "n",
+        "description": "d",
+        "priority": 1,
+        field: f"see {canary.SECRET} and {canary.TOKEN}",
+    }
 
     async def script(turn: Turn) -> None:
         await turn.send(whole(page([rule])))
@@ -231,15 +328,28 @@ def test_a_secret_in_a_rule_is_redacted(place: Workspace, command: str, field: s
 
 
 @pytest.mark.parametrize(
-    "token", [f"{canary.TOKEN} {canary.SECRET}", f"{canary.TOKEN}\n", f"é{canary.TOKEN}", canary.RENEWED]
+    "token",
+    [
+        f"{canary.TOKEN} {canary.SECRET}",
+        f"{canary.TOKEN}\n",
+        f"é{canary.TOKEN}",
+        canary.RENEWED,
+    ],
 )
-def test_an_invalid_token_is_refused_and_not_shown(place: Workspace, token: str) -> None:
+def test_an_invalid_token_is_refused_and_not_shown(
+    place: Workspace, token: str
+) -> None:
     """The same holds if the tenant refuses it twice."""
-    tenant = HostileTenant(scripts=echoing("list", ECHOES["as OAuth has it"], lambda _: token).scripts, token=token)
+    tenant = HostileTenant(
+        scripts=echoing("list", ECHOES["as OAuth has it"], lambda _: token).scripts,
+        token=token,
+    )
     assert 1 == run(place, tenant, "-v", "plan")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1:9", "nowhere.invalid:1", "127.0.0.1:99999", "[::1", "a b:1", ""])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:9", "nowhere.invalid:1", "127.0.0.1:99999", "[::1", "a b:1", ""]
+)
 def test_the_password_of_a_proxy_is_not_shown(place: Workspace, host: str) -> None:
     """Neither for an unreachable proxy nor for a server that is not a proxy."""
     place.more["CXROUTE_PROXY"] = canary.proxy(host)
@@ -250,7 +360,9 @@ def test_a_password_repeated_by_the_proxy_is_redacted(place: Workspace) -> None:
     """It is sent to the proxy in Basic. The response of the proxy counts as that of the tenant."""
 
     def what(turn: Turn) -> str:
-        return f"{canary.PASSWORD} {turn.request.head.decode('latin-1')}".replace("\r\n", " ")
+        return f"{canary.PASSWORD} {turn.request.head.decode('latin-1')}".replace(
+            "\r\n", " "
+        )
 
     tenant = echoing("token", refused, what)
     with serving(tenant):
@@ -259,8 +371,12 @@ def test_a_password_repeated_by_the_proxy_is_redacted(place: Workspace) -> None:
         assert 1 == place("-v", "plan").code
 
 
-@pytest.mark.parametrize("secret", ["attribute", "queueName", "conditions", '", "is it'])
-def test_a_secret_equal_to_a_json_key_breaks_no_document(place: Workspace, secret: str) -> None:
+@pytest.mark.parametrize(
+    "secret", ["attribute", "queueName", "conditions", '", "is it']
+)
+def test_a_secret_equal_to_a_json_key_breaks_no_document(
+    place: Workspace, secret: str
+) -> None:
     """The output is valid JSON. A plan that could not be applied after redaction is not saved."""
     place.more["CXONE_CLIENT_SECRET"] = secret
     with serving(HostileTenant()) as tenant:
@@ -270,7 +386,10 @@ def test_a_secret_equal_to_a_json_key_breaks_no_document(place: Workspace, secre
         assert isinstance(json.loads(done.out), dict)
         done = place("plan", "--out", "saved.json")
         saved = place.path / "saved.json"
-        assert (0, True) == (done.code, saved.exists()) or (4, False) == (done.code, saved.exists())
+        assert (0, True) == (done.code, saved.exists()) or (4, False) == (
+            done.code,
+            saved.exists(),
+        )
 
 
 def test_a_plan_with_text_like_a_secret_is_saved(place: Workspace) -> None:
@@ -291,12 +410,20 @@ async def _open(proxy: str) -> tuple[Transport, Any]:
 
 def test_objects_with_secrets_hide_them() -> None:
     """From debuggers and logs: credentials, client, tokens, requests, transport."""
-    credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
+    credentials = ClientCredentials(
+        client_id=canary.CLIENT, client_secret=canary.SECRET
+    )
     transport, network = asyncio.run(_open(canary.proxy("127.0.0.1:9")))
     client = WritingClient(transport, TENANT, credentials, FakeClock().time)
     client._login.issued_tokens.append(canary.TOKEN)
     headers = {"Authorization": f"Bearer {canary.TOKEN}"}
-    request = ApiRequest("POST", ServerUrl.parse("http://localhost"), "/", headers, f"secret={canary.SECRET}".encode())
+    request = ApiRequest(
+        "POST",
+        ServerUrl.parse("http://localhost"),
+        "/",
+        headers,
+        f"secret={canary.SECRET}".encode(),
+    )
     sent = httpx.Request("GET", request.url, headers=headers)
     held: list[Any] = [
         credentials,
@@ -313,8 +440,12 @@ def test_objects_with_secrets_hide_them() -> None:
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_bug_does_not_show_a_secret(cxroute: Program, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    """Even if the text of the exception, or of its cause, contains it, and -v prints the traceback."""
+def test_a_bug_does_not_show_a_secret(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """Even if the text of the exception, or of its cause, contains it, and -v prints the
+    traceback.
+    """
 
     def broken(_session: object) -> None:
         raise ValueError(f"no {canary.SECRET}") from KeyError(canary.SECRET)
@@ -325,7 +456,9 @@ def test_a_bug_does_not_show_a_secret(cxroute: Program, monkeypatch: pytest.Monk
     assert "bug" in cxroute.out + cxroute.err
 
 
-def test_credentials_in_files_are_not_shown(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_credentials_in_files_are_not_shown(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A secret in a variable for a path is not shown either."""
     for name in ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"):
         monkeypatch.delenv(name, raising=False)
@@ -337,7 +470,16 @@ def test_credentials_in_files_are_not_shown(cxroute: Program, monkeypatch: pytes
 
 @pytest.mark.parametrize("file", [False, True], ids=["variable", "file"])
 @pytest.mark.parametrize(
-    "how", ["a message", "as OAuth has it", "a 403", "a 500", "HTML of a login", "plain text", "hex"]
+    "how",
+    [
+        "a message",
+        "as OAuth has it",
+        "a 403",
+        "a 500",
+        "HTML of a login",
+        "plain text",
+        "hex",
+    ],
 )
 def test_prometheus_cannot_make_the_command_show_its_token(
     access: None,
@@ -355,32 +497,56 @@ def test_prometheus_cannot_make_the_command_show_its_token(
     monkeypatch.setattr("time.sleep", lambda _seconds: None)
     head, _, body = ECHOES[how](canary.TOKEN).partition(b"\r\n\r\n")
     with fake_prometheus((int(head.split()[1]), body)) as server:
-        code = cxroute("-v", "traffic", "pull", "--prometheus", server.url, "--into", "t.csv")
+        code = cxroute(
+            "-v", "traffic", "pull", "--prometheus", server.url, "--into", "t.csv"
+        )
     assert (1, f"Bearer {canary.TOKEN}") == (code, server.headers[0]["Authorization"])
     with fake_prometheus((200, vector((canary.TOKEN, "none", "50")))) as server:
-        assert 0 == cxroute("-v", "traffic", "pull", "--prometheus", server.url, "--into", "t.csv")
+        assert 0 == cxroute(
+            "-v", "traffic", "pull", "--prometheus", server.url, "--into", "t.csv"
+        )
 
 
-@pytest.mark.parametrize("options", [[], ["--check", "--format", "json"], ["--into", "intents.yaml"]])
+@pytest.mark.parametrize(
+    "options", [[], ["--check", "--format", "json"], ["--into", "intents.yaml"]]
+)
 @pytest.mark.parametrize("how", ECHOES)
 @pytest.mark.usefixtures("access")
 def test_the_key_of_cognigy_is_not_shown(
     cxroute: Program, monkeypatch: pytest.MonkeyPatch, how: str, options: list[str]
 ) -> None:
-    """Whatever the API repeats: in an error, in a name, in a cursor. The fixtures look at output and files."""
+    """Whatever the API repeats: in an error, in a name, in a cursor.
+
+    The fixtures look at output and files.
+    """
     client = partial(RestClient, time=RestClock(sleep=lambda _seconds: None))
     monkeypatch.setattr("reconciler.rest.client.RestClient", client)
     monkeypatch.setenv("COGNIGY_API_KEY", canary.COGNIGY_KEY)
-    with serving_cognigy(FakeCognigy({}, faults=[ECHOES[how](canary.COGNIGY_KEY)] * 4)) as cognigy:
-        command = ["cognigy", "intents", "--project", canary.COGNIGY_KEY, "--url", cognigy.url, *options]
+    with serving_cognigy(
+        FakeCognigy({}, faults=[ECHOES[how](canary.COGNIGY_KEY)] * 4)
+    ) as cognigy:
+        command = [
+            "cognigy",
+            "intents",
+            "--project",
+            canary.COGNIGY_KEY,
+            "--url",
+            cognigy.url,
+            *options,
+        ]
         assert 1 == cxroute("-v", *command)
     assert {canary.COGNIGY_KEY} == cognigy.keys
 
 
 @pytest.mark.usefixtures("access")
-def test_the_key_of_cognigy_in_a_bot_is_redacted(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_of_cognigy_in_a_bot_is_redacted(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In a printed document, in messages, and in the file."""
-    items = [intent(f"see {canary.COGNIGY_KEY}", description=canary.COGNIGY_KEY), intent("a")]
+    items = [
+        intent(f"see {canary.COGNIGY_KEY}", description=canary.COGNIGY_KEY),
+        intent("a"),
+    ]
     monkeypatch.setenv("COGNIGY_API_KEY", canary.COGNIGY_KEY)
     bot = FakeCognigy({canary.COGNIGY_KEY: {"English": items}}, key=canary.COGNIGY_KEY)
     with serving_cognigy(bot) as cognigy:
@@ -392,7 +558,9 @@ def test_the_key_of_cognigy_in_a_bot_is_redacted(cxroute: Program, monkeypatch: 
     assert not Path("intents.yaml").exists()
 
 
-def test_the_file_with_the_key_of_cognigy_is_not_shown(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_file_with_the_key_of_cognigy_is_not_shown(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A key in the variable for its path is not shown either."""
     monkeypatch.setenv("COGNIGY_API_KEY_FILE", canary.COGNIGY_KEY)
     assert 1 == cxroute("-v", "cognigy", "intents", "--project", "x")

@@ -1,4 +1,6 @@
-"""The log of a server: on a pipe without a reader, on a full disk, and with another process's log."""
+"""The log of a server: on a pipe without a reader, on a full disk, and with another process's
+log.
+"""
 
 from __future__ import annotations
 
@@ -68,9 +70,17 @@ async def read(number: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
-def test_a_slow_reader_does_not_block_and_lost_lines_are_counted(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lines that were written are complete and in order, and the log reports how many of 20,000 are lost."""
-    pair = os.pipe() if kind == "pipe" else tuple(one.detach() for one in socket.socketpair())
+def test_a_slow_reader_does_not_block_and_lost_lines_are_counted(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines that were written are complete and in order, and the log reports how many of 20,000
+    are lost.
+    """
+    pair = (
+        os.pipe()
+        if kind == "pipe"
+        else tuple(one.detach() for one in socket.socketpair())
+    )
 
     async def talk(log: Log) -> list[dict[str, Any]]:
         async with asyncio.timeout(30):
@@ -85,12 +95,16 @@ def test_a_slow_reader_does_not_block_and_lost_lines_are_counted(kind: str, monk
     assert 5000 <= len(lines) < LINES
 
 
-def test_a_full_disk_only_loses_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_full_disk_only_loses_lines(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """It causes no error; when there is space again, the log reports how many lines are lost."""
     complaints: list[dict[str, Any]] = []
 
     async def talk(log: Log) -> None:
-        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _loop, context: complaints.append(context)
+        )
         await said(log)
 
     with logging_to(Path("/dev/full").open("w", encoding="utf-8"), monkeypatch) as log:
@@ -100,7 +114,9 @@ def test_a_full_disk_only_loses_lines(monkeypatch: pytest.MonkeyPatch, tmp_path:
             log("{}")
             log.close()
     assert [] == complaints
-    assert ["{}", json.dumps({"event": "log", "lost": LINES})] == (tmp_path / "log").read_text("utf-8").splitlines()
+    assert ["{}", json.dumps({"event": "log", "lost": LINES})] == (
+        tmp_path / "log"
+    ).read_text("utf-8").splitlines()
 
 
 def test_lines_of_two_processes_do_not_mix() -> None:
@@ -108,7 +124,10 @@ def test_lines_of_two_processes_do_not_mix() -> None:
     reading, writing = os.pipe()
     line = [sys.executable, "-c", WRITER]
     root = Path(__file__).parents[2]
-    writers = [subprocess.Popen(line, cwd=root, stderr=writing, env=server_environment()) for _ in range(2)]
+    writers = [
+        subprocess.Popen(line, cwd=root, stderr=writing, env=server_environment())
+        for _ in range(2)
+    ]
     os.close(writing)
     time.sleep(1)  # the output of both is larger than the buffer
     found = []
@@ -124,8 +143,18 @@ def test_an_endpoint_works_without_a_reader_of_its_log(tmp_path: Path) -> None:
     """The log is longer than the pipe's buffer; SIGTERM ends the endpoint as usual."""
     reading, writing = os.pipe()
     with fleet(tmp_path) as one:
-        words = ("serve", "-e", "prod", "--port", "0")  # like `fleet`, except for stderr
-        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": writing, "text": True}
+        words = (
+            "serve",
+            "-e",
+            "prod",
+            "--port",
+            "0",
+        )  # like `fleet`, except for stderr
+        pipes: dict[str, Any] = {
+            "stdout": subprocess.PIPE,
+            "stderr": writing,
+            "text": True,
+        }
         served = Command(*words, cwd=tmp_path, env=server_environment(), **pipes)
         with serving(served) as url:
             for _ in range(3):

@@ -39,14 +39,18 @@ def test_every_environment_is_in_exactly_one_shard(names: set[str], count: int) 
 def test_the_shard_of_an_environment_never_changes() -> None:
     """It depends only on the name, in every version: two versions may run at the same time."""
     found = {
-        name: next(i for i in range(4) if Shard(i, 4).includes(name)) for name in ("prod", "staging", "emea", "apac")
+        name: next(i for i in range(4) if Shard(i, 4).includes(name))
+        for name in ("prod", "staging", "emea", "apac")
     }
     assert {"prod": 2, "staging": 0, "emea": 3, "apac": 0} == found
 
 
 def test_the_shares_are_about_equal() -> None:
     """Each of 10 shards has 70 to 130 of 1,000 names."""
-    sizes = [sum(Shard(index, 10).includes(f"tenant-{n}") for n in range(1000)) for index in range(10)]
+    sizes = [
+        sum(Shard(index, 10).includes(f"tenant-{n}") for n in range(1000))
+        for index in range(10)
+    ]
     assert 70 < min(sizes) <= max(sizes) < 130
 
 
@@ -57,7 +61,9 @@ def test_the_index_may_come_from_kubernetes() -> None:
 
 
 @pytest.mark.parametrize(("text", "variables", "said"), WRONG)
-def test_an_invalid_shard_is_reported(text: str, variables: dict[str, str], said: str) -> None:
+def test_an_invalid_shard_is_reported(
+    text: str, variables: dict[str, str], said: str
+) -> None:
     """With the valid forms."""
     with pytest.raises(UsageError, match="--shard") as wrong:
         parse_shard(text, variables)
@@ -65,7 +71,9 @@ def test_an_invalid_shard_is_reported(text: str, variables: dict[str, str], said
 
 
 def test_a_shard_without_environments_succeeds(cxroute: Program) -> None:
-    """Exit 0 in every format, with a message: with more shards than environments, some are always empty."""
+    """Exit 0 in every format, with a message: with more shards than environments, some are always
+    empty.
+    """
     write("e.yaml", environment("prod", "http://127.0.0.1:1"))
     ruleset([rule("lost")])
     index = next(index for index in range(9) if not Shard(index, 9).includes("prod"))
@@ -73,7 +81,9 @@ def test_a_shard_without_environments_succeeds(cxroute: Program) -> None:
         assert 0 == cxroute(*command, "--all", "--shard", f"{index}/9")
         assert f"Shard {index}/9 has no environments: nothing to do.\n" == cxroute.out
         assert f"Shard {index}/9 takes 0 of 1 environment.\n" == cxroute.err
-        assert (0, {"environments": []}) == cxroute.json(*command, "--all", "--shard", f"{index}/9")
+        assert (0, {"environments": []}) == cxroute.json(
+            *command, "--all", "--shard", f"{index}/9"
+        )
 
 
 def test_a_bad_shard_is_a_usage_error(cxroute: Program) -> None:

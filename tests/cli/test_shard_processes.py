@@ -23,7 +23,10 @@ from tests.support.program import Program
 ROOT: Final = Path(__file__).resolve().parents[2]
 COUNT: Final = 4
 NAMES: Final = tuple(f"tenant-{number:02}" for number in range(60))
-SHARES: Final = [[name for name in NAMES if Shard(index, COUNT).includes(name)] for index in range(COUNT)]
+SHARES: Final = [
+    [name for name in NAMES if Shard(index, COUNT).includes(name)]
+    for index in range(COUNT)
+]
 RULES: Final = [rule(f"rule-{number}") for number in range(4)]
 WANTED: Final = [one["name"] for one in RULES]
 KILLED: Final = 2
@@ -47,18 +50,32 @@ def started(index: int) -> subprocess.Popen[str]:
     """Start one pod of the Job."""
     command = ("apply", "--all", "--shard", f"/{COUNT}", "--yes", "--format", "json")
     journal = f"journal-{index}.jsonl"
-    variables = {**os.environ, "JOB_COMPLETION_INDEX": str(index), "CXROUTE_JOURNAL": journal}
-    return Command(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=variables)
+    variables = {
+        **os.environ,
+        "JOB_COMPLETION_INDEX": str(index),
+        "CXROUTE_JOURNAL": journal,
+    }
+    return Command(
+        *command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=variables,
+    )
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
     """Wait for a pod; return its exit code and the environments that it reports as done."""
     out, _ = process.communicate(timeout=LONGEST)
     plans = json.loads(out)["environments"] if out else []
-    return process.returncode, [plan["environment"] for plan in plans if plan.get("converged")]
+    return process.returncode, [
+        plan["environment"] for plan in plans if plan.get("converged")
+    ]
 
 
-def test_a_restarted_shard_completes_its_tenants(sixty: Tenants, cxroute: Program) -> None:
+def test_a_restarted_shard_completes_its_tenants(
+    sixty: Tenants, cxroute: Program
+) -> None:
     """The others are not affected. Partly applied changes are completed, without duplicates."""
     victim = SHARES[KILLED][len(SHARES[KILLED]) // 2]
     app = sixty.apps[victim]
@@ -82,7 +99,9 @@ def test_a_restarted_shard_completes_its_tenants(sixty: Tenants, cxroute: Progra
     ]
     assert (-9, []) == first[KILLED]
     left = [name for name in NAMES if WANTED != sixty.names_of_rules(name)]
-    assert {victim} <= set(left) < set(SHARES[KILLED]), "killed in the middle: some of its tenants done, some not"
+    assert {victim} <= set(left) < set(SHARES[KILLED]), (
+        "killed in the middle: some of its tenants done, some not"
+    )
     assert 2 == len(sixty.rules(victim)), "and one of them half done"
 
     sixty.apps[victim] = app

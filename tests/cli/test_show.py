@@ -1,4 +1,6 @@
-"""`show` prints a saved plan in every form, as `plan` printed it; another file is refused, and its texts are data."""
+"""`show` prints a saved plan in every form, as `plan` printed it; another file is refused, and its
+texts are data.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,15 @@ from reconciler.render.plan_view import _digest, build_view, read_view, view_to_
 from reconciler.render.text.plan import TextLimits, plan_text, summary_text
 from reconciler.text.redact import REDACTOR
 from tests.support.plan_formats import as_html, as_markdown
-from tests.support.plans import FACTS, TENANT, empty_plan, hostile_plan, large_plan, plan_of_everything, plan_of_many
+from tests.support.plans import (
+    FACTS,
+    TENANT,
+    empty_plan,
+    hostile_plan,
+    large_plan,
+    plan_of_everything,
+    plan_of_many,
+)
 from tests.support.program import write
 
 if TYPE_CHECKING:
@@ -45,13 +55,23 @@ def test_a_view_prints_what_its_plan_prints(name: str) -> None:
     plan = PLANS[name]()
     form = plan_to_json(plan)
     view = build_view(plan, TENANT, FACTS, "")
-    stored = json.loads(json.dumps({**form, "view": view_to_json(view, form["planId"], REDACTOR.redact_json)}))
+    stored = json.loads(
+        json.dumps(
+            {**form, "view": view_to_json(view, form["planId"], REDACTOR.redact_json)}
+        )
+    )
     again = read_view(stored, "plan.json")
-    assert plan_text(plan, no_style, TENANT) == summary_text(again.summary, no_style, TextLimits())
-    assert as_markdown(plan) == render_markdown(again.summary, again.lanes, again.provenance)
+    assert plan_text(plan, no_style, TENANT) == summary_text(
+        again.summary, no_style, TextLimits()
+    )
+    assert as_markdown(plan) == render_markdown(
+        again.summary, again.lanes, again.provenance
+    )
     page = view.summary.__class__
     assert isinstance(again.summary, page)
-    assert render_html(view.summary, FACTS) == render_html(again.summary, again.provenance)
+    assert render_html(view.summary, FACTS) == render_html(
+        again.summary, again.provenance
+    )
     assert as_html(plan) == render_html(again.summary, again.provenance)
 
 
@@ -60,13 +80,23 @@ def saved(cxroute: Program) -> Program:
     """A saved plan with changes, a lifted guard and findings."""
     assert 0 == cxroute("init")
     assert 0 == cxroute("apply", "--yes")
-    write("more.yaml", "{apiVersion: routing/v1, kind: RuleSet, name: more, rules: [{intent: z, queue: nowhere}]}\n")
+    write(
+        "more.yaml",
+        "{apiVersion: routing/v1, kind: RuleSet, name: more, rules: [{intent: z, queue: "
+        "nowhere}]}\n",
+    )
     return cxroute
 
 
-@pytest.mark.parametrize("options", [[], ["-v"], ["-q"], ["--color", "always"]], ids=["plain", "-v", "-q", "colours"])
+@pytest.mark.parametrize(
+    "options",
+    [[], ["-v"], ["-q"], ["--color", "always"]],
+    ids=["plain", "-v", "-q", "colours"],
+)
 @pytest.mark.parametrize("form", FORMS)
-def test_show_prints_what_plan_printed(saved: Program, form: str, options: list[str]) -> None:
+def test_show_prints_what_plan_printed(
+    saved: Program, form: str, options: list[str]
+) -> None:
     """Byte for byte, in each form, without reading manifests or a tenant."""
     with patch.object(plan_command, "token_hex", lambda _size: TOKEN):
         assert 0 == saved("plan", "--out", "saved.json", "--format", form, *options)
@@ -86,10 +116,15 @@ def test_a_plan_of_a_report_can_be_shown(saved: Program) -> None:
 
 def test_one_of_several_plans_is_shown(saved: Program) -> None:
     """A file of several environments needs `-e`."""
-    write("environments/prod.yaml", "{apiVersion: routing/v1, kind: Environment, name: prod, owner: acme, tenant: a}\n")
+    write(
+        "environments/prod.yaml",
+        "{apiVersion: routing/v1, kind: Environment, name: prod, owner: acme, tenant: a}\n",
+    )
     saved("plan", "-e", "sandbox,prod", "--out", "all.json")
     assert 64 == saved("show", "all.json")
-    assert "all.json has several plans: specify -e with one of sandbox, prod" in saved.err
+    assert (
+        "all.json has several plans: specify -e with one of sandbox, prod" in saved.err
+    )
     assert 0 == saved("show", "all.json", "-e", "sandbox")
     assert "Plan for sandbox" in saved.out
     assert 64 == saved("show", "all.json", "-e", "prod")
@@ -116,7 +151,16 @@ def test_a_newer_format_is_refused(saved: Program) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", "no", '{"environments": []}', '{"formatVersion": "1.0"}', "[" * 100_000]
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        "no",
+        '{"environments": []}',
+        '{"formatVersion": "1.0"}',
+        "[" * 100_000,
+    ],
 )
 def test_another_file_is_refused(saved: Program, text: str) -> None:
     """Exit 64, and no traceback."""
@@ -129,7 +173,9 @@ def test_an_edited_file_is_refused(saved: Program) -> None:
     """Texts that do not belong to the plan are not printed."""
     assert 0 == saved("plan", "--out", "saved.json")
     text = Path("saved.json").read_text(encoding="utf-8")
-    Path("saved.json").write_text(text.replace('"totals_text": "Plan', '"totals_text": "No changes. Plan'))
+    Path("saved.json").write_text(
+        text.replace('"totals_text": "Plan', '"totals_text": "No changes. Plan')
+    )
     assert 64 == saved("show", "saved.json")
     assert "was changed after it was created" in saved.err
 
@@ -139,12 +185,17 @@ def test_a_file_without_texts_says_how_to_make_one(saved: Program) -> None:
     assert 0 == saved("plan", "--out", "saved.json")
     change("saved.json", lambda form: form.pop("view"))
     assert 64 == saved("show", "saved.json")
-    assert "holds no printable plan. Create it again with `cxroute plan --out saved.json`" in saved.err
+    assert (
+        "holds no printable plan. Create it again with `cxroute plan --out saved.json`"
+        in saved.err
+    )
     assert 0 == saved("show", "saved.json", "--format", "json")
 
 
 FINDING = {"code": "CXR221", "severity": "error", "message": 'promise "x" is broken'}
-HOSTILE = "\x1b[2J<script>alert(1)</script> ](http://evil) --> `x` ::error::y\n::set-output"
+HOSTILE = (
+    "\x1b[2J<script>alert(1)</script> ](http://evil) --> `x` ::error::y\n::set-output"
+)
 
 
 def hostile(value: Any) -> Any:
@@ -158,7 +209,9 @@ def hostile(value: Any) -> Any:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_hostile_texts_of_a_file_stay_texts(saved: Program, form: str) -> None:
-    """No escape sequence, element, link, comment or workflow command of the file reaches the output."""
+    """No escape sequence, element, link, comment or workflow command of the file reaches the
+    output.
+    """
     assert 0 == saved("plan", "--out", "saved.json")
 
     def poison(document: dict[str, Any]) -> None:
@@ -183,9 +236,13 @@ def test_hostile_texts_of_a_file_stay_texts(saved: Program, form: str) -> None:
     "edit",
     [
         lambda content: content["summary"]["effects"]["effects"][0].update(sign="<b>"),
-        lambda content: content["summary"].update(broken_promises=[{**FINDING, "code": "<b>"}]),
+        lambda content: content["summary"].update(
+            broken_promises=[{**FINDING, "code": "<b>"}]
+        ),
         lambda content: content["summary"].update(environment="a --> b"),
-        lambda content: content["provenance"]["links"].update(run="javascript:alert(1)"),
+        lambda content: content["provenance"]["links"].update(
+            run="javascript:alert(1)"
+        ),
         lambda content: content["summary"].update(counts={}),
         lambda content: content["summary"].update(changes=5),
         lambda content: content.pop("lanes"),

@@ -1,4 +1,5 @@
-"""Each file and stream that a command writes, while the rules contain a secret: it is hidden, or nothing is written.
+"""Each file and stream that a command writes, while the rules contain a secret: it is hidden, or
+nothing is written.
 
 The fixtures search all output, and every file of the test's folder, for the secret in any encoding.
 """
@@ -30,7 +31,9 @@ name: bank
 attributes:
   tier: {{label: see {PLAIN}, values: {{gold: Gold}}}}
 """
-GIVEN: Final = f"{{intent: lost, confidence: 0.9, attributes: {{note: {json.dumps(SHOWN)}}}}}"
+GIVEN: Final = (
+    f"{{intent: lost, confidence: 0.9, attributes: {{note: {json.dumps(SHOWN)}}}}}"
+)
 TESTS: Final = f"""\
 apiVersion: routing/v1
 kind: RouteTests
@@ -38,7 +41,9 @@ name: tests
 tests:
 - {{given: {GIVEN}, expect: {{queue: Cards}}}}
 """
-SECRET_RULE: Final = rule("lost", name=SHOWN, description=SHOWN, when=[{"attribute": "note", "equals": SHOWN}])
+SECRET_RULE: Final = rule(
+    "lost", name=SHOWN, description=SHOWN, when=[{"attribute": "note", "equals": SHOWN}]
+)
 LABEL_RULE: Final = rule("lost", when=[{"attribute": "tier", "equals": "gold"}])
 EARLIER: Final = rule("lost", "Fraud")
 
@@ -52,7 +57,15 @@ class Sink(NamedTuple):
 
 
 APPLY: Final = ("apply", "-e", "prod", "--yes", "--allow", "unrouted")
-EXPLAIN: Final = ("explain", "-e", "prod", "--intent", "lost", "--attr", f"note={SHOWN}")
+EXPLAIN: Final = (
+    "explain",
+    "-e",
+    "prod",
+    "--intent",
+    "lost",
+    "--attr",
+    f"note={SHOWN}",
+)
 HIDDEN: Final = {
     "journal": Sink((*APPLY, "--reason", SHOWN), ".cxroute/journal.jsonl"),
     "output of apply": Sink((*APPLY, "--reason", SHOWN)),
@@ -64,8 +77,12 @@ HIDDEN: Final = {
     "plan in HTML": Sink(("plan", "-e", "prod", "--format", "html")),
     "plan for a workflow's log": Sink(("plan", "-e", "prod", "--format", "github")),
     "plan.md": Sink(("plan", "-e", "prod", "--report", "out"), "out/plan.md", "label"),
-    "plan.html": Sink(("plan", "-e", "prod", "--report", "out"), "out/plan.html", "label"),
-    "explore.html of a plan": Sink(("plan", "-e", "prod", "--report", "out"), "out/explore.html", "label"),
+    "plan.html": Sink(
+        ("plan", "-e", "prod", "--report", "out"), "out/plan.html", "label"
+    ),
+    "explore.html of a plan": Sink(
+        ("plan", "-e", "prod", "--report", "out"), "out/explore.html", "label"
+    ),
     "drift": Sink(("drift", "-e", "prod")),
     "drift in JSON": Sink(("drift", "-e", "prod", "--format", "json")),
     "drift in Markdown": Sink(("drift", "-e", "prod", "--format", "markdown")),
@@ -93,9 +110,15 @@ REFUSED: Final = {
     "saved plan": Sink(("plan", "-e", "prod", "--out", "plan.json"), "plan.json"),
     "plan.json": Sink(("plan", "-e", "prod", "--report", "out"), "out/plan.json"),
     "table as CSV": Sink(("table", "-e", "prod", "--out", "table.csv"), "table.csv"),
-    "table as a workbook": Sink(("table", "-e", "prod", "--out", "table.xlsx"), "table.xlsx"),
-    "table as a page": Sink(("table", "-e", "prod", "--out", "table.html"), "table.html"),
-    "generated route tests": Sink(("test", "--adequacy", "--write", "manifests/more.yaml"), "manifests/more.yaml"),
+    "table as a workbook": Sink(
+        ("table", "-e", "prod", "--out", "table.xlsx"), "table.xlsx"
+    ),
+    "table as a page": Sink(
+        ("table", "-e", "prod", "--out", "table.html"), "table.html"
+    ),
+    "generated route tests": Sink(
+        ("test", "--adequacy", "--write", "manifests/more.yaml"), "manifests/more.yaml"
+    ),
 }
 
 
@@ -126,7 +149,9 @@ def plant(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", HIDDEN)
-def test_a_secret_is_hidden_in(name: str, prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_is_hidden_in(
+    name: str, prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The placeholder stands where it was; documents stay valid."""
     del prod
     sink = HIDDEN[name]
@@ -134,7 +159,9 @@ def test_a_secret_is_hidden_in(name: str, prod: Tenants, cxroute: Program, monke
     assert cxroute(*sink.command) in (0, 2, 3, 4), cxroute.err
     text = Path(sink.file).read_text("utf-8") if sink.file else cxroute.out
     assert PLAIN not in text
-    assert PLACEHOLDER in text.replace("\\[", "[").replace("\\]", "]").replace("&#91;", "["), text
+    assert PLACEHOLDER in text.replace("\\[", "[").replace("\\]", "]").replace(
+        "&#91;", "["
+    ), text
     if "JSON" in name or name.endswith(".json"):
         json.loads(text)
 
@@ -143,7 +170,9 @@ def test_a_secret_is_hidden_in(name: str, prod: Tenants, cxroute: Program, monke
 def test_a_file_that_is_read_again_is_refused(
     name: str, prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the secret it would say something else: nothing is written, and the message has the remedy."""
+    """Without the secret it would say something else: nothing is written, and the message has the
+    remedy.
+    """
     del prod
     sink = REFUSED[name]
     plant(sink.place, monkeypatch)
@@ -162,16 +191,28 @@ def test_a_file_of_other_bytes_is_written(elsewhere: Path) -> None:
         assert data == (elsewhere / "data").read_bytes()
 
 
-@pytest.mark.parametrize("options", [(), ("--format", "json"), ("RUN",), ("RUN", "--format", "json")])
+@pytest.mark.parametrize(
+    "options", [(), ("--format", "json"), ("RUN",), ("RUN", "--format", "json")]
+)
 def test_a_secret_in_an_old_journal_is_hidden_in_the_history(
     elsewhere: Path, cxroute: Program, options: tuple[str, ...]
 ) -> None:
     """An earlier version, or another program, wrote the journal."""
     path = canary.mark_as_secret(elsewhere / "journal.jsonl")
     common = {"run": "2026-11-25T120000-prod-a1b2", "at": "2026-11-25T12:00:00Z"}
-    start = {"event": "start", "environment": "prod", "owner": "acme", "tenant": "", "who": SHOWN, "reason": SHOWN}
+    start = {
+        "event": "start",
+        "environment": "prod",
+        "owner": "acme",
+        "tenant": "",
+        "who": SHOWN,
+        "reason": SHOWN,
+    }
     end = {"event": "end", "error": SHOWN, "converged": False, "interrupted": False}
-    path.write_text("".join(f"{json.dumps({**common, **entry})}\n" for entry in (start, end)), "utf-8")
+    path.write_text(
+        "".join(f"{json.dumps({**common, **entry})}\n" for entry in (start, end)),
+        "utf-8",
+    )
     words = [common["run"] if word == "RUN" else word for word in options]
     assert 0 == cxroute("history", "--journal", str(path), *words), cxroute.err
     assert PLACEHOLDER in cxroute.out
@@ -183,13 +224,25 @@ class EchoingTenant:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request."""
         is_login = scope["path"].endswith("/token")
-        form = {"access_token": canary.TOKEN, "expires_in": 3600} if is_login else {"message": SHOWN}
+        form = (
+            {"access_token": canary.TOKEN, "expires_in": 3600}
+            if is_login
+            else {"message": SHOWN}
+        )
         await receive()
-        await send({"type": "http.response.start", "status": 200 if is_login else 400, "headers": []})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200 if is_login else 400,
+                "headers": [],
+            }
+        )
         await send({"type": "http.response.body", "body": json.dumps(form).encode()})
 
 
-def test_a_secret_of_an_error_is_hidden_in_a_notification(prod: Tenants, cxroute: Program) -> None:
+def test_a_secret_of_an_error_is_hidden_in_a_notification(
+    prod: Tenants, cxroute: Program
+) -> None:
     """Of an apply that fails with an error of the tenant, which repeats the secret."""
     with webhook_server() as hook:
         prod.manifests(prod=f"notify: {{url: '{hook.url}/hook'}}")
@@ -201,8 +254,12 @@ def test_a_secret_of_an_error_is_hidden_in_a_notification(prod: Tenants, cxroute
 
 
 @pytest.mark.parametrize("log", ["text", "json"])
-def test_a_secret_of_a_rule_is_hidden_by_watch(elsewhere: Path, access: None, cxroute: Program, log: str) -> None:
-    """A user pastes it into the name of a rule that is in the way: log, output, metrics and notification."""
+def test_a_secret_of_a_rule_is_hidden_by_watch(
+    elsewhere: Path, access: None, cxroute: Program, log: str
+) -> None:
+    """A user pastes it into the name of a rule that is in the way: log, output, metrics and
+    notification.
+    """
     del access
     with watch_setup(elsewhere) as here:
         here.serve_tenant()

@@ -33,7 +33,11 @@ def place(tmp_path: Path) -> BankWorkspace:
 
 def rules(url: str) -> dict[str, Any]:
     """Return every rule of the simulated tenant, by id, read page by page."""
-    form = {"grant_type": "client_credentials", "client_id": canary.CLIENT, "client_secret": canary.SECRET}
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": canary.CLIENT,
+        "client_secret": canary.SECRET,
+    }
     with httpx.Client(base_url=url, trust_env=False, verify=PLAIN) as client:
         token = client.post("/oauth/token", data=form).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
@@ -56,33 +60,52 @@ def wait_for_some(url: str, process: subprocess.Popen[str]) -> None:
 def edit(url: str, name: str, **fields: Any) -> None:
     """Change a rule as an edit in the console does."""
     rule = next(rule for rule in rules(url).values() if rule["name"] == name)
-    form = {"grant_type": "client_credentials", "client_id": canary.CLIENT, "client_secret": canary.SECRET}
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": canary.CLIENT,
+        "client_secret": canary.SECRET,
+    }
     with httpx.Client(base_url=url, trust_env=False, verify=PLAIN) as client:
         token = client.post("/oauth/token", data=form).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
-        answer = client.put(f"/api/v2/routing/rules/{rule['id']}", json={**rule, **fields}, headers=headers)
+        answer = client.put(
+            f"/api/v2/routing/rules/{rule['id']}",
+            json={**rule, **fields},
+            headers=headers,
+        )
     assert 200 == answer.status_code
 
 
 def theirs(url: str) -> dict[str, str]:
     """Return the unmanaged rules as JSON text."""
     found = rules(url).items()
-    return {key: json.dumps(rule) for key, rule in found if "[cxroute:bank-routing/" not in rule["description"]}
+    return {
+        key: json.dumps(rule)
+        for key, rule in found
+        if "[cxroute:bank-routing/" not in rule["description"]
+    }
 
 
 def test_the_bank_from_the_first_plan_to_a_removed_rule(place: BankWorkspace) -> None:
-    """Plan, conflict, apply, no changes, drift corrected, a rule removed; unmanaged rules are never changed."""
+    """Plan, conflict, apply, no changes, drift corrected, a rule removed; unmanaged rules are never
+    changed.
+    """
     with place.simulated("--tenant", "bank", "--state", "bank.json") as url:
         place.manifests(url)
         as_found = theirs(url)
         made = json.loads(place.run("-e", "bank", "plan", "--format", "json").stdout)
-        assert (61, 8, 0) == tuple(made["summary"][kind] for kind in ("create", "adopt", "update"))
+        assert (61, 8, 0) == tuple(
+            made["summary"][kind] for kind in ("create", "adopt", "update")
+        )
 
         conflicting = place.path / "manifests/conflict.yaml"
-        taken = next(json.loads(one)["name"] for one in as_found.values() if "[cxroute:" in one)
+        taken = next(
+            json.loads(one)["name"] for one in as_found.values() if "[cxroute:" in one
+        )
         conflicting.write_text(
             "apiVersion: routing/v1\nkind: RuleSet\nname: more\nrules:\n"
-            f"  - {{key: refunds, name: {json.dumps(taken)}, intent: no route test says it, queue: general}}\n"
+            f"  - {{key: refunds, name: {json.dumps(taken)}, intent: no route test says it, queue: "
+            f"general}}\n"
         )
         refused = place.run_without_waits("-e", "bank", "apply", "--yes")
         assert (4, as_found) == (refused.code, theirs(url))
@@ -90,7 +113,10 @@ def test_the_bank_from_the_first_plan_to_a_removed_rule(place: BankWorkspace) ->
         conflicting.unlink()
 
         applied = place.run("-e", "bank", "apply", "--yes", "--format", "json")
-        assert (0, True) == (applied.returncode, json.loads(applied.stdout)["converged"])
+        assert (0, True) == (
+            applied.returncode,
+            json.loads(applied.stdout)["converged"],
+        )
         versions = {key: rule["version"] for key, rule in rules(url).items()}
         assert 0 == place.run_without_waits("-e", "bank", "apply", "--yes").code
         assert versions == {key: rule["version"] for key, rule in rules(url).items()}
@@ -107,18 +133,29 @@ def test_the_bank_from_the_first_plan_to_a_removed_rule(place: BankWorkspace) ->
         cards = place.path / "manifests/cards.yaml"
         cards.write_text(
             cards.read_text().replace(
-                "  - intent: pin_blocked\n    queue: card-services\n    minConfidence: 0.7", "  # gone:"
+                "  - intent: pin_blocked\n    queue: card-services\n    minConfidence: 0.7",
+                "  # gone:",
             )
         )
         assert (
             3 == place.run_without_waits("-e", "bank", "apply", "--yes").code
         )  # the bank's route tests reach that rule
         shutil.rmtree(place.path / "manifests/tests")
-        gone = json.loads(place.run_without_waits("-e", "bank", "apply", "--yes", "--format", "json").out)
-        assert ["cards/pin-blocked"] == [one["address"] for one in gone["outcomes"] if one["action"] == "delete"]
-        assert not any(rule["name"].endswith("pin_blocked") for rule in rules(url).values())
+        gone = json.loads(
+            place.run_without_waits(
+                "-e", "bank", "apply", "--yes", "--format", "json"
+            ).out
+        )
+        assert ["cards/pin-blocked"] == [
+            one["address"] for one in gone["outcomes"] if one["action"] == "delete"
+        ]
+        assert not any(
+            rule["name"].endswith("pin_blocked") for rule in rules(url).values()
+        )
         untouched = theirs(url)
-        assert untouched == {key: rule for key, rule in as_found.items() if key in untouched}
+        assert untouched == {
+            key: rule for key, rule in as_found.items() if key in untouched
+        }
         assert 8 == len(as_found) - len(untouched)
 
 
@@ -138,7 +175,9 @@ def test_a_killed_apply_is_finished_by_the_next(place: BankWorkspace) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_an_apply_between_two_writes(place: BankWorkspace, number: signal.Signals) -> None:
+def test_a_signal_ends_an_apply_between_two_writes(
+    place: BankWorkspace, number: signal.Signals
+) -> None:
     """Exit 130: the write in progress is finished, and every change is reported."""
     with place.simulated("--latency-ms", "20") as url:
         place.manifests(url, rate=60)
@@ -151,12 +190,16 @@ def test_a_signal_ends_an_apply_between_two_writes(place: BankWorkspace, number:
         applied = [one for one in outcomes if one["status"] == "applied"]
         assert 69 == len(outcomes)
         assert len(rules(url)) == len(applied) < 69
-        assert {"skipped"} == {one["status"] for one in outcomes if one["status"] != "applied"}
+        assert {"skipped"} == {
+            one["status"] for one in outcomes if one["status"] != "applied"
+        }
 
 
 def test_a_simulated_tenant_survives_a_kill(place: BankWorkspace) -> None:
     """Its state is in the file before a change is acknowledged."""
-    with serving(place.start("simulate", "--port", "0", "--state", "state.json")) as url:
+    with serving(
+        place.start("simulate", "--port", "0", "--state", "state.json")
+    ) as url:
         place.manifests(url)
         assert 0 == place.run_without_waits("-e", "bank", "apply", "--yes").code
         before = rules(url)
@@ -165,8 +208,16 @@ def test_a_simulated_tenant_survives_a_kill(place: BankWorkspace) -> None:
 
 
 WRONG = {
-    "wrong credentials": ("", {"CXONE_CLIENT_SECRET": "something else"}, "refuses the client id or secret"),
-    "no such host": ("https://nowhere.invalid", {"CXROUTE_HOSTS": "nowhere.invalid"}, "cannot be reached"),
+    "wrong credentials": (
+        "",
+        {"CXONE_CLIENT_SECRET": "something else"},
+        "refuses the client id or secret",
+    ),
+    "no such host": (
+        "https://nowhere.invalid",
+        {"CXROUTE_HOSTS": "nowhere.invalid"},
+        "cannot be reached",
+    ),
     "a host that is not CXone's": ("https://evil.example", {}, "CXROUTE_HOSTS"),
     "http to another machine": ("http://10.0.0.1", {}, "http"),
     "nobody listens": ("http://127.0.0.1:9", {}, "cannot be reached"),
@@ -174,7 +225,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("case", WRONG)
-def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: BankWorkspace, case: str) -> None:
+def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(
+    place: BankWorkspace, case: str
+) -> None:
     """Or exit 64 for invalid settings; never a traceback, never the secret."""
     url, environment, said = WRONG[case]
     with nullcontext(url) if url else place.simulated() as there:
@@ -187,30 +240,47 @@ def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: BankWork
     assert "" == ended.out
 
 
-@pytest.mark.parametrize("fault", ["html", "shape", "nan", "deep", "gzip", "redirect", "501", "empty", "403", "half"])
-def test_hostile_responses_end_in_one_sentence(place: BankWorkspace, fault: str) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    ["html", "shape", "nan", "deep", "gzip", "redirect", "501", "empty", "403", "half"],
+)
+def test_hostile_responses_end_in_one_sentence(
+    place: BankWorkspace, fault: str
+) -> None:
     """HTML, broken or hostile JSON, bombs, redirects: exit 1, and nothing is written."""
     with loopback_server() as here:
-        here.app = Simulator(TenantState(), PROFILES["A"], FaultInjector(f"GET rules:{fault}"))
+        here.app = Simulator(
+            TenantState(), PROFILES["A"], FaultInjector(f"GET rules:{fault}")
+        )
         place.manifests(here.url)
         ended = place.run_without_waits("-e", "bank", "apply", "--yes")
     assert 1 == ended.code
-    [error] = [line for line in ended.err.strip().splitlines() if not line.startswith("waiting for ")]
+    [error] = [
+        line
+        for line in ended.err.strip().splitlines()
+        if not line.startswith("waiting for ")
+    ]
     assert "rules" in error or "answer" in error
 
 
-def test_an_unknown_queue_has_its_place_and_the_nearest_name(place: BankWorkspace) -> None:
+def test_an_unknown_queue_has_its_place_and_the_nearest_name(
+    place: BankWorkspace,
+) -> None:
     """Exit 3, before anything is written."""
     with place.simulated("--tenant", "bank") as url:
         place.manifests(url)
         queues = place.path / "manifests/queues.yaml"
         queues.write_text(
-            queues.read_text(encoding="utf-8").replace("cash: Cash and ATM", "cash: Cash and ATN"), "utf-8"
+            queues.read_text(encoding="utf-8").replace(
+                "cash: Cash and ATM", "cash: Cash and ATN"
+            ),
+            "utf-8",
         )
         ended = place.run("-e", "bank", "apply", "--yes")
     assert 3 == ended.returncode
     first = ended.stderr.splitlines()[0]
     assert re.match(
-        r'manifests/\w+\.yaml:\d+:\d+: error\[CXR105\]: queue "Cash and ATN" \(alias \'cash\'\) is not a live ', first
+        r'manifests/\w+\.yaml:\d+:\d+: error\[CXR105\]: queue "Cash and ATN" \(alias \'cash\'\) is not a live ',
+        first,
     )
     assert 'did you mean "Cash and ATM"?' in first

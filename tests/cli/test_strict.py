@@ -12,7 +12,9 @@ from tests.support.program import write
 if TYPE_CHECKING:
     from tests.support.program import Program
 
-ENVIRONMENT = "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: sandbox\n"
+ENVIRONMENT = (
+    "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: sandbox\n"
+)
 RULES = """
 apiVersion: routing/v1
 kind: RuleSet
@@ -30,7 +32,11 @@ def warned(cxroute: Program) -> Program:
     write("environment.yaml", ENVIRONMENT)
     write("rules.yaml", RULES)
     assert 0 == cxroute("validate", "--format", "json")
-    codes = {each["code"] for each in json.loads(cxroute.out)["findings"] if each["severity"] == "warning"}
+    codes = {
+        each["code"]
+        for each in json.loads(cxroute.out)["findings"]
+        if each["severity"] == "warning"
+    }
     assert {"CXR201", "CXR202"} <= codes
     return cxroute
 
@@ -47,18 +53,26 @@ def warned(cxroute: Program) -> Program:
     ],
 )
 @pytest.mark.parametrize("form", ["text", "json", "github", "gitlab", "sarif"])
-def test_the_option_turns_warnings_into_exit_3(warned: Program, option: list[str], code: int, form: str) -> None:
+def test_the_option_turns_warnings_into_exit_3(
+    warned: Program, option: list[str], code: int, form: str
+) -> None:
     """All warnings, or those with the codes; the findings stay warnings in every format."""
     assert code == warned("validate", *option, "--format", form)
     if form == "json":
         document = json.loads(warned.out)
         assert (True, code == 0) == (document["valid"], document["strict"])
     if form == "text":
-        assert ("Exit 3, because warnings count as errors here (strict):" in warned.err) is (code == 3)
+        assert (
+            "Exit 3, because warnings count as errors here (strict):" in warned.err
+        ) is (code == 3)
 
 
-@pytest.mark.parametrize(("codes", "code"), [("[CXR202]", 3), ("[all]", 3), ("[CXR204]", 0), ("[]", 0)])
-def test_the_environment_turns_warnings_into_exit_3(warned: Program, codes: str, code: int) -> None:
+@pytest.mark.parametrize(
+    ("codes", "code"), [("[CXR202]", 3), ("[all]", 3), ("[CXR204]", 0), ("[]", 0)]
+)
+def test_the_environment_turns_warnings_into_exit_3(
+    warned: Program, codes: str, code: int
+) -> None:
     """`strict` of an Environment holds without an option."""
     write("environment.yaml", f"{ENVIRONMENT}strict: {codes}\n")
     assert code == warned("validate")
@@ -66,7 +80,10 @@ def test_the_environment_turns_warnings_into_exit_3(warned: Program, codes: str,
 
 def test_an_accepted_warning_does_not_count(warned: Program) -> None:
     """A finding that the manifests accept does not change the exit code."""
-    accept = "accept: [{code: CXR201, address: cards/*, reason: x}, {code: CXR202, address: cards/*, reason: x}]\n"
+    accept = (
+        "accept: [{code: CXR201, address: cards/*, reason: x}, {code: CXR202, address: cards/*, "
+        "reason: x}]\n"
+    )
     write("environment.yaml", f"{ENVIRONMENT}strict: [CXR201, CXR202]\n{accept}")
     assert 0 == warned("validate"), warned.out
 

@@ -1,4 +1,6 @@
-"""`cxroute studio`: the block of an Environment, the probe, the recipe, and snippets as manifests."""
+"""`cxroute studio`: the block of an Environment, the probe, the recipe, and snippets as
+manifests.
+"""
 
 from __future__ import annotations
 
@@ -87,136 +89,227 @@ def program(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Program:
 
 
 def hand_written(count: int, draw: random.Random) -> str:
-    """Return a snippet of CASEs as people write it: odd blanks, comments, copies, and a shadowed rule in the middle."""
+    """Return a snippet of CASEs as people write it: odd blanks, comments, copies, and a shadowed
+    rule in the middle.
+    """
     lines = ['ASSIGN said$ = "{Intent}"   // what the bot said', "Select", "{"]
     for at in range(count):
         intent = f"intent_{at if at % 60 else 0}"
-        test = draw.choice((f'said$ = "{intent}"', f'intent="{intent}"', f'( Intent  =  "{intent}" )'))
+        test = draw.choice(
+            (f'said$ = "{intent}"', f'intent="{intent}"', f'( Intent  =  "{intent}" )')
+        )
         if at % 7 == 3:
             test = f"( {test} ) & ( confidence >= 0.{draw.randint(1, 9)} )"
         lines += draw.choice(([], ["", f"\t// about {at}"]))
-        lines += [f"{draw.choice(('CASE', 'Case', '  case'))} {test}", *draw.choice((["{"], ["", " {"]))]
+        lines += [
+            f"{draw.choice(('CASE', 'Case', '  case'))} {test}",
+            *draw.choice((["{"], ["", " {"])),
+        ]
         skill = IDS[at % 4]
-        lines += [f"    {draw.choice(('ASSIGN ', ''))}skill={skill}   // Desk {skill}", "\t}"]
+        lines += [
+            f"    {draw.choice(('ASSIGN ', ''))}skill={skill}   // Desk {skill}",
+            "\t}",
+        ]
     return "\r\n".join([*lines, "  DEFAULT {", "    skill = 4004", "  }", "}", ""])
 
 
-def test_three_hundred_cases_become_manifests_that_build_the_same(program: Program) -> None:
-    """The lint names copies and shadowed rules; an import into the manifests is valid, and its block routes alike."""
+def test_three_hundred_cases_become_manifests_that_build_the_same(
+    program: Program,
+) -> None:
+    """The lint names copies and shadowed rules; an import into the manifests is valid, and its
+    block routes alike.
+    """
     count = 300 if FULL else 70
     text = hand_written(count, random.Random(19))
     Path("old.txt").write_bytes(text.encode())
     assert 0 == program("studio", "import", "old.txt", "--into", "manifests/")
-    assert "wrote manifests/queues.yaml\nwrote manifests/old.yaml\nProven: " in program.out
+    assert (
+        "wrote manifests/queues.yaml\nwrote manifests/old.yaml\nProven: " in program.out
+    )
     assert f"route as the {count + 1} rules of the snippet, by `skill`" in program.out
     copies = (count - 1) // 60  # each is intent_0
     assert copies == program.out.count("warning[CXR202]: never reached: ")
-    assert 'desk-4001-4001: { prod: { id: "4001" } }' in Path("manifests/queues.yaml").read_text("utf-8")
+    assert 'desk-4001-4001: { prod: { id: "4001" } }' in Path(
+        "manifests/queues.yaml"
+    ).read_text("utf-8")
     assert 0 == program("validate")
     assert 0 == program("studio", "build", "--out", "block.txt")
-    block, snippet = parse_snippet(Path("block.txt").read_text("utf-8")), parse_snippet(text)
+    block, snippet = (
+        parse_snippet(Path("block.txt").read_text("utf-8")),
+        parse_snippet(text),
+    )
     dialects = possible_dialects({"digitTextIsNumber": True, "mixedIsZero": False})
     for at in range(0, count, 23):
         for spelling in (f"intent_{at}", f"Intent_{at} "):
-            values: dict[str, Any] = {"intent": spelling, "confidence": 0.05 * (at % 20)}
+            values: dict[str, Any] = {
+                "intent": spelling,
+                "confidence": 0.05 * (at % 20),
+            }
             for dialect in dialects:
                 expected = run_snippet(snippet, values, dialect)["skill"]
-                assert expected == run_snippet(block, values, dialect)["cxr_skill"], (values, dialect)
+                assert expected == run_snippet(block, values, dialect)["cxr_skill"], (
+                    values,
+                    dialect,
+                )
 
 
 def test_an_import_is_printed_with_the_rules_of_the_snippet(program: Program) -> None:
-    """Attributes have the names of the Environment; keys and aliases are readable; stdout is the manifest alone."""
+    """Attributes have the names of the Environment; keys and aliases are readable; stdout is the
+    manifest alone.
+    """
     snippet = 'SELECT {\n// Fraud desk\nCASE ( intent = "Lost card" ) & ( confidence >= 0.7 )\n{ skill = 4001 }\n'
-    snippet += (
-        'CASE ( intent = "stolen" ) | ( intent = "lost" ) { skill = 4002 }\nDEFAULT { skill = 4001\nprio = 5 }\n}'
-    )
+    snippet += 'CASE ( intent = "stolen" ) | ( intent = "lost" ) { skill = 4002 }\n'
+    snippet += "DEFAULT { skill = 4001\nprio = 5 }\n}"
     Path("s.txt").write_text(snippet, encoding="utf-8")
     assert 0 == program("studio", "import", "s.txt")
     head, _, manifest = program.out.partition("\n")
     assert head.startswith("# Live rules of prod (live rules from s.txt), read ")
     assert EXPECTED == manifest
-    assert "warning: line 7: rules do not assign prio: keep it in the script" in program.err
+    assert (
+        "warning: line 7: rules do not assign prio: keep it in the script"
+        in program.err
+    )
     assert "route as the 3 rules of the snippet, by `skill`" in program.err
-    assert "The snippet itself was run on 4 examples, in every possible dialect of Studio, " in program.err
+    assert (
+        "The snippet itself was run on 4 examples, in every possible dialect of Studio, "
+        in program.err
+    )
 
 
-def test_an_import_reuses_aliases_and_free_names(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An alias of the skill is used; names of RuleSets and rules that exist are not; `-` reads stdin."""
+def test_an_import_reuses_aliases_and_free_names(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An alias of the skill is used; names of RuleSets and rules that exist are not; `-` reads
+    stdin.
+    """
     write("rules.yaml", RULES.replace("name: cards", "name: rules"))
     write("queues.yaml", QUEUES)
     monkeypatch.setattr(
-        sys, "stdin", io.StringIO('SELECT {\nCASE intent = "lost" { skill = 4002 }\nDEFAULT { skill = 4009 } }')
+        sys,
+        "stdin",
+        io.StringIO(
+            'SELECT {\nCASE intent = "lost" { skill = 4002 }\nDEFAULT { skill = 4009 } }'
+        ),
     )
     assert 0 == program("studio", "import", "-", "--into", "manifests/new.yaml")
     text = Path("manifests/new.yaml").read_text("utf-8")
     assert 'queues:\n  skill-4009: { prod: { id: "4009" } }\n' in text
     assert "name: queues-2" in text
     assert "name: rules-2" in text
-    assert '- intent: lost\n    queue: cards\n    priority: 10\n    name: "Cognigy Intent Route: rules-2/lost"' in text
+    assert (
+        '- intent: lost\n    queue: cards\n    priority: 10\n    name: "Cognigy Intent Route: rules-2/lost"'
+        in text
+    )
     assert 0 == program("validate")
 
 
-def test_the_block_of_the_manifests_is_imported_as_the_same_rules(program: Program) -> None:
-    """Its rules keep addresses, names, priorities and state; without its comments, it is a hand-written snippet."""
+def test_the_block_of_the_manifests_is_imported_as_the_same_rules(
+    program: Program,
+) -> None:
+    """Its rules keep addresses, names, priorities and state; without its comments, it is a
+    hand-written snippet.
+    """
     write("rules.yaml", RULES.replace("priority: 900", "priority: 900, enabled: false"))
     write("queues.yaml", QUEUES)
     assert 0 == program("studio", "build", "--out", "block.txt")
     block = Path("block.txt").read_text("utf-8")
     assert block.startswith("// cxroute:begin acme-routing/main\n")
     Path("manifests/rules.yaml").unlink()
-    assert 0 == program("studio", "import", "block.txt", "--into", "manifests/again.yaml")
-    assert "name: cards\nrules:\n  - intent: lost\n" in Path("manifests/again.yaml").read_text("utf-8")
+    assert 0 == program(
+        "studio", "import", "block.txt", "--into", "manifests/again.yaml"
+    )
+    assert "name: cards\nrules:\n  - intent: lost\n" in Path(
+        "manifests/again.yaml"
+    ).read_text("utf-8")
     assert 0 == program("studio", "build")
     assert block == program.out
     Path("manifests/again.yaml").unlink()
-    Path("bare.txt").write_text("\n".join(line for line in block.split("\n") if "//" not in line), encoding="utf-8")
+    Path("bare.txt").write_text(
+        "\n".join(line for line in block.split("\n") if "//" not in line),
+        encoding="utf-8",
+    )
     assert 0 == program("studio", "import", "bare.txt")
     assert "- intent: lost\n    queue: fraud\n    priority: 10\n" in program.out
     assert 64 == program("studio", "import", "block.txt", "-e", "sandbox")
     assert "managed block" in program.err
-    edited = block.replace('= "lost"', '~ "lost"').replace("// cxroute:end", "GOSUB other\n// cxroute:end")
+    edited = block.replace('= "lost"', '~ "lost"').replace(
+        "// cxroute:end", "GOSUB other\n// cxroute:end"
+    )
     Path("block.txt").write_text(edited, encoding="utf-8")
-    assert 1 == program("studio", "import", "block.txt", "--into", "manifests/again.yaml")
-    assert re.search("nothing was written: edited by hand, and not understood: line [0-9]+, cards/lost", program.err)
+    assert 1 == program(
+        "studio", "import", "block.txt", "--into", "manifests/again.yaml"
+    )
+    assert re.search(
+        "nothing was written: edited by hand, and not understood: line [0-9]+, cards/lost",
+        program.err,
+    )
 
 
-def test_an_environment_of_highest_first_gets_descending_priorities(program: Program) -> None:
+def test_an_environment_of_highest_first_gets_descending_priorities(
+    program: Program,
+) -> None:
     """The order stays: the first CASE has the highest priority."""
-    write("prod.yaml", ENVIRONMENT.replace("  area: na1", "  area: na1\n  evaluation: highest-first"))
+    write(
+        "prod.yaml",
+        ENVIRONMENT.replace("  area: na1", "  area: na1\n  evaluation: highest-first"),
+    )
     text = 'SELECT {\nCASE ( intent = "a" ) & ( confidence >= 0.7 ) { s = 4001 }\nCASE intent = "a" { s = 4002 }\n}'
     Path("s.txt").write_text(text, encoding="utf-8")
     assert 0 == program("studio", "import", "s.txt", "--into", "manifests/")
     manifest = Path("manifests/s.yaml").read_text("utf-8")
-    assert manifest.index("minConfidence: 0.7\n    queue: skill-4001\n    priority: 20") < manifest.index(
-        "priority: 10"
-    )
+    assert manifest.index(
+        "minConfidence: 0.7\n    queue: skill-4001\n    priority: 20"
+    ) < manifest.index("priority: 10")
 
 
 def test_the_trial_names_a_fact_on_which_a_snippet_depends(program: Program) -> None:
-    """A missing number may be 0 or an empty text: the snippet is run in every dialect that is possible."""
+    """A missing number may be 0 or an empty text: the snippet is run in every dialect that is
+    possible.
+    """
     Path("s.txt").write_text("SELECT {\nCASE score >= 0 { s = 1 }\n}", encoding="utf-8")
     assert 0 == program("studio", "import", "s.txt")
-    assert "warning: in 8 of 16 possible dialects of Studio, the snippet does not decide as its rules: " in program.err
+    assert (
+        "warning: in 8 of 16 possible dialects of Studio, the snippet does not decide as its "
+        "rules: " in program.err
+    )
     write("prod.yaml", ENVIRONMENT + "    dialect: {mixedIsZero: true}\n")
     assert 0 == program("studio", "import", "s.txt")
-    assert "in every possible dialect of Studio, and assigns the skills of the rules. This holds where " in program.err
-    Path("s.txt").write_text("music = f(1)\nSELECT {\nCASE score > 2 { s = 1 }\n}", encoding="utf-8")
+    assert (
+        "in every possible dialect of Studio, and assigns the skills of the rules. This holds "
+        "where " in program.err
+    )
+    Path("s.txt").write_text(
+        "music = f(1)\nSELECT {\nCASE score > 2 { s = 1 }\n}", encoding="utf-8"
+    )
     assert 0 == program("studio", "import", "s.txt")
     assert "warning: the snippet itself was not run: line 1: " in program.err
-    assert "warning: line 1: rules do not assign music: keep it in the script" in program.err
+    assert (
+        "warning: line 1: rules do not assign music: keep it in the script"
+        in program.err
+    )
 
 
 @pytest.mark.parametrize("form", ["json", "saved", "xml", "crlf"])
 def test_the_snippet_of_a_script_is_found(program: Program, form: str) -> None:
-    """In the JSON of a script, in that of a save, and in XML; other texts, also such as begin with If, do not count."""
+    """In the JSON of a script, in that of a save, and in XML; other texts, also such as begin with
+    If, do not count.
+    """
     snippet = 'SELECT\n{\nCASE ( intent = "lost" )\n{ skill = 4001 }\nDEFAULT { skill = 4002 }\n}'
     values = {
         "2": {"0": {"name": "Text", "value": "If you are lost, say so"}},
         "3": {"0": {"name": "x", "value": snippet}},
     }
-    script: dict[str, Any] = {"header": {}, "actions": {}, "properties": values, "branches": {}}
+    script: dict[str, Any] = {
+        "header": {},
+        "actions": {},
+        "properties": values,
+        "branches": {},
+    }
     inner = snippet.replace("&", "&amp;").replace("<", "&lt;")
-    parts = f"<ActionStruct><Parameters><string>If you</string><string>{inner}</string></Parameters></ActionStruct>"
+    parts = (
+        f"<ActionStruct><Parameters><string>If "
+        f"you</string><string>{inner}</string></Parameters></ActionStruct>"
+    )
     texts = {
         "json": json.dumps(script),
         "saved": json.dumps({"scriptContent": json.dumps(script)}),
@@ -228,7 +321,9 @@ def test_the_snippet_of_a_script_is_found(program: Program, form: str) -> None:
     assert "as the 2 rules of the snippet" in program.err
 
 
-def test_what_rules_cannot_say_is_listed_with_lines_and_nothing_is_written(program: Program) -> None:
+def test_what_rules_cannot_say_is_listed_with_lines_and_nothing_is_written(
+    program: Program,
+) -> None:
     """Each line is named with its text, at once."""
     text = 'SELECT {\nCASE intent.endswith("x") { skill = 4001 }\nCASE intent = "a" { skill = f(1) }\n}\nGOSUB other'
     Path("s.txt").write_text(text, encoding="utf-8")
@@ -239,9 +334,15 @@ def test_what_rules_cannot_say_is_listed_with_lines_and_nothing_is_written(progr
 
 
 def test_hostile_input_ends_in_one_clear_sentence(program: Program) -> None:
-    """No input makes a traceback or puts a control character on the terminal; the exit code is that of an error."""
+    """No input makes a traceback or puts a control character on the terminal; the exit code is that
+    of an error.
+    """
     deep = "IF a = 1 { " * 5_000
-    wide = "CASE " + " & ".join(f'( ( a{at} = "x" ) | ( b{at} = "y" ) )' for at in range(40)) + " { skill = 4001 }"
+    wide = (
+        "CASE "
+        + " & ".join(f'( ( a{at} = "x" ) | ( b{at} = "y" ) )' for at in range(40))
+        + " { skill = 4001 }"
+    )
     names = "\x1b]0;owned\x07 \u202e \x00"
     texts = [
         deep,
@@ -262,8 +363,15 @@ def test_hostile_input_ends_in_one_clear_sentence(program: Program) -> None:
         "IF {",
         "\ufeff{",
     ]
-    texts += ["// cxroute:begin a/b\nIF x", '{"scriptContent": ' * 2_000, f'IF a = "b" {{ {names} = 4001 }}']
-    texts += ['IF a = "b" { skill = ' + "9" * 5_000 + " }", "IF a > " + "9" * 5_000 + " { skill = 4001 }"]
+    texts += [
+        "// cxroute:begin a/b\nIF x",
+        '{"scriptContent": ' * 2_000,
+        f'IF a = "b" {{ {names} = 4001 }}',
+    ]
+    texts += [
+        'IF a = "b" { skill = ' + "9" * 5_000 + " }",
+        "IF a > " + "9" * 5_000 + " { skill = 4001 }",
+    ]
     for text in texts:
         Path("s.txt").write_text(text, encoding="utf-8")
         code = program("studio", "import", "s.txt")
@@ -272,7 +380,9 @@ def test_hostile_input_ends_in_one_clear_sentence(program: Program) -> None:
         assert "bug" not in program.err, (text[:80], program.err)
         assert not CONTROL_CHARACTERS.search(program.err.replace("\n", "")), text[:80]
     for literal in ("x" * 2_000, "x" * 70_000):
-        Path("s.txt").write_text(f'SELECT {{\nCASE intent = "{literal}" {{ s = 1 }}\n}}', encoding="utf-8")
+        Path("s.txt").write_text(
+            f'SELECT {{\nCASE intent = "{literal}" {{ s = 1 }}\n}}', encoding="utf-8"
+        )
         assert 1 == program("studio", "import", "s.txt")
         assert "error: nothing was written: line 2 cannot be a rule: " in program.err
     Path("s.txt").write_bytes(b"IF \xff")
@@ -281,7 +391,10 @@ def test_hostile_input_ends_in_one_clear_sentence(program: Program) -> None:
 
 
 def test_queues_without_a_skill_id_are_listed_in_one_error(program: Program) -> None:
-    """`build` needs no network; it names every queue that has no id, and where to write it. The exit code is 3."""
+    """`build` needs no network; it names every queue that has no id, and where to write it.
+
+    The exit code is 3.
+    """
     write("rules.yaml", RULES)
     write(
         "queues.yaml",
@@ -297,20 +410,30 @@ def test_queues_without_a_skill_id_are_listed_in_one_error(program: Program) -> 
 
 
 @pytest.mark.parametrize("task", ["build", "recipe"])
-def test_an_environment_of_the_rules_api_has_no_block(program: Program, task: str) -> None:
+def test_an_environment_of_the_rules_api_has_no_block(
+    program: Program, task: str
+) -> None:
     """The message names the setting that is missing; the exit code is 64."""
     assert 64 == program("studio", task, "-e", "sandbox")
-    assert "the rules of Environment sandbox are not in a Studio script: set `api.rules: studio`" in program.err
+    assert (
+        "the rules of Environment sandbox are not in a Studio script: set `api.rules: studio`"
+        in program.err
+    )
 
 
 def test_the_probe_finds_each_dialect(program: Program) -> None:
-    """The printed snippet, run in a dialect, has a last line from which `--result` prints exactly its facts."""
+    """The printed snippet, run in a dialect, has a last line from which `--result` prints exactly
+    its facts.
+    """
     assert 0 == program("studio", "probe", "-m", "nowhere")
     assert probe_snippet() == program.out
     for dialect in possible_dialects({}):
         line = last_trace(program.out, dialect)
         names = ("caseSensitive", "trimsBlanks", "digitTextIsNumber", "mixedIsZero")
-        expected = "".join(f"  {name}: {str(value).lower()}\n" for name, value in zip(names, dialect, strict=True))
+        expected = "".join(
+            f"  {name}: {str(value).lower()}\n"
+            for name, value in zip(names, dialect, strict=True)
+        )
         assert 0 == Program.__call__(program, "studio", "probe", "--result", line)
         assert f"dialect:\n{expected}" == program.out
         assert 0 == program("studio", "probe")
@@ -320,9 +443,17 @@ def test_the_probe_finds_each_dialect(program: Program) -> None:
 
 def test_the_recipe_presets_every_variable_of_the_rules(program: Program) -> None:
     """It names the marker lines and each variable that the block reads."""
-    write("rules.yaml", RULES.replace("when: []", "when: [{attribute: tier, equals: gold}]"))
+    write(
+        "rules.yaml",
+        RULES.replace("when: []", "when: [{attribute: tier, equals: gold}]"),
+    )
     assert 0 == program("studio", "recipe")
-    for line in ("// cxroute:begin acme-routing/main", 'ASSIGN intent = ""', 'ASSIGN tier = ""', "{cxr_skill}"):
+    for line in (
+        "// cxroute:begin acme-routing/main",
+        'ASSIGN intent = ""',
+        'ASSIGN tier = ""',
+        "{cxr_skill}",
+    ):
         assert line in program.out
 
 
@@ -331,13 +462,24 @@ def test_the_recipe_presets_every_variable_of_the_rules(program: Program) -> Non
     [
         ("studio", "the following arguments are required: task"),
         ("studio import", "studio import needs FILE"),
-        ("studio build s.txt", "FILE is an option of `studio import`, not of `studio build`"),
-        ("studio import s.txt --out x", "--out is an option of `studio build`, not of `studio import`"),
-        ("studio recipe --result x", "--result is an option of `studio probe`, not of `studio recipe`"),
+        (
+            "studio build s.txt",
+            "FILE is an option of `studio import`, not of `studio build`",
+        ),
+        (
+            "studio import s.txt --out x",
+            "--out is an option of `studio build`, not of `studio import`",
+        ),
+        (
+            "studio recipe --result x",
+            "--result is an option of `studio probe`, not of `studio recipe`",
+        ),
         ("studio import s.txt --into old.txt", "must end in .yaml"),
     ],
 )
-def test_an_option_of_another_task_is_a_usage_error(program: Program, line: str, said: str) -> None:
+def test_an_option_of_another_task_is_a_usage_error(
+    program: Program, line: str, said: str
+) -> None:
     """The exit code is 64, and the message says to which task the option belongs."""
     assert 64 == program(*line.split())
     assert said in program.err

@@ -29,17 +29,27 @@ LONG = '"lost_or_stolen_card", confidence from 0.5 to below 0.7: "Card Services"
 
 @pytest.fixture(scope="module")
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the bank's manifests, a tenant with these rules, and a rule edited in both since."""
+    """A folder with the bank's manifests, a tenant with these rules, and a rule edited in both
+    since.
+    """
     folder = tmp_path_factory.mktemp("bank")
     shutil.copytree(ROOT / "manifests", folder / "manifests")
     assert 0 == run_command("apply", "--yes", cwd=folder, env={}).returncode
     path = folder / "manifests/fraud.yaml"
-    path.write_text(re.sub(r"minConfidence: 0\.\d+", "minConfidence: 0.93", path.read_text("utf-8")), "utf-8")
+    path.write_text(
+        re.sub(
+            r"minConfidence: 0\.\d+", "minConfidence: 0.93", path.read_text("utf-8")
+        ),
+        "utf-8",
+    )
     for path in folder.rglob("*.yaml"):  # they state the rules before the edit
         if re.search("kind: (RouteTests|Promises)", path.read_text("utf-8")):
             path.unlink()
     state = folder / ".cxroute/sandbox.json"
-    state.write_text(state.read_text("utf-8").replace('"enabled": true', '"enabled": false', 1), "utf-8")
+    state.write_text(
+        state.read_text("utf-8").replace('"enabled": true', '"enabled": false', 1),
+        "utf-8",
+    )
     return folder
 
 
@@ -57,7 +67,8 @@ def wrong(elsewhere: Path) -> None:
     folder.mkdir()
     head = "apiVersion: routing/v1\nkind: RuleSet\nname: wide\nrules:\n"
     (folder / "wide.yaml").write_text(
-        f"{head}  - {{description: {'a rule that has quite something to say ' * 3}, intnet: x, queue: y}}\n"
+        f"{head}  - {{description: {'a rule that has quite something to say ' * 3}, intnet: x, "
+        f"queue: y}}\n"
         f"  - {{description: {'受付窓口 ' * 20}, intnet: x, queue: y}}\n"
         f"  - {{description: {'受' * 70}, queu: y, intent: z}}\n",
         "utf-8",
@@ -65,9 +76,17 @@ def wrong(elsewhere: Path) -> None:
 
 
 def too_long(lines: list[str], width: int) -> list[str]:
-    """Return the lines that do not fit, except for those with one command (after its label), path or name."""
+    """Return the lines that do not fit, except for those with one command (after its label), path
+    or name.
+    """
     long = [line.strip() for line in lines if columns(line) > width]
-    return [line for line in long if not re.fullmatch(r"(\w+ )*( +cxroute|cxroute) .*|`[^`]*`\S*|\S*[/\\]\S*", line)]
+    return [
+        line
+        for line in long
+        if not re.fullmatch(
+            r"(\w+ )*( +cxroute|cxroute) .*|`[^`]*`\S*|\S*[/\\]\S*", line
+        )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -86,8 +105,12 @@ def too_long(lines: list[str], width: int) -> list[str]:
     ],
 )
 @pytest.mark.usefixtures("bank")
-def test_no_line_is_longer_than_the_terminal(cxroute: Program, command: str, code: int) -> None:
-    """Except for a command, path or name that cannot be broken; the words are those of a pipe, in order."""
+def test_no_line_is_longer_than_the_terminal(
+    cxroute: Program, command: str, code: int
+) -> None:
+    """Except for a command, path or name that cannot be broken; the words are those of a pipe, in
+    order.
+    """
     assert code == cxroute(*command.split())
     for width in WIDTHS:
         shown = run_on_terminal(width, *command.split())
@@ -97,7 +120,10 @@ def test_no_line_is_longer_than_the_terminal(cxroute: Program, command: str, cod
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("command", ["explain", "plan -e nowhere", "plan --only cards/nothing-at-all-is-called-that"])
+@pytest.mark.parametrize(
+    "command",
+    ["explain", "plan -e nowhere", "plan --only cards/nothing-at-all-is-called-that"],
+)
 @pytest.mark.usefixtures("bank")
 def test_messages_fit_the_terminal(width: int, command: str) -> None:
     """Errors go to stderr, which is another terminal."""
@@ -127,11 +153,17 @@ def test_a_run_of_the_journal_fits_the_terminal(width: int) -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.usefixtures("wrong")
 def test_errors_with_carets_fit_the_terminal(width: int) -> None:
-    """The manifest's line is truncated, not wrapped, so that the caret is under its text, also in wide letters."""
+    """The manifest's line is truncated, not wrapped, so that the caret is under its text, also in
+    wide letters.
+    """
     shown = run_on_terminal(width, "validate")
     assert 3 == shown.code
     assert [] == too_long(shown.lines, width)
-    marked = [(above, line) for above, line in zip(shown.lines, shown.lines[1:], strict=False) if "^^" in line]
+    marked = [
+        (above, line)
+        for above, line in zip(shown.lines, shown.lines[1:], strict=False)
+        if "^^" in line
+    ]
     assert 3 == len(marked)
     for above, line in marked:
         place = line.index("^")
@@ -141,7 +173,8 @@ def test_errors_with_carets_fit_the_terminal(width: int) -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["help"], ["help", "options"], ["plan", "--help"], ["help", "watch"]]
+    "arguments",
+    [["--help"], ["help"], ["help", "options"], ["plan", "--help"], ["help", "watch"]],
 )
 def test_help_fits_the_terminal(width: int, arguments: list[str]) -> None:
     """Of the program, of a command, and of the options of every command."""
@@ -161,8 +194,14 @@ def test_a_terminal_narrower_than_60_counts_as_60() -> None:
 @pytest.mark.usefixtures("bank")
 def test_columns_sets_the_width() -> None:
     """$COLUMNS has priority over the terminal."""
-    assert run_on_terminal(100, "plan", COLUMNS="70").lines == run_on_terminal(70, "plan").lines
-    assert run_on_terminal(100, "plan", COLUMNS="70").lines != run_on_terminal(100, "plan").lines
+    assert (
+        run_on_terminal(100, "plan", COLUMNS="70").lines
+        == run_on_terminal(70, "plan").lines
+    )
+    assert (
+        run_on_terminal(100, "plan", COLUMNS="70").lines
+        != run_on_terminal(100, "plan").lines
+    )
 
 
 @pytest.mark.usefixtures("bank")
@@ -192,9 +231,15 @@ def test_documents_and_scripts_are_never_wrapped(cxroute: Program) -> None:
     ],
 )
 @pytest.mark.usefixtures("bank")
-def test_colours_on_a_terminal(options: list[str], variables: dict[str, str], coloured: bool) -> None:  # noqa: FBT001
+def test_colours_on_a_terminal(
+    options: list[str],
+    variables: dict[str, str],
+    coloured: bool,  # noqa: FBT001
+) -> None:
     """--color decides, then NO_COLOR, then FORCE_COLOR, then the terminal."""
-    assert coloured == bool(STYLE.search(run_on_terminal(80, *options, "plan", **variables).out))
+    assert coloured == bool(
+        STYLE.search(run_on_terminal(80, *options, "plan", **variables).out)
+    )
 
 
 @pytest.mark.parametrize(
@@ -245,7 +290,9 @@ def test_the_progress_bar_has_the_configured_colours(
     with tenants("prod") as here:
         here.manifests()
         ruleset([rule("lost")])
-        here.apps["prod"] = Simulator(here.states["prod"], replace(PROFILES["A"], latency=0.55))
+        here.apps["prod"] = Simulator(
+            here.states["prod"], replace(PROFILES["A"], latency=0.55)
+        )
         shown = run_on_terminal(80, *options, "plan", "-e", "prod", **variables)
     assert 0 == shown.code
     assert "rules" in shown.err
@@ -260,21 +307,30 @@ def test_a_line_that_fits_is_not_changed() -> None:
 
 def test_further_lines_are_indented_by_two_more() -> None:
     """If the line has no label."""
-    assert ["  Everyone who", "    calls is", "    sent to", "    General"] == wrap_text(
-        "  Everyone who calls is sent to General", 14
-    ).split("\n")
+    assert [
+        "  Everyone who",
+        "    calls is",
+        "    sent to",
+        "    General",
+    ] == wrap_text("  Everyone who calls is sent to General", 14).split("\n")
 
 
 def test_further_lines_are_aligned_to_the_column_after_a_label() -> None:
     """As in help, in rows of fields, and in doctor's lines."""
     text = "  warn  clock  The clock of this machine is 40 seconds behind the tenant's."
     lines = wrap_text(text, 60).split("\n")
-    assert ["  warn  clock  The clock of this machine is 40 seconds", "               behind the tenant's."] == lines
+    assert [
+        "  warn  clock  The clock of this machine is 40 seconds",
+        "               behind the tenant's.",
+    ] == lines
 
 
 def test_a_line_is_broken_before_a_cell_rather_than_inside_it() -> None:
     """So that a cell stays in one line."""
-    text = "  no   night-line/ivr   priority 3   channel is missing   manifests/live/night-line.yaml:8"
+    text = (
+        "  no   night-line/ivr   priority 3   channel is missing   "
+        "manifests/live/night-line.yaml:8"
+    )
     assert [
         "  no   night-line/ivr   priority 3   channel is missing",
         "                        manifests/live/night-line.yaml:8",
@@ -284,7 +340,10 @@ def test_a_line_is_broken_before_a_cell_rather_than_inside_it() -> None:
 @pytest.mark.parametrize(
     "whole",
     [
-        "cxroute apply -e prod-emea --only 'cards/lost or  stolen' --allow deletes --reason \"why\"",
+        (
+            "cxroute apply -e prod-emea --only 'cards/lost or  stolen' --allow deletes --reason "
+            '"why"'
+        ),
         "`cxroute apply -e prod-emea --only cards/lost --allow deletes --reason why --yes`",
         "manifests/production/emea/cards/lost-or-stolen-cards-and-all-that.yaml:12:40",
         "https://example.invalid/a/very/long/path/that/nobody/would/ever/type/by/hand",
@@ -292,7 +351,9 @@ def test_a_line_is_broken_before_a_cell_rather_than_inside_it() -> None:
 )
 def test_commands_paths_and_addresses_are_never_broken(whole: str) -> None:
     """They start a line and may be longer than the terminal, so that they can be copied."""
-    lines = wrap_text(f"Nothing was changed, and nothing will be. Next: {whole}", 60).split("\n")
+    lines = wrap_text(
+        f"Nothing was changed, and nothing will be. Next: {whole}", 60
+    ).split("\n")
     assert f"  {whole}" == lines[-1]
     assert f"$ {whole}" == wrap_text(f"$ {whole}", 60)
 
@@ -306,7 +367,10 @@ def test_a_word_longer_than_a_line_is_broken() -> None:
 def test_wide_letters_take_two_columns() -> None:
     """Combining accents take none."""
     assert (4, 2, 1) == (columns("受付"), columns("\uff21"), columns("e\u0301"))
-    assert all(columns(line) <= 60 for line in wrap_text("受付窓口 " * 30 + "受" * 80, 60).split("\n"))
+    assert all(
+        columns(line) <= 60
+        for line in wrap_text("受付窓口 " * 30 + "受" * 80, 60).split("\n")
+    )
 
 
 def test_a_style_ends_with_its_line_and_continues_in_the_next() -> None:
@@ -316,7 +380,10 @@ def test_a_style_ends_with_its_line_and_continues_in_the_next() -> None:
     assert lines[0].startswith("\x1b[33m")
     assert lines[0].endswith("\x1b[0m")
     assert lines[1].startswith("  \x1b[33m")
-    assert STYLE.sub("", " ".join(line.strip() for line in lines)) == f"{LONG} and the rest"
+    assert (
+        STYLE.sub("", " ".join(line.strip() for line in lines))
+        == f"{LONG} and the rest"
+    )
     assert all(columns(line) <= 60 for line in lines)
 
 
@@ -327,12 +394,18 @@ def test_help_joins_the_lines_of_a_paragraph_and_keeps_tables(width: int) -> Non
     paragraph = shown.out.strip().split("\n\n")[-1].split("\n")
     assert paragraph[0].startswith("stdout shows new differences")
     assert all(columns(line) > width - 30 for line in paragraph[:-1])
-    assert '    RULE  = [METHOD] [RESOURCE] ":" FAULT' in run_on_terminal(width, "simulate", "--help").out
+    assert (
+        '    RULE  = [METHOD] [RESOURCE] ":" FAULT'
+        in run_on_terminal(width, "simulate", "--help").out
+    )
 
 
 def test_the_rows_of_a_table_break_at_one_column() -> None:
     """Also a row with a short cell."""
-    rows = [f"{'run':<30}  {'result':<24}  reason", f"{'r' * 30}  {'70 of 70 changes applied':<24}  -"]
+    rows = [
+        f"{'run':<30}  {'result':<24}  reason",
+        f"{'r' * 30}  {'70 of 70 changes applied':<24}  -",
+    ]
     assert ["  result                    reason", "  70 of 70 changes applied  -"] == [
         wrap_text(row, 55).split("\n")[1] for row in rows
     ]
@@ -368,8 +441,15 @@ def test_each_wrapped_line_fits_and_keeps_its_content(
     parts: list[tuple[str, str]],
     ends: bool,  # noqa: FBT001
 ) -> None:
-    """Words, wide letters, styles and cells in any order: no line is too long, and no letter is lost or moved."""
-    line = " " * indent + "".join(word + gap for word, gap in parts[:-1]) + parts[-1][0] + ("\x1b[0m" if ends else "")
+    """Words, wide letters, styles and cells in any order: no line is too long, and no letter is
+    lost or moved.
+    """
+    line = (
+        " " * indent
+        + "".join(word + gap for word, gap in parts[:-1])
+        + parts[-1][0]
+        + ("\x1b[0m" if ends else "")
+    )
     wrapped = wrap_text(line, width)
     assert all(columns(one) <= width for one in wrapped.split("\n"))
     bare = [re.sub(r"\s", "", STYLE.sub("", text)) for text in (line, wrapped)]

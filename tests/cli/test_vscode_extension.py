@@ -1,4 +1,5 @@
-"""The extension for Visual Studio Code: what its package contains, and that the packaged code starts the server.
+"""The extension for Visual Studio Code: what its package contains, and that the packaged code
+starts the server.
 
 VS Code itself, which its own test tool downloads, is not used: the editor's API is a stand-in
 (editors/vscode/test/extension.test.mjs).
@@ -55,14 +56,23 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
         skip_or_fail("the extension cannot be built here (make vscode)")
     folder = tmp_path_factory.mktemp("vsix")
     run("node", "build.mjs")
-    run("node", "node_modules/@vscode/vsce/vsce", "package", "--no-dependencies", "--out", str(folder / "a.vsix"))
+    run(
+        "node",
+        "node_modules/@vscode/vsce/vsce",
+        "package",
+        "--no-dependencies",
+        "--out",
+        str(folder / "a.vsix"),
+    )
     with zipfile.ZipFile(folder / "a.vsix") as archive:
         archive.extractall(folder)
         assert set(archive.namelist()) == FILES
     return folder / "extension"
 
 
-def test_the_package_has_the_version_and_the_schema_of_the_project(package: Path) -> None:
+def test_the_package_has_the_version_and_the_schema_of_the_project(
+    package: Path,
+) -> None:
     """Its settings are those that README.md of the extension and docs/editors.md name."""
     description = json.loads((package / "package.json").read_text("utf-8"))
     assert __version__ == description["version"]
@@ -73,12 +83,18 @@ def test_the_package_has_the_version_and_the_schema_of_the_project(package: Path
         name: field["default"] for name, field in properties.items()
     }
     for page in (EXTENSION / "README.md", ROOT / "docs" / "editors.md"):
-        assert set(properties) == set(re.findall(r"`(cxroute\.\w+)`", page.read_text("utf-8")))
-    assert set(properties) == set(description["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"])
+        assert set(properties) == set(
+            re.findall(r"`(cxroute\.\w+)`", page.read_text("utf-8"))
+        )
+    assert set(properties) == set(
+        description["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"]
+    )
 
 
 def test_the_packaged_code_starts_the_server(package: Path) -> None:
-    """With a stand-in for the editor: findings arrive, a missing command is a message, and trust comes first."""
+    """With a stand-in for the editor: findings arrive, a missing command is a message, and trust
+    comes first.
+    """
     command = Path(sys.executable).with_name("cxroute")
     output = run(
         "node",
@@ -93,6 +109,10 @@ def test_the_packaged_code_starts_the_server(package: Path) -> None:
 
 def test_the_lock_names_no_address() -> None:
     """Npm finds the packages where the machine is configured to; each has its checksum."""
-    packages = json.loads((EXTENSION / "package-lock.json").read_text("utf-8"))["packages"]
+    packages = json.loads((EXTENSION / "package-lock.json").read_text("utf-8"))[
+        "packages"
+    ]
     assert [] == [name for name, each in packages.items() if "resolved" in each]
-    assert [] == [name for name, each in packages.items() if name and "integrity" not in each]
+    assert [] == [
+        name for name, each in packages.items() if name and "integrity" not in each
+    ]

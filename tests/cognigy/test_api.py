@@ -1,4 +1,6 @@
-"""Cognigy's API over a real socket: cursors, limits, refusals, cut and wrong answers, and the key."""
+"""Cognigy's API over a real socket: cursors, limits, refusals, cut and wrong answers, and the
+key.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,21 @@ def waits(access: None, monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 def read(cxroute: Program, cognigy: FakeCognigy, path: str = "", *words: str) -> int:
     """Read the project from the API at a path."""
     with serving(cognigy):
-        return cxroute("cognigy", "intents", "--project", PROJECT, "--url", f"{cognigy.url}{path}", *words)
+        return cxroute(
+            "cognigy",
+            "intents",
+            "--project",
+            PROJECT,
+            "--url",
+            f"{cognigy.url}{path}",
+            *words,
+        )
 
 
 @pytest.mark.usefixtures("waits")
-@pytest.mark.parametrize(("path", "prefix"), [("", "/v2.0"), ("/v2.0/", "/v2.0"), ("/new/v2.0", "/new/v2.0")])
+@pytest.mark.parametrize(
+    ("path", "prefix"), [("", "/v2.0"), ("/v2.0/", "/v2.0"), ("/new/v2.0", "/new/v2.0")]
+)
 def test_the_base_path_is_a_setting(cxroute: Program, path: str, prefix: str) -> None:
     """Without a path in --url it is /v2.0."""
     cognigy = FakeCognigy(ONE, prefix=prefix)
@@ -48,29 +60,60 @@ def test_the_base_path_is_a_setting(cxroute: Program, path: str, prefix: str) ->
 def test_every_page_is_read(cxroute: Program) -> None:
     """By the cursor; a page has at most 100 items, and children are included."""
     cognigy = FakeCognigy(
-        {f"flow {number}": {"English": [intent(f"i{number}-{at}") for at in range(105)]} for number in range(3)}
+        {
+            f"flow {number}": {
+                "English": [intent(f"i{number}-{at}") for at in range(105)]
+            }
+            for number in range(3)
+        }
     )
     assert 0 == read(cxroute, cognigy), cxroute.err
     assert cxroute.err.startswith("315 intents from project ")
-    assert {"100"} == {parse_qs(urlsplit(request).query)["limit"][0] for request in cognigy.requests}
+    assert {"100"} == {
+        parse_qs(urlsplit(request).query)["limit"][0] for request in cognigy.requests
+    }
     assert 3 == sum("next=c100" in request for request in cognigy.requests)
 
 
 def test_a_rate_limit_is_waited_for(cxroute: Program, waits: FakeClock) -> None:
     """As long as the API says, up to five minutes and more; a fault is retried."""
-    faults = [reply("429 Too Many Requests", b"{}", "Retry-After: 299"), reply("502 Bad Gateway")]
+    faults = [
+        reply("429 Too Many Requests", b"{}", "Retry-After: 299"),
+        reply("502 Bad Gateway"),
+    ]
     assert 0 == read(cxroute, FakeCognigy(ONE, faults=faults)), cxroute.err
     assert [299.0, 2.0] == waits.slept
 
 
 REFUSALS: Final = {
-    "401": (reply("401 Unauthorized"), "cannot list the flows: HTTP 401; COGNIGY_API_KEY is not valid (any more)"),
-    "403": (reply("403 Forbidden"), "cannot list the flows: HTTP 403; the user of the key needs access to the project"),
-    "404": (reply("404 Not Found"), "cannot list the flows: HTTP 404; check --project and --url (/v2.0 or /new/v2.0)"),
-    "a redirect": (reply("302 Found", b"", "Location: https://evil.example/"), "Cognigy's response is not a list"),
-    "not JSON": (reply("200 OK", b"<html>"), "cannot list the flows: Cognigy's response is not JSON"),
-    "deep": (reply("200 OK", b"[" * 100_000), "cannot list the flows: Cognigy's response is not JSON"),
-    "large": (reply("200 OK", b" " * (17 << 20)), "cannot list the flows: it is larger than 16 MiB"),
+    "401": (
+        reply("401 Unauthorized"),
+        "cannot list the flows: HTTP 401; COGNIGY_API_KEY is not valid (any more)",
+    ),
+    "403": (
+        reply("403 Forbidden"),
+        "cannot list the flows: HTTP 403; the user of the key needs access to the project",
+    ),
+    "404": (
+        reply("404 Not Found"),
+        "cannot list the flows: HTTP 404; check --project and --url (/v2.0 or /new/v2.0)",
+    ),
+    "a redirect": (
+        reply("302 Found", b"", "Location: https://evil.example/"),
+        "Cognigy's response is not a list",
+    ),
+    "not JSON": (
+        reply("200 OK", b"<html>"),
+        "cannot list the flows: Cognigy's response is not JSON",
+    ),
+    "deep": (
+        reply("200 OK", b"[" * 100_000),
+        "cannot list the flows: Cognigy's response is not JSON",
+    ),
+    "large": (
+        reply("200 OK", b" " * (17 << 20)),
+        "cannot list the flows: it is larger than 16 MiB",
+    ),
 }
 
 
@@ -87,15 +130,21 @@ def test_a_refusal_names_the_call_and_the_fix(cxroute: Program, case: str) -> No
 def test_a_cut_answer_is_requested_again(cxroute: Program, waits: FakeClock) -> None:
     """After four attempts it is an error, and the file is not written."""
     cut = reply("200 OK", b'{"items": [{"_id": "f-0", "na', length=500)
-    assert 0 == read(cxroute, FakeCognigy(ONE, faults=[cut]), "", "--into", "a.yaml"), cxroute.err
+    assert 0 == read(cxroute, FakeCognigy(ONE, faults=[cut]), "", "--into", "a.yaml"), (
+        cxroute.err
+    )
     assert [1.0] == waits.slept
-    assert 1 == read(cxroute, FakeCognigy(ONE, faults=[cut] * 4), "", "--into", "b.yaml")
+    assert 1 == read(
+        cxroute, FakeCognigy(ONE, faults=[cut] * 4), "", "--into", "b.yaml"
+    )
     assert "cannot list the flows: 127.0.0.1 cannot be reached" in cxroute.err
     assert (True, False) == (Path("a.yaml").exists(), Path("b.yaml").exists())
 
 
 def with_cursor(cursor: Any) -> Callable[[str, Any], Any]:
-    return lambda path, page: {**page, "nextCursor": cursor(page)} if path.endswith("intents") else page
+    return lambda path, page: (
+        {**page, "nextCursor": cursor(page)} if path.endswith("intents") else page
+    )
 
 
 def next_of_two(page: Any) -> str:
@@ -104,21 +153,43 @@ def next_of_two(page: Any) -> str:
 
 
 ANSWERS: Final[dict[str, tuple[Callable[[str, Any], Any], str]]] = {
-    "the same page again": (with_cursor(lambda _page: "c0"), "Cognigy's response is not a list"),
+    "the same page again": (
+        with_cursor(lambda _page: "c0"),
+        "Cognigy's response is not a list",
+    ),
     "pages in a circle": (with_cursor(next_of_two), "there are more than 100 pages"),
-    "a number as cursor": (with_cursor(lambda _page: 1), "Cognigy's response is not a list"),
-    "a list instead of a page": (lambda _path, page: page["items"], "Cognigy's response is not a list"),
-    "too many items": (lambda _path, page: {**page, "items": page["items"] * 101}, "Cognigy's response is not a list"),
-    "items that are an object": (lambda _path, page: {**page, "items": {}}, "Cognigy's response is not a list"),
+    "a number as cursor": (
+        with_cursor(lambda _page: 1),
+        "Cognigy's response is not a list",
+    ),
+    "a list instead of a page": (
+        lambda _path, page: page["items"],
+        "Cognigy's response is not a list",
+    ),
+    "too many items": (
+        lambda _path, page: {**page, "items": page["items"] * 101},
+        "Cognigy's response is not a list",
+    ),
+    "items that are an object": (
+        lambda _path, page: {**page, "items": {}},
+        "Cognigy's response is not a list",
+    ),
     "an intent without a name": (
-        lambda path, page: {**page, "items": [{"_id": "x"}]} if path.endswith("intents") else page,
+        lambda path, page: (
+            {**page, "items": [{"_id": "x"}]} if path.endswith("intents") else page
+        ),
         'the intents of flow "Main": not a list of intents with names',
     ),
     "a locale without a name": (
-        lambda path, page: {**page, "items": [{"_id": "x"}]} if path == "/locales" else page,
+        lambda path, page: (
+            {**page, "items": [{"_id": "x"}]} if path == "/locales" else page
+        ),
         "the list of locales: not a list of locales with names",
     ),
-    "no flows": (lambda path, page: {**page, "items": []} if path == "/flows" else page, "the bot has 0 intents"),
+    "no flows": (
+        lambda path, page: {**page, "items": []} if path == "/flows" else page,
+        "the bot has 0 intents",
+    ),
 }
 
 
@@ -137,7 +208,11 @@ def test_an_id_from_the_api_stays_one_part_of_the_path(cxroute: Program) -> None
     """A flow with the id `../../x?` does not lead to another address."""
 
     def answer(path: str, page: Any) -> Any:
-        return {**page, "items": [{"_id": "../../x?y#z", "name": "Main"}]} if path == "/flows" else page
+        return (
+            {**page, "items": [{"_id": "../../x?y#z", "name": "Main"}]}
+            if path == "/flows"
+            else page
+        )
 
     cognigy = FakeCognigy(ONE, answer=answer)
     assert 1 == read(cxroute, cognigy)
@@ -152,7 +227,10 @@ def test_the_key_comes_from_a_variable_or_a_file(
     monkeypatch.delenv("COGNIGY_API_KEY")
     cognigy = FakeCognigy(ONE)
     assert 1 == read(cxroute, cognigy)
-    assert "no API key of Cognigy: set COGNIGY_API_KEY, or COGNIGY_API_KEY_FILE to the path" in cxroute.err
+    assert (
+        "no API key of Cognigy: set COGNIGY_API_KEY, or COGNIGY_API_KEY_FILE to the path"
+        in cxroute.err
+    )
     monkeypatch.setenv("COGNIGY_API_KEY", "a\nb")
     assert 1 == read(cxroute, cognigy)
     assert "COGNIGY_API_KEY has characters that no token has" in cxroute.err
@@ -169,5 +247,7 @@ def test_an_unreachable_api_is_an_error(cxroute: Program) -> None:
     """It names the host."""
     with serving(FakeCognigy(ONE)) as cognigy:
         pass
-    assert 1 == cxroute("cognigy", "intents", "--project", PROJECT, "--url", cognigy.url)
+    assert 1 == cxroute(
+        "cognigy", "intents", "--project", PROJECT, "--url", cognigy.url
+    )
     assert "cannot list the flows: 127.0.0.1 cannot be reached" in cxroute.err

@@ -1,4 +1,6 @@
-"""`cxroute cognigy intents --check`: what differs between the bot and the manifests, as text and JSON."""
+"""`cxroute cognigy intents --check`: what differs between the bot and the manifests, as text and
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -58,13 +60,25 @@ class Desk:
 
     def document(self, names: Iterable[str]) -> None:
         """Write the Intents document, with reference ids."""
-        listed = "".join(f"  - {{name: {name}, id: {intent(name)['referenceId']}}}\n" for name in names)
-        write("intents.yaml", f"apiVersion: routing/v1\nkind: Intents\nname: bot\nintents:\n{listed}")
+        listed = "".join(
+            f"  - {{name: {name}, id: {intent(name)['referenceId']}}}\n"
+            for name in names
+        )
+        write(
+            "intents.yaml",
+            f"apiVersion: routing/v1\nkind: Intents\nname: bot\nintents:\n{listed}",
+        )
 
-    def check(self, items: Iterable[Intent], *words: str, chart: Any = None) -> tuple[int, dict[str, Any]]:
+    def check(
+        self, items: Iterable[Intent], *words: str, chart: Any = None
+    ) -> tuple[int, dict[str, Any]]:
         """Return the exit code, and the kinds of differences that are not empty."""
         self.words = ["cognigy", "intents", "--from", "bot", "--check", *words]
-        write_folder(Path("bot"), {"Main": {"English": list(items)}}, {"Main": chart} if chart else None)
+        write_folder(
+            Path("bot"),
+            {"Main": {"English": list(items)}},
+            {"Main": chart} if chart else None,
+        )
         code, form = self.cxroute.json(*self.words)
         assert form["differs"] == any(form[kind] for kind in KINDS)
         assert (2 if form["differs"] else 0) == code
@@ -94,8 +108,14 @@ def test_an_intent_without_a_rule_is_a_difference(desk: Desk) -> None:
     bot = [*map(intent, (*SAME, "new"))]
     assert (2, {"added": ["new"], "unrouted": ["new"]}) == desk.check(bot)
     assert '1 intent that no rule takes:\n  "new"\n' in desk.text()
-    assert (2, {"added": ["new"], "unrouted": ["limits", "new"]}) == desk.check(bot, "-e", "prod")
-    write("rest.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: rest\nrules: [{key: all, when: [], queue: Q}]\n")
+    assert (2, {"added": ["new"], "unrouted": ["limits", "new"]}) == desk.check(
+        bot, "-e", "prod"
+    )
+    write(
+        "rest.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: rest\nrules: [{key: all, when: [], queue: "
+        "Q}]\n",
+    )
     assert (2, {"added": ["new"]}) == desk.check(bot)
 
 
@@ -110,9 +130,15 @@ def test_a_disabled_intent_is_not_the_bots(desk: Desk) -> None:
 
 def test_a_renamed_intent_is_recognised_by_its_id(desk: Desk) -> None:
     """By the reference id that the previous document holds."""
-    bot = [intent("lost_card", referenceId=intent("lost")["referenceId"]), *map(intent, SAME[1:])]
+    bot = [
+        intent("lost_card", referenceId=intent("lost")["referenceId"]),
+        *map(intent, SAME[1:]),
+    ]
     code, differences = desk.check(bot)
-    assert (2, [{"before": "lost", "after": "lost_card"}]) == (code, differences["renamed"])
+    assert (2, [{"before": "lost", "after": "lost_card"}]) == (
+        code,
+        differences["renamed"],
+    )
     assert ("lost", "lost_card") == tuple(differences["unknown"][0].values())[:2]
     assert '; renamed to "lost_card"?\n' in desk.text()
     assert ["lost_card"] == differences["unrouted"]
@@ -123,37 +149,59 @@ def test_a_document_outside_the_manifests_is_compared(desk: Desk) -> None:
     """With --into; a file that does not exist has no intents."""
     bot = [*map(intent, SAME)]
     assert (2, {"added": sorted(SAME)}) == desk.check(bot, "--into", "other.yaml")
-    assert 0 == desk.cxroute("cognigy", "intents", "--from", "bot", "--into", "other.yaml")
+    assert 0 == desk.cxroute(
+        "cognigy", "intents", "--from", "bot", "--into", "other.yaml"
+    )
     assert (0, {}) == desk.check(bot, "--into", "other.yaml")
 
 
 def test_route_tests_of_unknown_intents_are_not_reported(desk: Desk) -> None:
-    """A test that expects the default routing, or that names an intent of no document, is meant that way."""
+    """A test that expects the default routing, or that names an intent of no document, is meant
+    that way.
+    """
     head = "apiVersion: routing/v1\nkind: RouteTests\nname: more\ntests:\n"
     default = "  - {given: {intent: small_talk}, expect: {default: true}}\n"
-    write("more.yaml", f"{head}{default}  - {{given: {{intent: weather}}, expect: {{queue: Cards}}}}\n")
+    write(
+        "more.yaml",
+        f"{head}{default}  - {{given: {{intent: weather}}, expect: {{queue: Cards}}}}\n",
+    )
     assert (0, {}) == desk.check(map(intent, SAME))
     Path("manifests/intents.yaml").unlink()
-    unknown = [{"intent": "weather", "renamedTo": None, "sources": ["manifests/more.yaml:6:5"]}]
-    assert (2, {"added": sorted(SAME), "unknown": unknown}) == desk.check(map(intent, SAME))
+    unknown = [
+        {"intent": "weather", "renamedTo": None, "sources": ["manifests/more.yaml:6:5"]}
+    ]
+    assert (2, {"added": sorted(SAME), "unknown": unknown}) == desk.check(
+        map(intent, SAME)
+    )
 
 
 def test_lookup_cases_are_compared_letter_by_letter(desk: Desk) -> None:
-    """A case on an unknown intent, and those on intents of the bot; the flow decides before CXone."""
+    """A case on an unknown intent, and those on intents of the bot; the flow decides before
+    CXone.
+    """
     chart = lookup_chart("lost", "Lost", "limits", "quiet")
     names = [*SAME, "quiet"]
     desk.document(names)
-    write("rest.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: rest\nrules: [{key: all, when: [], queue: Q}]\n")
+    write(
+        "rest.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: rest\nrules: [{key: all, when: [], queue: "
+        "Q}]\n",
+    )
     code, differences = desk.check(map(intent, names), chart=chart)
     assert 2 == code
     assert {"unknownCases", "decidedInFlow"} == {*differences}
     assert [{"intent": "Lost", "flow": "Main"}] == differences["unknownCases"]
     assert ["limits", "lost", "quiet"] == differences["decidedInFlow"]
-    assert "3 intents with a Lookup case: the flow itself decides for them, before CXone does:\n" in desk.text()
+    assert (
+        "3 intents with a Lookup case: the flow itself decides for them, before CXone does:\n"
+        in desk.text()
+    )
     code, differences = desk.check(map(intent, names), chart=lookup_chart("quiet"))
     assert (0, {"decidedInFlow": ["quiet"]}) == (code, differences)
     decided = {"decidedInFlow": ["limits", "lost"]}
-    assert (0, decided) == desk.check(map(intent, names), chart=lookup_chart("lost", "limits"))
+    assert (0, decided) == desk.check(
+        map(intent, names), chart=lookup_chart("lost", "limits")
+    )
 
 
 def test_long_lists_are_cut_except_in_json_and_with_v(desk: Desk) -> None:

@@ -54,13 +54,24 @@ CARDS = BotIntent("card_lost", "Card lost", "cards", "id-1")
 
 
 def test_an_edit_keeps_comments_order_and_labels() -> None:
-    """New intents go to the end of an unsorted list; vanished ones go with their line; a renamed one keeps its line."""
+    """New intents go to the end of an unsorted list; vanished ones go with their line; a renamed
+    one keeps its line.
+    """
     changed = bot(
-        CARDS, BotIntent("card_arrival", "Arrival"), BotIntent("new_name", "Theirs", "", "id-7"), BotIntent("no")
+        CARDS,
+        BotIntent("card_arrival", "Arrival"),
+        BotIntent("new_name", "Theirs", "", "id-7"),
+        BotIntent("no"),
     )
-    text = HAND_MADE.replace('label: "Lost card"}', 'label: "Lost card", id: id-1, parent: cards}')
-    text = text.replace("- card_arrival   #", "- {name: card_arrival, label: Arrival}   #")
-    text = text.replace("{name: old_name,", "{name: new_name,").replace("  - gone # bye\n", "")
+    text = HAND_MADE.replace(
+        'label: "Lost card"}', 'label: "Lost card", id: id-1, parent: cards}'
+    )
+    text = text.replace(
+        "- card_arrival   #", "- {name: card_arrival, label: Arrival}   #"
+    )
+    text = text.replace("{name: old_name,", "{name: new_name,").replace(
+        "  - gone # bye\n", ""
+    )
     text = text.replace("  - none\n", '  - none\n  - "no"\n').replace(
         "# The bot's intents.\n", f"# The bot's intents.\n{HEAD}\n"
     )
@@ -71,7 +82,9 @@ def test_an_edit_keeps_comments_order_and_labels() -> None:
 
 
 def test_an_edit_keeps_groups() -> None:
-    """Also of an intent that gets a label, an id or another name; the bot has no groups, so a new intent has none."""
+    """Also of an intent that gets a label, an id or another name; the bot has no groups, so a new
+    intent has none.
+    """
     text = """\
 apiVersion: routing/v1
 kind: Intents
@@ -83,40 +96,72 @@ intents:
     group: "Card: other"
   - pin
 """
-    changed = bot(CARDS, BotIntent("new_name", "", "", "id-7"), BotIntent("pin"), BotIntent("cash", "Cash"))
+    changed = bot(
+        CARDS,
+        BotIntent("new_name", "", "", "id-7"),
+        BotIntent("pin"),
+        BotIntent("cash", "Cash"),
+    )
     edited = edit(text, changed)
-    assert "  - {name: card_lost, group: Cards, label: Card lost, id: id-1, parent: cards} # ours\n" in edited
+    assert (
+        "  - {name: card_lost, group: Cards, label: Card lost, id: id-1, parent: cards} # ours\n"
+        in edited
+    )
     assert '  - name: new_name\n    id: id-7\n    group: "Card: other"\n' in edited
     (loaded,) = load_contents([("i.yaml", edited.encode())]).intents
-    groups = {entry.name: entry.group for entry in loaded.document.intents if not isinstance(entry, str)}
+    groups = {
+        entry.name: entry.group
+        for entry in loaded.document.intents
+        if not isinstance(entry, str)
+    }
     assert {"card_lost": "Cards", "new_name": "Card: other", "cash": None} == groups
     assert edited == edit(edited, changed)
 
 
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_an_edit_keeps_line_ends_and_byte_order_mark(line_end: str, mark: bytes) -> None:
+def test_an_edit_keeps_line_ends_and_byte_order_mark(
+    line_end: str, mark: bytes
+) -> None:
     """The comment about the origin is replaced, not repeated."""
     before = mark + HAND_MADE.replace("\n", line_end).encode()
-    changed = bot(CARDS, BotIntent("card_arrival"), BotIntent("old_name", "", "", "id-7"), BotIntent("gone"))
+    changed = bot(
+        CARDS,
+        BotIntent("card_arrival"),
+        BotIntent("old_name", "", "", "id-7"),
+        BotIntent("gone"),
+    )
     later = bot(*changed.intents.values(), BotIntent("later"))
     edited, _ = update_document(before, "i.yaml", changed, HEAD, {"none"})
     again, _ = update_document(edited, "i.yaml", later, f"{HEAD} again", {"none"})
     assert again.startswith(mark + b"# Ours")
     assert again.count(b"\n") == again.count(line_end.encode())
-    assert [HEAD + " again"] == [line.strip() for line in again.decode().splitlines() if line.startswith(HEAD[:20])]
+    assert [HEAD + " again"] == [
+        line.strip()
+        for line in again.decode().splitlines()
+        if line.startswith(HEAD[:20])
+    ]
     assert before.decode().count(line_end) + 2 == again.decode().count(line_end)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_a_random_edit_changes_only_lines_of_its_intents(seed: int) -> None:
-    """Comments stay at their intents; the result holds exactly the bot's intents, and a second edit changes nothing."""
+    """Comments stay at their intents; the result holds exactly the bot's intents, and a second edit
+    changes nothing.
+    """
     random = Random(seed)
     names = [f"i{number}" for number in range(30)]
     documented, present = random.sample(names, 20), random.sample(names, 20)
     lines = [f"  - {name} # of {name}" for name in documented]
-    text = "\n".join(["apiVersion: routing/v1", "kind: Intents", "name: b", "intents:", *lines, ""])
-    changed = bot(*(BotIntent(name, f"L {name}" * (number % 2)) for number, name in enumerate(sorted(present))))
+    text = "\n".join(
+        ["apiVersion: routing/v1", "kind: Intents", "name: b", "intents:", *lines, ""]
+    )
+    changed = bot(
+        *(
+            BotIntent(name, f"L {name}" * (number % 2))
+            for number, name in enumerate(sorted(present))
+        )
+    )
     edited = edit(text, changed)
     (loaded,) = load_contents([("i.yaml", edited.encode())]).intents
     assert set(present) == set(loaded.document.names)
@@ -140,11 +185,23 @@ def test_a_new_intent_goes_to_its_place_in_a_sorted_list() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("apiVersion: routing/v1\nkind: Queues\nname: a\nqueues: {}\n", "i.yaml has 0 Intents documents"),
-        (f"{new_document(bot(CARDS), HEAD)}---\n{new_document(bot(CARDS), HEAD)}", "i.yaml has 2 Intents documents"),
-        ("kind: Intents\nintents: [5]\n", "the list of intents is not valid; run `cxroute validate` first"),
+        (
+            "apiVersion: routing/v1\nkind: Queues\nname: a\nqueues: {}\n",
+            "i.yaml has 0 Intents documents",
+        ),
+        (
+            f"{new_document(bot(CARDS), HEAD)}---\n{new_document(bot(CARDS), HEAD)}",
+            "i.yaml has 2 Intents documents",
+        ),
+        (
+            "kind: Intents\nintents: [5]\n",
+            "the list of intents is not valid; run `cxroute validate` first",
+        ),
         ("kind: Intents\nname: a\n", "the list of intents is not valid"),
-        ("kind: Intents\nintents: [a, # why\n b]\n", "edit the list of intents by hand"),
+        (
+            "kind: Intents\nintents: [a, # why\n b]\n",
+            "edit the list of intents by hand",
+        ),
     ],
 )
 def test_a_file_that_cannot_be_edited_is_refused(text: str, message: str) -> None:
@@ -170,14 +227,25 @@ def test_the_command_writes_edits_and_names_what_it_removes(cxroute: Program) ->
     assert 0 == cxroute(*words)
     assert "intents.yaml is up to date" in cxroute.err
     assert written == Path("intents.yaml").read_bytes()
-    flows["Main"]["English"] = [item for item in flows["Main"]["English"] if item["name"] != "topic_001"]
-    flows["Main"]["Deutsch"] = [item for item in flows["Main"]["Deutsch"] if item["name"] != "topic_001"]
+    flows["Main"]["English"] = [
+        item for item in flows["Main"]["English"] if item["name"] != "topic_001"
+    ]
+    flows["Main"]["Deutsch"] = [
+        item for item in flows["Main"]["Deutsch"] if item["name"] != "topic_001"
+    ]
     flows["Cards"]["English"].append(intent("new"))
     write_file(Path("bot.json"), flows)
     assert 0 == cxroute("-q", *words)
-    assert 'warning: removed, because the bot does not have them: "topic_001"\n' == cxroute.err
-    lines = {*Path("intents.yaml").read_text().splitlines()} ^ {*written.decode().splitlines()}
-    assert {"new", "topic_001"} == {line.split("name: ")[1] for line in lines if line.startswith("  - ")}
+    assert (
+        'warning: removed, because the bot does not have them: "topic_001"\n'
+        == cxroute.err
+    )
+    lines = {*Path("intents.yaml").read_text().splitlines()} ^ {
+        *written.decode().splitlines()
+    }
+    assert {"new", "topic_001"} == {
+        line.split("name: ")[1] for line in lines if line.startswith("  - ")
+    }
     assert [] == [path.name for path in Path().iterdir() if path.name.endswith(".tmp")]
 
 

@@ -1,4 +1,6 @@
-"""A bot's intents from a folder, a file and the API: one document, whatever the names; errors with their place."""
+"""A bot's intents from a folder, a file and the API: one document, whatever the names; errors with
+their place.
+"""
 
 from __future__ import annotations
 
@@ -58,8 +60,12 @@ def names_in(document: str) -> list[str]:
 
 
 @pytest.mark.usefixtures("access")
-def test_folder_file_and_api_give_the_same_document(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For 300 intents in two locales with parents, disabled and reject intents; the head names the source."""
+def test_folder_file_and_api_give_the_same_document(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For 300 intents in two locales with parents, disabled and reject intents; the head names the
+    source.
+    """
     flows = large_bot()
     write_folder(Path("bot"), flows)
     write_file(Path("bot.json"), flows)
@@ -70,9 +76,14 @@ def test_folder_file_and_api_give_the_same_document(cxroute: Program, monkeypatc
         sources["project"] = ["--project", PROJECT, "--url", cognigy.url]
         for name, words in sources.items():
             assert 0 == cxroute("cognigy", "intents", *words), cxroute.err
-            assert cxroute.out.startswith(f"# Written by `cxroute cognigy intents` from {name}")
+            assert cxroute.out.startswith(
+                f"# Written by `cxroute cognigy intents` from {name}"
+            )
             documents[name] = body(cxroute.out)
-            assert '6 intents left out: "topic_007" (disabled), "topic_008" (reject)' in cxroute.err
+            assert (
+                '6 intents left out: "topic_007" (disabled), "topic_008" (reject)'
+                in cxroute.err
+            )
     assert {"GET"} == cognigy.methods
     assert {KEY} == cognigy.keys
     first = documents["bot"]
@@ -80,20 +91,40 @@ def test_folder_file_and_api_give_the_same_document(cxroute: Program, monkeypatc
     assert 294 == len(names_in(first)) == len(set(names_in(first)))
     assert sorted(names_in(first)) == names_in(first)
     reference = intent("topic_033")["referenceId"]
-    entry = ["- name: topic_033", "label: Topic 33 (English)", f"id: {reference}", "parent: topic_030"]
+    entry = [
+        "- name: topic_033",
+        "label: Topic 33 (English)",
+        f"id: {reference}",
+        "parent: topic_030",
+    ]
     assert "\n    ".join(entry) in first
     assert "(Deutsch)" not in first
 
 
-@pytest.mark.parametrize("name", [*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), *YAML_WORDS])
+@pytest.mark.parametrize(
+    "name", [*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), *YAML_WORDS]
+)
 def test_a_hostile_name_survives_as_text(name: str, tmp_path: Path) -> None:
-    """Also as a label and a parent: the document loads and holds the same characters. An unusable name is left out."""
-    items = [intent("plain"), intent(name, description=f"{name} x"), intent("child", parent=name)]
+    """Also as a label and a parent: the document loads and holds the same characters.
+
+    An unusable name is left out.
+    """
+    items = [
+        intent("plain"),
+        intent(name, description=f"{name} x"),
+        intent("child", parent=name),
+    ]
     bot = read_bot(write_file(tmp_path / "bot.json", {"Main": {"English": items}}))
     document = new_document(bot, head_line(name, "now"))
-    usable = bool(name.strip()) and len(name) <= 256 and not any("\ud800" <= each <= "\udfff" for each in name)
+    usable = (
+        bool(name.strip())
+        and len(name) <= 256
+        and not any("\ud800" <= each <= "\udfff" for each in name)
+    )
     assert sorted(["plain", "child", *[name] * usable]) == sorted(names_in(document))
-    assert ([] if usable else [(name, "unusable name")]) == [(each.name, each.exclusion) for each in bot.excluded]
+    assert ([] if usable else [(name, "unusable name")]) == [
+        (each.name, each.exclusion) for each in bot.excluded
+    ]
     assert document.splitlines()[1] == "apiVersion: routing/v1"
     if usable:
         assert name == bot.intents["child"].parent
@@ -101,25 +132,43 @@ def test_a_hostile_name_survives_as_text(name: str, tmp_path: Path) -> None:
 
 
 def test_one_name_in_several_flows_is_one_entry(tmp_path: Path) -> None:
-    """An intent that is enabled somewhere can arrive; of different descriptions the primary locale's counts."""
+    """An intent that is enabled somewhere can arrive; of different descriptions the primary
+    locale's counts.
+    """
     flows: Flows = {
-        "B": {"English": [intent("a", description="third", isDisabled=True), intent("off", isDisabled=True)]},
-        "A": {"Deutsch": [intent("a", description="second")], "English": [intent("a", description=" the\n first ")]},
+        "B": {
+            "English": [
+                intent("a", description="third", isDisabled=True),
+                intent("off", isDisabled=True),
+            ]
+        },
+        "A": {
+            "Deutsch": [intent("a", description="second")],
+            "English": [intent("a", description=" the\n first ")],
+        },
         "C": {"Deutsch": [intent("b", description="only")], "English": [intent("b")]},
     }
     bot = read_bot(write_folder(tmp_path, flows))
-    assert {"a": "the first", "b": "only"} == {name: each.label for name, each in bot.intents.items()}
+    assert {"a": "the first", "b": "only"} == {
+        name: each.label for name, each in bot.intents.items()
+    }
     assert ["off"] == [each.name for each in bot.excluded]
 
 
 def test_lookup_cases_are_read_from_the_charts(tmp_path: Path) -> None:
     """Those of Lookup nodes on the intent that are switched on, in each flow once."""
-    flows: Flows = {name: {"English": [intent("a")], "Deutsch": [intent("a")]} for name in ("A", "B", "C", "D")}
+    flows: Flows = {
+        name: {"English": [intent("a")], "Deutsch": [intent("a")]}
+        for name in ("A", "B", "C", "D")
+    }
     charts = {
         "A": lookup_chart("a", "A", "", 5, None),
         "B": lookup_chart("a", kind="type"),
         "C": lookup_chart("c", isDisabled=True),
-        "D": {"nodes": [None, {}, {"_id": []}], "relations": [{"node": "x", "children": ["y"]}, 1, {"node": {}}]},
+        "D": {
+            "nodes": [None, {}, {"_id": []}],
+            "relations": [{"node": "x", "children": ["y"]}, 1, {"node": {}}],
+        },
     }
     bot = read_bot(write_folder(tmp_path, flows, charts))
     assert [LookupCase("a", "A"), LookupCase("A", "A")] == bot.cases
@@ -131,7 +180,10 @@ WRONG: Final[dict[str, tuple[Any, str]]] = {
     "a name that is a number": ([{"name": 5}], "not a list of intents with names"),
     "an empty list": ([], "the bot has 0 intents"),
     "disabled ones alone": ([intent("a", isDisabled=True)], "the bot has 0 intents"),
-    "too many": ([{"name": str(number)} for number in range(MAX_INTENTS + 1)], "the bot has 10,001 intents"),
+    "too many": (
+        [{"name": str(number)} for number in range(MAX_INTENTS + 1)],
+        "the bot has 10,001 intents",
+    ),
     "not JSON": ("[", "is not JSON in UTF-8"),
     "NaN": ("[NaN]", "is not JSON in UTF-8"),
     "deep nesting": ("[" * 100_000, "is not JSON in UTF-8"),
@@ -146,7 +198,9 @@ def test_a_wrong_file_is_an_error_with_its_path(case: str, tmp_path: Path) -> No
     path = tmp_path / "bot.json"
     path.write_text(text, encoding="utf-8")
     folder = write_folder(tmp_path, {"Main": {"English": [intent("a")]}})
-    (folder / "agent/flows/Main/English/intents.json").write_text(text, encoding="utf-8")
+    (folder / "agent/flows/Main/English/intents.json").write_text(
+        text, encoding="utf-8"
+    )
     for source in (path, folder):
         with pytest.raises(BotError, match=message) as raised:
             read_bot(source)
@@ -163,9 +217,14 @@ def link(folder: Path) -> None:
 
 DAMAGE: Final[dict[str, tuple[Callable[[Path], object], str]]] = {
     "a link": (link, "intents.json is a link that leaves the folder"),
-    "locales": (lambda folder: (folder / "agent/flows/locales.json").write_text('["en"]'), "not a list of locales"),
+    "locales": (
+        lambda folder: (folder / "agent/flows/locales.json").write_text('["en"]'),
+        "not a list of locales",
+    ),
     "a chart": (
-        lambda folder: (folder / "agent/flows/Main/English/chart.json").write_text("[]"),
+        lambda folder: (folder / "agent/flows/Main/English/chart.json").write_text(
+            "[]"
+        ),
         "chart.json: not a chart with nodes",
     ),
     "no intents": (
@@ -187,7 +246,10 @@ def test_a_damaged_folder_is_an_error(case: str, tmp_path: Path) -> None:
 
 def test_a_link_to_nothing_is_an_error(tmp_path: Path) -> None:
     """Its intents would count as removed from the bot."""
-    folder = write_folder(tmp_path / "bot", {"Main": {"English": [intent("a")]}, "Other": {"English": [intent("b")]}})
+    folder = write_folder(
+        tmp_path / "bot",
+        {"Main": {"English": [intent("a")]}, "Other": {"English": [intent("b")]}},
+    )
     (file,) = folder.glob("**/Other/English/intents.json")
     file.unlink()
     file.symlink_to("nowhere.json")
@@ -211,20 +273,49 @@ def test_a_missing_or_large_file_is_an_error(tmp_path: Path) -> None:
     ("words", "message"),
     [
         (["intents"], "needs one of --from PATH and --project ID"),
-        (["intents", "--from", "a", "--project", "b"], "needs one of --from PATH and --project ID"),
-        (["intents", "--from", "a", "--url", "https://b"], "--url goes with --project ID"),
+        (
+            ["intents", "--from", "a", "--project", "b"],
+            "needs one of --from PATH and --project ID",
+        ),
+        (
+            ["intents", "--from", "a", "--url", "https://b"],
+            "--url goes with --project ID",
+        ),
         (["intents", "--from", "a", "--format", "json"], "--format goes with --check"),
-        (["--from", "a"], "--from is an option of `cognigy intents`, not of `cognigy nodes`"),
+        (
+            ["--from", "a"],
+            "--from is an option of `cognigy intents`, not of `cognigy nodes`",
+        ),
         (["nodes", "--check"], "--check is an option of `cognigy intents`"),
-        (["intents", "--from", "a", "--code"], "--code is an option of `cognigy nodes`, not of `cognigy intents`"),
-        (["intents", "--from", "a", "--conversation", "b"], "--conversation is an option of `cognigy nodes`"),
-        (["intents", "--project", "a", "--url", "http://cognigy.example"], "--url must be an https:// URL"),
-        (["intents", "--project", "a", "--url", "https://cognigy.example?a=b"], "--url must be an https:// URL"),
-        (["intents", "--project", "a", "--url", "http://[::1"], "--url must be an https:// URL"),
-        (["intents", "--project", "a", "--url", "https://cognigy.example/v2.0?a=b"], "--url must be an https:// URL"),
+        (
+            ["intents", "--from", "a", "--code"],
+            "--code is an option of `cognigy nodes`, not of `cognigy intents`",
+        ),
+        (
+            ["intents", "--from", "a", "--conversation", "b"],
+            "--conversation is an option of `cognigy nodes`",
+        ),
+        (
+            ["intents", "--project", "a", "--url", "http://cognigy.example"],
+            "--url must be an https:// URL",
+        ),
+        (
+            ["intents", "--project", "a", "--url", "https://cognigy.example?a=b"],
+            "--url must be an https:// URL",
+        ),
+        (
+            ["intents", "--project", "a", "--url", "http://[::1"],
+            "--url must be an https:// URL",
+        ),
+        (
+            ["intents", "--project", "a", "--url", "https://cognigy.example/v2.0?a=b"],
+            "--url must be an https:// URL",
+        ),
     ],
 )
-def test_a_wrong_command_line_is_a_usage_error(cxroute: Program, words: list[str], message: str) -> None:
+def test_a_wrong_command_line_is_a_usage_error(
+    cxroute: Program, words: list[str], message: str
+) -> None:
     """Before anything is read or sent."""
     assert 64 == cxroute("cognigy", *words)
     assert message in cxroute.out + cxroute.err

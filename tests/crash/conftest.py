@@ -13,10 +13,16 @@ from tests.support.loopback_server import loopback_server
 
 
 @pytest.fixture(scope="session")
-def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], CrashSetup]]:
+def stages(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Callable[[str], CrashSetup]]:
     """Return the set-up of a profile, created at first use."""
     with loopback_server() as here:
-        yield cache(lambda profile: CrashSetup(here, tmp_path_factory.mktemp(f"stage-{profile}"), profile))
+        yield cache(
+            lambda profile: CrashSetup(
+                here, tmp_path_factory.mktemp(f"stage-{profile}"), profile
+            )
+        )
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ _UNSEEN: Final = 0.3
 
 
 class Gate:
-    """The app, in which the request `at`, counted from 1 among all requests or among the writes, waits at the gate."""
+    """The app, in which the request `at`, counted from 1 among all requests or among the writes,
+    waits at the gate.
+    """
 
     def __init__(self, app: App, at: int, *, of: str = "all") -> None:
         self.app, self.at, self.of = app, at, of
@@ -47,10 +49,16 @@ def is_write(scope: Any) -> bool:
 
 
 def wait_until_heard(pid: int) -> None:
-    """Wait until the process has received a signal, so that it reads any later response after it."""
+    """Wait until the process has received a signal, so that it reads any later response after
+    it.
+    """
     status = Path(f"/proc/{pid}/status")
     if not status.exists():
         time.sleep(_UNSEEN)
         return
-    while any(int(line.split()[1], 16) for line in status.read_text().splitlines() if line.startswith("ShdPnd:")):
+    while any(
+        int(line.split()[1], 16)
+        for line in status.read_text().splitlines()
+        if line.startswith("ShdPnd:")
+    ):
         time.sleep(0.001)

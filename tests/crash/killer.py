@@ -1,4 +1,6 @@
-"""SIGKILL at one request: just before the server carries it out, or after it and before the response."""
+"""SIGKILL at one request: just before the server carries it out, or after it and before the
+response.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,12 @@ SIDES: Final[tuple[Side, ...]] = ("before", "after")
 
 
 class Killer:
-    """The app; at one request, counted from 1, the process `victim` is killed, and the request is never answered."""
+    """The app; at one request, counted from 1, the process `victim` is killed, and the request is
+    never answered.
+    """
 
-    # `before`: the request is not carried out, as if the process died before sending it. `after`: it is carried out.
+    # `before`: the request is not carried out, as if the process died before sending it. `after`:
+    # it is carried out.
 
     def __init__(self, app: App, at: int, side: Side) -> None:
         self.app, self.at, self.side = app, at, side

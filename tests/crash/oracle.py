@@ -1,7 +1,7 @@
 """The oracle: checks every state of the tenant (invariants "The reconciler").
 
-The simulator evaluates the rules, one by one; the results are kept, because a state differs from the one before it by
-one rule.
+The simulator evaluates the rules, one by one; the results are kept, because a state differs from
+the one before it by one rule.
 """
 
 from __future__ import annotations
@@ -17,9 +17,18 @@ from reconciler.simulator.state import JsonObject, TenantState
 from tests.crash.scene import OWNER, conversations
 from tests.support.simulated_routing import queue_shares
 
-_MARKER: Final = re.compile(rf"(?:\A|\n)\[cxroute:{OWNER}/([a-z0-9~/-]+)#[0-9a-f]{{8}}\]\Z")
+_MARKER: Final = re.compile(
+    rf"(?:\A|\n)\[cxroute:{OWNER}/([a-z0-9~/-]+)#[0-9a-f]{{8}}\]\Z"
+)
 
-_WRITTEN: Final = ("name", "description", "priority", "enabled", "conditions", "targets")
+_WRITTEN: Final = (
+    "name",
+    "description",
+    "priority",
+    "enabled",
+    "conditions",
+    "targets",
+)
 
 Ways = list[frozenset[str] | None]
 """For each conversation its queues; None: the default routing."""
@@ -32,29 +41,44 @@ class Watch:
         self.states: list[tuple[JsonObject, ...]] = [tuple(state.stored_rules.values())]
         self.first, self.wanted = ways(self.states[0]), wanted
         self.foreign = foreign(self.states[0])
-        state.watchers.append(lambda now: self.states.append(tuple(now.stored_rules.values())))
+        state.watchers.append(
+            lambda now: self.states.append(tuple(now.stored_rules.values()))
+        )
 
     def wrong(self) -> list[str]:
         """Return the errors: a third destination, a duplicate marker, a changed unmanaged rule."""
         return [
-            f"state {number}: {what}" for number, state in enumerate(self.states) for what in self._wrong_with(state)
+            f"state {number}: {what}"
+            for number, state in enumerate(self.states)
+            for what in self._wrong_with(state)
         ]
 
     def _wrong_with(self, state: tuple[JsonObject, ...]) -> list[str]:
         wrong = [f"{marker} occurs twice" for marker in twice(state)]
         if foreign(state) != self.foreign:
             wrong.append("an unmanaged rule was changed")
-        for conversation, old, now, new in zip(conversations(), self.first, ways(state), self.wanted, strict=True):
-            if old is not None and new is not None and (not now or not now <= old | new):
+        for conversation, old, now, new in zip(
+            conversations(), self.first, ways(state), self.wanted, strict=True
+        ):
+            if (
+                old is not None
+                and new is not None
+                and (not now or not now <= old | new)
+            ):
                 wrong.append(f"{conversation} goes to {now} instead of {old} or {new}")
         return wrong
 
 
 def ways(state: Iterable[JsonObject]) -> Ways:
-    """Return the destination of each conversation: that of the first rule in the server's order that takes it."""
+    """Return the destination of each conversation: that of the first rule in the server's order
+    that takes it.
+    """
     ordered = sorted(state, key=lambda one: (one["priority"], one["name"], one["id"]))
     taken = [_takes(_routing(stored)) for stored in ordered if stored["enabled"]]
-    return [next((one for one in column if one is not None), None) for column in zip(*taken, strict=True)]
+    return [
+        next((one for one in column if one is not None), None)
+        for column in zip(*taken, strict=True)
+    ]
 
 
 def twice(state: Iterable[JsonObject]) -> set[str]:
@@ -70,22 +94,38 @@ def twice(state: Iterable[JsonObject]) -> set[str]:
 
 
 def by_address(rules: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return the managed rules by address, without fields that the server adds; a temporary copy has a suffix."""
+    """Return the managed rules by address, without fields that the server adds; a temporary copy
+    has a suffix.
+    """
     marked = ((_MARKER.search(rule["description"]), rule) for rule in rules)
-    return {found[1]: {key: rule[key] for key in _WRITTEN} for found, rule in marked if found is not None}
+    return {
+        found[1]: {key: rule[key] for key in _WRITTEN}
+        for found, rule in marked
+        if found is not None
+    }
 
 
 def reached(
-    start: Iterable[Mapping[str, Any]], goal: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, Any]]
+    start: Iterable[Mapping[str, Any]],
+    goal: Iterable[Mapping[str, Any]],
+    now: Iterable[Mapping[str, Any]],
 ) -> set[str]:
     """Return the addresses that are as desired, of those that were not at the beginning."""
     first, last, there = by_address(start), by_address(goal), by_address(now)
-    return {one for one in {*first, *last} if first.get(one) != last.get(one) == there.get(one)}
+    return {
+        one
+        for one in {*first, *last}
+        if first.get(one) != last.get(one) == there.get(one)
+    }
 
 
 def foreign(state: Iterable[JsonObject]) -> dict[str, bytes]:
     """Return the unmanaged rules that are not to be adopted, byte by byte."""
-    return {stored["id"]: encode_json(stored) for stored in state if stored["id"] in ("o2", "o3", "o4")}
+    return {
+        stored["id"]: encode_json(stored)
+        for stored in state
+        if stored["id"] in ("o2", "o3", "o4")
+    }
 
 
 def _routing(stored: JsonObject) -> str:

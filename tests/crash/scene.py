@@ -1,4 +1,6 @@
-"""The scene of the killed runs: a tenant that cxroute manages, and manifests that differ from it by 30 changes."""
+"""The scene of the killed runs: a tenant that cxroute manages, and manifests that differ from it by
+30 changes.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from typing import Any, Final
 Rule = dict[str, Any]
 
 OWNER: Final = "acme"
-QUEUES: Final = [{"id": f"q-{name}", "name": name} for name in ("Cards", "Fraud", "General", "Overflow")]
+QUEUES: Final = [
+    {"id": f"q-{name}", "name": name}
+    for name in ("Cards", "Fraud", "General", "Overflow")
+]
 UPDATED, DELETED, CREATED, KEPT = 8, 5, 9, 3
 
 ENVIRONMENT: Final = """\
@@ -29,23 +34,39 @@ def before() -> list[Rule]:
     """Return the rules of the tenant, in the form of manifests."""
     return [
         *(_rule(f"kept-{number}", "Cards") for number in range(KEPT)),
-        *(_rule(f"updated-{number}", "Cards", minConfidence=0.5) for number in range(UPDATED)),
+        *(
+            _rule(f"updated-{number}", "Cards", minConfidence=0.5)
+            for number in range(UPDATED)
+        ),
         *(_rule(f"deleted-{number}", "Fraud") for number in range(DELETED)),
         _rule("renamed", "Cards", name="Before \U0001f4b3"),
-        _rule("former-key", "Cards", intent="moved", name="Cognigy Intent Route: moved"),
+        _rule(
+            "former-key", "Cards", intent="moved", name="Cognigy Intent Route: moved"
+        ),
         _rule("left", "Cards", intent="x", name="Cognigy Intent Route: x"),
         _rule("right", "Fraud", intent="y", name="Cognigy Intent Route: y"),
         _rule("first", "Cards", intent="z", name="First of two", priority=10),
         _rule("second", "Fraud", intent="z", name="Second of two", priority=20),
-        {"key": "rest", "priority": 900, "when": [], "queue": "General", "name": "Everything else"},
+        {
+            "key": "rest",
+            "priority": 900,
+            "when": [],
+            "queue": "General",
+            "name": "Everything else",
+        },
     ]
 
 
 def after() -> list[Rule]:
-    """Return the desired rules, which are 30 changes away: 10 creates, 13 updates, 6 deletes, an adoption."""
+    """Return the desired rules, which are 30 changes away: 10 creates, 13 updates, 6 deletes, an
+    adoption.
+    """
     return [
         *(_rule(f"kept-{number}", "Cards") for number in range(KEPT)),
-        *(_rule(f"updated-{number}", "Overflow", minConfidence=0.8) for number in range(UPDATED)),
+        *(
+            _rule(f"updated-{number}", "Overflow", minConfidence=0.8)
+            for number in range(UPDATED)
+        ),
         *(_rule(f"created-{number}", "Cards") for number in range(CREATED)),
         _rule("renamed", "Cards", name="ثم \U0001f510 after"),
         _rule("latter-key", "Fraud", intent="moved", name="Moved"),
@@ -54,7 +75,13 @@ def after() -> list[Rule]:
         _rule("first", "Cards", intent="z", name="First of two", priority=20),
         _rule("second", "Fraud", intent="z", name="Second of two", priority=10),
         _rule("adopted", "Fraud", adopt="By hand"),
-        {"key": "rest", "priority": 900, "when": [], "queue": "General", "name": "Everything else"},
+        {
+            "key": "rest",
+            "priority": 900,
+            "when": [],
+            "queue": "General",
+            "name": "Everything else",
+        },
     ]
 
 
@@ -63,24 +90,46 @@ def others() -> list[Rule]:
     marked = {"description": f"[cxroute:somebody-else/cards/kept-0#{0:08x}]"}
     return [
         _live("o1", "By hand", "adopted", "Cards", custom={"kept": [1, 2]}),
-        _live("o2", "Legacy", "legacy", "Overflow", conditions=[{"type": "schedule", "id": "s1"}], enabled=False),
+        _live(
+            "o2",
+            "Legacy",
+            "legacy",
+            "Overflow",
+            conditions=[{"type": "schedule", "id": "s1"}],
+            enabled=False,
+        ),
         _live("o3", "Theirs", "theirs", "Fraud", **marked),
-        _live("o4", "\u200eעברית \U0001f600", "hebrew", "Cards", description=f"[cxroute:{OWNER}/rules/kept-0] is ours"),
+        _live(
+            "o4",
+            "\u200eעברית \U0001f600",
+            "hebrew",
+            "Cards",
+            description=f"[cxroute:{OWNER}/rules/kept-0] is ours",
+        ),
     ]
 
 
 def conversations() -> list[dict[str, Any]]:
-    """Return possible conversations: each intent and an unknown one, with confidences around each threshold."""
+    """Return possible conversations: each intent and an unknown one, with confidences around each
+    threshold.
+    """
     known = [rule["intent"] for rule in (*before(), *after()) if "intent" in rule]
     intents = sorted({*known, "legacy", "theirs", "hebrew", "unheard-of"})
     sure = (None, 0.3, 0.5, 0.65, 0.8, 0.95)
-    return [_conversation(intent, confidence) for intent, confidence in product(intents, sure)]
+    return [
+        _conversation(intent, confidence)
+        for intent, confidence in product(intents, sure)
+    ]
 
 
-def write_manifests(folder: Path, rules: list[Rule], url: str, *, unique: bool, places: int = 4) -> None:
+def write_manifests(
+    folder: Path, rules: list[Rule], url: str, *, unique: bool, places: int = 4
+) -> None:
     """Write manifests for the tenant at that address."""
     folder.mkdir(parents=True)
-    environment = ENVIRONMENT.format(owner=OWNER, url=url, unique=str(unique).lower(), places=places)
+    environment = ENVIRONMENT.format(
+        owner=OWNER, url=url, unique=str(unique).lower(), places=places
+    )
     (folder / "live.yaml").write_text(environment, encoding="utf-8")
     (folder / "rules.yaml").write_text("\n".join(_ruleset(rules)), encoding="utf-8")
 
@@ -96,7 +145,12 @@ def _rule(key: str, queue: str, **said: Any) -> Rule:
 
 
 def _live(identity: str, name: str, intent: str, queue: str, **said: Any) -> Rule:
-    condition = {"type": "attribute", "attributeName": "cognigyDetectedIntent", "operator": "equals", "value": intent}
+    condition = {
+        "type": "attribute",
+        "attributeName": "cognigyDetectedIntent",
+        "operator": "equals",
+        "value": intent,
+    }
     return {
         "id": identity,
         "name": name,
@@ -111,4 +165,6 @@ def _live(identity: str, name: str, intent: str, queue: str, **said: Any) -> Rul
 
 
 def _conversation(intent: str, confidence: float | None) -> dict[str, Any]:
-    return {"cognigyDetectedIntent": intent} | ({} if confidence is None else {"cognigyConfidence": confidence})
+    return {"cognigyDetectedIntent": intent} | (
+        {} if confidence is None else {"cognigyConfidence": confidence}
+    )

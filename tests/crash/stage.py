@@ -56,9 +56,13 @@ class CrashSetup:
 class CrashRun:
     """The tenant in its first state, watched, and a working directory for the program."""
 
-    def __init__(self, stage: CrashSetup, folder: Path, rules: Sequence[scene.Rule] | None = None) -> None:
+    def __init__(
+        self, stage: CrashSetup, folder: Path, rules: Sequence[scene.Rule] | None = None
+    ) -> None:
         self.stage, self.folder = stage, folder
-        self.state = TenantState(scene.QUEUES, deepcopy(stage.start if rules is None else rules))
+        self.state = TenantState(
+            scene.QUEUES, deepcopy(stage.start if rules is None else rules)
+        )
         self.watch = Watch(self.state, stage.wanted)
         self.app: Any = Simulator(self.state, PROFILES[stage.profile])
         self.environment = process_environment(PYTHONPATH=str(ROOT))
@@ -67,24 +71,52 @@ class CrashRun:
 
     @contextlib.contextmanager
     def start(
-        self, *arguments: str, manifests: str = "shall", within: Sequence[str] = (), **options: Any
+        self,
+        *arguments: str,
+        manifests: str = "shall",
+        within: Sequence[str] = (),
+        **options: Any,
     ) -> Iterator[subprocess.Popen[str]]:
-        """Start a command, `within` another; after the block the process has ended and its requests are done."""
+        """Start a command, `within` another; after the block the process has ended and its requests
+        are done.
+        """
         self.stage.served.app = self.app
-        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        options = {**pipes, "cwd": self.folder, "env": self.environment, "encoding": "utf-8", **options}
+        pipes = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+        }
+        options = {
+            **pipes,
+            "cwd": self.folder,
+            "env": self.environment,
+            "encoding": "utf-8",
+            **options,
+        }
         command = [*self._where(manifests), *arguments]
         inside = [*within, sys.executable, "-m", "reconciler", *command]
-        with subprocess.Popen(inside, **options) if within else Command(*command, **options) as process:
+        with (
+            subprocess.Popen(inside, **options)
+            if within
+            else Command(*command, **options) as process
+        ):
             try:
                 yield process
             finally:
                 process.kill()
         self.stage.served.settle()
 
-    def run(self, *arguments: str, manifests: str = "shall", within: Sequence[str] = (), **options: Any) -> RunResult:
+    def run(
+        self,
+        *arguments: str,
+        manifests: str = "shall",
+        within: Sequence[str] = (),
+        **options: Any,
+    ) -> RunResult:
         """Run a command to its end."""
-        with self.start(*arguments, manifests=manifests, within=within, **options) as process:
+        with self.start(
+            *arguments, manifests=manifests, within=within, **options
+        ) as process:
             return finish(process)
 
     def here(self, *arguments: str, manifests: str = "shall") -> int:
@@ -103,7 +135,12 @@ class CrashRun:
 
     def _where(self, manifests: str) -> list[str]:
         own = self.folder / manifests
-        return ["-m", str(own if own.is_dir() else self.stage.folder / manifests), "-e", "live"]
+        return [
+            "-m",
+            str(own if own.is_dir() else self.stage.folder / manifests),
+            "-e",
+            "live",
+        ]
 
     def killed(self, at: int, side: Side) -> RunResult:
         """Apply, and be killed at that request."""
@@ -127,7 +164,11 @@ class CrashRun:
 
     def writes(self) -> list[SimRequest]:
         """Return the writes that were requested so far."""
-        return [one for one in self.state.requests if one.method != "GET" and not one.path.endswith("/token")]
+        return [
+            one
+            for one in self.state.requests
+            if one.method != "GET" and not one.path.endswith("/token")
+        ]
 
     def reached(self) -> set[str]:
         """Return the addresses of the completed changes."""
@@ -138,7 +179,9 @@ class CrashRun:
         return by_address(self.stage.goal) == by_address(self.state.rules())
 
     def assert_heals(self) -> None:
-        """One more run converges, the next run writes nothing, and no state on the way was wrong."""
+        """One more run converges, the next run writes nothing, and no state on the way was
+        wrong.
+        """
         healed = self.run("apply", "--yes")
         assert (0, True) == (healed.code, self.settled()), healed
         self.assert_stays()
@@ -151,7 +194,9 @@ class CrashRun:
     def assert_stays(self) -> None:
         """A run writes nothing, and no state so far was wrong."""
         before = len(self.writes())
-        assert (0, before) == (self.here("apply", "--yes"), len(self.writes())), self.warned
+        assert (0, before) == (self.here("apply", "--yes"), len(self.writes())), (
+            self.warned
+        )
         assert [] == self.watch.wrong()
 
 

@@ -1,4 +1,6 @@
-"""SIGKILL of the real process at its requests and at any time: the next run converges (R17, F39, F40)."""
+"""SIGKILL of the real process at its requests and at any time: the next run converges (R17, F39,
+F40).
+"""
 
 from __future__ import annotations
 
@@ -15,22 +17,35 @@ from tests.crash.stage import CrashRun, CrashSetup
 from tests.tiers import FULL
 
 SHARES: Final = 12 if FULL else 8
-"""The requests of an apply are divided into so many shares, for parallel processes; the sample has one of each."""
+"""The requests of an apply are divided into so many shares, for parallel processes; the sample has
+one of each."""
 INSTANTS: Final = 100 if FULL else 6
 
 
 @pytest.mark.parametrize("profile", ["A", "C"])
-def test_the_scene_has_the_hard_cases(profile: str, stages: Callable[[str], CrashSetup]) -> None:
+def test_the_scene_has_the_hard_cases(
+    profile: str, stages: Callable[[str], CrashSetup]
+) -> None:
     """30 changes, a temporary copy on the way, an adoption; every unmanaged rule is unchanged."""
-    sent = [one for one in stages(profile).requests if one.method != "GET" and not one.path.endswith("/token")]
+    sent = [
+        one
+        for one in stages(profile).requests
+        if one.method != "GET" and not one.path.endswith("/token")
+    ]
     methods = [one.method for one in sent]
-    copies = [one for one in sent if b"/left~next#" in one.body or b"/right~next#" in one.body]
-    assert (10 + 1, 13 + 1 + 1, 6 + 1) == tuple(methods.count(one) for one in ("POST", "PUT", "DELETE"))
+    copies = [
+        one for one in sent if b"/left~next#" in one.body or b"/right~next#" in one.body
+    ]
+    assert (10 + 1, 13 + 1 + 1, 6 + 1) == tuple(
+        methods.count(one) for one in ("POST", "PUT", "DELETE")
+    )
     assert ["POST"] == [one.method for one in copies]
 
 
 def points(share: int, requests: int) -> Iterator[tuple[int, Side]]:
-    """Return the requests, counted from 1, of one share, each with both sides; of a sample one request only."""
+    """Return the requests, counted from 1, of one share, each with both sides; of a sample one
+    request only.
+    """
     first = 1 + share * requests // SHARES
     last = (share + 1) * requests // SHARES
     every = [(at, side) for at in range(first, last + 1) for side in SIDES]
@@ -39,8 +54,12 @@ def points(share: int, requests: int) -> Iterator[tuple[int, Side]]:
 
 @pytest.mark.parametrize("profile", ["A", "C"])
 @pytest.mark.parametrize("share", range(SHARES))
-def test_killed_at_a_request(share: int, profile: str, stages: Callable[[str], CrashSetup], tmp_path: Path) -> None:
-    """Whether the server carried the request out or not, the next run converges and the one after it writes nothing."""
+def test_killed_at_a_request(
+    share: int, profile: str, stages: Callable[[str], CrashSetup], tmp_path: Path
+) -> None:
+    """Whether the server carried the request out or not, the next run converges and the one after
+    it writes nothing.
+    """
     for at, side in points(share, len(stages(profile).requests)):
         trial = CrashRun(stages(profile), tmp_path)
         ended = trial.killed(at, side)
@@ -49,8 +68,12 @@ def test_killed_at_a_request(share: int, profile: str, stages: Callable[[str], C
 
 
 @pytest.mark.parametrize("seed", range(INSTANTS))
-def test_killed_at_any_instant(seed: int, stages: Callable[[str], CrashSetup], tmp_path: Path) -> None:
-    """At a random time between the first and the last request, which may be during the program's own work."""
+def test_killed_at_any_instant(
+    seed: int, stages: Callable[[str], CrashSetup], tmp_path: Path
+) -> None:
+    """At a random time between the first and the last request, which may be during the program's
+    own work.
+    """
     stage = stages("AC"[seed % 2])
     trial = CrashRun(stage, tmp_path)
     delay = random.Random(seed).uniform(0, stage.seconds)

@@ -1,4 +1,6 @@
-"""The program needs no file on local disk: a lost, corrupt or unwritable journal is at most a warning (F44)."""
+"""The program needs no file on local disk: a lost, corrupt or unwritable journal is at most a
+warning (F44).
+"""
 
 from __future__ import annotations
 
@@ -34,10 +36,16 @@ CORRUPT: Final[dict[str, Callable[[bytes], bytes]]] = {
     "half a line at the end": lambda was: was[: -len(was.splitlines()[-1]) // 2],
     "lines in two halves": lambda was: was.replace(b'"event"', b'\n"event"'),
     "not UTF-8": lambda was: was.replace(b"rules/", b"rules\xff\xfe/"),
-    "5 MB without an end of line": lambda was: was + bytes_of(2, 5_000_000).replace(b"\n", b""),
+    "5 MB without an end of line": lambda was: (
+        was + bytes_of(2, 5_000_000).replace(b"\n", b"")
+    ),
     "brackets 100,000 deep": lambda was: was + b"[" * 100_000 + b"\n",
-    "other JSON": lambda was: b'{"run": [], "at": {}, "event": null}\n' + b"[1]\n7\nnull\n" + was,
-    "entries of wrong types": lambda was: was.replace(b'"address":"rules/', b'"address":["rules/"],"x":"'),
+    "other JSON": lambda was: (
+        b'{"run": [], "at": {}, "event": null}\n' + b"[1]\n7\nnull\n" + was
+    ),
+    "entries of wrong types": lambda was: was.replace(
+        b'"address":"rules/', b'"address":["rules/"],"x":"'
+    ),
     "empty": lambda _: b"",
 }
 
@@ -50,7 +58,9 @@ class Half(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def half(stages: Callable[[str], CrashSetup], tmp_path_factory: pytest.TempPathFactory) -> Half:
+def half(
+    stages: Callable[[str], CrashSetup], tmp_path_factory: pytest.TempPathFactory
+) -> Half:
     killed = CrashRun(stages("C"), tmp_path_factory.mktemp("half"))
     killed.killed(MIDDLE, "after")
     assert 0 < len(killed.reached()) < 30
@@ -61,7 +71,9 @@ def half(stages: Callable[[str], CrashSetup], tmp_path_factory: pytest.TempPathF
 def test_a_corrupt_journal_changes_nothing(
     how: str, half: Half, stages: Callable[[str], CrashSetup], tmp_path: Path
 ) -> None:
-    """After a kill and with a corrupt journal the next run converges; history shows the readable lines."""
+    """After a kill and with a corrupt journal the next run converges; history shows the readable
+    lines.
+    """
     trial = CrashRun(stages("C"), tmp_path, half.rules)
     path = trial.folder / JOURNAL
     path.parent.mkdir()
@@ -76,7 +88,9 @@ def test_a_corrupt_journal_changes_nothing(
 
 
 def test_no_folder_is_needed_between_runs(trial: CrashRun) -> None:
-    """All files of a run are removed: the next run converges, and the one after it writes nothing."""
+    """All files of a run are removed: the next run converges, and the one after it writes
+    nothing.
+    """
     trial.killed(MIDDLE, "before")
     shutil.rmtree(trial.folder / ".cxroute")
     trial.assert_heals()
@@ -119,13 +133,17 @@ def nobody_reads(folder: Path) -> None:
     [blocked_by_a_file, blocked_by_a_folder, dangling, read_only, full, nobody_reads],
     ids=lambda one: one.__name__,
 )
-def test_a_journal_that_cannot_be_written_is_one_warning(trial: CrashRun, spoil: Callable[[Path], None]) -> None:
+def test_a_journal_that_cannot_be_written_is_one_warning(
+    trial: CrashRun, spoil: Callable[[Path], None]
+) -> None:
     """The apply continues: exit 0, everything done, one line on stderr."""
     spoil(trial.folder)
     ended = trial.run("apply", "--yes")
     assert 0 == ended.code, ended
     (warning,) = ended.err.splitlines()
-    assert warning.startswith("warning: cannot write the journal .cxroute/journal.jsonl ("), ended
+    assert warning.startswith(
+        "warning: cannot write the journal .cxroute/journal.jsonl ("
+    ), ended
     assert warning.endswith("); the run continues without it")
     assert trial.settled()
 
@@ -135,7 +153,9 @@ def test_a_disk_that_gets_full_in_the_middle_is_one_warning(trial: CrashRun) -> 
     if not hasattr(os, "fork"):
         pytest.skip("this system has no ulimit")
     trial.environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    ended = trial.run("apply", "--yes", within=["sh", "-c", 'ulimit -f 8 && exec "$@"', "sh"])
+    ended = trial.run(
+        "apply", "--yes", within=["sh", "-c", 'ulimit -f 8 && exec "$@"', "sh"]
+    )
     assert 0 == ended.code, ended
     assert 1 == ended.err.count("warning: cannot write the journal "), ended
     path = trial.folder / JOURNAL
@@ -150,14 +170,28 @@ def test_the_sandbox_on_a_full_disk_fails_without_a_retry(tmp_path: Path) -> Non
     """The state cannot be written, and a retry cannot help: one failure with the reason."""
     assert 0 == main(["init", str(tmp_path / "manifests")])
     # The shell limits each file of the process to 512 or 1,024 bytes, like a full disk.
-    command = f'ulimit -f 1; exec "{sys.executable}" -m reconciler apply --yes --format json'
-    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = (
+        f'ulimit -f 1; exec "{sys.executable}" -m reconciler apply --yes --format json'
+    )
+    variables = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     ended = subprocess.run(
-        ["sh", "-c", command], cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=60, check=False
+        ["sh", "-c", command],
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     document = json.loads(ended.stdout)
     assert 1 == ended.returncode
-    assert ["failed", "skipped", "skipped"] == sorted(one["status"] for one in document["outcomes"])
+    assert ["failed", "skipped", "skipped"] == sorted(
+        one["status"] for one in document["outcomes"]
+    )
     assert ".cxroute/sandbox.json: cannot be written: " in document["error"]["message"]
     assert "attempt" not in ended.stderr
     assert "Traceback" not in ended.stderr

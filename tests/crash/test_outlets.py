@@ -1,4 +1,6 @@
-"""Output that has no reader or no encoding does not harm the apply, and the exit code is correct (F45)."""
+"""Output that has no reader or no encoding does not harm the apply, and the exit code is correct
+(F45).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,13 @@ from reconciler.simulator.settings import PROFILES
 from tests.crash.stage import CrashRun
 from tests.support.command import RunResult
 
-ASCII: Final = {"LC_ALL": "C", "LANG": "C", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+ASCII: Final = {
+    "LC_ALL": "C",
+    "LANG": "C",
+    "PYTHONIOENCODING": "ascii",
+    "PYTHONUTF8": "0",
+    "PYTHONCOERCECLOCALE": "0",
+}
 
 
 @contextmanager
@@ -55,7 +63,9 @@ def test_stdout_without_a_reader_when_the_plan_is_printed(trial: CrashRun) -> No
 
 def test_stdout_without_a_reader_after_a_partial_apply(trial: CrashRun) -> None:
     """A change is refused and its report has no reader: the exit code is still 5."""
-    trial.app = Simulator(trial.state, PROFILES["C"], FaultInjector("POST rules:422@#3"))
+    trial.app = Simulator(
+        trial.state, PROFILES["C"], FaultInjector("POST rules:422@#3")
+    )
     with broken_pipe() as pipe:
         ended = trial.run("apply", "--yes", stdout=pipe)
     assert 0 < len(trial.reached()) < 30
@@ -64,13 +74,19 @@ def test_stdout_without_a_reader_after_a_partial_apply(trial: CrashRun) -> None:
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
 def test_output_closed_from_the_start(trial: CrashRun, closed: str) -> None:
-    """Some schedulers start programs without these descriptors; no socket or file is used in their place."""
+    """Some schedulers start programs without these descriptors; no socket or file is used in their
+    place.
+    """
     (trial.folder / "nowhere").write_bytes(b"")
     trial.environment["CXROUTE_JOURNAL"] = str(trial.folder / "nowhere" / "journal")
-    ended = trial.run("apply", "--yes", within=["sh", "-c", f'exec "$@" {closed}', "sh"])
+    ended = trial.run(
+        "apply", "--yes", within=["sh", "-c", f'exec "$@" {closed}', "sh"]
+    )
     assert trial.settled(), ended
     assert [] == trial.watch.wrong()
-    assert (0 if closed == "2>&-" else 1) == ended.code  # a report that was lost is an error
+    assert (
+        0 if closed == "2>&-" else 1
+    ) == ended.code  # a report that was lost is an error
     assert b"" == (trial.folder / "nowhere").read_bytes()
 
 
@@ -95,7 +111,10 @@ def test_stderr_without_a_reader_keeps_the_exit_code(trial: CrashRun) -> None:
     assert 0 == without_a_reader(trial).code
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")  # noqa: PTH110
+@pytest.mark.skipif(
+    not Path("/dev/full").exists(),
+    reason="this system has no /dev/full",
+)
 def test_a_full_disk_for_the_output(trial: CrashRun) -> None:
     """The changes are made, and the output that could not be written is reported as an error."""
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
@@ -106,21 +125,31 @@ def test_a_full_disk_for_the_output(trial: CrashRun) -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_locale_with_ascii_only(trial: CrashRun, form: str) -> None:
-    """Names with emoji and from right to left are written unchanged, and printed with replacements."""
+    """Names with emoji and from right to left are written unchanged, and printed with
+    replacements.
+    """
     trial.environment |= {**ASCII, "CXONE_CLIENT_SECRET": "plain-ascii"}
     ended = trial.run("-v", "apply", "--yes", "--format", form)
     assert_true(trial, ended)
     assert (ended.out + ended.err).isascii()
     if form == "json":
-        after = {one["after"]["name"] for one in json.loads(ended.out)["changes"] if one["after"]}
+        after = {
+            one["after"]["name"]
+            for one in json.loads(ended.out)["changes"]
+            if one["after"]
+        }
         assert "ثم \U0001f510 after" in after
     assert 0 == trial.run("history", encoding="ascii").code
 
 
-def test_a_folder_name_that_the_locale_cannot_encode(trial: CrashRun, tmp_path: Path) -> None:
+def test_a_folder_name_that_the_locale_cannot_encode(
+    trial: CrashRun, tmp_path: Path
+) -> None:
     """The path of the manifests is printed with every rule, and kept in the journal."""
     trial.environment |= {**ASCII, "CXONE_CLIENT_SECRET": "plain-ascii"}
-    (tmp_path / "שלום\U0001f600").symlink_to(trial.stage.folder / "shall", target_is_directory=True)
+    (tmp_path / "שלום\U0001f600").symlink_to(
+        trial.stage.folder / "shall", target_is_directory=True
+    )
     ended = trial.run("apply", "--yes", manifests="שלום\U0001f600")
     assert_true(trial, ended)
     assert ended.out.isascii()

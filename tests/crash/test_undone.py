@@ -1,4 +1,6 @@
-"""SIGKILL of a process that applies or undoes, over a socket: the journal of the killed process allows the undo."""
+"""SIGKILL of a process that applies or undoes, over a socket: the journal of the killed process
+allows the undo.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def content(trial: CrashRun) -> list[str]:
 
 
 def killed(trial: CrashRun, at: int, *arguments: str) -> None:
-    """Run a command that is killed after its request `at` was carried out and before the response."""
+    """Run a command that is killed after its request `at` was carried out and before the
+    response.
+    """
     trial.app = killer = Killer(trial.app, at, "after")
     with trial.start(*arguments) as process:
         killer.victim = process.pid
@@ -40,7 +44,9 @@ def run_of(trial: CrashRun, number: int) -> str:
     return JournalFile(trial.folder / ".cxroute/journal.jsonl").read()[number].id
 
 
-def test_the_points_reach_the_end_of_the_run(stages: Callable[[str], CrashSetup], tmp_path: Path) -> None:
+def test_the_points_reach_the_end_of_the_run(
+    stages: Callable[[str], CrashSetup], tmp_path: Path
+) -> None:
     """A few requests after the last point the run has ended."""
     trial = CrashRun(stages("C"), tmp_path)
     trial.app = counter = Killer(trial.app, 0, "after")
@@ -49,7 +55,9 @@ def test_the_points_reach_the_end_of_the_run(stages: Callable[[str], CrashSetup]
 
 
 @pytest.mark.parametrize("at", POINTS)
-def test_a_killed_apply_is_undone(at: int, stages: Callable[[str], CrashSetup], tmp_path: Path) -> None:
+def test_a_killed_apply_is_undone(
+    at: int, stages: Callable[[str], CrashSetup], tmp_path: Path
+) -> None:
     """The completed changes are undone without waiting, because the process is dead."""
     trial = CrashRun(stages("C"), tmp_path)
     before = content(trial)
@@ -63,7 +71,9 @@ def test_a_killed_apply_is_undone(at: int, stages: Callable[[str], CrashSetup], 
 def test_a_killed_undo_is_completed_by_the_same_command(
     at: int, stages: Callable[[str], CrashSetup], tmp_path: Path
 ) -> None:
-    """30 changes, a temporary copy on the way, an adoption; the same command makes only the remaining changes."""
+    """30 changes, a temporary copy on the way, an adoption; the same command makes only the
+    remaining changes.
+    """
     trial = CrashRun(stages("C"), tmp_path)
     before = content(trial)
     assert 0 == trial.here("apply", "--yes"), trial.warned

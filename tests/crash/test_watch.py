@@ -19,7 +19,9 @@ def the(state: TenantState, name: str) -> dict[str, Any]:
 def sent_elsewhere(state: TenantState) -> None:
     """To a queue that is neither the old nor the new one, and back again."""
     rule = the(state, "updated-3")
-    state.edit(rule["id"], targets=[{"type": "queue", "queueId": "q-Fraud", "weight": 1}])
+    state.edit(
+        rule["id"], targets=[{"type": "queue", "queueId": "q-Fraud", "weight": 1}]
+    )
     state.put(rule)
 
 
@@ -48,7 +50,9 @@ def others_rule_edited(state: TenantState) -> None:
         (others_rule_edited, "an unmanaged rule was changed"),
     ],
 )
-def test_the_watch_detects_each_kind_of_harm(trial: CrashRun, harm: Callable[[TenantState], None], seen: str) -> None:
+def test_the_watch_detects_each_kind_of_harm(
+    trial: CrashRun, harm: Callable[[TenantState], None], seen: str
+) -> None:
     """Even for a short time; and it reports none without a change."""
     assert [] == trial.watch.wrong()
     harm(trial.state)

@@ -1,4 +1,6 @@
-"""Access by key: discovery of the servers, caching, rediscovery, and invalid documents and id tokens."""
+"""Access by key: discovery of the servers, caching, rediscovery, and invalid documents and id
+tokens.
+"""
 
 from __future__ import annotations
 
@@ -65,19 +67,31 @@ def failing(client: ReadingClient) -> Any:
 
 
 def test_login_at_an_issuer() -> None:
-    """Two documents and a token, each requested once; the secret goes to the token server, and the token to the API."""
+    """Two documents and a token, each requested once; the secret goes to the token server, and the
+    token to the API.
+    """
     world = ScriptedIssuer()
     read(world)
-    assert [f"GET {OPENID}", f"POST {TOKEN}", f"GET {CXONE}", f"GET {RULES}", f"GET {RULES}"] == world.calls
+    assert [
+        f"GET {OPENID}",
+        f"POST {TOKEN}",
+        f"GET {CXONE}",
+        f"GET {RULES}",
+        f"GET {RULES}",
+    ] == world.calls
     first, second, third, *rest = world.asked
     assert f"tenantId={TENANT_ID}" == third.target.partition("?")[2]
-    assert {"grant_type": ["password"], "username": [canary.KEY], "password": [canary.KEY_SECRET]} == parse_qs(
-        second.content.decode()
-    )
+    assert {
+        "grant_type": ["password"],
+        "username": [canary.KEY],
+        "password": [canary.KEY_SECRET],
+    } == parse_qs(second.content.decode())
     assert f"password={quote_plus(canary.KEY_SECRET)}" in second.content.decode()
     pair = b64encode(f"{canary.CLIENT}:{canary.SECRET}".encode()).decode()
     assert f"Basic {pair}" == second.headers["Authorization"]
-    assert not [one for one in (first, third) if "Authorization" in one.headers or one.content]
+    assert not [
+        one for one in (first, third) if "Authorization" in one.headers or one.content
+    ]
     assert {f"Bearer {canary.TOKEN}"} == {one.headers["Authorization"] for one in rest}
     assert {"application/json"} == {one.headers["Accept"] for one in world.asked}
 
@@ -138,7 +152,8 @@ def test_an_expiring_token_is_renewed_without_discovery() -> None:
 def test_a_refused_token_is_renewed_once() -> None:
     """The second 401 is an error; the API's address stays known."""
     world = ScriptedIssuer(
-        token=answers_in_turn(token(), token(access_token=canary.RENEWED)), rules=answers_in_turn((401, {}), EMPTY)
+        token=answers_in_turn(token(), token(access_token=canary.RENEWED)),
+        rules=answers_in_turn((401, {}), EMPTY),
     )
     read(world)
     assert (1, 2, 1) == (world.count(OPENID), world.count(TOKEN), world.count(CXONE))
@@ -148,16 +163,22 @@ def test_a_refused_token_is_renewed_once() -> None:
     assert 2 == world.count(TOKEN)
 
 
-@pytest.mark.parametrize("moved", [GONE, (405, {}), (410, {}), (421, {}), (501, {}), (302, {}), (307, {})])
+@pytest.mark.parametrize(
+    "moved", [GONE, (405, {}), (410, {}), (421, {}), (501, {}), (302, {}), (307, {})]
+)
 def test_a_token_address_that_stops_working_is_discovered_again(moved: Any) -> None:
-    """By the next caller; the API's address stays the same, so that a plan never changes hosts midway."""
+    """By the next caller; the API's address stays the same, so that a plan never changes hosts
+    midway.
+    """
     other = f"{ISSUER}/new/token"
     world = ScriptedIssuer(
         openid=answers_in_turn({"token_endpoint": TOKEN}, {"token_endpoint": other}),
         token=answers_in_turn(token(), moved),
     )
     world.answers[other] = token(access_token=canary.RENEWED)
-    world.answers[CXONE] = answers_in_turn({"api_endpoint": API}, {"api_endpoint": "https://api-eu1.niceincontact.com"})
+    world.answers[CXONE] = answers_in_turn(
+        {"api_endpoint": API}, {"api_endpoint": "https://api-eu1.niceincontact.com"}
+    )
     virtual = FakeClock()
     client = world.client(replace(AT_ISSUER, patience_seconds=60.0), virtual)
 
@@ -192,7 +213,9 @@ def test_an_unreachable_token_address_is_discovered_again() -> None:
     assert (2, 2) == (world.count(OPENID), world.count(TOKEN))
 
 
-@pytest.mark.parametrize("refused", [(400, {}), (401, {}), (403, {}), (500, {}), (429, {})])
+@pytest.mark.parametrize(
+    "refused", [(400, {}), (401, {}), (403, {}), (500, {}), (429, {})]
+)
 def test_a_refused_key_or_a_busy_issuer_causes_no_discovery(refused: Any) -> None:
     """The address is right: the key is wrong, or the issuer is overloaded."""
     world = ScriptedIssuer(token=refused)
@@ -207,7 +230,9 @@ def test_a_refused_key_or_a_busy_issuer_causes_no_discovery(refused: Any) -> Non
 
 
 def test_a_missing_api_document_is_read_again_with_the_same_token() -> None:
-    """An issuer whose second document is missing for a while gets no further requests for tokens."""
+    """An issuer whose second document is missing for a while gets no further requests for
+    tokens.
+    """
     world = ScriptedIssuer(cxone=answers_in_turn(GONE, GONE, {"api_endpoint": API}))
     client = world.client()
 
@@ -223,7 +248,9 @@ def test_a_missing_api_document_is_read_again_with_the_same_token() -> None:
 
 def test_a_truncated_document_is_requested_again() -> None:
     """As for every read; a document that stays broken is an error."""
-    world = ScriptedIssuer(openid=answers_in_turn(b'{"token_end', {"token_endpoint": TOKEN}))
+    world = ScriptedIssuer(
+        openid=answers_in_turn(b'{"token_end', {"token_endpoint": TOKEN})
+    )
     read(world)
     assert 2 == world.count(OPENID)
 
@@ -255,7 +282,9 @@ def test_an_invalid_document_is_one_sentence(which: str, odd: str) -> None:
         read(world)
     assert (0 if which == "openid" else 1) == world.count(TOKEN)
     assert 0 == world.count(RULES)
-    assert [] == canary.find_leaks(f"{refused.value}{world.sent('cxone.niceincontact.com')}")
+    assert [] == canary.find_leaks(
+        f"{refused.value}{world.sent('cxone.niceincontact.com')}"
+    )
 
 
 def nested(levels: int) -> str:
@@ -295,7 +324,9 @@ IDENTITIES: dict[str, Any] = {
 def test_an_id_token_without_claims_is_one_sentence(odd: str) -> None:
     """The message says how to do without one; the token is sent nowhere."""
     world = ScriptedIssuer(token=token(id_token=IDENTITIES[odd]))
-    with pytest.raises(errors.UnexpectedResponseError, match=r"no id_token with .* set api\.baseUrl"):
+    with pytest.raises(
+        errors.UnexpectedResponseError, match=r"no id_token with .* set api\.baseUrl"
+    ):
         read(world)
     assert [f"GET {OPENID}", f"POST {TOKEN}"] == world.calls
 
@@ -306,7 +337,9 @@ def test_an_id_token_is_read_with_and_without_padding(length: int) -> None:
     form = {**GOOD, "x": "ÿ?>" + "x" * length}
     head, payload, signature = jwt(form).split(".")
     assert (ISSUER, TENANT_ID) == parse_identity(jwt(form))
-    assert (ISSUER, TENANT_ID) == parse_identity(f"{head}.{payload}{'=' * (-len(payload) % 4)}.{signature}")
+    assert (ISSUER, TENANT_ID) == parse_identity(
+        f"{head}.{payload}{'=' * (-len(payload) % 4)}.{signature}"
+    )
 
 
 def test_a_missing_token_is_reported_before_the_id_token() -> None:
@@ -320,10 +353,14 @@ def test_a_refusal_names_the_variables_and_no_value(status: int) -> None:
     """The issuer repeats its request and the client that it knows; the message repeats neither."""
 
     def echo(request: ApiRequest) -> Any:
-        return status, {"error": "bad", "error_description": f"{request.content.decode()} {request.headers}"}
+        return status, {
+            "error": "bad",
+            "error_description": f"{request.content.decode()} {request.headers}",
+        }
 
     with pytest.raises(
-        errors.CredentialsError, match=r"access key or the client id or secret.*check THE_KEY, THE_SECRET"
+        errors.CredentialsError,
+        match=r"access key or the client id or secret.*check THE_KEY, THE_SECRET",
     ) as refused:
         read(ScriptedIssuer(token=echo))
     assert [] == canary.find_leaks(str(refused.value))
@@ -332,7 +369,10 @@ def test_a_refusal_names_the_variables_and_no_value(status: int) -> None:
 def test_the_issuer_s_second_document_repeats_no_token() -> None:
     """Its error text may name the tokens that the issuer has just issued."""
     identity = jwt({**GOOD, "nonce": canary.RENEWED})
-    world = ScriptedIssuer(token=token(id_token=identity), cxone=(400, {"message": f"{canary.TOKEN} {identity}"}))
+    world = ScriptedIssuer(
+        token=token(id_token=identity),
+        cxone=(400, {"message": f"{canary.TOKEN} {identity}"}),
+    )
     with pytest.raises(errors.CredentialsError) as refused:
         read(world)
     assert [] == canary.find_leaks(str(refused.value))
@@ -343,7 +383,9 @@ def test_a_fence_admits_only_reads_and_token_requests() -> None:
     """The token server is read from the issuer's own document; before that, no POST is allowed."""
     world = ScriptedIssuer()
     carry = read_only_transport(world.carry, AT_ISSUER)
-    opening = ApiRequest("GET", ServerUrl.parse(ISSUER), "/.well-known/openid-configuration", {})
+    opening = ApiRequest(
+        "GET", ServerUrl.parse(ISSUER), "/.well-known/openid-configuration", {}
+    )
 
     def to(url: str, method: str = "POST") -> ApiRequest:
         server = ServerUrl.parse(url)
@@ -355,7 +397,13 @@ def test_a_fence_admits_only_reads_and_token_requests() -> None:
                 await carry(one)
         await carry(opening)
         await carry(to(TOKEN))
-        for one in (to(RULES), to(TOKEN, "PUT"), to(f"{ISSUER}/auth/other"), to(f"{API}/auth/token"), to(OPENID)):
+        for one in (
+            to(RULES),
+            to(TOKEN, "PUT"),
+            to(f"{ISSUER}/auth/other"),
+            to(f"{API}/auth/token"),
+            to(OPENID),
+        ):
             with pytest.raises(AssertionError, match="reading client"):
                 await carry(one)
         world.answers[OPENID] = {"token_endpoint": "https://evil.example/token"}
@@ -373,14 +421,23 @@ def test_no_value_that_holds_a_key_shows_it() -> None:
     world = ScriptedIssuer()
     client = world.client()
     asyncio.run(client.rules())
-    held: list[Any] = [KEYS, client, client._login, client._login._discovery, *world.asked]
+    held: list[Any] = [
+        KEYS,
+        client,
+        client._login,
+        client._login._discovery,
+        *world.asked,
+    ]
     assert [] == canary.find_leaks("".join(f"{one!r} {one}" for one in held))
 
 
 def test_the_environments_of_the_documentation_are_valid() -> None:
     """Each block of docs/access.md; a block with only `api:` belongs to an environment."""
     text = (Path(__file__).parents[2] / "docs/access.md").read_text(encoding="utf-8")
-    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    blocks = [
+        yaml.safe_load(block)
+        for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    ]
     blocks += [yaml.safe_load(line) for line in re.findall(r"`(api: \{[^`]*\})`", text)]
     assert 4 == len(blocks)
     for block in blocks:

@@ -1,4 +1,6 @@
-"""An issuer's documents with other hosts get no credential and no token (W15, R13); canaries show a leak."""
+"""An issuer's documents with other hosts get no credential and no token (W15, R13); canaries show a
+leak.
+"""
 
 from __future__ import annotations
 
@@ -87,7 +89,10 @@ NOWHERE: Final = {
 def test_no_secret_is_sent_to_an_untrusted_token_endpoint(where: str) -> None:
     """The first document is read, and no other request is sent."""
     world = ScriptedIssuer(openid={"issuer": ISSUER, "token_endpoint": NOWHERE[where]})
-    with pytest.raises(errors.CredentialsError, match="token_endpoint is not trusted, and nothing was sent") as said:
+    with pytest.raises(
+        errors.CredentialsError,
+        match="token_endpoint is not trusted, and nothing was sent",
+    ) as said:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}"] == world.calls
     assert [] == canary.find_leaks(f"{said.value}{world.sent()}")
@@ -98,18 +103,27 @@ def test_no_secret_is_sent_to_an_untrusted_token_endpoint(where: str) -> None:
 def test_no_token_is_sent_to_an_untrusted_api_endpoint(where: str) -> None:
     """Only the issuer gets requests; the token is not sent."""
     world = ScriptedIssuer(cxone={"api_endpoint": NOWHERE[where]})
-    with pytest.raises(errors.CredentialsError, match="api_endpoint is not trusted, and nothing was sent") as said:
+    with pytest.raises(
+        errors.CredentialsError,
+        match="api_endpoint is not trusted, and nothing was sent",
+    ) as said:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}", f"POST {TOKEN}", f"GET {CXONE}"] == world.calls
-    assert [] == canary.find_leaks(f"{said.value}{world.sent('cxone.niceincontact.com')}")
+    assert [] == canary.find_leaks(
+        f"{said.value}{world.sent('cxone.niceincontact.com')}"
+    )
     assert canary.TOKEN not in world.sent()
 
 
 @pytest.mark.parametrize("where", NOWHERE)
 def test_an_untrusted_issuer_in_an_id_token_gets_no_request(where: str) -> None:
     """Not even for a document, which the client would trust next."""
-    world = ScriptedIssuer(token=token(id_token=jwt({"iss": NOWHERE[where], "tenantId": "t"})))
-    with pytest.raises(errors.CredentialsError, match="the id token: its iss is not trusted") as said:
+    world = ScriptedIssuer(
+        token=token(id_token=jwt({"iss": NOWHERE[where], "tenantId": "t"}))
+    )
+    with pytest.raises(
+        errors.CredentialsError, match="the id token: its iss is not trusted"
+    ) as said:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}", f"POST {TOKEN}"] == world.calls
     assert [] == canary.find_leaks(str(said.value))
@@ -118,7 +132,10 @@ def test_an_untrusted_issuer_in_an_id_token_gets_no_request(where: str) -> None:
 def test_the_message_tells_an_operator_how_to_allow_a_host() -> None:
     """The variable and its value, in one sentence."""
     world = ScriptedIssuer(cxone={"api_endpoint": "https://api.nicecxone-sov1.eu"})
-    with pytest.raises(errors.CredentialsError, match=r"allow it with CXROUTE_HOSTS=api\.nicecxone-sov1\.eu$"):
+    with pytest.raises(
+        errors.CredentialsError,
+        match=r"allow it with CXROUTE_HOSTS=api\.nicecxone-sov1\.eu$",
+    ):
         asyncio.run(world.client().rules())
 
 
@@ -131,7 +148,10 @@ BELIEVED: Final = {
         "https://api-c52.nice-incontact.com",
         "https://api-c52.nice-incontact.com/api/v2/routing/rules",
     ),
-    "a host that is allowed": ("https://gate.example", "https://gate.example/api/v2/routing/rules"),
+    "a host that is allowed": (
+        "https://gate.example",
+        "https://gate.example/api/v2/routing/rules",
+    ),
 }
 
 
@@ -140,22 +160,36 @@ def test_cxone_hosts_and_allowed_hosts_are_trusted(where: str) -> None:
     """In every spelling."""
     url, rules = BELIEVED[where]
     world = ScriptedIssuer(cxone={"api_endpoint": url})
-    asyncio.run(world.client(replace(AT_ISSUER, allowed_hosts=frozenset({"gate.example"}))).rules())
+    asyncio.run(
+        world.client(
+            replace(AT_ISSUER, allowed_hosts=frozenset({"gate.example"}))
+        ).rules()
+    )
     assert f"GET {rules}" == world.calls[-1]
 
 
 def test_an_allowed_issuer_may_have_its_own_port() -> None:
     """The token server of a gateway on port 8443 may use that port; other hosts may not."""
     gate = "https://gate.example:8443"
-    tenant = replace(AT_ISSUER, issuer=gate, allowed_hosts=frozenset({"gate.example", "other.example"}))
+    tenant = replace(
+        AT_ISSUER,
+        issuer=gate,
+        allowed_hosts=frozenset({"gate.example", "other.example"}),
+    )
     world = ScriptedIssuer()
     identity = jwt({"iss": gate, "tenantId": "t"})
-    world.answers[f"{gate}/.well-known/openid-configuration"] = {"token_endpoint": f"{gate}/token"}
+    world.answers[f"{gate}/.well-known/openid-configuration"] = {
+        "token_endpoint": f"{gate}/token"
+    }
     world.answers[f"{gate}/token"] = token(id_token=identity)
-    world.answers[f"{gate}/.well-known/cxone-configuration"] = {"api_endpoint": f"{gate}/api"}
+    world.answers[f"{gate}/.well-known/cxone-configuration"] = {
+        "api_endpoint": f"{gate}/api"
+    }
     asyncio.run(world.client(tenant).rules())
     assert f"GET {gate}/api/api/v2/routing/rules" == world.calls[-1]
-    world.answers[f"{gate}/.well-known/cxone-configuration"] = {"api_endpoint": "https://other.example:8443"}
+    world.answers[f"{gate}/.well-known/cxone-configuration"] = {
+        "api_endpoint": "https://other.example:8443"
+    }
     with pytest.raises(errors.CredentialsError, match="another port than 443"):
         asyncio.run(world.client(tenant).rules())
 
@@ -203,7 +237,9 @@ STEPS: Final = {
 class Keyed(HostileTenant):
     """A tenant on a real socket with access keys, and one step that a function answers."""
 
-    def __init__(self, step: str = "", instead: Callable[[Turn, Keyed], bytes] | None = None) -> None:
+    def __init__(
+        self, step: str = "", instead: Callable[[Turn, Keyed], bytes] | None = None
+    ) -> None:
         super().__init__()
         for kind in ("one", "POST"):
             self.scripts[kind] = self._answer
@@ -219,8 +255,14 @@ class Keyed(HostileTenant):
             STEPS["cxone"]: {"api_endpoint": self.url},
         }
         answer = whole(good.get(path, page([])))
-        answer = self._instead(turn, self) if self._instead and path == self._step else answer
-        await turn.send(answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
+        answer = (
+            self._instead(turn, self)
+            if self._instead and path == self._step
+            else answer
+        )
+        await turn.send(
+            answer.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+        )
 
 
 @pytest.fixture
@@ -233,7 +275,9 @@ def keyed(place: Workspace) -> Iterator[Callable[..., int]]:
             place.manifests(tenant.url, "one", seconds=2)
             manifest = place.path / "manifests/evil.yaml"
             text = manifest.read_text("utf-8")
-            manifest.write_text(ENVIRONMENT.format(url=tenant.url) + text[text.index("---") :], "utf-8")
+            manifest.write_text(
+                ENVIRONMENT.format(url=tenant.url) + text[text.index("---") :], "utf-8"
+            )
             ended = place(*arguments)
             place.secretive()
             if "json" in arguments:
@@ -247,17 +291,29 @@ def test_an_access_key_works_on_a_real_socket(keyed: Callable[..., int]) -> None
     """Otherwise the tests below would prove nothing."""
     tenant = Keyed()
     assert 0 == keyed(tenant, "plan")
-    assert list(STEPS.values()) == list(dict.fromkeys(one.path.partition("?")[0] for one in tenant.asked))[:4]
+    assert (
+        list(STEPS.values())
+        == list(dict.fromkeys(one.path.partition("?")[0] for one in tenant.asked))[:4]
+    )
 
 
-@pytest.mark.parametrize("status", [b"301 Moved", b"302 Found", b"303 See Other", b"307 Temporary", b"308 Permanent"])
+@pytest.mark.parametrize(
+    "status",
+    [b"301 Moved", b"302 Found", b"303 See Other", b"307 Temporary", b"308 Permanent"],
+)
 @pytest.mark.parametrize("step", STEPS)
-def test_no_step_of_the_login_follows_a_redirect(keyed: Callable[..., int], step: str, status: bytes) -> None:
+def test_no_step_of_the_login_follows_a_redirect(
+    keyed: Callable[..., int], step: str, status: bytes
+) -> None:
     """To another, real server: it gets no connection."""
     with serving(HostileTenant()) as elsewhere:
 
         def redirect(turn: Turn, _tenant: Keyed) -> bytes:
-            return response(b"", status, b"Location: " + f"{elsewhere.url}{turn.request.path}".encode())
+            return response(
+                b"",
+                status,
+                b"Location: " + f"{elsewhere.url}{turn.request.path}".encode(),
+            )
 
         tenant = Keyed(step, redirect)
         assert 1 == keyed(tenant, "-v", "plan")
@@ -268,41 +324,72 @@ def test_no_step_of_the_login_follows_a_redirect(keyed: Callable[..., int], step
 
 
 @pytest.mark.parametrize(
-    "where", ["http://evil.example/x", "https://evil.example/x", "https://203.0.113.7", "http://a@localhost/"]
+    "where",
+    [
+        "http://evil.example/x",
+        "https://evil.example/x",
+        "https://203.0.113.7",
+        "http://a@localhost/",
+    ],
 )
 @pytest.mark.parametrize("name", ["token_endpoint", "api_endpoint"])
-def test_an_issuer_on_loopback_cannot_redirect_a_secret(keyed: Callable[..., int], name: str, where: str) -> None:
+def test_an_issuer_on_loopback_cannot_redirect_a_secret(
+    keyed: Callable[..., int], name: str, where: str
+) -> None:
     """It is trusted no more than any other issuer."""
     step = "openid" if name == "token_endpoint" else "cxone"
     tenant = Keyed(step, lambda _turn, _tenant: whole({name: where}))
     assert 1 == keyed(tenant, "-v", "plan")
     paths = [one.path.partition("?")[0] for one in tenant.asked]
-    assert [STEPS["openid"]] == paths if step == "openid" else STEPS["rules"] not in paths
+    assert (
+        [STEPS["openid"]] == paths if step == "openid" else STEPS["rules"] not in paths
+    )
 
 
 REPEATED: Final[dict[str, Callable[[Turn], str]]] = {
     "the key's secret": lambda _turn: canary.KEY_SECRET,
     "the client's secret": lambda _turn: canary.SECRET,
     "the token": lambda _turn: canary.TOKEN,
-    "the whole request": lambda turn: (turn.request.head + turn.request.body).decode("latin-1").replace("\r\n", " "),
-    "the pair of Basic": lambda _: base64.b64encode(f"{canary.CLIENT}:{canary.SECRET}".encode()).decode(),
-    "the key in base64": lambda _: base64.b64encode(f"{canary.KEY}:{canary.KEY_SECRET}".encode()).decode(),
+    "the whole request": lambda turn: (
+        (turn.request.head + turn.request.body).decode("latin-1").replace("\r\n", " ")
+    ),
+    "the pair of Basic": lambda _: base64.b64encode(
+        f"{canary.CLIENT}:{canary.SECRET}".encode()
+    ).decode(),
+    "the key in base64": lambda _: base64.b64encode(
+        f"{canary.KEY}:{canary.KEY_SECRET}".encode()
+    ).decode(),
     "the token in base64": lambda _: base64.b64encode(canary.TOKEN.encode()).decode(),
 }
 SAID: Final[dict[str, Callable[[str], bytes]]] = {
     "an error": lambda text: whole({"errors": [{"message": text}]}, b"400 Bad Request"),
-    "as OAuth has it": lambda text: whole({"error": text, "error_description": text}, b"401 Unauthorized"),
-    "an address": lambda text: whole({"token_endpoint": f"https://{text}", "api_endpoint": f"https://x/{text}"}),
-    "an id token": lambda text: whole(token(id_token=jwt({"iss": f"https://{text}", "tenantId": "t"}))),
+    "as OAuth has it": lambda text: whole(
+        {"error": text, "error_description": text}, b"401 Unauthorized"
+    ),
+    "an address": lambda text: whole(
+        {"token_endpoint": f"https://{text}", "api_endpoint": f"https://x/{text}"}
+    ),
+    "an id token": lambda text: whole(
+        token(id_token=jwt({"iss": f"https://{text}", "tenantId": "t"}))
+    ),
     "what should be JSON": whole,
 }
 
 
 BEFORE: Final = [what for what in REPEATED if not what.startswith("the token")]
-KNOWN: Final = {"openid": BEFORE, "token": BEFORE, "cxone": list(REPEATED), "rules": list(REPEATED)}
+KNOWN: Final = {
+    "openid": BEFORE,
+    "token": BEFORE,
+    "cxone": list(REPEATED),
+    "rules": list(REPEATED),
+}
 """The secrets that a step can repeat: no step before the token knows it."""
 CASES: Final = [
-    *((step, what, list(SAID)[place % len(SAID)]) for step in STEPS for place, what in enumerate(KNOWN[step])),
+    *(
+        (step, what, list(SAID)[place % len(SAID)])
+        for step in STEPS
+        for place, what in enumerate(KNOWN[step])
+    ),
     *((step, "the whole request", how) for step in STEPS for how in SAID),
 ]
 

@@ -1,4 +1,6 @@
-"""Access by key over real sockets: the simulator's issuer and area, commands, and the endpoint's transport."""
+"""Access by key over real sockets: the simulator's issuer and area, commands, and the endpoint's
+transport.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ from tests.support import canary_secrets as canary
 from tests.support.bank_workspace import BankWorkspace
 from tests.support.in_process_tenant import TENANT
 
-AREA = "area: na1, baseUrl: '{url}', tokenUrl: '{url}/authentication/v1/token/access-key'"
+AREA = (
+    "area: na1, baseUrl: '{url}', tokenUrl: '{url}/authentication/v1/token/access-key'"
+)
 ENVIRONMENT = """\
 apiVersion: routing/v1
 kind: Environment
@@ -67,9 +71,12 @@ def test_an_access_key_plans_and_applies(place: BankWorkspace, way: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("CXONE_ACCESS_KEY_SECRET", "access key"), ("CXONE_CLIENT_SECRET", "client")]
+    ("name", "said"),
+    [("CXONE_ACCESS_KEY_SECRET", "access key"), ("CXONE_CLIENT_SECRET", "client")],
 )
-def test_a_wrong_key_names_every_variable_that_may_be_wrong(place: BankWorkspace, name: str, said: str) -> None:
+def test_a_wrong_key_names_every_variable_that_may_be_wrong(
+    place: BankWorkspace, name: str, said: str
+) -> None:
     """A 401 does not tell which one; no value is shown."""
     place.environment |= KEYS
     with place.simulated() as url:
@@ -84,23 +91,33 @@ def test_a_wrong_key_names_every_variable_that_may_be_wrong(place: BankWorkspace
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_missing_key_is_requested_by_the_name_of_its_variable(place: BankWorkspace, way: str) -> None:
+def test_a_missing_key_is_requested_by_the_name_of_its_variable(
+    place: BankWorkspace, way: str
+) -> None:
     """The first missing one; with an area, the client's id and secret are not required."""
     for name in OF_CLIENT:
         del place.environment[name]
     keyed(place, "http://127.0.0.1:9", way)
     missing = place.run_without_waits("-e", "bank", "plan")
     assert 1 == missing.code
-    assert f"set {'CXONE_CLIENT_ID' if way == 'issuer' else 'CXONE_ACCESS_KEY_ID'}, or" in missing.err
+    assert (
+        f"set {'CXONE_CLIENT_ID' if way == 'issuer' else 'CXONE_ACCESS_KEY_ID'}, or"
+        in missing.err
+    )
 
 
 @pytest.mark.parametrize("name", [*OF_CLIENT, *KEYS])
-def test_a_variable_with_other_bytes_than_text_is_named(place: BankWorkspace, name: str) -> None:
+def test_a_variable_with_other_bytes_than_text_is_named(
+    place: BankWorkspace, name: str
+) -> None:
     """A variable may hold any bytes; they cause no bug report, and are not shown."""
     place.environment |= {**KEYS, name: "canary-\udcff-canary"}
     keyed(place, "http://127.0.0.1:9", "issuer")
     refused = place.run_without_waits("-e", "bank", "plan")
-    assert (1, f"error: {name} contains bytes that are not valid text") == (refused.code, refused.err.strip())
+    assert (1, f"error: {name} contains bytes that are not valid text") == (
+        refused.code,
+        refused.err.strip(),
+    )
 
 
 def test_keys_can_come_from_files(place: BankWorkspace) -> None:
@@ -115,7 +132,9 @@ def test_keys_can_come_from_files(place: BankWorkspace) -> None:
 
 def test_a_busy_issuer_is_retried(place: BankWorkspace) -> None:
     """Documents and token are requested again like every read."""
-    with place.simulated("--faults", "discovery:503@#1,token:429=0@#1,discovery:cut@#3") as url:
+    with place.simulated(
+        "--faults", "discovery:503@#1,token:429=0@#1,discovery:cut@#3"
+    ) as url:
         place.environment |= KEYS
         keyed(place, url, "issuer")
         assert 0 == place.run_without_waits("-e", "bank", "plan").code
@@ -124,7 +143,10 @@ def test_a_busy_issuer_is_retried(place: BankWorkspace) -> None:
 def test_the_endpoints_client_logs_in(place: BankWorkspace) -> None:
     """Documents, token and context on kept connections; a refused token is renewed once."""
     credentials = ClientCredentials(
-        client_id=canary.CLIENT, client_secret=canary.SECRET, key_id=canary.KEY, key_secret=canary.KEY_SECRET
+        client_id=canary.CLIENT,
+        client_secret=canary.SECRET,
+        key_id=canary.KEY,
+        key_secret=canary.KEY_SECRET,
     )
 
     async def run(url: str) -> list[Any]:

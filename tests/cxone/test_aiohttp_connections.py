@@ -1,6 +1,7 @@
 """The network transport on real sockets: all kinds of responses and connections.
 
-Each test runs on both loops that `serve` may run on, and fails if something remains that the loop reports.
+Each test runs on both loops that `serve` may run on, and fails if something remains that the loop
+reports.
 """
 
 from __future__ import annotations
@@ -14,14 +15,24 @@ import pytest
 from reconciler.cxone.settings import ServerUrl
 from reconciler.cxone.transport.request import ApiRequest, NoResponseError, NotSentError
 from reconciler.errors import UnexpectedResponseError
-from tests.support.http_server import OK, Run, Script, ScriptedServer, answer_and_close, answer_with, run
+from tests.support.http_server import (
+    OK,
+    Run,
+    Script,
+    ScriptedServer,
+    answer_and_close,
+    answer_with,
+    run,
+)
 from tests.tiers import FULL
 
 __all__ = ["run"]
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 OPEN = b"HTTP/1.1 200 OK\r\n"
-UPGRADE = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+UPGRADE = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+)
 GZIP_BOMB = b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(40_000_000), 1)
 """An answer that ends with its connection."""
 
@@ -38,7 +49,9 @@ async def refused(script: Script) -> Exception:
         try:
             answer = await tenant.ask()
         except Exception as error:  # noqa: BLE001 - which it is, is the question
-            await asyncio.sleep(0.02)  # the client notices that the server closed the connection
+            await asyncio.sleep(
+                0.02
+            )  # the client notices that the server closed the connection
             with pytest.raises(type(error)):
                 await tenant.ask()
             assert 2 == len(tenant.connections)
@@ -70,7 +83,9 @@ ZIPPED = gzip.compress(b"{}")
 def test_bytes_after_a_response_do_not_answer_the_next_request(
     run: Run, script: Script, expected: tuple[int, bytes], connections: int
 ) -> None:
-    """Two requests get equal responses; a connection is reused only after a complete response without further bytes."""
+    """Two requests get equal responses; a connection is reused only after a complete response
+    without further bytes.
+    """
     assert ([expected, expected], connections) == run(twice(script))
 
 
@@ -120,7 +135,9 @@ HEADERS = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
     ],
     ids=range(15),
 )  # fmt: skip
-def test_an_invalid_response_is_an_error(run: Run, script: Script, error: type[Exception]) -> None:
+def test_an_invalid_response_is_an_error(
+    run: Run, script: Script, error: type[Exception]
+) -> None:
     """Garbage, and too long responses, end the connection with one of the errors of `Transport`."""
     assert error is type(run(refused(script)))
 
@@ -137,15 +154,23 @@ def test_bytes_before_a_request_do_not_answer_it(run: Run) -> None:
             await asyncio.sleep(0.02)
             return await tenant.ask(), len(tenant.connections)
 
-    for late in (OK.replace(b"{}", b"[]"), b"HTTP/1.1 408 Request Timeout\r\n\r\n", b""):
+    for late in (
+        OK.replace(b"{}", b"[]"),
+        b"HTTP/1.1 408 Request Timeout\r\n\r\n",
+        b"",
+    ):
         assert ((200, b"{}"), 2) == run(unasked(late))
 
 
 def test_a_connection_that_ends_before_the_request_sends_nothing(run: Run) -> None:
-    """A server that closes, or sends first, gets no request, or one with an unknown outcome; no call hangs."""
+    """A server that closes, or sends first, gets no request, or one with an unknown outcome; no
+    call hangs.
+    """
 
     async def greeted() -> None:
-        async with ScriptedServer(answer_with(OK), greeting=b"220 mail\r\n").open() as tenant:
+        async with ScriptedServer(
+            answer_with(OK), greeting=b"220 mail\r\n"
+        ).open() as tenant:
             for _ in range(20):
                 with pytest.raises(NoResponseError):
                     await tenant.ask()
@@ -154,7 +179,9 @@ def test_a_connection_that_ends_before_the_request_sends_nothing(run: Run) -> No
 
 
 def test_a_cancelled_request_leaves_no_response_to_the_next(run: Run) -> None:
-    """Cancellation closes the connection, before or during the response; the next request gets its own response."""
+    """Cancellation closes the connection, before or during the response; the next request gets its
+    own response.
+    """
 
     async def given_up(begun: bytes) -> None:
         async def script(writer: asyncio.StreamWriter) -> None:
@@ -192,7 +219,9 @@ def test_thousands_of_requests_and_failures_leave_no_file_open(run: Run) -> None
             counts = []
             for _ in range(2):
                 for _ in range(300):
-                    await asyncio.gather(*(tenant.ask() for _ in range(3)), return_exceptions=True)
+                    await asyncio.gather(
+                        *(tenant.ask() for _ in range(3)), return_exceptions=True
+                    )
                 with pytest.raises(NotSentError):
                     await tenant.transport(nobody)
                 await asyncio.sleep(0.02)

@@ -34,7 +34,12 @@ TOKEN = json.dumps({"access_token": "t", "expires_in": 3600}).encode()
 
 
 def response(body: bytes, head: bytes = b"HTTP/1.1 200 OK") -> bytes:
-    return head + b"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    return (
+        head
+        + b"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        % len(body)
+        + body
+    )
 
 
 async def _request(reader: asyncio.StreamReader) -> bytes:
@@ -44,14 +49,23 @@ async def _request(reader: asyncio.StreamReader) -> bytes:
     except (asyncio.IncompleteReadError, ConnectionError):
         return b""
     length = next(
-        (int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length")), 0
+        (
+            int(line.split(b":")[1])
+            for line in head.split(b"\r\n")
+            if line.lower().startswith(b"content-length")
+        ),
+        0,
     )
     return head + await reader.readexactly(length)
 
 
 @asynccontextmanager
-async def served(script: Script, seconds: float = 2.0) -> AsyncIterator[tuple[WritingClient, list[bytes]]]:
-    """Serve a script for everything except the token; yield a client of it, and the received requests."""
+async def served(
+    script: Script, seconds: float = 2.0
+) -> AsyncIterator[tuple[WritingClient, list[bytes]]]:
+    """Serve a script for everything except the token; yield a client of it, and the received
+    requests.
+    """
     asked: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -70,24 +84,37 @@ async def served(script: Script, seconds: float = 2.0) -> AsyncIterator[tuple[Wr
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token", timeout_seconds=seconds)
+    tenant = replace(
+        TENANT, base_url=base, token_url=f"{base}/oauth/token", timeout_seconds=seconds
+    )
     quick = replace(REAL_TIME, random=lambda: 0.0)
     async with (
         server,
         network_transport(tenant, None, None) as transport,
     ):  # the server waits for the client's connections
         yield (
-            WritingClient(transport, tenant, ClientCredentials(client_id="id", client_secret="canary"), quick),
+            WritingClient(
+                transport,
+                tenant,
+                ClientCredentials(client_id="id", client_secret="canary"),
+                quick,
+            ),
             asked,
         )
 
 
 def test_a_put_is_sent_once_if_a_kept_connection_breaks() -> None:
-    """Its outcome is unknown; only a fresh read may decide (R6). aiohttp alone would send it again."""
+    """Its outcome is unknown; only a fresh read may decide (R6). aiohttp alone would send it
+    again.
+    """
 
-    async def script(request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def script(
+        request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         if request.startswith(b"GET"):
-            writer.write(response(json.dumps({"id": "1", "name": "x", "priority": 1}).encode()))
+            writer.write(
+                response(json.dumps({"id": "1", "name": "x", "priority": 1}).encode())
+            )
             await writer.drain()
         else:
             writer.transport.abort()
@@ -104,20 +131,28 @@ def test_a_put_is_sent_once_if_a_kept_connection_breaks() -> None:
                 await client.create(rule(), MARKER)
         return asked
 
-    assert [b"GET", b"PUT", b"DELETE", b"POST"] == [request.split(b" ")[0] for request in asyncio.run(run())]
+    assert [b"GET", b"PUT", b"DELETE", b"POST"] == [
+        request.split(b" ")[0] for request in asyncio.run(run())
+    ]
 
 
 def test_unrequested_response_does_not_answer_the_next_request() -> None:
-    """A response that arrives on an idle connection closes it; the next request gets its own response."""
+    """A response that arrives on an idle connection closes it; the next request gets its own
+    response.
+    """
     names = iter(("first", "second"))
 
     def rule_response(name: str) -> bytes:
         return response(json.dumps({"id": "1", "name": name, "priority": 1}).encode())
 
-    async def script(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def script(
+        _request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         writer.write(rule_response(next(names)))
         await writer.drain()
-        await asyncio.sleep(0.05)  # the client has read the response and keeps the connection
+        await asyncio.sleep(
+            0.05
+        )  # the client has read the response and keeps the connection
         writer.write(rule_response("unrequested"))
         await writer.drain()
 
@@ -135,11 +170,18 @@ def test_a_failed_connection_is_certain() -> None:
     """Nothing was sent, so that even a create may be retried; the final error says so."""
 
     async def run() -> None:
-        tenant = replace(TENANT, base_url="http://127.0.0.1:9", token_url="http://127.0.0.1:9/oauth/token")
+        tenant = replace(
+            TENANT,
+            base_url="http://127.0.0.1:9",
+            token_url="http://127.0.0.1:9/oauth/token",
+        )
         async with network_transport(tenant, None, None) as transport:
             quick = replace(REAL_TIME, random=lambda: 0.0)
             await WritingClient(
-                transport, tenant, ClientCredentials(client_id="id", client_secret="canary"), quick
+                transport,
+                tenant,
+                ClientCredentials(client_id="id", client_secret="canary"),
+                quick,
             ).create(rule(), MARKER)
 
     with pytest.raises(errors.UnreachableError, match="cannot be reached"):
@@ -149,7 +191,9 @@ def test_a_failed_connection_is_certain() -> None:
 def test_a_slow_drip_is_bounded_by_one_deadline() -> None:
     """Even if a byte arrives regularly: the call ends, although the response does not."""
 
-    async def script(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def script(
+        _request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
         while not writer.is_closing():
             writer.write(b" ")
@@ -169,17 +213,33 @@ def bomb() -> bytes:
 
 
 HOSTILE: dict[str, tuple[bytes | Callable[[], bytes], bytes, str]] = {
-    "a gzip bomb": (bomb, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip", "more than 16 MiB"),
+    "a gzip bomb": (
+        bomb,
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip",
+        "more than 16 MiB",
+    ),
     "a large body": (b" " * 17_000_000, b"HTTP/1.1 200 OK", "more than 16 MiB"),
-    "an unrequested encoding": (b"x", b"HTTP/1.1 200 OK\r\nContent-Encoding: br", "not requested"),
-    "broken gzip": (b"no gzip", b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip", "compression is invalid"),
+    "an unrequested encoding": (
+        b"x",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: br",
+        "not requested",
+    ),
+    "broken gzip": (
+        b"no gzip",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip",
+        "compression is invalid",
+    ),
     "deep JSON": (b"[" * 100_000, b"HTTP/1.1 200 OK", "instead of JSON"),
     "NaN": (b'{"entities": [], "total": NaN}', b"HTTP/1.1 200 OK", "instead of JSON"),
     "a number of 5,000 digits": (b"9" * 5000, b"HTTP/1.1 200 OK", "instead of JSON"),
     "not UTF-8": (b'"\xff"', b"HTTP/1.1 200 OK", "instead of JSON"),
     "HTML": (b"<html>", b"HTTP/1.1 200 OK", "HTML"),
     "nothing": (b"", b"HTTP/1.1 200 OK", "nothing"),
-    "a redirect": (b"", b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/", "not followed"),
+    "a redirect": (
+        b"",
+        b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/",
+        "not followed",
+    ),
 }
 
 
@@ -189,7 +249,9 @@ def test_hostile_responses_end_in_one_sentence(case: str) -> None:
     made, head, said = HOSTILE[case]
     body = made if isinstance(made, bytes) else made()
 
-    async def script(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def script(
+        _request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         writer.write(response(body, head))
         await writer.drain()
 
@@ -197,7 +259,11 @@ def test_hostile_responses_end_in_one_sentence(case: str) -> None:
         async with served(script, seconds=10) as (client, _):
             await client.rules()
 
-    expected = errors.UnsupportedCallError if case == "a redirect" else errors.UnexpectedResponseError
+    expected = (
+        errors.UnsupportedCallError
+        if case == "a redirect"
+        else errors.UnexpectedResponseError
+    )
     with pytest.raises(expected, match=said) as refused:
         asyncio.run(run())
     assert "canary" not in str(refused.value)
@@ -206,9 +272,13 @@ def test_hostile_responses_end_in_one_sentence(case: str) -> None:
 def test_compressed_responses_are_read() -> None:
     """The client requests gzip and no other encoding."""
 
-    async def script(request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def script(
+        request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         assert b"accept-encoding: gzip\r\n" in request.lower()
-        page = gzip.compress(json.dumps({"entities": [{"id": "1", "name": "Q"}], "total": 1}).encode())
+        page = gzip.compress(
+            json.dumps({"entities": [{"id": "1", "name": "Q"}], "total": 1}).encode()
+        )
         writer.write(response(page, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip"))
         await writer.drain()
 
@@ -226,7 +296,9 @@ def test_tls_is_always_verified() -> None:
 
 
 def test_a_server_with_an_untrusted_certificate_gets_no_secret() -> None:
-    """The handshake fails, so neither id nor secret is sent; there is one attempt, because a retry would not help."""
+    """The handshake fails, so neither id nor secret is sent; there is one attempt, because a retry
+    would not help.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(Path(__file__).parents[1] / "self_signed.pem")
     seen: list[bytes] = []
@@ -242,7 +314,12 @@ def test_a_server_with_an_untrusted_certificate_gets_no_secret() -> None:
         tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token")
         quick = replace(REAL_TIME, random=lambda: 0.0)
         async with server, network_transport(tenant, None, None) as transport:
-            client = WritingClient(transport, tenant, ClientCredentials(client_id="id", client_secret="canary"), quick)
+            client = WritingClient(
+                transport,
+                tenant,
+                ClientCredentials(client_id="id", client_secret="canary"),
+                quick,
+            )
             try:
                 await client.rules()
             finally:
@@ -255,7 +332,9 @@ def test_a_server_with_an_untrusted_certificate_gets_no_secret() -> None:
     assert [1, 1] == tried
 
 
-def test_cookies_proxy_variables_and_netrc_are_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+def test_cookies_proxy_variables_and_netrc_are_ignored(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
     """A server's cookie is not sent back, and no variable sends the credentials to another host."""
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -264,7 +343,9 @@ def test_cookies_proxy_variables_and_netrc_are_ignored(monkeypatch: pytest.Monke
         file.write("machine 127.0.0.1 login other password other\n")
     monkeypatch.setenv("NETRC", netrc)
 
-    async def script(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def script(
+        _request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         page = json.dumps({"entities": [{"id": "1", "name": "Q"}], "total": 1}).encode()
         writer.write(response(page, b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/"))
         await writer.drain()
@@ -289,14 +370,30 @@ def test_a_reading_client_cannot_write() -> None:
 
         def answer(request: httpx.Request) -> httpx.Response:
             reached.append(request)
-            return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
+            return httpx.Response(
+                200,
+                json={
+                    "access_token": "t",
+                    "expires_in": 3600,
+                    "entities": [],
+                    "total": 0,
+                },
+            )
 
         carry = read_only_transport(transport_over(httpx.MockTransport(answer)), TENANT)
         await ReadingClient(
-            carry, TENANT, ClientCredentials(client_id="id", client_secret="s"), FakeClock().time
+            carry,
+            TENANT,
+            ClientCredentials(client_id="id", client_secret="s"),
+            FakeClock().time,
         ).rules()
         assert ["POST", "GET", "GET"] == [request.method for request in reached]
-        writer = WritingClient(carry, TENANT, ClientCredentials(client_id="id", client_secret="s"), REAL_TIME)
+        writer = WritingClient(
+            carry,
+            TENANT,
+            ClientCredentials(client_id="id", client_secret="s"),
+            REAL_TIME,
+        )
         for call in (
             lambda: writer.create(rule(), MARKER),
             lambda: writer.update(FetchedRule(unmanaged("1", rule())), rule(), MARKER),
@@ -304,27 +401,51 @@ def test_a_reading_client_cannot_write() -> None:
         ):
             with pytest.raises(AssertionError, match="reading client"):
                 await call()
-        assert {"POST /oauth/token", "GET /api/v2/routing/rules"} == {f"{one.method} {one.url.path}" for one in reached}
+        assert {"POST /oauth/token", "GET /api/v2/routing/rules"} == {
+            f"{one.method} {one.url.path}" for one in reached
+        }
 
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("base", ["https://ACME.my.cxone.com", "https://acme.my.cxone.com:443", "HTTP://localhost:80"])
+@pytest.mark.parametrize(
+    "base",
+    [
+        "https://ACME.my.cxone.com",
+        "https://acme.my.cxone.com:443",
+        "HTTP://localhost:80",
+    ],
+)
 def test_a_reading_client_gets_its_token_with_every_spelling(base: str) -> None:
     """One address has several spellings; the fence admits the token request in each."""
     tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token")
 
     def answer(_request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
+        return httpx.Response(
+            200,
+            json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0},
+        )
 
     carry = read_only_transport(transport_over(httpx.MockTransport(answer)), tenant)
     assert () == asyncio.run(
-        ReadingClient(carry, tenant, ClientCredentials(client_id="id", client_secret="s"), FakeClock().time).rules()
+        ReadingClient(
+            carry,
+            tenant,
+            ClientCredentials(client_id="id", client_secret="s"),
+            FakeClock().time,
+        ).rules()
     )
 
 
 @pytest.mark.parametrize(
-    "proxy", ["proxy.example:3128", "http://[::1", "http://a b", "socks5://u:canary@h:1", "ftp://u:canary@h:1"]
+    "proxy",
+    [
+        "proxy.example:3128",
+        "http://[::1",
+        "http://a b",
+        "socks5://u:canary@h:1",
+        "ftp://u:canary@h:1",
+    ],
 )
 def test_an_invalid_proxy_is_reported_without_its_password(proxy: str) -> None:
     """SOCKS would get HTTP requests; an invalid URL would end in a traceback."""

@@ -27,7 +27,9 @@ PEM = Path(__file__).parents[1] / "self_signed.pem"
 
 
 async def asked(url: str, trusted: Path | None = PEM) -> int:
-    """Return the status of a response of a server with a certificate that a trusted authority signed."""
+    """Return the status of a response of a server with a certificate that a trusted authority
+    signed.
+    """
     tenant = replace(TENANT, base_url="https://localhost")
     request = ApiRequest("GET", ServerUrl.parse(url), "/", {}, b"{}")
     async with network_transport(tenant, None, trusted) as transport:
@@ -36,12 +38,16 @@ async def asked(url: str, trusted: Path | None = PEM) -> int:
 
 
 @asynccontextmanager
-async def secure(newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> AsyncIterator[tuple[int, ScriptedServer]]:
+async def secure(
+    newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
+) -> AsyncIterator[tuple[int, ScriptedServer]]:
     """Serve TLS with a certificate of localhost that no authority signed; yields the port."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(PEM)
     if newest < ssl.TLSVersion.TLSv1_2:
-        context.set_ciphers("ALL:@SECLEVEL=0")  # or this server would refuse it by itself
+        context.set_ciphers(
+            "ALL:@SECLEVEL=0"
+        )  # or this server would refuse it by itself
         context.minimum_version = newest
     context.maximum_version = newest
     tenant = ScriptedServer(answer_with(OK))
@@ -50,7 +56,9 @@ async def secure(newest: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> AsyncIterat
 
 
 def test_tls_needs_a_trusted_certificate_for_the_name(run: Run) -> None:
-    """A certificate that the operator trusts is valid for its name only; one that no authority signed is invalid."""
+    """A certificate that the operator trusts is valid for its name only; one that no authority
+    signed is invalid.
+    """
 
     async def three() -> tuple[int, int]:
         async with secure() as (port, tenant):
@@ -83,9 +91,13 @@ def test_a_server_without_current_tls_gets_no_request(run: Run) -> None:
     assert [0, 0] == [run(old()), run(plain(b"HTTP/1.1 400 Bad Request\r\n\r\n"))]
 
 
-@pytest.mark.parametrize("host", ["a..b", ".b", "b" * 64, "nowhere.invalid", "127.0.0.1:9", "[::1]:9"])
+@pytest.mark.parametrize(
+    "host", ["a..b", ".b", "b" * 64, "nowhere.invalid", "127.0.0.1:9", "[::1]:9"]
+)
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_request_to_an_unreachable_server_was_not_sent(run: Run, scheme: str, host: str) -> None:
+def test_a_request_to_an_unreachable_server_was_not_sent(
+    run: Run, scheme: str, host: str
+) -> None:
     """Invalid names, names without an address, and ports without a server."""
 
     async def reach() -> None:
@@ -104,20 +116,26 @@ def test_a_request_to_an_unreachable_server_was_not_sent(run: Run, scheme: str, 
         ("/", {"X\r\nY": "z"}),
     ],
 )
-def test_a_line_end_inside_a_request_is_never_sent(run: Run, target: str, headers: dict[str, str]) -> None:
+def test_a_line_end_inside_a_request_is_never_sent(
+    run: Run, target: str, headers: dict[str, str]
+) -> None:
     """The request is not sent at all, even if no earlier check found the line end."""
 
     async def one() -> int:
         async with ScriptedServer(answer_with(OK)).open() as tenant:
             await tenant.ask()
             with pytest.raises(AssertionError, match="line end"):
-                await tenant.transport(ApiRequest("GET", tenant.server, target, headers))
+                await tenant.transport(
+                    ApiRequest("GET", tenant.server, target, headers)
+                )
             return len(tenant.requests)
 
     assert 1 == run(one())
 
 
-@pytest.mark.parametrize("target", ["/a%2Fb/%2e%2E/c?d=%41&e=+%20", "/a/./b//c", "/%C3%A9:;=@!$&'()*,"])
+@pytest.mark.parametrize(
+    "target", ["/a%2Fb/%2e%2E/c?d=%41&e=+%20", "/a/./b//c", "/%C3%A9:;=@!$&'()*,"]
+)
 def test_a_target_is_sent_exactly(run: Run, target: str) -> None:
     """Nothing is decoded, quoted or normalised: a quoted id would lead to another path."""
 

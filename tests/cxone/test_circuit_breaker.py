@@ -26,7 +26,8 @@ from tests.support.stepping_clock import run, stepping_time
 Away = Callable[[httpx.Request], httpx.Response]
 
 MOST_PROBES = 12
-"""At 1.5, 3, 6 and then 11 seconds, the shortest that they are apart, as many as 90 seconds hold."""
+"""At 1.5, 3, 6 and then 11 seconds, the shortest that they are apart, as many as 90 seconds
+hold."""
 
 
 @dataclass
@@ -42,7 +43,9 @@ class Server(httpx.AsyncBaseTransport):
         """Answer one request."""
         await asyncio.sleep(0.05)
         now = asyncio.get_running_loop().time() - 1000
-        self.asked.append((now, f"{request.method} {request.url.path.rsplit('/', 1)[1]}"))
+        self.asked.append(
+            (now, f"{request.method} {request.url.path.rsplit('/', 1)[1]}")
+        )
         if self.since <= now < self.until:
             return self.away(request)
         if request.url.path == "/oauth/token":
@@ -66,11 +69,19 @@ def lost(failure: type[httpx.TransportError]) -> Away:
     return away
 
 
-AWAY = {"503": broken(503), "refused": lost(httpx.ConnectError), "reset": lost(httpx.ReadError)}
+AWAY = {
+    "503": broken(503),
+    "refused": lost(httpx.ConnectError),
+    "reset": lost(httpx.ReadError),
+}
 
 
-def using(server: Server, calls: Callable[[WritingClient], Awaitable[Any]], **tenant: Any) -> tuple[Any, WritingClient]:
-    """Make calls with a client of the server, with a stepping clock; return their results, and the client."""
+def using(
+    server: Server, calls: Callable[[WritingClient], Awaitable[Any]], **tenant: Any
+) -> tuple[Any, WritingClient]:
+    """Make calls with a client of the server, with a stepping clock; return their results, and the
+    client.
+    """
 
     async def go() -> tuple[Any, WritingClient]:
         settings = replace(TENANT, requests_per_second=100, **tenant)
@@ -87,29 +98,42 @@ def using(server: Server, calls: Callable[[WritingClient], Awaitable[Any]], **te
 
 async def reads(client: WritingClient, count: int = 300) -> list[Any]:
     """Read so many rules, sixteen in parallel; failures are among the results."""
-    return await asyncio.gather(*(client.rule(f"r{n}") for n in range(count)), return_exceptions=True)
+    return await asyncio.gather(
+        *(client.rule(f"r{n}") for n in range(count)), return_exceptions=True
+    )
 
 
 async def creates(client: WritingClient, count: int = 300) -> list[Any]:
     """Create so many rules."""
-    return await asyncio.gather(*(client.create(rule(f"r{n}"), MARKER) for n in range(count)), return_exceptions=True)
+    return await asyncio.gather(
+        *(client.create(rule(f"r{n}"), MARKER) for n in range(count)),
+        return_exceptions=True,
+    )
 
 
 @pytest.mark.parametrize("away", AWAY)
 def test_reads_survive_an_outage_of_a_minute(away: str) -> None:
-    """All of them succeed; during the outage one probe at a time is sent, at growing intervals (F26)."""
+    """All of them succeed; during the outage one probe at a time is sent, at growing intervals
+    (F26).
+    """
     server = Server(AWAY[away], until=61.0)
     found, client = using(server, reads)
     assert {FetchedRule} == {type(one) for one in found}
-    meanwhile = [call for at, call in server.asked if 1.06 <= at < 61.0]  # the calls in progress are answered by then
+    meanwhile = [
+        call for at, call in server.asked if 1.06 <= at < 61.0
+    ]  # the calls in progress are answered by then
     assert 1 <= len(meanwhile) <= MOST_PROBES + TENANT.concurrency
     assert len([at for at, _ in server.asked if 2.0 <= at < 61.0]) <= MOST_PROBES
     assert client.rate_limiter.retries <= 20 + client.rate_limiter.requests / 10
 
 
 def test_the_retry_after_of_a_failure_is_respected() -> None:
-    """After a 503 with Retry-After no call is sent before that time; without it the usual back-off applies."""
-    server = Server(lambda _request: httpx.Response(503, headers={"Retry-After": "20"}), until=1.2)
+    """After a 503 with Retry-After no call is sent before that time; without it the usual back-off
+    applies.
+    """
+    server = Server(
+        lambda _request: httpx.Response(503, headers={"Retry-After": "20"}), until=1.2
+    )
     found, _ = using(server, reads)
     assert {FetchedRule} == {type(one) for one in found}
     refused = max(at for at, _ in server.asked if at < 1.3)
@@ -126,7 +150,9 @@ def test_a_single_read_survives_an_outage() -> None:
 
 @pytest.mark.parametrize("away", AWAY)
 def test_a_total_outage_ends_in_bounded_time_and_requests(away: str) -> None:
-    """The calls in progress, probes for the time of the patience, and then no more requests (F27)."""
+    """The calls in progress, probes for the time of the patience, and then no more requests
+    (F27).
+    """
     server = Server(AWAY[away])
 
     async def both(client: WritingClient) -> tuple[list[Any], int]:
@@ -138,14 +164,19 @@ def test_a_total_outage_ends_in_bounded_time_and_requests(away: str) -> None:
     (found, sent_later), _ = using(server, both)
     kinds = Counter(type(one) for one in found)
     assert kinds[FetchedRule] > 0
-    assert kinds[errors.OverloadedError] + kinds[errors.UnreachableError] == 300 - kinds[FetchedRule]
+    assert (
+        kinds[errors.OverloadedError] + kinds[errors.UnreachableError]
+        == 300 - kinds[FetchedRule]
+    )
     assert len(server.sent_from(1.0)) <= TENANT.concurrency + MAX_FAILURES + MOST_PROBES
     assert 91 <= server.asked[-1][0] <= 95
     assert 0 == sent_later
 
 
 def test_writes_wait_for_the_circuit_and_are_sent_once() -> None:
-    """Writes in progress are unknown; a read probes for the others, which are then sent once each (R6)."""
+    """Writes in progress are unknown; a read probes for the others, which are then sent once each
+    (R6).
+    """
     server = Server(broken(503), until=61.0)
     found, _ = using(server, creates)
     unknown = [one for one in found if isinstance(one, errors.AmbiguousWriteError)]
@@ -173,11 +204,15 @@ def test_patience_is_a_setting_of_the_tenant() -> None:
 
 
 @pytest.mark.parametrize("failure", [httpx.ConnectError, httpx.ReadError])
-def test_a_server_that_never_answered_gets_no_patience(failure: type[httpx.TransportError]) -> None:
+def test_a_server_that_never_answered_gets_no_patience(
+    failure: type[httpx.TransportError],
+) -> None:
     """A wrong host fails within seconds: four attempts by all requests together."""
     server = Server(lost(failure), since=0.0)
     found, _ = using(server, reads)
-    assert {errors.OverloadedError, errors.UnreachableError} >= {type(one) for one in found}
+    assert {errors.OverloadedError, errors.UnreachableError} >= {
+        type(one) for one in found
+    }
     assert MAX_FAILURES == len(server.asked)
     assert server.asked[-1][0] < 10
 
@@ -218,7 +253,11 @@ def test_an_untrusted_certificate_is_tried_once() -> None:
 def test_occasional_failures_do_not_open_the_circuit() -> None:
     """Any good response restarts the count."""
     turns = iter(range(10_000))
-    server = Server(lambda request: httpx.Response(503 if next(turns) % 12 == 0 else 200, json=body(request)))
+    server = Server(
+        lambda request: httpx.Response(
+            503 if next(turns) % 12 == 0 else 200, json=body(request)
+        )
+    )
     found, client = using(server, reads)
     assert {FetchedRule} == {type(one) for one in found}
     assert client.rate_limiter.retries <= 20 + client.rate_limiter.requests / 10
@@ -231,9 +270,15 @@ def body(request: httpx.Request) -> dict[str, Any]:
 
 @pytest.mark.parametrize("sleeps", [0.0, 0.5, 1.0])
 def test_retries_have_a_budget(sleeps: float) -> None:
-    """At most four attempts for each request, and at most 20 retries plus a tenth of the requests in all (R21)."""
+    """At most four attempts for each request, and at most 20 retries plus a tenth of the requests
+    in all (R21).
+    """
     chance = Random(int(sleeps * 2))
-    server = Server(lambda request: httpx.Response(503 if chance.random() < 0.3 else 200, json=body(request)))
+    server = Server(
+        lambda request: httpx.Response(
+            503 if chance.random() < 0.3 else 200, json=body(request)
+        )
+    )
     _, client = using(server, lambda one: reads(one, 1000))
     assert client.rate_limiter.retries <= 20 + client.rate_limiter.requests / 10
     assert max(Counter(call for _, call in server.asked).values()) <= 4 + MOST_PROBES

@@ -37,10 +37,17 @@ def over_http() -> Transport:
 
 
 def client(virtual: FakeClock | None = None, patience: float = 0.0) -> WritingClient:
-    """Return a client; by default it does not wait for an outage to end (test_circuit_breaker.py has tests of that)."""
+    """Return a client; by default it does not wait for an outage to end (test_circuit_breaker.py
+    has tests of that).
+    """
     tenant = replace(TENANT, patience_seconds=patience)
     time = (virtual or FakeClock()).time
-    return WritingClient(over_http(), tenant, ClientCredentials(client_id="id", client_secret="canary-secret"), time)
+    return WritingClient(
+        over_http(),
+        tenant,
+        ClientCredentials(client_id="id", client_secret="canary-secret"),
+        time,
+    )
 
 
 @pytest.fixture
@@ -52,8 +59,12 @@ def server() -> Any:
         yield routes
 
 
-def slowly(*answers: httpx.Response) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
-    """Answer after a pause, so that all concurrent requests are waiting by then; the last response repeats."""
+def slowly(
+    *answers: httpx.Response,
+) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
+    """Answer after a pause, so that all concurrent requests are waiting by then; the last response
+    repeats.
+    """
     left = list(answers)
 
     async def answer(_request: httpx.Request) -> httpx.Response:
@@ -68,7 +79,9 @@ def at_once(calls: int) -> list[Any]:
 
     async def run() -> list[Any]:
         one = client()
-        return await asyncio.gather(*(one.rule("1") for _ in range(calls)), return_exceptions=True)
+        return await asyncio.gather(
+            *(one.rule("1") for _ in range(calls)), return_exceptions=True
+        )
 
     return asyncio.run(run())
 
@@ -82,8 +95,18 @@ WRITES: dict[str, Callable[[WritingClient], Awaitable[object]]] = {
     "PUT": lambda one: one.update(FetchedRule(unmanaged("1", rule())), rule(), MARKER),
     "DELETE": lambda one: one.delete(FetchedRule(unmanaged("1", rule()))),
 }
-UNWANTED = (errors.UnsupportedCallError, errors.RejectedError, errors.RejectedError, errors.RejectedError)
-UNKNOWN = (errors.OverloadedError, errors.AmbiguousWriteError, errors.AmbiguousWriteError, errors.AmbiguousWriteError)
+UNWANTED = (
+    errors.UnsupportedCallError,
+    errors.RejectedError,
+    errors.RejectedError,
+    errors.RejectedError,
+)
+UNKNOWN = (
+    errors.OverloadedError,
+    errors.AmbiguousWriteError,
+    errors.AmbiguousWriteError,
+    errors.AmbiguousWriteError,
+)
 ALL_NOT_OFFERED = (errors.UnsupportedCallError,) * 4
 TABLE: dict[int, tuple[type[Exception], ...]] = {
     # status: error of a read, a POST, a PUT and a DELETE
@@ -110,20 +133,31 @@ ATTEMPTS = {401: 2, 429: 4}
 @pytest.mark.parametrize("status", TABLE)
 @pytest.mark.parametrize("call", [*READS, *WRITES])
 def test_the_table_of_errors(server: Any, call: str, status: int) -> None:
-    """api-contract "Errors": the meaning of each status for a read and a write, and the number of attempts."""
+    """api-contract "Errors": the meaning of each status for a read and a write, and the number of
+    attempts.
+    """
     expected = TABLE[status][0 if call in READS else [*READS, *WRITES].index(call) - 1]
-    route = server.route(url__startswith=RULES).respond(status, json={"errors": [{"message": "no\x1b[31m\nway"}]})
+    route = server.route(url__startswith=RULES).respond(
+        status, json={"errors": [{"message": "no\x1b[31m\nway"}]}
+    )
     with pytest.raises(errors.ApiError) as refused:
         asyncio.run({**READS, **WRITES}[call](client()))  # type: ignore[arg-type]
     assert expected is type(refused.value)
-    assert (4 if expected is errors.OverloadedError else ATTEMPTS.get(status, 1)) == route.call_count
+    assert (
+        4 if expected is errors.OverloadedError else ATTEMPTS.get(status, 1)
+    ) == route.call_count
     assert "\x1b" not in str(refused.value)
     assert "canary" not in str(refused.value)
 
 
-@pytest.mark.parametrize("failure", [httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.WriteError])
+@pytest.mark.parametrize(
+    "failure",
+    [httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.WriteError],
+)
 @pytest.mark.parametrize("call", [*READS, *WRITES])
-def test_a_lost_response_is_retried_only_for_a_read(server: Any, call: str, failure: type[Exception]) -> None:
+def test_a_lost_response_is_retried_only_for_a_read(
+    server: Any, call: str, failure: type[Exception]
+) -> None:
     """A read four times; a write once, and then its outcome is unknown."""
     route = server.route(url__startswith=RULES).mock(side_effect=failure)
     expected = errors.OverloadedError if call in READS else errors.AmbiguousWriteError
@@ -133,9 +167,12 @@ def test_a_lost_response_is_retried_only_for_a_read(server: Any, call: str, fail
 
 
 @pytest.mark.parametrize(
-    ("status", "of_an_update"), [(404, errors.RuleNotFoundError), (410, errors.UnsupportedCallError)]
+    ("status", "of_an_update"),
+    [(404, errors.RuleNotFoundError), (410, errors.UnsupportedCallError)],
 )
-def test_404_and_410_mean_gone(server: Any, status: int, of_an_update: type[Exception]) -> None:
+def test_404_and_410_mean_gone(
+    server: Any, status: int, of_an_update: type[Exception]
+) -> None:
     """A single rule: None; a delete: a success; the list or a create: the API does not exist."""
     server.route(url__startswith=RULES).respond(status)
     assert asyncio.run(client().rule("1")) is None
@@ -152,12 +189,15 @@ def test_404_and_410_mean_gone(server: Any, status: int, of_an_update: type[Exce
 def test_a_refused_token_is_renewed_once_and_the_call_repeated(server: Any) -> None:
     """It was revoked: one new token, one retry."""
     server["token"].side_effect = [
-        httpx.Response(200, json={"access_token": name, "expires_in": 3600}) for name in "ab"
+        httpx.Response(200, json={"access_token": name, "expires_in": 3600})
+        for name in "ab"
     ]
     route = server.get(ONE)
     route.side_effect = [httpx.Response(401), httpx.Response(200, json=STORED)]
     assert asyncio.run(client().rule("1")) is not None
-    assert ["Bearer a", "Bearer b"] == [call.request.headers["Authorization"] for call in route.calls]
+    assert ["Bearer a", "Bearer b"] == [
+        call.request.headers["Authorization"] for call in route.calls
+    ]
 
 
 def test_a_thousand_calls_share_one_token(server: Any) -> None:
@@ -170,7 +210,8 @@ def test_a_thousand_calls_share_one_token(server: Any) -> None:
 def test_a_thousand_refused_calls_share_one_new_token(server: Any) -> None:
     """One request also if the token was revoked under all of them."""
     server["token"].side_effect = [
-        httpx.Response(200, json={"access_token": name, "expires_in": 3600}) for name in "ab"
+        httpx.Response(200, json={"access_token": name, "expires_in": 3600})
+        for name in "ab"
     ]
 
     async def answer(request: httpx.Request) -> httpx.Response:
@@ -184,17 +225,28 @@ def test_a_thousand_refused_calls_share_one_new_token(server: Any) -> None:
 
 
 @pytest.mark.parametrize("expires_in", [0, -5, 1, 30, "soon", None])
-def test_a_thousand_calls_share_a_token_with_any_lifetime(server: Any, expires_in: object) -> None:
+def test_a_thousand_calls_share_a_token_with_any_lifetime(
+    server: Any, expires_in: object
+) -> None:
     """Callers that waited for one request use its token, even if it expires for later callers."""
-    server["token"].side_effect = slowly(httpx.Response(200, json={"access_token": "t", "expires_in": expires_in}))
+    server["token"].side_effect = slowly(
+        httpx.Response(200, json={"access_token": "t", "expires_in": expires_in})
+    )
     server.get(url__startswith=RULES).respond(json=STORED)
     assert {FetchedRule} == {type(one) for one in at_once(1_000)}
     assert 1 == server["token"].call_count
 
 
-@pytest.mark.parametrize(("status", "requests"), [(401, 1), (404, 1), (429, 4), (503, 4)])
-def test_a_thousand_calls_share_a_refusal(server: Any, status: int, requests: int) -> None:
-    """A wrong secret is tried once and not once for each call, which could lock the account. So is an outage."""
+@pytest.mark.parametrize(
+    ("status", "requests"), [(401, 1), (404, 1), (429, 4), (503, 4)]
+)
+def test_a_thousand_calls_share_a_refusal(
+    server: Any, status: int, requests: int
+) -> None:
+    """A wrong secret is tried once and not once for each call, which could lock the account.
+
+    So is an outage.
+    """
     server["token"].side_effect = slowly(httpx.Response(status))
     assert all(isinstance(one, errors.ApiError) for one in at_once(1_000))
     assert requests == server["token"].call_count
@@ -218,7 +270,9 @@ def test_the_next_call_tries_a_refused_secret_again(server: Any) -> None:
 def test_a_cancelled_token_request_does_not_affect_other_callers(server: Any) -> None:
     """The requesting call is cancelled; the next one sends the request in its place."""
     server.get(url__startswith=RULES).respond(json=STORED)
-    server["token"].side_effect = slowly(httpx.Response(200, json={"access_token": "t", "expires_in": 3600}))
+    server["token"].side_effect = slowly(
+        httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
+    )
 
     async def run() -> list[Any]:
         one = client()
@@ -246,9 +300,13 @@ def test_a_cancelled_token_request_does_not_affect_other_callers(server: Any) ->
         (float("inf"), 1),
     ],
 )
-def test_a_token_is_used_until_a_minute_before_its_end(server: Any, expires_in: object, tokens: int) -> None:
+def test_a_token_is_used_until_a_minute_before_its_end(
+    server: Any, expires_in: object, tokens: int
+) -> None:
     """By a monotonic clock: five calls, 900 seconds apart. Unusual lifetimes are accepted."""
-    body = json.dumps({"access_token": "t", "expires_in": expires_in}).replace("Infinity", "1e999")
+    body = json.dumps({"access_token": "t", "expires_in": expires_in}).replace(
+        "Infinity", "1e999"
+    )
     server["token"].respond(content=body)
     server.get(url__startswith=RULES).respond(json=STORED)
     virtual = FakeClock()
@@ -264,9 +322,13 @@ def test_a_token_is_used_until_a_minute_before_its_end(server: Any, expires_in: 
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_the_error_for_a_wrong_secret_does_not_contain_it(server: Any, status: int) -> None:
+def test_the_error_for_a_wrong_secret_does_not_contain_it(
+    server: Any, status: int
+) -> None:
     """One request; neither id nor secret is repeated, even if the server repeats them."""
-    server["token"].respond(status, json={"error": "invalid_client", "error_description": "bad"})
+    server["token"].respond(
+        status, json={"error": "invalid_client", "error_description": "bad"}
+    )
     with pytest.raises(errors.CredentialsError, match="client id or secret") as refused:
         asyncio.run(client().rules())
     assert "canary-secret" not in str(refused.value)
@@ -288,10 +350,15 @@ def test_the_error_for_a_wrong_secret_does_not_contain_it(server: Any, status: i
         ("Wed, 99 Nov 2026 99:00:00 GMT", 0.5),
     ],
 )
-def test_a_plausible_retry_after_is_respected(server: Any, header: str | None, waited: float) -> None:
+def test_a_plausible_retry_after_is_respected(
+    server: Any, header: str | None, waited: float
+) -> None:
     """Seconds or a date, at most two minutes; any other value means a short wait with jitter."""
     headers = {} if header is None else {"Retry-After": header}
-    server.get(ONE).side_effect = [httpx.Response(429, headers=headers), httpx.Response(200, json=STORED)]
+    server.get(ONE).side_effect = [
+        httpx.Response(429, headers=headers),
+        httpx.Response(200, json=STORED),
+    ]
     virtual = FakeClock(chance=0.5)
     asyncio.run(client(virtual).rule("1"))
     assert pytest.approx(waited, abs=1) == virtual.seconds - 1000
@@ -348,7 +415,9 @@ def test_the_configured_rate_is_kept(server: Any) -> None:
 def test_a_total_outage_ends_after_a_few_requests(server: Any) -> None:
     """The first call tries four times; later calls send no request."""
     server["token"].mock(side_effect=httpx.ConnectError)
-    assert {errors.UnreachableError, errors.OverloadedError} >= {type(one) for one in at_once(50)}
+    assert {errors.UnreachableError, errors.OverloadedError} >= {
+        type(one) for one in at_once(50)
+    }
     assert 4 == server["token"].call_count
 
 
@@ -363,7 +432,12 @@ def test_a_truncated_secret_is_not_repeated(server: Any, padding: int) -> None:
 
 def page(ids: list[str], total: int, pages: int = 1) -> httpx.Response:
     return httpx.Response(
-        200, json={"entities": [{"id": one, "name": one} for one in ids], "total": total, "pageCount": pages}
+        200,
+        json={
+            "entities": [{"id": one, "name": one} for one in ids],
+            "total": total,
+            "pageCount": pages,
+        },
     )
 
 
@@ -374,7 +448,9 @@ def test_the_pages_of_a_list_are_read_in_parallel(server: Any) -> None:
         number = int(request.url.params["pageNumber"])
         return page([f"{number}-{n}" for n in range(3 if number < 4 else 1)], 10)
 
-    route = server.get(url__startswith="http://localhost/api/v2/routing/queues").mock(side_effect=answer)
+    route = server.get(url__startswith="http://localhost/api/v2/routing/queues").mock(
+        side_effect=answer
+    )
     assert 10 == len(asyncio.run(client().queues()))
     assert 4 == route.call_count
 
@@ -388,17 +464,25 @@ def test_the_pages_of_a_list_are_read_in_parallel(server: Any) -> None:
         [page(["a", "b"], 1)],
     ],
 )
-def test_an_inconsistent_list_is_read_again_and_then_refused(server: Any, pages: list[httpx.Response]) -> None:
+def test_an_inconsistent_list_is_read_again_and_then_refused(
+    server: Any, pages: list[httpx.Response]
+) -> None:
     """Doubled, missing or shifted entries, or a total that changes: there is no plan."""
-    route = server.get(url__startswith="http://localhost/api/v2/routing/queues").mock(side_effect=pages * 3)
+    route = server.get(url__startswith="http://localhost/api/v2/routing/queues").mock(
+        side_effect=pages * 3
+    )
     with pytest.raises(errors.IncompleteReadError, match="No plan was made"):
         asyncio.run(client().queues())
     assert 3 * len(pages) == route.call_count
 
 
 def test_an_empty_page_with_a_total_causes_few_requests(server: Any) -> None:
-    """The number of pages is unknown, so no further page is requested: three attempts, three requests."""
-    route = server.get(url__startswith=RULES).respond(json={"entities": [], "total": 1_000_000})
+    """The number of pages is unknown, so no further page is requested: three attempts, three
+    requests.
+    """
+    route = server.get(url__startswith=RULES).respond(
+        json={"entities": [], "total": 1_000_000}
+    )
     with pytest.raises(errors.IncompleteReadError, match="none of 1,000,000 arrived"):
         asyncio.run(client().rules())
     assert 3 == route.call_count
@@ -407,8 +491,12 @@ def test_an_empty_page_with_a_total_causes_few_requests(server: Any) -> None:
 def test_a_list_that_is_consistent_at_the_second_read_is_accepted(server: Any) -> None:
     """A rule was created during the first read."""
     answers = [page(["a", "b"], 3), page(["b"], 3), page(["a", "b"], 3), page(["c"], 3)]
-    server.get(url__startswith="http://localhost/api/v2/routing/queues").mock(side_effect=answers)
-    assert ["a", "b", "c"] == sorted(queue.id for queue in asyncio.run(client().queues()))
+    server.get(url__startswith="http://localhost/api/v2/routing/queues").mock(
+        side_effect=answers
+    )
+    assert ["a", "b", "c"] == sorted(
+        queue.id for queue in asyncio.run(client().queues())
+    )
 
 
 @pytest.mark.parametrize(
@@ -428,7 +516,9 @@ def test_a_list_that_is_consistent_at_the_second_read_is_accepted(server: Any) -
 )
 def test_a_page_of_a_wrong_shape_is_an_error(server: Any, form: object) -> None:
     """So is a list that links to another host."""
-    server.get(url__startswith="http://localhost/api/v2/routing/queues").respond(json=form)
+    server.get(url__startswith="http://localhost/api/v2/routing/queues").respond(
+        json=form
+    )
     with pytest.raises(errors.UnexpectedResponseError):
         asyncio.run(client().queues())
 
@@ -456,10 +546,17 @@ def test_a_read_without_json_is_retried(server: Any, body: str) -> None:
 
 
 @pytest.mark.parametrize("call", READS)
-@pytest.mark.parametrize(("body", "attempts"), [*((one, 4) for one in GARBLED), *((one, 1) for one in HOSTILE)])
-def test_unusable_responses_to_a_read_end_the_run(server: Any, call: str, body: str, attempts: int) -> None:
+@pytest.mark.parametrize(
+    ("body", "attempts"),
+    [*((one, 4) for one in GARBLED), *((one, 1) for one in HOSTILE)],
+)
+def test_unusable_responses_to_a_read_end_the_run(
+    server: Any, call: str, body: str, attempts: int
+) -> None:
     """After four attempts if a retry may help, otherwise after one (F10, F36)."""
-    route = server.get(url__startswith=RULES).respond(200, content={**GARBLED, **HOSTILE}[body])
+    route = server.get(url__startswith=RULES).respond(
+        200, content={**GARBLED, **HOSTILE}[body]
+    )
     with pytest.raises(errors.UnexpectedResponseError):
         asyncio.run(READS[call](client()))  # type: ignore[arg-type]
     assert attempts == route.call_count
@@ -467,16 +564,22 @@ def test_unusable_responses_to_a_read_end_the_run(server: Any, call: str, body: 
 
 @pytest.mark.parametrize("call", ["POST", "PUT"])
 @pytest.mark.parametrize("body", [*GARBLED, *HOSTILE])
-def test_an_unusable_response_to_a_write_leaves_its_outcome_unknown(server: Any, call: str, body: str) -> None:
+def test_an_unusable_response_to_a_write_leaves_its_outcome_unknown(
+    server: Any, call: str, body: str
+) -> None:
     """It may have been done: only a read can tell."""
-    route = server.route(url__startswith=RULES).respond(201, content={**GARBLED, **HOSTILE}[body])
+    route = server.route(url__startswith=RULES).respond(
+        201, content={**GARBLED, **HOSTILE}[body]
+    )
     with pytest.raises(errors.AmbiguousWriteError):
         asyncio.run(WRITES[call](client()))  # type: ignore[arg-type]
     assert 1 == route.call_count
 
 
 @pytest.mark.parametrize("body", [*GARBLED, *HOSTILE])
-def test_the_body_of_a_delete_is_ignored_unless_it_is_a_web_page(server: Any, body: str) -> None:
+def test_the_body_of_a_delete_is_ignored_unless_it_is_a_web_page(
+    server: Any, body: str
+) -> None:
     """The status is enough; but a proxy or a login page may answer 200 in the server's place."""
     server.delete(ONE).respond(200, content={**GARBLED, **HOSTILE}[body])
     with pytest.raises(errors.AmbiguousWriteError) if body == "HTML" else nullcontext():
@@ -484,9 +587,12 @@ def test_the_body_of_a_delete_is_ignored_unless_it_is_a_web_page(server: Any, bo
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "attempts"), [(200, b'{"access_tok', 4), (200, b"<html>", 1), (204, b"", 1)]
+    ("status", "body", "attempts"),
+    [(200, b'{"access_tok', 4), (200, b"<html>", 1), (204, b"", 1)],
 )
-def test_a_truncated_token_response_is_retried(server: Any, status: int, body: bytes, attempts: int) -> None:
+def test_a_truncated_token_response_is_retried(
+    server: Any, status: int, body: bytes, attempts: int
+) -> None:
     """A sign-in page, or an empty response, means a wrong address."""
     server["token"].respond(status, content=body)
     with pytest.raises(errors.UnexpectedResponseError):
@@ -497,7 +603,10 @@ def test_a_truncated_token_response_is_retried(server: Any, status: int, body: b
 def test_an_empty_list_is_read_once_more(server: Any) -> None:
     """A wrong empty list would cause a second copy of every rule (F31); the second read counts."""
     route = server.get(url__startswith=RULES)
-    route.side_effect = [httpx.Response(200, json=EMPTY), httpx.Response(200, json={"entities": [STORED], "total": 1})]
+    route.side_effect = [
+        httpx.Response(200, json=EMPTY),
+        httpx.Response(200, json={"entities": [STORED], "total": 1}),
+    ]
     virtual = FakeClock()
     assert 1 == len(asyncio.run(client(virtual).rules()))
     assert max(virtual.slept) >= 0.25
@@ -518,8 +627,14 @@ def test_an_empty_list_is_read_once_more(server: Any) -> None:
         (7, False),
     ],
 )
-def test_a_list_that_links_back_is_an_error(server: Any, link: object, is_cycle: bool) -> None:  # noqa: FBT001 - a value
-    """The link is never followed; a link to an earlier page shows that this is not the expected server (F32)."""
+def test_a_list_that_links_back_is_an_error(
+    server: Any,
+    link: object,
+    is_cycle: bool,  # noqa: FBT001 - a value
+) -> None:
+    """The link is never followed; a link to an earlier page shows that this is not the expected
+    server (F32).
+    """
     form = {"entities": [STORED], "total": 1, "nextUri": link}
     route = server.get(url__startswith=RULES).respond(json=form)
     if is_cycle:
@@ -589,23 +704,37 @@ def test_credentials_are_sent_to_no_other_host(url: str) -> None:
         check_host(url, frozenset({"gateway.internal"}))
 
 
-@pytest.mark.parametrize("path", ["@evil.example/rules", ".evil.example/rules", ":1@evil.example/rules", ""])
+@pytest.mark.parametrize(
+    "path", ["@evil.example/rules", ".evil.example/rules", ":1@evil.example/rules", ""]
+)
 def test_no_path_changes_the_host(path: str) -> None:
     """A path is appended to the address, so it must begin where the host has ended."""
     for tenant in (replace(TENANT, rules_path=path), replace(TENANT, queues_path=path)):
         with pytest.raises(errors.UsageError, match="begin with /"):
-            WritingClient(over_http(), tenant, ClientCredentials(client_id="i", client_secret="s"), FakeClock().time)
+            WritingClient(
+                over_http(),
+                tenant,
+                ClientCredentials(client_id="i", client_secret="s"),
+                FakeClock().time,
+            )
 
 
 @pytest.mark.parametrize("rule_id", ["", ".", "..", "\ud800"])
 @pytest.mark.parametrize("call", ["GET", "PUT", "DELETE"])
-def test_an_id_that_leads_out_of_the_rules_path_is_never_sent(server: Any, call: str, rule_id: str) -> None:
+def test_an_id_that_leads_out_of_the_rules_path_is_never_sent(
+    server: Any, call: str, rule_id: str
+) -> None:
     """`..` stays `..` in every quoting: a delete of it would delete the path above."""
     everything = server.route(url__startswith="http://localhost/api/").respond(404)
     read = FetchedRule(unmanaged(rule_id, rule()))
     one = client()
-    calls = {"GET": lambda: one.rule(rule_id), "PUT": lambda: one.update(read, rule(), MARKER)}
-    with pytest.raises(errors.UnexpectedResponseError, match="cannot be the id of a rule"):
+    calls = {
+        "GET": lambda: one.rule(rule_id),
+        "PUT": lambda: one.update(read, rule(), MARKER),
+    }
+    with pytest.raises(
+        errors.UnexpectedResponseError, match="cannot be the id of a rule"
+    ):
         asyncio.run({**calls, "DELETE": lambda: one.delete(read)}[call]())  # type: ignore[no-untyped-call]
     assert 0 == everything.call_count
 
@@ -613,14 +742,24 @@ def test_an_id_that_leads_out_of_the_rules_path_is_never_sent(server: Any, call:
 def test_another_rule_than_the_requested_one_is_an_error(server: Any) -> None:
     """A cache or proxy may mix up responses; the next write would then change the wrong rule."""
     server.get(ONE).respond(json={**STORED, "id": "2"})
-    with pytest.raises(errors.UnexpectedResponseError, match="the server returned rule '2' instead of '1'"):
+    with pytest.raises(
+        errors.UnexpectedResponseError,
+        match="the server returned rule '2' instead of '1'",
+    ):
         asyncio.run(client().rule("1"))
 
 
-@pytest.mark.parametrize(("etag", "sent"), [(b'"7"', '"7"'), (b'W/"7"', 'W/"7"'), (b'"\xc3\xbc"', None), (b"", None)])
-def test_an_etag_is_returned_if_it_fits_into_a_header(server: Any, etag: bytes, sent: str | None) -> None:
+@pytest.mark.parametrize(
+    ("etag", "sent"),
+    [(b'"7"', '"7"'), (b'W/"7"', 'W/"7"'), (b'"\xc3\xbc"', None), (b"", None)],
+)
+def test_an_etag_is_returned_if_it_fits_into_a_header(
+    server: Any, etag: bytes, sent: str | None
+) -> None:
     """Without one the rule is compared before it is written, as on servers without ETags."""
-    server.get(ONE).mock(return_value=httpx.Response(200, json=STORED, headers=[(b"etag", etag)]))
+    server.get(ONE).mock(
+        return_value=httpx.Response(200, json=STORED, headers=[(b"etag", etag)])
+    )
     written = server.put(ONE).respond(json=STORED)
 
     async def run() -> None:
@@ -637,14 +776,24 @@ def test_an_etag_is_returned_if_it_fits_into_a_header(server: Any, etag: bytes, 
     ("fields", "said"),
     [
         ('"priority": 1e999', "instead of JSON"),
-        ('"priority": 1, "targets": [{"type": "queue", "queueId": "q", "weight": -1e999}]', "instead of JSON"),
+        (
+            '"priority": 1, "targets": [{"type": "queue", "queueId": "q", "weight": -1e999}]',
+            "instead of JSON",
+        ),
         ('"priority": 1, "conditions": ["x"]', "`conditions` is not a list of objects"),
         ('"priority": 1, "targets": [null]', "`targets` is not a list of objects"),
-        ('"priority": 1, "conditions": [{"type": ' + "[" * 600 + "]" * 600 + "}]", "nested too deeply"),
+        (
+            '"priority": 1, "conditions": [{"type": ' + "[" * 600 + "]" * 600 + "}]",
+            "nested too deeply",
+        ),
     ],
 )
-def test_a_rule_that_cannot_be_displayed_is_refused_with_its_id(server: Any, fields: str, said: str) -> None:
-    """Infinity, entries that are not objects, nesting: each ends in a sentence, not in a traceback."""
+def test_a_rule_that_cannot_be_displayed_is_refused_with_its_id(
+    server: Any, fields: str, said: str
+) -> None:
+    """Infinity, entries that are not objects, nesting: each ends in a sentence, not in a
+    traceback.
+    """
     server.get(url__startswith=RULES).respond(
         content=f'{{"total": 1, "entities": [{{"id": "r-1", "name": "n", {fields}}}]}}'
     )
@@ -659,7 +808,15 @@ def test_the_nesting_limit_is_the_same_on_every_python(server: Any) -> None:
         side_effect=[
             httpx.Response(
                 200,
-                json={"total": 1, "entities": [{**STORED, "conditions": [{"type": json.loads("[" * n + "]" * n)}]}]},
+                json={
+                    "total": 1,
+                    "entities": [
+                        {
+                            **STORED,
+                            "conditions": [{"type": json.loads("[" * n + "]" * n)}],
+                        }
+                    ],
+                },
             )
             for n in (61, 62)
         ]
@@ -678,29 +835,41 @@ def test_ids_from_the_server_cannot_leave_their_path(server: Any) -> None:
     """Every id is quoted."""
     route = server.get(url__startswith="http://localhost/").respond(404)
     asyncio.run(client().rule("../../queues?x=#"))
-    assert "/api/v2/routing/rules/..%2F..%2Fqueues%3Fx%3D%23" == route.calls[0].request.url.raw_path.decode()
+    assert (
+        "/api/v2/routing/rules/..%2F..%2Fqueues%3Fx%3D%23"
+        == route.calls[0].request.url.raw_path.decode()
+    )
 
 
 def test_neither_credentials_nor_client_show_a_secret() -> None:
     """Not even in a debugger's repr."""
-    assert "canary" not in repr(ClientCredentials(client_id="canary-id", client_secret="canary-secret"))
+    assert "canary" not in repr(
+        ClientCredentials(client_id="canary-id", client_secret="canary-secret")
+    )
 
 
 @pytest.mark.parametrize("form", ["{}", "echo {} end", "client_secret={}&x"])
 def test_a_secret_that_the_server_repeats_is_not_shown(server: Any, form: str) -> None:
     """Neither the client's secret, in any form, nor a token."""
     one = WritingClient(
-        over_http(), TENANT, ClientCredentials(client_id="id", client_secret='canary /"+ü'), FakeClock().time
+        over_http(),
+        TENANT,
+        ClientCredentials(client_id="id", client_secret='canary /"+ü'),
+        FakeClock().time,
     )
     forms = ['canary /"+ü', "canary+%2F%22%2B%C3%BC", "aWQ6Y2FuYXJ5IC8iK8O8"]
     for secret in forms:
-        server["token"].respond(400, json={"error": "bad", "error_description": form.format(secret)})
+        server["token"].respond(
+            400, json={"error": "bad", "error_description": form.format(secret)}
+        )
         with pytest.raises(errors.CredentialsError) as refused:
             asyncio.run(one.rules())
         assert "[secret]" in str(refused.value)
         assert not any(found in str(refused.value) for found in ("canary", "aWQ6"))
     server["token"].respond(json={"access_token": "token-canary", "expires_in": 3600})
-    server.get(url__startswith=RULES).respond(403, json={"message": form.format("token-canary")})
+    server.get(url__startswith=RULES).respond(
+        403, json={"message": form.format("token-canary")}
+    )
     with pytest.raises(errors.ScopeError) as denied:
         asyncio.run(one.rules())
     assert "canary" not in str(denied.value)
@@ -720,7 +889,9 @@ def test_a_run_has_a_time_limit_that_a_confirmation_restarts(server: Any) -> Non
         )
         await one.rule("1")
         virtual.seconds += 3600
-        with pytest.raises(errors.OverloadedError, match="the run exceeded its time limit"):
+        with pytest.raises(
+            errors.OverloadedError, match="the run exceeded its time limit"
+        ):
             await one.rule("1")
         one.rate_limiter.restart_time_limit(900)
         await one.rule("1")

@@ -1,4 +1,6 @@
-"""The client against `contract/access.json`: the requests of its login, and its reading of each response."""
+"""The client against `contract/access.json`: the requests of its login, and its reading of each
+response.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +25,44 @@ from tests.support.in_process_tenant import TENANT
 CONTRACT = Path(__file__).parents[1] / "contract"
 EXAMPLES = json.loads((CONTRACT / "access.json").read_text(encoding="utf-8"))
 CLIENTS = [example for example in EXAMPLES if "client" in example["sides"]]
-RULES = {"entities": [], "pageNumber": 1, "pageSize": 100, "total": 0, "pageCount": 0, "nextUri": None}
+RULES = {
+    "entities": [],
+    "pageNumber": 1,
+    "pageSize": 100,
+    "total": 0,
+    "pageCount": 0,
+    "nextUri": None,
+}
 EXPECTED: dict[str, tuple[type[Exception], str]] = {
-    "openid-configuration-silent": (errors.UnexpectedResponseError, "has no token_endpoint"),
-    "openid-configuration-missing": (errors.CredentialsError, "status 404, Not found; check api.issuer"),
+    "openid-configuration-silent": (
+        errors.UnexpectedResponseError,
+        "has no token_endpoint",
+    ),
+    "openid-configuration-missing": (
+        errors.CredentialsError,
+        "status 404, Not found; check api.issuer",
+    ),
     "openid-configuration-page": (errors.UnexpectedResponseError, "HTML"),
-    "password-token-wrong-key": (errors.CredentialsError, "refuses the access key or the client id or secret"),
+    "password-token-wrong-key": (
+        errors.CredentialsError,
+        "refuses the access key or the client id or secret",
+    ),
     "password-token-wrong-client": (
         errors.CredentialsError,
         "Client authentication failed.*; check THE_KEY, THE_SECRET",
     ),
-    "password-token-without-identity": (errors.UnexpectedResponseError, "no id_token .* set api.baseUrl"),
-    "cxone-configuration-silent": (errors.UnexpectedResponseError, "has no api_endpoint"),
-    "cxone-configuration-missing": (errors.CredentialsError, "status 404, Not found; set api.baseUrl"),
+    "password-token-without-identity": (
+        errors.UnexpectedResponseError,
+        "no id_token .* set api.baseUrl",
+    ),
+    "cxone-configuration-silent": (
+        errors.UnexpectedResponseError,
+        "has no api_endpoint",
+    ),
+    "cxone-configuration-missing": (
+        errors.CredentialsError,
+        "status 404, Not found; set api.baseUrl",
+    ),
     "access-key-token-wrong": (
         errors.CredentialsError,
         "refuses the access key [(]POST .*: status 401, The access key is not valid",
@@ -56,21 +83,33 @@ class Server:
     async def carry(self, request: ApiRequest) -> ApiResponse:
         """Answer one request."""
         self.asked.append(request)
-        response = self.answers.get(request.target.partition("?")[0], {"status": 200, "json": RULES})
-        content = json.dumps(response["json"]) if "json" in response else response["text"]
+        response = self.answers.get(
+            request.target.partition("?")[0], {"status": 200, "json": RULES}
+        )
+        content = (
+            json.dumps(response["json"]) if "json" in response else response["text"]
+        )
         return ApiResponse(request.call, response["status"], {}, content.encode())
 
 
 def credentials(example: Any) -> ClientCredentials:
     """Return the credentials of the example's request."""
     request = example["request"]
-    body = request.get("json") or request.get("form") or dict(parse_qsl(request.get("text", "")))
+    body = (
+        request.get("json")
+        or request.get("form")
+        or dict(parse_qsl(request.get("text", "")))
+    )
     key = (
         body.get("accessKeyId") or body.get("username", "k"),
         body.get("accessKeySecret") or body.get("password", "s"),
     )
     scheme, _, pair = request["headers"].get("Authorization", "").partition(" ")
-    client = b64decode(pair).decode().partition(":")[::2] if scheme == "Basic" else ("id", "secret")
+    client = (
+        b64decode(pair).decode().partition(":")[::2]
+        if scheme == "Basic"
+        else ("id", "secret")
+    )
     if example["name"].startswith("access-key"):
         client = ("", "")
     return ClientCredentials(
@@ -84,16 +123,24 @@ def credentials(example: Any) -> ClientCredentials:
 
 @pytest.mark.parametrize("example", CLIENTS, ids=lambda example: str(example["name"]))
 def test_the_client_logs_in_as_the_contract_specifies(example: Any) -> None:
-    """The request equals the example's; the response is understood, or causes an error that says what to do."""
+    """The request equals the example's; the response is understood, or causes an error that says
+    what to do.
+    """
     server = Server(example)
     at_issuer = not example["name"].startswith("access-key")
     path = example["request"]["path"]
     keyed = replace(TENANT, token_url=f"http://localhost{path}")
-    tenant = replace(TENANT, issuer="http://localhost", base_url="", token_url="") if at_issuer else keyed
+    tenant = (
+        replace(TENANT, issuer="http://localhost", base_url="", token_url="")
+        if at_issuer
+        else keyed
+    )
 
     async def run() -> None:
         carry = read_only_transport(server.carry, tenant)
-        await ReadingClient(carry, tenant, credentials(example), FakeClock().time).rules()
+        await ReadingClient(
+            carry, tenant, credentials(example), FakeClock().time
+        ).rules()
 
     if example["name"] in EXPECTED:
         expected, said = EXPECTED[example["name"]]
@@ -101,14 +148,19 @@ def test_the_client_logs_in_as_the_contract_specifies(example: Any) -> None:
             asyncio.run(run())
     else:
         asyncio.run(run())
-        assert {"http://localhost/api/v2/routing/rules"} == {one.url.partition("?")[0] for one in server.asked[-2:]}
+        assert {"http://localhost/api/v2/routing/rules"} == {
+            one.url.partition("?")[0] for one in server.asked[-2:]
+        }
     asked = next(one for one in server.asked if urlsplit(one.target).path == path)
     same(example["request"], asked)
 
 
 def same(expected: Any, asked: ApiRequest) -> None:
     """Compare a request with the contract's: exactly, unless the contract has a placeholder."""
-    assert (expected["method"], expected["query"]) == (asked.method, dict(parse_qsl(urlsplit(asked.target).query)))
+    assert (expected["method"], expected["query"]) == (
+        asked.method,
+        dict(parse_qsl(urlsplit(asked.target).query)),
+    )
     assert {**expected["headers"], "Accept-Encoding": "gzip"} == asked.headers
     body = asked.content.decode()
     assert expected.get("text", body) == body
@@ -122,9 +174,15 @@ def same(expected: Any, asked: ApiRequest) -> None:
 
 def test_every_example_states_its_source() -> None:
     """In one way or the other; names are unique over all files."""
-    every = [one for file in CONTRACT.glob("*.json") for one in json.loads(file.read_text(encoding="utf-8"))]
+    every = [
+        one
+        for file in CONTRACT.glob("*.json")
+        for one in json.loads(file.read_text(encoding="utf-8"))
+    ]
     assert [] == [
-        one["name"] for one in every if (one.get("source") in {"T", "A"}) == (one.get("sure") in {"O", "T", "?"})
+        one["name"]
+        for one in every
+        if (one.get("source") in {"T", "A"}) == (one.get("sure") in {"O", "T", "?"})
     ]
     assert len(every) == len({one["name"] for one in every})
     assert set(EXPECTED) < {one["name"] for one in CLIENTS}

@@ -1,4 +1,6 @@
-"""The client against `contract/*.json`: its requests match the contract, and it understands the responses."""
+"""The client against `contract/*.json`: its requests match the contract, and it understands the
+responses.
+"""
 
 from __future__ import annotations
 
@@ -54,9 +56,17 @@ NOT_ASKED = {
 def examples() -> list[Json]:
     """Return the examples of the default profile's contract that this client could request."""
     files = sorted(CONTRACT.glob("*.json"))
-    every = [example for file in files for example in json.loads(file.read_text(encoding="utf-8"))]
+    every = [
+        example
+        for file in files
+        for example in json.loads(file.read_text(encoding="utf-8"))
+    ]
     found = [example for example in every if "source" in example]
-    ours = [example for example in found if "client" in example["sides"] and example["name"] not in NOT_ASKED]
+    ours = [
+        example
+        for example in found
+        if "client" in example["sides"] and example["name"] not in NOT_ASKED
+    ]
     return [example for example in ours if "/context" not in example["request"]["path"]]
 
 
@@ -72,19 +82,39 @@ class Server:
         about_tokens = self.example["request"]["path"] == "/oauth/token"
         if (request.url.path == "/oauth/token") != about_tokens:
             if about_tokens:
-                return httpx.Response(200, json={"entities": [], "total": 0, "pageCount": 1, "nextUri": None})
-            return httpx.Response(200, json={"access_token": "TOKEN", "token_type": "Bearer", "expires_in": 3600})
+                return httpx.Response(
+                    200,
+                    json={"entities": [], "total": 0, "pageCount": 1, "nextUri": None},
+                )
+            return httpx.Response(
+                200,
+                json={
+                    "access_token": "TOKEN",
+                    "token_type": "Bearer",
+                    "expires_in": 3600,
+                },
+            )
         self.asked.append(request)
         response = self.example["response"]
-        content = json.dumps(response["json"]) if "json" in response else response.get("text", "")
-        return httpx.Response(response["status"], headers=response.get("headers"), content=content.encode())
+        content = (
+            json.dumps(response["json"])
+            if "json" in response
+            else response.get("text", "")
+        )
+        return httpx.Response(
+            response["status"],
+            headers=response.get("headers"),
+            content=content.encode(),
+        )
 
 
 def calls(client: WritingClient, example: Json) -> Any:
     """Return the client's call that makes the example's request."""
     request = example["request"]
     method, path, query = request["method"], request["path"], request["query"]
-    headers = {name: value for name, value in request["headers"].items() if name == "If-Match"}
+    headers = {
+        name: value for name, value in request["headers"].items() if name == "If-Match"
+    }
     if path == "/oauth/token":
         return client.rules()
     if method == "GET" and query:
@@ -98,7 +128,11 @@ def calls(client: WritingClient, example: Json) -> Any:
     if method == "POST":
         return client.create(sent.rule, marker)
     return client.update(
-        FetchedRule(replace(stored(path), raw=request["json"]), headers.get("If-Match")), sent.rule, marker
+        FetchedRule(
+            replace(stored(path), raw=request["json"]), headers.get("If-Match")
+        ),
+        sent.rule,
+        marker,
     )
 
 
@@ -118,11 +152,21 @@ def stored(path: str) -> Any:
 def expectation(example: Json) -> type[Exception] | None:
     """Return the error for the response by api-contract "Errors", or None."""
     status, method = example["response"]["status"], example["request"]["method"]
-    if status == 404 and (method == "DELETE" or (method == "GET" and not example["request"]["query"])):
+    if status == 404 and (
+        method == "DELETE" or (method == "GET" and not example["request"]["query"])
+    ):
         return None
     if status < 300:
         broken = "text" in example["response"] and status != 204
-        return (errors.AmbiguousWriteError if method == "POST" else errors.UnexpectedResponseError) if broken else None
+        return (
+            (
+                errors.AmbiguousWriteError
+                if method == "POST"
+                else errors.UnexpectedResponseError
+            )
+            if broken
+            else None
+        )
     if example["request"]["path"] == "/oauth/token":
         return errors.CredentialsError
     if method == "GET" and status == 400:
@@ -130,22 +174,34 @@ def expectation(example: Json) -> type[Exception] | None:
     return REFUSED[status]
 
 
-@pytest.mark.parametrize("example", [pytest.param(one, id=one["name"]) for one in examples()])
-def test_the_client_requests_and_understands_as_the_contract_specifies(example: Json) -> None:
+@pytest.mark.parametrize(
+    "example", [pytest.param(one, id=one["name"]) for one in examples()]
+)
+def test_the_client_requests_and_understands_as_the_contract_specifies(
+    example: Json,
+) -> None:
     """The request is the example's; the response becomes a value or the error of the table."""
     server = Server(example)
 
     async def run() -> None:
         credentials = ClientCredentials(
-            client_id="example-id", client_secret=example["request"].get("form", {}).get("client_secret", "x")
+            client_id="example-id",
+            client_secret=example["request"].get("form", {}).get("client_secret", "x"),
         )
-        credentials = replace(credentials, client_id=example["request"].get("form", {}).get("client_id", "example-id"))
+        credentials = replace(
+            credentials,
+            client_id=example["request"].get("form", {}).get("client_id", "example-id"),
+        )
         carry = transport_over(httpx.MockTransport(server))
         client = WritingClient(carry, TENANT, credentials, FakeClock().time)
         await calls(client, example)
 
     expected = expectation(example)
-    if expected is None or example["name"] in ("page-is-a-list", "page-without-total", "entity-without-id"):
+    if expected is None or example["name"] in (
+        "page-is-a-list",
+        "page-without-total",
+        "entity-without-id",
+    ):
         asyncio.run(run())
     else:
         with pytest.raises(expected):
@@ -163,7 +219,9 @@ def test_the_client_requests_and_understands_as_the_contract_specifies(example: 
         assert request["json"] == json.loads(asked.content)
 
 
-@pytest.mark.parametrize("name", ["page-is-a-list", "page-without-total", "entity-without-id"])
+@pytest.mark.parametrize(
+    "name", ["page-is-a-list", "page-without-total", "entity-without-id"]
+)
 def test_a_page_of_a_wrong_shape_is_an_error(name: str) -> None:
     """The list is not accepted: the error names the problem."""
     example = next(one for one in examples() if one["name"] == name)
@@ -171,7 +229,10 @@ def test_a_page_of_a_wrong_shape_is_an_error(name: str) -> None:
     async def run() -> None:
         carry = transport_over(httpx.MockTransport(Server(example)))
         await WritingClient(
-            carry, TENANT, ClientCredentials(client_id="id", client_secret="secret"), FakeClock().time
+            carry,
+            TENANT,
+            ClientCredentials(client_id="id", client_secret="secret"),
+            FakeClock().time,
         ).rules()
 
     with pytest.raises(errors.UnexpectedResponseError, match="page of rules"):

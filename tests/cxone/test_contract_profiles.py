@@ -1,4 +1,5 @@
-"""The client against public documents on queues, and against other profiles: requests, and reading of responses.
+"""The client against public documents on queues, and against other profiles: requests, and reading
+of responses.
 
 The simulator's side of the same examples is in test_contract_simulator.
 """
@@ -28,15 +29,28 @@ from tests.support.in_process_tenant import TENANT
 
 CONTRACT = Path(__file__).parents[1] / "contract"
 FILES = ("skills.json", "routing_queues.json", "profiles.json")
-EXAMPLES = [one for name in FILES for one in json.loads((CONTRACT / name).read_text(encoding="utf-8"))]
+EXAMPLES = [
+    one
+    for name in FILES
+    for one in json.loads((CONTRACT / name).read_text(encoding="utf-8"))
+]
 
 
 def tenant(given: dict[str, Any]) -> TenantSettings:
     """Return the settings of an example's client."""
     made = Profile.model_validate({"name": "x", **given.get("profile", {})})
-    known = {"acd-skills": skills_list(given.get("version", 30)), "digital": ROUTING_QUEUES}
+    known = {
+        "acd-skills": skills_list(given.get("version", 30)),
+        "digital": ROUTING_QUEUES,
+    }
     queues = known.get(given.get("queues", ""), made.queues)
-    return replace(TENANT, profile=made, rules_path=made.rules.path, queues=queues, queues_path=queues.path)
+    return replace(
+        TENANT,
+        profile=made,
+        rules_path=made.rules.path,
+        queues=queues,
+        queues_path=queues.path,
+    )
 
 
 class Server:
@@ -48,11 +62,15 @@ class Server:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
         if request.url.path == "/oauth/token":
-            return httpx.Response(200, json={"access_token": "TOKEN", "expires_in": 3600})
+            return httpx.Response(
+                200, json={"access_token": "TOKEN", "expires_in": 3600}
+            )
         self.asked.append(request)
         response = self.example["response"]
         content = json.dumps(response["json"]).encode() if "json" in response else b""
-        return httpx.Response(response["status"], headers=response.get("headers"), content=content)
+        return httpx.Response(
+            response["status"], headers=response.get("headers"), content=content
+        )
 
 
 async def made_of(client: WritingClient, example: dict[str, Any]) -> Any:
@@ -68,14 +86,29 @@ async def made_of(client: WritingClient, example: dict[str, Any]) -> Any:
         case "rule":
             read = await client.rule(request["path"].rsplit("/", 1)[1])
             return [read.live.id] if read else []
-    answer = client._mapper.single_rule({"rule": {**request["json"], **example["response"]["json"]["rule"]}})
+    answer = client._mapper.single_rule(
+        {"rule": {**request["json"], **example["response"]["json"]["rule"]}}
+    )
     live = replace(parse_live_rule(answer), raw=answer)
-    return [(await client.update(FetchedRule(live), replace(live.rule, priority=9), live.marker)).id]
+    return [
+        (
+            await client.update(
+                FetchedRule(live), replace(live.rule, priority=9), live.marker
+            )
+        ).id
+    ]
 
 
-@pytest.mark.parametrize("example", [pytest.param(one, id=one["name"]) for one in EXAMPLES if "client" in one["sides"]])
-def test_the_client_requests_and_understands_as_the_platform_documents(example: dict[str, Any]) -> None:
-    """The first request is the example's; an incomplete page causes a further request, or an error."""
+@pytest.mark.parametrize(
+    "example",
+    [pytest.param(one, id=one["name"]) for one in EXAMPLES if "client" in one["sides"]],
+)
+def test_the_client_requests_and_understands_as_the_platform_documents(
+    example: dict[str, Any],
+) -> None:
+    """The first request is the example's; an incomplete page causes a further request, or an
+    error.
+    """
     server = Server(example)
 
     async def run() -> Any:
@@ -92,7 +125,9 @@ def test_the_client_requests_and_understands_as_the_platform_documents(example: 
         with pytest.raises(errors.ApiError, match=means):
             asyncio.run(run())
     elif means is None:
-        with pytest.raises((errors.IncompleteReadError, errors.UnexpectedResponseError)):
+        with pytest.raises(
+            (errors.IncompleteReadError, errors.UnexpectedResponseError)
+        ):
             asyncio.run(run())
     else:
         assert means == asyncio.run(run())
@@ -104,7 +139,10 @@ def test_the_client_requests_and_understands_as_the_platform_documents(example: 
     )
     assert "Bearer TOKEN" == asked.headers["Authorization"]
     if example["of"] == "update":
-        assert {**request["json"], "description": "x"} == {**json.loads(asked.content), "description": "x"}
+        assert {**request["json"], "description": "x"} == {
+            **json.loads(asked.content),
+            "description": "x",
+        }
 
 
 def test_every_example_states_its_source() -> None:

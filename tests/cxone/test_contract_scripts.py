@@ -53,7 +53,9 @@ MEANS: dict[str, Any] = {  # a result, or an error and a part of its text
 
 
 class ExampleServer:
-    """Responds with the example to its request, and as the script without it does to every other."""
+    """Responds with the example to its request, and as the script without it does to every
+    other.
+    """
 
     def __init__(self, example: Json) -> None:
         self.example = example
@@ -61,20 +63,36 @@ class ExampleServer:
 
     async def carry(self, request: ApiRequest) -> ApiResponse:
         """Respond to one request."""
-        url, expected, response = urlsplit(request.target), self.example["request"], self.example["response"]
+        url, expected, response = (
+            urlsplit(request.target),
+            self.example["request"],
+            self.example["response"],
+        )
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         if url.path == "/oauth/token":
-            return form_response(request, 200, {"access_token": "TOKEN", "expires_in": 3600})
-        if (request.method, url.path, query) == (expected["method"], expected["path"], expected["query"]):
+            return form_response(
+                request, 200, {"access_token": "TOKEN", "expires_in": 3600}
+            )
+        if (request.method, url.path, query) == (
+            expected["method"],
+            expected["path"],
+            expected["query"],
+        ):
             self.matches.append(request)
             return form_response(request, response["status"], response["json"])
         if request.method == "PUT":
-            return form_response(request, 200, EXAMPLES["script-lock"]["response"]["json"])
+            return form_response(
+                request, 200, EXAMPLES["script-lock"]["response"]["json"]
+            )
         if url.path.endswith("/historyByName"):
             identity = expected["path"].rsplit("/", 1)[1]
-            return form_response(request, 200, {"versions": [{"scriptId": identity, "status": "CURR"}]})
+            return form_response(
+                request, 200, {"versions": [{"scriptId": identity, "status": "CURR"}]}
+            )
         locked = "-locked" if query.get("scriptPath") == "Acme\\Locked" else ""
-        return form_response(request, 200, EXAMPLES[f"script-read{locked}"]["response"]["json"])
+        return form_response(
+            request, 200, EXAMPLES[f"script-read{locked}"]["response"]["json"]
+        )
 
 
 def form_response(request: ApiRequest, status: int, form: Any) -> ApiResponse:
@@ -95,21 +113,30 @@ async def made_of(client: StudioClient, example: Json) -> Any:
     if "cxroute:begin" in json.dumps(request["json"]):
         return await client.save(await client.rules(), (), {})
     # Such a script has no block, so this client never saves it: the response alone is an example.
-    return client._check_save(await client._call("save script", path, json.dumps(request["json"]).encode()))
+    return client._check_save(
+        await client._call("save script", path, json.dumps(request["json"]).encode())
+    )
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_client_calls_and_understands_scripts_as_the_example(name: str) -> None:
-    """The client sends the example's request, and the response has the example's meaning. Blocks may differ."""
+    """The client sends the example's request, and the response has the example's meaning.
+
+    Blocks may differ.
+    """
     example, expected = EXAMPLES[name], MEANS[name]
     server, request = ExampleServer(example), example["request"]
-    path = request["query"].get("scriptPath") or (request.get("json") or {}).get("scriptContent", {}).get("header", {})
+    path = request["query"].get("scriptPath") or (request.get("json") or {}).get(
+        "scriptContent", {}
+    ).get("header", {})
     path = path if isinstance(path, str) else path.get("scriptName", "Acme\\Routing")
     script = StudioScript(path=path, api_version=SCRIPTS.split("/")[3], layout=LAYOUT)
     tenant = replace(TENANT, studio=script, patience_seconds=0.0)
 
     async def run() -> Any:
-        return await made_of(StudioClient(server.carry, tenant, CREDENTIALS, FakeClock().time), example)
+        return await made_of(
+            StudioClient(server.carry, tenant, CREDENTIALS, FakeClock().time), example
+        )
 
     if expected and isinstance(expected[0], type):
         with pytest.raises(errors.ApiError, match=expected[1]) as failure:
@@ -120,9 +147,15 @@ def test_the_client_calls_and_understands_scripts_as_the_example(name: str) -> N
     assert server.matches
     assert "Bearer TOKEN" == server.matches[0].headers["Authorization"]
     if "json" in request:
-        assert without_block(json.dumps(request["json"])) == without_block(server.matches[0].content.decode())
+        assert without_block(json.dumps(request["json"])) == without_block(
+            server.matches[0].content.decode()
+        )
 
 
 def without_block(text: str) -> Any:
-    """Return JSON without the lines between the markers, since the example's block is not one that cxroute builds."""
-    return json.loads(re.sub(r"(cxroute:begin [a-z/-]+).*?(// cxroute:end)", r"\1\2", text))
+    """Return JSON without the lines between the markers, since the example's block is not one that
+    cxroute builds.
+    """
+    return json.loads(
+        re.sub(r"(cxroute:begin [a-z/-]+).*?(// cxroute:end)", r"\1\2", text)
+    )

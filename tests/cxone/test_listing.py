@@ -21,7 +21,9 @@ Told = list[tuple[str, int, int]]
 
 def told(rules: int, page_size: int) -> Told:
     """Read so many rules in pages of this size; return the reported progress, in order."""
-    world = InProcessTenant(managed(f"id-{n}", f"cards/r{n}", rule(f"r{n}")) for n in range(rules))
+    world = InProcessTenant(
+        managed(f"id-{n}", f"cards/r{n}", rule(f"r{n}")) for n in range(rules)
+    )
     found: Told = []
 
     async def run() -> None:
@@ -47,6 +49,8 @@ def told(rules: int, page_size: int) -> Told:
         (0, 2, [("rules", 1, 1), ("rules", 1, 1)]),
     ],
 )
-def test_each_page_is_reported_with_the_number_of_pages(rules: int, page_size: int, expected: Told) -> None:
+def test_each_page_is_reported_with_the_number_of_pages(
+    rules: int, page_size: int, expected: Told
+) -> None:
     """From the first one on, and never fewer in all than read; an empty list is read twice."""
     assert expected == told(rules, page_size)

@@ -33,18 +33,42 @@ def profile(**said: Any) -> Profile:
 
 
 def tenant_of(made: Profile) -> TenantSettings:
-    return replace(TENANT, profile=made, queues=made.queues, rules_path=made.rules.path, queues_path=made.queues.path)
+    return replace(
+        TENANT,
+        profile=made,
+        queues=made.queues,
+        rules_path=made.rules.path,
+        queues_path=made.queues.path,
+    )
 
 
 OTHER_NAMES: dict[str, Any] = {
     "rules": {"path": "/acd/rules", "id": "ruleId", "single": "rule"},
-    "rule": {"name": "ruleName", "priority": "order", "enabled": "isActive", "conditions": "when", "targets": "then"},
-    "condition": {"type": "kind", "attributeName": "field", "operator": "op", "value": "is", "attribute": "FIELD"},
+    "rule": {
+        "name": "ruleName",
+        "priority": "order",
+        "enabled": "isActive",
+        "conditions": "when",
+        "targets": "then",
+    },
+    "condition": {
+        "type": "kind",
+        "attributeName": "field",
+        "operator": "op",
+        "value": "is",
+        "attribute": "FIELD",
+    },
     "target": {"queueId": "skillId", "weight": "share", "queue": "SKILL"},
     "operators": {"equals": "EQ", "in": "equals", "greaterThanOrEqual": ">="},
 }
 STYLES: dict[str, dict[str, Any]] = {
-    "page-number": {"style": "page-number", "page": "p", "first": 0, "size": "n", "next": "more"},
+    "page-number": {
+        "style": "page-number",
+        "page": "p",
+        "first": 0,
+        "size": "n",
+        "next": "more",
+    },
     "skip-top": {"style": "skip-top", "total": "total", "next": "more"},
     "scroll-token": {"style": "scroll-token", "total": "total", "token": "more"},
 }
@@ -60,9 +84,13 @@ class Scripted:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         """Answer one request."""
         if request.url.path == "/oauth/token":
-            return httpx.Response(200, json={"access_token": "canary-token", "expires_in": 3600})
+            return httpx.Response(
+                200, json={"access_token": "canary-token", "expires_in": 3600}
+            )
         self.asked.append(str(request.url))
-        return httpx.Response(200, json=self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
+        return httpx.Response(
+            200, json=self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        )
 
     def rules(self, made: Profile) -> Any:
         """Read the rules."""
@@ -70,7 +98,10 @@ class Scripted:
         async def run() -> Any:
             carry = transport_over(httpx.MockTransport(self))
             return await WritingClient(
-                carry, tenant_of(made), ClientCredentials(client_id="i", client_secret="s"), FakeClock().time
+                carry,
+                tenant_of(made),
+                ClientCredentials(client_id="i", client_secret="s"),
+                FakeClock().time,
             ).rules()
 
         return asyncio.run(run())
@@ -80,14 +111,18 @@ def entry(name: str) -> dict[str, Any]:
     return {"id": name, "name": name, "priority": 1}
 
 
-def pages(style: str, names: str, size: int = 3, total: int | None = None) -> list[dict[str, Any]]:
+def pages(
+    style: str, names: str, size: int = 3, total: int | None = None
+) -> list[dict[str, Any]]:
     """Return the pages of a list with these rules, each of one letter."""
     count = len(names) if total is None else total
     length = max(len(names), count) if names and style in COUNTED else len(names)
     found = []
     for start in range(0, length or 1, size):
         following = start + size
-        link: str | None = f"/api/v2/routing/rules?skip={following}&p={following // size}"
+        link: str | None = (
+            f"/api/v2/routing/rules?skip={following}&p={following // size}"
+        )
         if style == "scroll-token":
             link = f"token {following}"
         if following >= length:
@@ -99,7 +134,11 @@ def pages(style: str, names: str, size: int = 3, total: int | None = None) -> li
 
 def names_read(server: Scripted, style: str) -> str:
     """Return the names of the rules that the client reads."""
-    return "".join(sorted(live.id for live in server.rules(profile(rules={"paging": STYLES[style]}))))
+    return "".join(
+        sorted(
+            live.id for live in server.rules(profile(rules={"paging": STYLES[style]}))
+        )
+    )
 
 
 @pytest.mark.parametrize("names", ["", "a", "abc", "abcd", "abcdefg"])
@@ -124,7 +163,13 @@ def test_each_style_requests_the_next_page_in_its_way() -> None:
     } == asked
 
 
-FAULTS = {"duplicate": "abcabcg", "missing": "abcdg", "shift": "abcefg", "earlier": "abccdef", "empty": ""}
+FAULTS = {
+    "duplicate": "abcabcg",
+    "missing": "abcdg",
+    "shift": "abcefg",
+    "earlier": "abccdef",
+    "empty": "",
+}
 
 
 @pytest.mark.parametrize("names", FAULTS.values(), ids=FAULTS)
@@ -184,7 +229,9 @@ def test_a_circular_list_ends(style: str) -> None:
     ],
 )
 @pytest.mark.parametrize("style", COUNTED)
-def test_a_link_to_another_host_is_refused_before_a_request(style: str, link: str) -> None:
+def test_a_link_to_another_host_is_refused_before_a_request(
+    style: str, link: str
+) -> None:
     """F32: no form of the link causes a request to another host."""
     server = Scripted({"entities": [entry("a")], "total": 2, "more": link})
     with pytest.raises(errors.UnexpectedResponseError, match=r"another host|not a URL"):
@@ -203,17 +250,32 @@ def test_a_token_that_is_not_text_is_an_error(token: object) -> None:
 @pytest.mark.parametrize(
     ("made", "answer"),
     [
-        ({"style": "page-number", "next": "more"}, {"total": 1, "nextUri": "/x?pageNumber=2"}),
-        ({"style": "skip-top", "total": "count", "next": "m"}, {"count": 1, "_links": {"next": "/x?skip=1"}}),
-        ({"style": "scroll-token", "total": "count", "token": "tokn"}, {"count": 1, "scrollToken": "abc"}),
+        (
+            {"style": "page-number", "next": "more"},
+            {"total": 1, "nextUri": "/x?pageNumber=2"},
+        ),
+        (
+            {"style": "skip-top", "total": "count", "next": "m"},
+            {"count": 1, "_links": {"next": "/x?skip=1"}},
+        ),
+        (
+            {"style": "scroll-token", "total": "count", "token": "tokn"},
+            {"count": 1, "scrollToken": "abc"},
+        ),
         ({"style": "page-number", "total": "count"}, {"count": 1, "total": 3}),
         ({"style": "scroll-token", "total": "count"}, {"count": 1, "hits": 3}),
     ],
 )
-def test_no_profile_makes_a_partial_list_look_complete(made: dict[str, Any], answer: dict[str, Any]) -> None:
-    """R11: a profile comes from a pull request; with any profile, a response that shows more entries is an error."""
+def test_no_profile_makes_a_partial_list_look_complete(
+    made: dict[str, Any], answer: dict[str, Any]
+) -> None:
+    """R11: a profile comes from a pull request; with any profile, a response that shows more
+    entries is an error.
+    """
     server = Scripted({"entities": [entry("a")], **answer})
-    with pytest.raises(errors.IncompleteReadError, match=r"the list continues|has the total 3"):
+    with pytest.raises(
+        errors.IncompleteReadError, match=r"the list continues|has the total 3"
+    ):
         server.rules(profile(rules={"paging": made}))
 
 
@@ -223,7 +285,9 @@ def test_an_endless_chain_of_pages_is_an_error() -> None:
 
     class Endless(Scripted):
         def __call__(self, request: httpx.Request) -> httpx.Response:
-            self.answers = [{"entities": [entry("a")], "hits": 2, "scrollToken": f"t{next(count)}"}]
+            self.answers = [
+                {"entities": [entry("a")], "hits": 2, "scrollToken": f"t{next(count)}"}
+            ]
             return super().__call__(request)
 
     server = Endless({})
@@ -234,18 +298,38 @@ def test_an_endless_chain_of_pages_is_an_error() -> None:
 
 def test_a_server_that_repeats_one_token_until_the_end_is_read() -> None:
     """Some servers keep the position: the same token, other entries."""
-    recorded = [{**page, "more": "same"} for page in pages("scroll-token", "ab", size=1)]
-    assert "ab" == names_read(Scripted(*recorded, {"entities": [], "total": 2, "more": "same"}), "scroll-token")
+    recorded = [
+        {**page, "more": "same"} for page in pages("scroll-token", "ab", size=1)
+    ]
+    assert "ab" == names_read(
+        Scripted(*recorded, {"entities": [], "total": 2, "more": "same"}),
+        "scroll-token",
+    )
 
 
-UNKNOWN = {"id": "1", "division": {"id": "d"}, "~odd": 1, "conditions": [{"hint": {"x": 1}}]}
+UNKNOWN = {
+    "id": "1",
+    "division": {"id": "d"},
+    "~odd": 1,
+    "conditions": [{"hint": {"x": 1}}],
+}
 
 
 def test_an_update_sends_what_the_verb_needs() -> None:
-    """PUT sends the whole rule; PATCH the managed fields. Both keep unknown fields in conditions."""
-    form = {**dict.fromkeys(("name", "description", "priority", "enabled", "targets"), 0), **UNKNOWN}
+    """PUT sends the whole rule; PATCH the managed fields.
+
+    Both keep unknown fields in conditions.
+    """
+    form = {
+        **dict.fromkeys(("name", "description", "priority", "enabled", "targets"), 0),
+        **UNKNOWN,
+    }
     assert form == ProfileMapper(profile(update="PUT")).update_body(form)
-    managed = {name: value for name, value in form.items() if name not in ("id", "division", "~odd")}
+    managed = {
+        name: value
+        for name, value in form.items()
+        if name not in ("id", "division", "~odd")
+    }
     assert managed == ProfileMapper(profile(update="PATCH")).update_body(form)
 
 
@@ -266,16 +350,25 @@ NAMES = st.sampled_from(
         "z",
     ]
 )
-WORDS = st.sampled_from(["equals", "EQ", "in", "attribute", "FIELD", "~equals", "queue", "strange"]) | st.integers(0, 9)
+WORDS = st.sampled_from(
+    ["equals", "EQ", "in", "attribute", "FIELD", "~equals", "queue", "strange"]
+) | st.integers(0, 9)
 PARTS = st.lists(
-    st.dictionaries(st.sampled_from(["type", "kind", "op", "operator", "queueId", "skillId", "~op"]), WORDS)
+    st.dictionaries(
+        st.sampled_from(
+            ["type", "kind", "op", "operator", "queueId", "skillId", "~op"]
+        ),
+        WORDS,
+    )
 )
 FORMS = st.dictionaries(NAMES, st.integers() | st.text(max_size=3) | PARTS)
 
 
 @settings(max_examples=200, deadline=None)
 @given(FORMS, st.sampled_from(["text", "number"]), st.sampled_from(["text", "number"]))
-def test_a_rule_is_written_back_as_it_was_read(form: dict[str, Any], ids: str, queue_ids: str) -> None:
+def test_a_rule_is_written_back_as_it_was_read(
+    form: dict[str, Any], ids: str, queue_ids: str
+) -> None:
     """R2: names map one to one, for all fields of the tenant with names that cxroute uses."""
     names = {**OTHER_NAMES, "rules": {**OTHER_NAMES["rules"], "ids": ids}}
     names["target"] = {**OTHER_NAMES["target"], "queueIds": queue_ids}
@@ -290,7 +383,9 @@ def test_the_default_profile_changes_nothing() -> None:
 
 
 def test_the_documented_default_profile_is_the_default(cxroute: Program) -> None:
-    """docs/profiles.md contains the printed profile exactly, and as a manifest it has only default values."""
+    """docs/profiles.md contains the printed profile exactly, and as a manifest it has only default
+    values.
+    """
     assert 0 == cxroute("schema", "profile")
     document = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
     assert f"```yaml\n{cxroute.out}```\n" in document
@@ -333,11 +428,17 @@ def rows() -> Iterator[tuple[dict[str, Any], str]]:
 
 
 @pytest.mark.parametrize(("said", "told"), [*rows()])
-def test_an_invalid_profile_is_refused_with_a_reason(said: dict[str, Any], told: str, room: Any) -> None:
-    """No host in a path, no second header, no template, no name with two meanings; the message has the position."""
+def test_an_invalid_profile_is_refused_with_a_reason(
+    said: dict[str, Any], told: str, room: Any
+) -> None:
+    """No host in a path, no second header, no template, no name with two meanings; the message has
+    the position.
+    """
     from tests.support.written_manifests import lines, yaml_of  # noqa: PLC0415 - the room is the current directory by then
 
-    (room / "a.yaml").write_text(yaml_of({"apiVersion": "routing/v1", "kind": "Profile", "name": "x", **said}))
+    (room / "a.yaml").write_text(
+        yaml_of({"apiVersion": "routing/v1", "kind": "Profile", "name": "x", **said})
+    )
     (found,) = lines(room)
     assert told in found
     assert json.dumps(found)

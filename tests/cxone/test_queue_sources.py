@@ -27,13 +27,22 @@ from tests.support.written_manifests import yaml_of
 ROOT = Path(__file__).resolve().parents[2]
 SKILLS, DIGITAL = skills_list(30), ROUTING_QUEUES
 TWENTY: list[dict[str, Any]] = [
-    {"id": str(4000 + one), "name": f"Skill_{one}", "isActive": one % 2 == 0} for one in range(20)
+    {"id": str(4000 + one), "name": f"Skill_{one}", "isActive": one % 2 == 0}
+    for one in range(20)
 ]
-QUEUES: dict[str, Any] = {"apiVersion": "routing/v1", "kind": "Queues", "name": "queues"}
-SPREAD: list[dict[str, Any]] = [{"id": f"queue-{one}", "name": f"Digital {one}"} for one in range(20)]
+QUEUES: dict[str, Any] = {
+    "apiVersion": "routing/v1",
+    "kind": "Queues",
+    "name": "queues",
+}
+SPREAD: list[dict[str, Any]] = [
+    {"id": f"queue-{one}", "name": f"Digital {one}"} for one in range(20)
+]
 
 
-def read(listed: ListedQueues, queues: list[dict[str, Any]], cap: int = 7, faults: str = "") -> list[Queue]:
+def read(
+    listed: ListedQueues, queues: list[dict[str, Any]], cap: int = 7, faults: str = ""
+) -> list[Queue]:
     """Read a simulated tenant's queues."""
     tenant = InProcessTenant(
         settings=SimulatorSettings(page_cap=cap),
@@ -46,12 +55,16 @@ def read(listed: ListedQueues, queues: list[dict[str, Any]], cap: int = 7, fault
 
 def test_skills_are_queues_with_numeric_ids() -> None:
     """All pages; the number becomes a text; an inactive skill is marked."""
-    assert sorted(Queue(one["id"], one["name"], one["isActive"]) for one in TWENTY) == read(SKILLS, [*TWENTY, *SPREAD])
+    assert sorted(
+        Queue(one["id"], one["name"], one["isActive"]) for one in TWENTY
+    ) == read(SKILLS, [*TWENTY, *SPREAD])
 
 
 def test_digital_queues_are_read_token_by_token() -> None:
     """All pages; no queue is inactive."""
-    assert sorted(Queue(one["id"], one["name"]) for one in SPREAD) == read(DIGITAL, [*TWENTY, *SPREAD])
+    assert sorted(Queue(one["id"], one["name"]) for one in SPREAD) == read(
+        DIGITAL, [*TWENTY, *SPREAD]
+    )
 
 
 @pytest.mark.parametrize("listed", [SKILLS, DIGITAL], ids=["skills", "digital"])
@@ -75,41 +88,91 @@ def test_the_environment_sets_the_version_of_skills(version: int) -> None:
 
 def test_an_inactive_skill_that_a_rule_names_is_an_error() -> None:
     """By its name or id; of two skills with one name the active one is used."""
-    queues = [Queue("1", "Off", active=False), Queue("2", "Twice", active=False), Queue("3", "Twice")]
+    queues = [
+        Queue("1", "Off", active=False),
+        Queue("2", "Twice", active=False),
+        Queue("3", "Twice"),
+    ]
     catalogue = QueueResolver("prod", {}, queues)
-    with pytest.raises(QueueError, match=r'queue "Off" \(id 1\) of prod is inactive') as refused:
+    with pytest.raises(
+        QueueError, match=r'queue "Off" \(id 1\) of prod is inactive'
+    ) as refused:
         catalogue.resolve("Off")
     assert "CXR121" == refused.value.code
     assert queues[2] == catalogue.resolve("Twice")
 
 
 def environment(url: str, **api: Any) -> str:
-    said = {"apiVersion": "routing/v1", "kind": "Environment", "name": "prod", "owner": "acme"}
-    return yaml_of({**said, "api": {"baseUrl": url, "requestsPerSecond": 10_000, **api}})
+    said = {
+        "apiVersion": "routing/v1",
+        "kind": "Environment",
+        "name": "prod",
+        "owner": "acme",
+    }
+    return yaml_of(
+        {**said, "api": {"baseUrl": url, "requestsPerSecond": 10_000, **api}}
+    )
 
 
 def manifests(url: str, made: dict[str, Any] | None = None, **api: Any) -> None:
     """Write an environment, its profile, and three rules."""
-    write("prod.yaml", environment(url, **api, **({"profile": "theirs"} if made is not None else {})))
+    write(
+        "prod.yaml",
+        environment(url, **api, **({"profile": "theirs"} if made is not None else {})),
+    )
     if made is not None:
-        write("profile.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "Profile", "name": "theirs", **made}))
-    rules = [{"intent": f"intent_{one}", "queue": "Cards" if one else "Fraud_1", "priority": one} for one in range(5)]
-    write("rules.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "RuleSet", "name": "cards", "rules": rules}))
+        write(
+            "profile.yaml",
+            yaml_of(
+                {
+                    "apiVersion": "routing/v1",
+                    "kind": "Profile",
+                    "name": "theirs",
+                    **made,
+                }
+            ),
+        )
+    rules = [
+        {
+            "intent": f"intent_{one}",
+            "queue": "Cards" if one else "Fraud_1",
+            "priority": one,
+        }
+        for one in range(5)
+    ]
+    write(
+        "rules.yaml",
+        yaml_of(
+            {
+                "apiVersion": "routing/v1",
+                "kind": "RuleSet",
+                "name": "cards",
+                "rules": rules,
+            }
+        ),
+    )
 
 
 @contextmanager
 def simulated(*more: str) -> Iterator[str]:
     """Run `cxroute simulate --as prod` as a process; yield its address."""
     command = ("simulate", "--as", "prod", "--port", "0", *more)
-    with serving(Command(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)) as url:
+    with serving(
+        Command(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    ) as url:
         yield url
 
 
-SOURCES: dict[str, dict[str, Any]] = {"skills": {"queues": "acd-skills"}, "digital": {"queues": "digital"}}
+SOURCES: dict[str, dict[str, Any]] = {
+    "skills": {"queues": "acd-skills"},
+    "digital": {"queues": "digital"},
+}
 
 
 @pytest.fixture
-def typed(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
+def typed(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str]]:
     """Run the program; return its exit code and its output. The tenant is a separate process."""
     monkeypatch.setenv("CXONE_CLIENT_ID", "me")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -150,10 +213,15 @@ def test_the_simulator_refuses_an_environment_with_another_api(
     """Exit 64, with the reason."""
     manifests("http://127.0.0.1:9", made, **api)
     assert 64 == cxroute("simulate", "--as", "prod", "--port", "0")
-    assert "--as prod: the simulator has the API of the default profile only" in cxroute.err
+    assert (
+        "--as prod: the simulator has the API of the default profile only"
+        in cxroute.err
+    )
 
 
-def test_a_rule_with_an_inactive_skill_fails_the_plan_at_its_line(typed: Callable[..., tuple[int, str]]) -> None:
+def test_a_rule_with_an_inactive_skill_fails_the_plan_at_its_line(
+    typed: Callable[..., tuple[int, str]],
+) -> None:
     """Exit 3, with rule and skill."""
     manifests("http://127.0.0.1:9", queues="acd-skills")
     TenantState.load(Path("state.json"), initial=TenantState(off())).close()
@@ -165,11 +233,20 @@ def test_a_rule_with_an_inactive_skill_fails_the_plan_at_its_line(typed: Callabl
     assert 'error[CXR121]: queue "Fraud_1" (id 4711) of prod is inactive' in said
 
 
-def test_the_simulator_adds_skills_beside_those_of_its_state(typed: Callable[..., tuple[int, str]]) -> None:
-    """A new skill never gets the number of another one, of the state or of a Queues document: the plan finds all."""
+def test_the_simulator_adds_skills_beside_those_of_its_state(
+    typed: Callable[..., tuple[int, str]],
+) -> None:
+    """A new skill never gets the number of another one, of the state or of a Queues document: the
+    plan finds all.
+    """
     manifests("http://127.0.0.1:9", queues="acd-skills")
-    write("queues.yaml", yaml_of({**QUEUES, "queues": {"Fraud_1": {"prod": {"id": "4002"}}}}))
-    TenantState.load(Path("state.json"), initial=TenantState([{"id": "4001", "name": "Late"}])).close()
+    write(
+        "queues.yaml",
+        yaml_of({**QUEUES, "queues": {"Fraud_1": {"prod": {"id": "4002"}}}}),
+    )
+    TenantState.load(
+        Path("state.json"), initial=TenantState([{"id": "4001", "name": "Late"}])
+    ).close()
     with simulated("--state", "state.json") as url:
         manifests(url, queues="acd-skills")
         code, said = typed("plan")
@@ -177,7 +254,10 @@ def test_the_simulator_adds_skills_beside_those_of_its_state(typed: Callable[...
 
 
 def off() -> list[dict[str, Any]]:
-    return [{"id": "4711", "name": "Fraud_1", "isActive": False}, {"id": "4712", "name": "Cards"}]
+    return [
+        {"id": "4711", "name": "Fraud_1", "isActive": False},
+        {"id": "4712", "name": "Cards"},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -193,37 +273,82 @@ def off() -> list[dict[str, Any]]:
         ("Cards & Loans", False),
     ],
 )
-def test_names_that_a_skill_cannot_have_are_found_offline(cxroute: Program, name: str, fits: bool) -> None:  # noqa: FBT001 - a value
+def test_names_that_a_skill_cannot_have_are_found_offline(
+    cxroute: Program,
+    name: str,
+    fits: bool,  # noqa: FBT001 - a value
+) -> None:
     """2 to 30 characters, of the documented ones; other queues may have any name."""
-    for queues, found in (("acd-skills", not fits), ("digital", False), ("rules-api", False)):
+    for queues, found in (
+        ("acd-skills", not fits),
+        ("digital", False),
+        ("rules-api", False),
+    ):
         write("prod.yaml", environment("http://127.0.0.1:9", queues=queues))
         rules = [{"intent": "x", "queue": name}, {"intent": "y", "queue": name}]
-        write("rules.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "RuleSet", "name": "cards", "rules": rules}))
+        write(
+            "rules.yaml",
+            yaml_of(
+                {
+                    "apiVersion": "routing/v1",
+                    "kind": "RuleSet",
+                    "name": "cards",
+                    "rules": rules,
+                }
+            ),
+        )
         code, said = cxroute.json("validate", "-e", "prod")
         assert 0 == code
         assert found == any(one["code"] == "CXR210" for one in said["findings"])
         assert sum(one["code"] == "CXR210" for one in said["findings"]) <= 1
 
 
-def test_names_in_rules_for_other_environments_are_not_checked(cxroute: Program) -> None:
+def test_names_in_rules_for_other_environments_are_not_checked(
+    cxroute: Program,
+) -> None:
     """Of a rule, or of a full RuleSet."""
     write("prod.yaml", environment("http://127.0.0.1:9", queues="acd-skills"))
-    write("other.yaml", environment("http://127.0.0.1:8", queues="digital").replace("prod", "other"))
+    write(
+        "other.yaml",
+        environment("http://127.0.0.1:8", queues="digital").replace("prod", "other"),
+    )
     head = {"apiVersion": "routing/v1", "kind": "RuleSet"}
-    for name, more, one in (("a", {"environments": ["other"]}, {}), ("b", {}, {"environments": ["other"]})):
+    for name, more, one in (
+        ("a", {"environments": ["other"]}, {}),
+        ("b", {}, {"environments": ["other"]}),
+    ):
         rules = [{"intent": name, "queue": "no skill", **one}]
         write(f"{name}.yaml", yaml_of({**head, "name": name, **more, "rules": rules}))
     code, said = cxroute.json("validate", "-e", "prod")
-    assert (0, []) == (code, [one for one in said["findings"] if one["code"] == "CXR210"])
+    assert (0, []) == (
+        code,
+        [one for one in said["findings"] if one["code"] == "CXR210"],
+    )
 
 
 def test_aliases_are_resolved(cxroute: Program) -> None:
     """The live name counts; a queue that is given by its id has none."""
     write("prod.yaml", environment("http://127.0.0.1:9", queues="acd-skills"))
-    queues = {"Alias with spaces": "Cards", "bad": {"prod": {"name": "x"}}, "by id": {"prod": {"id": "4711"}}}
+    queues = {
+        "Alias with spaces": "Cards",
+        "bad": {"prod": {"name": "x"}},
+        "by id": {"prod": {"id": "4711"}},
+    }
     write("queues.yaml", yaml_of({**QUEUES, "queues": queues}))
-    rules = [{"intent": f"i{place}", "queue": name} for place, name in enumerate(queues)]
-    write("rules.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "RuleSet", "name": "cards", "rules": rules}))
+    rules = [
+        {"intent": f"i{place}", "queue": name} for place, name in enumerate(queues)
+    ]
+    write(
+        "rules.yaml",
+        yaml_of(
+            {
+                "apiVersion": "routing/v1",
+                "kind": "RuleSet",
+                "name": "cards",
+                "rules": rules,
+            }
+        ),
+    )
     _, said = cxroute.json("validate", "-e", "prod")
     (found,) = [one for one in said["findings"] if one["code"] == "CXR210"]
     assert 'queue "x" is not a valid skill name' in found["message"]

@@ -40,18 +40,27 @@ def test_a_tenant_with_an_unexpected_limit_fails_no_create(burst: int) -> None:
 
 
 def test_a_slow_tenant_is_not_flooded() -> None:
-    """Two a second with a configured rate of fifty: no create fails, and at most every third call is refused."""
+    """Two a second with a configured rate of fifty: no create fails, and at most every third call
+    is refused.
+    """
     done = create_rules(50.0, 100, rate=2.0, burst=1)
     assert 0 == done.failed()
     assert done.refused <= done.requests / 3
 
 
 def sent(moments: list[float], late: float) -> list[float]:
-    """Return the send times of calls that arrived at these moments, with a configured rate of 100 and late timers."""
+    """Return the send times of calls that arrived at these moments, with a configured rate of 100
+    and late timers.
+    """
 
     async def go() -> list[float]:
         usual, clock = stepping_time(Random(1)), asyncio.get_running_loop().time
-        pacer = RateLimiter(LIMIT, 1000, replace(usual, sleep=lambda seconds: asyncio.sleep(seconds + late)), 900.0)
+        pacer = RateLimiter(
+            LIMIT,
+            1000,
+            replace(usual, sleep=lambda seconds: asyncio.sleep(seconds + late)),
+            900.0,
+        )
         start = clock()
 
         async def call(moment: float) -> float:
@@ -75,7 +84,9 @@ def test_late_timers_do_not_add_up(late: float) -> None:
 def test_an_idle_time_is_not_made_up_for() -> None:
     """After a pause the calls are spaced as before: the tenant's bucket is reserved for jitter."""
     at = sorted(sent([0.0, *[0.2] * 10], 0.0))
-    assert [pytest.approx(0.01, rel=0.01)] * 9 == [two - one for one, two in pairwise(at[1:])]
+    assert [pytest.approx(0.01, rel=0.01)] * 9 == [
+        two - one for one, two in pairwise(at[1:])
+    ]
 
 
 def accept(rate: RateControl, count: int, start: float, end: float) -> None:
@@ -137,7 +148,9 @@ def test_the_rate_has_a_floor() -> None:
 
 
 def test_a_window_without_an_accepted_call_keeps_the_rate() -> None:
-    """The tenant refused every call, at any rate; the pause without a Retry-After grows with such windows."""
+    """The tenant refused every call, at any rate; the pause without a Retry-After grows with such
+    windows.
+    """
     rate = RateControl(50.0)
     for second in range(20):
         rate.on_throttle(second)

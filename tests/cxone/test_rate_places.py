@@ -1,4 +1,6 @@
-"""Slots and order of a rate limiter: so many concurrent calls, in order, with cancellation at any time."""
+"""Slots and order of a rate limiter: so many concurrent calls, in order, with cancellation at any
+time.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,9 @@ class Crowd:
 
 @pytest.mark.parametrize("places", [1, 2, 5])
 def test_a_cancelled_call_takes_no_slot_and_no_turn(places: int) -> None:
-    """Cancelled in progress or in any wait: the limit and the order of arrival hold, and all slots are returned."""
+    """Cancelled in progress or in any wait: the limit and the order of arrival hold, and all slots
+    are returned.
+    """
 
     async def crowd(chance: Random) -> None:
         one = Crowd(places)
@@ -66,11 +70,15 @@ def test_a_cancelled_call_takes_no_slot_and_no_turn(places: int) -> None:
             task = asyncio.create_task(one.call(number, chance.choice([0, 0.005, 0.3])))
             tasks.append(task)
             await asyncio.sleep(chance.choice([0, 0, 0.005, 0.1]))
-            asyncio.get_running_loop().call_later(chance.choice([0, 0.01, 0.2, 60]), chance.choice(tasks).cancel)
+            asyncio.get_running_loop().call_later(
+                chance.choice([0, 0.01, 0.2, 60]), chance.choice(tasks).cancel
+            )
         found = await asyncio.gather(*tasks, return_exceptions=True)
         assert {type(None), asyncio.CancelledError} >= {type(one) for one in found}
         assert sorted(one.went) == list(one.went)
-        assert {number for number, said in enumerate(found) if said is None} <= set(one.went)
+        assert {number for number, said in enumerate(found) if said is None} <= set(
+            one.went
+        )
         assert places == await one.free()
 
     for seed in range(40):
@@ -78,7 +86,9 @@ def test_a_cancelled_call_takes_no_slot_and_no_turn(places: int) -> None:
 
 
 def test_time_without_a_free_slot_is_not_made_up_for() -> None:
-    """The first waiting call is cancelled when a slot becomes free after ten seconds: later calls are spaced."""
+    """The first waiting call is cancelled when a slot becomes free after ten seconds: later calls
+    are spaced.
+    """
 
     async def crowd() -> list[float]:
         one = Crowd(1)
@@ -91,23 +101,32 @@ def test_time_without_a_free_slot_is_not_made_up_for() -> None:
         assert 1 not in one.went
         return [one.went[number] for number in range(2, 12)]
 
-    assert [pytest.approx(1 / RATE, rel=0.01)] * 9 == [two - one for one, two in pairwise(run(crowd()))]
+    assert [pytest.approx(1 / RATE, rel=0.01)] * 9 == [
+        two - one for one, two in pairwise(run(crowd()))
+    ]
 
 
 def test_a_429_delays_waiting_and_new_calls() -> None:
-    """Reported by another client: no call is sent before its end, and a call with less time fails."""
+    """Reported by another client: no call is sent before its end, and a call with less time
+    fails.
+    """
 
     async def crowd() -> tuple[list[float], list[object]]:
         one = Crowd(2)
         begin = one.clock()
         ends = [math.inf, math.inf, begin + 2.0, begin + 2.0, math.inf]
-        tasks = [asyncio.create_task(one.call(number, 0.5, end)) for number, end in enumerate(ends)]
+        tasks = [
+            asyncio.create_task(one.call(number, 0.5, end))
+            for number, end in enumerate(ends)
+        ]
         await asyncio.sleep(0.2)
         one.pacer.pause(3.0)
         await asyncio.sleep(1.5)
         tasks.append(asyncio.create_task(one.call(5, 0.5)))
         found = await asyncio.gather(*tasks, return_exceptions=True)
-        return [one.went[number] - begin for number in sorted(one.went)], [type(said) for said in found]
+        return [one.went[number] - begin for number in sorted(one.went)], [
+            type(said) for said in found
+        ]
 
     went, found = run(crowd())
     assert [True, True, False, False] == [moment < 0.2 for moment in went]

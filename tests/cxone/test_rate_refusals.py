@@ -1,4 +1,7 @@
-"""429s that the client's own rate did not cause: by chance, for a time, or always. They fail no rule."""
+"""429s that the client's own rate did not cause: by chance, for a time, or always.
+
+They fail no rule.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ CASES: dict[str, tuple[Odds, float]] = {
     "all for 60 s": (until(60.0, 1.0), 120.0),
     "all for 2 s of each 20 s": (lambda second: 1.0 if second % 20 < 2 else 0.0, 60.0),
 }
-"""The probability of a 429 by the second, and the maximum of seconds: ten without 429s, and one for each pause."""
+"""The probability of a 429 by the second, and the maximum of seconds: ten without 429s, and one for
+each pause."""
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -52,12 +56,20 @@ class Refusing(SlowTenant):
     def status(self, path: str) -> int:
         """Refuse by chance; also token requests."""
         del path
-        return 429 if time.monotonic() < self.until and self.chance.random() < self.share else 0
+        return (
+            429
+            if time.monotonic() < self.until and self.chance.random() < self.share
+            else 0
+        )
 
 
 @pytest.mark.parametrize("case", ["25% of all", "half for 10 s"])
-def test_40_rules_are_created_on_a_socket(cxroute: Program, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
-    """In the campaign, which has the machine for itself, within a minute if each 429 costs a second."""
+def test_40_rules_are_created_on_a_socket(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    """In the campaign, which has the machine for itself, within a minute if each 429 costs a
+    second.
+    """
     monkeypatch.delenv("CXROUTE_PROXY")
     monkeypatch.setenv("CXONE_CLIENT_ID", "id")
     scale = 1.0 if FULL else 0.1

@@ -33,10 +33,17 @@ def test_clients_with_shares_keep_the_rate_together() -> None:
 
     async def all_of_them() -> list[float]:
         parts = (0.5, 0.25, 0.25)
-        pacers = [RateLimiter(LIMIT, 1000, stepping_time(Random(1)), 900.0) for _ in parts]
+        pacers = [
+            RateLimiter(LIMIT, 1000, stepping_time(Random(1)), 900.0) for _ in parts
+        ]
         for pacer, part in zip(pacers, parts, strict=True):
             pacer.set_share(part)
-        found = await asyncio.gather(*(sent(pacer, int(400 * part)) for pacer, part in zip(pacers, parts, strict=True)))
+        found = await asyncio.gather(
+            *(
+                sent(pacer, int(400 * part))
+                for pacer, part in zip(pacers, parts, strict=True)
+            )
+        )
         return sorted(moment for some in found for moment in some)
 
     moments = run(all_of_them())

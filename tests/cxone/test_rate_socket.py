@@ -1,4 +1,6 @@
-"""The rate on a real socket: a simulated tenant with a token bucket that allows less than is configured."""
+"""The rate on a real socket: a simulated tenant with a token bucket that allows less than is
+configured.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ class CountingTenant:
         """Respond to a request."""
 
         async def counted(message: Any) -> None:
-            if message["type"] == "http.response.start" and scope["path"].endswith("/rules"):
+            if message["type"] == "http.response.start" and scope["path"].endswith(
+                "/rules"
+            ):
                 self.statuses.append(message["status"])
                 self.times.append(self.settings.clock())
             await send(message)
@@ -53,7 +57,9 @@ class CountingTenant:
 
 async def create(url: str, told: float) -> list[object]:
     """Create the rules, sixteen concurrently like apply."""
-    tenant = replace(TENANT, base_url=url, token_url=f"{url}/oauth/token", requests_per_second=told)
+    tenant = replace(
+        TENANT, base_url=url, token_url=f"{url}/oauth/token", requests_per_second=told
+    )
     credentials = ClientCredentials(client_id="id", client_secret="secret")
     async with network_transport(tenant, None, None) as transport:
         client = WritingClient(transport, tenant, credentials, REAL_TIME)
@@ -61,14 +67,23 @@ async def create(url: str, told: float) -> list[object]:
 
         async def one(number: int) -> object:
             async with slots:
-                return await client.create(rule(f"r{number}", targets=[Target("q1", 1)]), MARKER)
+                return await client.create(
+                    rule(f"r{number}", targets=[Target("q1", 1)]), MARKER
+                )
 
         return await asyncio.gather(*map(one, range(COUNT)), return_exceptions=True)
 
 
-@pytest.mark.parametrize(("told", "bucket", "most"), [(200.0, 5, 1.5), (100.0, 50, 1.5)])
-def test_creates_on_a_tenant_that_allows_less(told: float, bucket: int, most: float) -> None:
-    """All are created. In the campaign, which has the machine for itself, 429s end, and the time is the table's."""
+@pytest.mark.parametrize(
+    ("told", "bucket", "most"), [(200.0, 5, 1.5), (100.0, 50, 1.5)]
+)
+def test_creates_on_a_tenant_that_allows_less(
+    told: float, bucket: int, most: float
+) -> None:
+    """All are created.
+
+    In the campaign, which has the machine for itself, 429s end, and the time is the table's.
+    """
     settings = SimulatorSettings(rate=LIMIT, burst=bucket, latency=LATENCY)
     tenant = CountingTenant(settings)
     with loopback_server() as server:

@@ -1,7 +1,9 @@
-"""The time of calls if the tenant's limit is not the configured rate, compared with an omniscient client.
+"""The time of calls if the tenant's limit is not the configured rate, compared with an omniscient
+client.
 
-The axes are the limit as a share of the configured rate, and the tenant's bucket; `make bench ARGS=pace` prints the
-table. A tenant with a bucket of one permit refuses each call that arrives some milliseconds early.
+The axes are the limit as a share of the configured rate, and the tenant's bucket; `make bench
+ARGS=pace` prints the table. A tenant with a bucket of one permit refuses each call that arrives
+some milliseconds early.
 """
 
 from __future__ import annotations
@@ -13,7 +15,10 @@ from tests.support.paced_calls import Workload, multiple, paced
 SHARES = (0.025, 0.1, 0.2, 0.5, 0.8, 1.0)
 MOST_REFUSED = 0.05
 LEAST_LIMIT = 10.0
-"""From this limit on, the 429s are few as well. With a lower one, a pause fills the bucket and costs no time."""
+"""From this limit on, the 429s are few as well.
+
+With a lower one, a pause fills the bucket and costs no time.
+"""
 
 
 def check(workload: Workload, most: float, seeds: range) -> None:
@@ -25,7 +30,9 @@ def check(workload: Workload, most: float, seeds: range) -> None:
 
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize(("bucket", "most"), [(1, 2.5), (5, 1.5), (10, 1.5), (50, 1.5)])
-def test_another_limit_costs_little_time(bucket: int, most: float, share: float) -> None:
+def test_another_limit_costs_little_time(
+    bucket: int, most: float, share: float
+) -> None:
     """300 calls, 50 a second configured."""
     workload = Workload(told=50.0, limit=50.0 * share, bucket=bucket, calls=300)
     check(workload, most, range(1))
@@ -57,6 +64,10 @@ def test_the_rate_follows_a_limit_that_changes(before: float, after: float) -> N
         ),
         1,
     )
-    times = [time for time, accepted in zip(outcome.times, outcome.accepted, strict=True) if accepted]
+    times = [
+        time
+        for time, accepted in zip(outcome.times, outcome.accepted, strict=True)
+        if accepted
+    ]
     rate = (calls - changed - learnt) / (times[-1] - times[changed + learnt])
     assert 0.8 * after <= rate <= 1.01 * after

@@ -1,4 +1,6 @@
-"""JSON and the model: an invalid rule is refused with the field's name, and unknown fields are written back."""
+"""JSON and the model: an invalid rule is refused with the field's name, and unknown fields are
+written back.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +8,36 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.rule_json import MAX_LEVELS, parse_live_rule, parse_queue, rule_body
+from reconciler.cxone.rule_json import (
+    MAX_LEVELS,
+    parse_live_rule,
+    parse_queue,
+    rule_body,
+)
 from reconciler.errors import UnexpectedResponseError
 from reconciler.model.live import Marker, format_description
 from reconciler.model.rule import Address, Opaque, Queue, Target
 from tests.support.builders import intent_is, rule
 
-ASKS = {"type": "attribute", "attributeName": "cognigyDetectedIntent", "operator": "equals", "value": "vip"}
+ASKS = {
+    "type": "attribute",
+    "attributeName": "cognigyDetectedIntent",
+    "operator": "equals",
+    "value": "vip",
+}
 SENDS = {"type": "queue", "queueId": "q-cards", "weight": 1}
 MARKER = Marker("acme", Address("cards", "vip"), "0123abcd")
 
 
 def form(**more: Any) -> dict[str, Any]:
     """A rule in the server's form."""
-    said = {"id": "7", "name": "vip", "description": "Routes vip", "priority": 100, "enabled": True}
+    said = {
+        "id": "7",
+        "name": "vip",
+        "description": "Routes vip",
+        "priority": 100,
+        "enabled": True,
+    }
     return {**said, "conditions": [ASKS], "targets": [SENDS], **more}
 
 
@@ -54,8 +72,12 @@ def nested(levels: int) -> Any:
         ("targets", [SENDS, None], "a list of objects"),
     ],
 )
-def test_a_field_of_another_type_is_refused_by_its_name(field: str, value: object, must: str) -> None:
-    """A numeric name, `enabled: "yes"`: no value is guessed, and the message names rule and field."""
+def test_a_field_of_another_type_is_refused_by_its_name(
+    field: str, value: object, must: str
+) -> None:
+    """A numeric name, `enabled: "yes"`: no value is guessed, and the message names rule and
+    field.
+    """
     shown = "'7'" if field != "id" else f"{str(value)!r}"
     with pytest.raises(UnexpectedResponseError) as raised:
         parse_live_rule(form(**{field: value}))
@@ -65,23 +87,35 @@ def test_a_field_of_another_type_is_refused_by_its_name(field: str, value: objec
 @pytest.mark.parametrize("value", [None, 7, "vip", [], [form()]])
 def test_a_value_that_is_not_an_object_is_not_a_rule(value: object) -> None:
     """The message has no rule id: there is none."""
-    with pytest.raises(UnexpectedResponseError, match=r"^a rule in the response is not a JSON object$"):
+    with pytest.raises(
+        UnexpectedResponseError, match=r"^a rule in the response is not a JSON object$"
+    ):
         parse_live_rule(value)
 
 
 def test_a_rule_that_is_nested_too_deeply_is_refused() -> None:
     """The limit is a number of levels, the same on every Python: the rule itself is the first."""
     assert "7" == parse_live_rule(form(hints=nested(MAX_LEVELS - 1))).id
-    with pytest.raises(UnexpectedResponseError, match=r"^rule '7' in the response is nested too deeply$"):
+    with pytest.raises(
+        UnexpectedResponseError,
+        match=r"^rule '7' in the response is nested too deeply$",
+    ):
         parse_live_rule(form(hints=nested(MAX_LEVELS)))
 
 
 def test_missing_fields_have_their_defaults() -> None:
-    """No description, enabled, no conditions and no targets; null means the same except for a flag."""
+    """No description, enabled, no conditions and no targets; null means the same except for a
+    flag.
+    """
     bare = {"id": "7", "name": "vip", "priority": 100}
     expected = rule("vip", description="", conditions=[], targets=[])
     assert expected == parse_live_rule(bare).rule
-    assert expected == parse_live_rule({**bare, "description": None, "conditions": None, "targets": None}).rule
+    assert (
+        expected
+        == parse_live_rule(
+            {**bare, "description": None, "conditions": None, "targets": None}
+        ).rule
+    )
     assert parse_live_rule({**bare, "enabled": False}).rule.enabled is False
 
 
@@ -132,17 +166,25 @@ def test_a_target_without_a_weight_has_weight_one() -> None:
 def test_an_update_keeps_unknown_fields_of_rule_and_parts() -> None:
     """A new part is written as in the manifest; of two equal parts each is written back once."""
     hinted, twin = {**SENDS, "hint": 7}, {**SENDS, "hint": 8}
-    raw = form(division={"id": "home"}, targets=[hinted, twin], conditions=[{**ASKS, "note": "x"}])
+    raw = form(
+        division={"id": "home"},
+        targets=[hinted, twin],
+        conditions=[{**ASKS, "note": "x"}],
+    )
     target = Target("q-cards", 1)
     sent = rule_body(rule(targets=[target, target, target], priority=7), MARKER, raw)
     assert ({"id": "home"}, "7", 7) == (sent["division"], sent["id"], sent["priority"])
     assert [hinted, twin, SENDS] == sent["targets"]
     assert [{**ASKS, "note": "x"}] == sent["conditions"]
     assert format_description(rule(), MARKER) == sent["description"]
-    assert [{**ASKS, "value": "other"}] == rule_body(rule(conditions=[intent_is("other")]), MARKER, raw)["conditions"]
+    assert [{**ASKS, "value": "other"}] == rule_body(
+        rule(conditions=[intent_is("other")]), MARKER, raw
+    )["conditions"]
     assert [SENDS] == rule_body(rule(), MARKER, {**raw, "targets": "none"})["targets"]
 
 
 def test_a_queue_has_canonical_names() -> None:
     """Its id, its name, and whether it may be used."""
-    assert Queue("q1", "Cards", active=False) == parse_queue({"id": "q1", "name": "Cards", "active": False, "more": 1})
+    assert Queue("q1", "Cards", active=False) == parse_queue(
+        {"id": "q1", "name": "Cards", "active": False, "more": 1}
+    )

@@ -1,4 +1,6 @@
-"""The client of a Studio script on the simulator: reads, the lock, saves, and faults at each call."""
+"""The client of a Studio script on the simulator: reads, the lock, saves, and faults at each
+call.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,13 @@ from reconciler.cxone.rule_json import rule_body
 from reconciler.cxone.settings import StudioScript
 from reconciler.cxone.studio_client import StudioClient, StudioReadingClient
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import ApiRequest, ApiResponse, NoResponseError, NotSentError, Transport
+from reconciler.cxone.transport.request import (
+    ApiRequest,
+    ApiResponse,
+    NoResponseError,
+    NotSentError,
+    Transport,
+)
 from reconciler.model.live import LastSave, LiveRule
 from reconciler.model.rule import make_condition
 from reconciler.simulator.faults.injector import FaultInjector
@@ -42,7 +50,11 @@ from tests.support.studio_tenant import (
 )
 from tests.support.written_manifests import ENVIRONMENT, loaded
 
-LOST, CARD, SAVINGS = managed(storable()), managed(storable("card", 20, "4002")), managed(storable("savings", 30))
+LOST, CARD, SAVINGS = (
+    managed(storable()),
+    managed(storable("card", 20, "4002")),
+    managed(storable("savings", 30)),
+)
 ESCAPE = "Kim\x1b[31m\u202e\r\n" + "x" * 500
 READS = ("history", "version", "read")
 
@@ -68,13 +80,21 @@ def responding(status: int, form: Any = None) -> Reply:
     """Respond without delivering the request."""
 
     async def reply(request: ApiRequest, _deliver: Transport) -> ApiResponse:
-        content = form if isinstance(form, bytes) else b"" if form is None else json.dumps(form).encode()
+        content = (
+            form
+            if isinstance(form, bytes)
+            else b""
+            if form is None
+            else json.dumps(form).encode()
+        )
         return ApiResponse(request.call, status, {}, content)
 
     return reply
 
 
-def losing(request_too: Any, failure: type[Exception] = NoResponseError, times: int = 100) -> Reply:
+def losing(
+    request_too: Any, failure: type[Exception] = NoResponseError, times: int = 100
+) -> Reply:
     """Lose the response, or the request too, so many times; then deliver."""
     left = [times]
 
@@ -93,12 +113,17 @@ def losing(request_too: Any, failure: type[Exception] = NoResponseError, times: 
 
 
 def test_rules_are_those_of_the_block_with_their_markers() -> None:
-    """A rule has its address as id, the owner's marker, and the fields of a rule in its raw form."""
+    """A rule has its address as id, the owner's marker, and the fields of a rule in its raw
+    form.
+    """
     rules = StudioTenant(LOST, CARD).talk(lambda client: client.rules())
     assert [(live.id, live.rule, live.marker) for live in (LOST, CARD)] == [
         (live.id, live.rule, live.marker) for live in rules
     ]
-    assert all(live.raw == {"id": live.id, **rule_body(live.rule, live.marker)} for live in rules)
+    assert all(
+        live.raw == {"id": live.id, **rule_body(live.rule, live.marker)}
+        for live in rules
+    )
 
 
 def test_only_the_first_read_looks_at_the_kind_of_the_script() -> None:
@@ -121,8 +146,9 @@ def test_only_the_first_read_looks_at_the_kind_of_the_script() -> None:
 def test_any_character_of_a_path_is_encoded() -> None:
     """No character of the path can add a parameter to the query."""
     studio = SETTINGS._replace(path="A b\\ü&lockScript=true#?%/+")
-    assert f"{SCRIPTS}?scriptPath=A%20b%5C%C3%BC%26lockScript%3Dtrue%23%3F%25%2F%2B" == studio.target(
-        scriptPath=studio.path
+    assert (
+        f"{SCRIPTS}?scriptPath=A%20b%5C%C3%BC%26lockScript%3Dtrue%23%3F%25%2F%2B"
+        == studio.target(scriptPath=studio.path)
     )
 
 
@@ -141,19 +167,34 @@ def test_a_reading_client_has_no_way_to_write() -> None:
 @pytest.mark.parametrize(
     ("user", "date", "expected"),
     [
-        ("Kim Lee", "11/24/2026 04:05:06 PM", LastSave("Kim Lee", "2026-11-24 16:05:06")),
-        ("Kim Lee", "12/01/2026 12:00:00 AM", LastSave("Kim Lee", "2026-12-01 00:00:00")),
+        (
+            "Kim Lee",
+            "11/24/2026 04:05:06 PM",
+            LastSave("Kim Lee", "2026-11-24 16:05:06"),
+        ),
+        (
+            "Kim Lee",
+            "12/01/2026 12:00:00 AM",
+            LastSave("Kim Lee", "2026-12-01 00:00:00"),
+        ),
         ("Kim Lee", "24.11.2026", LastSave("Kim Lee", "24.11.2026")),
         ("Kim Lee", None, LastSave("Kim Lee", "")),
         (None, 7, None),
         (ESCAPE, ESCAPE, None),
     ],
 )
-def test_the_last_save_is_that_of_the_running_version(user: Any, date: Any, expected: LastSave | None) -> None:
+def test_the_last_save_is_that_of_the_running_version(
+    user: Any, date: Any, expected: LastSave | None
+) -> None:
     """A date is in ISO form, an unreadable one stays; texts of the tenant are escaped and cut."""
     tenant = StudioTenant(LOST)
     versions = [
-        {"scriptId": "9", "modifyUser": "Old", "modifyDate": "11/25/2026 04:05:06 PM", "status": "PREV"},
+        {
+            "scriptId": "9",
+            "modifyUser": "Old",
+            "modifyDate": "11/25/2026 04:05:06 PM",
+            "status": "PREV",
+        },
         {"scriptId": "8", "modifyUser": user, "modifyDate": date, "status": "CURR"},
     ]
     tenant.replies["history"] = responding(200, {"name": SCRIPT, "versions": versions})
@@ -165,8 +206,13 @@ def test_the_last_save_is_that_of_the_running_version(user: Any, date: Any, expe
         assert expected == found
 
 
-@pytest.mark.parametrize("form", [{}, {"versions": None}, {"versions": [1, None, {}]}, [], {"versions": {"a": 1}}])
-def test_a_history_without_a_running_version_hides_only_the_last_save(form: Any) -> None:
+@pytest.mark.parametrize(
+    "form",
+    [{}, {"versions": None}, {"versions": [1, None, {}]}, [], {"versions": {"a": 1}}],
+)
+def test_a_history_without_a_running_version_hides_only_the_last_save(
+    form: Any,
+) -> None:
     """The rules are read; who saved last is unknown."""
     tenant = StudioTenant(LOST)
     tenant.replies["history"] = responding(200, form)
@@ -180,7 +226,13 @@ def test_a_history_without_a_running_version_hides_only_the_last_save(form: Any)
 def test_a_missing_script_is_reported_with_the_remedy() -> None:
     """The error names the script, the two lines to insert and the command that prints all steps."""
     error = refused(StudioTenant(content=""))
-    texts = (SCRIPT, LAYOUT.begin, LAYOUT.end, "cxroute studio recipe", "does not exist")
+    texts = (
+        SCRIPT,
+        LAYOUT.begin,
+        LAYOUT.end,
+        "cxroute studio recipe",
+        "does not exist",
+    )
     assert 1 == error.exit_code
     assert [] == [text for text in texts if text not in str(error)]
 
@@ -195,7 +247,9 @@ def test_a_missing_script_is_reported_with_the_remedy() -> None:
     ids=["none", "half", "two"],
 )
 def test_a_script_without_exactly_one_block_is_refused(code: str) -> None:
-    """Exit code 1, an error with the script's path and the line; nothing is saved, and the script is not locked."""
+    """Exit code 1, an error with the script's path and the line; nothing is saved, and the script
+    is not locked.
+    """
     tenant = StudioTenant(code=f"{code}\n// end")
     error = refused(tenant)
     assert 1 == error.exit_code
@@ -207,13 +261,18 @@ def test_a_script_without_exactly_one_block_is_refused(code: str) -> None:
 
 def test_a_block_that_is_not_a_snippet_is_an_error_with_its_line() -> None:
     """A brace that is not closed: the error names the script and the line in the SNIPPET."""
-    error = refused(StudioTenant(code=f"// first\n{LAYOUT.begin}\nSELECT\n{{\n{LAYOUT.end}"))
+    error = refused(
+        StudioTenant(code=f"// first\n{LAYOUT.begin}\nSELECT\n{{\n{LAYOUT.end}")
+    )
     assert errors.ApiError is type(error)
     assert re.search(rf"{re.escape(SCRIPT)}: line [3-6]: ", str(error))
 
 
 def test_a_desktop_script_is_recognized_without_an_outage() -> None:
-    """The call that would fail with 500 is not made, and nothing waits. The error names `--live FILE`."""
+    """The call that would fail with 500 is not made, and nothing waits.
+
+    The error names `--live FILE`.
+    """
     tenant = StudioTenant(content="<ScriptContainer><Actions/></ScriptContainer>")
     with pytest.raises(errors.ApiError, match="--live FILE"):
         tenant.talk(lambda client: client.rules())
@@ -225,11 +284,16 @@ def test_a_desktop_script_is_recognized_without_an_outage() -> None:
 
 
 def test_a_save_sends_everything_outside_of_the_block_as_it_was_read() -> None:
-    """The body is the text of the last read with another string token, in which only the block differs."""
+    """The body is the text of the last read with another string token, in which only the block
+    differs.
+    """
     tenant = StudioTenant(LOST)
     saving(tenant, LOST, CARD)
     index = tenant.calls.index("save")
-    read, body = tenant.responses[index - 1].decode(), tenant.requests[index].content.decode()
+    read, body = (
+        tenant.responses[index - 1].decode(),
+        tenant.requests[index].content.decode(),
+    )
     token = re.compile(r'"(?:[^"\\]|\\.)*cxroute:begin(?:[^"\\]|\\.)*"')
     old, new = token.search(read), token.search(body)
     assert old is not None
@@ -244,7 +308,9 @@ def test_a_save_sends_everything_outside_of_the_block_as_it_was_read() -> None:
 
 
 def test_a_saved_list_is_read_back() -> None:
-    """A created rule, a changed one and a deleted one; the lock is released, and there are no notes."""
+    """A created rule, a changed one and a deleted one; the lock is released, and there are no
+    notes.
+    """
     tenant = StudioTenant(LOST, CARD)
     changed = managed(replace(LOST.rule, priority=5))
 
@@ -253,7 +319,9 @@ def test_a_saved_list_is_read_back() -> None:
         assert () == client.notes
         return await client.rules()
 
-    assert [changed.content, SAVINGS.content] == [live.content for live in tenant.talk(save_and_read)]
+    assert [changed.content, SAVINGS.content] == [
+        live.content for live in tenant.talk(save_and_read)
+    ]
     assert ["lock", *READS, "read", "save", "unlock", "read"] == tenant.calls
     assert "" == tenant.holder
     assert "Robin" != tenant.version["user"]
@@ -279,12 +347,20 @@ def test_an_unchanged_rule_keeps_its_lines() -> None:
     "edits",
     [
         [("{intent}", "{other}")],
-        [("SELECT", 'ASSIGN cxr_text_x$ = "{y}"\r\nSELECT'), ('cxr_text_intent$ = "lost"', 'cxr_text_x$ != "z"')],
+        [
+            ("SELECT", 'ASSIGN cxr_text_x$ = "{y}"\r\nSELECT'),
+            ('cxr_text_intent$ = "lost"', 'cxr_text_x$ != "z"'),
+        ],
     ],
     ids=["read again", "not understood"],
 )
-def test_a_save_that_would_change_what_a_kept_rule_does_is_refused(edits: list[tuple[str, str]]) -> None:
-    """A save writes the helper variables again. Where a kept rule uses an edited one, nothing is saved."""
+def test_a_save_that_would_change_what_a_kept_rule_does_is_refused(
+    edits: list[tuple[str, str]],
+) -> None:
+    """A save writes the helper variables again.
+
+    Where a kept rule uses an edited one, nothing is saved.
+    """
     tenant = StudioTenant(LOST, CARD)
     for edit in edits:
         tenant.edit(*edit)
@@ -294,7 +370,9 @@ def test_a_save_that_would_change_what_a_kept_rule_does_is_refused(edits: list[t
             rules = await client.rules()
             await client.save(rules, (rules[0], CARD), NAMES)
 
-    with pytest.raises(errors.ApiError, match="edited cards/lost, and it would mean something else"):
+    with pytest.raises(
+        errors.ApiError, match="edited cards/lost, and it would mean something else"
+    ):
         tenant.talk(restore)
     assert "save" not in tenant.calls
 
@@ -326,16 +404,27 @@ def test_a_rule_that_shares_a_line_is_written_again(before: str, after: str) -> 
 def test_a_rule_that_a_script_cannot_hold_is_an_error_before_the_save() -> None:
     """The error is an ApiError with the reason, and nothing is saved."""
     tenant = StudioTenant(LOST)
-    odd = managed(replace(LOST.rule, conditions=(make_condition("not a variable", "equals", "lost"),)))
+    odd = managed(
+        replace(
+            LOST.rule, conditions=(make_condition("not a variable", "equals", "lost"),)
+        )
+    )
     assert "not a variable" in str(refused(tenant, odd))
     assert "save" not in tenant.calls
 
 
 @pytest.mark.parametrize(
-    "edit", [("TRACE", "// by hand\nTRACE"), ('= "lost"', '= "stolen"')], ids=["outside of the block", "in the block"]
+    "edit",
+    [("TRACE", "// by hand\nTRACE"), ('= "lost"', '= "stolen"')],
+    ids=["outside of the block", "in the block"],
 )
-def test_a_save_of_a_person_between_read_and_save_is_not_overwritten(edit: tuple[str, str]) -> None:
-    """The error names the person; nothing is saved. After a new read, the save keeps the edit outside of the block."""
+def test_a_save_of_a_person_between_read_and_save_is_not_overwritten(
+    edit: tuple[str, str],
+) -> None:
+    """The error names the person; nothing is saved.
+
+    After a new read, the save keeps the edit outside of the block.
+    """
     tenant = StudioTenant(LOST)
 
     async def interleave(client: StudioClient) -> None:
@@ -355,7 +444,9 @@ def test_a_save_of_a_person_between_read_and_save_is_not_overwritten(edit: tuple
 
 
 def test_a_save_needs_the_rules_of_the_last_read() -> None:
-    """Without a read, with the rules of an earlier one, and after a save, a save is refused as a concurrent change."""
+    """Without a read, with the rules of an earlier one, and after a save, a save is refused as a
+    concurrent change.
+    """
     tenant = StudioTenant(LOST)
 
     async def misuse(client: StudioClient) -> None:
@@ -376,14 +467,21 @@ def test_a_save_needs_the_rules_of_the_last_read() -> None:
 
 
 def test_an_edit_of_the_block_counts_without_a_new_version_id() -> None:
-    """A comment in the block that changes no rule is a change of the script, whatever id the tenant gives it."""
+    """A comment in the block that changes no rule is a change of the script, whatever id the tenant
+    gives it.
+    """
     tenant = StudioTenant(LOST)
 
     async def interleave(client: StudioClient) -> None:
         rules = await client.rules()
-        content = edit_content(tenant.version["content"], lambda code: code.replace("SELECT", "// Kim\r\nSELECT"))
+        content = edit_content(
+            tenant.version["content"],
+            lambda code: code.replace("SELECT", "// Kim\r\nSELECT"),
+        )
         tenant.version["content"] = content
-        assert [live.id for live in rules] == [live.id for live, _ in (await client.script())[2].values()]
+        assert [live.id for live in rules] == [
+            live.id for live, _ in (await client.script())[2].values()
+        ]
         await client.save(rules, [CARD], NAMES)
 
     with pytest.raises(errors.ConcurrentChangeError):
@@ -395,7 +493,15 @@ def test_an_edit_of_the_block_counts_without_a_new_version_id() -> None:
 
 
 def result(success: Any, **actions: Any) -> dict[str, Any]:
-    return {"results": [{"success": success, "masterId": "5", "error_code": {"details": {"actions": actions}}}]}
+    return {
+        "results": [
+            {
+                "success": success,
+                "masterId": "5",
+                "error_code": {"details": {"actions": actions}},
+            }
+        ]
+    }
 
 
 def test_warnings_are_returned_after_a_save() -> None:
@@ -410,7 +516,10 @@ def test_warnings_are_returned_after_a_save() -> None:
 def test_warnings_are_bounded_and_safe_to_display() -> None:
     """Of 500 hostile warnings 8 are returned, escaped and cut, and the rest is counted."""
     tenant = StudioTenant(LOST)
-    actions = {str(n): {"actionType": ESCAPE, "warnings": [{"key": ESCAPE}], "errors": []} for n in range(500)}
+    actions = {
+        str(n): {"actionType": ESCAPE, "warnings": [{"key": ESCAPE}], "errors": []}
+        for n in range(500)
+    }
     odd = {"a": 1, "b": {"warnings": [{"key": 5}, 7]}, "c": None}
     tenant.replies["save"] = responding(206, result(True, **odd, **actions))
     warnings = saving(tenant)
@@ -443,12 +552,18 @@ def test_a_refused_script_is_rejected_with_the_error_keys() -> None:
         (409, b"<html>", r"HTML \(status 409\)"),
         (409, b'{"results": [NaN]}', "status 409"),
         (409, [], "status 409"),
-        (200, result(False, x={"errors": [{"key": "Bad"}]}), r"action x: Bad \(status 200\)"),
+        (
+            200,
+            result(False, x={"errors": [{"key": "Bad"}]}),
+            r"action x: Bad \(status 200\)",
+        ),
         (206, {"results": [{"success": False}]}, "status 206"),
         (400, {"message": "no script"}, "status 400, no script"),
     ],
 )
-def test_a_refusal_of_any_form_is_rejected(status: int, form: Any, expected: str) -> None:
+def test_a_refusal_of_any_form_is_rejected(
+    status: int, form: Any, expected: str
+) -> None:
     """409 and `success: false` mean that nothing was saved, whatever the body is."""
     tenant = StudioTenant(LOST)
     tenant.replies["save"] = responding(status, form)
@@ -486,8 +601,13 @@ def test_an_unclear_response_to_a_save_is_ambiguous(reply: Reply) -> None:
     assert "" == tenant.holder
 
 
-@pytest.mark.parametrize(("status", "expected"), [(403, errors.ScopeError), (404, errors.UnsupportedCallError)])
-def test_a_save_that_is_not_allowed_or_offered(status: int, expected: type[Exception]) -> None:
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [(403, errors.ScopeError), (404, errors.UnsupportedCallError)],
+)
+def test_a_save_that_is_not_allowed_or_offered(
+    status: int, expected: type[Exception]
+) -> None:
     """403 names the missing right, 404 the call."""
     tenant = StudioTenant(LOST)
     tenant.replies["save"] = responding(status)
@@ -501,7 +621,9 @@ def test_a_save_that_is_not_allowed_or_offered(status: int, expected: type[Excep
 
 @pytest.mark.parametrize("call", [*READS, "lock", "unlock"])
 @pytest.mark.parametrize("request_too", [True, False])
-def test_a_lost_call_other_than_the_save_is_repeated(call: str, request_too: Any) -> None:
+def test_a_lost_call_other_than_the_save_is_repeated(
+    call: str, request_too: Any
+) -> None:
     """A read, a lock and an unlock may be repeated: the save succeeds, and the lock is released."""
     tenant = StudioTenant(LOST)
     tenant.replies[call] = losing(request_too=request_too, times=1)
@@ -528,19 +650,28 @@ def test_a_429_is_repeated_at_every_call_but_the_save(call: str) -> None:
     assert 2 == len(tenant.state.scripts)
 
 
-@pytest.mark.parametrize("reply", [responding(429), losing(request_too=True, failure=NotSentError)])
+@pytest.mark.parametrize(
+    "reply", [responding(429), losing(request_too=True, failure=NotSentError)]
+)
 def test_a_save_that_was_not_done_is_not_repeated_without_a_read(reply: Reply) -> None:
-    """Another attempt would come after a wait, in which a person may save: the caller reads the script again."""
+    """Another attempt would come after a wait, in which a person may save: the caller reads the
+    script again.
+    """
     tenant = StudioTenant(LOST)
     tenant.replies["save"] = reply
-    assert isinstance(refused(tenant), (errors.OverloadedError, errors.UnreachableError))
+    assert isinstance(
+        refused(tenant), (errors.OverloadedError, errors.UnreachableError)
+    )
     assert 1 == tenant.calls.count("save")
     assert "" == tenant.holder
 
 
 FAILURES: dict[str, tuple[Reply, type[Exception]]] = {
     "lost": (losing(request_too=False), errors.OverloadedError),
-    "not sent": (losing(request_too=True, failure=NotSentError), errors.OverloadedError),
+    "not sent": (
+        losing(request_too=True, failure=NotSentError),
+        errors.OverloadedError,
+    ),
     "500": (responding(500), errors.OverloadedError),
     "HTML": (responding(200, b"<html>"), errors.UnexpectedResponseError),
     "403": (responding(403), errors.ScopeError),
@@ -571,19 +702,36 @@ def test_a_failure_of_the_read_before_the_save_saves_nothing(status: int) -> Non
             tenant.replies["read"] = responding(status)
             await client.save(rules, [CARD], NAMES)
 
-    with pytest.raises((errors.OverloadedError, errors.ScopeError, errors.UnsupportedCallError)):
+    with pytest.raises(
+        (errors.OverloadedError, errors.ScopeError, errors.UnsupportedCallError)
+    ):
         tenant.talk(run)
     assert 1 == len(tenant.state.scripts)
     assert "" == tenant.holder
 
 
-@pytest.mark.parametrize("fault", ["reset", "timeout", "500", "reset-applied", "timeout-applied", "500-applied", "cut"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "reset",
+        "timeout",
+        "500",
+        "reset-applied",
+        "timeout-applied",
+        "500-applied",
+        "cut",
+    ],
+)
 def test_a_fault_of_the_simulator_at_the_save(fault: str) -> None:
-    """The save was done or not: its outcome counts as unknown, and the next read shows which of both is true."""
+    """The save was done or not: its outcome counts as unknown, and the next read shows which of
+    both is true.
+    """
     tenant = StudioTenant(LOST, faults=FaultInjector(f"POST script:{fault}"))
     assert errors.AmbiguousWriteError is type(refused(tenant))
     is_done = "applied" in fault or fault == "cut"
-    assert is_done is (CARD.id in [live.id for live in tenant.talk(lambda client: client.rules())])
+    assert is_done is (
+        CARD.id in [live.id for live in tenant.talk(lambda client: client.rules())]
+    )
     assert "" == tenant.holder
 
 
@@ -591,14 +739,21 @@ def test_a_fault_of_the_simulator_at_the_save(fault: str) -> None:
 
 
 def test_the_lock_of_a_person_is_respected_and_named() -> None:
-    """The error names script, holder, time and remedy. The lock stays the person's: no unlock is sent."""
+    """The error names script, holder, time and remedy.
+
+    The lock stays the person's: no unlock is sent.
+    """
     tenant = StudioTenant(LOST)
     tenant.state.lock_script(SCRIPT, "Kim Lee", 1_764_063_000.0)
     error = refused(tenant)
     assert errors.LockedError is type(error)
     assert "Locked" == error.kind
     assert 1 == error.exit_code
-    assert [] == [text for text in (SCRIPT, "Kim Lee", "2025-11-25", "again") if text not in str(error)]
+    assert [] == [
+        text
+        for text in (SCRIPT, "Kim Lee", "2025-11-25", "again")
+        if text not in str(error)
+    ]
     assert ["lock", "read"] == tenant.calls
     assert "Kim Lee" == tenant.holder
 
@@ -606,7 +761,11 @@ def test_the_lock_of_a_person_is_respected_and_named() -> None:
 @pytest.mark.parametrize(
     ("lock", "read", "expected"),
     [
-        (responding(200, {"errorState": True, "errorMessage": ESCAPE}), None, r"\\u001b"),
+        (
+            responding(200, {"errorState": True, "errorMessage": ESCAPE}),
+            None,
+            r"\\u001b",
+        ),
         (responding(200, {"errorState": True}), responding(500), "no reason given"),
         (
             responding(200, {"errorState": True}),
@@ -617,7 +776,9 @@ def test_the_lock_of_a_person_is_respected_and_named() -> None:
         (responding(409, {"message": "in use"}), None, "in use"),
     ],
 )
-def test_a_refused_lock_without_a_known_holder(lock: Reply, read: Reply | None, expected: str) -> None:
+def test_a_refused_lock_without_a_known_holder(
+    lock: Reply, read: Reply | None, expected: str
+) -> None:
     """The tenant's reason is shown, escaped and cut; no unlock is sent."""
     tenant = StudioTenant(LOST)
     tenant.replies |= {"lock": lock, **({"read": read} if read else {})}
@@ -704,7 +865,9 @@ def test_the_lock_is_released_after_the_time_limit_of_the_run() -> None:
 @pytest.mark.parametrize("delivered", [True, False])
 @pytest.mark.parametrize("cancellations", [1, 2])
 def test_a_cancelled_run_unlocks(call: str, delivered: Any, cancellations: int) -> None:
-    """A cancellation during any call, also a second one during the unlock, leaves no lock, and cancels the run."""
+    """A cancellation during any call, also a second one during the unlock, leaves no lock, and
+    cancels the run.
+    """
     tenant = StudioTenant(LOST)
     tasks: list[asyncio.Task[Any]] = []
 
@@ -747,11 +910,19 @@ api:
 
 
 @pytest.mark.parametrize("studio", ["", STUDIO], ids=["rules API", "Studio"])
-def test_an_environment_decides_the_class_of_its_clients(tmp_path: Path, studio: str) -> None:
-    """`rules: studio` leads to the clients of a script, with the block's names; otherwise to those of the rules API."""
+def test_an_environment_decides_the_class_of_its_clients(
+    tmp_path: Path, studio: str
+) -> None:
+    """`rules: studio` leads to the clients of a script, with the block's names; otherwise to those
+    of the rules API.
+    """
     manifests = loaded(tmp_path, ENVIRONMENT + studio)
     tenant = tenant_settings(manifests, manifests.environment("prod"))
-    assert ((StudioReadingClient, StudioClient) if studio else (ReadingClient, WritingClient)) == client_classes(tenant)
+    assert (
+        (StudioReadingClient, StudioClient)
+        if studio
+        else (ReadingClient, WritingClient)
+    ) == client_classes(tenant)
     names = {"cognigyDetectedIntent": "botIntent"}
     layout = replace(LAYOUT, variables=names, skill="mySkill", highest_first=True)
     assert (StudioScript(SCRIPT, "v31.0", layout) if studio else None) == tenant.studio
@@ -766,13 +937,23 @@ def test_a_client_of_the_rules_api_knows_no_last_save() -> None:
 
 
 def test_there_is_no_call_that_deletes_starts_or_kicks() -> None:
-    """No method, path or request of the client does so; the only writes are POST and PUT of the script."""
-    names = {name for name in dir(StudioClient) if re.search("delete|kick|start|create|update|restore", name)}
+    """No method, path or request of the client does so; the only writes are POST and PUT of the
+    script.
+    """
+    names = {
+        name
+        for name in dir(StudioClient)
+        if re.search("delete|kick|start|create|update|restore", name)
+    }
     assert set() == names
     source = inspect.getsource(studio_client)
     code = source.split('"""', 2)[2]
     assert not re.search(r"\b(delete|kick|start)\b", code, re.IGNORECASE)
-    calls = {name: call.method for name, call in cxone_client._CALLS.items() if "script" in name}
+    calls = {
+        name: call.method
+        for name, call in cxone_client._CALLS.items()
+        if "script" in name
+    }
     assert {"read script": "GET", "lock script": "PUT", "save script": "POST"} == calls
     tenant = StudioTenant(LOST)
     with suppress(errors.ApiError):

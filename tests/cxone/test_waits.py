@@ -1,4 +1,6 @@
-"""Waits of a command are reported on stderr, over a real socket: a slow token, a 503, a 429, a slow page."""
+"""Waits of a command are reported on stderr, over a real socket: a slow token, a 503, a 429, a slow
+page.
+"""
 
 from __future__ import annotations
 
@@ -49,15 +51,23 @@ COMMANDS = {
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_slow_token_is_reported(program: Program, name: str) -> None:
-    """Once in the first five seconds, by every command that calls a tenant; stdout has only the result."""
+    """Once in the first five seconds, by every command that calls a tenant; stdout has only the
+    result.
+    """
     with slow_tenant(seconds={TOKEN: LONG}):
         program(*COMMANDS[name])
-    assert ["waiting for an access token from 127.0.0.1 (1 s so far)"] == waits(program.err)
+    assert ["waiting for an access token from 127.0.0.1 (1 s so far)"] == waits(
+        program.err
+    )
     assert [] == waits(program.out)
 
 
 def waits(text: str) -> list[str]:
-    return [line for line in text.splitlines() if "waiting for" in line or "limits the rate" in line]
+    return [
+        line
+        for line in text.splitlines()
+        if "waiting for" in line or "limits the rate" in line
+    ]
 
 
 def test_quiet_reports_no_wait_and_a_json_log_has_an_event(program: Program) -> None:
@@ -66,18 +76,33 @@ def test_quiet_reports_no_wait_and_a_json_log_has_an_event(program: Program) -> 
         program("-q", *COMMANDS["plan"])
         assert [] == waits(program.err)
         program("--log-format", "json", *COMMANDS["plan"])
-    [event] = [form for form in map(json.loads, program.err.splitlines()) if form.get("event") == "wait"]
-    assert "waiting for an access token from 127.0.0.1 (1 s so far)" == event.pop("message")
+    [event] = [
+        form
+        for form in map(json.loads, program.err.splitlines())
+        if form.get("event") == "wait"
+    ]
+    assert "waiting for an access token from 127.0.0.1 (1 s so far)" == event.pop(
+        "message"
+    )
     assert pytest.approx(1.0, abs=0.3) == event.pop("seconds")
-    kept = {"level": "info", "event": "wait", "environment": "prod", "reason": "an access token from 127.0.0.1"}
+    kept = {
+        "level": "info",
+        "event": "wait",
+        "environment": "prod",
+        "reason": "an access token from 127.0.0.1",
+    }
     assert kept == event
 
 
 def test_a_503_is_reported(program: Program) -> None:
-    """With the call and the end of the wait; otherwise the screen would be empty for two minutes."""
+    """With the call and the end of the wait; otherwise the screen would be empty for two
+    minutes.
+    """
     with slow_tenant(refusals={RULES: [503] * 4}):
         assert 0 == program(*COMMANDS["plan"])
-    assert [f"waiting for the tenant: HTTP 503 from GET {RULES}, next attempt in 2 s"] == waits(program.err)
+    assert [
+        f"waiting for the tenant: HTTP 503 from GET {RULES}, next attempt in 2 s"
+    ] == waits(program.err)
 
 
 def test_a_429_is_reported(program: Program) -> None:
@@ -91,7 +116,9 @@ def test_waits_of_several_environments_have_their_names(program: Program) -> Non
     """Each line begins with its environment."""
     with slow_tenant(seconds={TOKEN: LONG}):
         program("plan", "--all")
-    assert ["prod: waiting for an access token from 127.0.0.1 (1 s so far)"] == waits(program.err)
+    assert ["prod: waiting for an access token from 127.0.0.1 (1 s so far)"] == waits(
+        program.err
+    )
 
 
 @pytest.mark.usefixtures("program")
@@ -111,7 +138,9 @@ def test_the_watch_loop_reports_its_waits(tmp_path: Path) -> None:
     ):
         assert process.stderr
         try:
-            assert "waiting for an access token from 127.0.0.1 (1 s so far)\n" == next(process.stderr)
+            assert "waiting for an access token from 127.0.0.1 (1 s so far)\n" == next(
+                process.stderr
+            )
         finally:
             process.kill()
 
@@ -120,10 +149,21 @@ def test_the_watch_loop_reports_its_waits(tmp_path: Path) -> None:
 def test_a_terminal_shows_the_wait_above_the_bar(tmp_path: Path) -> None:
     """On a separate line, during the read of a list with slow pages."""
     control, terminal = pty.openpty()
-    known = {**server_environment(), "CXONE_CLIENT_ID": "id", "TERM": "xterm", "COLUMNS": "100"}
+    known = {
+        **server_environment(),
+        "CXONE_CLIENT_ID": "id",
+        "TERM": "xterm",
+        "COLUMNS": "100",
+    }
     with (
         slow_tenant(seconds={RULES: LONG}),
-        Command(*COMMANDS["plan"], stdout=subprocess.DEVNULL, stderr=terminal, env=known, cwd=tmp_path) as process,
+        Command(
+            *COMMANDS["plan"],
+            stdout=subprocess.DEVNULL,
+            stderr=terminal,
+            env=known,
+            cwd=tmp_path,
+        ) as process,
     ):
         os.close(terminal)
         seen = bytearray()
@@ -134,7 +174,12 @@ def test_a_terminal_shows_the_wait_above_the_bar(tmp_path: Path) -> None:
             pass
         assert 0 == process.wait(20)
     os.close(control)
-    lines = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", seen).replace(b"\r", b"\n").decode().split("\n")
+    lines = (
+        re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", seen)
+        .replace(b"\r", b"\n")
+        .decode()
+        .split("\n")
+    )
     assert f"waiting for an answer to GET {RULES} (1 s so far)" in lines
 
 
@@ -146,21 +191,31 @@ def told(virtual: FakeClock, *answers: httpx.Response) -> list[tuple[str, str, f
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == TOKEN:
             return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
-        return left.pop(0) if left else httpx.Response(200, json={"id": "1", "name": "x", "priority": 1})
+        return (
+            left.pop(0)
+            if left
+            else httpx.Response(200, json={"id": "1", "name": "x", "priority": 1})
+        )
 
     def tell(reason: str, text: str, seconds: float, /) -> None:
         found.append((reason, text, seconds))
 
     carry = transport_over(httpx.MockTransport(answer))
     client = WritingClient(
-        carry, TENANT, ClientCredentials(client_id="id", client_secret="s"), virtual.time, on_wait=tell
+        carry,
+        TENANT,
+        ClientCredentials(client_id="id", client_secret="s"),
+        virtual.time,
+        on_wait=tell,
     )
     asyncio.run(client.rule("1"))
     return found
 
 
 def test_a_client_reports_each_wait_with_its_reason() -> None:
-    """The failure before an attempt, and the seconds to it; the seconds are the sum of all its waits."""
+    """The failure before an attempt, and the seconds to it; the seconds are the sum of all its
+    waits.
+    """
     brief = f"HTTP 503 from GET {RULES}/1"
     first, second = (
         (brief, f"waiting for the tenant: {brief}, attempt {number} in 1 s", seconds)
@@ -168,10 +223,14 @@ def test_a_client_reports_each_wait_with_its_reason() -> None:
     )
     assert [first, second] == told(FakeClock(0.5), *[httpx.Response(503)] * 2)
     slower = ("429", "the tenant limits the rate (429): next call in 7 s", 7.0)
-    assert [slower] == told(FakeClock(), httpx.Response(429, headers={"retry-after": "7"}))
+    assert [slower] == told(
+        FakeClock(), httpx.Response(429, headers={"retry-after": "7"})
+    )
 
 
 def test_the_server_s_text_is_not_repeated() -> None:
     """It can contain the secret."""
     said = {"errors": [{"message": "canary"}]}
-    assert "canary" not in str(told(FakeClock(0.5), *[httpx.Response(503, json=said)] * 6))
+    assert "canary" not in str(
+        told(FakeClock(0.5), *[httpx.Response(503, json=said)] * 6)
+    )

@@ -1,4 +1,6 @@
-"""The Dockerfile, parsed as far as this project needs, and its build in a folder, without Docker."""
+"""The Dockerfile, parsed as far as this project needs, and its build in a folder, without
+Docker.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ class Instruction(NamedTuple):
 
 def instructions(text: str) -> list[Instruction]:
     """Return the instructions of a Dockerfile, in order."""
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    lines = [
+        line for line in text.splitlines() if line.strip() and not line.startswith("#")
+    ]
     joined = re.sub(r"\\\n\s*", " ", "\n".join(lines))
     return [Instruction(*line.split(None, 1)) for line in joined.splitlines()]
 
@@ -32,7 +36,10 @@ def instructions(text: str) -> list[Instruction]:
 def stages(found: list[Instruction]) -> list[list[Instruction]]:
     """Split the instructions at each FROM; those before the first are dropped."""
     starts = [place for place, one in enumerate(found) if one.name == "FROM"]
-    return [found[start:end] for start, end in zip(starts, [*starts[1:], len(found)], strict=True)]
+    return [
+        found[start:end]
+        for start, end in zip(starts, [*starts[1:], len(found)], strict=True)
+    ]
 
 
 def command(found: list[Instruction], name: str) -> list[str]:
@@ -45,19 +52,27 @@ def command(found: list[Instruction], name: str) -> list[str]:
 
 def copied(stage: list[Instruction]) -> list[tuple[list[str], str]]:
     """Return the sources in the build's context and the destination of each COPY of a stage."""
-    found = [one.rest.split() for one in stage if one.name == "COPY" and not one.rest.startswith("--from=")]
+    found = [
+        one.rest.split()
+        for one in stage
+        if one.name == "COPY" and not one.rest.startswith("--from=")
+    ]
     return [(words[:-1], words[-1]) for words in found]
 
 
 def is_sent(path: str, ignored: str) -> bool:
-    """Return whether a file is in the build's context: the last matching line of .dockerignore decides."""
+    """Return whether a file is in the build's context: the last matching line of .dockerignore
+    decides.
+    """
     parts = path.split("/")
     above = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
     sent = True
     for line in ignored.splitlines():
         pattern = line.strip().lstrip("!")
         among = parts if pattern.startswith("**/") else above
-        if pattern and any(fnmatch.fnmatchcase(one, pattern.removeprefix("**/")) for one in among):
+        if pattern and any(
+            fnmatch.fnmatchcase(one, pattern.removeprefix("**/")) for one in among
+        ):
             sent = line.startswith("!")
     return sent
 
@@ -65,12 +80,15 @@ def is_sent(path: str, ignored: str) -> bool:
 def build(stage: list[Instruction], root: Path, python: str, pip: str | None) -> Path:
     """Execute a stage's COPYs and RUNs below `root`, and return its /opt/cxroute.
 
-    `python` replaces the base image's Python; `pip`, if set, replaces the command that installs the packages.
+    `python` replaces the base image's Python; `pip`, if set, replaces the command that installs the
+    packages.
     """
     home, links = root / HOME.lstrip("/"), root / "bin"
     home.mkdir(parents=True)
     links.mkdir()
-    (links / "python").write_text(f'#!/bin/sh\nexec "{python}" "$@"\n', encoding="utf-8")
+    (links / "python").write_text(
+        f'#!/bin/sh\nexec "{python}" "$@"\n', encoding="utf-8"
+    )
     (links / "python").chmod(0o755)
     variables = {**os.environ, "PATH": f"{links}:/usr/bin:/bin"}
     for one in stage:
@@ -81,7 +99,9 @@ def build(stage: list[Instruction], root: Path, python: str, pip: str | None) ->
         elif one.name == "RUN":
             text = one.rest.replace(HOME, str(home))
             text = re.sub(r"python -m pip .*", pip, text) if pip else text
-            subprocess.run(["/bin/sh", "-ec", text], cwd=home, env=variables, check=True)
+            subprocess.run(
+                ["/bin/sh", "-ec", text], cwd=home, env=variables, check=True
+            )
     return home
 
 
@@ -92,6 +112,10 @@ def _copy(source: Path, target: Path) -> None:
     ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8")
 
     def unsent(folder: str, names: list[str]) -> set[str]:
-        return {name for name in names if not is_sent(str((Path(folder) / name).relative_to(ROOT)), ignored)}
+        return {
+            name
+            for name in names
+            if not is_sent(str((Path(folder) / name).relative_to(ROOT)), ignored)
+        }
 
     shutil.copytree(source, target, ignore=unsent)

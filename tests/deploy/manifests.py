@@ -1,4 +1,6 @@
-"""Kubernetes manifests checked with Kubernetes' own schemas, which a package contains: nothing is downloaded."""
+"""Kubernetes manifests checked with Kubernetes' own schemas, which a package contains: nothing is
+downloaded.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +17,28 @@ VERSIONS: Final = ("1.29", "1.37")
 
 def documents(path: Path) -> list[dict[str, Any]]:
     """Return the documents of a file."""
-    return [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one is not None]
+    return [
+        one
+        for one in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+        if one is not None
+    ]
 
 
 def problems(path: Path) -> list[str]:
-    """Return fields that Kubernetes would refuse or drop (the schemas are strict), and references without a target."""
+    """Return fields that Kubernetes would refuse or drop (the schemas are strict), and references
+    without a target.
+    """
     found = [
         f"{_name(document)}, Kubernetes {version}: {said}"
         for document in documents(path)
         for version in VERSIONS
         for said in _refused(document, version)
     ]
-    return found + [f"{_name(document)}: {said}" for document in documents(path) for said in _loose(document)]
+    return found + [
+        f"{_name(document)}: {said}"
+        for document in documents(path)
+        for said in _loose(document)
+    ]
 
 
 def pods(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -52,8 +64,13 @@ def _refused(document: dict[str, Any], version: str) -> Iterator[str]:
 def _loose(document: dict[str, Any]) -> Iterator[str]:
     """Return references that no schema checks: labels, volumes, ports."""
     spec = document.get("spec", {})
-    wanted = spec.get("selector", {}).get("matchLabels", {}) if "template" in spec else {}
-    if not wanted.items() <= spec.get("template", {}).get("metadata", {}).get("labels", {}).items():
+    wanted = (
+        spec.get("selector", {}).get("matchLabels", {}) if "template" in spec else {}
+    )
+    if (
+        not wanted.items()
+        <= spec.get("template", {}).get("metadata", {}).get("labels", {}).items()
+    ):
         yield "selector.matchLabels: the template has other labels"
     for pod in pods(document):
         volumes = {volume["name"] for volume in pod.get("volumes", ())}

@@ -1,4 +1,6 @@
-"""deploy/kubernetes/context-endpoint.yaml: its parts fit each other and the program, and it runs unchanged."""
+"""deploy/kubernetes/context-endpoint.yaml: its parts fit each other and the program, and it runs
+unchanged.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ from tests.support import canary_secrets as canary
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import KEY
 
-FILE: Final = Path(__file__).parents[2] / "deploy" / "kubernetes" / "context-endpoint.yaml"
+FILE: Final = (
+    Path(__file__).parents[2] / "deploy" / "kubernetes" / "context-endpoint.yaml"
+)
 PARTS: Final = {document["kind"]: document for document in documents(FILE)}
 POD: Final[dict[str, Any]] = pods(PARTS["Deployment"])[0]
 CONTAINER: Final[dict[str, Any]] = POD["containers"][0]
@@ -38,14 +42,20 @@ def test_service_budget_and_autoscaler_mean_the_pods_of_the_deployment() -> None
     labels = PARTS["Deployment"]["spec"]["template"]["metadata"]["labels"]
     assert labels == PARTS["Service"]["spec"]["selector"]
     assert labels == PARTS["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"]
-    assert [labels] == [one["labelSelector"]["matchLabels"] for one in POD["topologySpreadConstraints"]]
+    assert [labels] == [
+        one["labelSelector"]["matchLabels"] for one in POD["topologySpreadConstraints"]
+    ]
     assert {one["targetPort"] for one in PARTS["Service"]["spec"]["ports"]} == {
         one["name"] for one in CONTAINER["ports"]
     }
     target = PARTS["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
     meant = PARTS["Deployment"]
-    assert (meant["apiVersion"], meant["kind"], meant["metadata"]["name"]) == tuple(target.values())
-    assert "replicas" not in meant["spec"], "each apply would undo the decisions of the autoscaler"
+    assert (meant["apiVersion"], meant["kind"], meant["metadata"]["name"]) == tuple(
+        target.values()
+    )
+    assert "replicas" not in meant["spec"], (
+        "each apply would undo the decisions of the autoscaler"
+    )
 
 
 def test_a_pod_has_time_to_finish_accepted_requests() -> None:
@@ -75,33 +85,61 @@ def test_a_pod_has_minimal_permissions() -> None:
         rights["readOnlyRootFilesystem"],
         rights["capabilities"]["drop"],
     )
-    assert ["/work"] == [one["mountPath"] for one in CONTAINER["volumeMounts"] if not one.get("readOnly")]
+    assert ["/work"] == [
+        one["mountPath"] for one in CONTAINER["volumeMounts"] if not one.get("readOnly")
+    ]
 
 
 def test_the_secret_of_the_comment_is_the_secret_of_the_pod() -> None:
     """Its name and files are equal; the file contains no secret."""
     head = FILE.read_text(encoding="utf-8").partition("apiVersion")[0]
-    read = {one["value"].removeprefix("/secrets/") for one in CONTAINER["env"] if one["name"].endswith("_FILE")}
-    assert read == {word.partition("=")[2] for word in head.split() if word.startswith("--from-file=")}
+    read = {
+        one["value"].removeprefix("/secrets/")
+        for one in CONTAINER["env"]
+        if one["name"].endswith("_FILE")
+    }
+    assert read == {
+        word.partition("=")[2]
+        for word in head.split()
+        if word.startswith("--from-file=")
+    }
     assert read == {*FILES, "shared"}
     (volume,) = [one for one in POD["volumes"] if "secret" in one]
     assert f"secret generic {volume['secret']['secretName']} " in head
 
 
-def test_the_container_runs_unchanged(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """With the container's command and variables, and files instead of volumes, it is ready and writes events."""
+def test_the_container_runs_unchanged(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """With the container's command and variables, and files instead of volumes, it is ready and
+    writes events.
+    """
     secrets = tmp_path_factory.mktemp("secrets")
     with redis_server(tmp_path) as server, fleet(tmp_path) as one:
         for name, text in {**FILES, "shared": server.url}.items():
             (secrets / name).write_text(f"{text}\n", encoding="utf-8")
-        words = [word.replace("/manifests", str(tmp_path / "manifests")) for word in CONTAINER["args"]]
-        variables = {line["name"]: line["value"].replace("/secrets", str(secrets)) for line in CONTAINER["env"]}
+        words = [
+            word.replace("/manifests", str(tmp_path / "manifests"))
+            for word in CONTAINER["args"]
+        ]
+        variables = {
+            line["name"]: line["value"].replace("/secrets", str(secrets))
+            for line in CONTAINER["env"]
+        }
         words[words.index("3000")] = "0"
-        plain = dict.fromkeys(("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET", "CXROUTE_API_KEYS"), "")
+        plain = dict.fromkeys(
+            ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET", "CXROUTE_API_KEYS"), ""
+        )
         _, url = one.run(words, **plain, **variables)
         url = url.replace("0.0.0.0", "127.0.0.1")  # noqa: S104 - where it is called, not where it listens
         ready = _until_ready(url)
-        answer = httpx.post(f"{url}/api/route", json=event(), headers={"X-API-Key": KEY}, trust_env=False, verify=PLAIN)
+        answer = httpx.post(
+            f"{url}/api/route",
+            json=event(),
+            headers={"X-API-Key": KEY},
+            trust_env=False,
+            verify=PLAIN,
+        )
         with server.client() as client:
             remembered = client.exists("cxroute:prod:event:c-1")
     assert ready
@@ -114,7 +152,11 @@ def test_its_command_line_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CXROUTE_ENV", raising=False)
     words = [word for word in CONTAINER["args"] if word != "serve"]
     options = command_parser("serve", serve).parse_args(words)
-    assert ("prod", "/manifests", None) == (options.environment, options.manifests, options.shared)
+    assert ("prod", "/manifests", None) == (
+        options.environment,
+        options.manifests,
+        options.shared,
+    )
     assert {"0.0.0.0", "3000"} == {options.host, options.port}  # noqa: S104 - in a pod, with keys
 
 

@@ -1,4 +1,6 @@
-"""The image, as far as possible without Docker: its content, its build, its user and its health check."""
+"""The image, as far as possible without Docker: its content, its build, its user and its health
+check.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,17 @@ from typing import Final, Literal
 import pytest
 
 from reconciler.cli import health
-from tests.deploy.image import HOME, ROOT, Instruction, build, command, copied, instructions, is_sent, stages
+from tests.deploy.image import (
+    HOME,
+    ROOT,
+    Instruction,
+    build,
+    command,
+    copied,
+    instructions,
+    is_sent,
+    stages,
+)
 from tests.endpoint.processes import MANIFEST
 from tests.support.requirements import skip_or_fail
 from tests.support.server_process import server_environment, server_process
@@ -27,11 +39,17 @@ DOCKERFILE: Final = instructions((ROOT / "Dockerfile").read_text(encoding="utf-8
 DEFAULT, BUILD, FINAL = stages(DOCKERFILE)
 IGNORED: Final = (ROOT / ".dockerignore").read_text(encoding="utf-8")
 IMAGE_USER: Final = 10001
-linux: Final = pytest.mark.skipif(not Path("/proc/self/net/tcp6").exists(), reason="an image runs on Linux")
+linux: Final = pytest.mark.skipif(
+    not Path("/proc/self/net/tcp6").exists(), reason="an image runs on Linux"
+)
 INSTALLS_PACKAGES: Final = os.environ.get("CI") == "true" or FULL
-"""Whether the packages are installed as in the Dockerfile, which needs twelve seconds and a package index."""
+"""Whether the packages are installed as in the Dockerfile, which needs twelve seconds and a package
+index."""
 Packages = Literal["full", "none"]
-INTERPRETERS: Final = (sys.executable, *(f"/usr/bin/python3.{minor}" for minor in (sys.version_info.minor, 13, 12, 11)))
+INTERPRETERS: Final = (
+    sys.executable,
+    *(f"/usr/bin/python3.{minor}" for minor in (sys.version_info.minor, 13, 12, 11)),
+)
 
 
 def test_hadolint_finds_nothing() -> None:
@@ -39,22 +57,35 @@ def test_hadolint_finds_nothing() -> None:
     lint = Path(sys.executable).with_name("hadolint")
     if not lint.exists():
         skip_or_fail("there is no hadolint for this machine")
-    found = subprocess.run([lint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+    found = subprocess.run(
+        [lint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False
+    )
     assert (0, "", "") == (found.returncode, found.stdout, found.stderr)
 
 
 @pytest.mark.parametrize("stage", [BUILD, FINAL], ids=["build", "final"])
-def test_every_copied_path_exists_in_the_build_context(stage: list[tuple[str, str]]) -> None:
+def test_every_copied_path_exists_in_the_build_context(
+    stage: list[tuple[str, str]],
+) -> None:
     """A COPY of a missing or ignored path fails the build."""
     sources = [source for several, _ in copied(stage) for source in several]  # type: ignore[arg-type]
     assert sources
-    assert [] == [source for source in sources if not (ROOT / source).exists() or not is_sent(source, IGNORED)]
+    assert [] == [
+        source
+        for source in sources
+        if not (ROOT / source).exists() or not is_sent(source, IGNORED)
+    ]
 
 
 def test_the_build_context_has_no_other_file() -> None:
     """No secret of a working folder gets into a layer, and no file of git, tests or caches."""
     top = {path.name for path in ROOT.iterdir() if is_sent(path.name, IGNORED)}
-    assert {source for stage in (BUILD, FINAL) for several, _ in copied(stage) for source in several} == top
+    assert {
+        source
+        for stage in (BUILD, FINAL)
+        for several, _ in copied(stage)
+        for source in several
+    } == top
     for kept_back in (
         ".git",
         ".env",
@@ -68,7 +99,11 @@ def test_the_build_context_has_no_other_file() -> None:
 
 def test_installed_packages_are_pinned_and_no_index_is_named() -> None:
     """By hash, only wheels, with the packages of `serve`; both stages have the same base."""
-    (installing,) = [one.rest for one in BUILD if one.name == "RUN" and " install " in one.rest and "pip" in one.rest]
+    (installing,) = [
+        one.rest
+        for one in BUILD
+        if one.name == "RUN" and " install " in one.rest and "pip" in one.rest
+    ]
     assert {"--require-hashes", "--only-binary=:all:"} <= set(installing.split())
     assert "uvicorn==" in (ROOT / "requirements-serve.txt").read_text(encoding="utf-8")
     assert [Instruction("FROM", "python:3.13-slim-trixie AS default")] == DEFAULT
@@ -79,7 +114,9 @@ def test_installed_packages_are_pinned_and_no_index_is_named() -> None:
 
 def test_it_runs_as_an_unprivileged_user_in_work() -> None:
     """The last USER is a number other than 0, and only /work is writable."""
-    assert [f"{IMAGE_USER}:{IMAGE_USER}"] == [one.rest for one in FINAL if one.name == "USER"]
+    assert [f"{IMAGE_USER}:{IMAGE_USER}"] == [
+        one.rest for one in FINAL if one.name == "USER"
+    ]
     made = next(one.rest for one in FINAL if one.name == "RUN")
     assert f"install -d -o {IMAGE_USER} -g {IMAGE_USER} -m 700 /work" == made
     assert ["/work"] == [one.rest for one in FINAL if one.name == "WORKDIR"]
@@ -88,9 +125,14 @@ def test_it_runs_as_an_unprivileged_user_in_work() -> None:
 
 def interpreter_of_another_user() -> str:
     """Return a Python that the image's user can start."""
-    python = next(filter(starts_as_another_user, map(os.path.realpath, INTERPRETERS)), None)
+    python = next(
+        filter(starts_as_another_user, map(os.path.realpath, INTERPRETERS)), None
+    )
     if python is None:
-        skip_or_fail("another user can start no Python with venv and pip (Debian: apt-get install python3-venv)")
+        skip_or_fail(
+            "another user can start no Python with venv and pip (Debian: apt-get install "
+            "python3-venv)"
+        )
     return python
 
 
@@ -98,7 +140,13 @@ def starts_as_another_user(python: str) -> bool:
     """Return whether the image's user can start this Python and make an environment with it."""
     needed = "import venv, pip" if INSTALLS_PACKAGES else "import venv"
     try:
-        subprocess.run([python, "-Ic", needed], user=IMAGE_USER, cwd="/", check=True, capture_output=True)
+        subprocess.run(
+            [python, "-Ic", needed],
+            user=IMAGE_USER,
+            cwd="/",
+            check=True,
+            capture_output=True,
+        )
     except (OSError, subprocess.CalledProcessError):
         return False
     return True
@@ -115,19 +163,33 @@ def folder() -> Iterator[Path]:
 
 
 def test_the_image_runs_on_a_read_only_tree(folder: Path) -> None:
-    """Each command of the Dockerfile's build, in a folder; then the program. The packages are those of the test."""
-    run_image(folder, os.path.realpath(sys.executable), None, packages="full" if FULL else "none")
+    """Each command of the Dockerfile's build, in a folder; then the program.
+
+    The packages are those of the test.
+    """
+    run_image(
+        folder,
+        os.path.realpath(sys.executable),
+        None,
+        packages="full" if FULL else "none",
+    )
 
 
 @pytest.mark.root
 def test_the_image_runs_as_another_user_on_a_read_only_tree(folder: Path) -> None:
-    """The same as the user of the image, to whom nothing but /work belongs, with packages of its own, and the demo."""
+    """The same as the user of the image, to whom nothing but /work belongs, with packages of its
+    own, and the demo.
+    """
     packages: Packages = "full" if INSTALLS_PACKAGES else "none"
     run_image(folder, interpreter_of_another_user(), IMAGE_USER, packages=packages)
 
 
-def run_image(folder: Path, python: str, user: int | None, *, packages: Packages) -> None:
-    """Build the image in a folder, run it as a user (None: the present one), and check that its files are unchanged."""
+def run_image(
+    folder: Path, python: str, user: int | None, *, packages: Packages
+) -> None:
+    """Build the image in a folder, run it as a user (None: the present one), and check that its
+    files are unchanged.
+    """
     home = build(BUILD, folder, python, None if packages == "full" else "true")
     work = folder / "work"
     work.mkdir()
@@ -136,7 +198,9 @@ def run_image(folder: Path, python: str, user: int | None, *, packages: Packages
     subprocess.run(["chmod", "-R", "a-w,a+rX", home], check=True)
     before = state_of(home)
 
-    for arguments in (["--version"], ["demo"]) if packages == "full" else (["--version"],):
+    for arguments in (
+        (["--version"], ["demo"]) if packages == "full" else (["--version"],)
+    ):
         ran = subprocess.run(
             [home / "bin/cxroute", *arguments],
             cwd=work,
@@ -151,7 +215,9 @@ def run_image(folder: Path, python: str, user: int | None, *, packages: Packages
         assert (0, "") == (ran.returncode, ran.stderr), ran.stdout
 
     assert before == state_of(home)
-    assert [] != list((home / "app/reconciler/cli/__pycache__").glob("main.*.pyc")), "compiled once, at the build"
+    assert [] != list((home / "app/reconciler/cli/__pycache__").glob("main.*.pyc")), (
+        "compiled once, at the build"
+    )
     assert not list(home.glob("app/tests*"))
     assert HOME == "/opt/cxroute"
 
@@ -171,22 +237,42 @@ def test_servers_are_healthy_on_any_port_and_with_any_proxy(tmp_path: Path) -> N
     assert ["python", "-I", "-m", "reconciler.cli.health"] == [python, *words]
     with server_process(tmp_path, "simulate", "--port", "0") as (simulate, url):
         (tmp_path / "manifests").mkdir()
-        (tmp_path / "manifests/all.yaml").write_text(MANIFEST.format(url=url), encoding="utf-8")
+        (tmp_path / "manifests/all.yaml").write_text(
+            MANIFEST.format(url=url), encoding="utf-8"
+        )
         with (
-            server_process(tmp_path, "serve", "-e", "prod", "--port", "0") as (serve, _),
-            server_process(tmp_path, "watch", "-e", "prod", "--listen", "127.0.0.1:0") as (watch, _),
+            server_process(tmp_path, "serve", "-e", "prod", "--port", "0") as (
+                serve,
+                _,
+            ),
+            server_process(
+                tmp_path, "watch", "-e", "prod", "--listen", "127.0.0.1:0"
+            ) as (watch, _),
         ):
             (proc := tmp_path / "proc").mkdir()
             for one in (simulate, serve, watch):
                 (proc / str(one.pid)).symlink_to(f"/proc/{one.pid}")
-            variables = {**server_environment(), "http_proxy": DEAD, "HTTP_PROXY": DEAD, "all_proxy": DEAD, "PORT": "9"}
-            checked = subprocess.run([sys.executable, *words, proc], env=variables, capture_output=True, check=False)
+            variables = {
+                **server_environment(),
+                "http_proxy": DEAD,
+                "HTTP_PROXY": DEAD,
+                "all_proxy": DEAD,
+                "PORT": "9",
+            }
+            checked = subprocess.run(
+                [sys.executable, *words, proc],
+                env=variables,
+                capture_output=True,
+                check=False,
+            )
     assert (0, b"") == (checked.returncode, checked.stderr)
 
 
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
-    """A socket that responds to each request with `status`; without one, it closes the connection."""
+    """A socket that responds to each request with `status`; without one, it closes the
+    connection.
+    """
     with Endpoint() as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
@@ -221,7 +307,9 @@ def container(folder: Path, line: str, *sockets: HTTPServer) -> str:
     """Return a /proc with one process, which has this command line and these sockets."""
     process = folder / "7"
     (process / "fd").mkdir(parents=True)
-    (process / "cmdline").write_text("".join(f"{word}\0" for word in ("python", "-I", "-m", *line.split())))
+    (process / "cmdline").write_text(
+        "".join(f"{word}\0" for word in ("python", "-I", "-m", *line.split()))
+    )
     (process / "fd/0").symlink_to("/dev/null")
     for one in sockets:
         inode = os.fstat(one.fileno()).st_ino
@@ -264,7 +352,9 @@ def test_an_endpoint_is_healthy_if_its_health_path_says_so(
         ("reconciler watch --listen=:80", 1),
     ],
 )
-def test_the_health_check_fails_only_for_commands_that_should_listen(tmp_path: Path, line: str, expected: int) -> None:
+def test_the_health_check_fails_only_for_commands_that_should_listen(
+    tmp_path: Path, line: str, expected: int
+) -> None:
     """The process's command line decides."""
     assert expected == health.main(container(tmp_path, line))
 
@@ -281,9 +371,15 @@ def test_the_health_check_ignores_ended_processes_only(
     (tmp_path / "7/net").unlink()
     (tmp_path / "7/net").mkdir()
     assert 1 == health.main(proc), "without IPv6 there is no table of its sockets"
-    assert "process 7: `cxroute simulate` does not listen yet\n" == capsys.readouterr().err
+    assert (
+        "process 7: `cxroute simulate` does not listen yet\n" == capsys.readouterr().err
+    )
     for table in ("tcp", "tcp6"):
-        text = Path("/proc/self/net", table).read_text().replace(f":{endpoint.server_port:04X} ", ":0009 ")
+        text = (
+            Path("/proc/self/net", table)
+            .read_text()
+            .replace(f":{endpoint.server_port:04X} ", ":0009 ")
+        )
         (tmp_path / "7/net" / table).write_text(text)
     assert 1 == health.main(proc)
     assert capsys.readouterr().err.startswith("process 7: [Errno ")

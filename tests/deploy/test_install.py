@@ -24,7 +24,10 @@ from tests.tiers import FULL
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = (ROOT / "docs/install.md").read_text(encoding="utf-8")
-BLOCK: Final = re.compile(r"<!-- not run: tests/deploy/test_install.py runs it -->\n```sh\n(.*?)```", re.DOTALL)
+BLOCK: Final = re.compile(
+    r"<!-- not run: tests/deploy/test_install.py runs it -->\n```sh\n(.*?)```",
+    re.DOTALL,
+)
 COMMANDS: Final = "".join(BLOCK.findall(PAGE)).splitlines()
 ADDRESS: Final = "git+https://git.example/OWNER/cxroute@COMMIT"
 BUILD: Final = "python3 -m pip wheel "
@@ -34,24 +37,35 @@ REST: Final = {"cxroute version", "cxroute demo", "python3 -m venv venv"}
 
 
 class Shell:
-    """A reader's shell in a clone. What pipx, uv and venv install is below the clone, apart for each way."""
+    """A reader's shell in a clone.
+
+    What pipx, uv and venv install is below the clone, apart for each way.
+    """
 
     def __init__(self, clone: Path, way: str = "build") -> None:
         self._clone, self._programs = (
             clone,
-            clone / "venv/bin" if way.startswith("venv") else clone / way.partition(" ")[0],
+            clone / "venv/bin"
+            if way.startswith("venv")
+            else clone / way.partition(" ")[0],
         )
         python = Path(sys.executable)
         (clone / "home").mkdir(exist_ok=True)
         folders = {"PIPX_HOME": "pipx-home", "UV_TOOL_DIR": "uv-home"}
         self._variables = {
-            **{name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if name != "VIRTUAL_ENV"
+            },
             **{name: str(clone / folder) for name, folder in folders.items()},
             **dict.fromkeys(("PIPX_BIN_DIR", "UV_TOOL_BIN_DIR"), str(self._programs)),
             **dict.fromkeys(("PIPX_DEFAULT_PYTHON", "UV_PYTHON"), sys.executable),
             "HOME": str(clone / "home"),  # the user's own may be closed
             "PIP_NO_COMPILE": "1",  # saves half of the time
-            "PATH": os.pathsep.join([str(self._programs), str(python.parent), os.environ["PATH"]]),
+            "PATH": os.pathsep.join(
+                [str(self._programs), str(python.parent), os.environ["PATH"]]
+            ),
         }
 
     def run(self, command: str) -> str:
@@ -73,18 +87,40 @@ class Shell:
         found = shutil.which("cxroute", path=self._variables["PATH"])
         assert found
         environment = Path(found).resolve().parent
-        assert self._clone in environment.parents, "the installed command, and not that of the tests"
+        assert self._clone in environment.parents, (
+            "the installed command, and not that of the tests"
+        )
         assert f"cxroute {__version__}\n" == self.run("cxroute version")
-        code = f"from importlib.util import find_spec; print(*(int(find_spec(one) is not None) for one in {names}))"
-        return [word == "1" for word in self.run(f'"{environment}/python" -I -c "{code}"').split()]
+        code = (
+            f"from importlib.util import find_spec; print(*(int(find_spec(one) is not None) for "
+            f"one in {names}))"
+        )
+        return [
+            word == "1"
+            for word in self.run(f'"{environment}/python" -I -c "{code}"').split()
+        ]
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a clone in which the page's command has built the wheel, with the machine's package index."""
+    """Return a clone in which the page's command has built the wheel, with the machine's package
+    index.
+    """
     folder = tmp_path_factory.mktemp("install")
-    probe = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder / "probe"), "shtab"]
-    if subprocess.run([*probe, "--timeout", "5", "--retries", "0"], capture_output=True, check=False).returncode:
+    probe = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(folder / "probe"),
+        "shtab",
+    ]
+    if subprocess.run(
+        [*probe, "--timeout", "5", "--retries", "0"], capture_output=True, check=False
+    ).returncode:
         skip_or_fail("the package index of this machine cannot be reached")
     clone = commit_checkout(folder / "cxroute")
     (build,) = (command for command in COMMANDS if command.startswith(BUILD))
@@ -94,7 +130,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_each_way_installs_the_wheel_and_its_extras(clone: Path, way: str) -> None:
-    """By the page's commands, in order: first without extras, at last with them (pip alone only in the campaign)."""
+    """By the page's commands, in order: first without extras, at last with them (pip alone only in
+    the campaign).
+    """
     shell = Shell(clone, way)
     if way.startswith("venv"):
         shell.run("python3 -m venv venv")
@@ -113,22 +151,30 @@ def test_each_way_installs_the_wheel_and_its_extras(clone: Path, way: str) -> No
 
 def test_every_command_of_the_page_is_run() -> None:
     """A command is of one of the ways above; the others are those that the tests run by name."""
-    assert REST == {command for command in COMMANDS if not command.startswith((BUILD, *WAYS))}
+    assert REST == {
+        command for command in COMMANDS if not command.startswith((BUILD, *WAYS))
+    }
     assert 1 == sum(ADDRESS in command for command in COMMANDS)
-    repository = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["metadata"]["hooks"]["custom"]
+    repository = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"][
+        "metadata"
+    ]["hooks"]["custom"]
     assert f"git+{repository['repository']}@COMMIT" == ADDRESS
 
 
 def test_the_page_names_every_extra_and_its_ways() -> None:
     """Each extra of the project has a row; the action has the input that the row names."""
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]["optional-dependencies"]
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", PAGE, re.MULTILINE))
     assert {"serve", "sheets"} <= extras.keys() <= rows.keys()
     inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
     named = {name: re.findall(r"input `(\w+): ", row) for name, row in rows.items()}
     assert ["sheets"] == named["sheets"]
     assert {name for names in named.values() for name in names} <= inputs.keys()
-    assert [name for name, row in rows.items() if row.split(" | ")[1] == "yes"] == ["serve"]
+    assert [name for name, row in rows.items() if row.split(" | ")[1] == "yes"] == [
+        "serve"
+    ]
     assert "requirements-serve.txt" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
@@ -161,15 +207,30 @@ MESSAGES: Final = (
 
 
 def test_a_wheel_names_no_page_that_it_does_not_have(tmp_path: Path) -> None:
-    """Helps, errors where an extra is missing, what `init` and `demo` print, and the files that `init` writes."""
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir"]
+    """Helps, errors where an extra is missing, what `init` and `demo` print, and the files that
+    `init` writes.
+    """
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+    ]
     clone = commit_checkout(tmp_path / "cxroute")
     subprocess.run([*build, str(tmp_path), str(clone)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     shutil.unpack_archive(wheel, tmp_path / "site", "zip")
     work = tmp_path / "work"
     work.mkdir()
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site"), "HOME": str(tmp_path)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(tmp_path / "site"),
+        "HOME": str(tmp_path),
+    }
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_EXTRAS, json.dumps(MESSAGES)],
         cwd=work,
@@ -182,9 +243,22 @@ def test_a_wheel_names_no_page_that_it_does_not_have(tmp_path: Path) -> None:
     )
     printed = done.stdout
     assert "Traceback" not in printed
-    written = [path.read_text("utf-8") for path in work.rglob("*") if path.is_file() and path.suffix != ".json"]
+    written = [
+        path.read_text("utf-8")
+        for path in work.rglob("*")
+        if path.is_file() and path.suffix != ".json"
+    ]
     for text in (printed, *written):
         assert [] == PAGE_OF_A_CHECKOUT.findall(text)
-    for page in ("install.md#extras", "guide.md#connect-a-tenant", *(f"{forge}.md" for forge in PIPELINES)):
-        assert f"https://git.example/OWNER/cxroute/blob/v{__version__}/docs/{page}" in printed
-    assert 6 <= sum(f"/blob/v{__version__}/docs/" in text for text in written), "the pipelines name the pages, too"
+    for page in (
+        "install.md#extras",
+        "guide.md#connect-a-tenant",
+        *(f"{forge}.md" for forge in PIPELINES),
+    ):
+        assert (
+            f"https://git.example/OWNER/cxroute/blob/v{__version__}/docs/{page}"
+            in printed
+        )
+    assert 6 <= sum(f"/blob/v{__version__}/docs/" in text for text in written), (
+        "the pipelines name the pages, too"
+    )

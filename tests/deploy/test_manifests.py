@@ -30,14 +30,19 @@ WRONG = {
     "a misspelt field": ("containerPort", "containerport"),
     "a text instead of a number": ("containerPort: 3000", "containerPort: '3000'"),
     "a kind of another version": ("apps/v1", "apps/v1beta1"),
-    "labels that no pod has": ("{matchLabels: {app: one}}", "{matchLabels: {app: two}}"),
+    "labels that no pod has": (
+        "{matchLabels: {app: one}}",
+        "{matchLabels: {app: two}}",
+    ),
     "a missing volume": ("volumes: [{name: keys", "volumes: [{name: locks"),
     "a port without its name": ("[{name: http", "[{name: https"),
     "a missing field": ("- name: main\n        image", "- image"),
 }
 
 
-@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.name
+)
 def test_kubernetes_accepts_every_example(path: Path) -> None:
     """By its schemas, of the oldest and the newest supported version."""
     assert [] == problems(path)
@@ -51,8 +56,12 @@ def test_a_good_manifest_has_no_problems(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_errors_that_kubernetes_would_refuse_are_reported(tmp_path: Path, wrong: str) -> None:
+def test_errors_that_kubernetes_would_refuse_are_reported(
+    tmp_path: Path, wrong: str
+) -> None:
     """Each is found, with the document's name."""
     path = tmp_path / "wrong.yaml"
     path.write_text(GOOD.replace(*WRONG[wrong]), encoding="utf-8")
-    assert {"Deployment/one"} <= {said.partition(",")[0].partition(":")[0] for said in problems(path)}
+    assert {"Deployment/one"} <= {
+        said.partition(",")[0].partition(":")[0] for said in problems(path)
+    }

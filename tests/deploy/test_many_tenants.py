@@ -1,4 +1,6 @@
-"""deploy/: the files that run cxroute for many tenants fit each other, the program and their own schemas."""
+"""deploy/: the files that run cxroute for many tenants fit each other, the program and their own
+schemas.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,10 @@ ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"
 CRONJOB: Final = DEPLOY / "kubernetes" / "reconcile.yaml"
 WORKFLOW: Final = DEPLOY / "github" / "routing-many.yml"
-SERVICE, TIMER = DEPLOY / "systemd" / "cxroute.service", DEPLOY / "systemd" / "cxroute.timer"
+SERVICE, TIMER = (
+    DEPLOY / "systemd" / "cxroute.service",
+    DEPLOY / "systemd" / "cxroute.timer",
+)
 HIGHEST_EXPOSURE: Final = 2.0
 """systemd's measure of the rights of a compromised service: 10 is full access, below 2 is `OK`."""
 
@@ -55,12 +60,19 @@ def test_each_pod_applies_one_shard_and_none_is_omitted() -> None:
     job, pod, container = cronjob()
     options = understood(container["args"])
     assert (True, True, "/manifests") == (options.all, options.yes, options.manifests)
-    shares = {parse_shard(options.shard, {"JOB_COMPLETION_INDEX": str(index)}) for index in range(job["completions"])}
+    shares = {
+        parse_shard(options.shard, {"JOB_COMPLETION_INDEX": str(index)})
+        for index in range(job["completions"])
+    }
     assert job["completions"] == len(shares)
     assert {job["completions"]} == {one.count for one in shares}
     assert ("Indexed", "Never") == (job["completionMode"], pod["restartPolicy"])
     assert job["backoffLimitPerIndex"] > 0
-    (codes,) = [one["onExitCodes"] for one in job["podFailurePolicy"]["rules"] if "onExitCodes" in one]
+    (codes,) = [
+        one["onExitCodes"]
+        for one in job["podFailurePolicy"]["rules"]
+        if "onExitCodes" in one
+    ]
     assert container["name"] == codes["containerName"]
     assert {3, 4, 64} == set(codes["values"]), "final errors; 1 and 5 are retried"
 
@@ -77,23 +89,34 @@ def test_the_pod_has_minimal_permissions() -> None:
         allowed["readOnlyRootFilesystem"],
         allowed["capabilities"]["drop"],
     )
-    assert all(one["name"].endswith("_FILE") and one["value"].startswith("/secrets/") for one in container["env"])
+    assert all(
+        one["name"].endswith("_FILE") and one["value"].startswith("/secrets/")
+        for one in container["env"]
+    )
     assert "envFrom" not in container
-    (user,) = re.findall(r"^USER (\d+):", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
+    (user,) = re.findall(
+        r"^USER (\d+):", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert int(user) == pod["securityContext"]["runAsUser"]
 
 
 def linted(*command: str) -> subprocess.CompletedProcess[str]:
     """Run one of this environment's linters."""
     tool = Path(sys.executable).with_name(command[0])
-    return subprocess.run([tool, *command[1:]], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [tool, *command[1:]], capture_output=True, text=True, check=False
+    )
 
 
 def test_github_accepts_the_workflow() -> None:
     """By GitHub's schema; and zizmor, which checks for attacks, has no findings."""
-    read = linted("check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(WORKFLOW))
+    read = linted(
+        "check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(WORKFLOW)
+    )
     assert 0 == read.returncode, read.stdout
-    looked_at = linted("zizmor", "--offline", "--no-progress", "--persona=auditor", str(WORKFLOW))
+    looked_at = linted(
+        "zizmor", "--offline", "--no-progress", "--persona=auditor", str(WORKFLOW)
+    )
     assert 0 == looked_at.returncode, looked_at.stdout
 
 
@@ -102,19 +125,38 @@ def test_the_jobs_of_the_workflow_apply_all_shards() -> None:
     jobs = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]
     shares = jobs["apply"]["strategy"]["matrix"]["share"]
     assert list(range(len(shares))) == shares
-    assert f"Apply, share ${{{{ matrix.share }}}} of {len(shares)}" == jobs["apply"]["name"]
+    assert (
+        f"Apply, share ${{{{ matrix.share }}}} of {len(shares)}"
+        == jobs["apply"]["name"]
+    )
     assert jobs["apply"]["strategy"]["fail-fast"] is False
     planned = understood(_step(jobs["plan"], "cxroute plan"))
     assert (True, "plans.json") == (planned.all, planned.out)
-    applying = next(step for step in jobs["apply"]["steps"] if "cxroute apply" in step.get("run", ""))
-    assert "${{ strategy.job-index }}/${{ strategy.job-total }}" == applying["env"]["SHARE"]
+    applying = next(
+        step
+        for step in jobs["apply"]["steps"]
+        if "cxroute apply" in step.get("run", "")
+    )
+    assert (
+        "${{ strategy.job-index }}/${{ strategy.job-total }}"
+        == applying["env"]["SHARE"]
+    )
     applied = understood(_step(jobs["apply"], "cxroute apply"))
-    assert ("$RUNNER_TEMP/reviewed/plans.json", "$SHARE", True) == (applied.plan, applied.shard, applied.yes)
+    assert ("$RUNNER_TEMP/reviewed/plans.json", "$SHARE", True) == (
+        applied.plan,
+        applied.shard,
+        applied.yes,
+    )
 
 
 def _step(job: dict[str, Any], command: str) -> list[str]:
     """Return the words of a command in a job's steps, without shell operators after it."""
-    lines = [line for step in job["steps"] for line in step.get("run", "").splitlines() if command in line]
+    lines = [
+        line
+        for step in job["steps"]
+        for line in step.get("run", "").splitlines()
+        if command in line
+    ]
     (line,) = lines
     return shlex.split(line.partition("||")[0])[1:]
 
@@ -140,17 +182,36 @@ def settings(path: Path, section: str, name: str) -> list[str]:
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     """systemd-analyze reports no problem, and a low exposure of the service."""
     if shutil.which("systemd-analyze") is None:
-        skip_or_fail("systemd-analyze is not installed (Debian: apt-get install systemd)")
+        skip_or_fail(
+            "systemd-analyze is not installed (Debian: apt-get install systemd)"
+        )
     if os.geteuid() != 0 and not Path("/run/systemd").exists():
-        skip_or_fail("systemd-analyze needs /run/systemd, which a system has that systemd started (root: mkdir it)")
+        skip_or_fail(
+            "systemd-analyze needs /run/systemd, which a system has that systemd started (root: "
+            "mkdir it)"
+        )
     for path in (SERVICE, TIMER):
-        text = path.read_text(encoding="utf-8").replace("/opt/cxroute/bin/cxroute", "/bin/true")
+        text = path.read_text(encoding="utf-8").replace(
+            "/opt/cxroute/bin/cxroute", "/bin/true"
+        )
         (tmp_path / path.name).write_text(text, encoding="utf-8")
     units = [str(tmp_path / path.name) for path in (SERVICE, TIMER)]
-    verified = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+    verified = subprocess.run(
+        ["systemd-analyze", "verify", *units],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert (0, "") == (verified.returncode, verified.stderr)
     threshold = f"--threshold={HIGHEST_EXPOSURE * 10:.0f}"
-    measure = ["systemd-analyze", "security", "--offline=yes", "--no-pager", threshold, units[0]]
+    measure = [
+        "systemd-analyze",
+        "security",
+        "--offline=yes",
+        "--no-pager",
+        threshold,
+        units[0],
+    ]
     measured = subprocess.run(measure, capture_output=True, text=True, check=False)
     assert 0 == measured.returncode, measured.stdout[-300:]
 
@@ -162,8 +223,13 @@ def test_the_service_runs_a_valid_command() -> None:
     assert (True, True, True) == (options.all, options.yes, options.no_input)
     assert ["oneshot"] == settings(SERVICE, "Service", "Type")
     assert SERVICE.stem == TIMER.stem
-    handed = {value.partition(":")[0] for value in settings(SERVICE, "Service", "LoadCredential")}
-    variables = dict(value.split("=", 1) for value in settings(SERVICE, "Service", "Environment"))
+    handed = {
+        value.partition(":")[0]
+        for value in settings(SERVICE, "Service", "LoadCredential")
+    }
+    variables = dict(
+        value.split("=", 1) for value in settings(SERVICE, "Service", "Environment")
+    )
     assert all(name.endswith("_FILE") for name in variables)
     assert {f"%d/{name}" for name in handed} == set(variables.values())
 
@@ -171,7 +237,11 @@ def test_the_service_runs_a_valid_command() -> None:
 def test_the_readme_names_every_file() -> None:
     """Each file of deploy/ is named, and each named file exists."""
     text = (DEPLOY / "README.md").read_text(encoding="utf-8")
-    named = {target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target}
+    named = {
+        target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target
+    }
     assert set() == {target for target in named if not (DEPLOY / target).exists()}
-    files = {str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.*") if path.is_file()} - {"README.md"}
+    files = {
+        str(path.relative_to(DEPLOY)) for path in DEPLOY.rglob("*.*") if path.is_file()
+    } - {"README.md"}
     assert files <= named

@@ -1,4 +1,6 @@
-"""Metrics, alert rules and dashboard fit each other: promtool finds no fault, and each used metric exists."""
+"""Metrics, alert rules and dashboard fit each other: promtool finds no fault, and each used metric
+exists.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ RULES = ROOT / "deploy" / "prometheus" / "cxroute.rules.yml"
 RULE_TESTS = sorted(RULES.parent.glob("*.test.yml"))
 DASHBOARD = ROOT / "deploy" / "grafana" / "cxroute.json"
 ALERTS: list[dict[str, Any]] = [
-    rule for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"] for rule in group["rules"]
+    rule
+    for group in yaml.safe_load(RULES.read_text("utf-8"))["groups"]
+    for rule in group["rules"]
 ]
 NAME = re.compile(r"\b(?:cxroute|process)_[a-z_]+|\bup\b")
 TYPE = re.compile(r"^# TYPE (\S+) (\S+)$", re.MULTILINE)
@@ -47,20 +51,29 @@ def promtool(*words: str, entry: str = "") -> subprocess.CompletedProcess[str]:
     """Run promtool, which comes with Prometheus."""
     if shutil.which("promtool") is None:
         skip_or_fail("promtool is not installed (Debian: prometheus)")
-    return subprocess.run(["promtool", *words], input=entry, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["promtool", *words], input=entry, capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    """The pages of metrics of two endpoints and a loop, each a process, after an event and a round."""
+    """The pages of metrics of two endpoints and a loop, each a process, after an event and a
+    round.
+    """
     with shared(tmp_path_factory.mktemp("fleet")) as (fleet, server):
         _, alone = fleet.serve(name="alone")
         (together,) = machines(fleet, server, count=1)
-        _, loop = fleet.run(["watch", "-e", "prod", "--every", "1h", "--listen", "127.0.0.1:0"], "watch")
+        _, loop = fleet.run(
+            ["watch", "-e", "prod", "--every", "1h", "--listen", "127.0.0.1:0"], "watch"
+        )
         for url in (alone, together):
             with caller(url) as http:
                 assert 200 == http.post("/api/route", json=event()).status_code
-        assert until(20, lambda: "cxroute_rounds_total" in page(loop) and not rounds_are_zero(loop))
+        assert until(
+            20,
+            lambda: "cxroute_rounds_total" in page(loop) and not rounds_are_zero(loop),
+        )
         yield dict(zip(PAGES, map(page, (alone, together, loop)), strict=True))
 
 
@@ -69,7 +82,11 @@ def page(url: str) -> str:
 
 
 def rounds_are_zero(url: str) -> bool:
-    return {value for name, value in SERIES.findall(page(url)) if name == "cxroute_rounds_total"} == {"0"}
+    return {
+        value
+        for name, value in SERIES.findall(page(url))
+        if name == "cxroute_rounds_total"
+    } == {"0"}
 
 
 def exposed(texts: Mapping[str, str]) -> set[str]:
@@ -80,20 +97,33 @@ def exposed(texts: Mapping[str, str]) -> set[str]:
 def panel_expressions() -> list[str]:
     """Return the expressions of the dashboard, with values for its variables."""
     board = json.loads(DASHBOARD.read_text("utf-8"))
-    texts = [target["expr"] for panel in board["panels"] for target in panel.get("targets", [])]
+    texts = [
+        target["expr"]
+        for panel in board["panels"]
+        for target in panel.get("targets", [])
+    ]
     texts += [one["expr"] for one in board["annotations"]["list"]]
-    return [text.replace("$__rate_interval", "5m").replace("$job", ".+").replace("$instance", ".+") for text in texts]
+    return [
+        text.replace("$__rate_interval", "5m")
+        .replace("$job", ".+")
+        .replace("$instance", ".+")
+        for text in texts
+    ]
 
 
 @pytest.mark.parametrize("which", PAGES)
-def test_promtool_finds_no_fault_in_the_metrics(which: str, pages: Mapping[str, str]) -> None:
+def test_promtool_finds_no_fault_in_the_metrics(
+    which: str, pages: Mapping[str, str]
+) -> None:
     """Names, types and help texts."""
     found = promtool("check", "metrics", entry=pages[which])
     assert (0, "", "") == (found.returncode, found.stdout, found.stderr)
 
 
 @pytest.mark.parametrize("which", PAGES)
-def test_every_metric_has_a_help_and_its_type(which: str, pages: Mapping[str, str]) -> None:
+def test_every_metric_has_a_help_and_its_type(
+    which: str, pages: Mapping[str, str]
+) -> None:
     """What counts ends in `_total`, and nothing else does."""
     text = pages[which]
     types = dict(TYPE.findall(text))
@@ -101,17 +131,23 @@ def test_every_metric_has_a_help_and_its_type(which: str, pages: Mapping[str, st
     assert {name for name in types if name.endswith("_total")} == {
         name for name, kind in types.items() if kind == "counter"
     }
-    parts = {f"{name}{part}" for name in types for part in ("", "_bucket", "_sum", "_count")}
+    parts = {
+        f"{name}{part}" for name in types for part in ("", "_bucket", "_sum", "_count")
+    }
     assert set() == exposed({which: text}) - parts
 
 
 @pytest.mark.parametrize("which", PAGES)
-def test_each_command_tells_its_version_and_its_process(which: str, pages: Mapping[str, str]) -> None:
+def test_each_command_tells_its_version_and_its_process(
+    which: str, pages: Mapping[str, str]
+) -> None:
     """By the names and types of Prometheus' own libraries, with plausible values."""
     text = pages[which]
     types, values = dict(TYPE.findall(text)), dict(SERIES.findall(text))
     assert f'cxroute_build_info{{version="{__version__}"}} 1' in text.splitlines()
-    assert PROCESS == {name: kind for name, kind in types.items() if name.startswith("process_")}
+    assert PROCESS == {
+        name: kind for name, kind in types.items() if name.startswith("process_")
+    }
     assert 0 < float(values["process_cpu_seconds_total"]) < 120
     assert 2**20 < float(values["process_resident_memory_bytes"]) < 2**30
     assert abs(time.time() - float(values["process_start_time_seconds"])) < 600
@@ -122,7 +158,12 @@ def test_each_used_metric_exists(pages: Mapping[str, str]) -> None:
     """In an alert and in a panel. `up` is Prometheus' own."""
     known = exposed(pages) | {"up"}
     used = [rule["expr"] for rule in ALERTS] + panel_expressions()
-    assert [] == [(name, text) for text in used for name in NAME.findall(text) if name not in known]
+    assert [] == [
+        (name, text)
+        for text in used
+        for name in NAME.findall(text)
+        if name not in known
+    ]
 
 
 def test_each_metric_is_on_the_dashboard(pages: Mapping[str, str]) -> None:
@@ -142,16 +183,26 @@ def test_the_rules_are_valid_and_fire() -> None:
     assert 0 == tested.returncode, tested.stdout + tested.stderr
 
     texts = "".join(file.read_text("utf-8") for file in RULE_TESTS)
-    assert {rule["alert"] for rule in ALERTS} == {*re.findall(r'\{alertname="(\w+)"\}', texts)}
+    assert {rule["alert"] for rule in ALERTS} == {
+        *re.findall(r'\{alertname="(\w+)"\}', texts)
+    }
 
 
 def test_the_panels_are_valid(tmp_path: Path) -> None:
     """Each expression of the dashboard, as promtool reads a rule."""
-    rules = [{"record": f"panel:{number}", "expr": text} for number, text in enumerate(panel_expressions())]
+    rules = [
+        {"record": f"panel:{number}", "expr": text}
+        for number, text in enumerate(panel_expressions())
+    ]
     file = tmp_path / "panels.yml"
-    file.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}), encoding="utf-8")
+    file.write_text(
+        json.dumps({"groups": [{"name": "panels", "rules": rules}]}), encoding="utf-8"
+    )
     found = promtool("check", "rules", "--lint=none", str(file))
-    assert (0, f"  SUCCESS: {len(rules)} rules found") == (found.returncode, found.stdout.strip("\n").splitlines()[-1])
+    assert (0, f"  SUCCESS: {len(rules)} rules found") == (
+        found.returncode,
+        found.stdout.strip("\n").splitlines()[-1],
+    )
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])

@@ -13,30 +13,45 @@ from reconciler.manifest.load import load_manifests
 from reconciler.text.phrases import condition_phrase
 from tests.support.written_manifests import ENVIRONMENT, HEAD
 
-STAGING = ENVIRONMENT.replace("name: prod", "name: staging").replace("tenant: acme", "tenant: acme-test")
+STAGING = ENVIRONMENT.replace("name: prod", "name: staging").replace(
+    "tenant: acme", "tenant: acme-test"
+)
 CARDS = "{intent: lost, queue: Cards}"
 
 
 def desired_in(room: Path, name: str, *rules: str, ruleset: str = "") -> DesiredState:
-    """Return the desired rules in an environment of manifests with these rules, one on each line from line 5."""
+    """Return the desired rules in an environment of manifests with these rules, one on each line
+    from line 5.
+    """
     (room / "environments.yaml").write_text(f"{ENVIRONMENT}---\n{STAGING}", "utf-8")
     head = HEAD.replace("rules:", f"{ruleset}rules:")
-    (room / "rules.yaml").write_text(head + "".join(f"  - {rule}\n" for rule in rules), "utf-8")
+    (room / "rules.yaml").write_text(
+        head + "".join(f"  - {rule}\n" for rule in rules), "utf-8"
+    )
     manifests = load_manifests(room)
-    return expand_manifests(manifests, manifests.environments[name].document, OfflineQueueResolver(name, {}))
+    return expand_manifests(
+        manifests, manifests.environments[name].document, OfflineQueueResolver(name, {})
+    )
 
 
 def errors(room: Path, *rules: str) -> list[tuple[str, int, str, str]]:
     """Return the errors in prod: code, line, message, hint."""
     with pytest.raises(ManifestError) as caught:
         desired_in(room, "prod", *rules)
-    return [(one.code, one.source.line, one.message, one.hint) for one in caught.value.findings if one.source]
+    return [
+        (one.code, one.source.line, one.message, one.hint)
+        for one in caught.value.findings
+        if one.source
+    ]
 
 
 @pytest.mark.parametrize(
-    ("name", "keys"), [("prod", ["lost", "first", "last"]), ("staging", ["lost", "middle", "last"])]
+    ("name", "keys"),
+    [("prod", ["lost", "first", "last"]), ("staging", ["lost", "middle", "last"])],
 )
-def test_only_a_rule_for_other_environments_is_skipped(room: Path, name: str, keys: list[str]) -> None:
+def test_only_a_rule_for_other_environments_is_skipped(
+    room: Path, name: str, keys: list[str]
+) -> None:
     """The rules after it stay, or apply would delete them."""
     rules = (
         CARDS,
@@ -51,25 +66,44 @@ def test_a_ruleset_for_other_environments_is_skipped(room: Path) -> None:
     """It does not count as emptied."""
     elsewhere = desired_in(room, "staging", CARDS, ruleset="environments: [prod]\n")
     assert ({}, frozenset()) == (elsewhere.rules, elsewhere.rulesets)
-    assert frozenset({"cards"}) == desired_in(room, "prod", CARDS, ruleset="environments: [prod]\n").rulesets
+    assert (
+        frozenset({"cards"})
+        == desired_in(room, "prod", CARDS, ruleset="environments: [prod]\n").rulesets
+    )
 
 
 def test_two_rules_with_one_address_are_an_error_at_the_second(room: Path) -> None:
     """The first is not replaced silently; the message contains its position."""
-    twice = ("{key: lost, intent: lost, queue: Cards}", "{key: lost, intent: stolen, queue: Fraud}")
-    message = "rule cards/lost is defined twice in prod, first at manifests/rules.yaml:5"
-    assert [("CXR109", 6, message, "give one of them another `key`")] == errors(room, *twice)
+    twice = (
+        "{key: lost, intent: lost, queue: Cards}",
+        "{key: lost, intent: stolen, queue: Fraud}",
+    )
+    message = (
+        "rule cards/lost is defined twice in prod, first at manifests/rules.yaml:5"
+    )
+    assert [("CXR109", 6, message, "give one of them another `key`")] == errors(
+        room, *twice
+    )
 
 
 def test_two_rules_with_one_name_are_an_error_at_the_second(room: Path) -> None:
     """Users of the tenant identify a rule by its name."""
-    twice = ("{intent: lost, name: Cards, queue: Cards}", "{intent: stolen, name: Cards, queue: Fraud}")
-    message = "rule name 'Cards' is already used by cards/lost at manifests/rules.yaml:5"
-    assert [("CXR110", 6, message, "give one of them another `name`")] == errors(room, *twice)
+    twice = (
+        "{intent: lost, name: Cards, queue: Cards}",
+        "{intent: stolen, name: Cards, queue: Fraud}",
+    )
+    message = (
+        "rule name 'Cards' is already used by cards/lost at manifests/rules.yaml:5"
+    )
+    assert [("CXR110", 6, message, "give one of them another `name`")] == errors(
+        room, *twice
+    )
 
 
 def test_two_rules_of_one_intent_need_a_key_alone(room: Path) -> None:
-    """The default name has the key where it is not the intent's own; so other rules keep their names."""
+    """The default name has the key where it is not the intent's own; so other rules keep their
+    names.
+    """
     rules = (
         "{intent: Lost_card, queue: Cards, priority: 2}",
         "{intent: Lost_card, key: vip, queue: Fraud}",
@@ -78,7 +112,10 @@ def test_two_rules_of_one_intent_need_a_key_alone(room: Path) -> None:
         "{intents: [a, b], key: both, queue: Cards}",
         "{intent: b, key: named, name: Mine, queue: Cards}",
     )
-    names = {str(address): desired.rule.name for address, desired in desired_in(room, "prod", *rules).rules.items()}
+    names = {
+        str(address): desired.rule.name
+        for address, desired in desired_in(room, "prod", *rules).rules.items()
+    }
     assert names == {
         "cards/lost-card": "Cognigy Intent Route: Lost_card",
         "cards/vip": "Cognigy Intent Route: Lost_card (vip)",
@@ -95,10 +132,14 @@ def test_one_address_in_two_environments_is_not_a_duplicate(room: Path) -> None:
         "{key: lost, intent: lost, queue: Cards, environments: [prod]}",
         "{key: lost, intent: stolen, queue: Fraud, environments: [staging]}",
     )
-    assert [1, 1] == [len(desired_in(room, name, *rules).rules) for name in ("prod", "staging")]
+    assert [1, 1] == [
+        len(desired_in(room, name, *rules).rules) for name in ("prod", "staging")
+    ]
 
 
-def test_after_the_limit_of_errors_rules_are_not_checked(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_the_limit_of_errors_rules_are_not_checked(
+    room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The last finding says that there may be more errors."""
     monkeypatch.setattr("reconciler.desired.desired.MAX_FINDINGS", 3)
     wrong = [f"{{intent: i{n}, queue: '${{none}}'}}" for n in range(5)]
@@ -118,7 +159,12 @@ def test_after_the_limit_of_errors_rules_are_not_checked(room: Path, monkeypatch
             "this rule needs a `key`, because it has several intents",
             "write a `key`, such as key: card-help",
         ),
-        ("{intent: ' ! ', queue: Cards}", "CXR108", "intent ' ! ' cannot be converted to a key", "write a `key`"),
+        (
+            "{intent: ' ! ', queue: Cards}",
+            "CXR108",
+            "intent ' ! ' cannot be converted to a key",
+            "write a `key`",
+        ),
         (
             f"{{intents: [{'x' * 65}], queue: Cards}}",
             "CXR108",
@@ -145,7 +191,9 @@ def test_after_the_limit_of_errors_rules_are_not_checked(room: Path, monkeypatch
         ),
     ],
 )
-def test_invalid_keys_and_descriptions(room: Path, rule: str, code: str, message: str, hint: str) -> None:
+def test_invalid_keys_and_descriptions(
+    room: Path, rule: str, code: str, message: str, hint: str
+) -> None:
     """A key derives from exactly one intent; a description must not contain the marker line."""
     assert [(code, 5, message, hint)] == errors(room, rule)
 
@@ -155,8 +203,14 @@ def test_invalid_keys_and_descriptions(room: Path, rule: str, code: str, message
     [
         ("{intent: a, queue: Q}", ["confidence >= 0.6", 'intent is "a"']),
         ("{intent: a, queue: Q, minConfidence: null}", ['intent is "a"']),
-        ("{intent: a, queue: Q, minConfidence: 0.8}", ["confidence >= 0.8", 'intent is "a"']),
-        ("{key: b, intents: [a, b], queue: Q}", ["confidence >= 0.6", 'intent is one of "a", "b"']),
+        (
+            "{intent: a, queue: Q, minConfidence: 0.8}",
+            ["confidence >= 0.8", 'intent is "a"'],
+        ),
+        (
+            "{key: b, intents: [a, b], queue: Q}",
+            ["confidence >= 0.6", 'intent is one of "a", "b"'],
+        ),
         ("{key: b, intent: '', queue: Q}", ['intent is ""']),
         ("{key: b, queue: Q, when: []}", []),
         ("{key: b, queue: Q, belowConfidence: 0.5}", ["confidence < 0.5"]),
@@ -167,10 +221,14 @@ def test_invalid_keys_and_descriptions(room: Path, rule: str, code: str, message
     ],
 )
 def test_the_conditions_of_a_rule(room: Path, rule: str, asks: list[str]) -> None:
-    """The default confidence applies to rules with intents that set none; an empty intent has no condition."""
+    """The default confidence applies to rules with intents that set none; an empty intent has no
+    condition.
+    """
     desired = desired_in(room, "prod", rule, ruleset="defaults: {minConfidence: 0.6}\n")
     (one,) = desired.rules.values()
-    assert asks == sorted(condition_phrase(each, desired.labels) for each in one.rule.conditions)
+    assert asks == sorted(
+        condition_phrase(each, desired.labels) for each in one.rule.conditions
+    )
 
 
 @pytest.mark.parametrize(
@@ -184,6 +242,10 @@ def test_the_conditions_of_a_rule(room: Path, rule: str, asks: list[str]) -> Non
         ("{key: b, intents: [b], queue: Q}", []),
     ],
 )
-def test_a_rule_without_conditions_is_a_warning(room: Path, rule: str, found: list[str]) -> None:
+def test_a_rule_without_conditions_is_a_warning(
+    room: Path, rule: str, found: list[str]
+) -> None:
     """Any condition, or an explicit empty list, prevents the warning."""
-    assert found == [finding.code for finding in desired_in(room, "prod", rule).findings]
+    assert found == [
+        finding.code for finding in desired_in(room, "prod", rule).findings
+    ]

@@ -1,4 +1,6 @@
-"""The groups of values in Attributes and Intents documents: which ones people read, and which ones are ambiguous."""
+"""The groups of values in Attributes and Intents documents: which ones people read, and which ones
+are ambiguous.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +32,19 @@ def labels(room: Path, text: str, *, labelled: bool = True) -> Labels:
 BANK = (
     ATTRIBUTES
     + "  language: {values: {de: {label: German (Germany), group: German}, de-AT: {group: German}, en: English}}\n"
-    + INTENTS.format("one", "[{name: lost, label: Lost card, group: Cards}, {name: pin, group: Cards}, cash]")
+    + INTENTS.format(
+        "one",
+        "[{name: lost, label: Lost card, group: Cards}, {name: pin, group: Cards}, cash]",
+    )
     + INTENTS.format("two", "[{name: arrival, group: Cards}, {name: pin, group: PIN}]")
 )
 
 
 def test_groups_have_the_values_of_all_documents(room: Path) -> None:
-    """By attribute. Of two groups of an intent, the first document's counts. A value with fields may lack a label."""
+    """By attribute.
+
+    Of two groups of an intent, the first document's counts. A value with fields may lack a label.
+    """
     found = labels(room, BANK)
     assert {
         "language": {"German": {"de", "de-AT"}},
@@ -57,19 +65,30 @@ def test_with_names_there_are_no_groups(room: Path) -> None:
 
 
 def test_a_group_that_is_a_name_elsewhere_is_not_used(room: Path) -> None:
-    """An Attributes document may declare the attribute of the intent: which one that is, only an Environment knows."""
-    other = ATTRIBUTES + f"  {INTENT}: {{values: {{lost: Lost, pin: {{label: Cards, group: own}}, own: Own}}}}\n"
+    """An Attributes document may declare the attribute of the intent: which one that is, only an
+    Environment knows.
+    """
+    other = (
+        ATTRIBUTES
+        + f"  {INTENT}: {{values: {{lost: Lost, pin: {{label: Cards, group: own}}, own: Own}}}}\n"
+    )
     with pytest.raises(ManifestError) as caught:
         labels(room, other)
     assert ["CXR132"] == [finding.code for finding in caught.value.findings]
     other = other.replace("own: Own", "x: X")
-    found = labels(room, other + INTENTS.format("one", "[{name: lost, group: Cards}, {name: own}]"))
+    found = labels(
+        room, other + INTENTS.format("one", "[{name: lost, group: Cards}, {name: own}]")
+    )
     assert {} == found.groups
 
 
 def test_the_label_of_a_group_s_only_value_may_be_its_name(room: Path) -> None:
     """Both mean one value, so nothing is ambiguous."""
-    found = labels(room, ATTRIBUTES + "  language: {values: {en: {label: English, group: English}, fr: {group: fr}}}\n")
+    found = labels(
+        room,
+        ATTRIBUTES
+        + "  language: {values: {en: {label: English, group: English}, fr: {group: fr}}}\n",
+    )
     assert "English, fr or x" == found.values_phrase("language", ["en", "fr", "x"], 3)
 
 
@@ -81,7 +100,9 @@ def test_a_value_that_looks_like_a_group_is_marked(room: Path) -> None:
 
 
 def test_valid_groups_are_all_used_and_each_text_has_one_meaning() -> None:
-    """For random names of values, labels and groups: either an error, or no text means two sets of values."""
+    """For random names of values, labels and groups: either an error, or no text means two sets of
+    values.
+    """
     words = ["a", "b", "c", "A", "B", "C", "\u200ba", r"\u200ba"]
     invalid = used = 0
     for seed in range(4_000 if FULL else 400):
@@ -90,7 +111,12 @@ def test_valid_groups_are_all_used_and_each_text_has_one_meaning() -> None:
         values = {name: _described(random, words) for name in names}
         document = {"x": {"values": values}}
         head = ATTRIBUTES.removesuffix("attributes:\n")
-        contents = [("a.yaml", f"{ENVIRONMENT}{head}attributes: {format_flow(document)}\n".encode())]
+        contents = [
+            (
+                "a.yaml",
+                f"{ENVIRONMENT}{head}attributes: {format_flow(document)}\n".encode(),
+            )
+        ]
         if codes := _codes(contents):
             assert {"CXR132"} == codes
             invalid += 1
@@ -104,8 +130,16 @@ def test_valid_groups_are_all_used_and_each_text_has_one_meaning() -> None:
             phrase = Labels({}, {}, {}).value("x", group)
             meanings.setdefault(phrase, set()).add(members)
         assert all(len(each) == 1 for each in meanings.values()), meanings
-        stated = {entry["group"] for entry in values.values() if isinstance(entry, dict) and "group" in entry}
-        several = {group for group in stated if sum(_group_of(entry) == group for entry in values.values()) > 1}
+        stated = {
+            entry["group"]
+            for entry in values.values()
+            if isinstance(entry, dict) and "group" in entry
+        }
+        several = {
+            group
+            for group in stated
+            if sum(_group_of(entry) == group for entry in values.values()) > 1
+        }
         assert several <= {*found.groups.get("x", {})}
         used += bool(several)
     assert invalid

@@ -1,4 +1,6 @@
-"""Citations of the reference pages: their syntax, and the available anchors (docs/reference/README.md)."""
+"""Citations of the reference pages: their syntax, and the available anchors
+(docs/reference/README.md).
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,15 @@ from typing import Final, NamedTuple
 from tests.docs.page import ROOT
 
 REFERENCE: Final = ROOT / "docs/reference"
-NAMES: Final = sorted(path.stem for path in REFERENCE.glob("*.md") if path.stem != "README")
-HOMES: Final = {"S": "semantics", "R": "invariants", "W": "invariants", "F": "invariants"}
+NAMES: Final = sorted(
+    path.stem for path in REFERENCE.glob("*.md") if path.stem != "README"
+)
+HOMES: Final = {
+    "S": "semantics",
+    "R": "invariants",
+    "W": "invariants",
+    "F": "invariants",
+}
 """The page that holds the items of a letter."""
 _TEXT: Final = (".py", ".md", ".yaml", ".yml", ".toml", ".lua", ".js", ".sh")
 _ITEM: Final = r"\b[SRWF]\d{1,2}\b(?![-=+/])"
@@ -39,14 +48,21 @@ class Citation(NamedTuple):
 @cache
 def files() -> tuple[Path, ...]:
     """Return the text files of the repository."""
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
     paths = [ROOT / name for name in listed.stdout.decode().splitlines()]
     return tuple(path for path in paths if path.suffix in _TEXT and path.is_file())
 
 
 @cache
 def prose(path: Path) -> str:
-    """Return the text for readers: of code the docstrings and comments, of other files everything."""
+    """Return the text for readers: of code the docstrings and comments, of other files
+    everything.
+    """
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         text = "\n".join([*_docstrings(text), *_comments(text)])
@@ -56,7 +72,11 @@ def prose(path: Path) -> str:
 def _docstrings(text: str) -> Iterator[str]:
     """Yield the bare strings of a module: docstrings, and those after constants."""
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
             yield f"{node.value.value}."
 
 
@@ -76,8 +96,13 @@ def found_in(text: str, place: str) -> Iterator[Citation]:
     for name, heading in _HEADING.findall(text):
         yield Citation(place, f"docs/reference/{name.lower()}.md", slug(heading))
     for name, items in _ITEMS.findall(text):
-        yield from (Citation(place, f"docs/reference/{name.lower()}.md", item.lower()) for item in expanded(items))
-    for page, anchor in _PATH.findall(text) if not place.endswith(".md") else ():  # there test_pages follows the links
+        yield from (
+            Citation(place, f"docs/reference/{name.lower()}.md", item.lower())
+            for item in expanded(items)
+        )
+    for page, anchor in (
+        _PATH.findall(text) if not place.endswith(".md") else ()
+    ):  # there test_pages follows the links
         yield Citation(place, page, anchor)
     if place.endswith((".py", ".md")):
         for item in expanded(text):

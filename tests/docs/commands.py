@@ -1,4 +1,6 @@
-"""docs/commands.md and docs/codes.md, generated from the program: every command, option and code of a finding."""
+"""docs/commands.md and docs/codes.md, generated from the program: every command, option and code of
+a finding.
+"""
 
 from __future__ import annotations
 
@@ -98,10 +100,17 @@ suppressed results. You cannot accept an error. An `accept` that matches nothing
 
 def commands_page() -> str:
     """Return the page of commands."""
-    text = f"{_HEAD}\n## Options of every command\n\nPlace them before or after the command.\n\n{_options(_shared())}"
+    text = (
+        f"{_HEAD}\n## Options of every command\n\nPlace them before or after the "
+        f"command.\n\n{_options(_shared())}"
+    )
     for name in COMMANDS:
         parser = command_parser(name, command_module(name))
-        own = [action for action in parser._actions if action.dest not in {one.dest for one in _shared()}]
+        own = [
+            action
+            for action in parser._actions
+            if action.dest not in {one.dest for one in _shared()}
+        ]
         text += f"\n## {name}\n\n{parser.description}\n\n```text\n{_usage(name, own)}\n```\n"
         text += f"\n{_options(own)}" if own else ""
         text += f"\n```text\n{parser.epilog.strip()}\n```\n" if parser.epilog else ""
@@ -110,8 +119,13 @@ def commands_page() -> str:
 
 def codes_page() -> str:
     """Return the page of codes."""
-    rows = "".join(f"| `{code}` | {_cell(one.title)} | {_cell(one.text)} |\n" for code, one in sorted(CODES.items()))
-    return f"{_CODES}\n| code | finding | meaning, and what to do |\n|---|---|---|\n{rows}"
+    rows = "".join(
+        f"| `{code}` | {_cell(one.title)} | {_cell(one.text)} |\n"
+        for code, one in sorted(CODES.items())
+    )
+    return (
+        f"{_CODES}\n| code | finding | meaning, and what to do |\n|---|---|---|\n{rows}"
+    )
 
 
 def _shared() -> list[argparse.Action]:
@@ -134,7 +148,11 @@ def _place(action: argparse.Action) -> str:
 
 
 def _options(actions: Iterable[argparse.Action]) -> str:
-    rows = "".join(f"| {_name(action)} | {_cell(action.help or '')} |\n" for action in actions if action.dest != "help")
+    rows = "".join(
+        f"| {_name(action)} | {_cell(action.help or '')} |\n"
+        for action in actions
+        if action.dest != "help"
+    )
     return f"| option | does |\n|---|---|\n{rows}"
 
 
@@ -142,7 +160,9 @@ def _name(action: argparse.Action) -> str:
     taken = f" {_taken(action)}" if _taken(action) else ""
     if not action.option_strings:
         return f"`{taken.strip() or action.dest}`"
-    return ", ".join(f"`{option}{taken}`" for option in action.option_strings).replace("|", "\\|")
+    return ", ".join(f"`{option}{taken}`" for option in action.option_strings).replace(
+        "|", "\\|"
+    )
 
 
 def _taken(action: argparse.Action) -> str:

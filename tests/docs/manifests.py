@@ -1,4 +1,6 @@
-"""docs/manifests.md, generated from the schema of manifests: every kind, field, type, default, meaning and example."""
+"""docs/manifests.md, generated from the schema of manifests: every kind, field, type, default,
+meaning and example.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,16 @@ from reconciler.manifest.kinds.fields import REFERENCE
 EXAMPLES: Final = Path(__file__).parent / "examples"
 """A document of each kind; together they are valid manifests."""
 
-_KINDS: Final = ("RuleSet", "Queues", "Environment", "Intents", "Attributes", "RouteTests", "Promises", "Profile")
+_KINDS: Final = (
+    "RuleSet",
+    "Queues",
+    "Environment",
+    "Intents",
+    "Attributes",
+    "RouteTests",
+    "Promises",
+    "Profile",
+)
 _NAMES: Final = {
     "string": "text",
     "number": "number",
@@ -55,7 +66,10 @@ def manifests_page() -> str:
     definitions: dict[str, Part] = schema["$defs"]
     kinds = [one["$ref"].rpartition("/")[2] for one in schema["oneOf"]]
     assert sorted(_KINDS) == sorted(kinds)
-    rows = "".join(f"| [{kind}](#{kind.lower()}) | {definitions[kind]['description']} |\n" for kind in _KINDS)
+    rows = "".join(
+        f"| [{kind}](#{kind.lower()}) | {definitions[kind]['description']} |\n"
+        for kind in _KINDS
+    )
     text = f"{_HEAD}\n| kind | content |\n|---|---|\n{rows}"
     told = set(kinds)
     for kind in _KINDS:
@@ -67,7 +81,9 @@ def manifests_page() -> str:
     return text
 
 
-def _inner(part: Part, definitions: dict[str, Part], told: set[str]) -> list[tuple[str, Part]]:
+def _inner(
+    part: Part, definitions: dict[str, Part], told: set[str]
+) -> list[tuple[str, Part]]:
     """Return the parts of a part's fields, recursively, each once: earlier parts are omitted."""
     found = []
     for name, inner in _named(part["properties"], definitions):
@@ -86,7 +102,9 @@ def _named(part: Any, definitions: dict[str, Part]) -> list[tuple[str, Part]]:
         case {"title": str(title), "properties": dict()}:
             return [(title, part)]
         case dict():
-            return [one for inner in part.values() for one in _named(inner, definitions)]
+            return [
+                one for inner in part.values() for one in _named(inner, definitions)
+            ]
         case list():
             return [one for inner in part for one in _named(inner, definitions)]
         case _:
@@ -97,8 +115,16 @@ def _table(part: Part) -> str:
     """Return the fields of a part: name, type, default, meaning, example."""
     text = "| field | type | default | meaning | example |\n|---|---|---|---|---|\n"
     for name, field in part["properties"].items():
-        cells = (f"`{name}`", _type(field), _default(name, field, part), field["description"], _example(field))
-        text += f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+        cells = (
+            f"`{name}`",
+            _type(field),
+            _default(name, field, part),
+            field["description"],
+            _example(field),
+        )
+        text += (
+            f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+        )
     return text
 
 
@@ -125,7 +151,9 @@ def _composite(field: Part, kind: str) -> str:
     if "title" in field and "properties" in field:
         return f"[{field['title']}](#{field['title'].lower()})"
     if kind == "object":
-        value = field["additionalProperties"] or next(iter(field["patternProperties"].values()))
+        value = field["additionalProperties"] or next(
+            iter(field["patternProperties"].values())
+        )
         return f"map of names to {_type(value)}"
     if field.get("pattern") == f"^{REFERENCE.pattern}$":
         return "`${name}`"
@@ -148,7 +176,9 @@ def _default(name: str, field: Part, part: Part) -> str:
     if default is None or isinstance(default, dict) or "const" in field:
         return ""
     listed = field.get("items", {}).get("enum")
-    return "all" if listed and sorted(default) == sorted(listed) else f"`{_yaml(default)}`"
+    return (
+        "all" if listed and sorted(default) == sorted(listed) else f"`{_yaml(default)}`"
+    )
 
 
 def _example(field: Part) -> str:
@@ -159,10 +189,18 @@ def _yaml(value: Any) -> str:
     """Return a value in YAML's flow style."""
     match value:
         case dict():
-            return "{" + ", ".join(f"{name}: {_yaml(one)}" for name, one in value.items()) + "}"
+            return (
+                "{"
+                + ", ".join(f"{name}: {_yaml(one)}" for name, one in value.items())
+                + "}"
+            )
         case list():
             return f"[{', '.join(map(_yaml, value))}]"
-        case str() if value and all(sign.isalnum() or sign in " _-./:+()" for sign in value) and ": " not in value:
+        case str() if (
+            value
+            and all(sign.isalnum() or sign in " _-./:+()" for sign in value)
+            and ": " not in value
+        ):
             return value
         case _:
             return json.dumps(value, ensure_ascii=False)

@@ -22,7 +22,12 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGES: Final = sorted(
-    [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "deploy/README.md", ROOT / "benchmarks/README.md"]
+    [
+        ROOT / "README.md",
+        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "deploy/README.md",
+        ROOT / "benchmarks/README.md",
+    ]
 )
 
 GAP: Final = "..."
@@ -54,7 +59,9 @@ class Edit:
 
 @dataclass(frozen=True)
 class Run:
-    """The reader runs a command; `line` and `end` bound its output on the page (0-based, half open)."""
+    """The reader runs a command; `line` and `end` bound its output on the page (0-based, half
+    open).
+    """
 
     line: int
     end: int
@@ -90,7 +97,11 @@ def steps(text: str) -> list[Step]:
     while number < len(lines):
         fence = _FENCE.fullmatch(lines[number])
         if fence:
-            end = next(one for one in range(number + 1, len(lines)) if lines[one].strip() == "```")
+            end = next(
+                one
+                for one in range(number + 1, len(lines))
+                if lines[one].strip() == "```"
+            )
             body = [line.removeprefix(fence[1]) for line in lines[number + 1 : end]]
             mark = _MARK.fullmatch(lines[number - 1].strip()) if number else None
             found += _block(fence[2], mark, body, number + 1)
@@ -99,18 +110,25 @@ def steps(text: str) -> list[Step]:
     return found
 
 
-def _block(language: str, mark: re.Match[str] | None, body: list[str], start: int) -> list[Step]:
+def _block(
+    language: str, mark: re.Match[str] | None, body: list[str], start: int
+) -> list[Step]:
     kind, said = (mark[1], mark[2] or "") if mark else ("", "")
     text = "".join(f"{line}\n" for line in body)
     if kind == "file":
         return [Write(start, said, text)]
     if kind == "edit":
-        before, after = ("".join(f"{line[1:]}\n" for line in body if line[0] != sign) for sign in "+-")
+        before, after = (
+            "".join(f"{line[1:]}\n" for line in body if line[0] != sign)
+            for sign in "+-"
+        )
         return [Edit(start, said, before, after)]
     if language == "console" and kind != "not run":
         return list(_runs(body, start, (said or " on http://") if kind else ""))
     if language in _SHELLS:
-        return [Told(start, one, said) for one in _commands(text) or [""] * bool(language)]
+        return [
+            Told(start, one, said) for one in _commands(text) or [""] * bool(language)
+        ]
     return []
 
 
@@ -124,14 +142,25 @@ def _runs(body: list[str], start: int, background: str) -> list[Run]:
         code = _EXIT.search(body[place])
         first = start + place + 1
         command = _EXIT.sub("", body[place])[2:]
-        runs.append(Run(first, first + len(shown), command, int(code[1]) if code else 0, tuple(shown), background))
+        runs.append(
+            Run(
+                first,
+                first + len(shown),
+                command,
+                int(code[1]) if code else 0,
+                tuple(shown),
+                background,
+            )
+        )
     return runs
 
 
 def _commands(text: str) -> list[str]:
     """Return each `cxroute ...` in a shell's text, up to the end of its words."""
     joined = text.replace("\\\n", " ")
-    return re.findall(r"(?:^ *(?:\$ )?|[|;&(] *)(cxroute [^|;&>#\n)]*)", joined, re.MULTILINE)
+    return re.findall(
+        r"(?:^ *(?:\$ )?|[|;&(] *)(cxroute [^|;&>#\n)]*)", joined, re.MULTILINE
+    )
 
 
 def inline(text: str) -> list[str]:

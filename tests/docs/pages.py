@@ -18,12 +18,16 @@ def before(page: Path) -> list[Path]:
 
 
 def followed(page: Path, reader: Session) -> Iterator[tuple[Run, str]]:
-    """Take the steps of a page; yield each command whose output differs from the page, and its output."""
+    """Take the steps of a page; yield each command whose output differs from the page, and its
+    output.
+    """
     for step in steps(page.read_text(encoding="utf-8")):
         try:
             printed = reader.take(step)
         except AssertionError as error:
-            raise AssertionError(f"{page.relative_to(ROOT)}:{step.line}: {error}") from error
+            raise AssertionError(
+                f"{page.relative_to(ROOT)}:{step.line}: {error}"
+            ) from error
         if isinstance(step, Run):
             shown = "\n".join(step.shown)
             reader.learn(shown, printed)
@@ -32,23 +36,39 @@ def followed(page: Path, reader: Session) -> Iterator[tuple[Run, str]]:
 
 
 def filled(page: Path, reader: Session) -> str:
-    """Return a page with the current outputs of its commands; correct and shortened outputs stay."""
+    """Return a page with the current outputs of its commands; correct and shortened outputs
+    stay.
+    """
     lines = page.read_text(encoding="utf-8").splitlines()
     for step, printed in reversed(list(followed(page, reader))):
-        more = [""] if step.end < len(lines) and lines[step.end].startswith("$ ") else []
-        lines[step.line : step.end] = [*shortened(list(step.shown), printed.splitlines()), *more]
+        more = (
+            [""] if step.end < len(lines) and lines[step.end].startswith("$ ") else []
+        )
+        lines[step.line : step.end] = [
+            *shortened(list(step.shown), printed.splitlines()),
+            *more,
+        ]
     return "\n".join(lines) + "\n"
 
 
 def shortened(shown: list[str], printed: list[str]) -> list[str]:
-    """Return an output with the omissions of the page's output, each at its most similar position."""
+    """Return an output with the omissions of the page's output, each at its most similar
+    position.
+    """
     if GAP not in shown:
         return printed
     place = shown.index(GAP)
     kept = printed[:place]
-    for part in [list(part) for left_out, part in groupby(shown[place:], GAP.__eq__) if not left_out]:
+    for part in [
+        list(part)
+        for left_out, part in groupby(shown[place:], GAP.__eq__)
+        if not left_out
+    ]:
         starts = range(place, len(printed) - len(part) + 1)
-        likeness = {start: _likeness(part, printed[start : start + len(part)]) for start in starts}
+        likeness = {
+            start: _likeness(part, printed[start : start + len(part)])
+            for start in starts
+        }
         start = max(likeness, key=likeness.__getitem__, default=place)
         place = start + len(part)
         kept += [GAP, *printed[start:place]]
@@ -57,4 +77,6 @@ def shortened(shown: list[str], printed: list[str]) -> list[str]:
 
 
 def _likeness(one: list[str], other: list[str]) -> float:
-    return SequenceMatcher(None, "\n".join(one), "\n".join(other), autojunk=False).ratio()
+    return SequenceMatcher(
+        None, "\n".join(one), "\n".join(other), autojunk=False
+    ).ratio()

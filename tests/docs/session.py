@@ -1,7 +1,8 @@
 """Takes the steps of a page in a separate folder, as a reader would, and returns the output.
 
-`cxroute ...` alone runs in this process; a line with shell syntax runs in a shell, and a command that keeps running in
-a process. Free ports replace the page's ports, and a future day replaces the day on which holds end.
+`cxroute ...` alone runs in this process; a line with shell syntax runs in a shell, and a command
+that keeps running in a process. Free ports replace the page's ports, and a future day replaces the
+day on which holds end.
 """
 
 from __future__ import annotations
@@ -51,15 +52,23 @@ class Session:
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def take(self, step: Step) -> str:
-        """Take a step; return its output in the page's words. Raises AssertionError for another exit code."""
+        """Take a step; return its output in the page's words.
+
+        Raises AssertionError for another exit code.
+        """
         match step:
             case Write(path=path, text=text):
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
                 Path(path).write_text(self._true(text), encoding="utf-8")
             case Edit(path=path, before=before, after=after):
                 text = Path(path).read_text(encoding="utf-8")
-                assert text.count(self._true(before)) == 1, f"{path} has not once:\n{before}"
-                Path(path).write_text(text.replace(self._true(before), self._true(after)), encoding="utf-8")
+                assert text.count(self._true(before)) == 1, (
+                    f"{path} has not once:\n{before}"
+                )
+                Path(path).write_text(
+                    text.replace(self._true(before), self._true(after)),
+                    encoding="utf-8",
+                )
             case Run():
                 return self._run(step)
             case Told():
@@ -71,7 +80,9 @@ class Session:
         if step.background:
             return self._start(command, step.background)
         if command.startswith("export "):
-            os.environ.update(word.partition("=")[::2] for word in shlex.split(command)[1:])
+            os.environ.update(
+                word.partition("=")[::2] for word in shlex.split(command)[1:]
+            )
             return ""
         code, printed = _in_shell(command) if _SHELL.search(command) else _here(command)
         assert step.code == code, f"`{command}` ended with {code}:\n{printed}"
@@ -80,9 +91,13 @@ class Session:
     def _start(self, command: str, words: str) -> str:
         log = self.folder / f".{len(self.processes)}.log"
         with log.open("wb") as out:
-            self.processes.append(Command(*shlex.split(command)[1:], stdout=out, stderr=out))
+            self.processes.append(
+                Command(*shlex.split(command)[1:], stdout=out, stderr=out)
+            )
         while words not in log.read_text(encoding="utf-8"):
-            assert self.processes[-1].poll() is None, f"`{command}` ended:\n{log.read_text(encoding='utf-8')}"
+            assert self.processes[-1].poll() is None, (
+                f"`{command}` ended:\n{log.read_text(encoding='utf-8')}"
+            )
             time.sleep(0.05)
         return self._told(log.read_text(encoding="utf-8"))
 
@@ -102,12 +117,24 @@ class Session:
 
 @contextlib.contextmanager
 def session(folder: Path) -> Iterator[Session]:
-    """Return a reader's folder and free ports, in an environment without the variables of the test's shell."""
-    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES and "CXONE" not in name}
+    """Return a reader's folder and free ports, in an environment without the variables of the
+    test's shell.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in VARIABLES and "CXONE" not in name
+    }
     script = Path(sys.executable).parent
-    paths = {"PATH": f"{script}{os.pathsep}{kept['PATH']}", "PYTHONPATH": str(ROOT), "GITHUB_ACTOR": "anna"}
+    paths = {
+        "PATH": f"{script}{os.pathsep}{kept['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "GITHUB_ACTOR": "anna",
+    }
     later = f"{datetime.now(UTC) + timedelta(days=6):%Y-%m-%d}"
-    reader = Session(folder, {**dict(zip(PORTS, free_ports(len(PORTS)), strict=True)), LATER: later})
+    reader = Session(
+        folder, {**dict(zip(PORTS, free_ports(len(PORTS)), strict=True)), LATER: later}
+    )
     with contextlib.chdir(folder), patch.dict(os.environ, kept | paths, clear=True):
         try:
             yield reader
@@ -118,8 +145,13 @@ def session(folder: Path) -> Iterator[Session]:
 
 
 def alike(shown: str, printed: str) -> bool:
-    """Return whether the outputs are equal, except for values that are new in every run, and `...`."""
-    pattern = "".join(r"(?:.*\n)*?" if line == GAP else f"{re.escape(line)}\n" for line in _normal(shown).splitlines())
+    """Return whether the outputs are equal, except for values that are new in every run, and
+    `...`.
+    """
+    pattern = "".join(
+        r"(?:.*\n)*?" if line == GAP else f"{re.escape(line)}\n"
+        for line in _normal(shown).splitlines()
+    )
     return re.fullmatch(pattern, _normal(printed) + "\n" if printed else "") is not None
 
 
@@ -130,8 +162,14 @@ def _normal(text: str) -> str:
 
 
 def _exchanged(text: str, names: dict[str, str]) -> str:
-    """Return the text with one name replaced by another, where it is a separate word, or the day of a time."""
-    return re.sub(r"\b(?:" + "|".join(map(re.escape, names)) + r")(?=\b|T\d)", lambda found: names[found[0]], text)
+    """Return the text with one name replaced by another, where it is a separate word, or the day of
+    a time.
+    """
+    return re.sub(
+        r"\b(?:" + "|".join(map(re.escape, names)) + r")(?=\b|T\d)",
+        lambda found: names[found[0]],
+        text,
+    )
 
 
 def _here(command: str) -> tuple[int, str]:
@@ -143,6 +181,10 @@ def _here(command: str) -> tuple[int, str]:
 
 def _in_shell(command: str) -> tuple[int, str]:
     done = subprocess.run(
-        ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
+        ["bash", "-c", command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=60,
+        check=False,
     )
     return done.returncode, done.stdout.decode("utf-8")

@@ -10,7 +10,9 @@ import pytest
 from tests.docs.page import ROOT
 
 ROWS = re.findall(
-    r"^\| [^|]+ \| `([\w/]+\.py)` \| ([^|]+) \|", (ROOT / "docs/architecture.md").read_text("utf-8"), re.MULTILINE
+    r"^\| [^|]+ \| `([\w/]+\.py)` \| ([^|]+) \|",
+    (ROOT / "docs/architecture.md").read_text("utf-8"),
+    re.MULTILINE,
 )
 
 
@@ -23,9 +25,12 @@ def test_each_stage_names_a_function_that_exists(module: str, functions: str) ->
 
 def test_both_tables_are_on_the_page() -> None:
     """The pattern finds the rows of both tables."""
-    assert {"manifest/load.py", "apply/loop.py", "endpoint/event.py", "cxone/context_client.py"} <= {
-        row[0] for row in ROWS
-    }
+    assert {
+        "manifest/load.py",
+        "apply/loop.py",
+        "endpoint/event.py",
+        "cxone/context_client.py",
+    } <= {row[0] for row in ROWS}
 
 
 def names(tree: ast.Module | ast.ClassDef, prefix: str = "") -> list[str]:

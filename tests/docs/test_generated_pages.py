@@ -30,15 +30,23 @@ def test_the_examples_are_valid_manifests(cxroute: Program) -> None:
 def test_the_page_of_exit_codes_has_every_exit_code() -> None:
     """The codes of errors, and those of results."""
     page = (ROOT / "docs/reference/exit-codes.md").read_text(encoding="utf-8")
-    told = {int(code) for code in re.findall(r'^\| <a id="exit-(\d+)"></a>\1 \|', page, re.MULTILINE)}
+    told = {
+        int(code)
+        for code in re.findall(r'^\| <a id="exit-(\d+)"></a>\1 \|', page, re.MULTILINE)
+    }
     assert {0, 2, 5} | codes(CxrouteError) == told
 
 
 def test_the_page_of_commands_has_every_variable() -> None:
     """Each variable that the program names."""
     page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
-    code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "reconciler").rglob("*.py"))
-    named = {name.removesuffix("_FILE") for name in re.findall(r"\bCXROUTE_[A-Z_]+|\bCXONE_[A-Z_]+", code)}
+    code = "".join(
+        file.read_text(encoding="utf-8") for file in (ROOT / "reconciler").rglob("*.py")
+    )
+    named = {
+        name.removesuffix("_FILE")
+        for name in re.findall(r"\bCXROUTE_[A-Z_]+|\bCXONE_[A-Z_]+", code)
+    }
     assert set() == {name for name in named - {"CXROUTE_CA"} if f"`{name}`" not in page}
 
 

@@ -1,4 +1,6 @@
-"""Every command of every page: tests run those that can run, in order, and check the options of the others."""
+"""Every command of every page: tests run those that can run, in order, and check the options of the
+others.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +19,19 @@ from tests.docs.pages import before, followed, shortened
 from tests.docs.session import alike, session
 from tests.support.requirements import skip_or_fail
 
-TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
-RUN = [name for name, text in TEXTS.items() if any(isinstance(step, Run) for step in steps(text))]
-LAST = [name for name in RUN if not any(ROOT / name in before(ROOT / other) for other in RUN)]
+TEXTS = {
+    str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES
+}
+RUN = [
+    name
+    for name, text in TEXTS.items()
+    if any(isinstance(step, Run) for step in steps(text))
+]
+LAST = [
+    name
+    for name in RUN
+    if not any(ROOT / name in before(ROOT / other) for other in RUN)
+]
 """Each reader's last page: those before it are run on the way."""
 TOLD = [
     pytest.param(step, id=f"{name}:{step.line}")
@@ -35,16 +47,27 @@ def parser(command: str) -> Parser:
 
 
 @pytest.mark.parametrize("name", LAST)
-def test_every_command_of_a_page_prints_the_shown_output(name: str, tmp_path: Path) -> None:
-    """In order, in an empty folder, with a real `cxroute simulate`; `make docs` updates the outputs."""
-    if missing := [tool for tool in ("bash", "curl", "jq") if tool in TEXTS[name] and shutil.which(tool) is None]:
+def test_every_command_of_a_page_prints_the_shown_output(
+    name: str, tmp_path: Path
+) -> None:
+    """In order, in an empty folder, with a real `cxroute simulate`; `make docs` updates the
+    outputs.
+    """
+    if missing := [
+        tool
+        for tool in ("bash", "curl", "jq")
+        if tool in TEXTS[name] and shutil.which(tool) is None
+    ]:
         skip_or_fail(f"{missing} not on the path")
     wrong = []
     with session(tmp_path) as reader:
         for page in (*before(ROOT / name), ROOT / name):
             for step, printed in followed(page, reader):
                 shown = "\n".join(step.shown)
-                wrong.append(f"{page.name}:{step.line}: {step.command}\n--- shown\n{shown}\n--- printed\n{printed}")
+                wrong.append(
+                    f"{page.name}:{step.line}: {step.command}\n--- shown\n{shown}\n--- "
+                    f"printed\n{printed}"
+                )
     assert [] == wrong, "make docs"
 
 
@@ -64,8 +87,16 @@ def test_a_command_in_running_text_has_options_that_exist(command: str) -> None:
     words = re.findall(r"[^\s,]+", command)[1:]
     place = None if words[0] == "COMMAND" else find_command(words)
     if place is not None:
-        known = {option for action in parser(words[place])._actions for option in action.option_strings}
-        assert set() == {word.partition("=")[0] for word in words if word.startswith("-")} - known
+        known = {
+            option
+            for action in parser(words[place])._actions
+            for option in action.option_strings
+        }
+        assert (
+            set()
+            == {word.partition("=")[0] for word in words if word.startswith("-")}
+            - known
+        )
     else:
         assert set(words) <= {"--help", "--version", "COMMAND"}
 
@@ -77,13 +108,17 @@ def test_links_have_existing_targets(name: str) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[name]):
         path, _, heading = target.partition("#")
         file = (ROOT / name).parent / path if path else ROOT / name
-        if "://" not in target and not (file.exists() and (not heading or heading in anchors(file))):
+        if "://" not in target and not (
+            file.exists() and (not heading or heading in anchors(file))
+        ):
             broken.append(target)
     named = re.findall(r"`(tests/[\w./-]+)`", TEXTS[name])
     assert [] == broken + [path for path in named if not (ROOT / path).exists()]
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+@pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name
+)
 def test_a_page_opens_with_its_use_and_the_readme_links_to_it(page: Path) -> None:
     """The first paragraph states what the page helps the reader do, or its content."""
     first = page.read_text(encoding="utf-8").split("\n\n")[1]
@@ -104,15 +139,19 @@ def test_omitted_lines_stay_omitted_in_an_updated_page() -> None:
     """Also if the output changes: each shown part is placed where it is most similar."""
     shown = ["Plan", "...", "  rule 7 to A", "...", "7 rules"]
     printed = ["Plan", *(f"  rule {number} to B" for number in range(8)), "8 rules"]
-    assert ["Plan", "...", "  rule 7 to B", "...", "8 rules"] == shortened(shown, [*printed[:9], "", "8 rules"])
+    assert ["Plan", "...", "  rule 7 to B", "...", "8 rules"] == shortened(
+        shown, [*printed[:9], "", "8 rules"]
+    )
     assert printed == shortened(["Plan"], printed)
 
 
 def test_marks_determine_the_kind_of_a_block() -> None:
     """Each kind of step is found, and no other step."""
     text = (
-        "<!-- file: a.yaml -->\n```yaml\na: 1\n```\n```console\n$ cxroute plan   # exit 2\nshown\n\n$ ls\n```\n"
-        "<!-- not run: needs a tenant -->\n```sh\ncxroute apply \\\n  --yes  # now\n```\n```yaml\nb: 2\n```\n"
+        "<!-- file: a.yaml -->\n```yaml\na: 1\n```\n```console\n$ cxroute plan   # exit "
+        "2\nshown\n\n$ ls\n```\n"
+        "<!-- not run: needs a tenant -->\n```sh\ncxroute apply \\\n  --yes  # "
+        "now\n```\n```yaml\nb: 2\n```\n"
     )
     assert [
         Write(2, "a.yaml", "a: 1\n"),

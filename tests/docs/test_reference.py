@@ -1,4 +1,6 @@
-"""The reference pages list the program's fields, guards, exit codes, faults, operators and profiles."""
+"""The reference pages list the program's fields, guards, exit codes, faults, operators and
+profiles.
+"""
 
 from __future__ import annotations
 
@@ -27,27 +29,48 @@ def test_the_page_of_plans_has_exactly_the_fields_of_the_schema() -> None:
     """Each field is in the table of its section, with its presence."""
     schema = plan_schema()
     definitions = schema["$defs"]
-    for name, part in {"plan": schema, **{name: definitions[name] for name in SECTIONS}}.items():
+    for name, part in {
+        "plan": schema,
+        **{name: definitions[name] for name in SECTIONS},
+    }.items():
         expected = dict(_fields(part, definitions))
         assert _nested(expected, "acknowledged") in ({}, _nested(expected, "findings"))
-        expected = {path: there for path, there in expected.items() if not path.startswith("acknowledged.")}
+        expected = {
+            path: there
+            for path, there in expected.items()
+            if not path.startswith("acknowledged.")
+        }
         if name == "plan":  # a held change has the fields of a change, and its reason
             change = dict(_fields(definitions["Change"], definitions))
-            expected = {path: there for path, there in expected.items() if path.removeprefix("held.") not in change}
-        rows = re.findall(r"^\| `([\w.]+)` \| (always|optional) \|", _section("plan-json", name), re.MULTILINE)
+            expected = {
+                path: there
+                for path, there in expected.items()
+                if path.removeprefix("held.") not in change
+            }
+        rows = re.findall(
+            r"^\| `([\w.]+)` \| (always|optional) \|",
+            _section("plan-json", name),
+            re.MULTILINE,
+        )
         assert expected == {path: word == "always" for path, word in rows}, name
         assert len(rows) == len(expected), name
 
 
-def _fields(part: dict[str, Any], definitions: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, bool]]:
-    """Yield the path of each field, and whether its object always has it; some definitions have their own section."""
+def _fields(
+    part: dict[str, Any], definitions: dict[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, bool]]:
+    """Yield the path of each field, and whether its object always has it; some definitions have
+    their own section.
+    """
     name = part.get("$ref", "").rpartition("/")[2]
     if name and name not in SECTIONS:
         yield from _fields(definitions[name], definitions, prefix)
     for inner in [part["items"]] if "items" in part else []:
         yield from _fields(inner, definitions, prefix)
     kinds = [
-        dict(_fields(inner, definitions, prefix)) for inner in part.get("anyOf", ()) if inner.get("type") != "null"
+        dict(_fields(inner, definitions, prefix))
+        for inner in part.get("anyOf", ())
+        if inner.get("type") != "null"
     ]
     for path in dict.fromkeys(path for kind in kinds for path in kind):
         yield path, all(kind.get(path) for kind in kinds)
@@ -57,30 +80,46 @@ def _fields(part: dict[str, Any], definitions: dict[str, Any], prefix: str = "")
 
 
 def _nested(fields: dict[str, bool], name: str) -> dict[str, bool]:
-    return {path.removeprefix(name): there for path, there in fields.items() if path.startswith(f"{name}.")}
+    return {
+        path.removeprefix(name): there
+        for path, there in fields.items()
+        if path.startswith(f"{name}.")
+    }
 
 
 def _section(page: str, heading: str) -> str:
     """Return the text below a heading of the second level."""
     text = (REFERENCE / f"{page}.md").read_text(encoding="utf-8")
-    (section,) = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE | re.IGNORECASE)
+    (section,) = re.findall(
+        rf"^## {heading}\n(.*?)(?=^## |\Z)",
+        text,
+        re.DOTALL | re.MULTILINE | re.IGNORECASE,
+    )
     return str(section)
 
 
 def test_the_page_of_plans_has_every_guard_and_every_word_of_an_outcome() -> None:
     """With the names of JSON and `--allow`."""
-    assert [*GUARDS] == re.findall(r"^\| `(\w+)` \|", _section("plan-json", "Guards"), re.MULTILINE)
+    assert [*GUARDS] == re.findall(
+        r"^\| `(\w+)` \|", _section("plan-json", "Guards"), re.MULTILINE
+    )
     outcome = Applied(Create(address("cards/new"), rule("new"), None), 1, "7")
     (form,) = outcomes_to_json(ApplyReport(outcomes=(outcome,), converged=True))
-    assert [*form] == re.findall(r"^\| `outcomes\.(\w+)`", _section("plan-json", "Apply"), re.MULTILINE)
+    assert [*form] == re.findall(
+        r"^\| `outcomes\.(\w+)`", _section("plan-json", "Apply"), re.MULTILINE
+    )
 
 
 def test_the_page_of_exit_codes_knows_commands_and_their_codes() -> None:
-    """Each row names existing commands and a code of the first table; the precedence is the program's."""
+    """Each row names existing commands and a code of the first table; the precedence is the
+    program's.
+    """
     page = (REFERENCE / "exit-codes.md").read_text(encoding="utf-8")
     codes = re.findall(r'<a id="exit-(\d+)">', page)
     rows = re.findall(r"^\| (`.+?`) \| (\d+) \|", page, re.MULTILINE)
-    assert {name for names, _ in rows for name in re.findall(r"`(\w+)`", names)} <= {*COMMANDS}
+    assert {name for names, _ in rows for name in re.findall(r"`(\w+)`", names)} <= {
+        *COMMANDS
+    }
     assert {code for _, code in rows} <= {*codes}
     assert f"in the order {', '.join(map(str, (*WORST, 0)))}." in page
 
@@ -89,11 +128,21 @@ def test_the_page_of_invariants_has_the_matrix_that_the_campaign_tries() -> None
     """The same faults with the same codes for the same operations."""
     section = _section("invariants", "The fault matrix")
     assert f"| fault | {' | '.join(OPERATIONS)} |" in section
-    rows = re.findall(r'^\| <a id="f\d+"></a>(F\d+) [^|]+\| (.+) \|$', section, re.MULTILINE)
-    assert {name: row.codes.split() for name, row in ROWS.items()} == {name: codes.split(" | ") for name, codes in rows}
-    assert set(PROFILES) == set(re.findall(r"^\| ([A-Z]) \|", _section("invariants", "Server profiles"), re.MULTILINE))
+    rows = re.findall(
+        r'^\| <a id="f\d+"></a>(F\d+) [^|]+\| (.+) \|$', section, re.MULTILINE
+    )
+    assert {name: row.codes.split() for name, row in ROWS.items()} == {
+        name: codes.split(" | ") for name, codes in rows
+    }
+    assert set(PROFILES) == set(
+        re.findall(
+            r"^\| ([A-Z]) \|", _section("invariants", "Server profiles"), re.MULTILINE
+        )
+    )
 
 
 def test_the_page_of_semantics_has_every_operator() -> None:
     """Each operator occurs in one of the items, or in the common text."""
-    assert {*OPERATORS} <= set(re.findall(r"`(\w+)", _section("semantics", "Evaluation")))
+    assert {*OPERATORS} <= set(
+        re.findall(r"`(\w+)", _section("semantics", "Evaluation"))
+    )

@@ -1,4 +1,6 @@
-"""`cxroute doctor` against a tenant on a real socket with scripted responses: findings and advice."""
+"""`cxroute doctor` against a tenant on a real socket with scripted responses: findings and
+advice.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,15 @@ from reconciler.doctor.examination import Probe
 from reconciler.doctor.reachability import check_network_settings
 from reconciler.errors import UnreachableError
 from reconciler.model.rule import Opaque
-from tests.hostile.tenant import HostileTenant, Script, Turn, page, response, serving, whole
+from tests.hostile.tenant import (
+    HostileTenant,
+    Script,
+    Turn,
+    page,
+    response,
+    serving,
+    whole,
+)
 from tests.support import canary_secrets as canary
 from tests.support.builders import managed, rule, unmanaged
 from tests.support.fake_clock import FakeClock
@@ -60,7 +70,14 @@ def live(number: int, **more: Any) -> dict[str, Any]:
         "description": "",
         "priority": 10,
         "enabled": True,
-        "conditions": [{"type": "attribute", "attributeName": "intent", "operator": "equals", "value": "x"}],
+        "conditions": [
+            {
+                "type": "attribute",
+                "attributeName": "intent",
+                "operator": "equals",
+                "value": "x",
+            }
+        ],
         "targets": [{"type": "queue", "queueId": "q-billing", "weight": 1}],
         **more,
     }
@@ -79,7 +96,9 @@ def says(raw: bytes) -> Script:
     return script
 
 
-def status(line: str, body: bytes = b'{"errors": [{"message": "because"}]}', *headers: bytes) -> Script:
+def status(
+    line: str, body: bytes = b'{"errors": [{"message": "because"}]}', *headers: bytes
+) -> Script:
     return says(response(body, line.encode(), *headers))
 
 
@@ -92,9 +111,14 @@ def start(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def begin(
-            *rules: dict[str, Any], api: str = "", tls: ssl.SSLContext | None = None, **scripts: Script
+            *rules: dict[str, Any],
+            api: str = "",
+            tls: ssl.SSLContext | None = None,
+            **scripts: Script,
         ) -> HostileTenant:
-            tenant = HostileTenant(rules={one["id"]: one for one in rules or (live(1),)}, scripts=scripts)
+            tenant = HostileTenant(
+                rules={one["id"]: one for one in rules or (live(1),)}, scripts=scripts
+            )
             stack.enter_context(serving(tenant, tls))
             manifests(tenant.url, api)
             return tenant
@@ -103,13 +127,18 @@ def start(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
 
 
 def lines(cxroute: Program, expected: int) -> dict[str, tuple[str, str, str]]:
-    """Run it; return status, message and advice of each line by its name (the worst of that name)."""
+    """Run it; return status, message and advice of each line by its name (the worst of that
+    name).
+    """
     code, form = cxroute.json("doctor", "-e", "prod")
     assert (expected, expected == 0) == (code, form["ok"]), form
     assert "Traceback" not in cxroute.err
     order = ["ok", "warn", "fail"]
     found = sorted(form["checks"], key=lambda one: order.index(one["status"]))
-    return {one["name"]: (one["status"], one["message"], one["advice"] or "") for one in found}
+    return {
+        one["name"]: (one["status"], one["message"], one["advice"] or "")
+        for one in found
+    }
 
 
 def test_a_good_tenant_has_only_ok_lines(start: Start, cxroute: Program) -> None:
@@ -117,24 +146,44 @@ def test_a_good_tenant_has_only_ok_lines(start: Start, cxroute: Program) -> None
     tenant = start(live(1), live(2))
     found = lines(cxroute, 0)
     assert {"ok"} == {state for state, _, _ in found.values()} - {"warn"}
-    assert ["clock"] == [name for name, (state, _, _) in found.items() if state == "warn"], "the tenant says no time"
-    expected = ["credentials", "etags", "host", "names", "network", "operators", "owners", "queues", "rules", "token"]
+    assert ["clock"] == [
+        name for name, (state, _, _) in found.items() if state == "warn"
+    ], "the tenant says no time"
+    expected = [
+        "credentials",
+        "etags",
+        "host",
+        "names",
+        "network",
+        "operators",
+        "owners",
+        "queues",
+        "rules",
+        "token",
+    ]
     assert [*expected, "writing"] == sorted(name for name in found if name != "clock")
     assert "issued: Bearer, for 3,600 seconds" == found["token"][1]
     assert "2 rules in 1 page" == found["rules"][1]
     assert "0 managed by acme, 2 without an owner" == found["owners"][1]
     assert "live rules use equals 2" == found["operators"][1]
     assert "routing:write" in found["writing"][1]
-    assert ["token", "list", "queues", "one"] == [request.kind for request in tenant.asked]
+    assert ["token", "list", "queues", "one"] == [
+        request.kind for request in tenant.asked
+    ]
 
 
 def test_the_text_output(start: Start, cxroute: Program) -> None:
     """Status, check, finding; the advice below; the totals at the end."""
     start(list=status("403 Forbidden"))
     assert 1 == cxroute("doctor", "-e", "prod")
-    assert re.search(r"^Doctor for prod   tenant localhost:\d+$", cxroute.out, re.MULTILINE)
+    assert re.search(
+        r"^Doctor for prod   tenant localhost:\d+$", cxroute.out, re.MULTILINE
+    )
     expected = "  fail  rules        GET /api/v2/routing/rules: status 403: because\n"
-    assert f"{expected}                     The client lacks the scope routing:read" in cxroute.out
+    assert (
+        f"{expected}                     The client lacks the scope routing:read"
+        in cxroute.out
+    )
     assert cxroute.out.endswith("warn, 1 fail.\n")
 
 
@@ -149,19 +198,97 @@ def test_the_sandbox_is_checked_too(cxroute: Program) -> None:
 
 PAGE = b"<!doctype html><title>Sign in</title>"
 WRONG: list[tuple[str, dict[str, Script], str, str, str]] = [
-    ("bad id or secret", {"token": status("401 Unauthorized")}, "token", "status 401: because", "The id or secret is"),
-    ("another way", {"token": status("400 Bad Request")}, "token", "status 400", "for client_credentials"),
-    ("no token there", {"token": status("404 Not Found")}, "token", "status 404", "set api.tokenUrl"),
-    ("token page", {"token": says(response(PAGE))}, "token", "a web page instead of JSON", "api.tokenUrl must be"),
-    ("no token in it", {"token": says(whole({}))}, "token", "no usable access_token", "api.tokenUrl may be"),
-    ("other token", {"token": says(whole([]))}, "token", "no usable access_token", "api.tokenUrl may be"),
-    ("refused token", {"list": status("401 Unauthorized")}, "rules", "status 401", "must be of one tenant"),
-    ("scope", {"queues": status("403 Forbidden")}, "queues", "status 403", "lacks the scope routing:read"),
-    ("no such resource", {"list": status("404 Not Found")}, "rules", "status 404", "`cxroute plan --live FILE.json`"),
-    ("nor here", {"list": status("405 Method Not Allowed")}, "rules", "status 405", "set api.rulesPath"),
-    ("nor queues", {"queues": status("501 Not Implemented")}, "queues", "status 501", "set api.queuesPath"),
-    ("nor one", {"one": status("404 Not Found")}, "one rule", "status 404", "set api.rulesPath"),
-    ("bad page", {"list": status("400 Bad Request")}, "rules", "status 400", "api.pageSize may be wrong"),
+    (
+        "bad id or secret",
+        {"token": status("401 Unauthorized")},
+        "token",
+        "status 401: because",
+        "The id or secret is",
+    ),
+    (
+        "another way",
+        {"token": status("400 Bad Request")},
+        "token",
+        "status 400",
+        "for client_credentials",
+    ),
+    (
+        "no token there",
+        {"token": status("404 Not Found")},
+        "token",
+        "status 404",
+        "set api.tokenUrl",
+    ),
+    (
+        "token page",
+        {"token": says(response(PAGE))},
+        "token",
+        "a web page instead of JSON",
+        "api.tokenUrl must be",
+    ),
+    (
+        "no token in it",
+        {"token": says(whole({}))},
+        "token",
+        "no usable access_token",
+        "api.tokenUrl may be",
+    ),
+    (
+        "other token",
+        {"token": says(whole([]))},
+        "token",
+        "no usable access_token",
+        "api.tokenUrl may be",
+    ),
+    (
+        "refused token",
+        {"list": status("401 Unauthorized")},
+        "rules",
+        "status 401",
+        "must be of one tenant",
+    ),
+    (
+        "scope",
+        {"queues": status("403 Forbidden")},
+        "queues",
+        "status 403",
+        "lacks the scope routing:read",
+    ),
+    (
+        "no such resource",
+        {"list": status("404 Not Found")},
+        "rules",
+        "status 404",
+        "`cxroute plan --live FILE.json`",
+    ),
+    (
+        "nor here",
+        {"list": status("405 Method Not Allowed")},
+        "rules",
+        "status 405",
+        "set api.rulesPath",
+    ),
+    (
+        "nor queues",
+        {"queues": status("501 Not Implemented")},
+        "queues",
+        "status 501",
+        "set api.queuesPath",
+    ),
+    (
+        "nor one",
+        {"one": status("404 Not Found")},
+        "one rule",
+        "status 404",
+        "set api.rulesPath",
+    ),
+    (
+        "bad page",
+        {"list": status("400 Bad Request")},
+        "rules",
+        "status 400",
+        "api.pageSize may be wrong",
+    ),
     (
         "too fast",
         {"list": status("429 Too Many", b"", b"Retry-After: 0")},
@@ -176,11 +303,41 @@ WRONG: list[tuple[str, dict[str, Script], str, str, str]] = [
         "status 503",
         "support",
     ),
-    ("page", {"list": says(response(PAGE))}, "rules", "a web page instead of JSON (status 200)", "CXROUTE_PROXY"),
-    ("nothing", {"list": says(response(b""))}, "rules", "the response is not JSON", "api.baseUrl"),
-    ("half", {"list": says(response(b'{"entities": ['))}, "rules", "the response is not JSON", "cuts off responses"),
-    ("shape", {"list": says(whole({"items": []}))}, "rules", "no list `entities`", "api.rulesPath may be"),
-    ("no rule", {"list": says(whole(page([{"id": "7"}])))}, "rules", "`name` is not text", "api.profile must describe"),
+    (
+        "page",
+        {"list": says(response(PAGE))},
+        "rules",
+        "a web page instead of JSON (status 200)",
+        "CXROUTE_PROXY",
+    ),
+    (
+        "nothing",
+        {"list": says(response(b""))},
+        "rules",
+        "the response is not JSON",
+        "api.baseUrl",
+    ),
+    (
+        "half",
+        {"list": says(response(b'{"entities": ['))},
+        "rules",
+        "the response is not JSON",
+        "cuts off responses",
+    ),
+    (
+        "shape",
+        {"list": says(whole({"items": []}))},
+        "rules",
+        "no list `entities`",
+        "api.rulesPath may be",
+    ),
+    (
+        "no rule",
+        {"list": says(whole(page([{"id": "7"}])))},
+        "rules",
+        "`name` is not text",
+        "api.profile must describe",
+    ),
     (
         "no queue",
         {"queues": says(whole(page([{"id": "7"}])))},
@@ -190,7 +347,11 @@ WRONG: list[tuple[str, dict[str, Script], str, str, str]] = [
     ),
     (
         "elsewhere",
-        {"list": status("302 Found", b"", b"Location: https://sign-in.example/?session=hunter-2")},
+        {
+            "list": status(
+                "302 Found", b"", b"Location: https://sign-in.example/?session=hunter-2"
+            )
+        },
         "rules",
         "the server redirects to another address (sign-in.example)",
         "if you trust it, set api.baseUrl to it",
@@ -202,15 +363,28 @@ WRONG: list[tuple[str, dict[str, Script], str, str, str]] = [
         "the response is not JSON: the response is encoded as 'br', which was not requested",
         "api.baseUrl may be",
     ),
-    ("cut", {"list": says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")}, "rules", "connection broke", "Try again"),
+    (
+        "cut",
+        {"list": says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")},
+        "rules",
+        "connection broke",
+        "Try again",
+    ),
 ]
 
 
 @pytest.mark.parametrize(
-    ("scripts", "name", "message", "advice"), [one[1:] for one in WRONG], ids=[o[0] for o in WRONG]
+    ("scripts", "name", "message", "advice"),
+    [one[1:] for one in WRONG],
+    ids=[o[0] for o in WRONG],
 )
 def test_a_failure_has_advice(
-    start: Start, cxroute: Program, scripts: dict[str, Script], name: str, message: str, advice: str
+    start: Start,
+    cxroute: Program,
+    scripts: dict[str, Script],
+    name: str,
+    message: str,
+    advice: str,
 ) -> None:
     """Exit 1, one line for it, all other checks still run, and no write is sent."""
     tenant = start(**scripts)
@@ -224,7 +398,9 @@ def test_a_failure_has_advice(
     assert "hunter-2" not in cxroute.out
 
 
-def test_a_tenant_that_never_answers_ends_in_time(start: Start, cxroute: Program) -> None:
+def test_a_tenant_that_never_answers_ends_in_time(
+    start: Start, cxroute: Program
+) -> None:
     """No answer in api.timeoutSeconds; the other checks still run."""
 
     async def silent(_turn: Turn) -> None:
@@ -240,12 +416,29 @@ def test_a_tenant_that_never_answers_ends_in_time(start: Start, cxroute: Program
 @pytest.mark.parametrize(
     ("url", "name", "message", "advice"),
     [
-        ("http://127.0.0.1:9", "network", "no connection to 127.0.0.1:9", "CXROUTE_PROXY"),
-        ("https://nowhere.my.cxone.com.invalid", "host", "credentials are not sent to", ""),
-        ("https://name-without-address.my.cxone.com", "network", "no connection to", "DNS"),
+        (
+            "http://127.0.0.1:9",
+            "network",
+            "no connection to 127.0.0.1:9",
+            "CXROUTE_PROXY",
+        ),
+        (
+            "https://nowhere.my.cxone.com.invalid",
+            "host",
+            "credentials are not sent to",
+            "",
+        ),
+        (
+            "https://name-without-address.my.cxone.com",
+            "network",
+            "no connection to",
+            "DNS",
+        ),
     ],
 )
-def test_an_unreachable_server(start: Start, cxroute: Program, url: str, name: str, message: str, advice: str) -> None:
+def test_an_unreachable_server(
+    start: Start, cxroute: Program, url: str, name: str, message: str, advice: str
+) -> None:
     """The step that failed, and that the later checks did not run."""
     start()
     manifests(url)
@@ -256,8 +449,12 @@ def test_an_unreachable_server(start: Start, cxroute: Program, url: str, name: s
     assert "because no allowed server can be reached" in found["tenant"][1]
 
 
-def test_an_untrusted_certificate(start: Start, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No request is sent; the operator's file of authorities fixes it; an invalid file is an error."""
+def test_an_untrusted_certificate(
+    start: Start, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No request is sent; the operator's file of authorities fixes it; an invalid file is an
+    error.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(PEM)
     tenant = start(tls=context)
@@ -276,8 +473,12 @@ def test_plain_http_and_tls_mixed_up(start: Start, cxroute: Program) -> None:
     assert "no connection to localhost:" in lines(cxroute, 1)["network"][1]
 
 
-def test_a_proxy_is_named(start: Start, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Errors behind a proxy cannot be told apart: the token's line has the result, without the password."""
+def test_a_proxy_is_named(
+    start: Start, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors behind a proxy cannot be told apart: the token's line has the result, without the
+    password.
+    """
     start()
     monkeypatch.setenv("CXROUTE_PROXY", "http://127.0.0.1:9")
     found = lines(cxroute, 1)
@@ -285,15 +486,25 @@ def test_a_proxy_is_named(start: Start, cxroute: Program, monkeypatch: pytest.Mo
     assert "no connection" in found["token"][1]
     (line,) = check_network_settings(canary.proxy("127.0.0.1:9"), None)
     assert (found["proxy"][1], []) == (line.message, canary.find_leaks(repr(line)))
-    (line,) = check_network_settings(canary.proxy("127.0.0.1:9").replace("http", "socks5"), None)
+    (line,) = check_network_settings(
+        canary.proxy("127.0.0.1:9").replace("http", "socks5"), None
+    )
     assert ("fail", []) == (line.status, canary.find_leaks(repr(line)))
 
 
 @pytest.mark.parametrize(
     ("variables", "state", "message"),
     [
-        ({"CXONE_CLIENT_SECRET": ""}, "fail", "set CXONE_CLIENT_SECRET, or CXONE_CLIENT_SECRET_FILE"),
-        ({"CXONE_CLIENT_SECRET": "", "CXONE_CLIENT_SECRET_FILE": "nowhere"}, "fail", "cannot be read"),
+        (
+            {"CXONE_CLIENT_SECRET": ""},
+            "fail",
+            "set CXONE_CLIENT_SECRET, or CXONE_CLIENT_SECRET_FILE",
+        ),
+        (
+            {"CXONE_CLIENT_SECRET": "", "CXONE_CLIENT_SECRET_FILE": "nowhere"},
+            "fail",
+            "cannot be read",
+        ),
         ({"CXONE_CLIENT_ID": " canary-client"}, "warn", "CXONE_CLIENT_ID is set"),
     ],
 )
@@ -310,40 +521,86 @@ def test_credentials_are_checked_by_name(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     found = lines(cxroute, state == "fail")
-    assert (state, True) == (found["credentials"][0], message in found["credentials"][1])
+    assert (state, True) == (
+        found["credentials"][0],
+        message in found["credentials"][1],
+    )
     assert found["network"][0] == "ok"
 
 
-def test_operators_of_live_rules_and_unknown_parts(start: Start, cxroute: Program) -> None:
-    """Counted; names from outside are quoted; names and operators are compared with the Environment's."""
+def test_operators_of_live_rules_and_unknown_parts(
+    start: Start, cxroute: Program
+) -> None:
+    """Counted; names from outside are quoted; names and operators are compared with the
+    Environment's.
+    """
     start(
         live(1),
-        live(2, conditions=[{"type": "attribute", "attributeName": "x", "operator": "sounds\nlike", "value": "y"}]),
+        live(
+            2,
+            conditions=[
+                {
+                    "type": "attribute",
+                    "attributeName": "x",
+                    "operator": "sounds\nlike",
+                    "value": "y",
+                }
+            ],
+        ),
         live(3, conditions=[{"type": "time", "from": "9:00"}], name="rule 1"),
-        live(4, targets=[{"type": "script", "id": "7"}, {"type": "queue", "queueId": "gone", "weight": 1}]),
+        live(
+            4,
+            targets=[
+                {"type": "script", "id": "7"},
+                {"type": "queue", "queueId": "gone", "weight": 1},
+            ],
+        ),
         api=", operators: [in], namesUnique: true",
     )
     found = lines(cxroute, 1)
-    assert ("warn", "live rules use equals, which api.operators of the Environment omits") == found["operators"][:2]
+    assert (
+        "warn",
+        "live rules use equals, which api.operators of the Environment omits",
+    ) == found["operators"][:2]
     expected = ('operator "sounds\\nlike" (1)', 'type "time" (1)', 'type "script" (1)')
-    assert all(one in found["unknown parts"][1] for one in expected), found["unknown parts"]
-    assert ("fail", True) == (found["names"][0], 'several rules are named "rule 1"' in found["names"][1])
+    assert all(one in found["unknown parts"][1] for one in expected), found[
+        "unknown parts"
+    ]
+    assert ("fail", True) == (
+        found["names"][0],
+        'several rules are named "rule 1"' in found["names"][1],
+    )
     assert "1 queue missing from the list of queues" in found["queues"][1]
 
 
 def test_missing_queues_of_the_manifests(start: Start, cxroute: Program) -> None:
     """Plan would refuse them."""
     start(queues=says(whole(page([{"id": "1", "name": "Other"}]))))
-    assert 'the manifests name queues that do not exist: "Billing"' == lines(cxroute, 1)["queues"][1]
+    assert (
+        'the manifests name queues that do not exist: "Billing"'
+        == lines(cxroute, 1)["queues"][1]
+    )
 
 
 @pytest.mark.parametrize(
     ("form", "state", "said"),
     [
-        ({"token_type": "bearer", "expires_in": 3600}, "ok", "issued: bearer, for 3,600 seconds"),
-        ({"token_type": "MAC", "expires_in": 3600}, "warn", "issued: MAC, for 3,600 seconds"),
+        (
+            {"token_type": "bearer", "expires_in": 3600},
+            "ok",
+            "issued: bearer, for 3,600 seconds",
+        ),
+        (
+            {"token_type": "MAC", "expires_in": 3600},
+            "warn",
+            "issued: MAC, for 3,600 seconds",
+        ),
         ({"expires_in": 3600}, "warn", "issued: without a type, for 3,600 seconds"),
-        ({"token_type": "Bearer", "expires_in": 30}, "warn", "issued: Bearer, for 30 seconds"),
+        (
+            {"token_type": "Bearer", "expires_in": 30},
+            "warn",
+            "issued: Bearer, for 30 seconds",
+        ),
     ],
 )
 def test_tokens(form: dict[str, Any], state: str, said: str) -> None:
@@ -352,7 +609,9 @@ def test_tokens(form: dict[str, Any], state: str, said: str) -> None:
     assert (state, said) == (line.status, line.message)
 
 
-@pytest.mark.parametrize("life", [None, "soon", True, -1, float("inf"), float("nan"), 1e300, []])
+@pytest.mark.parametrize(
+    "life", [None, "soon", True, -1, float("inf"), float("nan"), 1e300, []]
+)
 def test_an_invalid_lifetime(life: object) -> None:
     """Any invalid value is a warning."""
     line = findings.check_token({"token_type": "Bearer", "expires_in": life})
@@ -390,13 +649,19 @@ def test_pages(came: int, total: int, asked: int, state: str, said: str) -> None
 def test_an_unknown_part_is_named_by_its_type(text: str, said: str) -> None:
     """For any JSON, and for text that is not JSON."""
     rules = [unmanaged("1", rule(conditions=(Opaque(text),)))]
-    assert f"not understood: {said} (1)" == findings.check_operators(rules, (), "")[-1].message
+    assert (
+        f"not understood: {said} (1)"
+        == findings.check_operators(rules, (), "")[-1].message
+    )
 
 
 def test_owners_and_etags() -> None:
     """The owners of the rules; the protection of a write."""
     rules = [managed("1", "cards/a", rule()), managed("2", "cards/b", rule("b"))]
-    assert "2 managed by acme, 0 without an owner" == findings.check_owners(rules, "acme", "").message
+    assert (
+        "2 managed by acme, 0 without an owner"
+        == findings.check_owners(rules, "acme", "").message
+    )
     assert (
         "0 managed by other, 0 without an owner, 2 managed by other owners (x)"
         == findings.check_owners(rules, "other", " (x)").message
@@ -404,20 +669,34 @@ def test_owners_and_etags() -> None:
     assert ["ok", "ok"] == [findings.check_etag(etag).status for etag in ('"1"', None)]
 
 
-def asked(headers: dict[str, str], ahead: float = 0.0) -> tuple[ProbeReply, CheckResult]:
+def asked(
+    headers: dict[str, str], ahead: float = 0.0
+) -> tuple[ProbeReply, CheckResult]:
     """Request a token with a fake clock; return the reply and the finding on the clocks."""
     time = FakeClock()
 
     async def carry(request: ApiRequest) -> ApiResponse:
-        at = datetime(2026, 11, 25, 12, 0, tzinfo=UTC) + timedelta(seconds=time.seconds - 1000 + ahead)
+        at = datetime(2026, 11, 25, 12, 0, tzinfo=UTC) + timedelta(
+            seconds=time.seconds - 1000 + ahead
+        )
         return ApiResponse(
-            request.call, 200, {"date": format_datetime(at, usegmt=True), **headers}, b'{"access_token": "x"}'
+            request.call,
+            200,
+            {"date": format_datetime(at, usegmt=True), **headers},
+            b'{"access_token": "x"}',
         )
 
     reply = asyncio.run(
-        Probe(carry, TENANT, ClientCredentials(client_id="id", client_secret="a-secret"), time.time).request_token()
+        Probe(
+            carry,
+            TENANT,
+            ClientCredentials(client_id="id", client_secret="a-secret"),
+            time.time,
+        ).request_token()
     )
-    return reply, findings.check_clock([reply.clock_skew] if reply.clock_skew is not None else [])
+    return reply, findings.check_clock(
+        [reply.clock_skew] if reply.clock_skew is not None else []
+    )
 
 
 @pytest.mark.parametrize(
@@ -426,7 +705,11 @@ def asked(headers: dict[str, str], ahead: float = 0.0) -> tuple[ProbeReply, Chec
         (0, "ok", "agree within a minute"),
         (-59, "ok", "agree within a minute"),
         (90, "warn", "this machine's clock is 90 seconds behind the tenant's"),
-        (-86400, "warn", "this machine's clock is 86,400 seconds ahead of the tenant's"),
+        (
+            -86400,
+            "warn",
+            "this machine's clock is 86,400 seconds ahead of the tenant's",
+        ),
     ],
 )
 def test_the_clock(ahead: float, state: str, said: str) -> None:
@@ -450,14 +733,21 @@ def test_a_refused_connection_is_tried_once() -> None:
         calls.append(request.call)
         raise NotSentError("refused")
 
-    probe = Probe(carry, TENANT, ClientCredentials(client_id="id", client_secret="secret"), time.time)
+    probe = Probe(
+        carry,
+        TENANT,
+        ClientCredentials(client_id="id", client_secret="secret"),
+        time.time,
+    )
     with pytest.raises(UnreachableError):
         asyncio.run(probe.request_token())
     assert ["unreachable"] == [reply.kind for reply in probe.replies]
     assert (1, []) == (len(calls), time.slept)
 
 
-def test_what_only_a_write_can_check_is_not_ok_in_text(start: Start, cxroute: Program) -> None:
+def test_what_only_a_write_can_check_is_not_ok_in_text(
+    start: Start, cxroute: Program
+) -> None:
     """The line has no status and is in no count; JSON keeps the status of before."""
     start(live(1), live(2))
     checks = lines(cxroute, 0)

@@ -1,4 +1,6 @@
-"""Doctor's single calls: the kind of each response; redirects are not followed, and hostile responses not trusted."""
+"""Doctor's single calls: the kind of each response; redirects are not followed, and hostile
+responses not trusted.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +13,17 @@ import pytest
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 from reconciler.doctor.examination import Probe
-from reconciler.errors import UnexpectedResponseError, UnreachableError, UnsupportedCallError
+from reconciler.errors import (
+    UnexpectedResponseError,
+    UnreachableError,
+    UnsupportedCallError,
+)
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
-TOKEN = json.dumps({"access_token": "t1", "token_type": "Bearer", "expires_in": 3600}).encode()
+TOKEN = json.dumps(
+    {"access_token": "t1", "token_type": "Bearer", "expires_in": 3600}
+).encode()
 GIVEN = (200, {"content-type": "application/json"}, TOKEN)
 Said = tuple[int, "Mapping[str, str]", bytes]
 
@@ -23,7 +31,9 @@ Said = tuple[int, "Mapping[str, str]", bytes]
 class Line:
     """A probe of a tenant with these responses to a token request and to other requests."""
 
-    def __init__(self, token: Said = GIVEN, other: Said | Callable[[int], Said] = GIVEN) -> None:
+    def __init__(
+        self, token: Said = GIVEN, other: Said | Callable[[int], Said] = GIVEN
+    ) -> None:
         self.time = FakeClock()
         self.asked: list[str] = []
 
@@ -40,36 +50,59 @@ class Line:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirected_token_request_is_an_error(status: int) -> None:
-    """The target would get the credentials: one request is sent, and only the target's host is kept."""
+    """The target would get the credentials: one request is sent, and only the target's host is
+    kept.
+    """
     line = Line(token=(status, {"location": "https://sign-in.example/?session=1"}, b""))
-    with pytest.raises(UnsupportedCallError, match=r"^POST /oauth/token: the server redirects to another place$"):
+    with pytest.raises(
+        UnsupportedCallError,
+        match=r"^POST /oauth/token: the server redirects to another place$",
+    ):
         asyncio.run(line.probe.request_token())
     (reply,) = line.probe.replies
-    assert ("redirect", status, "sign-in.example", 1) == (reply.kind, reply.status, reply.error_text, len(line.asked))
+    assert ("redirect", status, "sign-in.example", 1) == (
+        reply.kind,
+        reply.status,
+        reply.error_text,
+        len(line.asked),
+    )
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirected_list_is_not_followed(status: int) -> None:
     """A token and one request; the reply has the target."""
-    line = Line(other=(status, {"location": "//other.example/"}, b'{"entities": [], "total": 0}'))
+    line = Line(
+        other=(
+            status,
+            {"location": "//other.example/"},
+            b'{"entities": [], "total": 0}',
+        )
+    )
     reply, page = asyncio.run(line.probe.rules())
     assert ("redirect", "other.example", None) == (reply.kind, reply.error_text, page)
     assert 2 == len(line.asked)
 
 
 @pytest.mark.parametrize(
-    ("location", "host"), [("", ""), ("/here", ""), ("http://[bad", ""), ("http://a\u202eb/", "a\\u202eb")]
+    ("location", "host"),
+    [("", ""), ("/here", ""), ("http://[bad", ""), ("http://a\u202eb/", "a\\u202eb")],
 )
-def test_only_the_sanitized_host_of_a_redirect_is_kept(location: str, host: str) -> None:
+def test_only_the_sanitized_host_of_a_redirect_is_kept(
+    location: str, host: str
+) -> None:
     """The rest may contain a session, or be no address at all."""
     reply, _ = asyncio.run(Line(other=(302, {"location": location}, b"")).probe.rules())
     assert host == reply.error_text
 
 
-@pytest.mark.parametrize("body", [b"<!doctype html><title>Sign in</title>", b"", b'{"access_token": '])
+@pytest.mark.parametrize(
+    "body", [b"<!doctype html><title>Sign in</title>", b"", b'{"access_token": ']
+)
 def test_a_token_response_without_json_is_an_error(body: bytes) -> None:
     """Although its status is a success."""
-    with pytest.raises(UnexpectedResponseError, match=r"^POST /oauth/token: the response is not JSON$"):
+    with pytest.raises(
+        UnexpectedResponseError, match=r"^POST /oauth/token: the response is not JSON$"
+    ):
         asyncio.run(Line(token=(200, {}, body)).probe.request_token())
 
 
@@ -92,7 +125,12 @@ def test_a_token_server_that_never_answers_is_unreachable() -> None:
             await time.time.sleep(11.0)
             return ApiResponse(request.call, *GIVEN)
 
-        await Probe(carry, TENANT, ClientCredentials(client_id="id", client_secret="secret"), time.time).request_token()
+        await Probe(
+            carry,
+            TENANT,
+            ClientCredentials(client_id="id", client_secret="secret"),
+            time.time,
+        ).request_token()
 
     with pytest.raises(UnreachableError, match=r"^POST /oauth/token: "):
         asyncio.run(run())

@@ -15,4 +15,6 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
         for report in terminalreporter.getreports(outcome):
             for name, value in report.user_properties if report.when == "call" else ():
                 shown = f"{value:.3g}" if isinstance(value, float) else value
-                terminalreporter.write_line(f"{report.nodeid.partition('::')[2]}: {name} {shown}")
+                terminalreporter.write_line(
+                    f"{report.nodeid.partition('::')[2]}: {name} {shown}"
+                )

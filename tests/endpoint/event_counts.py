@@ -10,13 +10,17 @@ from tests.endpoint.in_process_endpoint import Endpoint
 
 Label = tuple[str, str, str]
 """Of a series: intent, confidence, fallback."""
-SERIES = re.compile(r'cxroute_events_total\{intent="(.*)",confidence="(.*)",fallback="(.*)"\} (\d+)')
+SERIES = re.compile(
+    r'cxroute_events_total\{intent="(.*)",confidence="(.*)",fallback="(.*)"\} (\d+)'
+)
 
 
 def counts(*texts: str) -> Counter[Label]:
     """Return the sum of the counts in the metrics of several instances, without zeros."""
     total: Counter[Label] = Counter()
-    for intent, confidence, fallback, count in (found for text in texts for found in SERIES.findall(text)):
+    for intent, confidence, fallback, count in (
+        found for text in texts for found in SERIES.findall(text)
+    ):
         plain = intent.replace("\\n", "\n").replace('\\"', '"').replace("\\\\", "\\")
         total[plain, confidence, fallback] += int(count)
     return +total

@@ -1,4 +1,6 @@
-"""The endpoint in this process: an upstream and a clock that tests control, and requests in ASGI form."""
+"""The endpoint in this process: an upstream and a clock that tests control, and requests in ASGI
+form.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +27,17 @@ HEADERS = ((b"content-type", b"application/json"), (b"x-api-key", KEY.encode()))
 
 def event(**said: Any) -> dict[str, Any]:
     """Return a body; a value of ... omits the field."""
-    return {name: value for name, value in {**EVENT, **said}.items() if value is not ...}
+    return {
+        name: value for name, value in {**EVENT, **said}.items() if value is not ...
+    }
 
 
 @dataclass
 class Upstream:
-    """A tenant's contexts. `faults` are raised one by one; `hold` delays every write until it is set."""
+    """A tenant's contexts.
+
+    `faults` are raised one by one; `hold` delays every write until it is set.
+    """
 
     contexts: dict[str, dict[str, Any]] = field(default_factory=dict)
     writes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -39,7 +46,9 @@ class Upstream:
     under_way: dict[str, int] = field(default_factory=dict)
     most_under_way: int = 0
 
-    async def write(self, conversation: str, attributes: Mapping[str, Any], _seconds: float) -> Any:
+    async def write(
+        self, conversation: str, attributes: Mapping[str, Any], _seconds: float
+    ) -> Any:
         """Merge (api-contract "Interaction context")."""
         self.under_way[conversation] = self.under_way.get(conversation, 0) + 1
         self.most_under_way = max(self.most_under_way, self.under_way[conversation])
@@ -90,15 +99,23 @@ class Endpoint:
             log=lambda line: self.log.append(json.loads(line)),
         )
         around_it = replace(surroundings, **around)
-        self.app: ContextApp = ContextApp(self.upstream.write, keys, secrets, policy, around_it)
+        self.app: ContextApp = ContextApp(
+            self.upstream.write, keys, secrets, policy, around_it
+        )
 
-    async def post(self, form: Any = EVENT, headers: Sequence[tuple[bytes, bytes]] = HEADERS) -> Reply:
+    async def post(
+        self, form: Any = EVENT, headers: Sequence[tuple[bytes, bytes]] = HEADERS
+    ) -> Reply:
         """Post a body: bytes unchanged, other values as JSON."""
         body = form if isinstance(form, bytes) else json.dumps(form).encode()
         return await self.request("POST", "/api/route", body, headers)
 
     async def request(
-        self, method: str, path: str, body: bytes = b"", headers: Sequence[tuple[bytes, bytes]] = ()
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Sequence[tuple[bytes, bytes]] = (),
     ) -> Reply:
         """Make a request whose body arrives immediately."""
         parts = [{"type": "http.request", "body": body, "more_body": False}]
@@ -109,7 +126,11 @@ class Endpoint:
         return await self.raw(method, path, headers, receive)
 
     async def raw(
-        self, method: str, path: str, headers: Sequence[tuple[bytes, bytes]], receive: Callable[[], Awaitable[Any]]
+        self,
+        method: str,
+        path: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        receive: Callable[[], Awaitable[Any]],
     ) -> Reply:
         """Make a request whose body comes from `receive`."""
         sent: list[Any] = []
@@ -117,7 +138,13 @@ class Endpoint:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "headers": list(headers)}
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "headers": list(headers),
+        }
         await self.app(scope, receive, send)
         start, *rest = sent
         names = {name.decode(): value.decode() for name, value in start["headers"]}

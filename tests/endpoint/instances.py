@@ -1,4 +1,6 @@
-"""Several real processes with one real tenant: tests start, kill and call them over many connections."""
+"""Several real processes with one real tenant: tests start, kill and call them over many
+connections.
+"""
 
 from __future__ import annotations
 
@@ -32,27 +34,48 @@ Key = tuple[str, float]
 def _recording(*tenant: str, **options: Any) -> subprocess.Popen[str]:
     """Start a tenant that records its requests and writes."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.endpoint.recording_tenant", "record.jsonl", *tenant], **options
+        [
+            sys.executable,
+            "-m",
+            "tests.endpoint.recording_tenant",
+            "record.jsonl",
+            *tenant,
+        ],
+        **options,
     )
 
 
 class Fleet:
     """A folder with manifests, and a tenant that records its requests and writes."""
 
-    def __init__(self, folder: Path, stack: ExitStack, *tenant: str, rate: float = 2000) -> None:
+    def __init__(
+        self, folder: Path, stack: ExitStack, *tenant: str, rate: float = 2000
+    ) -> None:
         self.folder, self._stack = folder, stack
-        _, upstream = stack.enter_context(server_process(folder, *tenant, name="tenant", start=_recording))
+        _, upstream = stack.enter_context(
+            server_process(folder, *tenant, name="tenant", start=_recording)
+        )
         (folder / "manifests").mkdir()
-        text = MANIFEST.format(url=upstream).replace("requestsPerSecond: 2000", f"requestsPerSecond: {rate}")
+        text = MANIFEST.format(url=upstream).replace(
+            "requestsPerSecond: 2000", f"requestsPerSecond: {rate}"
+        )
         (folder / "manifests" / "all.yaml").write_text(text, encoding="utf-8")
 
-    def serve(self, *options: str, name: str = "serve", **variables: str) -> tuple[subprocess.Popen[str], str]:
+    def serve(
+        self, *options: str, name: str = "serve", **variables: str
+    ) -> tuple[subprocess.Popen[str], str]:
         """Start an endpoint."""
-        return self.run(["serve", "-e", "prod", "--port", "0", *options], name, **variables)
+        return self.run(
+            ["serve", "-e", "prod", "--port", "0", *options], name, **variables
+        )
 
-    def run(self, words: list[str], name: str = "serve", **variables: str) -> tuple[subprocess.Popen[str], str]:
+    def run(
+        self, words: list[str], name: str = "serve", **variables: str
+    ) -> tuple[subprocess.Popen[str], str]:
         """Start a serving command; an empty variable is unset."""
-        return self._stack.enter_context(server_process(self.folder, *words, name=name, variables=variables))
+        return self._stack.enter_context(
+            server_process(self.folder, *words, name=name, variables=variables)
+        )
 
     def record(self, kind: str) -> list[dict[str, Any]]:
         """Return the tenant's records of one kind."""
@@ -61,7 +84,10 @@ class Fleet:
 
     def writes(self) -> list[Key]:
         """Return the tenant's writes, in order."""
-        return [(one["conversation"], one["cognigyConfidence"]) for one in self.record("written")]
+        return [
+            (one["conversation"], one["cognigyConfidence"])
+            for one in self.record("written")
+        ]
 
     def newest(self) -> dict[str, float]:
         """Return the final attributes of each conversation."""
@@ -69,14 +95,23 @@ class Fleet:
 
     def log(self, *names: str) -> list[dict[str, Any]]:
         """Return the logs of endpoints of these names; a line is written after its response."""
-        texts = [(self.folder / f"{name}.log").read_text("utf-8") for name in names or ("serve",)]
+        texts = [
+            (self.folder / f"{name}.log").read_text("utf-8")
+            for name in names or ("serve",)
+        ]
         return [json.loads(line) for text in texts for line in text.splitlines()]
 
     def logged(self, count: int, *names: str) -> Counter[int]:
-        """Return how often they logged each status, once there are so many requests, or at the end."""
+        """Return how often they logged each status, once there are so many requests, or at the
+        end.
+        """
 
         def found() -> Counter[int]:
-            return Counter(line["status"] for line in self.log(*names) if line.get("path") == "/api/route")
+            return Counter(
+                line["status"]
+                for line in self.log(*names)
+                if line.get("path") == "/api/route"
+            )
 
         until(5, lambda: found().total() >= count)
         return found()
@@ -98,16 +133,23 @@ def fleet(folder: Path, *tenant: str, rate: float = 2000) -> Iterator[Fleet]:
 
 
 @contextmanager
-def shared(folder: Path, *tenant: str, rate: float = 2000) -> Iterator[tuple[Fleet, RedisServer]]:
+def shared(
+    folder: Path, *tenant: str, rate: float = 2000
+) -> Iterator[tuple[Fleet, RedisServer]]:
     """Run a tenant and a Redis."""
     with redis_server(folder) as server, fleet(folder, *tenant, rate=rate) as one:
         yield one, server
 
 
-def machines(one: Fleet, server: RedisServer, *options: str, count: int = 2, **variables: str) -> list[str]:
+def machines(
+    one: Fleet, server: RedisServer, *options: str, count: int = 2, **variables: str
+) -> list[str]:
     """Start so many sharing endpoints; return their URLs once all are ready."""
     names = [f"machine-{number}" for number in range(count)]
-    urls = [one.serve("--shared", server.url, *options, name=name, **variables)[1] for name in names]
+    urls = [
+        one.serve("--shared", server.url, *options, name=name, **variables)[1]
+        for name in names
+    ]
     for url in urls:
         assert ready(url), url
     return urls
@@ -117,7 +159,12 @@ def ready(url: str, seconds: float = 20, status: int = 200) -> bool:
     """Wait until an endpoint is ready, or is not."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if httpx.get(f"{url}/ready", trust_env=False, verify=PLAIN, timeout=10).status_code == status:
+        if (
+            httpx.get(
+                f"{url}/ready", trust_env=False, verify=PLAIN, timeout=10
+            ).status_code
+            == status
+        ):
             return True
         time.sleep(0.05)
     return False
@@ -126,7 +173,11 @@ def ready(url: str, seconds: float = 20, status: int = 200) -> bool:
 def shuffled(conversations: int, seed: int) -> list[Key]:
     """Return events of so many conversations in random order, a fifth of them twice."""
     chance = Random(seed)
-    events = [(f"c-{one}", second / EVENTS) for one in range(conversations) for second in range(EVENTS)]
+    events = [
+        (f"c-{one}", second / EVENTS)
+        for one in range(conversations)
+        for second in range(EVENTS)
+    ]
     events += chance.sample(events, len(events) // 5)
     chance.shuffle(events)
     return events
@@ -140,7 +191,9 @@ def form(key: Key) -> dict[str, Any]:
 
 
 class Callers:
-    """Callers, each with its own connection to one of the URLs, that post until the event is accepted."""
+    """Callers, each with its own connection to one of the URLs, that post until the event is
+    accepted.
+    """
 
     def __init__(self, *urls: str, count: int = 16) -> None:
         self._urls, self._count = urls, count
@@ -161,18 +214,32 @@ class Callers:
 
     async def post_all(self, keys: list[Key]) -> None:
         """Post events, each again until its response is 200."""
-        await asyncio.gather(*(self._post_some(number, keys[number :: self._count]) for number in range(self._count)))
+        await asyncio.gather(
+            *(
+                self._post_some(number, keys[number :: self._count])
+                for number in range(self._count)
+            )
+        )
 
     async def _post_some(self, number: int, keys: list[Key]) -> None:
         async with AsyncExitStack() as stack:
-            callers = {url: await stack.enter_async_context(caller(url)) for url in self._urls}
+            callers = {
+                url: await stack.enter_async_context(caller(url)) for url in self._urls
+            }
             for key in keys:
                 for _ in range(400):
-                    if await self._post(callers[self._urls[number % len(self._urls)]], key) == 200:
+                    if (
+                        await self._post(
+                            callers[self._urls[number % len(self._urls)]], key
+                        )
+                        == 200
+                    ):
                         break
                     await asyncio.sleep(0.05)
                 else:
-                    raise AssertionError(f"{key} was never taken: {self.statuses[-20:]}")
+                    raise AssertionError(
+                        f"{key} was never taken: {self.statuses[-20:]}"
+                    )
 
     async def _post(self, http: httpx.AsyncClient, key: Key) -> int:
         try:
@@ -188,7 +255,13 @@ class Callers:
 
 def caller(url: str) -> httpx.AsyncClient:
     """Return a caller with its own connection."""
-    return httpx.AsyncClient(base_url=url, headers={"X-API-Key": KEY}, trust_env=False, verify=PLAIN, timeout=20)
+    return httpx.AsyncClient(
+        base_url=url,
+        headers={"X-API-Key": KEY},
+        trust_env=False,
+        verify=PLAIN,
+        timeout=20,
+    )
 
 
 def gone_back(writes: list[Key]) -> list[Key]:
@@ -216,7 +289,8 @@ async def flood(*urls: str) -> None:
 def too_fast(moments: list[float], rate: float) -> list[tuple[int, float]]:
     """Return the periods with more calls than the rate allows: number of calls and of seconds.
 
-    A tolerance of one second and ten calls: a busy machine delays some calls, which then arrive together.
+    A tolerance of one second and ten calls: a busy machine delays some calls, which then arrive
+    together.
     """
     found = []
     for start, began in enumerate(moments):

@@ -22,10 +22,16 @@ def fault(reply: Reply) -> str:
     if reply.status not in STATUSES:
         return f"status {reply.status}"
     response = _followed(RESPONSES[str(reply.status)])
-    missing = [name for name, said in response.get("headers", {}).items() if said.get("required")]
+    missing = [
+        name
+        for name, said in response.get("headers", {}).items()
+        if said.get("required")
+    ]
     if any(name.lower() not in reply.headers for name in missing):
         return f"{reply.status} without {missing}"
-    errors = [error.message for error in _validator(reply.status).iter_errors(reply.form)]
+    errors = [
+        error.message for error in _validator(reply.status).iter_errors(reply.form)
+    ]
     return f"{reply.status}: {errors}" if errors else ""
 
 

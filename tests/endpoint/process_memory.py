@@ -13,4 +13,6 @@ def resident(process: int | str = "self") -> int:
         lines = Path(f"/proc/{process}/status").read_text("ascii").splitlines()
     except OSError:
         return 0
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:"))
+    return next(
+        int(line.split()[1]) * 1024 for line in lines if line.startswith("VmRSS:")
+    )

@@ -46,14 +46,26 @@ def served(
     (folder / "manifests").mkdir(exist_ok=True)
     with ExitStack() as stack:
         _, upstream = stack.enter_context(
-            server_process(folder, "simulate", "--port", "0", "--state", "state.json", *simulated)
+            server_process(
+                folder, "simulate", "--port", "0", "--state", "state.json", *simulated
+            )
         )
-        (folder / "manifests" / "all.yaml").write_text(manifest.format(url=upstream), encoding="utf-8")
-        yield stack.enter_context(server_process(folder, "serve", "-e", "prod", "--port", "0", *serve))
+        (folder / "manifests" / "all.yaml").write_text(
+            manifest.format(url=upstream), encoding="utf-8"
+        )
+        yield stack.enter_context(
+            server_process(folder, "serve", "-e", "prod", "--port", "0", *serve)
+        )
 
 
 def caller(url: str) -> httpx.Client:
-    return httpx.Client(base_url=url, headers={"X-API-Key": KEY}, trust_env=False, verify=PLAIN, timeout=20)
+    return httpx.Client(
+        base_url=url,
+        headers={"X-API-Key": KEY},
+        trust_env=False,
+        verify=PLAIN,
+        timeout=20,
+    )
 
 
 def contexts(folder: Path, file: str = "state.json") -> dict[str, Any]:
@@ -66,4 +78,7 @@ def contexts(folder: Path, file: str = "state.json") -> dict[str, Any]:
 
 
 def log(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "serve.log").read_text("utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for line in (folder / "serve.log").read_text("utf-8").splitlines()
+    ]

@@ -18,7 +18,9 @@ BODY = json.dumps(dict(EVENT)).encode()
 
 
 class Said(NamedTuple):
-    """The statuses of all responses on one connection, all received bytes, and whether the server closed it."""
+    """The statuses of all responses on one connection, all received bytes, and whether the server
+    closed it.
+    """
 
     statuses: list[int]
     raw: bytes
@@ -44,15 +46,24 @@ async def listening(endpoint: Endpoint) -> AsyncIterator[int]:
 
 
 def request(
-    *headers: str, body: bytes = BODY, line: str = "POST /api/route HTTP/1.1", length: str | None = None
+    *headers: str,
+    body: bytes = BODY,
+    line: str = "POST /api/route HTTP/1.1",
+    length: str | None = None,
 ) -> bytes:
     """Return a request that is well formed except for the given parts."""
     lines = [line, "Host: x", f"X-API-Key: {KEY}", "Content-Type: application/json"]
-    lines += [] if length == "" else [f"Content-Length: {len(body) if length is None else length}"]
+    lines += (
+        []
+        if length == ""
+        else [f"Content-Length: {len(body) if length is None else length}"]
+    )
     return "\r\n".join([*lines, *headers, "", ""]).encode("latin-1") + body
 
 
-async def talk(port: int, *parts: bytes, pause: float = 0.0, wait: float = 2.0, count: int = 0) -> Said:
+async def talk(
+    port: int, *parts: bytes, pause: float = 0.0, wait: float = 2.0, count: int = 0
+) -> Said:
     """Write parts to one connection and read in parallel; return the data until its end.
 
     Or until `count` responses have begun, or for `wait` seconds.
@@ -72,7 +83,11 @@ async def talk(port: int, *parts: bytes, pause: float = 0.0, wait: float = 2.0, 
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
-    return Said([int(one[:3]) for one in bytes(raw).split(b"HTTP/1.1 ")[1:]], bytes(raw), bool(done))
+    return Said(
+        [int(one[:3]) for one in bytes(raw).split(b"HTTP/1.1 ")[1:]],
+        bytes(raw),
+        bool(done),
+    )
 
 
 async def _read(reader: asyncio.StreamReader, into: bytearray, count: int) -> None:
@@ -92,10 +107,13 @@ async def answer(port: int, data: bytes) -> tuple[int, Any]:
 class Caller:
     """One keep-alive connection."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self._reader, self._writer = reader, writer
         self.used = asyncio.get_running_loop().time()
-        """The time of its last use, by the loop's clock: the endpoint keeps a connection for twenty seconds."""
+        """The time of its last use, by the loop's clock: the endpoint keeps a connection for twenty
+        seconds."""
 
     @classmethod
     async def connected(cls, port: int) -> Caller:

@@ -1,7 +1,8 @@
-"""A tenant process that records requests and writes: `python -m tests.endpoint.recording_tenant FILE`.
+"""A tenant process that records requests and writes: `python -m tests.endpoint.recording_tenant
+FILE`.
 
-Each line is JSON: `asked` (a write arrived) and `token` (another request), with the path and the headers of a trace, or
-`written` with its values; `at` is by the machine's monotonic clock.
+Each line is JSON: `asked` (a write arrived) and `token` (another request), with the path and the
+headers of a trace, or `written` with its values; `at` is by the machine's monotonic clock.
 """
 
 from __future__ import annotations
@@ -24,7 +25,11 @@ from reconciler.simulator.state import TenantState
 
 def trace_headers(scope: Scope) -> dict[str, str]:
     """Return the headers of a request that have to do with traces."""
-    return {name.decode(): value.decode() for name, value in scope["headers"] if b"trace" in name}
+    return {
+        name.decode(): value.decode()
+        for name, value in scope["headers"]
+        if b"trace" in name
+    }
 
 
 def main() -> None:
@@ -35,7 +40,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float)
     parser.add_argument("--latency-ms", type=float, default=0.0)
     options = parser.parse_args()
-    state, record = TenantState(), Path(options.file).open("a", buffering=1, encoding="utf-8")  # noqa: SIM115 - to the end
+    state, record = (
+        TenantState(),
+        Path(options.file).open("a", buffering=1, encoding="utf-8"),  # noqa: SIM115 - to the end
+    )
     merge = state.merge
 
     def note(kind: str, **said: Any) -> None:
@@ -47,7 +55,11 @@ def main() -> None:
 
     state.merge = noting  # type: ignore[method-assign]
     faults = FaultInjector(options.faults, 1) if options.faults else None
-    app = Simulator(state, SimulatorSettings(rate=options.rate, latency=options.latency_ms / 1000), faults)
+    app = Simulator(
+        state,
+        SimulatorSettings(rate=options.rate, latency=options.latency_ms / 1000),
+        faults,
+    )
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

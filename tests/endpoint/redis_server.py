@@ -33,12 +33,26 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it, empty."""
-        line = ["redis-server", "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"]
-        line += ["--port", "0", "--tls-port", str(self.port)] if self._certificate else ["--port", str(self.port)]
+        line = [
+            "redis-server",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--bind",
+            "127.0.0.1",
+        ]
+        line += (
+            ["--port", "0", "--tls-port", str(self.port)]
+            if self._certificate
+            else ["--port", str(self.port)]
+        )
         line += ["--requirepass", self._password] if self._password else []
         for part in ("--tls-cert-file", "--tls-key-file") if self._certificate else ():
             line += [part, str(self._certificate), "--tls-auth-clients", "no"]
-        self._process = subprocess.Popen(line, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            line, cwd=self._folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         end = time.monotonic() + 10
         while time.monotonic() < end:
             try:
@@ -72,8 +86,13 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(folder: Path, password: str = "", certificate: Path | None = None) -> Iterator[RedisServer]:
-    """Start a server. Without a Redis program: skipped on a developer's machine, failed in CI, which installs one."""
+def redis_server(
+    folder: Path, password: str = "", certificate: Path | None = None
+) -> Iterator[RedisServer]:
+    """Start a server.
+
+    Without a Redis program: skipped on a developer's machine, failed in CI, which installs one.
+    """
     if shutil.which("redis-server") is None:
         skip_or_fail("redis-server is not installed")
     server = RedisServer(folder, password, certificate)

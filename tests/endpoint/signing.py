@@ -14,10 +14,14 @@ WRITTEN = f"whsec_{b64encode(SECRET).decode()}"
 """The secret in the form of the environment variable."""
 
 
-def signed(name: str, form: Any, time: float = NOW.timestamp()) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+def signed(
+    name: str, form: Any, time: float = NOW.timestamp()
+) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     """Return a body and the headers that sign it as a message with that id, at a time of day."""
     body, when = json.dumps(form).encode(), str(int(time)).encode()
-    signature = b64encode(hmac.digest(SECRET, b"%b.%b.%b" % (name.encode(), when, body), "sha256"))
+    signature = b64encode(
+        hmac.digest(SECRET, b"%b.%b.%b" % (name.encode(), when, body), "sha256")
+    )
     standard = [
         (b"webhook-id", name.encode()),
         (b"webhook-timestamp", when),

@@ -9,7 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.cxone.context_client import ContextClient, ContextWriter, choose_writer, context_path
+from reconciler.cxone.context_client import (
+    ContextClient,
+    ContextWriter,
+    choose_writer,
+    context_path,
+)
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.errors import (
@@ -47,30 +52,50 @@ def ways() -> dict[str, tuple[str, ContextWriter]]:
     """Return the writers, each with its own path."""
 
     def way(writer: str) -> tuple[str, ContextWriter]:
-        said = {"name": "prod", "owner": "acme", "tenant": "acme", "context": {"writer": writer}}
+        said = {
+            "name": "prod",
+            "owner": "acme",
+            "tenant": "acme",
+            "context": {"writer": writer},
+        }
         environment = Environment.model_validate(said)
         return context_path(environment, DEFAULT_PROFILE), choose_writer(environment)
 
-    return {name: way(name) for name in ("interaction", "digital-custom-fields", "voice-signal")}
+    return {
+        name: way(name)
+        for name in ("interaction", "digital-custom-fields", "voice-signal")
+    }
 
 
 WAYS = pytest.mark.parametrize("way", ways())
 
 
 class ContextTenant:
-    """A simulated tenant and clients that write contexts to it, on one clock; `ways` are the writers."""
+    """A simulated tenant and clients that write contexts to it, on one clock; `ways` are the
+    writers.
+    """
 
-    def __init__(self, faults: str = "", way: str = "interaction", **settings: Any) -> None:
+    def __init__(
+        self, faults: str = "", way: str = "interaction", **settings: Any
+    ) -> None:
         self.clock, self.path, self.writer = FakeClock(), *ways()[way]
         fields: Any = {"custom_fields": FIELDS, **settings}
         switches = SimulatorSettings(clock=self.clock, sleep=self.clock.sleep, **fields)
-        self.app: Simulator = Simulator(TenantState(), switches, FaultInjector(faults, 0) if faults else None)
+        self.app: Simulator = Simulator(
+            TenantState(), switches, FaultInjector(faults, 0) if faults else None
+        )
 
-    def client(self, transport: httpx.AsyncBaseTransport | None = None, path: str = "") -> ContextClient:
+    def client(
+        self, transport: httpx.AsyncBaseTransport | None = None, path: str = ""
+    ) -> ContextClient:
         """Return a client of the tenant."""
         http = transport_over(transport or SimulatorTransport(self.app))
-        credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
-        return ContextClient(http, TENANT, credentials, self.clock.time, path or self.path, self.writer)
+        credentials = ClientCredentials(
+            client_id=canary.CLIENT, client_secret=canary.SECRET
+        )
+        return ContextClient(
+            http, TENANT, credentials, self.clock.time, path or self.path, self.writer
+        )
 
     def run(self, *ids: str, seconds: float = 5.0, at_once: int = 1) -> list[Any]:
         """Write once for each id, so many at a time; return the results, including errors."""
@@ -79,7 +104,10 @@ class ContextTenant:
             client = self.client()
             found: list[Any] = []
             for start in range(0, len(ids), at_once):
-                part = (client.write(one, SAID, seconds) for one in ids[start : start + at_once])
+                part = (
+                    client.write(one, SAID, seconds)
+                    for one in ids[start : start + at_once]
+                )
                 found += await asyncio.gather(*part, return_exceptions=True)
             return found
 
@@ -87,7 +115,10 @@ class ContextTenant:
 
     def asked(self) -> Counter[str]:
         """Return how often each kind of path was requested."""
-        return Counter("token" if one.path == "/oauth/token" else "context" for one in self.app.state.requests)
+        return Counter(
+            "token" if one.path == "/oauth/token" else "context"
+            for one in self.app.state.requests
+        )
 
 
 FAULTS: list[tuple[str, type]] = [

@@ -1,4 +1,6 @@
-"""The endpoint, its client and the simulator in one loop whose clock steps: minutes of load in a second."""
+"""The endpoint, its client and the simulator in one loop whose clock steps: minutes of load in a
+second.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +35,13 @@ PATH = "/api/v2/interactions/interactions/{conversationId}/context"
 
 
 class DelayedTransport(httpx.AsyncBaseTransport):
-    """The transport to the tenant: a write takes the `seconds` of its conversation; the token comes immediately."""
+    """The transport to the tenant: a write takes the `seconds` of its conversation; the token comes
+    immediately.
+    """
 
-    def __init__(self, below: httpx.AsyncBaseTransport, seconds: Callable[[str, float], float]) -> None:
+    def __init__(
+        self, below: httpx.AsyncBaseTransport, seconds: Callable[[str, float], float]
+    ) -> None:
         self._below, self._seconds = below, seconds
         self.sent: list[float] = []
         self.lost: list[bytes] = []
@@ -91,7 +97,9 @@ class SteppedEndpoint(Endpoint):
         self.log: list[dict[str, Any]] = []
         self.state = TenantState()
         injected = FaultInjector(self.faults, self.seed) if self.faults else None
-        tenant = Simulator(self.state, SimulatorSettings(clock=clock, token_seconds=86_400), injected)
+        tenant = Simulator(
+            self.state, SimulatorSettings(clock=clock, token_seconds=86_400), injected
+        )
         self.far = DelayedTransport(SimulatorTransport(tenant), self.seconds_away)
         around = EndpointDependencies(
             now=self.around_now,
@@ -106,13 +114,19 @@ class SteppedEndpoint(Endpoint):
             concurrency=self.concurrency or max_calls(self.rate),
         )
         time = stepping_time(Random(self.seed))
-        credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
-        self.client = ContextClient(transport_over(self.far), settings, credentials, time, PATH)
+        credentials = ClientCredentials(
+            client_id=canary.CLIENT, client_secret=canary.SECRET
+        )
+        self.client = ContextClient(
+            transport_over(self.far), settings, credentials, time, PATH
+        )
         self.app = ContextApp(self.client.write, self.keys, self.secrets, None, around)
 
     def around_now(self) -> datetime:
         """Return the time of day, which a test may move."""
-        return START + timedelta(seconds=asyncio.get_running_loop().time() - self.begin + self.wall)
+        return START + timedelta(
+            seconds=asyncio.get_running_loop().time() - self.begin + self.wall
+        )
 
     async def call(self, form: dict[str, Any]) -> Call:
         """Post, and measure the time."""
@@ -125,7 +139,9 @@ class SteppedEndpoint(Endpoint):
         """Post so many a second for so long, each with a new conversation."""
         tasks = []
         for number in range(int(rate * seconds)):
-            tasks.append(asyncio.create_task(self.call(event(conversationId=f"c-{number}"))))
+            tasks.append(
+                asyncio.create_task(self.call(event(conversationId=f"c-{number}")))
+            )
             await asyncio.sleep(1 / rate)
         return await asyncio.gather(*tasks)
 

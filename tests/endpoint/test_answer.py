@@ -1,4 +1,6 @@
-"""The JSON of a response equals its input: a response of the tenant, and the values that are written."""
+"""The JSON of a response equals its input: a response of the tenant, and the values that are
+written.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,11 @@ from reconciler.text.json_values import STRICT_DECODER
 
 TEXTS = st.text(st.characters(codec=None), max_size=20)
 """Including unpaired surrogates: a server may send the escape of one."""
-NUMBERS = st.integers() | st.integers(10**300, 10**310) | st.floats(allow_nan=False, allow_infinity=False)
+NUMBERS = (
+    st.integers()
+    | st.integers(10**300, 10**310)
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
 JSON = st.recursive(
     st.none() | st.booleans() | NUMBERS | TEXTS,
     lambda part: st.lists(part, max_size=4) | st.dictionaries(TEXTS, part, max_size=4),
@@ -26,11 +32,17 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_a_response_of_the_tenant_is_passed_on_unchanged(said: Any) -> None:
-    """To the last digit, including minus zero; with an unpaired surrogate the response is still JSON."""
+    """To the last digit, including minus zero; with an unpaired surrogate the response is still
+    JSON.
+    """
     body = written_response("c-1", said).body
     found = STRICT_DECODER.decode(body.decode("utf-8"))
     assert repr(said) == repr(found["data"])
-    assert {"success": True, "message": "context updated for conversation c-1", "data": said} == found
+    assert {
+        "success": True,
+        "message": "context updated for conversation c-1",
+        "data": said,
+    } == found
 
 
 def test_the_deepest_readable_json_is_passed_on() -> None:
@@ -41,10 +53,15 @@ def test_the_deepest_readable_json_is_passed_on() -> None:
     assert said == json.loads(encode_json(said))
 
 
-@given(st.from_regex(r"[A-Za-z0-9._:-]{1,128}", fullmatch=True), st.text(st.characters(codec="utf-8")))
+@given(
+    st.from_regex(r"[A-Za-z0-9._:-]{1,128}", fullmatch=True),
+    st.text(st.characters(codec="utf-8")),
+)
 def test_a_stored_response_begins_with_the_usual_prefix(name: str, said: str) -> None:
     """Otherwise the store would not shorten it."""
-    assert written_response(name, said, route=said).body.startswith(written_prefix(name))
+    assert written_response(name, said, route=said).body.startswith(
+        written_prefix(name)
+    )
 
 
 @given(st.text(st.characters(codec="utf-8")), NUMBERS | st.none())

@@ -19,7 +19,13 @@ from reconciler.errors import (
     ScopeError,
     UndefinedFieldsError,
 )
-from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Upstream, event, posted
+from tests.endpoint.in_process_endpoint import (
+    HEADERS,
+    Endpoint,
+    Upstream,
+    event,
+    posted,
+)
 from tests.support.server_process import KEY
 
 TYPE, API_KEY = HEADERS
@@ -37,15 +43,24 @@ def test_an_event_is_written_and_answered() -> None:
         "data": {"id": "c-1", "attributes": written},
     }
     assert (200, expected) == (reply.status, reply.form)
-    assert ("application/json", "no-store") == (reply.headers["content-type"], reply.headers["cache-control"])
+    assert ("application/json", "no-store") == (
+        reply.headers["content-type"],
+        reply.headers["cache-control"],
+    )
 
 
 def test_a_missing_confidence_is_null_and_a_missing_time_is_the_receipt() -> None:
     """An old confidence must not remain with a new intent."""
     endpoint = Endpoint()
-    assert 200 == asyncio.run(endpoint.post(event(confidence=..., timestamp=...))).status
+    assert (
+        200 == asyncio.run(endpoint.post(event(confidence=..., timestamp=...))).status
+    )
     ((_, written),) = endpoint.upstream.writes
-    expected = {"cognigyDetectedIntent": "billing", "cognigyConfidence": None, "routedAt": "2026-11-25T12:00:00.123Z"}
+    expected = {
+        "cognigyDetectedIntent": "billing",
+        "cognigyConfidence": None,
+        "routedAt": "2026-11-25T12:00:00.123Z",
+    }
     assert expected == written
 
 
@@ -68,7 +83,9 @@ REFUSED: list[tuple[int, bytes | dict[str, Any], list[tuple[bytes, bytes]]]] = [
 
 
 @pytest.mark.parametrize(("status", "form", "headers"), REFUSED)
-def test_an_invalid_request_is_refused_before_the_upstream(status: int, form: Any, headers: Any) -> None:
+def test_an_invalid_request_is_refused_before_the_upstream(
+    status: int, form: Any, headers: Any
+) -> None:
     """With its status, `success: false` and a sentence; nothing is sent to the tenant."""
     endpoint = Endpoint()
     reply = asyncio.run(endpoint.post(form, headers))
@@ -84,11 +101,21 @@ def test_a_body_of_64_kib_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "media", [b"application/json; charset=utf-8", b"Application/JSON", b'application/json;charset="UTF-8"']
+    "media",
+    [
+        b"application/json; charset=utf-8",
+        b"Application/JSON",
+        b'application/json;charset="UTF-8"',
+    ],
 )
 def test_the_media_type_may_name_utf_8(media: bytes) -> None:
     """In either spelling."""
-    assert 200 == asyncio.run(Endpoint().post(event(), [API_KEY, (b"content-type", media)])).status
+    assert (
+        200
+        == asyncio.run(
+            Endpoint().post(event(), [API_KEY, (b"content-type", media)])
+        ).status
+    )
 
 
 SAID_NOWHERE = "a text of the upstream"
@@ -107,7 +134,9 @@ FAILED = [
 
 
 @pytest.mark.parametrize(("fault", "status", "wait"), FAILED)
-def test_an_upstream_failure_has_a_text_of_the_endpoint(fault: Exception, status: int, wait: str | None) -> None:
+def test_an_upstream_failure_has_a_text_of_the_endpoint(
+    fault: Exception, status: int, wait: str | None
+) -> None:
     """Status and Retry-After; no text of the error in response or log."""
     endpoint = Endpoint(Upstream(faults=[fault]))
     reply = asyncio.run(endpoint.post())
@@ -130,7 +159,9 @@ def test_the_deadline_holds_for_any_behaviour_of_the_upstream() -> None:
     """A write that never ends is answered 504."""
 
     async def late() -> int:
-        return (await Endpoint(Upstream(hold=asyncio.Event()), deadline_seconds=0.3).post()).status
+        return (
+            await Endpoint(Upstream(hold=asyncio.Event()), deadline_seconds=0.3).post()
+        ).status
 
     assert 504 == asyncio.run(asyncio.wait_for(late(), 5))
 
@@ -154,11 +185,18 @@ def test_beyond_the_queue_requests_are_shed_immediately() -> None:
     endpoint = Endpoint(Upstream(hold=hold), max_waiting=2)
 
     async def burst() -> tuple[int, str, list[int]]:
-        first = [asyncio.create_task(endpoint.post(event(conversationId=f"c-{one}"))) for one in range(2)]
+        first = [
+            asyncio.create_task(endpoint.post(event(conversationId=f"c-{one}")))
+            for one in range(2)
+        ]
         await asyncio.sleep(0.01)
         third = await endpoint.post(event(conversationId="c-3"))
         hold.set()
-        return third.status, third.headers["retry-after"], [reply.status for reply in await asyncio.gather(*first)]
+        return (
+            third.status,
+            third.headers["retry-after"],
+            [reply.status for reply in await asyncio.gather(*first)],
+        )
 
     assert (503, "1", [200, 200]) == asyncio.run(burst())
 
@@ -168,16 +206,27 @@ async def _never() -> bool:
 
 
 def test_probes_need_no_key() -> None:
-    """/health is alive; /ready needs a token; /metrics counts; other paths and methods are refused."""
+    """/health is alive; /ready needs a token; /metrics counts; other paths and methods are
+    refused.
+    """
     endpoint = Endpoint()
 
     async def ask() -> list[Any]:
         await endpoint.post()
         await endpoint.post(b"")
-        health, ready = await endpoint.request("GET", "/health"), await endpoint.request("GET", "/ready")
+        health, ready = (
+            await endpoint.request("GET", "/health"),
+            await endpoint.request("GET", "/ready"),
+        )
         endpoint.app.draining = True
-        draining, metrics = await endpoint.request("GET", "/ready"), await endpoint.request("GET", "/metrics")
-        wrong = [await endpoint.request(*one) for one in (("POST", "/health"), ("GET", "/api/route"), ("GET", "/x"))]
+        draining, metrics = (
+            await endpoint.request("GET", "/ready"),
+            await endpoint.request("GET", "/metrics"),
+        )
+        wrong = [
+            await endpoint.request(*one)
+            for one in (("POST", "/health"), ("GET", "/api/route"), ("GET", "/x"))
+        ]
         return [health, ready, draining, metrics, *wrong]
 
     health, ready, draining, metrics, *wrong = asyncio.run(ask())
@@ -196,17 +245,31 @@ def test_probes_need_no_key() -> None:
 def test_head_gets_no_body() -> None:
     """Except for the length of the body of GET."""
     reply = asyncio.run(Endpoint().request("HEAD", "/health"))
-    assert (200, b"", "15") == (reply.status, reply.body, reply.headers["content-length"])
+    assert (200, b"", "15") == (
+        reply.status,
+        reply.body,
+        reply.headers["content-length"],
+    )
 
 
-@pytest.mark.parametrize("path", ["/api/route/", "/api%2Froute", "//api/route", "/API/route", "/", "/api/route?x"])
+@pytest.mark.parametrize(
+    "path",
+    ["/api/route/", "/api%2Froute", "//api/route", "/API/route", "/", "/api/route?x"],
+)
 def test_only_the_path_itself_is_the_endpoint(path: str) -> None:
     """No other spelling, which a proxy in front might not guard."""
-    assert 404 == asyncio.run(Endpoint().request("POST", path, json.dumps(event()).encode(), HEADERS)).status
+    assert (
+        404
+        == asyncio.run(
+            Endpoint().request("POST", path, json.dumps(event()).encode(), HEADERS)
+        ).status
+    )
 
 
 def test_one_line_of_log_a_request_and_no_secret_in_it() -> None:
-    """Time, status, outcome, milliseconds, conversation; no intent, no key, no text that the client chose."""
+    """Time, status, outcome, milliseconds, conversation; no intent, no key, no text that the client
+    chose.
+    """
     endpoint = Endpoint()
 
     async def ask() -> None:
@@ -215,8 +278,17 @@ def test_one_line_of_log_a_request_and_no_secret_in_it() -> None:
         await endpoint.request("GET", "/health")
 
     asyncio.run(ask())
-    first = {"path": "/api/route", "method": "POST", "status": 200, "outcome": "written", "conversation": "c-1"}
-    expected = [first, {"path": "other", "method": "other", "status": 404, "outcome": "path"}]
+    first = {
+        "path": "/api/route",
+        "method": "POST",
+        "status": 200,
+        "outcome": "written",
+        "conversation": "c-1",
+    }
+    expected = [
+        first,
+        {"path": "other", "method": "other", "status": 404, "outcome": "path"},
+    ]
     common = {"time": "2026-11-25T12:00:00.123Z", "event": "request", "ms": 0.0}
     assert [{**common, **one} for one in expected] == endpoint.log
     assert KEY not in json.dumps(endpoint.log)

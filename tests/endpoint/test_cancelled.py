@@ -1,4 +1,6 @@
-"""A request that is cancelled at any point leaves nothing behind, and reports about it are true (W2, W4, W5)."""
+"""A request that is cancelled at any point leaves nothing behind, and reports about it are true
+(W2, W4, W5).
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Tenant:
             replace(TENANT, requests_per_second=1e6),
             ClientCredentials(client_id="id", client_secret="secret"),
         )
-        self.client = ContextClient(self._carry, tenant, credentials, REAL_TIME, path, writer)
+        self.client = ContextClient(
+            self._carry, tenant, credentials, REAL_TIME, path, writer
+        )
 
     async def _carry(self, request: ApiRequest) -> ApiResponse:
         status = 200
@@ -46,7 +50,12 @@ class Tenant:
             self.given += status != 401
         for _ in range(STEPS):
             await asyncio.sleep(0)
-        return ApiResponse(request.call, status, {}, b'{"access_token": "t%d", "expires_in": 3600}' % self.tokens)
+        return ApiResponse(
+            request.call,
+            status,
+            {},
+            b'{"access_token": "t%d", "expires_in": 3600}' % self.tokens,
+        )
 
 
 async def cancelled(endpoint: Endpoint, turns: int) -> str:
@@ -63,7 +72,9 @@ async def cancelled(endpoint: Endpoint, turns: int) -> str:
 
 @WAYS
 @pytest.mark.parametrize("first", [200, 401, 503])
-def test_a_repeat_after_any_cancellation_is_written_or_unclear(way: str, first: int) -> None:
+def test_a_repeat_after_any_cancellation_is_written_or_unclear(
+    way: str, first: int
+) -> None:
     """A signal that may have been sent is not sent again; no lock and no timer remains."""
 
     async def each() -> set[str]:
@@ -73,7 +84,10 @@ def test_a_repeat_after_any_cancellation_is_written_or_unclear(way: str, first: 
             endpoint = Endpoint(cast("Upstream", tenant.client))
             outcome = await cancelled(endpoint, turns)
             pacer, given = tenant.client.rate_limiter, tenant.given
-            assert (TENANT.concurrency, False) == (pacer._slots._value, pacer._turn.locked())
+            assert (TENANT.concurrency, False) == (
+                pacer._slots._value,
+                pacer._turn.locked(),
+            )
             again = await endpoint.post()
             if outcome == "unclear":
                 assert (502, given) == (again.status, tenant.given)
@@ -84,7 +98,11 @@ def test_a_repeat_after_any_cancellation_is_written_or_unclear(way: str, first: 
             outcomes.add(outcome)
         return outcomes
 
-    assert {"", "late", *(("unclear",) if way == "voice-signal" else ())} <= asyncio.run(each())
+    assert {
+        "",
+        "late",
+        *(("unclear",) if way == "voice-signal" else ()),
+    } <= asyncio.run(each())
 
 
 def test_the_requester_of_a_shared_token_gives_up() -> None:
@@ -93,7 +111,10 @@ def test_the_requester_of_a_shared_token_gives_up() -> None:
     async def crowd() -> tuple[list[int], int, int]:
         tenant = Tenant("interaction", 200)
         endpoint = Endpoint(cast("Upstream", tenant.client), max_waiting=1000)
-        tasks = [asyncio.create_task(endpoint.post(event(conversationId=f"c-{number}"))) for number in range(300)]
+        tasks = [
+            asyncio.create_task(endpoint.post(event(conversationId=f"c-{number}")))
+            for number in range(300)
+        ]
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert 1 == tenant.tokens
@@ -105,11 +126,15 @@ def test_the_requester_of_a_shared_token_gives_up() -> None:
 
 
 def test_running_calls_count_as_lost_and_waiting_ones_do_not() -> None:
-    """The circuit is opened by an unresponsive tenant, not by calls that ended while they waited for their turn."""
+    """The circuit is opened by an unresponsive tenant, not by calls that ended while they waited
+    for their turn.
+    """
 
     async def hang(request: ApiRequest) -> ApiResponse:
         if request.target == "/oauth/token":
-            return ApiResponse(request.call, 200, {}, b'{"access_token": "t", "expires_in": 3600}')
+            return ApiResponse(
+                request.call, 200, {}, b'{"access_token": "t", "expires_in": 3600}'
+            )
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -117,9 +142,17 @@ def test_running_calls_count_as_lost_and_waiting_ones_do_not() -> None:
         tenant = replace(TENANT, requests_per_second=1e6, concurrency=3)
         path, writer = ways()["interaction"]
         client = ContextClient(
-            hang, tenant, ClientCredentials(client_id="id", client_secret="secret"), REAL_TIME, path, writer
+            hang,
+            tenant,
+            ClientCredentials(client_id="id", client_secret="secret"),
+            REAL_TIME,
+            path,
+            writer,
         )
-        writes = [asyncio.create_task(client.write(f"c-{number}", SAID, 5.0)) for number in range(20)]
+        writes = [
+            asyncio.create_task(client.write(f"c-{number}", SAID, 5.0))
+            for number in range(20)
+        ]
         await asyncio.sleep(0.05)
         for one in reversed(writes):
             one.cancel()

@@ -35,33 +35,57 @@ CONTRACT = Path(__file__).parents[1] / "contract" / "context.json"
     ids=lambda one: str(one["name"]),
 )
 def test_the_client_keeps_the_contract(example: dict[str, Any]) -> None:
-    """Its requests match the contract, byte for byte in the path, and it understands the responses."""
+    """Its requests match the contract, byte for byte in the path, and it understands the
+    responses.
+    """
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/oauth/token":
-            return httpx.Response(200, json={"access_token": "TOKEN", "token_type": "Bearer", "expires_in": 3600})
+            return httpx.Response(
+                200,
+                json={
+                    "access_token": "TOKEN",
+                    "token_type": "Bearer",
+                    "expires_in": 3600,
+                },
+            )
         asked.append(request)
-        return httpx.Response(example["response"]["status"], json=example["response"]["json"])
+        return httpx.Response(
+            example["response"]["status"], json=example["response"]["json"]
+        )
 
     async def write() -> Any:
         request = example["request"]
-        conversation, attributes = request["path"].split("/")[-2], request["json"]["attributes"]
-        return await ContextTenant().client(httpx.MockTransport(answer)).write(conversation, attributes, 5.0)
+        conversation, attributes = (
+            request["path"].split("/")[-2],
+            request["json"]["attributes"],
+        )
+        return (
+            await ContextTenant()
+            .client(httpx.MockTransport(answer))
+            .write(conversation, attributes, 5.0)
+        )
 
     if example["response"]["status"] == 200:
         assert example["response"]["json"] == asyncio.run(write())
     else:
         with pytest.raises(ApiError):
             asyncio.run(write())
-    assert {("POST", example["request"]["path"].encode())} == {(one.method, one.url.raw_path) for one in asked}
+    assert {("POST", example["request"]["path"].encode())} == {
+        (one.method, one.url.raw_path) for one in asked
+    }
     assert example["request"]["json"] == json.loads(asked[0].content)
-    assert ["Bearer TOKEN", "application/json"] == [asked[0].headers[one] for one in ("Authorization", "Content-Type")]
+    assert ["Bearer TOKEN", "application/json"] == [
+        asked[0].headers[one] for one in ("Authorization", "Content-Type")
+    ]
 
 
 @pytest.mark.parametrize(("faults", "expected"), FAULTS)
 def test_every_fault_ends_correctly_and_in_time(faults: str, expected: type) -> None:
-    """One fault is overcome where that is safe; a lasting one is reported; five seconds are five seconds."""
+    """One fault is overcome where that is safe; a lasting one is reported; five seconds are five
+    seconds.
+    """
     world = ContextTenant(faults)
     start = world.clock.seconds
     (found,) = world.run("c-1")
@@ -80,7 +104,9 @@ def test_an_answer_without_a_body_is_an_acknowledgement(status: int) -> None:
 
 @WAYS
 def test_a_thousand_concurrent_writes_request_one_token(way: str) -> None:
-    """Before the first write, and once more after all get the response that the token is invalid (W12)."""
+    """Before the first write, and once more after all get the response that the token is invalid
+    (W12).
+    """
     world = ContextTenant("context:revoke@#1", way)
     found = world.run(*(f"c-{one}" for one in range(1000)), at_once=1000)
     assert [] == [one for one in found if isinstance(one, Exception)]
@@ -88,24 +114,35 @@ def test_a_thousand_concurrent_writes_request_one_token(way: str) -> None:
 
 
 def test_the_circuit_opens_and_fails_immediately_and_closes_itself() -> None:
-    """One minute unavailable under 50 writes a second: at most 60 calls are sent, and it detects the return (W11)."""
+    """One minute unavailable under 50 writes a second: at most 60 calls are sent, and it detects
+    the return (W11).
+    """
     world = ContextTenant("*:503@0s-60s")
 
     async def minute() -> tuple[list[Any], int, float, list[Any]]:
         client = world.client()
-        first = await asyncio.gather(client.write("c-0", SAID, 5.0), return_exceptions=True)
+        first = await asyncio.gather(
+            client.write("c-0", SAID, 5.0), return_exceptions=True
+        )
         during: list[Any] = list(first)
         slowest = 0.0
         while world.clock.seconds < 1059:
             before = world.clock.seconds
-            during += await asyncio.gather(client.write("c-1", SAID, 5.0), return_exceptions=True)
+            during += await asyncio.gather(
+                client.write("c-1", SAID, 5.0), return_exceptions=True
+            )
             if isinstance(during[-1], RetryLaterError):
                 slowest = max(slowest, world.clock.seconds - before)
             world.clock.seconds += 0.02
         sent = len(world.app.state.requests)
         world.clock.seconds += 7
-        after = await asyncio.gather(*(client.write(f"c-{one}", SAID, 5.0) for one in range(3)), return_exceptions=True)
-        after += await asyncio.gather(client.write("c-9", SAID, 5.0), return_exceptions=True)
+        after = await asyncio.gather(
+            *(client.write(f"c-{one}", SAID, 5.0) for one in range(3)),
+            return_exceptions=True,
+        )
+        after += await asyncio.gather(
+            client.write("c-9", SAID, 5.0), return_exceptions=True
+        )
         return during, sent, slowest, after
 
     during, sent, slowest, after = asyncio.run(minute())
@@ -132,7 +169,9 @@ def test_half_of_twenty_failures_also_open_the_circuit() -> None:
     async def write() -> int:
         client = world.client()
         for one in range(20):
-            await asyncio.gather(client.write(f"c-{one}", SAID, 0.1), return_exceptions=True)
+            await asyncio.gather(
+                client.write(f"c-{one}", SAID, 0.1), return_exceptions=True
+            )
         return client.circuit.opened
 
     assert asyncio.run(write()) >= 1
@@ -151,7 +190,9 @@ def test_a_tenant_that_sets_retry_after_is_not_called_before(way: str) -> None:
 @pytest.mark.parametrize("conversation", [".", "..", "...."])
 @WAYS
 def test_an_id_with_dots_is_never_requested(conversation: str, way: str) -> None:
-    """The last line of defence: the path is compared with the intended one before anything is sent."""
+    """The last line of defence: the path is compared with the intended one before anything is
+    sent.
+    """
     world = ContextTenant("", way)
     (found,) = world.run(conversation)
     if conversation == "....":
@@ -161,15 +202,24 @@ def test_an_id_with_dots_is_never_requested(conversation: str, way: str) -> None
         assert {} == dict(world.asked())
 
 
-@pytest.mark.parametrize("conversation", ["../../routing/rules/1?x=", "a/b", "a%2Fb", "a?b", "a#b", "ä", "a b", "a:b"])
+@pytest.mark.parametrize(
+    "conversation",
+    ["../../routing/rules/1?x=", "a/b", "a%2Fb", "a?b", "a#b", "ä", "a b", "a:b"],
+)
 @WAYS
 def test_an_id_stays_in_its_path_segment(conversation: str, way: str) -> None:
     """Percent-encoded, it is exactly one segment of the writer's path."""
     world = ContextTenant("", way)
     world.run(conversation)
-    paths = {request.segments for request in world.app.state.requests if request.path != "/oauth/token"}
+    paths = {
+        request.segments
+        for request in world.app.state.requests
+        if request.path != "/oauth/token"
+    }
     template = world.path.split("/")[1:]
-    assert {tuple(conversation if part == "{conversationId}" else part for part in template)} == paths
+    assert {
+        tuple(conversation if part == "{conversationId}" else part for part in template)
+    } == paths
 
 
 def test_a_template_with_dots_is_refused_at_the_start() -> None:
@@ -180,7 +230,8 @@ def test_a_template_with_dots_is_refused_at_the_start() -> None:
 
 
 @pytest.mark.parametrize(
-    ("faults", "expected"), [("", [True, True]), ("token:401", [False, False]), ("token:503", [False, False])]
+    ("faults", "expected"),
+    [("", [True, True]), ("token:401", [False, False]), ("token:503", [False, False])],
 )
 def test_ready_needs_a_token(faults: str, expected: list[bool]) -> None:
     """The token is requested once for any number of probes."""

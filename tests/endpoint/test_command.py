@@ -1,4 +1,6 @@
-"""`cxroute serve` as users start it: the real process, the simulator behind it over HTTP, signals and kills."""
+"""`cxroute serve` as users start it: the real process, the simulator behind it over HTTP, signals
+and kills.
+"""
 
 from __future__ import annotations
 
@@ -26,101 +28,181 @@ from tests.support.server_process import KEY, server_process
 
 
 def test_from_a_post_to_the_tenant_and_back(tmp_path: Path) -> None:
-    """Over two sockets: written, a fallback, a stale one, 404, 401, ready, metrics; the tenant has the values."""
+    """Over two sockets: written, a fallback, a stale one, 404, 401, ready, metrics; the tenant has
+    the values.
+    """
     with served(tmp_path, serve=("--explain",)) as (_, url), caller(url) as http:
         assert 200 == http.get("/ready").status_code
         good = http.post("/api/route", json=event())
-        unsure = http.post("/api/route", json=event(conversationId="c-2", confidence=0.1))
+        unsure = http.post(
+            "/api/route", json=event(conversationId="c-2", confidence=0.1)
+        )
         stale = http.post("/api/route", json=event(timestamp="2026-01-01T00:00:00Z"))
         unknown = http.post("/api/route", json=event(conversationId="unknown-1"))
-        nobody = httpx.post(f"{url}/api/route", json=event(), trust_env=False, verify=PLAIN)
+        nobody = httpx.post(
+            f"{url}/api/route", json=event(), trust_env=False, verify=PLAIN
+        )
         metrics = http.get("/metrics").text
     expected = {
         "rule": "cards/billing",
-        "destination": {"queues": [{"queueId": None, "queueName": "Billing", "share": 1}]},
+        "destination": {
+            "queues": [{"queueId": None, "queueName": "Billing", "share": 1}]
+        },
     }
     assert (200, expected) == (good.status_code, good.json()["route"])
-    assert ("unsure", "cards/none") == (unsure.json()["fallback"], unsure.json()["route"]["rule"])
-    assert [True, 404, 401] == [stale.json()["stale"], unknown.status_code, nobody.status_code]
+    assert ("unsure", "cards/none") == (
+        unsure.json()["fallback"],
+        unsure.json()["route"]["rule"],
+    )
+    assert [True, 404, 401] == [
+        stale.json()["stale"],
+        unknown.status_code,
+        nobody.status_code,
+    ]
     assert "cxroute_upstream_requests_total 4" in metrics
     assert [200, 200, 200, 404, 401] == [line["status"] for line in log(tmp_path)]
     written = contexts(tmp_path)
-    assert ["billing", "none"] == [written[name]["cognigyDetectedIntent"] for name in ("c-1", "c-2")]
+    assert ["billing", "none"] == [
+        written[name]["cognigyDetectedIntent"] for name in ("c-1", "c-2")
+    ]
 
 
 def test_a_killed_tenant_is_reported_and_found_again(tmp_path: Path) -> None:
-    """502 while it is unavailable, without a call once that is known; /health lives; writes resume after its return."""
+    """502 while it is unavailable, without a call once that is known; /health lives; writes resume
+    after its return.
+    """
     (tmp_path / "manifests").mkdir()
     with ExitStack() as stack:
         tenant, upstream = stack.enter_context(
             server_process(tmp_path, "simulate", "--port", "0", "--state", "state.json")
         )
-        (tmp_path / "manifests" / "all.yaml").write_text(MANIFEST.format(url=upstream), encoding="utf-8")
-        _, url = stack.enter_context(server_process(tmp_path, "serve", "-e", "prod", "--port", "0"))
+        (tmp_path / "manifests" / "all.yaml").write_text(
+            MANIFEST.format(url=upstream), encoding="utf-8"
+        )
+        _, url = stack.enter_context(
+            server_process(tmp_path, "serve", "-e", "prod", "--port", "0")
+        )
         http = stack.enter_context(caller(url))
         assert 200 == http.post("/api/route", json=event()).status_code
         tenant.kill()
         tenant.wait()
-        forms = [event(conversationId=f"c-{number}", confidence=0.5) for number in range(10)]
+        forms = [
+            event(conversationId=f"c-{number}", confidence=0.5) for number in range(10)
+        ]
         answers = [http.post("/api/route", json=form) for form in forms]
         assert {502} == {answer.status_code for answer in answers}
-        assert any(answer.json()["error"].endswith("nothing was sent") for answer in answers)
+        assert any(
+            answer.json()["error"].endswith("nothing was sent") for answer in answers
+        )
         assert 200 == http.get("/health").status_code
         port = upstream.rpartition(":")[2]
-        stack.enter_context(server_process(tmp_path, "simulate", "--port", port, "--state", "state.json"))
+        stack.enter_context(
+            server_process(
+                tmp_path, "simulate", "--port", port, "--state", "state.json"
+            )
+        )
         found = [0]
         while found[-1] != 200 and len(found) < 100:
             time.sleep(0.1)
-            found.append(http.post("/api/route", json=event(conversationId="back")).status_code)
+            found.append(
+                http.post("/api/route", json=event(conversationId="back")).status_code
+            )
         assert 200 == found[-1]
 
 
 @pytest.mark.parametrize("fault", ["token:401", "context:401", "context:403"])
-def test_a_refused_login_is_reported_to_the_caller_and_the_operator(tmp_path: Path, fault: str) -> None:
-    """The caller reads that nothing was written; the log names the command that finds the cause, once."""
+def test_a_refused_login_is_reported_to_the_caller_and_the_operator(
+    tmp_path: Path, fault: str
+) -> None:
+    """The caller reads that nothing was written; the log names the command that finds the cause,
+    once.
+    """
     with served(tmp_path, "--faults", fault) as (_, url), caller(url) as http:
         answers = [http.post("/api/route", json=event()) for _ in range(3)]
         metrics = http.get("/metrics").text
-    assert [(502, "1")] * 3 == [(one.status_code, one.headers.get("retry-after")) for one in answers]
-    assert {"the tenant refuses the endpoint's login; nothing was written"} == {one.json()["error"] for one in answers}
-    assert 'cxroute_requests_total{status="502",outcome="upstream_refused"} 3' in metrics
+    assert [(502, "1")] * 3 == [
+        (one.status_code, one.headers.get("retry-after")) for one in answers
+    ]
+    assert {"the tenant refuses the endpoint's login; nothing was written"} == {
+        one.json()["error"] for one in answers
+    }
+    assert (
+        'cxroute_requests_total{status="502",outcome="upstream_refused"} 3' in metrics
+    )
     assert {} == contexts(tmp_path)
     advice = [line["advice"] for line in log(tmp_path) if line["event"] == "advice"]
-    assert ["the tenant refuses the endpoint's login: run cxroute doctor -e prod"] == advice
+    assert [
+        "the tenant refuses the endpoint's login: run cxroute doctor -e prod"
+    ] == advice
 
 
 @pytest.mark.parametrize("fault", ["403", "500", "html"])
-def test_a_tenant_that_repeats_secrets_does_not_reveal_them(tmp_path: Path, fault: str) -> None:
-    """Neither responses nor the log contain the client's secret, a token or a key, for any response of the tenant."""
-    with served(tmp_path, "--faults", f"context:{fault}") as (_, url), caller(url) as http:
+def test_a_tenant_that_repeats_secrets_does_not_reveal_them(
+    tmp_path: Path, fault: str
+) -> None:
+    """Neither responses nor the log contain the client's secret, a token or a key, for any response
+    of the tenant.
+    """
+    with (
+        served(tmp_path, "--faults", f"context:{fault}") as (_, url),
+        caller(url) as http,
+    ):
         answers = [http.post("/api/route", json=event()) for _ in range(2)]
         answers += [
-            http.post("/api/route", content=b"{", headers={"Content-Type": "application/json"}),
+            http.post(
+                "/api/route", content=b"{", headers={"Content-Type": "application/json"}
+            ),
             http.get("/ready"),
         ]
-    said = "".join(f"{one.headers} {one.text}" for one in answers) + (tmp_path / "serve.log").read_text("utf-8")
+    said = "".join(f"{one.headers} {one.text}" for one in answers) + (
+        tmp_path / "serve.log"
+    ).read_text("utf-8")
     assert [502, 502, 400, 200] == [one.status_code for one in answers]
     assert [] == canary.find_leaks(said)
     assert KEY not in said
 
 
 REFUSED = [
-    (("--host", "0.0.0.0"), {}, "without keys in $CXROUTE_API_KEYS, `serve` listens on loopback only"),  # noqa: S104 - refused
-    (("--host", "::"), {}, "without keys in $CXROUTE_API_KEYS, `serve` listens on loopback only"),
-    (("--host", "example.com"), {}, "without keys in $CXROUTE_API_KEYS, `serve` listens on loopback only"),
+    (
+        ("--host", "0.0.0.0"),  # noqa: S104 - refused
+        {},
+        "without keys in $CXROUTE_API_KEYS, `serve` listens on loopback only",
+    ),
+    (
+        ("--host", "::"),
+        {},
+        "without keys in $CXROUTE_API_KEYS, `serve` listens on loopback only",
+    ),
+    (
+        ("--host", "example.com"),
+        {},
+        "without keys in $CXROUTE_API_KEYS, `serve` listens on loopback only",
+    ),
     (("--port", "65536"), {}, "invalid port '65536' (0-65535)"),
     (("--port", "x"), {}, "invalid port 'x' (0-65535)"),
     ((), {"PORT": "http"}, "invalid port 'http' (0-65535)"),
     ((), {"CXROUTE_API_KEYS": " , "}, "contains only commas and spaces"),
-    ((), {"CXROUTE_API_KEYS": "two words of a key"}, "contains characters that a header cannot have"),
+    (
+        (),
+        {"CXROUTE_API_KEYS": "two words of a key"},
+        "contains characters that a header cannot have",
+    ),
     ((), {"CXROUTE_WEBHOOK_SECRETS": "whsec_short"}, "a signing secret must be whsec_"),
-    ((), {"CXROUTE_API_KEYS_FILE": "nowhere"}, "the file that CXROUTE_API_KEYS_FILE names cannot be read"),
+    (
+        (),
+        {"CXROUTE_API_KEYS_FILE": "nowhere"},
+        "the file that CXROUTE_API_KEYS_FILE names cannot be read",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "variables", "said"), REFUSED)
 def test_invalid_settings_are_refused_at_the_start(
-    cxroute: Program, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], variables: dict[str, str], said: str
+    cxroute: Program,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    variables: dict[str, str],
+    said: str,
 ) -> None:
     """Exit 64 and one sentence without a key; the port is not opened."""
     monkeypatch.delenv("PORT", raising=False)
@@ -140,11 +222,16 @@ def test_a_port_in_use_is_reported(cxroute: Program) -> None:
     assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err
 
 
-def test_the_missing_extra_is_named(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_missing_extra_is_named(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Uvicorn is not part of the requirements of plan and apply."""
     monkeypatch.setitem(sys.modules, "reconciler.endpoint.server", None)
     assert 1 == cxroute("serve", "--port", "0")
-    assert "needs the extra `serve`, which is not installed. See docs/install.md, section" in cxroute.err
+    assert (
+        "needs the extra `serve`, which is not installed. See docs/install.md, section"
+        in cxroute.err
+    )
 
 
 def answering(headers: list[tuple[bytes, bytes]], body: bytes) -> Any:
@@ -158,10 +245,16 @@ def answering(headers: list[tuple[bytes, bytes]], body: bytes) -> Any:
 
 
 def test_doctor_compares_the_running_fallback(tmp_path: Path, cxroute: Program) -> None:
-    """Equal; another bound; not an endpoint; a small answer that expands to much; no server; a refused address."""
+    """Equal; another bound; not an endpoint; a small answer that expands to much; no server; a
+    refused address.
+    """
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB
     with served(tmp_path) as (_, url):
-        upstream = str(re.findall(r"http://[0-9.:]+", (tmp_path / "manifests/all.yaml").read_text())[0])
+        upstream = str(
+            re.findall(
+                r"http://[0-9.:]+", (tmp_path / "manifests/all.yaml").read_text()
+            )[0]
+        )
 
         def status(address: str) -> tuple[str, str]:
             _, found = cxroute.json("doctor", "-e", "prod", "--endpoint", address)
@@ -174,8 +267,14 @@ def test_doctor_compares_the_running_fallback(tmp_path: Path, cxroute: Program) 
         assert ("fail", "its /metrics cannot be read: status 404") == status(upstream)
         assert "there is no usable response" in status("http://127.0.0.1:9")[1]
         with loopback_server() as other:
-            for headers, body in (([], b"up 1\n"), ([(b"content-encoding", b"gzip")], gzip.compress(bytes(64 * MIB)))):
+            for headers, body in (
+                ([], b"up 1\n"),
+                ([(b"content-encoding", b"gzip")], gzip.compress(bytes(64 * MIB))),
+            ):
                 other.app = answering(headers, body)
-                assert "its /metrics does not say which fallback it uses" in status(other.url)[1]
+                assert (
+                    "its /metrics does not say which fallback it uses"
+                    in status(other.url)[1]
+                )
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 64 * 1024
         assert 64 == cxroute("doctor", "-e", "prod", "--endpoint", "http://example.com")

@@ -1,4 +1,6 @@
-"""A conversation from end to end: the bot's code, the endpoint, the tenant, and the queue that `explain` named."""
+"""A conversation from end to end: the bot's code, the endpoint, the tenant, and the queue that
+`explain` named.
+"""
 
 from __future__ import annotations
 
@@ -56,26 +58,36 @@ def tutorial(tenant: str) -> dict[str, str]:
     """Return the queues of a tenant as the tutorial has it: the name of each id."""
     with httpx.Client(base_url=tenant, trust_env=False, verify=PLAIN) as http:
         credentials = {"client_id": canary.CLIENT, "client_secret": canary.SECRET}
-        token = http.post("/oauth/token", data={"grant_type": "client_credentials", **credentials}).json()
+        token = http.post(
+            "/oauth/token", data={"grant_type": "client_credentials", **credentials}
+        ).json()
         asked = {"Authorization": f"Bearer {token['access_token']}"}
-        page = http.get("/api/v2/routing/queues", params={"pageSize": 100}, headers=asked).json()
+        page = http.get(
+            "/api/v2/routing/queues", params={"pageSize": 100}, headers=asked
+        ).json()
     assert len(page["entities"]) == page["total"]
     return {queue["id"]: queue["name"] for queue in page["entities"]}
 
 
 def platform(tenant: str) -> dict[str, str]:
-    """Return the skills of a tenant as NICE documents it: the name of each id, which is a number."""
+    """Return the skills of a tenant as NICE documents it: the name of each id, which is a
+    number.
+    """
     with httpx.Client(base_url=tenant, trust_env=False, verify=PLAIN) as http:
         key = {"accessKeyId": canary.KEY, "accessKeySecret": canary.KEY_SECRET}
         token = http.post("/authentication/v1/token/access-key", json=key).json()
         asked = {"Authorization": f"Bearer {token['access_token']}"}
-        page = http.get("/inContactAPI/services/v30.0/skills", params={"top": 100}, headers=asked).json()
+        page = http.get(
+            "/inContactAPI/services/v30.0/skills", params={"top": 100}, headers=asked
+        ).json()
     assert len(page["skills"]) == page["totalRecords"]
     return {str(skill["skillId"]): skill["skillName"] for skill in page["skills"]}
 
 
 class Kind(NamedTuple):
-    """A kind of tenant: the text of its Environment, the name of its fraud desk, and the source of its queues."""
+    """A kind of tenant: the text of its Environment, the name of its fraud desk, and the source of
+    its queues.
+    """
 
     api: str
     writer: str
@@ -106,15 +118,24 @@ class Repository:
 
     def lead_to(self, url: str) -> None:
         """Configure staging."""
-        form = yaml.safe_load((ROOT / "manifests/environments/staging.yaml").read_text("utf-8"))
-        api = yaml.safe_load(f"{{{self.kind.api.format(url=url)}, requestsPerSecond: 1000}}")
+        form = yaml.safe_load(
+            (ROOT / "manifests/environments/staging.yaml").read_text("utf-8")
+        )
+        api = yaml.safe_load(
+            f"{{{self.kind.api.format(url=url)}, requestsPerSecond: 1000}}"
+        )
         context = {"writer": self.kind.writer, **form["context"]}
-        kept = {name: form[name] for name in form if name not in ("tenant", "credentials")}
+        kept = {
+            name: form[name] for name in form if name not in ("tenant", "credentials")
+        }
         said = yaml_of({**kept, "api": api, "context": context})
-        (self.folder / "manifests/environments/staging.yaml").write_text(said, encoding="utf-8")
+        (self.folder / "manifests/environments/staging.yaml").write_text(
+            said, encoding="utf-8"
+        )
 
     def _fit_skills(self) -> None:
-        """Give every queue a name that a skill can have, and let no rule ask how sure the bot is: there that is a text.
+        """Give every queue a name that a skill can have, and let no rule ask how sure the bot is:
+        there that is a text.
 
         So the route tests and promises are left out, too.
         """
@@ -123,16 +144,29 @@ class Repository:
         (self.folder / "manifests/smoke-tests.yaml").unlink()
         for path in (self.folder / "manifests").glob("*.yaml"):
             text = path.read_text("utf-8")
-            path.write_text(re.sub(r"(, |\n *)minConfidence: [0-9.]+", "", text), "utf-8")
+            path.write_text(
+                re.sub(r"(, |\n *)minConfidence: [0-9.]+", "", text), "utf-8"
+            )
 
         def fit(name: Any) -> Any:
             if isinstance(name, dict):
-                return {key: value if key == "id" else fit(value) for key, value in name.items()}
+                return {
+                    key: value if key == "id" else fit(value)
+                    for key, value in name.items()
+                }
             return re.sub("[^A-Za-z0-9]+", "_", name).strip("_")
 
         path = self.folder / "manifests/queues.yaml"
         form = yaml.safe_load(path.read_text("utf-8"))
-        path.write_text(yaml_of({**form, "queues": {name: fit(to) for name, to in form["queues"].items()}}), "utf-8")
+        path.write_text(
+            yaml_of(
+                {
+                    **form,
+                    "queues": {name: fit(to) for name, to in form["queues"].items()},
+                }
+            ),
+            "utf-8",
+        )
 
     def run(self, *arguments: str) -> int:
         """Run a command; return its exit code."""
@@ -141,10 +175,18 @@ class Repository:
         return done.returncode
 
 
-def routed(state: TenantState, attributes: dict[str, Any], names: dict[str, str]) -> dict[str, float] | None:
-    """Return where the tenant's own evaluation of its live rules sends a conversation: queues by name."""
+def routed(
+    state: TenantState, attributes: dict[str, Any], names: dict[str, str]
+) -> dict[str, float] | None:
+    """Return where the tenant's own evaluation of its live rules sends a conversation: queues by
+    name.
+    """
     found = queue_shares(state.rules(), attributes)
-    return None if found is None else {names[queue]: float(share) for queue, share in found.items()}
+    return (
+        None
+        if found is None
+        else {names[queue]: float(share) for queue, share in found.items()}
+    )
 
 
 def said(route: dict[str, Any]) -> dict[str, float] | None:
@@ -155,36 +197,66 @@ def said(route: dict[str, Any]) -> dict[str, float] | None:
 
 
 @pytest.mark.parametrize("kind", [TUTORIAL, PLATFORM], ids=["tutorial", "platform"])
-def test_a_conversation_goes_to_the_destination_of_the_response(tmp_path: Path, kind: Kind) -> None:
-    """Node runs the Code node and posts; the tenant, with this repository's rules applied, routes as was answered.
+def test_a_conversation_goes_to_the_destination_of_the_response(
+    tmp_path: Path, kind: Kind
+) -> None:
+    """Node runs the Code node and posts; the tenant, with this repository's rules applied, routes
+    as was answered.
 
-    Once as the tutorial has it; once as NICE documents its platform: access keys, skills, custom fields.
+    Once as the tutorial has it; once as NICE documents its platform: access keys, skills, custom
+    fields.
     """
     if NODE is None:
         skip_or_fail("Node.js with fetch is not installed")
     repository = Repository(tmp_path, kind)
-    inputs = [{"sessionId": kind.ids.format(number), **one} for number, one in enumerate(SAID)]
+    inputs = [
+        {"sessionId": kind.ids.format(number), **one} for number, one in enumerate(SAID)
+    ]
     with ExitStack() as stack:
         _, tenant = stack.enter_context(
-            server_process(tmp_path, "simulate", "--port", "0", "--state", "state.json", "--as", "staging")
+            server_process(
+                tmp_path,
+                "simulate",
+                "--port",
+                "0",
+                "--state",
+                "state.json",
+                "--as",
+                "staging",
+            )
         )
         repository.lead_to(tenant)
         steps = (["apply", "--yes"], ["plan", "--detailed-exitcode"])
         assert [0, 0] == [repository.run(*step, "-e", "staging") for step in steps]
-        _, url = stack.enter_context(server_process(tmp_path, "serve", "-e", "staging", "--port", "0", "--explain"))
+        _, url = stack.enter_context(
+            server_process(
+                tmp_path, "serve", "-e", "staging", "--port", "0", "--explain"
+            )
+        )
         names = kind.queues(tenant)
         chats = [*inputs, {"sessionId": TEST_CHAT, **SAID[0]}]
         given = json.dumps([code("input.sessionId", "none"), chats, url, KEY])
-        done = subprocess.run([NODE, "-e", BOT], input=given, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [NODE, "-e", BOT],
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     assert 0 == done.returncode, done.stderr
     *answers, test_chat = json.loads(done.stdout)
     assert [True] * len(SAID) == [answer["success"] for answer in answers]
-    assert [None, None, "unsure", "unknown", "unknown"] == [answer.get("fallback") for answer in answers]
+    assert [None, None, "unsure", "unknown", "unknown"] == [
+        answer.get("fallback") for answer in answers
+    ]
     assert (True, kind is PLATFORM) == (test_chat["success"], "skipped" in test_chat)
     state = TenantState.load(tmp_path / "state.json")
     try:
         assert (kind is TUTORIAL) == (TEST_CHAT in state.contexts)
-        went = [routed(state, state.contexts[one["sessionId"]], names) for one in inputs]
+        went = [
+            routed(state, state.contexts[one["sessionId"]], names) for one in inputs
+        ]
     finally:
         state.close()
     assert [said(answer["route"]) for answer in answers] == went

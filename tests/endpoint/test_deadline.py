@@ -1,4 +1,6 @@
-"""A client waits at most for the deadline, with any hanging part; a late effect does not contradict a response."""
+"""A client waits at most for the deadline, with any hanging part; a late effect does not contradict
+a response.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +41,15 @@ def in_seconds(seconds: float) -> float:
 
 
 def answering(asked: list[str], seconds: float, answer: ApiResponse) -> Transport:
-    """Return a tenant that gives tokens immediately, and one response to all other requests after so many seconds."""
+    """Return a tenant that gives tokens immediately, and one response to all other requests after
+    so many seconds.
+    """
 
     async def carry(request: ApiRequest) -> ApiResponse:
         if request.target == "/oauth/token":
-            return ApiResponse("", 200, {}, b'{"access_token": "t", "expires_in": 3600}')
+            return ApiResponse(
+                "", 200, {}, b'{"access_token": "t", "expires_in": 3600}'
+            )
         asked.append(request.target)
         await asyncio.sleep(seconds)
         return answer
@@ -80,7 +86,9 @@ def test_a_turn_that_comes_too_late_gets_retry_after() -> None:
         hold = asyncio.Event()
         endpoint = Endpoint(Upstream(hold=hold), deadline_seconds=1.0)
         asyncio.get_running_loop().call_later(0.92, hold.set)
-        found = await asyncio.gather(endpoint.post(event()), endpoint.post(event(intent="other")))
+        found = await asyncio.gather(
+            endpoint.post(event()), endpoint.post(event(intent="other"))
+        )
         assert 1 == len(endpoint.upstream.writes)
         return [(one.status, one.headers.get("retry-after")) for one in found]
 
@@ -88,14 +96,20 @@ def test_a_turn_that_comes_too_late_gets_retry_after() -> None:
 
 
 def test_a_retry_after_beyond_the_deadline_fails_all_waiting_calls() -> None:
-    """One call gets 429; all calls that wait for the rate then fail immediately, and not at their deadlines."""
+    """One call gets 429; all calls that wait for the rate then fail immediately, and not at their
+    deadlines.
+    """
     asked: list[str] = []
     carry = answering(asked, 0.1, ApiResponse("", 429, {"retry-after": "60"}, b""))
 
     async def fifty() -> float:
         tenant = replace(TENANT, requests_per_second=10.0)
         client = ContextClient(
-            carry, tenant, ClientCredentials(client_id="id", client_secret="secret"), stepping_time(Random(1)), PATH
+            carry,
+            tenant,
+            ClientCredentials(client_id="id", client_secret="secret"),
+            stepping_time(Random(1)),
+            PATH,
         )
         clock = asyncio.get_running_loop().time
         before = clock()
@@ -126,7 +140,9 @@ def test_waiting_for_an_equal_message_ends_at_the_deadline() -> None:
 
 
 class SlowRedis:
-    """A client of a Redis that answers each command after so many seconds, and scripts after one."""
+    """A client of a Redis that answers each command after so many seconds, and scripts after
+    one.
+    """
 
     def __init__(self, seconds: float = 0.0, error: Exception | None = None) -> None:
         self.seconds = seconds
@@ -178,7 +194,9 @@ def shared(client: SlowRedis) -> SharedRedis:
 
 
 def test_a_slow_redis_costs_at_most_the_deadline() -> None:
-    """Looking up an id ends with the deadline; recording the response waits no longer, and it is sent."""
+    """Looking up an id ends with the deadline; recording the response waits no longer, and it is
+    sent.
+    """
 
     async def look() -> tuple[int, float, float, int]:
         loop = asyncio.get_running_loop()
@@ -221,7 +239,9 @@ def test_only_the_first_request_waits_for_a_redis_that_hangs() -> None:
 
 
 def test_recording_an_unclear_signal_ends_at_the_deadline() -> None:
-    """Its write was running at the deadline, and Redis is slow: the client is answered in the reserved margin."""
+    """Its write was running at the deadline, and Redis is slow: the client is answered in the
+    reserved margin.
+    """
     said = asyncio.Event()
 
     async def write(*_: object) -> None:
@@ -240,8 +260,14 @@ def test_recording_an_unclear_signal_ends_at_the_deadline() -> None:
             lambda: 1,
         )
         before, end = asyncio.get_running_loop().time(), in_seconds(5)
-        answer = await relay.handle(parsed(json.dumps(event()).encode()), "", datetime.now(UTC), end)
-        return answer.status, 5.0 <= asyncio.get_running_loop().time() - before <= 5.05, client.scripts
+        answer = await relay.handle(
+            parsed(json.dumps(event()).encode()), "", datetime.now(UTC), end
+        )
+        return (
+            answer.status,
+            5.0 <= asyncio.get_running_loop().time() - before <= 5.05,
+            client.scripts,
+        )
 
     assert (504, True, 1) == run(take())
 
@@ -251,7 +277,10 @@ def test_a_claim_at_its_deadline_is_refused_and_leaves_the_id_free() -> None:
 
     async def claims() -> list[Answered | None]:
         ids = InMemoryMessageIds(time.monotonic)
-        return [await ids.claim("m-1", b"d", in_seconds(0)), await ids.claim("m-1", b"d", in_seconds(5))]
+        return [
+            await ids.claim("m-1", b"d", in_seconds(0)),
+            await ids.claim("m-1", b"d", in_seconds(5)),
+        ]
 
     late, next_one = asyncio.run(claims())
     assert late is not None

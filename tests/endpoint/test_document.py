@@ -1,4 +1,6 @@
-"""The endpoint's OpenAPI document matches the code, and a tester that knows only the document finds no fault."""
+"""The endpoint's OpenAPI document matches the code, and a tester that knows only the document finds
+no fault.
+"""
 
 from __future__ import annotations
 
@@ -36,43 +38,69 @@ def test_the_document_has_every_status_of_the_code_and_no_other() -> None:
     """The statuses in the package's sources, by number or by name; 200 is that of a success."""
     source = "".join(path.read_text("utf-8") for path in SOURCES)
     numbers = set(map(int, re.findall(r'\(\s*(\d{3}),\s*"', source)))
-    names = {HTTPStatus[name].value for name in re.findall(r"HTTPStatus\.([A-Z_]+)", source)}
+    names = {
+        HTTPStatus[name].value for name in re.findall(r"HTTPStatus\.([A-Z_]+)", source)
+    }
     assert numbers | names == STATUSES
 
 
 EARLY_STATUSES = {"400", "408", "431", "503"}
 """What the connection answers before it knows the operation."""
-OPERATIONS = [(path, method) for path, methods in DOCUMENT["paths"].items() for method in methods]
+OPERATIONS = [
+    (path, method) for path, methods in DOCUMENT["paths"].items() for method in methods
+]
 
 
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
-def test_each_operation_has_the_statuses_of_the_connection(path: str, method: str) -> None:
+def test_each_operation_has_the_statuses_of_the_connection(
+    path: str, method: str
+) -> None:
     """Unreadable, late or too long headers, and too many connections."""
     assert {status for status in _EARLY if status != "none"} == EARLY_STATUSES
     assert EARLY_STATUSES <= set(DOCUMENT["paths"][path][method]["responses"])
 
 
 def test_the_document_names_the_headers_that_the_endpoint_reads() -> None:
-    """The trace as parameters, and each header of a key or a signature in a security scheme of the operation."""
+    """The trace as parameters, and each header of a key or a signature in a security scheme of the
+    operation.
+    """
     route = DOCUMENT["paths"]["/api/route"]["post"]
-    parts = [reference["$ref"].removeprefix("#/components/parameters/") for reference in route["parameters"]]
-    named = [DOCUMENT["components"]["parameters"][part]["name"].encode() for part in parts]
+    parts = [
+        reference["$ref"].removeprefix("#/components/parameters/")
+        for reference in route["parameters"]
+    ]
+    named = [
+        DOCUMENT["components"]["parameters"][part]["name"].encode() for part in parts
+    ]
     assert [trace_context._PARENT_NAME, trace_context._STATE_NAME] == named
     schemes = DOCUMENT["components"]["securitySchemes"]
     assert {name for way in route["security"] for name in way} == set(schemes)
     text = json.dumps(schemes).lower()
-    assert [name for name in (b"x-api-key", *_SIGNATURE_HEADERS) if name.decode() not in text] == []
+    assert [
+        name
+        for name in (b"x-api-key", *_SIGNATURE_HEADERS)
+        if name.decode() not in text
+    ] == []
 
 
 def test_the_document_says_the_limits_of_the_code() -> None:
     """Of body, headers, texts, and how long to wait."""
     said = DOCUMENT["info"]["description"]
-    limits = (messages.MAX_BODY_BYTES, connection._MAX_HEAD_BYTES, connection._MAX_HEADERS)
+    limits = (
+        messages.MAX_BODY_BYTES,
+        connection._MAX_HEAD_BYTES,
+        connection._MAX_HEADERS,
+    )
     assert [str(limit) for limit in limits] == re.findall(r"\d+", said)[:3]
-    assert event._CONVERSATION.pattern == FIELDS["conversationId"]["pattern"].removeprefix("^(?!\\.+$)").rstrip("$")
+    assert event._CONVERSATION.pattern == FIELDS["conversationId"][
+        "pattern"
+    ].removeprefix("^(?!\\.+$)").rstrip("$")
     assert event._MAX_INTENT == FIELDS["intent"]["maxLength"]
     assert f"no more than {event._MAX_LEVELS} levels" in SCHEMAS["Event"]["description"]
-    waits = [dict(answer.retry_later(503, "", "", seconds).headers)[b"retry-after"] for seconds in (0, 1e9)]
+    waits = [
+        dict(answer.retry_later(503, "", "", seconds).headers)[b"retry-after"]
+        for seconds in (0, 1e9)
+    ]
     assert [b"%d" % SCHEMAS["Seconds"][end] for end in ("minimum", "maximum")] == waits
 
 
@@ -80,7 +108,9 @@ def test_the_document_has_the_fields_of_the_code() -> None:
     """The required fields and the optional ones."""
     assert set(EVENT) == set(FIELDS)
     for name in FIELDS:
-        body = json.dumps({field: value for field, value in EVENT.items() if field != name}).encode()
+        body = json.dumps(
+            {field: value for field, value in EVENT.items() if field != name}
+        ).encode()
         if name in SCHEMAS["Event"]["required"]:
             with pytest.raises(InvalidEventError):
                 event.parse_event(body)
@@ -89,13 +119,38 @@ def test_the_document_has_the_fields_of_the_code() -> None:
 
 
 def test_a_tester_with_only_the_document_finds_no_fault(tmp_path: Path) -> None:
-    """Schemathesis at the real process: matching requests are accepted, others refused, each response as documented."""
+    """Schemathesis at the real process: matching requests are accepted, others refused, each
+    response as documented.
+    """
     with served(tmp_path) as (server, url):
         before = resident(server.pid)
-        tester = [sys.executable, "-m", "schemathesis.cli", "run", str(FILE), "--url", url, "--no-color"]
-        limits = ["--max-examples", "2500" if FULL else "20", "--seed", "1", "--generation-database", "none"]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
-        hooks = {"SCHEMATHESIS_HOOKS": "tests.endpoint.document_hooks", "PYTHONPATH": str(ROOT)}
+        tester = [
+            sys.executable,
+            "-m",
+            "schemathesis.cli",
+            "run",
+            str(FILE),
+            "--url",
+            url,
+            "--no-color",
+        ]
+        limits = [
+            "--max-examples",
+            "2500" if FULL else "20",
+            "--seed",
+            "1",
+            "--generation-database",
+            "none",
+        ]
+        environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("PYTEST")
+        }
+        hooks = {
+            "SCHEMATHESIS_HOOKS": "tests.endpoint.document_hooks",
+            "PYTHONPATH": str(ROOT),
+        }
         found = subprocess.run(
             [*tester, *limits, "--header", f"X-API-Key: {KEY}"],
             cwd=tmp_path,

@@ -1,4 +1,6 @@
-"""The end of the process with fifty running posts: SIGTERM loses nothing, SIGKILL only unanswered posts (W13)."""
+"""The end of the process with fifty running posts: SIGTERM loses nothing, SIGKILL only unanswered
+posts (W13).
+"""
 
 from __future__ import annotations
 
@@ -47,8 +49,13 @@ class Posts:
 
     def await_all_under_way(self) -> None:
         """Return once the endpoint has received all of them, before a response."""
-        while f"cxroute_waiting {len(self._threads)}\n" not in self._http.get("/metrics").text:
-            assert {} == self.answers, "the signal must come while all posts are running"
+        while (
+            f"cxroute_waiting {len(self._threads)}\n"
+            not in self._http.get("/metrics").text
+        ):
+            assert {} == self.answers, (
+                "the signal must come while all posts are running"
+            )
             time.sleep(0.02)
 
     def join(self) -> set[int | str]:
@@ -62,9 +69,19 @@ class Posts:
 def tenant(folder: Path, milliseconds: int) -> Iterator[None]:
     """Run a tenant with that latency, for several endpoints."""
     (folder / "manifests").mkdir()
-    slow = ("simulate", "--port", "0", "--state", "state.json", "--latency-ms", str(milliseconds))
+    slow = (
+        "simulate",
+        "--port",
+        "0",
+        "--state",
+        "state.json",
+        "--latency-ms",
+        str(milliseconds),
+    )
     with server_process(folder, *slow) as (_, url):
-        (folder / "manifests" / "all.yaml").write_text(MANIFEST.format(url=url), encoding="utf-8")
+        (folder / "manifests" / "all.yaml").write_text(
+            MANIFEST.format(url=url), encoding="utf-8"
+        )
         yield
 
 
@@ -81,12 +98,17 @@ def some(number: int, second: int) -> list[dict[str, Any]]:
     """Return the events of fifty conversations at one time."""
     stamp = f"2026-02-01T09:00:{second:02}Z"
     return [
-        event(conversationId=f"c-{number}-{one}", timestamp=stamp, confidence=second / 10) for one in range(TOGETHER)
+        event(
+            conversationId=f"c-{number}-{one}", timestamp=stamp, confidence=second / 10
+        )
+        for one in range(TOGETHER)
     ]
 
 
 def test_sigterm_finishes_the_accepted_requests(tmp_path: Path) -> None:
-    """Fifty running posts (100 times in the campaign): all are answered 200 and written, and it ends with 0."""
+    """Fifty running posts (100 times in the campaign): all are answered 200 and written, and it
+    ends with 0.
+    """
     ends = set()
     with tenant(tmp_path, 1500):
         for number in range(TERMS):
@@ -109,9 +131,16 @@ def knock(url: str) -> None:
 
 
 @pytest.mark.parametrize("serve", [(), ("--host", "::1")])
-def test_while_it_ends_new_connections_are_refused(tmp_path: Path, serve: tuple[str, ...]) -> None:
-    """For any number of listening sockets: a new connection is refused immediately, as a balancer needs."""
-    with served(tmp_path, "--latency-ms", "1200", serve=serve) as (server, url), caller(url) as http:
+def test_while_it_ends_new_connections_are_refused(
+    tmp_path: Path, serve: tuple[str, ...]
+) -> None:
+    """For any number of listening sockets: a new connection is refused immediately, as a balancer
+    needs.
+    """
+    with (
+        served(tmp_path, "--latency-ms", "1200", serve=serve) as (server, url),
+        caller(url) as http,
+    ):
         posts = Posts(http, some(0, 1)[:1])
         posts.await_all_under_way()
         server.send_signal(signal.SIGTERM)
@@ -122,7 +151,8 @@ def test_while_it_ends_new_connections_are_refused(tmp_path: Path, serve: tuple[
 
 
 def test_after_a_kill_the_same_events_end_in_the_right_state(tmp_path: Path) -> None:
-    """SIGKILL with fifty running posts (50 times in the campaign): no response was wrong, and a repeat succeeds.
+    """SIGKILL with fifty running posts (50 times in the campaign): no response was wrong, and a
+    repeat succeeds.
 
     Each conversation starts with an older event and ends with the event that its caller repeats.
     """
@@ -139,16 +169,21 @@ def test_after_a_kill_the_same_events_end_in_the_right_state(tmp_path: Path) -> 
                 after.append(Posts(http, some(number, 2)).join())
     assert [{200}] * KILLS == after
     written = contexts(tmp_path)
-    assert {f"c-{number}-{one}": 0.2 for number in range(KILLS) for one in range(TOGETHER)} == {
-        name: context["cognigyConfidence"] for name, context in written.items()
-    }
+    assert {
+        f"c-{number}-{one}": 0.2 for number in range(KILLS) for one in range(TOGETHER)
+    } == {name: context["cognigyConfidence"] for name, context in written.items()}
 
 
 def test_the_log_of_a_killed_process_has_complete_lines(tmp_path: Path) -> None:
-    """Each is JSON, so that a collector can continue. A response may be sent just before its line."""
+    """Each is JSON, so that a collector can continue.
+
+    A response may be sent just before its line.
+    """
     written = tmp_path / "serve.log"
     with tenant(tmp_path, 0), endpoint(tmp_path) as (server, http):
         assert {200} == Posts(http, some(0, 1)).join()
         assert until(5, lambda: written.read_text("utf-8").count("\n") >= TOGETHER)
         server.kill()
-    assert TOGETHER == len([json.loads(line) for line in written.read_text("utf-8").splitlines()])
+    assert TOGETHER == len(
+        [json.loads(line) for line in written.read_text("utf-8").splitlines()]
+    )

@@ -1,4 +1,6 @@
-"""Valid and invalid events: every rule at its edge, and every byte sequence is an event or a named refusal."""
+"""Valid and invalid events: every rule at its edge, and every byte sequence is an event or a named
+refusal.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,13 @@ def refused(data: bytes) -> str:
 
 def test_an_event_is_read_as_it_was_written() -> None:
     """All four fields; unknown fields are ignored."""
-    expected = Event("c-1", "billing", 0.9, "2026-02-01T09:00:00Z", parse_timestamp("2026-02-01T09:00:00Z"))
+    expected = Event(
+        "c-1",
+        "billing",
+        0.9,
+        "2026-02-01T09:00:00Z",
+        parse_timestamp("2026-02-01T09:00:00Z"),
+    )
     assert expected == parsed(body(channel="chat"))
 
 
@@ -52,7 +60,22 @@ def test_a_conversation_may_have_such_an_id(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "a" * 129, ".", "..", "...", "a/b", "../../routing/rules/1?x=", "a b", "ä", "a\n", "a%2e", "٣", 7, None],
+    [
+        "",
+        "a" * 129,
+        ".",
+        "..",
+        "...",
+        "a/b",
+        "../../routing/rules/1?x=",
+        "a b",
+        "ä",
+        "a\n",
+        "a%2e",
+        "٣",
+        7,
+        None,
+    ],
 )
 def test_no_conversation_leads_to_another_path(name: Any) -> None:
     """An id that could mean another path is refused with the field's name."""
@@ -61,7 +84,22 @@ def test_no_conversation_leads_to_another_path(name: Any) -> None:
 
 @pytest.mark.parametrize(
     "intent",
-    ["", " ", "x" * 257, "a\x00b", "a\nb", "a\x7f", "a\x85", "a\u2028b", "a\u202eb", "\ud800", 1, None, [], True],
+    [
+        "",
+        " ",
+        "x" * 257,
+        "a\x00b",
+        "a\nb",
+        "a\x7f",
+        "a\x85",
+        "a\u2028b",
+        "a\u202eb",
+        "\ud800",
+        1,
+        None,
+        [],
+        True,
+    ],
 )
 def test_an_intent_is_printable_text(intent: Any) -> None:
     """No control character, no unpaired surrogate, at most 256 characters."""
@@ -69,7 +107,17 @@ def test_an_intent_is_printable_text(intent: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "intent", ["x" * 256, "größe?", "😀", "👩\u200d💻", "می\u200cخواهم", "\U000e0fff", "reverted_card_payment?", " a"]
+    "intent",
+    [
+        "x" * 256,
+        "größe?",
+        "😀",
+        "👩\u200d💻",
+        "می\u200cخواهم",
+        "\U000e0fff",
+        "reverted_card_payment?",
+        " a",
+    ],
 )
 def test_an_intent_may_be_any_other_text(intent: str) -> None:
     """It is stored letter by letter."""
@@ -89,7 +137,8 @@ def test_confidence_is_a_number_from_0_to_1(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value"), [("0", "0"), ("1", "1"), ("-0.0", "0.0"), ("1e-400", "0.0"), ("0.5", "0.5")]
+    ("text", "value"),
+    [("0", "0"), ("1", "1"), ("-0.0", "0.0"), ("1e-400", "0.0"), ("0.5", "0.5")],
 )
 def test_confidence_is_written_unchanged(text: str, value: str) -> None:
     """Except for the sign of zero."""
@@ -128,12 +177,17 @@ def test_confidence_is_written_unchanged(text: str, value: str) -> None:
 )
 def test_a_body_that_is_not_a_plain_json_object_is_refused(data: bytes) -> None:
     """Nothing that two parsers could read in two ways."""
-    assert refused(data).startswith("the body ") or refused(data).startswith("confidence: ")
+    assert refused(data).startswith("the body ") or refused(data).startswith(
+        "confidence: "
+    )
 
 
 def test_eight_levels_are_read() -> None:
     """The ninth is refused."""
-    assert "c-1" == parsed(body()[:-1] + b', "more": ' + b"[" * 7 + b"]" * 7 + b"}").conversation
+    assert (
+        "c-1"
+        == parsed(body()[:-1] + b', "more": ' + b"[" * 7 + b"]" * 7 + b"}").conversation
+    )
 
 
 def mutated(at: int, byte: int) -> bytes:
@@ -198,9 +252,26 @@ def test_one_time_may_have_two_spellings(one: str, two: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        *("", "2026-02-01", "2026-02-01T09:00Z", "2026-02-01T09:00:00", "2026-02-01 09:00:00Z", "2026-02-30T09:00:00Z"),
-        *("2026-02-01T24:00:00Z", "2026-02-01T09:60:00Z", "2026-02-01T09:00:60Z", "2026-02-01T09:59:61Z"),
-        *("2026-02-01T09:00:00+24:00", "2026-02-01T09:00:00+01:60", "2026-02-01T09:00:00.Z", "0000-01-01T00:00:00Z"),
+        *(
+            "",
+            "2026-02-01",
+            "2026-02-01T09:00Z",
+            "2026-02-01T09:00:00",
+            "2026-02-01 09:00:00Z",
+            "2026-02-30T09:00:00Z",
+        ),
+        *(
+            "2026-02-01T24:00:00Z",
+            "2026-02-01T09:60:00Z",
+            "2026-02-01T09:00:60Z",
+            "2026-02-01T09:59:61Z",
+        ),
+        *(
+            "2026-02-01T09:00:00+24:00",
+            "2026-02-01T09:00:00+01:60",
+            "2026-02-01T09:00:00.Z",
+            "0000-01-01T00:00:00Z",
+        ),
         *(
             "2026-13-01T09:00:00Z",
             "٢٠٢٦-02-01T09:00:00Z",
@@ -218,5 +289,9 @@ def test_an_invalid_timestamp_is_refused(text: Any) -> None:
 def test_the_time_of_receipt_is_also_a_timestamp() -> None:
     """It is written with milliseconds, and sorts among timestamps."""
     assert "2026-11-25T12:00:00.123Z" == format_timestamp(NOW)
-    assert parse_timestamp("2026-11-25T12:00:00.123456Z") == timestamp_from_datetime(NOW)
-    assert Timestamp(timestamp_from_datetime(NOW).seconds, "") == timestamp_from_datetime(NOW.replace(microsecond=0))
+    assert parse_timestamp("2026-11-25T12:00:00.123456Z") == timestamp_from_datetime(
+        NOW
+    )
+    assert Timestamp(
+        timestamp_from_datetime(NOW).seconds, ""
+    ) == timestamp_from_datetime(NOW.replace(microsecond=0))

@@ -1,4 +1,6 @@
-"""cxroute_events_total: one for each accepted event, by intent, tenth of the confidence, and fallback."""
+"""cxroute_events_total: one for each accepted event, by intent, tenth of the confidence, and
+fallback.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,9 @@ KNOWN = frozenset({"billing", "refund", HOSTILE})
 POLICY = EventPolicy(fallback=FallbackPolicy("none", 0.45, KNOWN))
 
 
-def counted(*forms: dict[str, Any], policy: EventPolicy = POLICY, **said: Any) -> Counter[Label]:
+def counted(
+    *forms: dict[str, Any], policy: EventPolicy = POLICY, **said: Any
+) -> Counter[Label]:
     """Post bodies to one endpoint, and return its counts."""
     endpoint = Endpoint(policy=policy, **said)
     for form in forms:
@@ -53,12 +57,17 @@ def counted(*forms: dict[str, Any], policy: EventPolicy = POLICY, **said: Any) -
         (..., "none", "unsure"),
     ],
 )
-def test_a_confidence_counts_in_its_tenth(confidence: Any, tenth: str, reason: str) -> None:
+def test_a_confidence_counts_in_its_tenth(
+    confidence: Any, tenth: str, reason: str
+) -> None:
     """By its lower bound; 1 is a tenth of its own, and a threshold may divide a tenth."""
     assert {("billing", tenth, reason): 1} == counted(event(confidence=confidence))
 
 
-@pytest.mark.parametrize(("intent", "label"), [("billing", "billing"), ("gossip", "other"), (HOSTILE, HOSTILE)])
+@pytest.mark.parametrize(
+    ("intent", "label"),
+    [("billing", "billing"), ("gossip", "other"), (HOSTILE, HOSTILE)],
+)
 def test_an_unknown_intent_is_counted_as_other(intent: str, label: str) -> None:
     """A client cannot make a series, and a known name is written as text."""
     reason = "unknown" if label == "other" else "none"
@@ -81,22 +90,38 @@ def test_an_intent_with_the_name_of_a_label_is_other(name: str) -> None:
 
 
 def test_every_series_exists_from_the_start_and_no_other_appears() -> None:
-    """Prometheus misses the first value of a series that appears later; the number of series is limited."""
+    """Prometheus misses the first value of a series that appears later; the number of series is
+    limited.
+    """
     endpoint, chance = Endpoint(policy=POLICY), Random(4)
     before = {found[:3] for found in SERIES.findall(metrics(endpoint))}
     for _ in range(5000):
         intent = chance.choice([*KNOWN, f"free text {chance.random()}"])
-        endpoint.app.metrics.events.add(intent, chance.choice([None, 0, 1, chance.random(), 0.45]))
+        endpoint.app.metrics.events.add(
+            intent, chance.choice([None, 0, 1, chance.random(), 0.45])
+        )
     assert before == {found[:3] for found in SERIES.findall(metrics(endpoint))}
     assert len(KNOWN) * 13 + 12 == len(before)
 
 
 def test_only_an_accepted_event_is_counted() -> None:
-    """Not a repeated, older, invalid, failed or ignored one; one with an unclear write is: a repeat is not written."""
+    """Not a repeated, older, invalid, failed or ignored one; one with an unclear write is: a repeat
+    is not written.
+    """
     unclear, away = AmbiguousWriteError(""), RetryLaterError("", 1)
     first, other = event(timestamp="2026-02-01T09:00:05Z"), event(conversationId="c-2")
-    forms = [first, first, event(timestamp="2026-02-01T09:00:01Z"), event(confidence=2), other, other, other]
-    policy = EventPolicy(fallback=POLICY.fallback, ignored_conversations=frozenset({"c-3"}))
+    forms = [
+        first,
+        first,
+        event(timestamp="2026-02-01T09:00:01Z"),
+        event(confidence=2),
+        other,
+        other,
+        other,
+    ]
+    policy = EventPolicy(
+        fallback=POLICY.fallback, ignored_conversations=frozenset({"c-3"})
+    )
     upstream = Upstream(faults=[None, away, unclear])
     assert {("billing", "0.9", "none"): 2} == counted(
         *forms, event(conversationId="c-3"), policy=policy, upstream=upstream
@@ -109,13 +134,17 @@ def expected(accepted: Iterable[tuple[str, float | None]]) -> Counter[Label]:
     for intent, confidence in accepted:
         unsure = confidence is None or confidence < 0.45
         reason = "unknown" if intent not in KNOWN else "unsure" if unsure else "none"
-        tenth = "none" if confidence is None else f"{floor(confidence * 1000) // 100 / 10}"
+        tenth = (
+            "none" if confidence is None else f"{floor(confidence * 1000) // 100 / 10}"
+        )
         found[intent if intent in KNOWN else "other", tenth, reason] += 1
     return found
 
 
 def test_counts_equal_the_accepted_events() -> None:
-    """10,000 events of 300 conversations with repeats and restarts; the lives of the endpoint are summed."""
+    """10,000 events of 300 conversations with repeats and restarts; the lives of the endpoint are
+    summed.
+    """
     chance, lives = Random(22), [Endpoint(policy=POLICY)]
     accepted: list[tuple[str, float | None]] = []
     newest: dict[str, tuple[int, dict[str, Any]]] = {}
@@ -158,7 +187,10 @@ def test_counts_of_two_instances_add_up_to_the_accepted_events(tmp_path: Path) -
         callers = Callers(*urls)
         asyncio.run(callers.post_all(shuffled(800 if FULL else 20, 6)))
         writes = fleet.writes()
-        texts = [httpx.get(f"{url}/metrics", trust_env=False, verify=PLAIN).text for url in urls]
+        texts = [
+            httpx.get(f"{url}/metrics", trust_env=False, verify=PLAIN).text
+            for url in urls
+        ]
     assert {200} == set(callers.statuses)
     assert len(writes) == len(set(writes)) < len(callers.statuses)
     per_tenth = Counter(f"{floor(second * 1000) // 100 / 10}" for _, second in writes)

@@ -1,4 +1,6 @@
-"""Events whose timestamp is ahead of the endpoint's clock: at most 300 seconds, so that no other one looks older."""
+"""Events whose timestamp is ahead of the endpoint's clock: at most 300 seconds, so that no other
+one looks older.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,10 @@ AHEAD = [
     "2126-01-01T00:00:00Z",
     "9999-12-31T23:59:59.999999-23:59",
 ]
-ERROR = "timestamp: must be at most 300 seconds ahead of the endpoint's clock, which says 2026-11-25T12:00:00.123Z"
+ERROR = (
+    "timestamp: must be at most 300 seconds ahead of the endpoint's clock, which says "
+    "2026-11-25T12:00:00.123Z"
+)
 
 
 async def posted(endpoint: Endpoint, *times: str) -> list[Reply]:
@@ -52,12 +57,16 @@ def test_a_timestamp_up_to_the_limit_is_accepted(time: str) -> None:
     """300 seconds ahead exactly, in any zone and with any fraction; the past has no limit."""
     endpoint = Endpoint()
     assert [(200, False)] == outcomes(asyncio.run(posted(endpoint, time)))
-    assert [time] == [attributes["routedAt"] for _, attributes in endpoint.upstream.writes]
+    assert [time] == [
+        attributes["routedAt"] for _, attributes in endpoint.upstream.writes
+    ]
 
 
 @pytest.mark.parametrize("time", AHEAD)
 def test_a_timestamp_after_the_limit_is_refused(time: str) -> None:
-    """400 with the field, the limit and the clock; nothing is written; the log and a counter have it."""
+    """400 with the field, the limit and the clock; nothing is written; the log and a counter have
+    it.
+    """
     endpoint = Endpoint()
 
     [reply] = asyncio.run(posted(endpoint, time))
@@ -65,8 +74,14 @@ def test_a_timestamp_after_the_limit_is_refused(time: str) -> None:
     assert (400, {"success": False, "error": ERROR}) == (reply.status, reply.form)
     assert [] == endpoint.upstream.writes
     [line] = endpoint.log
-    assert (400, "future", "c-1") == (line["status"], line["outcome"], line["conversation"])
-    assert 'cxroute_requests_total{status="400",outcome="future"} 1' in metrics(endpoint)
+    assert (400, "future", "c-1") == (
+        line["status"],
+        line["outcome"],
+        line["conversation"],
+    )
+    assert 'cxroute_requests_total{status="400",outcome="future"} 1' in metrics(
+        endpoint
+    )
 
 
 def metrics(endpoint: Endpoint) -> list[str]:
@@ -75,14 +90,18 @@ def metrics(endpoint: Endpoint) -> list[str]:
 
 def test_the_counter_exists_from_the_start() -> None:
     """An alert on its increase would miss the first one otherwise."""
-    assert 'cxroute_requests_total{status="400",outcome="future"} 0' in metrics(Endpoint())
+    assert 'cxroute_requests_total{status="400",outcome="future"} 0' in metrics(
+        Endpoint()
+    )
 
 
 @pytest.mark.parametrize("time", AHEAD)
 def test_later_events_are_not_stale(time: str) -> None:
     """The refused one leaves nothing behind: the order of the others holds."""
     endpoint = Endpoint()
-    replies = asyncio.run(posted(endpoint, time, "2026-11-25T11:59:02Z", "2026-11-25T11:59:01Z", LIMIT))
+    replies = asyncio.run(
+        posted(endpoint, time, "2026-11-25T11:59:02Z", "2026-11-25T11:59:01Z", LIMIT)
+    )
     assert [(400, False), (200, False), (200, True), (200, False)] == outcomes(replies)
 
 
@@ -94,13 +113,21 @@ def test_a_signed_event_has_the_same_limit() -> None:
         body, headers = signed(name, event(timestamp=time))
         return (await endpoint.post(body, headers)).status
 
-    assert [200, 400] == [asyncio.run(post(name, time)) for name, time in (("a", LIMIT), ("b", AHEAD[0]))]
+    assert [200, 400] == [
+        asyncio.run(post(name, time)) for name, time in (("a", LIMIT), ("b", AHEAD[0]))
+    ]
 
 
 @pytest.mark.parametrize("seconds", [301, 3600, 86_400, 3_000_000_000])
-@pytest.mark.parametrize("first", [{}, {"timestamp": ...}], ids=["with a timestamp", "without"])
-def test_a_clock_that_was_ahead_makes_no_later_event_stale(seconds: int, first: dict[str, Any]) -> None:
-    """Set back, it no longer counts what it accepted as newest; the order of the events after that holds."""
+@pytest.mark.parametrize(
+    "first", [{}, {"timestamp": ...}], ids=["with a timestamp", "without"]
+)
+def test_a_clock_that_was_ahead_makes_no_later_event_stale(
+    seconds: int, first: dict[str, Any]
+) -> None:
+    """Set back, it no longer counts what it accepted as newest; the order of the events after that
+    holds.
+    """
     endpoint = Endpoint()
     ahead = f"{NOW + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S.%fZ}"
 
@@ -108,9 +135,13 @@ def test_a_clock_that_was_ahead_makes_no_later_event_stale(seconds: int, first: 
         endpoint.seconds = seconds
         replies = [await endpoint.post(event(**{"timestamp": ahead, **first}))]
         endpoint.seconds = 0
-        return replies + await posted(endpoint, "2026-11-25T11:59:02Z", "2026-11-25T11:59:01Z", LIMIT)
+        return replies + await posted(
+            endpoint, "2026-11-25T11:59:02Z", "2026-11-25T11:59:01Z", LIMIT
+        )
 
-    assert [(200, False), (200, False), (200, True), (200, False)] == outcomes(asyncio.run(posts()))
+    assert [(200, False), (200, False), (200, True), (200, False)] == outcomes(
+        asyncio.run(posts())
+    )
 
 
 def test_a_clock_set_back_within_the_limit_keeps_the_order() -> None:
@@ -135,8 +166,15 @@ def test_concurrent_events_after_such_a_clock_keep_their_order() -> None:
         endpoint.seconds = 7200
         await posted(endpoint, "2026-11-25T14:00:00Z")
         endpoint.seconds = 0
-        times = ("2026-11-25T11:59:03Z", "2026-11-25T11:59:01Z", "2026-11-25T11:59:02Z", LIMIT)
-        return await asyncio.gather(*(endpoint.post(event(timestamp=time)) for time in times))
+        times = (
+            "2026-11-25T11:59:03Z",
+            "2026-11-25T11:59:01Z",
+            "2026-11-25T11:59:02Z",
+            LIMIT,
+        )
+        return await asyncio.gather(
+            *(endpoint.post(event(timestamp=time)) for time in times)
+        )
 
     replies = asyncio.run(posts())
     assert [(200, False), (200, True), (200, True), (200, False)] == outcomes(replies)

@@ -1,4 +1,6 @@
-"""Any request gets one of a fixed set of statuses, in JSON, without an exception or a trace (W6, W8, W9)."""
+"""Any request gets one of a fixed set of statuses, in JSON, without an exception or a trace (W6,
+W8, W9).
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,22 @@ PIECES: tuple[bytes, ...] = (
     b"null",
     b" ",
 )
-PIECES += (b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\x00", b'"intent":', b'"conversationId":"..",')
-NAMES = (b"content-type", b"content-length", b"content-encoding", b"x-api-key", b"authorization", b"webhook-signature")
+PIECES += (
+    b"\xff",
+    b"\xed\xa0\x80",
+    b"\xef\xbb\xbf",
+    b"\x00",
+    b'"intent":',
+    b'"conversationId":"..",',
+)
+NAMES = (
+    b"content-type",
+    b"content-length",
+    b"content-encoding",
+    b"x-api-key",
+    b"authorization",
+    b"webhook-signature",
+)
 VALUES = (
     b"",
     b"application/json",
@@ -72,12 +88,20 @@ def value(chance: Random, levels: int = 3) -> Any:
         return chance.choice(ATOMS)
     if kind < 0.8:
         return [value(chance, levels - 1) for _ in range(chance.randrange(4))]
-    return {chance.choice(TEXTS): value(chance, levels - 1) for _ in range(chance.randrange(4))}
+    return {
+        chance.choice(TEXTS): value(chance, levels - 1)
+        for _ in range(chance.randrange(4))
+    }
 
 
 def body(chance: Random) -> bytes:
-    """Return a body: an event with changed fields, then perhaps with changed, removed, doubled or inserted bytes."""
-    form = {name: value(chance) if chance.random() < 0.3 else said for name, said in EVENT.items()}
+    """Return a body: an event with changed fields, then perhaps with changed, removed, doubled or
+    inserted bytes.
+    """
+    form = {
+        name: value(chance) if chance.random() < 0.3 else said
+        for name, said in EVENT.items()
+    }
     form |= {chance.choice(TEXTS): value(chance)} if chance.random() < 0.3 else {}
     data = bytearray(json.dumps(form).encode())
     for _ in range(chance.choice((0, 0, 1, 3))):
@@ -94,8 +118,12 @@ def body(chance: Random) -> bytes:
     return bytes(data)
 
 
-def test_any_body_and_any_headers_get_an_answer(record_property: Callable[[str, object], None]) -> None:
-    """Random values, mutated; changed and doubled headers (4,000; 100,000 in the campaign): as in the document."""
+def test_any_body_and_any_headers_get_an_answer(
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Random values, mutated; changed and doubled headers (4,000; 100,000 in the campaign): as in
+    the document.
+    """
     chance = Random(8)
     endpoint = Endpoint()
     sizes = []
@@ -125,7 +153,9 @@ def test_any_body_and_any_headers_get_an_answer(record_property: Callable[[str, 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_any_bytes_on_a_socket_get_a_response_or_an_end(seed: int) -> None:
-    """Requests with changed, removed and inserted bytes over real sockets: no other status, and it keeps serving."""
+    """Requests with changed, removed and inserted bytes over real sockets: no other status, and it
+    keeps serving.
+    """
     chance = Random(seed)
 
     async def attack() -> tuple[set[int], list[int], list[Any]]:
@@ -138,7 +168,11 @@ def test_any_bytes_on_a_socket_get_a_response_or_an_end(seed: int) -> None:
                     data[at : at + chance.randrange(2)] = bytes([chance.randrange(256)])
                 found |= set((await talk(port, bytes(data), wait=0.1)).statuses)
             good = await talk(port, request("Connection: close"))
-        return found, good.statuses, [line for line in endpoint.log if line["event"] == "bug"]
+        return (
+            found,
+            good.statuses,
+            [line for line in endpoint.log if line["event"] == "bug"],
+        )
 
     found, good, bugs = asyncio.run(attack())
     assert set() == found - STATUSES

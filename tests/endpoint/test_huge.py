@@ -28,7 +28,11 @@ HUGE = {
         PART,
     ),
     "declared, but less sent": (413, request(body=b"{}", length=str(50 * MIB)), b""),
-    "declared as just small enough": (400, request(body=b"", length=str(MAX_BODY_BYTES)), PART),
+    "declared as just small enough": (
+        400,
+        request(body=b"", length=str(MAX_BODY_BYTES)),
+        PART,
+    ),
     "declared as empty": (400, request(body=b"", length="0"), PART),
 }
 """The status, the beginning, and the data that follows until 50 MiB are sent."""
@@ -57,7 +61,9 @@ async def pour(port: int, begin: bytes, part: bytes) -> bytes:
 def test_huge_bodies_are_refused_and_hardly_read(
     monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
-    """Each kind (twice; 20 times in the campaign): its status, at most 64 KiB read beyond the limit, flat memory."""
+    """Each kind (twice; 20 times in the campaign): its status, at most 64 KiB read beyond the
+    limit, flat memory.
+    """
     taken, sizes, beyond = [0], [], []
     received = StrictHttpProtocol.data_received
 
@@ -75,7 +81,10 @@ def test_huge_bodies_are_refused_and_hardly_read(
                 taken[0] = 0
                 said = await pour(port, begin, part)
                 beyond.append(taken[0] - len(begin) - MAX_BODY_BYTES)
-                if said[:12] != b"HTTP/1.1 %d" % status or said.count(b"HTTP/1.1 ") != 1:
+                if (
+                    said[:12] != b"HTTP/1.1 %d" % status
+                    or said.count(b"HTTP/1.1 ") != 1
+                ):
                     found[f"{name} {number}"] = int(said[9:12] or 0)
                 sizes.append(resident())
         return found, endpoint.upstream.writes

@@ -1,4 +1,6 @@
-"""Keep-alive connections: one without a request ends after its time, not before, and leaves nothing behind (W7)."""
+"""Keep-alive connections: one without a request ends after its time, not before, and leaves nothing
+behind (W7).
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,18 @@ AWHILE: Final = 0.6 * IDLE
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep connections for less than a second instead of twenty: other limits are longer than that."""
+    """Keep connections for less than a second instead of twenty: other limits are longer than
+    that.
+    """
     monkeypatch.setattr(serve, "_IDLE", IDLE)
 
 
-def kept(use: Callable[[Caller], Awaitable[object]], upstream: Upstream | None = None) -> float:
-    """Use a connection of a new endpoint; return the seconds that it was kept after its last response."""
+def kept(
+    use: Callable[[Caller], Awaitable[object]], upstream: Upstream | None = None
+) -> float:
+    """Use a connection of a new endpoint; return the seconds that it was kept after its last
+    response.
+    """
 
     async def go() -> float:
         async with listening(Endpoint(upstream)) as port:
@@ -103,7 +111,11 @@ def test_a_disconnect_leaves_no_timer_behind() -> None:
         timers = cast("Any", asyncio.get_running_loop())._scheduled
 
         def counted() -> int:
-            return sum("timeout_keep_alive_handler" in repr(one) for one in timers if not one.cancelled())
+            return sum(
+                "timeout_keep_alive_handler" in repr(one)
+                for one in timers
+                if not one.cancelled()
+            )
 
         async with listening(Endpoint()) as port:
             callers = [await Caller.connected(port) for _ in range(20)]

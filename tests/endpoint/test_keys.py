@@ -18,7 +18,11 @@ KEYS = ApiKeys(["old-key", "new-key"])
 OLD, NEW = b"the old secret of 32 bytes ......", b"the new secret of 32 bytes ......"
 SIGNATURES = SignatureVerifier(f"whsec_{b64encode(one).decode()}" for one in (OLD, NEW))
 NOW = 1_769_936_400.0
-ID, TIME, BODY = b"msg_2KWPBgLlAfxdpx2AI54pPJ85f4W", str(int(NOW)).encode(), b'{"conversationId": "c-1"}'
+ID, TIME, BODY = (
+    b"msg_2KWPBgLlAfxdpx2AI54pPJ85f4W",
+    str(int(NOW)).encode(),
+    b'{"conversationId": "c-1"}',
+)
 
 
 def basic(text: bytes) -> bytes:
@@ -45,7 +49,17 @@ def test_each_key_is_accepted_in_each_header(name: bytes, value: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *((b"x-api-key", one) for one in (b"", b"old-ke", b"old-keyx", b"OLD-KEY", b"old-key,new-key", b"old-key\x00")),
+        *(
+            (b"x-api-key", one)
+            for one in (
+                b"",
+                b"old-ke",
+                b"old-keyx",
+                b"OLD-KEY",
+                b"old-key,new-key",
+                b"old-key\x00",
+            )
+        ),
         (b"authorization", b"old-key"),
         (b"authorization", b"Bearer"),
         (b"authorization", b"Bearer old-key new-key"),
@@ -76,12 +90,22 @@ def test_keys_are_not_stored() -> None:
     assert "old-key" not in repr(vars(KEYS))
 
 
-def signature(secret: bytes = NEW, name: bytes = ID, time: bytes = TIME, body: bytes = BODY) -> bytes:
-    return b"v1," + b64encode(hmac.digest(secret, b"%b.%b.%b" % (name, time, body), "sha256"))
+def signature(
+    secret: bytes = NEW, name: bytes = ID, time: bytes = TIME, body: bytes = BODY
+) -> bytes:
+    return b"v1," + b64encode(
+        hmac.digest(secret, b"%b.%b.%b" % (name, time, body), "sha256")
+    )
 
 
-def headers(signed: bytes, name: bytes = ID, time: bytes = TIME) -> list[tuple[bytes, bytes]]:
-    return [(b"webhook-id", name), (b"webhook-timestamp", time), (b"webhook-signature", signed)]
+def headers(
+    signed: bytes, name: bytes = ID, time: bytes = TIME
+) -> list[tuple[bytes, bytes]]:
+    return [
+        (b"webhook-id", name),
+        (b"webhook-timestamp", time),
+        (b"webhook-signature", signed),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,30 +124,74 @@ def test_each_secret_signs(signed: bytes) -> None:
     assert ID.decode() == SIGNATURES.verify(headers(signed), BODY, NOW)
 
 
-@pytest.mark.parametrize(("seconds", "good"), [(-301, 0), (-300, 1), (-299, 1), (0, 1), (299, 1), (300, 1), (301, 0)])
+@pytest.mark.parametrize(
+    ("seconds", "good"),
+    [(-301, 0), (-300, 1), (-299, 1), (0, 1), (299, 1), (300, 1), (301, 0)],
+)
 def test_the_window_ends_to_the_second(seconds: int, good: int) -> None:
     """A message from 300 seconds ago or ahead is accepted, and none beyond."""
     time = str(int(NOW) + seconds).encode()
-    assert bool(good) == (SIGNATURES.verify(headers(signature(time=time), time=time), BODY, NOW) is not None)
+    assert bool(good) == (
+        SIGNATURES.verify(headers(signature(time=time), time=time), BODY, NOW)
+        is not None
+    )
 
 
 SIGNED = signature()
 WRONG = [
-    *(headers(one) for one in (b"", b"v1", b"v1,", b",", SIGNED[3:], b"v2" + SIGNED[2:], b"V1" + SIGNED[2:], b"\xff")),
     *(
         headers(one)
-        for one in (SIGNED[:-1], SIGNED[:-2] + b"Q=", SIGNED + b"=", SIGNED.replace(b",", b", "), SIGNED[:-1] + b"!")
+        for one in (
+            b"",
+            b"v1",
+            b"v1,",
+            b",",
+            SIGNED[3:],
+            b"v2" + SIGNED[2:],
+            b"V1" + SIGNED[2:],
+            b"\xff",
+        )
     ),
-    *(headers(one) for one in (b"v1," + SIGNED[3:].lower(), b"v1=" + SIGNED[3:], SIGNED.replace(b"v1,", b"v1,,"))),
-    *(headers(one) for one in (b"v1,x " * 16 + SIGNED, SIGNED + b"x" * 5000, b"v1," + b"A" * 43 + b"=")),
+    *(
+        headers(one)
+        for one in (
+            SIGNED[:-1],
+            SIGNED[:-2] + b"Q=",
+            SIGNED + b"=",
+            SIGNED.replace(b",", b", "),
+            SIGNED[:-1] + b"!",
+        )
+    ),
+    *(
+        headers(one)
+        for one in (
+            b"v1," + SIGNED[3:].lower(),
+            b"v1=" + SIGNED[3:],
+            SIGNED.replace(b"v1,", b"v1,,"),
+        )
+    ),
+    *(
+        headers(one)
+        for one in (
+            b"v1,x " * 16 + SIGNED,
+            SIGNED + b"x" * 5000,
+            b"v1," + b"A" * 43 + b"=",
+        )
+    ),
     headers(signature(b"another")),
     [],
-    *(headers(signature(name=one), name=one) for one in (b"", b"a.b", b"a b", b"\xff", b"x" * 257, b"a\tb")),
+    *(
+        headers(signature(name=one), name=one)
+        for one in (b"", b"a.b", b"a b", b"\xff", b"x" * 257, b"a\tb")
+    ),
     *(
         headers(signature(time=one), time=one)
         for one in (b"", b"x", b"-1", b"+" + TIME, b" " + TIME, TIME + b".0", b"9" * 13)
     ),
-    *(headers(signature(time=one), time=one) for one in (b"0", b"1e9", "١".encode(), b"0x6", TIME + b"000")),
+    *(
+        headers(signature(time=one), time=one)
+        for one in (b"0", b"1e9", "١".encode(), b"0x6", TIME + b"000")
+    ),
     headers(signature(body=BODY + b" ")),
     headers(signature(name=b"msg_other")),
     headers(signature(time=str(int(NOW) + 1).encode())),
@@ -142,8 +210,12 @@ WRONG = [
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_every_malformed_header_is_refused_without_an_error(wrong: list[tuple[bytes, bytes]]) -> None:
-    """Truncated, swapped, twice, not base64, of another version, secret, id or time: simply not signed."""
+def test_every_malformed_header_is_refused_without_an_error(
+    wrong: list[tuple[bytes, bytes]],
+) -> None:
+    """Truncated, swapped, twice, not base64, of another version, secret, id or time: simply not
+    signed.
+    """
     assert SIGNATURES.verify(wrong, BODY, NOW) is None
 
 
@@ -159,9 +231,13 @@ def test_no_bit_of_the_body_may_change() -> None:
 
 
 def test_each_case_of_the_corpus_has_its_exact_status() -> None:
-    """Through the endpoint: 401 for each malformed header and each body with a changed bit, 200 for the body itself."""
+    """Through the endpoint: 401 for each malformed header and each body with a changed bit, 200 for
+    the body itself.
+    """
     endpoint = Endpoint(
-        keys=(), secrets=[f"whsec_{b64encode(NEW).decode()}"], now=lambda: datetime.fromtimestamp(NOW, UTC)
+        keys=(),
+        secrets=[f"whsec_{b64encode(NEW).decode()}"],
+        now=lambda: datetime.fromtimestamp(NOW, UTC),
     )
     chance, kind = Random(7), (b"content-type", b"application/json")
     form = json.dumps(event()).encode()
@@ -184,11 +260,16 @@ def test_each_case_of_the_corpus_has_its_exact_status() -> None:
 def test_no_byte_may_move_between_id_time_and_body() -> None:
     """Parts of one signed message cannot form another one."""
     time = TIME + b"." + BODY
-    assert SIGNATURES.verify(headers(signature(), ID + b"." + TIME, b"1"), BODY, NOW) is None
+    assert (
+        SIGNATURES.verify(headers(signature(), ID + b"." + TIME, b"1"), BODY, NOW)
+        is None
+    )
     assert SIGNATURES.verify(headers(signature(), time=time), b"", NOW) is None
 
 
-@pytest.mark.parametrize("secret", ["", "whsec_", "whsec_!", "whsec_c2hvcnQ=", "a plain word"])
+@pytest.mark.parametrize(
+    "secret", ["", "whsec_", "whsec_!", "whsec_c2hvcnQ=", "a plain word"]
+)
 def test_an_invalid_secret_is_reported(secret: str) -> None:
     """At the start, not at the first request; without the secret in the text."""
     with pytest.raises(SecretError) as caught:

@@ -1,4 +1,6 @@
-"""Faults and load, end to end: app, client and simulated tenant on a stepping clock (invariants W1 to W13)."""
+"""Faults and load, end to end: app, client and simulated tenant on a stepping clock (invariants W1
+to W13).
+"""
 
 from __future__ import annotations
 
@@ -60,23 +62,39 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_every_upstream_fault_is_mapped_in_time_and_silently(fault: str) -> None:
-    """On every other call, and on calls for a token: a permitted status, in time, without the fault's text."""
+    """On every other call, and on calls for a token: a permitted status, in time, without the
+    fault's text.
+    """
 
     async def calls() -> tuple[list[Call], list[dict[str, Any]], int]:
         scene = SteppedEndpoint(faults=f"context:{fault}@0.5,token:{fault}@#1-2")
-        found = [await scene.call(event(conversationId=f"c-{one}")) for one in range(50 if FULL else 8)]
-        return found, scene.log, len(asyncio.all_tasks()) - 1 + scene.far.under_way + scene.app.metrics.waiting_requests
+        found = [
+            await scene.call(event(conversationId=f"c-{one}"))
+            for one in range(50 if FULL else 8)
+        ]
+        return (
+            found,
+            scene.log,
+            len(asyncio.all_tasks())
+            - 1
+            + scene.far.under_way
+            + scene.app.metrics.waiting_requests,
+        )
 
     found, log, left = run(calls())
     assert set() == statuses(found) - FAULTS[fault] - {502, 503, 504}
     assert max(call.seconds for call in found) <= D
     assert 0 == left, "no task and no call stays behind"
     assert [] == [line for line in log if line["event"] == "bug"]
-    assert [] == canary.find_leaks(b"".join(call.reply.body for call in found) + json.dumps(log).encode())
+    assert [] == canary.find_leaks(
+        b"".join(call.reply.body for call in found) + json.dumps(log).encode()
+    )
 
 
 def test_a_tenant_that_takes_30_seconds_is_abandoned_after_five() -> None:
-    """50 posts a second for half a minute: each is answered in time, and after the first ones immediately (W5, W11)."""
+    """50 posts a second for half a minute: each is answered in time, and after the first ones
+    immediately (W5, W11).
+    """
 
     async def calls() -> tuple[list[Call], int]:
         scene = SteppedEndpoint(rate=50, seconds_away=lambda _conversation, _now: 30.0)
@@ -86,14 +104,22 @@ def test_a_tenant_that_takes_30_seconds_is_abandoned_after_five() -> None:
     assert statuses(found) <= {429, 502, 503, 504}
     assert max(call.seconds for call in found) <= D
     assert sent <= 60
-    refused = [call.seconds for call in found[-500:] if call.reply.form["error"].endswith("nothing was sent")]
+    refused = [
+        call.seconds
+        for call in found[-500:]
+        if call.reply.form["error"].endswith("nothing was sent")
+    ]
     assert len(refused) > 400
     assert 0 == max(refused)
 
 
 def test_a_tenant_that_is_down_every_other_second_is_used_when_up() -> None:
-    """Half a minute, alternately one second up and down: all in time, many written, a reasonable number of calls."""
-    faults = ",".join(f"context:503@{second}s-{second + 1}s" for second in range(0, 30, 2))
+    """Half a minute, alternately one second up and down: all in time, many written, a reasonable
+    number of calls.
+    """
+    faults = ",".join(
+        f"context:503@{second}s-{second + 1}s" for second in range(0, 30, 2)
+    )
 
     async def calls() -> list[Call]:
         return await SteppedEndpoint(rate=50, faults=faults).load(50, 30)
@@ -105,7 +131,9 @@ def test_a_tenant_that_is_down_every_other_second_is_used_when_up() -> None:
 
 
 def test_an_outage_of_a_minute_costs_60_calls_and_ends_by_itself() -> None:
-    """50 posts a second before, during and after: refused immediately during the outage, written soon after."""
+    """50 posts a second before, during and after: refused immediately during the outage, written
+    soon after.
+    """
 
     async def calls() -> tuple[list[Call], int]:
         scene = SteppedEndpoint(rate=100, faults="*:503@5s-65s")
@@ -122,7 +150,9 @@ def test_an_outage_of_a_minute_costs_60_calls_and_ends_by_itself() -> None:
 
 
 def test_a_burst_from_idle_is_answered_completely() -> None:
-    """1,000 posts in a second at a tenant that accepts 50: each 200 or 503, the 99th percentile within 5 s."""
+    """1,000 posts in a second at a tenant that accepts 50: each 200 or 503, the 99th percentile
+    within 5 s.
+    """
 
     async def calls() -> list[Call]:
         return await SteppedEndpoint(rate=50).load(1000, 1)
@@ -134,7 +164,9 @@ def test_a_burst_from_idle_is_answered_completely() -> None:
 
 
 def test_a_tenfold_load_does_not_disturb_the_possible_rate() -> None:
-    """500 a second at a tenant that accepts 50: 90 % of those 50 are written, others are refused within 0.1 s (W10)."""
+    """500 a second at a tenant that accepts 50: 90 % of those 50 are written, others are refused
+    within 0.1 s (W10).
+    """
     seconds = 20 if FULL else 6
 
     async def calls() -> list[Call]:
@@ -150,15 +182,22 @@ def _every_fifth_is_slow(conversation: str, _now: float) -> float:
     return 4.0 if int(conversation.removeprefix("c-")) % 5 == 0 else 0.02
 
 
-@pytest.mark.parametrize(("concurrency", "least", "most"), [(0, 0.0, 0.1), (16, 1.0, 4.0)])
-def test_a_slow_path_delays_others_only_with_few_allowed_calls(concurrency: int, least: float, most: float) -> None:
-    """Of 30 posts a second every fifth takes four seconds: the others do not wait, unless the maximum is 16 calls.
+@pytest.mark.parametrize(
+    ("concurrency", "least", "most"), [(0, 0.0, 0.1), (16, 1.0, 4.0)]
+)
+def test_a_slow_path_delays_others_only_with_few_allowed_calls(
+    concurrency: int, least: float, most: float
+) -> None:
+    """Of 30 posts a second every fifth takes four seconds: the others do not wait, unless the
+    maximum is 16 calls.
 
     At 50 calls a second 40 may run concurrently (W10); a set `api.concurrency` is respected.
     """
 
     async def calls() -> list[Call]:
-        return await SteppedEndpoint(rate=50, concurrency=concurrency, seconds_away=_every_fifth_is_slow).load(30, 10)
+        return await SteppedEndpoint(
+            rate=50, concurrency=concurrency, seconds_away=_every_fifth_is_slow
+        ).load(30, 10)
 
     others = [call for number, call in enumerate(run(calls())) if number % 5]
     assert {200} == statuses(others)
@@ -166,11 +205,18 @@ def test_a_slow_path_delays_others_only_with_few_allowed_calls(concurrency: int,
 
 
 def test_slow_conversations_do_not_delay_others() -> None:
-    """While one conversation's write takes seconds, a flood of its events waits; others are written immediately."""
+    """While one conversation's write takes seconds, a flood of its events waits; others are written
+    immediately.
+    """
 
     async def calls() -> tuple[list[Call], list[Call]]:
-        scene = SteppedEndpoint(seconds_away=lambda _conversation, now: 3.0 if now == scene.begin else 0.02)
-        flood = [scene.call(event(timestamp=f"2026-02-01T09:00:{second:02}Z")) for second in range(40)]
+        scene = SteppedEndpoint(
+            seconds_away=lambda _conversation, now: 3.0 if now == scene.begin else 0.02
+        )
+        flood = [
+            scene.call(event(timestamp=f"2026-02-01T09:00:{second:02}Z"))
+            for second in range(40)
+        ]
         flooding = asyncio.gather(*flood)
         await asyncio.sleep(0.5)
         others = await scene.load(50, 2)
@@ -184,7 +230,9 @@ def test_slow_conversations_do_not_delay_others() -> None:
 
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_wall_clock_that_jumps_has_no_effect(hours: int) -> None:
-    """Signatures follow the time of day; the token, timers and the circuit do not depend on it (W1, R20)."""
+    """Signatures follow the time of day; the token, timers and the circuit do not depend on it (W1,
+    R20).
+    """
 
     async def calls() -> tuple[list[int], int, int]:
         scene = SteppedEndpoint(secrets=(WRITTEN,), keys=())
@@ -206,11 +254,17 @@ async def _posted(scene: SteppedEndpoint, name: str, seconds: int) -> int:
 
 
 def test_an_hour_of_work_leaves_nothing_behind() -> None:
-    """50 posts a second, 1 % faults (20 s; 30 minutes in the campaign): none lost, memory does not grow."""
+    """50 posts a second, 1 % faults (20 s; 30 minutes in the campaign): none lost, memory does not
+    grow.
+    """
     seconds = 1800 if FULL else 20
 
     async def calls() -> tuple[int, list[int], int]:
-        scene, sizes, lost = SteppedEndpoint(rate=100, faults="context:reset@0.01"), [], 0
+        scene, sizes, lost = (
+            SteppedEndpoint(rate=100, faults="context:reset@0.01"),
+            [],
+            0,
+        )
         for _ in range(seconds // 10):
             found = await scene.load(50, 10)
             lost += len(found) - count(found, 200) - count(found, 502)

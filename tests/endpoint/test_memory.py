@@ -18,9 +18,14 @@ LONG = 64 * 1024
 class Talkative(Upstream):
     """A tenant with long responses."""
 
-    async def write(self, conversation: str, attributes: Mapping[str, Any], seconds: float) -> Any:
+    async def write(
+        self, conversation: str, attributes: Mapping[str, Any], seconds: float
+    ) -> Any:
         """Merge, and return a long response."""
-        return {**await super().write(conversation, attributes, seconds), "more": "x" * LONG}
+        return {
+            **await super().write(conversation, attributes, seconds),
+            "more": "x" * LONG,
+        }
 
 
 @pytest.mark.parametrize("is_signed", [False, True])
@@ -30,21 +35,34 @@ def test_a_long_response_is_passed_on_and_not_stored(is_signed: bool) -> None:  
 
     async def posts() -> tuple[Any, Any, int]:
         body, headers = signed("m-1", event())
-        found = [await (endpoint.post(body, headers) if is_signed else endpoint.post()) for _ in range(2)]
+        found = [
+            await (endpoint.post(body, headers) if is_signed else endpoint.post())
+            for _ in range(2)
+        ]
         assert {200} == {reply.status for reply in found}
-        return len(found[0].form["data"]["more"]), found[1].form["data"], len(endpoint.upstream.writes)
+        return (
+            len(found[0].form["data"]["more"]),
+            found[1].form["data"],
+            len(endpoint.upstream.writes),
+        )
 
     assert (LONG, None, 1) == asyncio.run(posts())
 
 
 def test_thousands_of_long_responses_take_no_memory() -> None:
-    """Of 3,000 conversations, half of them in signed messages, each with a response of 64 KiB: 190 MiB in all."""
+    """Of 3,000 conversations, half of them in signed messages, each with a response of 64 KiB: 190
+    MiB in all.
+    """
     endpoint = Endpoint(Talkative(), secrets=(WRITTEN,))
 
     async def posts(begin: int, end: int) -> None:
         for number in range(begin, end):
             form = event(conversationId=f"c-{number}")
-            await (endpoint.post(*signed(f"m-{number}", form)) if number % 2 else endpoint.post(form))
+            await (
+                endpoint.post(*signed(f"m-{number}", form))
+                if number % 2
+                else endpoint.post(form)
+            )
 
     asyncio.run(posts(0, 200))
     before = resident()

@@ -1,4 +1,6 @@
-"""Order, duplicates and repeats: each conversation ends with its newest event, in any order of arrival (W2, W3)."""
+"""Order, duplicates and repeats: each conversation ends with its newest event, in any order of
+arrival (W2, W3).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ from tests.endpoint.signing import WRITTEN, signed
 
 
 def at(second: int, **said: Any) -> dict[str, Any]:
-    return event(timestamp=f"2026-02-01T09:00:{second:02}Z", intent=f"intent-{second}", **said)
+    return event(
+        timestamp=f"2026-02-01T09:00:{second:02}Z", intent=f"intent-{second}", **said
+    )
 
 
 def signing(upstream: Upstream | None = None) -> Endpoint:
@@ -29,8 +33,12 @@ def test_an_older_event_is_stale() -> None:
         return [await endpoint.post(at(second)) for second in (2, 1, 3)]
 
     replies = asyncio.run(three())
-    assert [(200, None), (200, True), (200, None)] == [(one.status, one.form.get("stale")) for one in replies]
-    assert ["intent-2", "intent-3"] == [one["cognigyDetectedIntent"] for _, one in endpoint.upstream.writes]
+    assert [(200, None), (200, True), (200, None)] == [
+        (one.status, one.form.get("stale")) for one in replies
+    ]
+    assert ["intent-2", "intent-3"] == [
+        one["cognigyDetectedIntent"] for _, one in endpoint.upstream.writes
+    ]
 
 
 def test_an_equal_repeat_gets_the_first_response() -> None:
@@ -39,11 +47,18 @@ def test_an_equal_repeat_gets_the_first_response() -> None:
 
     async def posts() -> list[Reply]:
         one, two = await asyncio.gather(endpoint.post(at(1)), endpoint.post(at(1)))
-        return [one, two, await endpoint.post(at(1)), await endpoint.post(at(1, confidence=0.5))]
+        return [
+            one,
+            two,
+            await endpoint.post(at(1)),
+            await endpoint.post(at(1, confidence=0.5)),
+        ]
 
     one, two, three, four = asyncio.run(posts())
     assert one.body == two.body == three.body != four.body
-    assert [0.9, 0.5] == [written["cognigyConfidence"] for _, written in endpoint.upstream.writes]
+    assert [0.9, 0.5] == [
+        written["cognigyConfidence"] for _, written in endpoint.upstream.writes
+    ]
 
 
 def test_events_without_a_timestamp_are_written_in_order_of_arrival() -> None:
@@ -54,7 +69,11 @@ def test_events_without_a_timestamp_are_written_in_order_of_arrival() -> None:
         statuses = []
         for seconds in (0, -3600, -3600):
             endpoint.seconds = seconds
-            statuses.append((await endpoint.post(event(timestamp=..., intent=f"at {seconds}"))).form.get("stale"))
+            statuses.append(
+                (
+                    await endpoint.post(event(timestamp=..., intent=f"at {seconds}"))
+                ).form.get("stale")
+            )
         return statuses
 
     assert [None, None, None] == asyncio.run(posts())
@@ -62,12 +81,22 @@ def test_events_without_a_timestamp_are_written_in_order_of_arrival() -> None:
 
 
 def test_an_event_without_a_timestamp_follows_all_earlier_ones() -> None:
-    """A bot's clock is ahead: its earlier event is not newer because of that, and its later event is."""
+    """A bot's clock is ahead: its earlier event is not newer because of that, and its later event
+    is.
+    """
     endpoint = Endpoint()
 
     async def posts() -> list[bool | None]:
-        times = ["2026-11-25T12:04:09Z", ..., "2026-11-25T12:04:08Z", "2026-11-25T12:04:10Z"]
-        return [(await endpoint.post(event(timestamp=time))).form.get("stale") for time in times]
+        times = [
+            "2026-11-25T12:04:09Z",
+            ...,
+            "2026-11-25T12:04:08Z",
+            "2026-11-25T12:04:10Z",
+        ]
+        return [
+            (await endpoint.post(event(timestamp=time))).form.get("stale")
+            for time in times
+        ]
 
     assert [None, None, True, None] == asyncio.run(posts())
 
@@ -96,7 +125,9 @@ def test_a_conversation_has_one_running_write_and_others_continue() -> None:
         tasks = [asyncio.create_task(endpoint.post(at(second))) for second in range(10)]
         tasks.append(asyncio.create_task(endpoint.post(at(1, conversationId="other"))))
         await asyncio.sleep(0.01)
-        under_way = [name for name, count in endpoint.upstream.under_way.items() if count]
+        under_way = [
+            name for name, count in endpoint.upstream.under_way.items() if count
+        ]
         hold.set()
         await asyncio.gather(*tasks)
         return sorted(under_way), endpoint.upstream.most_under_way
@@ -119,7 +150,9 @@ def test_a_flood_for_one_conversation_is_shed() -> None:
 
 
 def test_a_signed_message_has_one_effect() -> None:
-    """Later or concurrent, it gets the same response; another body is a conflict, an unsigned one is refused."""
+    """Later or concurrent, it gets the same response; another body is a conflict, an unsigned one
+    is refused.
+    """
     endpoint = signing()
 
     async def posts() -> list[Reply]:
@@ -145,7 +178,9 @@ def test_a_failed_signed_message_may_be_repeated() -> None:
 
 
 def test_a_signature_decides_if_it_is_present() -> None:
-    """A key does not help a message with a wrong signature; without a signature, a key is enough."""
+    """A key does not help a message with a wrong signature; without a signature, a key is
+    enough.
+    """
     endpoint = Endpoint(secrets=[WRITTEN])
     body, headers = signed("m-1", event())
 
@@ -168,7 +203,9 @@ def test_the_lock_itself_reports_too_many_waiting_requests() -> None:
         async with lines.lock("a"):
             waiting = [asyncio.create_task(_pass(lines)) for _ in range(15)]
             await asyncio.sleep(0)
-            with pytest.raises(LockUnavailableError, match="too many requests for this conversation"):
+            with pytest.raises(
+                LockUnavailableError, match="too many requests for this conversation"
+            ):
                 await _pass(lines)
         await asyncio.gather(*waiting)
 

@@ -1,4 +1,6 @@
-"""The Environment's settings for events: the fallback for doubtful intents, and a conversation's destination."""
+"""The Environment's settings for events: the fallback for doubtful intents, and a conversation's
+destination.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from reconciler.endpoint.handler import EventPolicy
 from tests.endpoint.event_counts import counts, metrics
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 
-FALLBACK = EventPolicy(fallback=FallbackPolicy("none", 0.4, frozenset({"billing", "refund"})))
+FALLBACK = EventPolicy(
+    fallback=FallbackPolicy("none", 0.4, frozenset({"billing", "refund"}))
+)
 DOUBTS = [
     ({}, "billing", None),
     ({"confidence": 0.4}, "billing", None),
@@ -25,29 +29,47 @@ DOUBTS = [
 
 
 @pytest.mark.parametrize(("said", "intent", "reason"), DOUBTS)
-def test_unsure_and_unknown_intents_become_the_fallback(said: dict[str, Any], intent: str, reason: str | None) -> None:
+def test_unsure_and_unknown_intents_become_the_fallback(
+    said: dict[str, Any], intent: str, reason: str | None
+) -> None:
     """The response says so, the metrics count it, the confidence is not changed."""
     endpoint = Endpoint(policy=FALLBACK)
     reply = asyncio.run(endpoint.post(event(**said)))
     ((_, written),) = endpoint.upstream.writes
-    assert (intent, reason) == (written["cognigyDetectedIntent"], reply.form.get("fallback"))
+    assert (intent, reason) == (
+        written["cognigyDetectedIntent"],
+        reply.form.get("fallback"),
+    )
     confidence = event(**said).get("confidence")
     assert confidence == written["cognigyConfidence"]
-    assert [reason or "none"] == [fallback for (_, _, fallback) in counts(metrics(endpoint))]
+    assert [reason or "none"] == [
+        fallback for (_, _, fallback) in counts(metrics(endpoint))
+    ]
 
 
 def test_without_a_context_block_values_are_written_unchanged() -> None:
     """An unknown intent is still counted."""
-    endpoint = Endpoint(policy=EventPolicy(fallback=FallbackPolicy(known_intents=frozenset({"billing"}))))
+    endpoint = Endpoint(
+        policy=EventPolicy(
+            fallback=FallbackPolicy(known_intents=frozenset({"billing"}))
+        )
+    )
     reply = asyncio.run(endpoint.post(event(intent="gossip", confidence=None)))
     ((_, written),) = endpoint.upstream.writes
-    assert ("gossip", None) == (written["cognigyDetectedIntent"], reply.form.get("fallback"))
+    assert ("gossip", None) == (
+        written["cognigyDetectedIntent"],
+        reply.form.get("fallback"),
+    )
     assert {("other", "none", "unknown"): 1} == counts(metrics(endpoint))
 
 
 def test_with_explain_the_response_has_the_destination() -> None:
     """By the attributes just written, and the conversation's earlier ones."""
-    upstream = Upstream(contexts={"c-1": {"customerTier": "gold", "cognigyDetectedIntent": "old"}})
-    endpoint = Endpoint(upstream, policy=EventPolicy(explain=lambda given: sorted(given.items())[:2]))
+    upstream = Upstream(
+        contexts={"c-1": {"customerTier": "gold", "cognigyDetectedIntent": "old"}}
+    )
+    endpoint = Endpoint(
+        upstream, policy=EventPolicy(explain=lambda given: sorted(given.items())[:2])
+    )
     expected = [["cognigyConfidence", 0.9], ["cognigyDetectedIntent", "billing"]]
     assert expected == asyncio.run(endpoint.post()).form["route"]

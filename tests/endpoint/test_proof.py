@@ -1,4 +1,6 @@
-"""The whole way: the running endpoint, `explain`, and a plain evaluation agree on the destination of an event."""
+"""The whole way: the running endpoint, `explain`, and a plain evaluation agree on the destination
+of an event.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,15 @@ from reconciler.manifest.load import load_manifests
 from reconciler.plan.routing_table import desired_entries
 from tests.endpoint.processes import caller, served
 from tests.support.brute_force import winner
-from tests.support.random_manifests import BOUNDS, CONFIDENCE, INTENT, INTENTS, context_of, manifests_of, rules_of
+from tests.support.random_manifests import (
+    BOUNDS,
+    CONFIDENCE,
+    INTENT,
+    INTENTS,
+    context_of,
+    manifests_of,
+    rules_of,
+)
 from tests.tiers import FULL
 
 CONFIGURATIONS = 25 if FULL else 4
@@ -23,16 +33,27 @@ EVENTS = 400
 
 
 def an_event(random: Random, number: int) -> dict[str, Any]:
-    event: dict[str, Any] = {"conversationId": f"c-{number}", "intent": random.choice((*INTENTS, "unheard of"))}
+    event: dict[str, Any] = {
+        "conversationId": f"c-{number}",
+        "intent": random.choice((*INTENTS, "unheard of")),
+    }
     confidence = random.choice((*BOUNDS, 0.2, 0.4, 0.6, 0.9, None, ...))
     return event if confidence is ... else {**event, "confidence": confidence}
 
 
 @pytest.mark.parametrize("seed", range(CONFIGURATIONS))
 def test_endpoint_explain_and_evaluation_agree(tmp_path: Path, seed: int) -> None:
-    """Over HTTP with --explain, for events of every kind; each configuration applies its fallback to some of them."""
+    """Over HTTP with --explain, for events of every kind; each configuration applies its fallback
+    to some of them.
+    """
     random = Random(f"whole way {seed}")
-    with served(tmp_path, serve=("--explain",), manifest=manifests_of(random)) as (_, url), caller(url) as http:
+    with (
+        served(tmp_path, serve=("--explain",), manifest=manifests_of(random)) as (
+            _,
+            url,
+        ),
+        caller(url) as http,
+    ):
         manifests = load_manifests(tmp_path / "manifests")
         environment = manifests.environments["prod"].document
         desired, _ = desire_offline(manifests, environment)
@@ -46,8 +67,13 @@ def test_endpoint_explain_and_evaluation_agree(tmp_path: Path, seed: int) -> Non
             expected = winner(rules, (context_of(event, environment, known), {}))
             attributes = {INTENT: event["intent"], CONFIDENCE: event.get("confidence")}
             explanation = explain(entries, attributes, environment, desired.endpoint)
-            assert (expected and expected["id"]) == (explanation.winner and explanation.winner.name), event
-            assert (expected and expected["id"]) == reply["route"]["rule"], (event, reply)
+            assert (expected and expected["id"]) == (
+                explanation.winner and explanation.winner.name
+            ), event
+            assert (expected and expected["id"]) == reply["route"]["rule"], (
+                event,
+                reply,
+            )
             assert explanation.fallback == reply.get("fallback"), (event, reply)
             outcomes[str(explanation.fallback)] += 1
     assert outcomes["None"] or environment.context.below, outcomes

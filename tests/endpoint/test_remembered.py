@@ -1,4 +1,6 @@
-"""Stored events equal the original ones, in a quarter of the memory; a waiting request gets the lock."""
+"""Stored events equal the original ones, in a quarter of the memory; a waiting request gets the
+lock.
+"""
 
 from __future__ import annotations
 
@@ -11,48 +13,85 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.endpoint.conversations import ConversationCache, ConversationLocks, EventOrder, LatestEvent
+from reconciler.endpoint.conversations import (
+    ConversationCache,
+    ConversationLocks,
+    EventOrder,
+    LatestEvent,
+)
 from reconciler.endpoint.event import Event, Timestamp, parse_event, parse_timestamp
-from reconciler.endpoint.messages import EndpointResponse, error_response, written_response
+from reconciler.endpoint.messages import (
+    EndpointResponse,
+    error_response,
+    written_response,
+)
 from tests.endpoint import in_process_endpoint as posting
 
 SECOND = "2026-02-01T09:00:00Z"
 NAMES = st.from_regex(r"[A-Za-z0-9._:-]{1,40}", fullmatch=True)
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | TEXTS, lambda part: st.lists(part) | st.dictionaries(TEXTS, part)
+    st.none() | st.booleans() | st.integers() | TEXTS,
+    lambda part: st.lists(part) | st.dictionaries(TEXTS, part),
 )
 PLACES = st.builds(
-    EventOrder, st.builds(Timestamp, st.integers(0, 10**11), st.sampled_from(["", "5", "000001"])), TEXTS
+    EventOrder,
+    st.builds(Timestamp, st.integers(0, 10**11), st.sampled_from(["", "5", "000001"])),
+    TEXTS,
 )
 
 
-def forgetful(most: int = 100, seconds: float = 3600.0) -> tuple[ConversationCache, list[float]]:
+def forgetful(
+    most: int = 100, seconds: float = 3600.0
+) -> tuple[ConversationCache, list[float]]:
     """Return a cache and its clock."""
     now = [0.0]
     return ConversationCache(lambda: now[0], most, seconds), now
 
 
-def one(name: str, second: str | None = SECOND, answer: EndpointResponse | None = None) -> LatestEvent:
+def one(
+    name: str, second: str | None = SECOND, answer: EndpointResponse | None = None
+) -> LatestEvent:
     point = parse_timestamp(second) if second else None
     said = Event(name, "billing", 0.9, second, point)
     return LatestEvent(
-        EventOrder(point or Timestamp(1, "")), said, answer or written_response(name, {"status": "updated"})
+        EventOrder(point or Timestamp(1, "")),
+        said,
+        answer or written_response(name, {"status": "updated"}),
     )
 
 
-@given(NAMES, TEXTS, st.none() | st.integers(0, 1) | st.floats(0, 1), st.none() | st.just(SECOND), PLACES, JSON)
+@given(
+    NAMES,
+    TEXTS,
+    st.none() | st.integers(0, 1) | st.floats(0, 1),
+    st.none() | st.just(SECOND),
+    PLACES,
+    JSON,
+)
 def test_a_stored_event_is_restored_unchanged(
-    name: str, intent: str, confidence: float | None, second: str | None, place: EventOrder, said: Any
+    name: str,
+    intent: str,
+    confidence: float | None,
+    second: str | None,
+    place: EventOrder,
+    said: Any,
 ) -> None:
-    """For any event and any response of the tenant, and with an order that is not the event's own."""
-    about = Event(name, intent, confidence, second, parse_timestamp(second) if second else None)
+    """For any event and any response of the tenant, and with an order that is not the event's
+    own.
+    """
+    about = Event(
+        name, intent, confidence, second, parse_timestamp(second) if second else None
+    )
     for answer in (
         written_response(name, said),
         written_response(name, said, route=said),
         error_response(502, "unclear", "unknown"),
     ):
-        for where in (place, EventOrder(about.timestamp or place.timestamp, place.message_id)):
+        for where in (
+            place,
+            EventOrder(about.timestamp or place.timestamp, place.message_id),
+        ):
             remembered, _ = forgetful()
             remembered.store(name, LatestEvent(where, about, answer))
             found = remembered.find(name)
@@ -61,11 +100,15 @@ def test_a_stored_event_is_restored_unchanged(
 
 
 def test_the_cache_keeps_an_hour_and_at_least_the_newer_half_of_its_limit() -> None:
-    """It evicts the conversations without events for the longest time; a new event makes a conversation new again."""
+    """It evicts the conversations without events for the longest time; a new event makes a
+    conversation new again.
+    """
     remembered, now = forgetful(most=4)
     for name in ("a", "b", "c", "a", "d", "e"):
         remembered.store(name, one(name))
-    assert ["a", "c", "d", "e"] == [name for name in "abcdef" if remembered.find(name) is not None]
+    assert ["a", "c", "d", "e"] == [
+        name for name in "abcdef" if remembered.find(name) is not None
+    ]
 
     for second in (3599.0, 3601.0, 7190.0):
         now[0] = second
@@ -73,7 +116,9 @@ def test_the_cache_keeps_an_hour_and_at_least_the_newer_half_of_its_limit() -> N
     assert remembered.find("late") is not None
     now[0] = 20_000.0
     remembered.store("later", one("later"))
-    assert ["later"] == [name for name in ("late", "later") if remembered.find(name) is not None]
+    assert ["later"] == [
+        name for name in ("late", "later") if remembered.find(name) is not None
+    ]
 
 
 def test_no_conversation_is_evicted_within_the_hour() -> None:
@@ -95,11 +140,15 @@ def test_a_hundred_thousand_take_less_than_forty_megabytes() -> None:
         try:
             for number in range(10_000):
                 name = f"12345678-1234-1234-1234-{number:012}"
-                about = parse_event(json.dumps(posting.event(conversationId=name)).encode())
+                about = parse_event(
+                    json.dumps(posting.event(conversationId=name)).encode()
+                )
                 async with lines.lock(about.conversation) as line:
                     assert about.timestamp is not None
                     line.record_write(
-                        EventOrder(about.timestamp), about, written_response(about.conversation, {"status": "updated"})
+                        EventOrder(about.timestamp),
+                        about,
+                        written_response(about.conversation, {"status": "updated"}),
                     )
             return tracemalloc.get_traced_memory()[0] / 10_000
         finally:
@@ -110,7 +159,9 @@ def test_a_hundred_thousand_take_less_than_forty_megabytes() -> None:
 
 @pytest.mark.parametrize("gone", [1, 2, 3])
 def test_a_waiting_request_that_gives_up_does_not_block_others(gone: int) -> None:
-    """The first waiting request, the second or the last: the others get the lock, in order, one at a time."""
+    """The first waiting request, the second or the last: the others get the lock, in order, one at
+    a time.
+    """
     lines = ConversationLocks(lambda: 0.0)
     seen: list[int] = []
     inside = 0
@@ -133,7 +184,11 @@ def test_a_waiting_request_that_gives_up_does_not_block_others(gone: int) -> Non
         leave.set()
         late = asyncio.create_task(stand(4, leave))
         found = await asyncio.gather(*tasks, late, return_exceptions=True)
-        assert [gone] == [number for number, one in enumerate(found) if isinstance(one, asyncio.CancelledError)]
+        assert [gone] == [
+            number
+            for number, one in enumerate(found)
+            if isinstance(one, asyncio.CancelledError)
+        ]
 
     asyncio.run(crowd())
     assert [number for number in range(5) if number != gone] == seen

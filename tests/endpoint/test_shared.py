@@ -1,4 +1,6 @@
-"""`serve --shared`: several instances with Redis keep every promise of one process, and refuse while it is down."""
+"""`serve --shared`: several instances with Redis keep every promise of one process, and refuse
+while it is down.
+"""
 
 from __future__ import annotations
 
@@ -39,18 +41,35 @@ NEWEST = {f"c-{one}": (EVENTS - 1) / EVENTS for one in range(CONVERSATIONS)}
 def post(url: str, **said: object) -> httpx.Response:
     """Post one event."""
     return httpx.post(
-        f"{url}/api/route", json=event(**said), headers={"X-API-Key": KEY}, trust_env=False, verify=PLAIN, timeout=10
+        f"{url}/api/route",
+        json=event(**said),
+        headers={"X-API-Key": KEY},
+        trust_env=False,
+        verify=PLAIN,
+        timeout=10,
     )
 
 
 def send(url: str, body: bytes, headers: list[tuple[bytes, bytes]]) -> httpx.Response:
     """Send one signed message."""
-    return httpx.post(f"{url}/api/route", content=body, headers=headers, trust_env=False, verify=PLAIN, timeout=10)
+    return httpx.post(
+        f"{url}/api/route",
+        content=body,
+        headers=headers,
+        trust_env=False,
+        verify=PLAIN,
+        timeout=10,
+    )
 
 
 def test_each_conversation_keeps_its_order_across_instances(tmp_path: Path) -> None:
-    """Any order, a fifth twice, 5 % of calls failing: one effect for each event, no older value replaces a newer."""
-    with shared(tmp_path, "--faults", "context:503@0.03,context:reset@0.02") as (one, server):
+    """Any order, a fifth twice, 5 % of calls failing: one effect for each event, no older value
+    replaces a newer.
+    """
+    with shared(tmp_path, "--faults", "context:503@0.03,context:reset@0.02") as (
+        one,
+        server,
+    ):
         callers = Callers(*machines(one, server))
         asyncio.run(callers.post_all(shuffled(CONVERSATIONS, 3)))
         writes = one.writes()
@@ -65,15 +84,24 @@ def test_each_conversation_keeps_its_order_across_instances(tmp_path: Path) -> N
 
 
 def test_a_signed_message_has_one_effect_across_instances(tmp_path: Path) -> None:
-    """Twenty together to two instances, and later: the same response; with another body it is a conflict."""
+    """Twenty together to two instances, and later: the same response; with another body it is a
+    conflict.
+    """
 
-    async def posts(urls: list[str]) -> tuple[list[httpx.Response], list[httpx.Response]]:
+    async def posts(
+        urls: list[str],
+    ) -> tuple[list[httpx.Response], list[httpx.Response]]:
         body, headers = signed("m-1", event(timestamp=...), time.time())
         other, others = signed("m-1", event(intent="none"), time.time())
         callers = [caller(urls[number % 2]) for number in range(20)]
-        same = [http.post("/api/route", content=body, headers=headers) for http in callers]
+        same = [
+            http.post("/api/route", content=body, headers=headers) for http in callers
+        ]
         first = await asyncio.gather(*same)
-        rest = [http.post("/api/route", content=other, headers=others) for http in callers[:4]]
+        rest = [
+            http.post("/api/route", content=other, headers=others)
+            for http in callers[:4]
+        ]
         second = await asyncio.gather(*rest)
         for http in callers:
             await http.aclose()
@@ -89,7 +117,9 @@ def test_a_signed_message_has_one_effect_across_instances(tmp_path: Path) -> Non
     assert 1 == len(writes)
 
 
-def test_a_redis_that_is_killed_and_returns_empty_promises_order_again(tmp_path: Path) -> None:
+def test_a_redis_that_is_killed_and_returns_empty_promises_order_again(
+    tmp_path: Path,
+) -> None:
     """Under load: only 503 during the outage; afterwards the events are in order again."""
     with shared(tmp_path, "--latency-ms", "10") as (one, server):
         first, second = machines(one, server)
@@ -111,11 +141,15 @@ def test_a_redis_that_is_killed_and_returns_empty_promises_order_again(tmp_path:
             for url, stamp in zip((second, first, second), times, strict=True)
         ]
         repeated = post(first, conversationId="known", timestamp=times[-1])
-        states = [line["state"] for line in one.log("machine-0") if line["event"] == "shared"]
+        states = [
+            line["state"] for line in one.log("machine-0") if line["event"] == "shared"
+        ]
     assert {200, 503} == set(callers.statuses)
     assert ["open", "away", "open"] == states[-3:]
     assert [200] * 3 == [reply.status_code for reply in replies]
-    assert [False, True, False] == [reply.json().get("stale", False) for reply in replies]
+    assert [False, True, False] == [
+        reply.json().get("stale", False) for reply in replies
+    ]
     assert replies[-1].content == repeated.content
 
 
@@ -140,12 +174,17 @@ def test_a_hanging_redis_is_detected_once(tmp_path: Path) -> None:
 
 
 def test_it_starts_without_redis_and_is_ready_once_that_runs(tmp_path: Path) -> None:
-    """/health lives, /ready and a post give 503; one line of log has the reason; nothing must be restarted."""
+    """/health lives, /ready and a post give 503; one line of log has the reason; nothing must be
+    restarted.
+    """
     with shared(tmp_path) as (one, server):
         server.kill()
         _, url = one.serve("--shared", server.url)
         health = httpx.get(f"{url}/health", trust_env=False, verify=PLAIN).status_code
-        early, said = post(url), httpx.get(f"{url}/ready", trust_env=False, verify=PLAIN).status_code
+        early, said = (
+            post(url),
+            httpx.get(f"{url}/ready", trust_env=False, verify=PLAIN).status_code,
+        )
         time.sleep(1.5)
         server.start()
         assert ready(url)
@@ -187,16 +226,26 @@ def test_all_instances_together_keep_the_tenants_rate(tmp_path: Path) -> None:
 
 
 def test_a_password_opens_redis_and_is_never_shown(tmp_path: Path) -> None:
-    """With a wrong one it is not ready, and logs the kind of the error; neither is in log or responses."""
+    """With a wrong one it is not ready, and logs the kind of the error; neither is in log or
+    responses.
+    """
     right, wrong = "right-password-of-redis", "wrong-password-of-redis"
     with redis_server(tmp_path, right) as server, fleet(tmp_path) as one:
         place = f"127.0.0.1:{server.port}/3"
-        (tmp_path / "shared").write_text(f"redis://:{right}@{place}\n", encoding="utf-8")
+        (tmp_path / "shared").write_text(
+            f"redis://:{right}@{place}\n", encoding="utf-8"
+        )
         _, good = one.serve(name="good", CXROUTE_SHARED_FILE=str(tmp_path / "shared"))
         _, bad = one.serve(name="bad", CXROUTE_SHARED=f"redis://:{wrong}@{place}")
         assert ready(good)
         refused = post(bad)
-        said = "".join((tmp_path / f"{name}.log").read_text("utf-8") for name in ("good", "bad")) + refused.text
+        said = (
+            "".join(
+                (tmp_path / f"{name}.log").read_text("utf-8")
+                for name in ("good", "bad")
+            )
+            + refused.text
+        )
     assert 503 == refused.status_code
     assert '"reason": "AuthenticationError"' in said
     assert right not in said
@@ -207,10 +256,19 @@ REFUSED = [
     ("http://localhost", "the URL must be redis://HOST:PORT/DB"),
     ("redis://", "the URL must be redis://HOST:PORT/DB"),
     ("localhost:6379", "the URL must be redis://HOST:PORT/DB"),
-    ("redis://:hunter2pass@localhost:99999/0", "the port must be a number from 1 to 65535"),
-    ("redis://:hunter2pass@localhost:port/0", "the port must be a number from 1 to 65535"),
+    (
+        "redis://:hunter2pass@localhost:99999/0",
+        "the port must be a number from 1 to 65535",
+    ),
+    (
+        "redis://:hunter2pass@localhost:port/0",
+        "the port must be a number from 1 to 65535",
+    ),
     ("redis://:hunter2pass@localhost/zero", "the database must be a number"),
-    ("rediss://:hunter2pass@localhost/0?ssl_cert_reqs=none", "the URL must end after the database's number"),
+    (
+        "rediss://:hunter2pass@localhost/0?ssl_cert_reqs=none",
+        "the URL must end after the database's number",
+    ),
     ("redis://:hunter2pass@[::1/0", "the URL must be redis://HOST:PORT/DB"),
 ]
 
@@ -228,8 +286,13 @@ def test_an_invalid_url_is_refused_at_the_start(
     assert said in cxroute.err
 
 
-def test_a_password_on_the_command_line_causes_a_warning(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other users see it there; a variable or a URL without one is fine. Without keys the command ends here."""
+def test_a_password_on_the_command_line_causes_a_warning(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other users see it there; a variable or a URL without one is fine.
+
+    Without keys the command ends here.
+    """
     line = ["serve", "--host", "0.0.0.0", "--shared"]  # noqa: S104 - nothing listens
     advice = "every user of this machine can see command lines"
     assert 64 == cxroute(*line, "redis://:hunter2pass@localhost/0")
@@ -242,7 +305,9 @@ def test_a_password_on_the_command_line_causes_a_warning(cxroute: Program, monke
     assert advice not in cxroute.err
 
 
-def test_an_unreadable_file_is_reported(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_file_is_reported(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Exit 64, without the path; an empty file is also refused."""
     monkeypatch.setenv("CXROUTE_SHARED_FILE", "nowhere")
     assert 64 == cxroute("serve")

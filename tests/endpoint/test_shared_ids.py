@@ -10,8 +10,16 @@ from typing import Any
 
 import pytest
 
-from reconciler.endpoint.auth import CONFLICT_RESPONSE, IN_PROGRESS_RESPONSE, MESSAGE_ID_SECONDS
-from reconciler.endpoint.messages import EndpointResponse, error_response, success_response
+from reconciler.endpoint.auth import (
+    CONFLICT_RESPONSE,
+    IN_PROGRESS_RESPONSE,
+    MESSAGE_ID_SECONDS,
+)
+from reconciler.endpoint.messages import (
+    EndpointResponse,
+    error_response,
+    success_response,
+)
 from reconciler.endpoint.redis.stores import RedisMessageIds
 from tests.endpoint.redis_server import PREFIX, RedisServer, redis_server, shared_redis
 
@@ -20,7 +28,9 @@ FIRST = sha256(b"first").digest()
 SECOND = sha256(b"second").digest()
 ANSWER = success_response("written", "written", {"id": "m-1"})
 LATE = error_response(504, "late", "too slow")
-Work = Callable[[RedisMessageIds, RedisMessageIds, RedisServer], Coroutine[Any, Any, object]]
+Work = Callable[
+    [RedisMessageIds, RedisMessageIds, RedisServer], Coroutine[Any, Any, object]
+]
 
 
 def among_two(folder: Path, work: Work) -> object:
@@ -34,7 +44,9 @@ def among_two(folder: Path, work: Work) -> object:
         return asyncio.run(run(server))
 
 
-async def claim(ids: RedisMessageIds, digest: bytes = FIRST, seconds: float = 5) -> EndpointResponse | None:
+async def claim(
+    ids: RedisMessageIds, digest: bytes = FIRST, seconds: float = 5
+) -> EndpointResponse | None:
     """Return the response of message m-1, or None if the caller must process it."""
     return await ids.claim("m-1", digest, asyncio.get_running_loop().time() + seconds)
 
@@ -42,7 +54,9 @@ async def claim(ids: RedisMessageIds, digest: bytes = FIRST, seconds: float = 5)
 def test_a_repeat_waits_for_the_response_of_the_other_instance(tmp_path: Path) -> None:
     """Until its deadline; another body is a conflict, before and after the response."""
 
-    async def work(one: RedisMessageIds, other: RedisMessageIds, _server: RedisServer) -> object:
+    async def work(
+        one: RedisMessageIds, other: RedisMessageIds, _server: RedisServer
+    ) -> object:
         assert await claim(one) is None
         early = [await claim(other, FIRST, 0.1), await claim(other, SECOND)]
         waiting = asyncio.create_task(claim(other))
@@ -50,14 +64,24 @@ def test_a_repeat_waits_for_the_response_of_the_other_instance(tmp_path: Path) -
         await one.complete("m-1", ANSWER)
         return [*early, await waiting, await claim(one), await claim(other, SECOND)]
 
-    expected = [IN_PROGRESS_RESPONSE, CONFLICT_RESPONSE, ANSWER, ANSWER, CONFLICT_RESPONSE]
+    expected = [
+        IN_PROGRESS_RESPONSE,
+        CONFLICT_RESPONSE,
+        ANSWER,
+        ANSWER,
+        CONFLICT_RESPONSE,
+    ]
     assert expected == among_two(tmp_path, work)
 
 
 def test_each_deadline_ends_the_wait(tmp_path: Path) -> None:
-    """Wherever it finds the client: its time-out of a send can ignore a cancellation before Python 3.12."""
+    """Wherever it finds the client: its time-out of a send can ignore a cancellation before Python
+    3.12.
+    """
 
-    async def work(one: RedisMessageIds, other: RedisMessageIds, _server: RedisServer) -> object:
+    async def work(
+        one: RedisMessageIds, other: RedisMessageIds, _server: RedisServer
+    ) -> object:
         assert await claim(one) is None
         deadlines = [0.02 + number / 20_000 for number in range(100)]
         return [await claim(other, FIRST, seconds) for seconds in deadlines]
@@ -70,7 +94,9 @@ def test_any_response_is_stored_unchanged(tmp_path: Path, body: bytes) -> None:
     """Until the message's own time-stamp is too old."""
     answer = EndpointResponse(200, "written", body)
 
-    async def work(one: RedisMessageIds, other: RedisMessageIds, server: RedisServer) -> object:
+    async def work(
+        one: RedisMessageIds, other: RedisMessageIds, server: RedisServer
+    ) -> object:
         assert await claim(one) is None
         await one.complete("m-1", answer)
         with server.client() as client:
@@ -83,7 +109,9 @@ def test_any_response_is_stored_unchanged(tmp_path: Path, body: bytes) -> None:
 def test_a_retryable_response_frees_the_id(tmp_path: Path) -> None:
     """The repeat is processed."""
 
-    async def work(one: RedisMessageIds, other: RedisMessageIds, _server: RedisServer) -> object:
+    async def work(
+        one: RedisMessageIds, other: RedisMessageIds, _server: RedisServer
+    ) -> object:
         assert await claim(one) is None
         await one.complete("m-1", LATE)
         return await claim(other)
@@ -91,10 +119,16 @@ def test_a_retryable_response_frees_the_id(tmp_path: Path) -> None:
     assert among_two(tmp_path, work) is None
 
 
-def test_a_dead_instance_frees_its_id_and_a_late_one_replaces_nothing(tmp_path: Path) -> None:
-    """After seven seconds another instance processes the message; the response of that one counts."""
+def test_a_dead_instance_frees_its_id_and_a_late_one_replaces_nothing(
+    tmp_path: Path,
+) -> None:
+    """After seven seconds another instance processes the message; the response of that one
+    counts.
+    """
 
-    async def work(one: RedisMessageIds, other: RedisMessageIds, server: RedisServer) -> object:
+    async def work(
+        one: RedisMessageIds, other: RedisMessageIds, server: RedisServer
+    ) -> object:
         assert await claim(one) is None
         with server.client() as client:
             assert 6000 < client.pttl(KEY) <= 7000
@@ -110,7 +144,9 @@ def test_a_dead_instance_frees_its_id_and_a_late_one_replaces_nothing(tmp_path: 
 def test_without_redis_no_message_is_processed(tmp_path: Path) -> None:
     """503 for a claim; a response that cannot be stored is sent nevertheless."""
 
-    async def work(one: RedisMessageIds, other: RedisMessageIds, server: RedisServer) -> object:
+    async def work(
+        one: RedisMessageIds, other: RedisMessageIds, server: RedisServer
+    ) -> object:
         assert await claim(one) is None
         server.kill()
         await one.complete("m-1", ANSWER)

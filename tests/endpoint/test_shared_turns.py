@@ -21,7 +21,11 @@ from reconciler.endpoint.conversations import (
     unpack,
 )
 from reconciler.endpoint.event import Event, parse_timestamp
-from reconciler.endpoint.messages import EndpointResponse, error_response, success_response
+from reconciler.endpoint.messages import (
+    EndpointResponse,
+    error_response,
+    success_response,
+)
 from reconciler.endpoint.redis.connection import redis_client
 from reconciler.endpoint.redis.stores import RedisLocks
 from tests.endpoint.in_process_endpoint import Endpoint, event
@@ -35,7 +39,9 @@ def at(second: int) -> tuple[EventOrder, Event]:
     stamp = f"2026-02-01T09:00:{second:02}Z"
     point = parse_timestamp(stamp)
     assert point is not None
-    return EventOrder(point), Event("c-1", f"intent-{second}", second / 60, stamp, point)
+    return EventOrder(point), Event(
+        "c-1", f"intent-{second}", second / 60, stamp, point
+    )
 
 
 @asynccontextmanager
@@ -52,8 +58,12 @@ async def post(turns: RedisLocks, time: str) -> tuple[int, bool]:
     return reply.status, reply.form.get("stale", False)
 
 
-def test_an_event_of_the_future_in_redis_makes_no_other_one_stale(tmp_path: Path) -> None:
-    """An earlier version stored it there, for an hour; the order of all later events holds on each instance."""
+def test_an_event_of_the_future_in_redis_makes_no_other_one_stale(
+    tmp_path: Path,
+) -> None:
+    """An earlier version stored it there, for an hour; the order of all later events holds on each
+    instance.
+    """
     moments = ["2026-11-25T11:00:02Z", "2026-11-25T11:00:01Z", "2026-11-25T11:00:03Z"]
     future = "2126-11-25T12:00:00Z"
     point = parse_timestamp(future)
@@ -65,9 +75,17 @@ def test_an_event_of_the_future_in_redis_makes_no_other_one_stale(tmp_path: Path
             other = await stack.enter_async_context(machine(server))
             for turns in (one, other, one):
                 async with turns.lock("c-1") as line:
-                    line.record_write(EventOrder(point), Event("c-1", "ahead", 1, future, point), ANSWER)
+                    line.record_write(
+                        EventOrder(point),
+                        Event("c-1", "ahead", 1, future, point),
+                        ANSWER,
+                    )
             stored = await known(other)
-            return stored, [await post(turns, moment) for moment in moments for turns in (other, one)]
+            return stored, [
+                await post(turns, moment)
+                for moment in moments
+                for turns in (other, one)
+            ]
 
     with redis_server(tmp_path) as server:
         stored, replies = asyncio.run(posts(server))
@@ -83,7 +101,9 @@ async def known(turns: RedisLocks) -> str | None:
 
 
 def test_an_instance_whose_lock_expired_replaces_nothing(tmp_path: Path) -> None:
-    """A halted instance writes an old event; another instance wrote a newer one before, and that stays."""
+    """A halted instance writes an old event; another instance wrote a newer one before, and that
+    stays.
+    """
 
     async def race(server: RedisServer) -> tuple[str | None, str | None]:
         async with AsyncExitStack() as stack:
@@ -93,7 +113,9 @@ def test_an_instance_whose_lock_expired_replaces_nothing(tmp_path: Path) -> None
             async def stand_still() -> None:
                 async with late.lock("c-1") as line:
                     with server.client() as client:
-                        client.delete("cxroute:prod:event:c-1:lock")  # its seven seconds are over
+                        client.delete(
+                            "cxroute:prod:event:c-1:lock"
+                        )  # its seven seconds are over
                     async with quick.lock("c-1") as other:
                         other.record_write(*at(9), ANSWER)
                     line.record_write(*at(5), ANSWER)
@@ -120,7 +142,10 @@ def test_an_unclear_write_keeps_its_response(tmp_path: Path) -> None:
 
 
 def test_an_unrecorded_write_is_written_again(tmp_path: Path) -> None:
-    """Redis is killed during a write: 503. Back without its data, it gets the order from the next event on."""
+    """Redis is killed during a write: 503.
+
+    Back without its data, it gets the order from the next event on.
+    """
 
     async def cut(server: RedisServer) -> list[str | None]:
         async with machine(server) as one, machine(server) as other:
@@ -164,7 +189,9 @@ def test_a_lock_that_could_not_be_released_is_released_later(tmp_path: Path) -> 
 
 
 def test_a_lock_has_one_holder_and_is_always_released(tmp_path: Path) -> None:
-    """The other one waits; after a failure, a cancellation or a write it gets a lock that would last for an hour."""
+    """The other one waits; after a failure, a cancellation or a write it gets a lock that would
+    last for an hour.
+    """
 
     async def turns(server: RedisServer) -> list[str]:
         async with AsyncExitStack() as stack:
@@ -172,7 +199,11 @@ def test_a_lock_has_one_holder_and_is_always_released(tmp_path: Path) -> None:
             other = await stack.enter_async_context(machine(server))
             order: list[str] = []
 
-            async def work(fail: type[BaseException] | None, begun: asyncio.Event, go_on: asyncio.Event) -> None:
+            async def work(
+                fail: type[BaseException] | None,
+                begun: asyncio.Event,
+                go_on: asyncio.Event,
+            ) -> None:
                 async with one.lock("c-1") as line:
                     with server.client() as client:
                         client.pexpire("cxroute:prod:event:c-1:lock", 3_600_000)
@@ -192,7 +223,9 @@ def test_a_lock_has_one_holder_and_is_always_released(tmp_path: Path) -> None:
                 working = asyncio.create_task(work(fail, begun, go_on))
                 await begun.wait()
                 waiting = asyncio.create_task(wait_for_lock())
-                await asyncio.sleep(0.2)  # a lock that does not hold is given to the other one meanwhile
+                await asyncio.sleep(
+                    0.2
+                )  # a lock that does not hold is given to the other one meanwhile
                 go_on.set()
                 async with asyncio.timeout(60):
                     await waiting
@@ -200,12 +233,16 @@ def test_a_lock_has_one_holder_and_is_always_released(tmp_path: Path) -> None:
             return order
 
     with redis_server(tmp_path) as server:
-        assert ["the first one ends", "the other one has it"] * 3 == asyncio.run(turns(server))
+        assert ["the first one ends", "the other one has it"] * 3 == asyncio.run(
+            turns(server)
+        )
 
 
 @pytest.mark.parametrize("message", ["", "m-1"])
 @pytest.mark.parametrize("answer", [ANSWER, error_response(502, "unclear", "unknown")])
-def test_a_packed_event_is_restored_unchanged(message: str, answer: EndpointResponse) -> None:
+def test_a_packed_event_is_restored_unchanged(
+    message: str, answer: EndpointResponse
+) -> None:
     """Order, event and response."""
     place, event = at(7)
     written = LatestEvent(place._replace(message_id=message), event, answer)
@@ -213,7 +250,9 @@ def test_a_packed_event_is_restored_unchanged(message: str, answer: EndpointResp
 
 
 def test_tls_is_always_verified(tmp_path: Path) -> None:
-    """The given CA is required: another CA, another host name and a server without TLS are refused."""
+    """The given CA is required: another CA, another host name and a server without TLS are
+    refused.
+    """
     certificate = Path(__file__).parents[1] / "self_signed.pem"
 
     async def said(url: str, authority: str | None) -> str:

@@ -46,7 +46,9 @@ class Post(NamedTuple):
     besiegers: int
 
 
-async def traffic(port: int, name: str, seconds: float, siege: Siege | None = None) -> list[Post]:
+async def traffic(
+    port: int, name: str, seconds: float, siege: Siege | None = None
+) -> list[Post]:
     """Post forty times a second over four connections; return all posts."""
 
     async def post(caller: int) -> list[Post]:
@@ -61,7 +63,11 @@ async def traffic(port: int, name: str, seconds: float, siege: Siege | None = No
         line.close()
         return posts
 
-    return [one for posts in await asyncio.gather(*(post(caller) for caller in range(4))) for one in posts]
+    return [
+        one
+        for posts in await asyncio.gather(*(post(caller) for caller in range(4)))
+        for one in posts
+    ]
 
 
 def p99(posts: Sequence[Post]) -> float:
@@ -71,17 +77,24 @@ def p99(posts: Sequence[Post]) -> float:
 def test_incomplete_requests_are_cut_off_in_time_without_delays(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """500 half headers and 200 half bodies for two minutes (fewer, once): each is closed, and good posts go on.
+    """500 half headers and 200 half bodies for two minutes (fewer, once): each is closed, and good
+    posts go on.
 
-    They are answered while half requests are open. In the campaign, which has the machine for itself, times are
-    compared: closed in six seconds, and 99 in 100 posts take no more than twice as long as in peace.
+    They are answered while half requests are open. In the campaign, which has the machine for
+    itself, times are compared: closed in six seconds, and 99 in 100 posts take no more than twice
+    as long as in peace.
     """
 
     async def besieged(port: int) -> tuple[Siege, list[Post], float]:
         before = p99(await traffic(port, "before", CALM))
         siege = Siege(port, SECONDS)
         halves = [request()[:30]] * HEADS + [request()[:-5]] * BODIES
-        attack = asyncio.gather(*(siege.half(half, number / len(halves)) for number, half in enumerate(halves)))
+        attack = asyncio.gather(
+            *(
+                siege.half(half, number / len(halves))
+                for number, half in enumerate(halves)
+            )
+        )
         during = await traffic(port, "during", SECONDS, siege)
         await attack
         after = p99(await traffic(port, "after", CALM))

@@ -1,4 +1,6 @@
-"""Requests that two servers on the way could read in two ways, over real sockets (invariants W7)."""
+"""Requests that two servers on the way could read in two ways, over real sockets (invariants
+W7).
+"""
 
 from __future__ import annotations
 
@@ -47,12 +49,16 @@ VECTORS = {
     "TE space before colon": chunked(te="Transfer-Encoding : chunked"),
     "TE vertical tab": chunked(te="Transfer-Encoding: \x0bchunked"),
     "TE quoted": chunked(te='Transfer-Encoding: "chunked"'),
-    "TE in HTTP/1.0": request(TE, body=CHUNKED, line="POST /api/route HTTP/1.0", length=""),
+    "TE in HTTP/1.0": request(
+        TE, body=CHUNKED, line="POST /api/route HTTP/1.0", length=""
+    ),
     "TE NUL": chunked(te="Transfer-Encoding: chunked\x00"),
     "chunk size bad": chunked(body=b"zz\r\n" + BODY + b"\r\n0\r\n\r\n"),
     "chunk size negative": chunked(body=b"-1\r\n" + BODY + b"\r\n0\r\n\r\n"),
     "chunk size 0x": chunked(body=b"0x5\r\n" + BODY + b"\r\n0\r\n\r\n"),
-    "chunk size beyond 64 bits": chunked(body=b"f" * 17 + b"\r\n" + BODY + b"\r\n0\r\n\r\n"),
+    "chunk size beyond 64 bits": chunked(
+        body=b"f" * 17 + b"\r\n" + BODY + b"\r\n0\r\n\r\n"
+    ),
     "chunk longer than declared": chunked(body=b"5\r\n" + BODY + b"\r\n0\r\n\r\n"),
     "chunk ends in bare LF": chunked(body=CHUNKED.replace(b"\r\n", b"\n")),
     "chunk extension": extended(b";a=b"),
@@ -61,8 +67,12 @@ VECTORS = {
     "chunk extension, quoted": extended(b';a="b;c"'),
     "chunk extension, line in quotes": extended(b';a="\r\n0\r\n\r\n"'),
     "chunk extension, bare LF": extended(b";\n0\r\n\r\n"),
-    "chunk extension at the end": chunked(body=CHUNKED.replace(b"\r\n0\r\n", b"\r\n0;a=b\r\n")),
-    "chunk extension without end": chunked(body=f"{len(BODY):x};".encode() + b"a" * 20_000),
+    "chunk extension at the end": chunked(
+        body=CHUNKED.replace(b"\r\n0\r\n", b"\r\n0;a=b\r\n")
+    ),
+    "chunk extension without end": chunked(
+        body=f"{len(BODY):x};".encode() + b"a" * 20_000
+    ),
     "chunk size with blanks": extended(b"  "),
     "chunk size with 20 zeros": chunked(body=b"0" * 20 + CHUNKED),
     "chunk size missing": chunked(body=b"\r\n" + CHUNKED),
@@ -94,37 +104,55 @@ VECTORS = {
 UPGRADE = b"\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n"
 
 
-@pytest.mark.parametrize("after_line", [b"\r\n", UPGRADE], ids=["plain", "with an upgrade"])
+@pytest.mark.parametrize(
+    "after_line", [b"\r\n", UPGRADE], ids=["plain", "with an upgrade"]
+)
 def test_an_ambiguous_request_ends_the_connection(after_line: bytes) -> None:
-    """Each of the vectors, with a complete smuggled request after it: one 400, closed, and nothing is written.
+    """Each of the vectors, with a complete smuggled request after it: one 400, closed, and nothing
+    is written.
 
     The log has one line for each, with the reason, without a secret of the request.
     """
-    vectors = {name: data.replace(b"\r\n", after_line, 1) for name, data in VECTORS.items()}
+    vectors = {
+        name: data.replace(b"\r\n", after_line, 1) for name, data in VECTORS.items()
+    }
 
     async def attack() -> tuple[dict[str, Said], Endpoint]:
         endpoint = Endpoint(deadline_seconds=1.0)
         async with listening(endpoint) as port:
-            said = {name: await talk(port, data + SMUGGLED) for name, data in vectors.items()}
+            said = {
+                name: await talk(port, data + SMUGGLED)
+                for name, data in vectors.items()
+            }
         return said, endpoint
 
     said, endpoint = asyncio.run(attack())
     assert len(said) >= 40
-    assert {} == {name: one for name, one in said.items() if one.statuses != [400] or not one.closed}
+    assert {} == {
+        name: one
+        for name, one in said.items()
+        if one.statuses != [400] or not one.closed
+    }
     assert [] == endpoint.upstream.writes
 
     refusals = [line for line in endpoint.log if line["event"] == "refused"]
-    errors = [json.loads(one.raw.partition(b"\r\n\r\n")[2])["error"] for one in said.values()]
+    errors = [
+        json.loads(one.raw.partition(b"\r\n\r\n")[2])["error"] for one in said.values()
+    ]
     assert errors == [f"Bad Request: {line['reason']}" for line in refusals]
     assert {400} == {line["status"] for line in refusals}
-    assert {"time", "event", "status", "reason"} == {name for line in refusals for name in line}
+    assert {"time", "event", "status", "reason"} == {
+        name for line in refusals for name in line
+    }
     assert [] == [line for line in refusals if not 0 < len(line["reason"]) <= 100]
     assert KEY not in json.dumps(endpoint.log)
     assert len(vectors) == endpoint.app.metrics.refusals["400"]
 
 
 def test_a_request_may_arrive_in_any_pieces() -> None:
-    """Byte by byte, in chunks, or with the next one after its response: it is one request, and one write."""
+    """Byte by byte, in chunks, or with the next one after its response: it is one request, and one
+    write.
+    """
     pieces = [[bytes([byte]) for byte in one] for one in (request(), chunked())]
     small = b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n"
 
@@ -133,7 +161,9 @@ def test_a_request_may_arrive_in_any_pieces() -> None:
         async with listening(endpoint) as port:
             said = [await talk(port, *one, wait=0.2) for one in pieces]
             said.append(await talk(port, chunked(body=small), wait=0.2))
-            said.append(await talk(port, chunked(), request(), chunked(), pause=0.1, wait=0.2))
+            said.append(
+                await talk(port, chunked(), request(), chunked(), pause=0.1, wait=0.2)
+            )
         return [one.statuses for one in said], len(endpoint.upstream.writes)
 
     assert ([[200], [200], [200], [200, 200, 200]], 1) == asyncio.run(calls())
@@ -143,15 +173,26 @@ def test_a_request_may_arrive_in_any_pieces() -> None:
 def test_a_chunk_extension_in_pieces_is_also_found(extension: bytes) -> None:
     """Byte by byte, and at the second chunk: 400, closed, nothing written."""
     late = chunked(
-        body=b"1\r\n{\r\n" + f"{len(BODY) - 1:x}".encode() + extension + b"\r\n" + BODY[1:] + b"\r\n0\r\n\r\n"
+        body=b"1\r\n{\r\n"
+        + f"{len(BODY) - 1:x}".encode()
+        + extension
+        + b"\r\n"
+        + BODY[1:]
+        + b"\r\n0\r\n\r\n"
     )
     cut = late.index(b"\r\n\r\n") + 4
 
     async def attack() -> tuple[list[Said], int]:
         endpoint = Endpoint()
         async with listening(endpoint) as port:
-            said = [await talk(port, *(bytes([byte]) for byte in late)), await talk(port, late)]
-            said += [await talk(port, late[:at], late[at:], pause=0.05) for at in (cut - 1, cut, cut + 5)]
+            said = [
+                await talk(port, *(bytes([byte]) for byte in late)),
+                await talk(port, late),
+            ]
+            said += [
+                await talk(port, late[:at], late[at:], pause=0.05)
+                for at in (cut - 1, cut, cut + 5)
+            ]
         return said, len(endpoint.upstream.writes)
 
     said, writes = asyncio.run(attack())
@@ -160,7 +201,14 @@ def test_a_chunk_extension_in_pieces_is_also_found(extension: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "behind", [SMUGGLED, SMUGGLED[:40], b"garbage", b"\x00" * 10, request(line="GET /metrics HTTP/1.1")]
+    "behind",
+    [
+        SMUGGLED,
+        SMUGGLED[:40],
+        b"garbage",
+        b"\x00" * 10,
+        request(line="GET /metrics HTTP/1.1"),
+    ],
 )
 def test_data_directly_after_a_request_is_not_read(behind: bytes) -> None:
     """The first request is answered, once; then the connection is closed, and the log says so."""
@@ -171,14 +219,21 @@ def test_data_directly_after_a_request_is_not_read(behind: bytes) -> None:
             return await talk(port, request() + behind), endpoint
 
     said, endpoint = asyncio.run(attack())
-    assert ([200], True, 1) == (said.statuses, said.closed, len(endpoint.upstream.writes))
+    assert ([200], True, 1) == (
+        said.statuses,
+        said.closed,
+        len(endpoint.upstream.writes),
+    )
     [refusal] = [line for line in endpoint.log if line["event"] == "refused"]
     assert (None, True) == (refusal["status"], bool(refusal["reason"]))
     assert 1 == endpoint.app.metrics.refusals["none"]
 
 
 CORRECTIONS = {
-    "TLS": (VECTORS["TLS"], "the client speaks TLS, and this port plain HTTP: use an address with http://"),
+    "TLS": (
+        VECTORS["TLS"],
+        "the client speaks TLS, and this port plain HTTP: use an address with http://",
+    ),
     "HTTP/0.9": (VECTORS["HTTP/0.9"], "the version of HTTP is neither 1.0 nor 1.1"),
     "no host": (VECTORS["no host"], "Host is missing"),
     "HTTP/2": (
@@ -198,5 +253,7 @@ def test_the_reason_says_what_to_correct(data: bytes, reason: str) -> None:
             await talk(port, data)
         return endpoint
 
-    [refusal] = [line for line in asyncio.run(attack()).log if line["event"] == "refused"]
+    [refusal] = [
+        line for line in asyncio.run(attack()).log if line["event"] == "refused"
+    ]
     assert reason == refusal["reason"]

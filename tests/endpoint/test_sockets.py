@@ -29,7 +29,12 @@ def test_slow_headers_do_not_extend_the_time(impatient: float) -> None:
         async with listening(Endpoint()) as port:
             clock = asyncio.get_running_loop().time
             start = clock()
-            said = await talk(port, *(bytes([one]) for one in request()[:12]), pause=impatient / 4, wait=1.5)
+            said = await talk(
+                port,
+                *(bytes([one]) for one in request()[:12]),
+                pause=impatient / 4,
+                wait=1.5,
+            )
             return said.closed, clock() - start
 
     closed, seconds = run_with_sockets(drip())
@@ -37,7 +42,9 @@ def test_slow_headers_do_not_extend_the_time(impatient: float) -> None:
     assert seconds < 2
 
 
-def test_a_refusal_of_a_slow_or_large_request_is_logged(monkeypatch: pytest.MonkeyPatch, impatient: float) -> None:
+def test_a_refusal_of_a_slow_or_large_request_is_logged(
+    monkeypatch: pytest.MonkeyPatch, impatient: float
+) -> None:
     """With its status and reason, as each other refusal of the connection."""
     monkeypatch.setattr(connection, "_BODY_TIMEOUT", 0.1)
     large = request("X-A: " + "a" * 16_384)
@@ -59,19 +66,26 @@ def test_a_refusal_of_a_slow_or_large_request_is_logged(monkeypatch: pytest.Monk
 
 def test_complete_and_incomplete_headers_are_bounded() -> None:
     """More than 64, or 16 KiB, complete or not: 431."""
-    many, long = request(*(f"X-{one}: a" for one in range(64))), request("X-A: " + "a" * 16_384)
+    many, long = (
+        request(*(f"X-{one}: a" for one in range(64))),
+        request("X-A: " + "a" * 16_384),
+    )
     just = request("X-A: " + "a" * 15_000, "Connection: close")
     endless = request().partition(b"\r\n")[0] + b"\r\nX-A: " + b"a" * 40_000
 
     async def attack() -> list[list[int]]:
         async with listening(Endpoint()) as port:
-            return [(await talk(port, one)).statuses for one in (many, long, endless, just)]
+            return [
+                (await talk(port, one)).statuses for one in (many, long, endless, just)
+            ]
 
     assert [[431], [431], [431], [200]] == asyncio.run(attack())
 
 
 def test_a_caller_that_disconnects_in_the_middle_sends_no_event() -> None:
-    """Half of a body and then the end: nothing is written, nothing is left behind, and the next caller is served."""
+    """Half of a body and then the end: nothing is written, nothing is left behind, and the next
+    caller is served.
+    """
 
     async def hang_up() -> tuple[int, int]:
         endpoint = Endpoint()
@@ -89,7 +103,9 @@ def test_a_caller_that_disconnects_in_the_middle_sends_no_event() -> None:
     assert (0, 1) == asyncio.run(hang_up())
 
 
-def test_a_connection_beyond_the_limit_gets_503(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_beyond_the_limit_gets_503(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The one beyond the limit gets 503 with Retry-After immediately; earlier ones are served."""
     monkeypatch.setattr(connection, "MAX_CONNECTIONS", 3)
 
@@ -102,7 +118,11 @@ def test_a_connection_beyond_the_limit_gets_503(monkeypatch: pytest.MonkeyPatch)
             first = await held[0][0].read()
             for _, writer in held:
                 writer.close()
-            return fourth.statuses, b"\r\nretry-after: 1\r\n" in fourth.raw, [int(first[9:12])]
+            return (
+                fourth.statuses,
+                b"\r\nretry-after: 1\r\n" in fourth.raw,
+                [int(first[9:12])],
+            )
 
     assert ([503], True, [200]) == asyncio.run(crowd())
 
@@ -117,14 +137,21 @@ def test_a_signal_makes_ready_answer_503() -> None:
 
 
 def test_responses_name_no_server() -> None:
-    """Neither the program nor its version; and refusals of the connection are JSON like all others."""
+    """Neither the program nor its version; and refusals of the connection are JSON like all
+    others.
+    """
 
     async def ask() -> tuple[bytes, bytes]:
         async with listening(Endpoint()) as port:
-            good, bad = await talk(port, request("Connection: close")), await talk(port, b"x\r\n\r\n")
+            good, bad = (
+                await talk(port, request("Connection: close")),
+                await talk(port, b"x\r\n\r\n"),
+            )
             return good.raw, bad.raw
 
     good, bad = asyncio.run(ask())
     assert b"\r\nserver:" not in good.lower() + bad.lower()
     error = "Bad Request: Invalid method encountered"
-    assert {"success": False, "error": error} == json.loads(bad.partition(b"\r\n\r\n")[2])
+    assert {"success": False, "error": error} == json.loads(
+        bad.partition(b"\r\n\r\n")[2]
+    )

@@ -1,4 +1,6 @@
-"""A caller's trace reaches CXone's calls and the log, over real sockets; each call has that of its own event."""
+"""A caller's trace reaches CXone's calls and the log, over real sockets; each call has that of its
+own event.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +22,20 @@ CALLS = 60
 
 
 def trace_of(number: int) -> dict[str, str]:
-    """Return the headers of the trace of an event; every third event has none, and every fifth an invalid one."""
+    """Return the headers of the trace of an event; every third event has none, and every fifth an
+    invalid one.
+    """
     if number % 3 == 0:
         return {}
     if number % 5 == 0:
-        return {"traceparent": f"00-{number:032X}-{number:016x}-zz", "tracestate": "a=1"}
-    return {"traceparent": f"00-{number:032x}-{number:016x}-01", "tracestate": f"bot=event{number}"}
+        return {
+            "traceparent": f"00-{number:032X}-{number:016x}-zz",
+            "tracestate": "a=1",
+        }
+    return {
+        "traceparent": f"00-{number:032x}-{number:016x}-01",
+        "tracestate": f"bot=event{number}",
+    }
 
 
 def passed_on(number: int) -> dict[str, str]:
@@ -37,12 +47,19 @@ async def post_all(url: str, numbers: range) -> list[int]:
     """Post an event of each conversation, all at the same time over many connections."""
     limits = httpx.Limits(max_connections=20)
     async with httpx.AsyncClient(
-        base_url=url, headers={"X-API-Key": KEY}, trust_env=False, verify=PLAIN, timeout=20, limits=limits
+        base_url=url,
+        headers={"X-API-Key": KEY},
+        trust_env=False,
+        verify=PLAIN,
+        timeout=20,
+        limits=limits,
     ) as http:
 
         async def post(number: int) -> int:
             form = event(conversationId=f"c-{number}")
-            return (await http.post("/api/route", json=form, headers=trace_of(number))).status_code
+            return (
+                await http.post("/api/route", json=form, headers=trace_of(number))
+            ).status_code
 
         return await asyncio.gather(*map(post, numbers))
 
@@ -56,7 +73,13 @@ def asked(one: Fleet) -> dict[str, list[dict[str, str]]]:
 
 
 @pytest.mark.parametrize(
-    "faults", ["context:500@#3,context:reset@#20,context:429=1@#40", "", "token:500@#1", "context:revoke@#20"]
+    "faults",
+    [
+        "context:500@#3,context:reset@#20,context:429=1@#40",
+        "",
+        "token:500@#1",
+        "context:revoke@#20",
+    ],
 )
 def test_each_call_has_the_trace_of_its_event(tmp_path: Path, faults: str) -> None:
     """Concurrent ones, and those that are repeated; a call for a token has none."""
@@ -76,20 +99,33 @@ def test_each_call_has_the_trace_of_its_event(tmp_path: Path, faults: str) -> No
     assert faults.startswith("context") == (sum(map(len, found.values())) > CALLS)
     assert [] == [line for line in one.record("token") if line["trace"]]
 
-    traces = {line["conversation"]: line.get("trace_id") for line in one.log() if line["event"] == "request"}
-    expected = {f"c-{number}": f"{number:032x}" if passed_on(number) else None for number in range(1, CALLS + 1)}
+    traces = {
+        line["conversation"]: line.get("trace_id")
+        for line in one.log()
+        if line["event"] == "request"
+    }
+    expected = {
+        f"c-{number}": f"{number:032x}" if passed_on(number) else None
+        for number in range(1, CALLS + 1)
+    }
     assert expected == traces
 
 
 @pytest.mark.parametrize(
     ("headers", "status"),
-    [(HEADERS, 200), ([HEADERS[0], (b"x-api-key", b"wrong")], 401), ([HEADERS[1]], 415)],
+    [
+        (HEADERS, 200),
+        ([HEADERS[0], (b"x-api-key", b"wrong")], 401),
+        ([HEADERS[1]], 415),
+    ],
     ids=["written", "no valid key", "wrong media type"],
 )
 def test_the_log_has_the_trace_of_each_outcome(headers: Any, status: int) -> None:
     """Also where nothing was written."""
     endpoint = Endpoint()
-    reply = asyncio.run(endpoint.post(headers=[*headers, (b"traceparent", PARENT.encode())]))
+    reply = asyncio.run(
+        endpoint.post(headers=[*headers, (b"traceparent", PARENT.encode())])
+    )
     [line] = endpoint.log
     assert (status, TRACE) == (reply.status, line["trace_id"])
 

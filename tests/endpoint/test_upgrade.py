@@ -16,20 +16,40 @@ from tests.support.requirements import skip_or_fail
 from tests.support.server_process import KEY
 
 JAVA_PROGRAM = Path(__file__).parent / "PostEvents.java"
-H2C = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIAAAAA")
+H2C = (
+    "Connection: Upgrade, HTTP2-Settings",
+    "Upgrade: h2c",
+    "HTTP2-Settings: AAEAAEAAAAIAAAAA",
+)
 CHUNKS = f"{len(BODY):x}\r\n".encode() + BODY + b"\r\n0\r\n\r\n"
 UPGRADES = {
     "as Java and curl send it": H2C,
-    "lower case": ("connection: upgrade, http2-settings", "upgrade: h2c", "http2-settings: AAEAAEAAAAIAAAAA"),
+    "lower case": (
+        "connection: upgrade, http2-settings",
+        "upgrade: h2c",
+        "http2-settings: AAEAAEAAAAIAAAAA",
+    ),
     "upper case": ("CONNECTION: UPGRADE", "UPGRADE: H2C"),
     "without Connection": ("Upgrade: h2c",),
     "without Upgrade": ("Connection: Upgrade",),
     "without a protocol": ("Connection: Upgrade", "Upgrade:"),
-    "WebSocket": ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),
+    "WebSocket": (
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+    ),
     "TLS": ("Connection: Upgrade", "Upgrade: TLS/1.3"),
     "unknown": ("Connection: upgrade", "Upgrade: carrier-pigeon/2"),
-    "several protocols": ("Connection: keep-alive, Upgrade", "Upgrade: websocket, h2c;q=0.5, IRC/6.9"),
-    "two headers": ("Connection: Upgrade", "Upgrade: h2c", "Connection: keep-alive", "Upgrade: websocket"),
+    "several protocols": (
+        "Connection: keep-alive, Upgrade",
+        "Upgrade: websocket, h2c;q=0.5, IRC/6.9",
+    ),
+    "two headers": (
+        "Connection: Upgrade",
+        "Upgrade: h2c",
+        "Connection: keep-alive",
+        "Upgrade: websocket",
+    ),
     "ends the connection": ("Connection: close, Upgrade", "Upgrade: h2c"),
 }
 ALL_UPGRADES = pytest.mark.parametrize("headers", UPGRADES.values(), ids=UPGRADES)
@@ -39,13 +59,19 @@ def chunked(*headers: str) -> bytes:
     return request("Transfer-Encoding: chunked", *headers, body=CHUNKS, length="")
 
 
-async def written(*parts: bytes, pause: float = 0.0, count: int = 1) -> tuple[list[int], list[tuple[str, object]]]:
-    """Return the statuses on one connection, and the conversations and intents that were written."""
+async def written(
+    *parts: bytes, pause: float = 0.0, count: int = 1
+) -> tuple[list[int], list[tuple[str, object]]]:
+    """Return the statuses on one connection, and the conversations and intents that were
+    written.
+    """
     endpoint = Endpoint()
     async with listening(endpoint) as port:
         said = await talk(port, *parts, pause=pause, wait=5, count=count)
     writes = endpoint.upstream.writes
-    return said.statuses, [(name, values["cognigyDetectedIntent"]) for name, values in writes]
+    return said.statuses, [
+        (name, values["cognigyDetectedIntent"]) for name, values in writes
+    ]
 
 
 @ALL_UPGRADES
@@ -63,20 +89,37 @@ def test_its_body_may_arrive_in_any_pieces(headers: tuple[str, ...]) -> None:
         cut = data.index(b"\r\n\r\n") + 4
         pieces = [data[at : at + 1] for at in range(len(data))]
         assert ([200], [("c-1", "billing")]) == asyncio.run(written(*pieces))
-        assert ([200], [("c-1", "billing")]) == asyncio.run(written(data[:cut], data[cut:], pause=0.05))
+        assert ([200], [("c-1", "billing")]) == asyncio.run(
+            written(data[:cut], data[cut:], pause=0.05)
+        )
 
 
 def test_a_connection_is_kept() -> None:
     """Java and curl ask again with each request."""
-    bodies = [json.dumps(event(conversationId=f"c-{number}")).encode() for number in range(4)]
-    parts = [request(*H2C, body=bodies[0]), request(body=bodies[1]), request(*H2C, body=bodies[2])]
+    bodies = [
+        json.dumps(event(conversationId=f"c-{number}")).encode() for number in range(4)
+    ]
+    parts = [
+        request(*H2C, body=bodies[0]),
+        request(body=bodies[1]),
+        request(*H2C, body=bodies[2]),
+    ]
     statuses, writes = asyncio.run(written(*parts, pause=0.1, count=3))
-    assert ([200, 200, 200], ["c-0", "c-1", "c-2"]) == (statuses, [name for name, _ in writes])
+    assert ([200, 200, 200], ["c-0", "c-1", "c-2"]) == (
+        statuses,
+        [name for name, _ in writes],
+    )
 
 
 @pytest.mark.parametrize(
     ("line", "status"),
-    [("GET /health", 200), ("HEAD /ready", 200), ("GET /metrics", 200), ("GET /api/route", 405), ("DELETE /", 404)],
+    [
+        ("GET /health", 200),
+        ("HEAD /ready", 200),
+        ("GET /metrics", 200),
+        ("GET /api/route", 405),
+        ("DELETE /", 404),
+    ],
 )
 def test_every_path_ignores_it(line: str, status: int) -> None:
     """Also a WebSocket's request, which has no body."""
@@ -85,11 +128,18 @@ def test_every_path_ignores_it(line: str, status: int) -> None:
 
 
 @ALL_UPGRADES
-@pytest.mark.parametrize("behind", [request(), request(*H2C), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x81\x85", b"x"])
-def test_data_directly_after_it_is_not_read(headers: tuple[str, ...], behind: bytes) -> None:
+@pytest.mark.parametrize(
+    "behind",
+    [request(), request(*H2C), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\x81\x85", b"x"],
+)
+def test_data_directly_after_it_is_not_read(
+    headers: tuple[str, ...], behind: bytes
+) -> None:
     """The other protocol's bytes do not reach it; neither does a second request."""
     for data in (request(*headers), chunked(*headers)):
-        assert ([200], [("c-1", "billing")]) == asyncio.run(written(data + behind, count=0))
+        assert ([200], [("c-1", "billing")]) == asyncio.run(
+            written(data + behind, count=0)
+        )
 
 
 @ALL_UPGRADES
@@ -122,12 +172,16 @@ def test_a_body_that_stops_is_refused_in_time(monkeypatch: pytest.MonkeyPatch) -
 
 
 async def run_client(*words: str, entry: str = "") -> tuple[str, list[str]]:
-    """Run a client of another project against the endpoint; return its output, and the written conversations."""
+    """Run a client of another project against the endpoint; return its output, and the written
+    conversations.
+    """
     endpoint = Endpoint()
     async with listening(endpoint) as port:
         pipe, url = asyncio.subprocess.PIPE, f"http://127.0.0.1:{port}/api/route"
         command = [word.replace("URL", url) for word in words]
-        process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=pipe, stdout=pipe
+        )
         output, _ = await process.communicate(entry.encode())
     return output.decode(), [name for name, _ in endpoint.upstream.writes]
 
@@ -136,9 +190,14 @@ def test_a_jdk_posts_events() -> None:
     """Its client asks for HTTP/2 unless a program tells it otherwise; it keeps the connection."""
     if shutil.which("java") is None:
         skip_or_fail("java is not installed (Debian: default-jdk-headless)")
-    events = [json.dumps(event(conversationId=f"c-{number}", intent=f"ä {number}")) for number in range(3)]
+    events = [
+        json.dumps(event(conversationId=f"c-{number}", intent=f"ä {number}"))
+        for number in range(3)
+    ]
 
-    output, written = asyncio.run(run_client("java", str(JAVA_PROGRAM), "URL", KEY, entry="\n".join(events)))
+    output, written = asyncio.run(
+        run_client("java", str(JAVA_PROGRAM), "URL", KEY, entry="\n".join(events))
+    )
 
     lines = [line.split(" ", 2) for line in output.splitlines()]
     assert [["HTTP_1_1", "200"]] * 3 == [line[:2] for line in lines]
@@ -155,7 +214,15 @@ def test_curl_posts_an_event(way: str) -> None:
     shown = ["-sS", "-o", "-", "-w", " %{http_version} %{http_code}"]
 
     output, written = asyncio.run(
-        run_client("curl", way, *shown, *headers, "-d", json.dumps(event(conversationId="c-7")), "URL")
+        run_client(
+            "curl",
+            way,
+            *shown,
+            *headers,
+            "-d",
+            json.dumps(event(conversationId="c-7")),
+            "URL",
+        )
     )
 
     body, _, outcome = output.rpartition("} ")

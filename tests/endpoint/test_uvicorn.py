@@ -1,4 +1,6 @@
-"""The parts of uvicorn that the endpoint uses: a uvicorn without one of them fails here, with the part's name."""
+"""The parts of uvicorn that the endpoint uses: a uvicorn without one of them fails here, with the
+part's name.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ from reconciler.endpoint.server import StrictHttpProtocol
 from tests.endpoint.in_process_endpoint import Endpoint
 
 ROOT = Path(__file__).parents[2]
-EXTENDED = ((StrictHttpProtocol, HttpToolsProtocol), (serve.QuietServer, uvicorn.Server))
+EXTENDED = (
+    (StrictHttpProtocol, HttpToolsProtocol),
+    (serve.QuietServer, uvicorn.Server),
+)
 OVERRIDES = [
     (child, parent, name)
     for child, parent in EXTENDED
@@ -28,35 +33,59 @@ OVERRIDES = [
 READ_OF_CONNECTION = {
     "connections", "cycle", "headers", "loop", "parser", "transport", "url", "_unset_keepalive_if_required",
 }  # fmt: skip
-READ_OF_CYCLE = {"disconnected", "keep_alive", "message_event", "more_body", "response_complete"}
+READ_OF_CYCLE = {
+    "disconnected",
+    "keep_alive",
+    "message_event",
+    "more_body",
+    "response_complete",
+}
 
 
 def test_the_installed_uvicorn_is_the_one_reviewed_minor_version() -> None:
     """Before another one is allowed, compare its httptools_impl.py with endpoint/server.py."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     extra = map(Requirement, project["optional-dependencies"]["serve"])
     (bounds,) = [str(one.specifier) for one in extra if one.name == "uvicorn"]
     major, minor = map(int, uvicorn.__version__.split(".")[:2])
     assert {f">={major}.{minor}", f"<{major}.{minor + 1}"} == set(bounds.split(","))
 
 
-@pytest.mark.parametrize(("child", "parent", "name"), OVERRIDES, ids=lambda value: getattr(value, "__name__", value))
-def test_each_overridden_method_is_one_that_uvicorn_has(child: type, parent: type, name: str) -> None:
-    """With the same parameters; otherwise uvicorn calls its own method and the endpoint does not check anything."""
+@pytest.mark.parametrize(
+    ("child", "parent", "name"),
+    OVERRIDES,
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_each_overridden_method_is_one_that_uvicorn_has(
+    child: type, parent: type, name: str
+) -> None:
+    """With the same parameters; otherwise uvicorn calls its own method and the endpoint does not
+    check anything.
+    """
     overridden = getattr(parent, name, None)
-    assert overridden is not None, f"uvicorn {uvicorn.__version__} has no {parent.__name__}.{name}"
-    assert [*inspect.signature(overridden).parameters] == [*inspect.signature(getattr(child, name)).parameters]
+    assert overridden is not None, (
+        f"uvicorn {uvicorn.__version__} has no {parent.__name__}.{name}"
+    )
+    assert [*inspect.signature(overridden).parameters] == [
+        *inspect.signature(getattr(child, name)).parameters
+    ]
 
 
 @pytest.mark.parametrize(("child", "parent"), EXTENDED, ids=["connection", "server"])
 def test_no_private_method_replaces_one_of_uvicorns(child: type, parent: type) -> None:
     """A private name that uvicorn begins to use would be replaced unnoticed."""
-    private = {name for name in vars(child) if name.startswith("_") and not name.endswith("__")}
+    private = {
+        name for name in vars(child) if name.startswith("_") and not name.endswith("__")
+    }
     assert set() == private & set(dir(parent))
 
 
 def test_the_attributes_that_a_connection_reads_exist() -> None:
-    """Of the connection after the first bytes of a request, of the server's state and of the request's cycle."""
+    """Of the connection after the first bytes of a request, of the server's state and of the
+    request's cycle.
+    """
 
     async def begun() -> tuple[set[str], set[str]]:
         config = serve.quiet_config(Endpoint().app)
@@ -65,13 +94,17 @@ def test_the_attributes_that_a_connection_reads_exist() -> None:
         parts: list[StrictHttpProtocol] = []
 
         def connect() -> StrictHttpProtocol:
-            parts.append(StrictHttpProtocol(config=config, server_state=state, app_state={}))
+            parts.append(
+                StrictHttpProtocol(config=config, server_state=state, app_state={})
+            )
             return parts[-1]
 
         server = await asyncio.get_running_loop().create_server(connect, "127.0.0.1", 0)
         async with server:
             _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-            writer.write(b"POST /api/route HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+            writer.write(
+                b"POST /api/route HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n"
+            )
             async with asyncio.timeout(5):
                 while not parts or parts[0].cycle is None:  # noqa: ASYNC110 - uvicorn has no event for it
                     await asyncio.sleep(0.01)

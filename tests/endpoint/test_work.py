@@ -1,4 +1,6 @@
-"""The real process under load: for minutes, in a burst, and at ten times its possible rate (W10)."""
+"""The real process under load: for minutes, in a burst, and at ten times its possible rate
+(W10).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ PACED = MANIFEST.replace("requestsPerSecond: 2000", "requestsPerSecond: 50")
 
 @dataclass
 class Crowd:
-    """Callers that post at a steady rate, without waiting for each other; a connection is made when none is free."""
+    """Callers that post at a steady rate, without waiting for each other; a connection is made when
+    none is free.
+    """
 
     port: int
     free: list[Caller] = field(default_factory=list)
@@ -37,7 +41,9 @@ class Crowd:
         """Post an event without a timestamp."""
         line = self._fresh() or await Caller.connected(self.port)
         before = time.monotonic()
-        status = await line.post(event(conversationId=conversation, confidence=confidence, timestamp=...))
+        status = await line.post(
+            event(conversationId=conversation, confidence=confidence, timestamp=...)
+        )
         self.answers.append((status, time.monotonic() - before))
         self.free.append(line)
         return status
@@ -50,8 +56,12 @@ class Crowd:
             line.close()
         return self.free.pop() if self.free else None
 
-    async def load(self, rate: int, seconds: float, name: str) -> list[tuple[int, float]]:
-        """Post so many a second for so long, each for another conversation; return the responses."""
+    async def load(
+        self, rate: int, seconds: float, name: str
+    ) -> list[tuple[int, float]]:
+        """Post so many a second for so long, each for another conversation; return the
+        responses.
+        """
         self.answers, began = [], time.monotonic()
         async with asyncio.TaskGroup() as posts:
             for number in range(int(rate * seconds)):
@@ -77,13 +87,19 @@ def _open_files(process: int) -> int:
     return len(list(folder.iterdir())) if folder.exists() else 0
 
 
-def test_minutes_of_work_leave_nothing_behind(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
-    """50 posts a second for 500 conversations, 1 % of writes lost (4 s; 4 minutes in the campaign): nothing leaks.
+def test_minutes_of_work_leave_nothing_behind(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """50 posts a second for 500 conversations, 1 % of writes lost (4 s; 4 minutes in the campaign):
+    nothing leaks.
 
-    Each event with response 200 is at the tenant; memory and open files do not grow after the first quarter.
+    Each event with response 200 is at the tenant; memory and open files do not grow after the first
+    quarter.
     """
 
-    async def work(port: int, process: int) -> tuple[list[int], list[int], Counter[int], dict[str, float]]:
+    async def work(
+        port: int, process: int
+    ) -> tuple[list[int], list[int], Counter[int], dict[str, float]]:
         crowd = Crowd(port)
         taken: dict[str, float] = {}
         sizes, files, statuses = [], [], Counter[int]()
@@ -103,7 +119,9 @@ def test_minutes_of_work_leave_nothing_behind(tmp_path: Path, record_property: C
                 if number % 50 == 0:
                     sizes.append(resident(process))
                     files.append(_open_files(process))
-        for _ in range(600):  # on a loaded machine, single writes still wait with an open connection
+        for _ in range(
+            600
+        ):  # on a loaded machine, single writes still wait with an open connection
             files.append(_open_files(process))
             if files[-1] <= files[len(sizes) // 4] + 2:
                 break
@@ -112,26 +130,35 @@ def test_minutes_of_work_leave_nothing_behind(tmp_path: Path, record_property: C
         return sizes, files, statuses, taken
 
     with served(tmp_path, "--faults", "context:reset@0.01") as (server, url):
-        sizes, files, statuses, taken = asyncio.run(work(int(url.rpartition(":")[2]), server.pid))
+        sizes, files, statuses, taken = asyncio.run(
+            work(int(url.rpartition(":")[2]), server.pid)
+        )
     warm = len(sizes) // 4
     record_property("answers", dict(statuses))
     record_property("MiB in ten minutes", slope(sizes[warm:]) / MIB)
     record_property("MiB", sizes[-1] / MIB)
     record_property("files", (files[warm], files[-1]))
-    assert taken == {name: context["cognigyConfidence"] for name, context in contexts(tmp_path).items()}
+    assert taken == {
+        name: context["cognigyConfidence"]
+        for name, context in contexts(tmp_path).items()
+    }
     assert set(statuses) <= {200, 502}
     assert statuses[502] <= 0.01 * 50 * SOAK
     assert files[-1] <= files[warm] + 2
     assert sizes[-1] - sizes[warm] <= (MIB if FULL else 8 * MIB)
 
 
-@pytest.mark.skipif(not FULL, reason="a measurement: it needs the machine for itself (make campaign)")
+@pytest.mark.skipif(
+    not FULL, reason="a measurement: it needs the machine for itself (make campaign)"
+)
 def test_a_burst_and_a_tenfold_load_leave_the_possible_rate(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """A tenant that accepts 50 a second: 1,000 in a second from idle are all answered; 500 a second cost nothing.
+    """A tenant that accepts 50 a second: 1,000 in a second from idle are all answered; 500 a second
+    cost nothing.
 
-    Goodput at ten times the rate is at least 0.9 of that at the rate, and refusals come within 0.1 s.
+    Goodput at ten times the rate is at least 0.9 of that at the rate, and refusals come within 0.1
+    s.
     """
 
     async def work(port: int) -> list[list[tuple[int, float]]]:
@@ -149,7 +176,10 @@ def test_a_burst_and_a_tenfold_load_leave_the_possible_rate(
     refused = sorted(seconds for status, seconds in over if status == 503)
     record_property("burst, at the rate, at ten times", list(map(dict, counts)))
     record_property("burst p99, s", sorted(seconds for _, seconds in burst)[990])
-    record_property("refused p50, p99, max, ms", [1000 * refused[len(refused) * at // 1000] for at in (500, 990, 999)])
+    record_property(
+        "refused p50, p99, max, ms",
+        [1000 * refused[len(refused) * at // 1000] for at in (500, 990, 999)],
+    )
     assert set(counts[0]) <= {200, 503}
     assert sorted(seconds for _, seconds in burst)[990] <= 5.0
     assert counts[2][200] >= 0.9 * counts[1][200]

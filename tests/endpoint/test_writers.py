@@ -1,4 +1,6 @@
-"""Custom fields and signals: the contract, repeated and unrepeated writes, and the endpoint's reports of them."""
+"""Custom fields and signals: the contract, repeated and unrepeated writes, and the endpoint's
+reports of them.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,11 @@ EXAMPLES = [
     for example in json.loads((CONTRACT / f"{name}.json").read_text(encoding="utf-8"))
     if "client" in example["sides"]
 ]
-MEANS: dict[int, type[ApiError]] = {404: RuleNotFoundError, 400: RejectedError, 422: UndefinedFieldsError}
+MEANS: dict[int, type[ApiError]] = {
+    404: RuleNotFoundError,
+    400: RejectedError,
+    422: UndefinedFieldsError,
+}
 NAMES = tuple(FIELDS)
 
 
@@ -65,20 +71,42 @@ def attributes(request: dict[str, Any]) -> dict[str, str | float | None]:
     fields = {one["ident"]: one["value"] for one in request.get("json", ())}
     said = fields or dict(zip(NAMES, request["query"].values(), strict=True))
     number = said.get("cognigyConfidence")
-    return {**said, **({} if number is None else {"cognigyConfidence": float(number) if number else None})}
+    return {
+        **said,
+        **(
+            {}
+            if number is None
+            else {"cognigyConfidence": float(number) if number else None}
+        ),
+    }
 
 
 @pytest.mark.parametrize(("way", "example"), EXAMPLES)
-def test_the_client_matches_the_known_behaviour_of_the_platform(way: str, example: dict[str, Any]) -> None:
-    """Method, path, query and body are the example's; it understands the response, or the error of its status."""
+def test_the_client_matches_the_known_behaviour_of_the_platform(
+    way: str, example: dict[str, Any]
+) -> None:
+    """Method, path, query and body are the example's; it understands the response, or the error of
+    its status.
+    """
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/oauth/token":
-            return httpx.Response(200, json={"access_token": "TOKEN", "token_type": "Bearer", "expires_in": 3600})
+            return httpx.Response(
+                200,
+                json={
+                    "access_token": "TOKEN",
+                    "token_type": "Bearer",
+                    "expires_in": 3600,
+                },
+            )
         asked.append(request)
         response = example["response"]
-        return httpx.Response(response["status"], headers=response.get("headers"), json=response.get("json"))
+        return httpx.Response(
+            response["status"],
+            headers=response.get("headers"),
+            json=response.get("json"),
+        )
 
     async def write() -> Any:
         conversation = example["request"]["path"].split("/")[-2]
@@ -112,7 +140,9 @@ UNCLEAR = (
 
 
 def expected_of(way: str, faults: str, usual: type) -> type:
-    """Return the result of a fault: a signal is unclear after each fault that may follow its arrival."""
+    """Return the result of a fault: a signal is unclear after each fault that may follow its
+    arrival.
+    """
     if way == SIGNAL_WAY and faults in UNCLEAR:
         return AmbiguousWriteError
     if way == FIELDS_WAY and faults in ("context:400", "context:422"):
@@ -122,7 +152,9 @@ def expected_of(way: str, faults: str, usual: type) -> type:
 
 @pytest.mark.parametrize("way", [FIELDS_WAY, SIGNAL_WAY])
 @pytest.mark.parametrize(("faults", "usual"), FAULTS)
-def test_every_fault_of_a_writer_ends_correctly_and_in_time(faults: str, usual: type, way: str) -> None:
+def test_every_fault_of_a_writer_ends_correctly_and_in_time(
+    faults: str, usual: type, way: str
+) -> None:
     """As with contexts; but a signal is not repeated once it may have been sent."""
     world = ContextTenant(faults, way)
     start = world.clock.seconds
@@ -134,10 +166,25 @@ def test_every_fault_of_a_writer_ends_correctly_and_in_time(faults: str, usual: 
     assert given_so_often <= (1 if way == SIGNAL_WAY else 2)
 
 
-APPLIED = ("500", "503", "408", "reset", "timeout", "html", "empty", "shape", "nan", "deep", "redirect")
+APPLIED = (
+    "500",
+    "503",
+    "408",
+    "reset",
+    "timeout",
+    "html",
+    "empty",
+    "shape",
+    "nan",
+    "deep",
+    "redirect",
+)
 
 
-@pytest.mark.parametrize("fault", [*(f"{one}-applied" for one in APPLIED), "cut", "drip=0.01", "half", "late=2"])
+@pytest.mark.parametrize(
+    "fault",
+    [*(f"{one}-applied" for one in APPLIED), "cut", "drip=0.01", "half", "late=2"],
+)
 def test_a_signal_is_sent_once_for_any_fault_of_its_response(fault: str) -> None:
     """It arrived, and its response is lost, cut, late or invalid: it is not sent again."""
     world = ContextTenant(f"context:{fault}", SIGNAL_WAY)
@@ -161,16 +208,25 @@ def hanging(path: str, asked: list[str]) -> Any:
     return carry
 
 
-@pytest.mark.parametrize(("path", "expected"), [("/signal", AmbiguousWriteError), ("/oauth/token", TimeoutError)])
-def test_a_signal_that_was_running_at_the_deadline_is_unclear(path: str, expected: type) -> None:
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/signal", AmbiguousWriteError), ("/oauth/token", TimeoutError)],
+)
+def test_a_signal_that_was_running_at_the_deadline_is_unclear(
+    path: str, expected: type
+) -> None:
     """A signal that was not sent is not unclear."""
     asked: list[str] = []
     world = ContextTenant("", SIGNAL_WAY)
-    credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
+    credentials = ClientCredentials(
+        client_id=canary.CLIENT, client_secret=canary.SECRET
+    )
 
     async def write() -> Any:
         time = stepping_time(Random(1))
-        client = ContextClient(hanging(path, asked), TENANT, credentials, time, world.path, world.writer)
+        client = ContextClient(
+            hanging(path, asked), TENANT, credentials, time, world.path, world.writer
+        )
         async with asyncio.timeout(0.2):
             return await client.write("c-1", SAID, 0.2)
 
@@ -180,14 +236,18 @@ def test_a_signal_that_was_running_at_the_deadline_is_unclear(path: str, expecte
 
 
 def test_a_signal_does_not_probe_an_unavailable_tenant() -> None:
-    """Five fail, one read replaces the sixth, without its values; the signal is sent after a response to the read."""
+    """Five fail, one read replaces the sixth, without its values; the signal is sent after a
+    response to the read.
+    """
     world = ContextTenant("context:503@#1-5", SIGNAL_WAY)
 
     async def write() -> list[Any]:
         client = world.client()
         found: list[Any] = []
         for number in range(7):
-            found += await asyncio.gather(client.write(f"c-{number}", SAID, 5.0), return_exceptions=True)
+            found += await asyncio.gather(
+                client.write(f"c-{number}", SAID, 5.0), return_exceptions=True
+            )
             world.clock.seconds += 2.0 if number > 4 else 0.0
         world.clock.seconds += 2.0
         return [*found, await client.write("c-9", SAID, 5.0)]
@@ -200,16 +260,26 @@ def test_a_signal_does_not_probe_an_unavailable_tenant() -> None:
     assert (True, "") == (probe.path.endswith("/signal"), probe.query)
 
 
-@given(st.text(min_size=1, max_size=40), st.none() | st.floats(0, 1), st.text(min_size=1, max_size=20))
-def test_a_value_stays_in_its_parameter(intent: str, confidence: float | None, at: str) -> None:
-    """The query has only unreserved characters and percent signs, and decodes to exactly the given values."""
+@given(
+    st.text(min_size=1, max_size=40),
+    st.none() | st.floats(0, 1),
+    st.text(min_size=1, max_size=20),
+)
+def test_a_value_stays_in_its_parameter(
+    intent: str, confidence: float | None, at: str
+) -> None:
+    """The query has only unreserved characters and percent signs, and decodes to exactly the given
+    values.
+    """
     told: list[str] = []
     said = dict(zip(NAMES, (intent, confidence, at), strict=True))
 
     async def call(_name: str, path: str, _body: object) -> Any:
         told.append(path)
 
-    asyncio.run(posted(signal_writer({NAMES[0]: 4, NAMES[1]: 1, NAMES[2]: 9}), call, said))
+    asyncio.run(
+        posted(signal_writer({NAMES[0]: 4, NAMES[1]: 1, NAMES[2]: 9}), call, said)
+    )
     ((query),) = [path.partition("?")[2] for path in told]
     assert query.isascii()
     assert not set(query) & set(' \r\n"<>#?/\\+')
@@ -218,14 +288,24 @@ def test_a_value_stays_in_its_parameter(intent: str, confidence: float | None, a
     assert ["p1", "p4", "p9"] == list(found)
 
 
-async def posted(signal: ContextWriter, call: Any, said: Mapping[str, str | float | None]) -> None:
+async def posted(
+    signal: ContextWriter, call: Any, said: Mapping[str, str | float | None]
+) -> None:
     """Send a signal."""
     await signal(call, "/signal", said)
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [(None, ""), (0.93, "0.93"), (1, "1"), (0, "0"), (1.0, "1.0"), (1e-05, "0.00001"), ("0.5 ", "0.5 ")],
+    [
+        (None, ""),
+        (0.93, "0.93"),
+        (1, "1"),
+        (0, "0"),
+        (1.0, "1.0"),
+        (1e-05, "0.00001"),
+        ("0.5 ", "0.5 "),
+    ],
 )
 def test_values_are_texts(value: str | float | None, expected: str) -> None:
     """Numbers without an exponent, null as an empty text."""
@@ -236,7 +316,10 @@ def test_undefined_fields_say_how_to_define_them() -> None:
     """The fields, the place and the type; no values."""
     (found,) = ContextTenant("", FIELDS_WAY, custom_fields=("routedAt",)).run("c-1")
     assert isinstance(found, UndefinedFieldsError)
-    assert "cognigyDetectedIntent, cognigyConfidence, routedAt: an administrator defines them" in str(found)
+    assert (
+        "cognigyDetectedIntent, cognigyConfidence, routedAt: an administrator defines them"
+        in str(found)
+    )
     assert "billing" not in str(found)
 
 
@@ -251,8 +334,15 @@ def test_an_intent_without_a_confidence_clears_the_field() -> None:
 
     asyncio.run(write())
     assert {**SAID, "cognigyConfidence": None} == world.app.state.contexts["c-1"]
-    sent = [json.loads(one.body) for one in world.app.state.requests if one.method == "PUT"]
-    assert ["0.9", ""] == [one["value"] for body in sent for one in body if one["ident"] == "cognigyConfidence"]
+    sent = [
+        json.loads(one.body) for one in world.app.state.requests if one.method == "PUT"
+    ]
+    assert ["0.9", ""] == [
+        one["value"]
+        for body in sent
+        for one in body
+        if one["ident"] == "cognigyConfidence"
+    ]
 
 
 def test_a_repeated_unclear_event_gets_the_same_response_unwritten() -> None:
@@ -267,7 +357,10 @@ def test_a_repeated_unclear_event_gets_the_same_response_unwritten() -> None:
     replies = asyncio.run(post())
     assert [502, 502, 200, 200] == [reply.status for reply in replies]
     assert replies[0].body == replies[1].body
-    assert "it is unknown whether the event was written; it is not written again" == replies[0].form["error"]
+    assert (
+        "it is unknown whether the event was written; it is not written again"
+        == replies[0].form["error"]
+    )
     assert replies[3].form["stale"] is True
     assert 2 == len(endpoint.upstream.writes)
     assert ["", "", "", ""] == [document.fault(reply) for reply in replies]
@@ -278,24 +371,44 @@ def test_the_test_chat_is_answered_and_counted_and_not_written() -> None:
     endpoint = Endpoint(policy=EventPolicy(ignored_conversations=TEST_CHATS))
     reply = asyncio.run(endpoint.post(posting.event(conversationId="100000000000")))
     other = asyncio.run(endpoint.post(posting.event(conversationId="100000000001")))
-    assert (200, True, "test-chat", None) == (reply.status, *(reply.form[x] for x in ("success", "skipped", "data")))
+    assert (200, True, "test-chat", None) == (
+        reply.status,
+        *(reply.form[x] for x in ("success", "skipped", "data")),
+    )
     assert "" == document.fault(reply)
     assert "skipped" not in other.form
-    assert ["100000000001"] == [conversation for conversation, _ in endpoint.upstream.writes]
-    assert 'cxroute_requests_total{status="200",outcome="skipped"} 1' in [*endpoint.app.metrics.lines()]
+    assert ["100000000001"] == [
+        conversation for conversation, _ in endpoint.upstream.writes
+    ]
+    assert 'cxroute_requests_total{status="200",outcome="skipped"} 1' in [
+        *endpoint.app.metrics.lines()
+    ]
 
 
-def environment(writer: str, context: Mapping[str, Any] | None = None, **more: Any) -> Environment:
-    said = {"name": "prod", "owner": "acme", "tenant": "acme", "context": {"writer": writer, **(context or {})}, **more}
+def environment(
+    writer: str, context: Mapping[str, Any] | None = None, **more: Any
+) -> Environment:
+    said = {
+        "name": "prod",
+        "owner": "acme",
+        "tenant": "acme",
+        "context": {"writer": writer, **(context or {})},
+        **more,
+    }
     return Environment.model_validate(said)
 
 
 @WAYS
 def test_the_writer_is_set_by_environment_profile_and_writer(way: str) -> None:
     """In this order: the last setting wins."""
-    plain, mine = Profile(name="x"), Profile.model_validate({"name": "x", "contextPath": "/mine/{conversationId}"})
+    plain, mine = (
+        Profile(name="x"),
+        Profile.model_validate({"name": "x", "contextPath": "/mine/{conversationId}"}),
+    )
     own = {FIELDS_WAY: "/dfo/3.0/contacts/{conversationId}/custom-fields"}
-    own[SIGNAL_WAY] = "/inContactAPI/services/v30.0/interactions/{conversationId}/signal"
+    own[SIGNAL_WAY] = (
+        "/inContactAPI/services/v30.0/interactions/{conversationId}/signal"
+    )
     there = environment(way, api={"contextPath": "/there/{conversationId}"})
     assert own.get(way, plain.context_path) == context_path(environment(way), plain)
     assert "/mine/{conversationId}" == context_path(environment(way), mine)
@@ -305,20 +418,34 @@ def test_the_writer_is_set_by_environment_profile_and_writer(way: str) -> None:
 
 def test_a_signals_parameters_are_those_of_the_environment() -> None:
     """By the names of attributes, for any names."""
-    said = environment(SIGNAL_WAY, {"signal": {"intent": 5, "updatedAt": 1}}, attributes={"intent": "x"})
+    said = environment(
+        SIGNAL_WAY,
+        {"signal": {"intent": 5, "updatedAt": 1}},
+        attributes={"intent": "x"},
+    )
     told: list[str] = []
 
     async def call(_name: str, path: str, _body: object) -> Any:
         told.append(path)
 
     writer = choose_writer(said)
-    asyncio.run(posted(writer, call, {"x": "billing", "cognigyConfidence": 0.5, "routedAt": "now"}))
+    asyncio.run(
+        posted(
+            writer, call, {"x": "billing", "cognigyConfidence": 0.5, "routedAt": "now"}
+        )
+    )
     assert ["/signal?p1=now&p2=0.5&p5=billing"] == told
 
 
 def test_a_rate_limit_does_not_prevent_a_signal() -> None:
-    """After a 429, a refused connection and an invalid token it is certain that nothing was sent: it is repeated."""
-    world = ContextTenant("context:429=1@#1,context:refuse@#2,context:revoke@#3", SIGNAL_WAY)
+    """After a 429, a refused connection and an invalid token it is certain that nothing was sent:
+    it is repeated.
+    """
+    world = ContextTenant(
+        "context:429=1@#1,context:refuse@#2,context:revoke@#3", SIGNAL_WAY
+    )
     assert [None] == world.run("c-1")
     assert 1 == sum(request.changed_state for request in world.app.state.requests)
-    assert isinstance(ContextTenant("context:429=60", SIGNAL_WAY).run("c-1")[0], RateLimitedError)
+    assert isinstance(
+        ContextTenant("context:429=60", SIGNAL_WAY).run("c-1")[0], RateLimitedError
+    )

@@ -1,4 +1,6 @@
-"""The writers as users see them: the real processes, the output of `validate` and `doctor`, and the log's advice."""
+"""The writers as users see them: the real processes, the output of `validate` and `doctor`, and the
+log's advice.
+"""
 
 from __future__ import annotations
 
@@ -21,28 +23,49 @@ def manifest(writer: str, more: str = "") -> str:
 
 
 def test_undefined_fields_are_logged_once(tmp_path: Path) -> None:
-    """502 with the endpoint's own text to the caller, the outcome in the metrics, the operator's action in the log."""
-    with served(tmp_path, manifest=manifest("digital-custom-fields")) as (_, url), caller(url) as http:
-        found = [http.post("/api/route", json=event(conversationId=f"c-{one}")) for one in range(3)]
+    """502 with the endpoint's own text to the caller, the outcome in the metrics, the operator's
+    action in the log.
+    """
+    with (
+        served(tmp_path, manifest=manifest("digital-custom-fields")) as (_, url),
+        caller(url) as http,
+    ):
+        found = [
+            http.post("/api/route", json=event(conversationId=f"c-{one}"))
+            for one in range(3)
+        ]
         skipped = http.post("/api/route", json=event(conversationId="100000000000"))
         metrics = http.get("/metrics").text
     told = "the tenant does not know the custom fields; the endpoint's log shows how to define them"
-    assert [(502, told)] * 3 == [(one.status_code, one.json()["error"]) for one in found]
+    assert [(502, told)] * 3 == [
+        (one.status_code, one.json()["error"]) for one in found
+    ]
     assert (200, "test-chat") == (skipped.status_code, skipped.json()["skipped"])
-    assert 'cxroute_requests_total{status="502",outcome="undefined_fields"} 3' in metrics
+    assert (
+        'cxroute_requests_total{status="502",outcome="undefined_fields"} 3' in metrics
+    )
     assert 'cxroute_requests_total{status="200",outcome="skipped"} 1' in metrics
     (advice,) = [line["advice"] for line in log(tmp_path) if line["event"] == "advice"]
-    assert "cognigyDetectedIntent, cognigyConfidence, routedAt: an administrator defines them" in advice
+    assert (
+        "cognigyDetectedIntent, cognigyConfidence, routedAt: an administrator defines them"
+        in advice
+    )
     assert {} == contexts(tmp_path)
 
 
 def test_a_signal_with_a_lost_response_is_not_sent_again(tmp_path: Path) -> None:
-    """The same event gets the same response; a newer one is sent. The script has the values, by its parameters."""
+    """The same event gets the same response; a newer one is sent.
+
+    The script has the values, by its parameters.
+    """
     said = manifest("voice-signal, signal: {{intent: 2, confidence: 4, updatedAt: 1}}")
     faults = ("--faults", "context:reset-applied@#1")
     with served(tmp_path, *faults, manifest=said) as (_, url), caller(url) as http:
         lost = [http.post("/api/route", json=event()) for _ in range(2)]
-        newer = http.post("/api/route", json=event(confidence=None, timestamp="2026-02-01T11:00:00+01:00"))
+        newer = http.post(
+            "/api/route",
+            json=event(confidence=None, timestamp="2026-02-01T11:00:00+01:00"),
+        )
         metrics = http.get("/metrics").text
     assert [502, 502, 200] == [one.status_code for one in (*lost, newer)]
     assert lost[0].content == lost[1].content
@@ -55,25 +78,56 @@ def test_a_signal_with_a_lost_response_is_not_sent_again(tmp_path: Path) -> None
 def test_the_sandbox_has_the_fields_of_its_environment(tmp_path: Path) -> None:
     """A writer can be tried without a tenant."""
     (tmp_path / "manifests").mkdir()
-    said = manifest("digital-custom-fields").format(url="").replace("name: prod", "name: sandbox")
+    said = (
+        manifest("digital-custom-fields")
+        .format(url="")
+        .replace("name: prod", "name: sandbox")
+    )
     said = "\n".join(line for line in said.splitlines() if not line.startswith("api:"))
     (tmp_path / "manifests" / "all.yaml").write_text(said, encoding="utf-8")
-    with server_process(tmp_path, "serve", "-e", "sandbox", "--port", "0") as (_, url), caller(url) as http:
+    with (
+        server_process(tmp_path, "serve", "-e", "sandbox", "--port", "0") as (_, url),
+        caller(url) as http,
+    ):
         assert 200 == http.post("/api/route", json=event()).status_code
-    expected = {"cognigyDetectedIntent": "billing", "cognigyConfidence": "0.9", "routedAt": event()["timestamp"]}
+    expected = {
+        "cognigyDetectedIntent": "billing",
+        "cognigyConfidence": "0.9",
+        "routedAt": event()["timestamp"],
+    }
     assert {"c-1": expected} == contexts(tmp_path, ".cxroute/sandbox.json")
 
 
-IDENTS = [("bot intent", True), ("Absicht-Größe", True), ("x" * 65, True), ("bot.intent_1-a", False)]
+IDENTS = [
+    ("bot intent", True),
+    ("Absicht-Größe", True),
+    ("x" * 65, True),
+    ("bot.intent_1-a", False),
+]
 
 
-@pytest.mark.parametrize(("name", "found"), IDENTS, ids=["space", "umlaut", "long", "fine"])
-def test_suspicious_idents_are_reported_offline(cxroute: Program, name: str, *, found: bool) -> None:
+@pytest.mark.parametrize(
+    ("name", "found"), IDENTS, ids=["space", "umlaut", "long", "fine"]
+)
+def test_suspicious_idents_are_reported_offline(
+    cxroute: Program, name: str, *, found: bool
+) -> None:
     """At their position; other writers have free names of attributes."""
-    for writer, expected in (("digital-custom-fields", found), ("voice-signal", False), ("interaction", False)):
-        write("all.yaml", manifest(writer, f"attributes: {{{{intent: '{name}'}}}}\n").format(url="http://127.0.0.1:9"))
+    for writer, expected in (
+        ("digital-custom-fields", found),
+        ("voice-signal", False),
+        ("interaction", False),
+    ):
+        write(
+            "all.yaml",
+            manifest(writer, f"attributes: {{{{intent: '{name}'}}}}\n").format(
+                url="http://127.0.0.1:9"
+            ),
+        )
         code, said = cxroute.json("validate", "-e", "prod")
-        places = [one["source"]["line"] for one in said["findings"] if one["code"] == "CXR211"]
+        places = [
+            one["source"]["line"] for one in said["findings"] if one["code"] == "CXR211"
+        ]
         assert (0, [7] if expected else []) == (code, places)
     assert 0 == cxroute("explain", "CXR211")
 
@@ -85,16 +139,25 @@ def test_suspicious_idents_are_reported_offline(cxroute: Program, name: str, *, 
         ("voice-signal", "intent in p1, confidence in p2, time in p3"),
     ],
 )
-def test_doctor_names_the_requirements_of_the_writer(cxroute: Program, writer: str, said: str) -> None:
+def test_doctor_names_the_requirements_of_the_writer(
+    cxroute: Program, writer: str, said: str
+) -> None:
     """Also in the sandbox; the place of the write is next to the unchecked parts."""
     text = manifest(writer).format(url="").replace("name: prod", "name: sandbox")
-    write("all.yaml", "\n".join(line for line in text.splitlines() if not line.startswith("api:")))
+    write(
+        "all.yaml",
+        "\n".join(line for line in text.splitlines() if not line.startswith("api:")),
+    )
     code, found = cxroute.json("doctor", "-e", "sandbox")
     checks = {one["name"]: one for one in found["checks"]}
     assert (0, "ok") == (code, checks["context"]["status"])
     assert said in checks["context"]["message"]
-    assert ("an administrator defines them" in (checks["context"]["advice"] or "")) == (writer[:1] == "d")
-    assert ("/custom-fields" if writer[:1] == "d" else "/signal") in checks["writing"]["message"]
+    assert ("an administrator defines them" in (checks["context"]["advice"] or "")) == (
+        writer[:1] == "d"
+    )
+    assert ("/custom-fields" if writer[:1] == "d" else "/signal") in checks["writing"][
+        "message"
+    ]
 
 
 def test_an_advice_is_logged_once_a_minute() -> None:
@@ -105,4 +168,6 @@ def test_an_advice_is_logged_once_a_minute() -> None:
     for seconds in (0.0, 1.0, 58.9, 0.2, 30.0, 31.0):
         now[0] += seconds
         advise("define them")
-    assert [{"event": "advice", "advice": "define them"}] * 3 == [json.loads(line) for line in said]
+    assert [{"event": "advice", "advice": "define them"}] * 3 == [
+        json.loads(line) for line in said
+    ]

@@ -13,7 +13,9 @@ from reconciler.text.redact import REDACTOR
 from tests.support.program import Program, write
 
 STATE = Path(".cxroute/sandbox.json")
-ENVIRONMENT = "{apiVersion: routing/v1, kind: Environment, name: sandbox, owner: acme}\n"
+ENVIRONMENT = (
+    "{apiVersion: routing/v1, kind: Environment, name: sandbox, owner: acme}\n"
+)
 QUEUES = [
     {"id": "q1", "name": "Cards"},
     {"id": "q2", "name": "Fraud"},
@@ -42,7 +44,12 @@ def rule(number: int, **said: Any) -> dict[str, Any]:
 
 
 def asks(attribute: str, operator: str, value: Any) -> dict[str, Any]:
-    return {"type": "attribute", "attributeName": attribute, "operator": operator, "value": value}
+    return {
+        "type": "attribute",
+        "attributeName": attribute,
+        "operator": operator,
+        "value": value,
+    }
 
 
 @pytest.fixture
@@ -62,7 +69,9 @@ def exported(program: Program, *arguments: str) -> str:
     """Return the RuleSets on stdout, without the comments above them."""
     assert 0 == program("export", *arguments), program.err
     lines = program.out.splitlines(keepends=True)
-    assert lines[0].startswith("# Simulated: no tenant was contacted. Live rules of sandbox")
+    assert lines[0].startswith(
+        "# Simulated: no tenant was contacted. Live rules of sandbox"
+    )
     return "".join(lines[1:])
 
 
@@ -72,20 +81,33 @@ def test_default_values_are_omitted(tenant: Any) -> None:
         "name": "Cognigy Intent Route: card_1",
         "description": "Routes conversations with intent 'card_1' to Cards",
     }
-    several = [asks("cognigyDetectedIntent", "in", ["a", "b"]), asks("cognigyConfidence", "lessThan", 0.5)]
+    several = [
+        asks("cognigyDetectedIntent", "in", ["a", "b"]),
+        asks("cognigyConfidence", "lessThan", 0.5),
+    ]
     more = [
         asks("cognigyDetectedIntent", "equals", "b"),
         asks("language", "notEquals", "fr"),
         asks("vip", "exists", None),
     ]
-    split = [{"type": "queue", "queueId": "q2", "weight": 20}, {"type": "queue", "queueId": "q1", "weight": 80}]
+    split = [
+        {"type": "queue", "queueId": "q2", "weight": 20},
+        {"type": "queue", "queueId": "q1", "weight": 80},
+    ]
     cxroute = tenant(
         rule(1, **made),
         rule(2),
         rule(3),
         rule(4, conditions=several, priority=7),
         rule(5, conditions=more, targets=split),
-        rule(6, name="All: else", conditions=[], enabled=False, priority=900, description="$5 for ${you}"),
+        rule(
+            6,
+            name="All: else",
+            conditions=[],
+            enabled=False,
+            priority=900,
+            description="$5 for ${you}",
+        ),
     )
     assert exported(cxroute, "--all") == (
         """# Conversations for Cards.
@@ -136,15 +158,23 @@ rules:
 """
     )
     assert (
-        "Verified: the next apply adopts 6 rules unchanged, and no conversation is routed differently.\n" in cxroute.err
+        "Verified: the next apply adopts 6 rules unchanged, and no conversation is routed "
+        "differently.\n" in cxroute.err
     )
 
 
 def test_a_queue_that_shares_its_name_gets_an_alias_by_its_id(tenant: Any) -> None:
-    """In a Queues document; the other queues get aliases too, because there is such a document now."""
-    cxroute = tenant(rule(1), rule(2, targets=[{"type": "queue", "queueId": "q4", "weight": 1}]))
+    """In a Queues document; the other queues get aliases too, because there is such a document
+    now.
+    """
+    cxroute = tenant(
+        rule(1), rule(2, targets=[{"type": "queue", "queueId": "q4", "weight": 1}])
+    )
     found = exported(cxroute, "--all")
-    assert "kind: Queues\nname: queues\nqueues:\n  cards: Cards\n  twice-q4: { sandbox: { id: q4 } }\n---\n" in found
+    assert (
+        "kind: Queues\nname: queues\nqueues:\n  cards: Cards\n  twice-q4: { sandbox: { id: q4 } "
+        "}\n---\n" in found
+    )
     assert "queue: twice-q4\n" in found
     write("rules.yaml", found)
     assert 0 == cxroute("validate")
@@ -153,8 +183,14 @@ def test_a_queue_that_shares_its_name_gets_an_alias_by_its_id(tenant: Any) -> No
 
 def test_existing_aliases_are_used(tenant: Any) -> None:
     """The first alias of a queue; a queue without an alias gets one."""
-    cxroute = tenant(rule(1), rule(2, targets=[{"type": "queue", "queueId": "q2", "weight": 1}]))
-    write("queues.yaml", "{apiVersion: routing/v1, kind: Queues, name: queues, queues: {plastic: Cards, q: Cards}}\n")
+    cxroute = tenant(
+        rule(1), rule(2, targets=[{"type": "queue", "queueId": "q2", "weight": 1}])
+    )
+    write(
+        "queues.yaml",
+        "{apiVersion: routing/v1, kind: Queues, name: queues, queues: {plastic: Cards, q: "
+        "Cards}}\n",
+    )
     found = exported(cxroute, "--all")
     assert "queue: plastic\n" in found
     assert "kind: Queues\nname: queues-2\nqueues:\n  fraud: Fraud\n" in found
@@ -173,12 +209,24 @@ def test_rules_of_one_name_are_adopted_by_id_and_renamed(tenant: Any) -> None:
 
 
 def test_rules_of_one_name_and_priority_export_unless_they_compete(tenant: Any) -> None:
-    """Rules about different intents, or of one queue, may change places; two competing rules keep their order."""
+    """Rules about different intents, or of one queue, may change places; two competing rules keep
+    their order.
+    """
     fraud = [{"type": "queue", "queueId": "q2", "weight": 1}]
-    known = [rule(number, name="New rule", targets=fraud if number == 2 else rule(0)["targets"]) for number in range(4)]
+    known = [
+        rule(
+            number,
+            name="New rule",
+            targets=fraud if number == 2 else rule(0)["targets"],
+        )
+        for number in range(4)
+    ]
     asked = [asks("language", "equals", "fr")]
     split = [{"type": "queue", "queueId": "q1", "weight": 2}, *fraud]
-    competing = [rule(5, name="Old", conditions=asked, targets=split), rule(6, name="Old", conditions=asked)]
+    competing = [
+        rule(5, name="Old", conditions=asked, targets=split),
+        rule(6, name="Old", conditions=asked),
+    ]
     cxroute = tenant(*known, *competing)
     assert 0 == cxroute("export", "--all", "--into", "manifests/all/")
     assert 'skipped: "Old" (r5): another live rule has its name' in cxroute.err
@@ -188,10 +236,16 @@ def test_rules_of_one_name_and_priority_export_unless_they_compete(tenant: Any) 
     assert (0, [], 5) == (code, plan["changes"], plan["summary"]["unchanged"])
 
 
-def test_a_rule_that_is_not_representable_is_skipped_with_a_comment(tenant: Any) -> None:
+def test_a_rule_that_is_not_representable_is_skipped_with_a_comment(
+    tenant: Any,
+) -> None:
     """The output has a line about it, too; names from outside are harmless in both."""
-    odd = rule(1, name="x\n- evil: \x1b[31m", conditions=[asks("said", "matchesRegex", "a.*")])
-    cxroute = tenant(odd, rule(2), rule(3, description="\n[cxroute:others/a/b#00000000]"))
+    odd = rule(
+        1, name="x\n- evil: \x1b[31m", conditions=[asks("said", "matchesRegex", "a.*")]
+    )
+    cxroute = tenant(
+        odd, rule(2), rule(3, description="\n[cxroute:others/a/b#00000000]")
+    )
     assert exported(cxroute, "--all").startswith(
         "# Not exported, and not changed:\n"
         '#   "rule 3" (r3): it is managed by others\n'
@@ -209,7 +263,9 @@ def test_single_rules_are_named_by_name_id_or_address(tenant: Any) -> None:
     assert "  - key: second\n" in exported(cxroute, "desk/second")
     assert "adopt:" not in cxroute.out
     assert ["rule 1", "rule 3"] == [
-        line[11:] for line in exported(cxroute, "r1", "rule 3").splitlines() if "adopt" in line
+        line[11:]
+        for line in exported(cxroute, "r1", "rule 3").splitlines()
+        if "adopt" in line
     ]
     assert 64 == cxroute("export", "rule 33")
     assert 'there is no live rule "rule 33". did you mean "rule 3"?' in cxroute.err
@@ -220,17 +276,26 @@ def test_without_a_selection_it_lists_the_rules(tenant: Any) -> None:
     """And how to select rules."""
     cxroute = tenant(rule(1), rule(2))
     assert 64 == cxroute("export")
-    assert "sandbox has 2 live rules, 0 of them managed and 2 made by hand:" in cxroute.err
+    assert (
+        "sandbox has 2 live rules, 0 of them managed and 2 made by hand:" in cxroute.err
+    )
     assert '\n  "rule 1"\n  "rule 2"\n' in cxroute.err
 
 
 def test_an_existing_file_is_not_overwritten(tenant: Any) -> None:
     """An existing file is refused; rules that the manifests have are not exported again."""
-    cxroute = tenant(rule(1), rule(2, targets=[{"type": "queue", "queueId": "q2", "weight": 1}]))
+    cxroute = tenant(
+        rule(1), rule(2, targets=[{"type": "queue", "queueId": "q2", "weight": 1}])
+    )
     assert 0 == cxroute("export", "--all", "--into", "manifests/live/")
-    assert ["cards.yaml", "fraud.yaml"] == sorted(path.name for path in Path("manifests/live").iterdir())
+    assert ["cards.yaml", "fraud.yaml"] == sorted(
+        path.name for path in Path("manifests/live").iterdir()
+    )
     assert 0 == cxroute("export", "--all", "--into", "manifests/more.yaml")
-    assert "Nothing to export from sandbox; the manifests define 2 rules already (-v lists them).\n" == cxroute.err
+    assert (
+        "Nothing to export from sandbox; the manifests define 2 rules already (-v lists them).\n"
+        == cxroute.err
+    )
     assert not Path("manifests/more.yaml").exists()
     Path("manifests/live/fraud.yaml").unlink()
     before = Path("manifests/live/cards.yaml").read_bytes()
@@ -243,17 +308,25 @@ def test_with_several_environments_the_rules_are_for_one(tenant: Any) -> None:
     """The live rules of one environment say nothing about the others; the sandbox has no owner."""
     cxroute = tenant(rule(1))
     assert "environments" not in exported(cxroute, "--all")
-    write("prod.yaml", ENVIRONMENT.replace("sandbox", "prod").replace("}", ", tenant: acme}"))
+    write(
+        "prod.yaml",
+        ENVIRONMENT.replace("sandbox", "prod").replace("}", ", tenant: acme}"),
+    )
     assert "name: cards\nenvironments: [sandbox]\nrules:" in exported(cxroute, "--all")
 
 
 @pytest.mark.parametrize("into", [[], ["--into", "manifests/all/"]])
-def test_a_rule_with_a_secret_is_not_exported_as_another_rule(tenant: Any, into: list[str]) -> None:
+def test_a_rule_with_a_secret_is_not_exported_as_another_rule(
+    tenant: Any, into: list[str]
+) -> None:
     """With [secret] in its place, the exported rule would differ from the live one."""
     REDACTOR.add("of-this-test-alone-0815")
     cxroute = tenant(rule(1, name="by hand of-this-test-alone-0815"))
     assert 4 == cxroute("export", "--all", *into)
-    assert ("", True) == (cxroute.out, "it would contain a secret of this run" in cxroute.err)
+    assert ("", True) == (
+        cxroute.out,
+        "it would contain a secret of this run" in cxroute.err,
+    )
     assert not Path("manifests/all").exists()
 
 
@@ -263,10 +336,13 @@ def test_the_rules_of_the_bank_are_adopted(cxroute: Program) -> None:
     with TenantState.load(STATE, initial=tenants.bank_tenant()):
         pass
     assert 0 == cxroute("export", "--all", "--into", "manifests/live/"), cxroute.err
-    note = "Another tool seems to manage it: [flowsync:ivr/after-hours@17]. Remove it there first, or remove it here."
-    assert f"  # {note}\n  - key: ivr-after-hours\n" in Path("manifests/live/night-line.yaml").read_text(
-        encoding="utf-8"
+    note = (
+        "Another tool seems to manage it: [flowsync:ivr/after-hours@17]. Remove it there first, or "
+        "remove it here."
     )
+    assert f"  # {note}\n  - key: ivr-after-hours\n" in Path(
+        "manifests/live/night-line.yaml"
+    ).read_text(encoding="utf-8")
     assert 0 == cxroute("validate")
     _, plan = cxroute.json("plan")
     assert (21, False) == (plan["summary"]["adopt"], plan["behaviour"]["changed"])

@@ -1,4 +1,6 @@
-"""An existing tenant, exported: valid, adopted unchanged by one apply, and no conversation goes elsewhere."""
+"""An existing tenant, exported: valid, adopted unchanged by one apply, and no conversation goes
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -23,12 +25,21 @@ from reconciler.model.rule import Queue
 from reconciler.plan.compare import compare_rules
 from reconciler.plan.ownership import classify_by_owner
 from reconciler.simulator.state import TenantState
-from tests.support.grown_tenants import CONFIDENCE, INTENT, INTENTS, OWNER, GeneratedTenant, generate_tenant
+from tests.support.grown_tenants import (
+    CONFIDENCE,
+    INTENT,
+    INTENTS,
+    OWNER,
+    GeneratedTenant,
+    generate_tenant,
+)
 from tests.support.program import Program, write
 from tests.support.simulated_routing import opaque_text, queue_shares
 
 STATE = Path(".cxroute/sandbox.json")
-ENVIRONMENT = f"{{apiVersion: routing/v1, kind: Environment, name: sandbox, owner: {OWNER}}}\n"
+ENVIRONMENT = (
+    f"{{apiVersion: routing/v1, kind: Environment, name: sandbox, owner: {OWNER}}}\n"
+)
 
 
 def tenant(of: GeneratedTenant) -> None:
@@ -48,7 +59,10 @@ def live() -> list[dict[str, Any]]:
 
 def somebody(random: Random) -> dict[str, Any]:
     """Return a conversation."""
-    given: dict[str, Any] = {INTENT: random.choice(INTENTS), CONFIDENCE: random.choice((0, 0.5, 0.6, 0.7, 0.95, 1))}
+    given: dict[str, Any] = {
+        INTENT: random.choice(INTENTS),
+        CONFIDENCE: random.choice((0, 0.5, 0.6, 0.7, 0.95, 1)),
+    }
     given["language"] = random.choice(("fr", "gold", "", 0.5, None))
     return {name: value for name, value in given.items() if random.random() < 0.8}
 
@@ -70,11 +84,17 @@ def told(stderr: str) -> set[str]:
 
 
 def left_out_of_ties(of: GeneratedTenant, stderr: str) -> set[str]:
-    """Return the ids of rules that share a name and a priority with others: a new name would change their order."""
+    """Return the ids of rules that share a name and a priority with others: a new name would change
+    their order.
+    """
     found = set(re.findall(r"\((r\d+)\): another live rule has its name", stderr))
     names = Counter(rule["name"] for rule in of.rules)
     priorities = Counter(rule["priority"] for rule in of.rules if rule["enabled"])
-    tied = {rule["id"] for rule in of.rules if names[rule["name"]] > 1 and priorities[rule["priority"]] > 1}
+    tied = {
+        rule["id"]
+        for rule in of.rules
+        if names[rule["name"]] > 1 and priorities[rule["priority"]] > 1
+    }
     assert found <= tied
     return found
 
@@ -83,18 +103,30 @@ def holds_for(cxroute: Program, of: GeneratedTenant, *into: str) -> None:
     """Export everything, plan, apply and plan again; check the claim at each step."""
     tenant(of)
     before = destinations(live(), 1)
-    assert 0 == cxroute("export", "--all", "-v", *(("--into", *into) if into else ())), cxroute.err
+    assert 0 == cxroute(
+        "export", "--all", "-v", *(("--into", *into) if into else ())
+    ), cxroute.err
     if not into:
         write("exported.yaml", cxroute.out)
     tied = left_out_of_ties(of, cxroute.err)
     assert of.kept_out | tied == told(cxroute.err)
     assert 0 == cxroute("validate"), cxroute.out + cxroute.err
     code, plan = cxroute.json("plan")
-    assert (0, []) == (code, [one for one in plan["findings"] if one["severity"] == "error"])
+    assert (0, []) == (
+        code,
+        [one for one in plan["findings"] if one["severity"] == "error"],
+    )
     changes = plan["changes"]
-    assert {("adopt", rule) for rule in of.by_hand - tied} == {(one["action"], one["id"]) for one in changes}
-    assert [] == [one for one in changes if {field["path"] for field in one["fields"]} - {"name"}]
-    assert (False, True) == (plan["behaviour"]["changed"], plan["behaviour"]["complete"])
+    assert {("adopt", rule) for rule in of.by_hand - tied} == {
+        (one["action"], one["id"]) for one in changes
+    }
+    assert [] == [
+        one for one in changes if {field["path"] for field in one["fields"]} - {"name"}
+    ]
+    assert (False, True) == (
+        plan["behaviour"]["changed"],
+        plan["behaviour"]["complete"],
+    )
     assert 0 == cxroute("apply", "--yes"), cxroute.out + cxroute.err
     code, plan = cxroute.json("plan")
     assert (0, []) == (code, plan["changes"])
@@ -103,35 +135,56 @@ def holds_for(cxroute: Program, of: GeneratedTenant, *into: str) -> None:
 
 @pytest.mark.parametrize("size", [0, 1, 99, 100, 101])
 def test_a_tenant_of_any_size_is_adopted_unchanged(cxroute: Program, size: int) -> None:
-    """After export and one apply nothing is left to do, for any tenant; rules that are not representable stay."""
+    """After export and one apply nothing is left to do, for any tenant; rules that are not
+    representable stay.
+    """
     holds_for(cxroute, generate_tenant(Random(size), size), "manifests/rules/")
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(random=st.randoms(use_true_random=False), size=st.integers(0, 6))
-def test_any_small_tenant_is_adopted_unchanged(cxroute: Program, random: Random, size: int) -> None:
+def test_any_small_tenant_is_adopted_unchanged(
+    cxroute: Program, random: Random, size: int
+) -> None:
     """Also every small one, in one file."""
     holds_for(cxroute, generate_tenant(random, size))
 
 
 def test_three_thousand_rules_are_adopted_unchanged(cxroute: Program) -> None:
-    """Also 3,000, in seconds; the test itself applies the plan: each rule is sent once, with its marker."""
+    """Also 3,000, in seconds; the test itself applies the plan: each rule is sent once, with its
+    marker.
+    """
     of = generate_tenant(Random(3000), 3000)
     tenant(of)
-    assert 0 == cxroute("export", "--all", "--into", "manifests/rules/", "-v"), cxroute.err
+    assert 0 == cxroute("export", "--all", "--into", "manifests/rules/", "-v"), (
+        cxroute.err
+    )
     assert "no conversation is routed differently" in cxroute.out
     sandbox = Environment(name="sandbox", owner=OWNER)
     queues = [Queue(one["id"], one["name"]) for one in of.queues]
     manifests = load_manifests(Path("manifests"))
     desired = expand_manifests(
-        manifests, sandbox, QueueResolver("sandbox", resolve_aliases(manifests, "sandbox"), queues)
+        manifests,
+        sandbox,
+        QueueResolver("sandbox", resolve_aliases(manifests, "sandbox"), queues),
     )
     rules = [parse_live_rule(rule) for rule in of.rules]
     changes = compare_rules(desired, classify_by_owner(rules, OWNER)).changes
-    assert of.by_hand - left_out_of_ties(of, cxroute.err) == {one.live.id for one in changes if isinstance(one, Adopt)}
+    assert of.by_hand - left_out_of_ties(of, cxroute.err) == {
+        one.live.id for one in changes if isinstance(one, Adopt)
+    }
     written = {one.live.id: sent(one) for one in changes if isinstance(one, Adopt)}
     after = [written.get(rule["id"], rule) for rule in of.rules]
-    assert () == compare_rules(desired, classify_by_owner(map(parse_live_rule, after), OWNER)).changes
+    assert (
+        ()
+        == compare_rules(
+            desired, classify_by_owner(map(parse_live_rule, after), OWNER)
+        ).changes
+    )
     assert destinations(of.rules, 2) == destinations(after, 2)
 
 

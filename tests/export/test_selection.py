@@ -1,4 +1,6 @@
-"""The rules that `export` selects, which no manifest and no other owner has; the reason for each other rule."""
+"""The rules that `export` selects, which no manifest and no other owner has; the reason for each
+other rule.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,15 @@ from reconciler.export.export import match_rules, select_rules
 from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.plan.ownership import classify_by_owner
-from tests.support.builders import OWNER, address, desired, managed, rule, unmanaged, wanted
+from tests.support.builders import (
+    OWNER,
+    address,
+    desired,
+    managed,
+    rule,
+    unmanaged,
+    wanted,
+)
 
 WANTED = wanted("cards/vip", rule("vip"))
 OURS = managed("id-vip", "cards/vip", rule("vip"))
@@ -19,8 +29,12 @@ LOST = managed("id-lost", "lost/one", rule("lost"))
 BY_HAND = unmanaged("id-hand", rule("by hand"))
 
 
-def chosen(asked: LiveRule, *others: LiveRule, manifests: DesiredState | None = None) -> tuple[str, str, str]:
-    """Return the ids of exported rules, the reasons of skipped ones, and the locations of existing ones."""
+def chosen(
+    asked: LiveRule, *others: LiveRule, manifests: DesiredState | None = None
+) -> tuple[str, str, str]:
+    """Return the ids of exported rules, the reasons of skipped ones, and the locations of existing
+    ones.
+    """
     found = select_rules(
         [asked],
         classify_by_owner([asked, *others], OWNER),
@@ -28,7 +42,11 @@ def chosen(asked: LiveRule, *others: LiveRule, manifests: DesiredState | None = 
         {"cards": "manifests/cards.yaml"},
     )
     ids, left, there = found.rules, found.skipped, found.already_in_manifests
-    return "".join(one.id for one in ids), "".join(one.reason for one in left), "".join(one.reason for one in there)
+    return (
+        "".join(one.id for one in ids),
+        "".join(one.reason for one in left),
+        "".join(one.reason for one in there),
+    )
 
 
 @pytest.mark.parametrize("live", [LOST, BY_HAND])
@@ -42,7 +60,9 @@ def test_a_rule_in_the_manifests_is_not_exported_again() -> None:
     assert ("", "", "it is in manifests/x.yaml:1") == chosen(OURS)
     for adopt in ("by hand", AdoptById(id="id-hand")):
         adopting = desired(wanted("cards/x", rule("x"), adopt=adopt))
-        assert ("", "", "cards/x adopts it, in manifests/x.yaml:1") == chosen(BY_HAND, manifests=adopting)
+        assert ("", "", "cards/x adopts it, in manifests/x.yaml:1") == chosen(
+            BY_HAND, manifests=adopting
+        )
 
 
 def test_a_second_copy_of_a_managed_rule_is_skipped() -> None:
@@ -50,30 +70,44 @@ def test_a_second_copy_of_a_managed_rule_is_skipped() -> None:
     why = "it is a second copy of a managed rule; the next apply deletes it"
     assert ("", why, "") == chosen(replace(OURS, id="id-z"), OURS)
     temporary = rule(copy_name(OWNER, address("cards/vip")))
-    copy = LiveRule("id-c", temporary, Marker(OWNER, address("cards/vip"), marker_digest(temporary), copy=True), {})
+    copy = LiveRule(
+        "id-c",
+        temporary,
+        Marker(OWNER, address("cards/vip"), marker_digest(temporary), copy=True),
+        {},
+    )
     assert ("", why, "") == chosen(copy, OURS)
 
 
 def test_an_edited_copy_of_a_managed_rule_is_skipped() -> None:
     """With the steps that make it exportable."""
     clone = managed("id-z", "cards/vip", rule("copy"), last_written=rule("vip"))
-    why = "it is an edited copy of a managed rule; delete it, or remove the last line of its description"
+    why = (
+        "it is an edited copy of a managed rule; delete it, or remove the last line of its "
+        "description"
+    )
     assert ("", why, "") == chosen(clone, OURS)
 
 
 def test_a_rule_of_another_owner_is_skipped() -> None:
     """With any address."""
-    assert ("", "it is managed by eve", "") == chosen(managed("id-e", "lost/one", rule("e"), owner="eve"))
+    assert ("", "it is managed by eve", "") == chosen(
+        managed("id-e", "lost/one", rule("e"), owner="eve")
+    )
 
 
 def test_a_rule_with_a_name_from_a_manifest_is_skipped() -> None:
     """An unmanaged rule can be adopted there; the next apply would move a managed one."""
-    assert ("", "cards/vip has its name, in manifests/x.yaml:1: write `adopt:` there", "") == chosen(
-        unmanaged("id-z", rule("vip"))
-    )
-    assert ("", "cards/vip has its name, in manifests/x.yaml:1: it would be moved", "") == chosen(
-        managed("id-z", "lost/one", rule("vip"))
-    )
+    assert (
+        "",
+        "cards/vip has its name, in manifests/x.yaml:1: write `adopt:` there",
+        "",
+    ) == chosen(unmanaged("id-z", rule("vip")))
+    assert (
+        "",
+        "cards/vip has its name, in manifests/x.yaml:1: it would be moved",
+        "",
+    ) == chosen(managed("id-z", "lost/one", rule("vip")))
 
 
 def test_a_rule_that_its_ruleset_does_not_have_is_skipped() -> None:
@@ -93,7 +127,9 @@ def test_a_rule_that_its_ruleset_does_not_have_is_skipped() -> None:
         ("other/one", []),
     ],
 )
-def test_rules_are_matched_by_name_id_or_address(selector: str, expected: list[str]) -> None:
+def test_rules_are_matched_by_name_id_or_address(
+    selector: str, expected: list[str]
+) -> None:
     """The address of a rule of another owner matches nothing."""
     rules = [OURS, LOST, BY_HAND, managed("id-e", "other/one", rule("e"), owner="eve")]
     assert expected == [one.id for one in match_rules(rules, selector, OWNER)]

@@ -1,4 +1,6 @@
-"""`cxroute export --write`: an edit in CXone is written to its manifest, and nothing else changes."""
+"""`cxroute export --write`: an edit in CXone is written to its manifest, and nothing else
+changes.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +14,38 @@ import pytest
 
 from reconciler.cli.commands import export
 from reconciler.desired.desired import DesiredRule, DesiredState, expand_manifests
-from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
+from reconciler.desired.queues import (
+    OfflineQueueResolver,
+    QueueResolver,
+    resolve_aliases,
+)
 from reconciler.export.export import TenantSnapshot
-from reconciler.export.update_manifest import build_manifest_edit, edit_texts, find_unintended_changes
+from reconciler.export.update_manifest import (
+    build_manifest_edit,
+    edit_texts,
+    find_unintended_changes,
+)
 from reconciler.manifest.load import Manifests, load_manifests, load_with_changes
 from reconciler.model.live import LiveRule, Marker, marker_digest
-from reconciler.model.rule import Condition, Queue, Rule, Target, make_condition, normalized_conditions, sorted_targets
+from reconciler.model.rule import (
+    Condition,
+    Queue,
+    Rule,
+    Target,
+    make_condition,
+    normalized_conditions,
+    sorted_targets,
+)
 from reconciler.simulator.state import TenantState
 from reconciler.text.files import read_file
 from tests.support.program import Program, write
 
 BANK = Path(__file__).parents[2] / "manifests"
-RULESETS = sorted(path.stem for path in BANK.glob("*.yaml") if "kind: RuleSet" in path.read_text(encoding="utf-8"))
+RULESETS = sorted(
+    path.stem
+    for path in BANK.glob("*.yaml")
+    if "kind: RuleSet" in path.read_text(encoding="utf-8")
+)
 STATE = Path(".cxroute/sandbox.json")
 NEW = (Queue("new-q", "New: queue"), Queue("Q2", "Other $ one"))
 
@@ -70,7 +92,9 @@ def of_the_bank(folder: Path, ruleset: str, line_end: str) -> Bench:
     """Copy one RuleSet of the bank to the folder, with these line ends."""
     for name in ("queues.yaml", "environments/prod.yaml"):
         copy(BANK / name, folder)
-    text = (BANK / f"{ruleset}.yaml").read_text(encoding="utf-8").replace("\n", line_end)
+    text = (
+        (BANK / f"{ruleset}.yaml").read_text(encoding="utf-8").replace("\n", line_end)
+    )
     (folder / f"{ruleset}.yaml").write_bytes(text.encode())
     return bench(folder)
 
@@ -90,7 +114,10 @@ def drifts(rule: Rule) -> Iterator[Rule]:
         if isinstance(one, Condition):
             for other in asking(one):
                 yield replace(rule, conditions=normalized_conditions([*others, other]))
-    more = [make_condition("x y", "between", [1, 2]), make_condition("cognigyConfidence", "lessThan", 0.99)]
+    more = [
+        make_condition("x y", "between", [1, 2]),
+        make_condition("cognigyConfidence", "lessThan", 0.99),
+    ]
     yield replace(rule, conditions=normalized_conditions([*rule.conditions, *more]))
     yield replace(rule, conditions=())
 
@@ -122,9 +149,15 @@ def asking(one: Condition) -> Iterator[Condition]:
         yield make_condition(one.attribute, "greaterThan", 0.33)
 
 
-@pytest.mark.parametrize(("ruleset", "line_end"), [*((name, "\n") for name in RULESETS), ("fraud", "\r\n")])
-def test_every_field_of_every_rule_of_the_bank_can_be_kept(tmp_path: Path, ruleset: str, line_end: str) -> None:
-    """The new file defines the live rule, and all other rules as before; the lines of other rules are unchanged."""
+@pytest.mark.parametrize(
+    ("ruleset", "line_end"), [*((name, "\n") for name in RULESETS), ("fraud", "\r\n")]
+)
+def test_every_field_of_every_rule_of_the_bank_can_be_kept(
+    tmp_path: Path, ruleset: str, line_end: str
+) -> None:
+    """The new file defines the live rule, and all other rules as before; the lines of other rules
+    are unchanged.
+    """
     at = of_the_bank(tmp_path, ruleset, line_end)
     (loaded,) = at.manifests.rulesets
     before = loaded.source_map.text.text
@@ -136,9 +169,13 @@ def test_every_field_of_every_rule_of_the_bank_can_be_kept(tmp_path: Path, rules
             live = at.live(wanted, rule)
             edit = build_manifest_edit(live, wanted, at.manifests, at.tenant)
             changed = edit_texts([(edit.file, edit.edits)], at.manifests)
-            after = load_with_changes(tmp_path, {file: text.encode() for file, text in changed.items()})
+            after = load_with_changes(
+                tmp_path, {file: text.encode() for file, text in changed.items()}
+            )
             desired = expand_manifests(after, at.tenant.environment, at.tenant.resolver)
-            assert [] == find_unintended_changes(at.desired, desired, {wanted.address: live})
+            assert [] == find_unintended_changes(
+                at.desired, desired, {wanted.address: live}
+            )
             assert others(before, loaded.source_of, wanted) == others(
                 changed[loaded.file], after.rulesets[0].source_of, wanted
             )
@@ -203,9 +240,14 @@ def test_a_kept_rule_is_not_drift_any_more(applied: Program) -> None:
         CARDS.replace("queue: Fraud}", "queue: Fraud, priority: 7, enabled: false}")
         == Path("manifests/cards.yaml").read_text()
     )
-    assert "cards/lost-card   manifests/cards.yaml:7: priority, enabled\nVerified: " in applied.out
+    assert (
+        "cards/lost-card   manifests/cards.yaml:7: priority, enabled\nVerified: "
+        in applied.out
+    )
     _, plan = applied.json("plan")
-    assert [["marker"]] == [[field["path"] for field in one["fields"]] for one in plan["changes"]]
+    assert [["marker"]] == [
+        [field["path"] for field in one["fields"]] for one in plan["changes"]
+    ]
     assert 0 == applied("apply", "--yes")
     assert 0 == applied("plan", "--detailed-exitcode")
 
@@ -226,7 +268,12 @@ intents: [{name: lost_card, group: Cards}, {name: a, group: Cards}, b]
     write("environment.yaml", OWN.format(name="sandbox"))
     write("cards.yaml", CARDS + described)
     assert 0 == cxroute("apply", "--yes"), cxroute.err
-    tiers = {"type": "attribute", "attributeName": "tier", "operator": "in", "value": ["g", "p"]}
+    tiers = {
+        "type": "attribute",
+        "attributeName": "tier",
+        "operator": "in",
+        "value": ["g", "p"],
+    }
     with TenantState.load(STATE) as state:
         (rule,) = (one for one in state.rules() if one["name"] == LOST)
         state.edit(rule["id"], conditions=[*rule["conditions"], tiers])
@@ -251,24 +298,45 @@ def test_all_drift_is_kept_together(applied: Program) -> None:
     )
 
 
-def test_a_weight_of_1_that_is_not_in_the_manifest_is_not_added(applied: Program) -> None:
+def test_a_weight_of_1_that_is_not_in_the_manifest_is_not_added(
+    applied: Program,
+) -> None:
     """The other target gets its new weight."""
-    targets = 'targets: [{queue: Cards, weight: 80}, {queue: "${overflow}", weight: 20}]'
-    text = CARDS.replace(targets, "targets: [{queue: Cards}, {queue: Fraud, weight: 20}]")
+    targets = (
+        'targets: [{queue: Cards, weight: 80}, {queue: "${overflow}", weight: 20}]'
+    )
+    text = CARDS.replace(
+        targets, "targets: [{queue: Cards}, {queue: Fraud, weight: 20}]"
+    )
     write("cards.yaml", text)
     assert 0 == applied("apply", "--yes"), applied.err
     with TenantState.load(STATE) as state:
         (live,) = (rule for rule in state.rules() if rule["name"] == HELP)
-    change(HELP, targets=[{**one, "weight": 30 if one["weight"] == 20 else one["weight"]} for one in live["targets"]])
+    change(
+        HELP,
+        targets=[
+            {**one, "weight": 30 if one["weight"] == 20 else one["weight"]}
+            for one in live["targets"]
+        ],
+    )
     assert 0 == applied("export", "cards/help", "--write"), applied.err
-    assert text.replace("weight: 20", "weight: 30") == Path("manifests/cards.yaml").read_text()
+    assert (
+        text.replace("weight: 20", "weight: 30")
+        == Path("manifests/cards.yaml").read_text()
+    )
 
 
 @pytest.mark.parametrize("values", [["a", "b", "c"], ["b"], ["b", "a"], []])
 @pytest.mark.parametrize("operator", ["in", "notIn"])
-def test_a_list_from_a_variable_becomes_the_live_values(applied: Program, operator: str, values: list[str]) -> None:
-    """The variable is the whole list, so no value of it has a text to keep: the live values are written instead."""
-    own = OWN.format(name="sandbox").replace("overflow: General", "overflow: General, tiers: [a, b]")
+def test_a_list_from_a_variable_becomes_the_live_values(
+    applied: Program, operator: str, values: list[str]
+) -> None:
+    """The variable is the whole list, so no value of it has a text to keep: the live values are
+    written instead.
+    """
+    own = OWN.format(name="sandbox").replace(
+        "overflow: General", "overflow: General, tiers: [a, b]"
+    )
     write("environment.yaml", own)
     rule = '  - {key: tiers, queue: Cards, when: [{attribute: tier, OPERATOR: "${tiers}"}]}\n'
     write("cards.yaml", CARDS + rule.replace("OPERATOR", operator))
@@ -276,13 +344,21 @@ def test_a_list_from_a_variable_becomes_the_live_values(applied: Program, operat
     name = "Cognigy Intent Route: tiers"
     with TenantState.load(STATE) as state:
         (live,) = (one for one in state.rules() if one["name"] == name)
-    conditions = [{**one, "value": values} if one["attributeName"] == "tier" else one for one in live["conditions"]]
+    conditions = [
+        {**one, "value": values} if one["attributeName"] == "tier" else one
+        for one in live["conditions"]
+    ]
     change(name, conditions=conditions)
     assert 0 == applied("export", "cards/tiers", "--write"), applied.err
     if sorted(values) != ["a", "b"]:
         assert "${tiers}" not in Path("manifests/cards.yaml").read_text()
     _, plan = applied.json("plan")
-    assert [] == [field for one in plan["changes"] for field in one["fields"] if field["path"] != "marker"]
+    assert [] == [
+        field
+        for one in plan["changes"]
+        for field in one["fields"]
+        if field["path"] != "marker"
+    ]
 
 
 def test_a_newer_manifest_is_not_reverted(applied: Program) -> None:
@@ -297,14 +373,19 @@ def test_a_newer_manifest_is_not_reverted(applied: Program) -> None:
 
 
 def test_another_environment_is_never_changed(applied: Program) -> None:
-    """The command refuses and names the text to write; a rule of this environment alone can be kept."""
+    """The command refuses and names the text to write; a rule of this environment alone can be
+    kept.
+    """
     write("staging.yaml", OWN.format(name="staging") + "tenant: staging\n")
     change(HELP, priority=1)
     assert 4 == applied("export", "cards/help", "--write")
     assert "staging would get these values too" in applied.err
     assert "      priority: 1\n" in applied.err
     assert CARDS == Path("manifests/cards.yaml").read_text()
-    write("cards.yaml", CARDS.replace("key: help", "key: help\n    environments: [sandbox]"))
+    write(
+        "cards.yaml",
+        CARDS.replace("key: help", "key: help\n    environments: [sandbox]"),
+    )
     assert 0 == applied("export", "cards/help", "--write"), applied.err
 
 
@@ -319,18 +400,29 @@ def test_the_byte_order_mark_and_the_permissions_are_kept(applied: Program) -> N
     assert 0 == applied("export", "cards/help", "--write"), applied.err
     assert path.is_symlink()
     assert 0o640 == real.stat().st_mode & 0o777
-    assert b"\xef\xbb\xbf" + f"{CARDS}    priority: 1\n".replace("\n", "\r\n").encode() == real.read_bytes()
+    assert (
+        b"\xef\xbb\xbf" + f"{CARDS}    priority: 1\n".replace("\n", "\r\n").encode()
+        == real.read_bytes()
+    )
 
 
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
         ({"priority": 1.5}, "which is not an integer"),
-        ({"conditions": [{"type": "schedule", "name": "nights"}]}, "a condition that cxroute does not understand"),
-        ({"targets": [{"type": "queue", "queueId": "gone", "weight": 1}]}, "gone has no unique name"),
+        (
+            {"conditions": [{"type": "schedule", "name": "nights"}]},
+            "a condition that cxroute does not understand",
+        ),
+        (
+            {"targets": [{"type": "queue", "queueId": "gone", "weight": 1}]},
+            "gone has no unique name",
+        ),
     ],
 )
-def test_a_change_that_is_not_representable_is_refused(applied: Program, fields: dict[str, Any], why: str) -> None:
+def test_a_change_that_is_not_representable_is_refused(
+    applied: Program, fields: dict[str, Any], why: str
+) -> None:
     """With the reason, and without a changed file."""
     change(HELP, **fields)
     assert 4 == applied("export", "cards/help", "--write")
@@ -338,7 +430,9 @@ def test_a_change_that_is_not_representable_is_refused(applied: Program, fields:
     assert CARDS == Path("manifests/cards.yaml").read_text()
 
 
-def test_a_secret_in_a_live_rule_is_not_written(applied: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_in_a_live_rule_is_not_written(
+    applied: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A secret of the run is never written to a manifest, because many can read manifests."""
     monkeypatch.setenv("CXONE_CLIENT_SECRET", "of-this-test-alone-4711")
     change(HELP, name="pass of-this-test-alone-4711")
@@ -354,7 +448,9 @@ def test_a_file_that_changed_during_the_export_is_not_overwritten(
     """The file was saved while the tenant was read."""
     change(HELP, priority=1)
     monkeypatch.setattr(export, "write_all", lambda _: pytest.fail("written"))
-    monkeypatch.setattr(export, "read_file", lambda path, limit: read_file(path, limit) + b"# saved\n")
+    monkeypatch.setattr(
+        export, "read_file", lambda path, limit: read_file(path, limit) + b"# saved\n"
+    )
     assert 4 == applied("export", "cards/help", "--write")
     assert "changed meanwhile" in applied.err
 

@@ -1,4 +1,6 @@
-"""Manifests that `export` refuses to write: an apply of them would not adopt the rules unchanged."""
+"""Manifests that `export` refuses to write: an apply of them would not adopt the rules
+unchanged.
+"""
 
 from __future__ import annotations
 
@@ -42,42 +44,64 @@ def exported(*rules: LiveRule) -> ExportedManifests:
 
 def read_back(made: ExportedManifests, adopt: str | None = "by hand") -> DesiredState:
     """Return the desired state with the exported manifests."""
-    return desired(*(wanted(str(one.address), one.rule, adopt=adopt) for one in made.rules))
+    return desired(
+        *(wanted(str(one.address), one.rule, adopt=adopt) for one in made.rules)
+    )
 
 
 def otherwise(made: ExportedManifests, meant: Rule) -> ExportedManifests:
     """Return the same manifests, with another definition of the one rule."""
     (group,) = made.rulesets
-    return replace(made, rulesets=(replace(group, rules=(replace(group.rules[0], rule=meant),)),))
+    return replace(
+        made, rulesets=(replace(group, rules=(replace(group.rules[0], rule=meant),)),)
+    )
 
 
 def test_an_unchanged_rule_is_proven() -> None:
     """One adoption under the same name, no other change, and no impact."""
     made = exported(BY_HAND)
     proof = verify_export(made, tenant(BY_HAND), read_back(made))
-    assert (1, 0, 0, False) == (proof.adoptions, proof.renamed, proof.other_changes, proof.behaviour.changed)
+    assert (1, 0, 0, False) == (
+        proof.adoptions,
+        proof.renamed,
+        proof.other_changes,
+        proof.behaviour.changed,
+    )
 
 
 def test_a_missing_rule_is_not_proven() -> None:
     """The manifests do not have its address when they are read."""
-    with pytest.raises(ExportMismatchError, match=r"^card-services/by-hand would not be read back unchanged$"):
+    with pytest.raises(
+        ExportMismatchError,
+        match=r"^card-services/by-hand would not be read back unchanged$",
+    ):
         verify_export(exported(BY_HAND), tenant(BY_HAND), desired())
 
 
 def test_a_changed_rule_is_not_proven() -> None:
     """The manifest has another priority when it is read."""
     made = exported(BY_HAND)
-    other = desired(wanted("card-services/by-hand", rule("by hand", priority=7), adopt="by hand"))
-    with pytest.raises(ExportMismatchError, match=r"^card-services/by-hand would not be read back unchanged$"):
+    other = desired(
+        wanted("card-services/by-hand", rule("by hand", priority=7), adopt="by hand")
+    )
+    with pytest.raises(
+        ExportMismatchError,
+        match=r"^card-services/by-hand would not be read back unchanged$",
+    ):
         verify_export(made, tenant(BY_HAND), other)
 
 
 @pytest.mark.parametrize("adopt", [None, "another"])
 def test_a_rule_that_would_not_be_adopted_is_not_proven(adopt: str | None) -> None:
-    """Without `adopt:` its name is taken, and with the `adopt:` of another rule that rule would be adopted."""
+    """Without `adopt:` its name is taken, and with the `adopt:` of another rule that rule would be
+    adopted.
+    """
     others = (BY_HAND, unmanaged("8", rule("another")))
     made = exported(BY_HAND)
-    with pytest.raises(ExportMismatchError, match=r"^card-services/by-hand could not be adopted unchanged$"):
+    with pytest.raises(
+        ExportMismatchError,
+        match=r"^card-services/by-hand could not be adopted unchanged$",
+    ):
         verify_export(made, tenant(*others), read_back(made, adopt))
 
 
@@ -99,7 +123,9 @@ def test_a_managed_rule_needs_no_adoption() -> None:
 def test_manifests_that_send_conversations_elsewhere_are_not_proven() -> None:
     """The manifest reads back as written, and sends to another queue than the live rule."""
     made = otherwise(exported(BY_HAND), rule("by hand", targets=FRAUD))
-    with pytest.raises(ExportMismatchError, match=r"^conversations would go elsewhere$"):
+    with pytest.raises(
+        ExportMismatchError, match=r"^conversations would go elsewhere$"
+    ):
         verify_export(made, tenant(BY_HAND), read_back(made))
 
 
@@ -107,5 +133,7 @@ def test_the_proof_counts_new_names_and_the_changes_of_other_manifests() -> None
     """A rule that gets a new name, and a rule that a manifest already defined."""
     made = otherwise(exported(BY_HAND), replace(rule("by hand"), name="another"))
     other = wanted("cards/new", rule("new"))
-    proof = verify_export(made, tenant(BY_HAND), desired(*read_back(made).rules.values(), other))
+    proof = verify_export(
+        made, tenant(BY_HAND), desired(*read_back(made).rules.values(), other)
+    )
     assert (1, 1, 1) == (proof.adoptions, proof.renamed, proof.other_changes)

@@ -1,9 +1,11 @@
-"""The fake forges of the contract suite: one interface, so that each test runs on every adapter over a real socket.
+"""The fake forges of the contract suite: one interface, so that each test runs on every adapter
+over a real socket.
 
-A fake keeps the shapes of the forge's own API, checks the permissions of the token for each request, and sends lists in
-pages. The suite (`tests/forge/test_contract.py`) knows only this interface and the commands of cxroute. It finds a fake
-by the function `fake_forge()` of `tests.forge.NAME.contract_fake` or `tests.forge.NAME.fake`. The forge has the user
-`anna`, who opened the pull request, and the other users of the tests; the token belongs to `cxroute-bot`.
+A fake keeps the shapes of the forge's own API, checks the permissions of the token for each
+request, and sends lists in pages. The suite (`tests/forge/test_contract.py`) knows only this
+interface and the commands of cxroute. It finds a fake by the function `fake_forge()` of
+`tests.forge.NAME.contract_fake` or `tests.forge.NAME.fake`. The forge has the user `anna`, who
+opened the pull request, and the other users of the tests; the token belongs to `cxroute-bot`.
 """
 
 from __future__ import annotations
@@ -35,7 +37,10 @@ class FakeIssue:
 
 
 class FakeRun(NamedTuple):
-    """The run of a pipeline whose step is tested. `pull_request` is None for a run of the default branch."""
+    """The run of a pipeline whose step is tested.
+
+    `pull_request` is None for a run of the default branch.
+    """
 
     id: int = 100
     attempt: int = 1
@@ -45,20 +50,28 @@ class FakeRun(NamedTuple):
 
 
 class FakeFault(NamedTuple):
-    """The next response to a request whose "METHOD /path" matches the pattern, in place of the real one."""
+    """The next response to a request whose "METHOD /path" matches the pattern, in place of the real
+    one.
+    """
 
     pattern: str  # searched by `re`
     status: int
-    headers: Mapping[str, str] = {}  # in place of the fake's own: a `Content-Length` above the body's cuts the response
+    headers: Mapping[
+        str, str
+    ] = {}  # in place of the fake's own: a `Content-Length` above the body's cuts the response
     body: bytes = b"{}"
 
 
-Permission = Literal["notes", "issues", "code", "plans", "approvals", "members", "statuses"]
+Permission = Literal[
+    "notes", "issues", "code", "plans", "approvals", "members", "statuses"
+]
 """What a token may do. The fake of a forge maps each to that forge's scopes."""
 
 
 class FakeForge(Protocol):
-    """A repository on a fake forge, with one pull request (number 7, by `anna`) at the commit `HEAD`."""
+    """A repository on a fake forge, with one pull request (number 7, by `anna`) at the commit
+    `HEAD`.
+    """
 
     name: str  # of the command, and of the module in reconciler.forge: "gitlab"
     page_size: int  # of every list
@@ -70,7 +83,9 @@ class FakeForge(Protocol):
         ...
 
     def variables(self, run: FakeRun) -> dict[str, str]:
-        """Return the variables that the forge sets for a step of that run, and the token's, with all permissions."""
+        """Return the variables that the forge sets for a step of that run, and the token's, with
+        all permissions.
+        """
         ...
 
     def token(self, *permissions: Permission) -> str:
@@ -95,7 +110,9 @@ class FakeForge(Protocol):
         ...
 
     def push(self, sha: str) -> None:
-        """Push a commit to the pull request; the forge itself may drop approvals, as it does by default."""
+        """Push a commit to the pull request; the forge itself may drop approvals, as it does by
+        default.
+        """
         ...
 
     def approve(self, login: str) -> None:
@@ -118,7 +135,9 @@ class FakeForge(Protocol):
         """Merge the pull request into the default branch as this commit, its tip now."""
         ...
 
-    def store_plan(self, environment: str, plan: bytes, *, run: int = 100, succeeded: bool = True) -> None:
+    def store_plan(
+        self, environment: str, plan: bytes, *, run: int = 100, succeeded: bool = True
+    ) -> None:
         """Store the plan of the pull request's commit as the plan pipeline does."""
         ...
 

@@ -1,4 +1,6 @@
-"""The contract of every forge adapter: the real commands, against each fake forge, over a real socket."""
+"""The contract of every forge adapter: the real commands, against each fake forge, over a real
+socket.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,16 @@ from reconciler.cli.commands.forge import FORGES
 from reconciler.cli.main import main
 from reconciler.forge.forge import Approvals, CommitStatus, Forge
 from reconciler.rest.client import RestClient, RestClock, RestError
-from tests.forge.contract import BOT, HEAD, MERGE, OWNER_OF_REQUEST, FakeFault, FakeForge, FakeRun, Permission
+from tests.forge.contract import (
+    BOT,
+    HEAD,
+    MERGE,
+    OWNER_OF_REQUEST,
+    FakeFault,
+    FakeForge,
+    FakeRun,
+    Permission,
+)
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import Page, parse_as_github
 from tests.support.plan_formats import as_markdown
@@ -35,10 +46,28 @@ LATER: Final = "c" * 40
 ENVIRONMENT_LINE: Final = "<!-- cxroute:plan env=prod -->"
 CUT: Final = {"Content-Length": "1000"}
 WRITES: Final = "^(POST|PUT|PATCH) "
-NAMES: Final = {name: text for name, text in (HOSTILE_NAMES | MARKDOWN_NAMES).items() if text.strip()}
+NAMES: Final = {
+    name: text
+    for name, text in (HOSTILE_NAMES | MARKDOWN_NAMES).items()
+    if text.strip()
+}
 MENTION: Final = re.compile(r"@\w")
 ELEMENTS: Final = {
-    *("h3", "h4", "p", "strong", "em", "code", "pre", "blockquote", "ul", "ol", "li", "a", "hr"),
+    *(
+        "h3",
+        "h4",
+        "p",
+        "strong",
+        "em",
+        "code",
+        "pre",
+        "blockquote",
+        "ul",
+        "ol",
+        "li",
+        "a",
+        "hr",
+    ),
     *("table", "thead", "tbody", "tr", "th", "td", "br", "details", "summary", "sub"),
 }
 
@@ -46,8 +75,15 @@ ELEMENTS: Final = {
 def _fakes() -> dict[str, str]:
     """Return the module of each fake by its forge."""
     modules = {}
-    for folder in sorted(path.name for path in HOME.iterdir() if path.is_dir() and not path.name.startswith("_")):
-        for module in (f"tests.forge.{folder}.contract_fake", f"tests.forge.{folder}.fake"):
+    for folder in sorted(
+        path.name
+        for path in HOME.iterdir()
+        if path.is_dir() and not path.name.startswith("_")
+    ):
+        for module in (
+            f"tests.forge.{folder}.contract_fake",
+            f"tests.forge.{folder}.fake",
+        ):
             if find_spec(module) and hasattr(import_module(module), "fake_forge"):
                 modules[folder] = module
                 break
@@ -58,8 +94,15 @@ FAKES: Final = _fakes()
 
 
 def offering(permission: Permission) -> pytest.MarkDecorator:
-    """Return the mark of a test for the forges that have this. LACKS in a fake's module names what its forge lacks."""
-    offered = [name for name, fake in FAKES.items() if permission not in getattr(import_module(fake), "LACKS", ())]
+    """Return the mark of a test for the forges that have this.
+
+    LACKS in a fake's module names what its forge lacks.
+    """
+    offered = [
+        name
+        for name, fake in FAKES.items()
+        if permission not in getattr(import_module(fake), "LACKS", ())
+    ]
     return pytest.mark.parametrize("stage", offered, indirect=True)
 
 
@@ -103,16 +146,25 @@ class Stage:
         assert "Traceback" not in self.cxroute.err
         return code
 
-    def note(self, text: str = "**1 to create**", environment: str = "prod", create: int = 1) -> int:
+    def note(
+        self, text: str = "**1 to create**", environment: str = "prod", create: int = 1
+    ) -> int:
         """Publish a plan as a note."""
-        return self.run(self.note_task, "--report", write_report(environment, text, create))
+        return self.run(
+            self.note_task, "--report", write_report(environment, text, create)
+        )
 
     @contextmanager
     def adapter(self) -> Iterator[Forge]:
         """Connect the adapter as a command does."""
         with httpx.Client(trust_env=False, follow_redirects=False, timeout=10) as http:
-            run, token = self.module.read_run(os.environ), os.environ[self.forge.token_variable]
-            client = RestClient(dialect=self.module.DIALECT, http=http, base=run.api, token=token)
+            run, token = (
+                self.module.read_run(os.environ),
+                os.environ[self.forge.token_variable],
+            )
+            client = RestClient(
+                dialect=self.module.DIALECT, http=http, base=run.api, token=token
+            )
             yield self.module.ADAPTER(client, run)
 
     def approvals(self) -> Approvals:
@@ -127,18 +179,28 @@ class Stage:
 
     def says_permission(self) -> bool:
         """Return whether the last command advised on a permission in the words of the adapter."""
-        advice = (self.module.DIALECT.permission_advice, self.module.DIALECT.missing_advice)
+        advice = (
+            self.module.DIALECT.permission_advice,
+            self.module.DIALECT.missing_advice,
+        )
         patterns = (re.escape(text).replace(re.escape("{}"), ".+") for text in advice)
-        return any(re.search(pattern, " ".join(self.cxroute.err.split())) for pattern in patterns)
+        return any(
+            re.search(pattern, " ".join(self.cxroute.err.split()))
+            for pattern in patterns
+        )
 
 
 @pytest.fixture(params=FAKES)
-def stage(request: pytest.FixtureRequest, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+def stage(
+    request: pytest.FixtureRequest, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Stage]:
     """A step of the pull request's run, on each forge."""
     forge = cast("FakeForge", import_module(FAKES[request.param]).fake_forge())
     monkeypatch.delenv("CXROUTE_PROXY")
     slept: list[float] = []
-    monkeypatch.setattr(RestClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append))
+    monkeypatch.setattr(
+        RestClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append)
+    )
     with forge.serving():
         made = Stage(forge, cxroute, monkeypatch, slept)
         made.enter(FakeRun())
@@ -148,8 +210,16 @@ def stage(request: pytest.FixtureRequest, cxroute: Program, monkeypatch: pytest.
 def plan(environment: str = "prod", create: int = 1, **more: Any) -> dict[str, Any]:
     """Return the parts of a plan's document that the tasks read."""
     counts = {"create": create, "update": 0, "adopt": 0, "delete": 0}
-    changes = [{"action": "create", "address": f"cards/r{number}", "after": {}} for number in range(create)]
-    form = {"environment": environment, "planId": "0123456789ab", "summary": counts, "changes": changes}
+    changes = [
+        {"action": "create", "address": f"cards/r{number}", "after": {}}
+        for number in range(create)
+    ]
+    form = {
+        "environment": environment,
+        "planId": "0123456789ab",
+        "summary": counts,
+        "changes": changes,
+    }
     return {**form, "findings": [], "guards": [], **more}
 
 
@@ -157,9 +227,13 @@ def write_report(environment: str, text: str, create: int) -> str:
     """Write a report as `cxroute plan --report DIR` does."""
     folder = Path("out", environment)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "plan.json").write_text(json.dumps(plan(environment, create)), encoding="utf-8")
+    (folder / "plan.json").write_text(
+        json.dumps(plan(environment, create)), encoding="utf-8"
+    )
     first = f"<!-- cxroute:plan env={environment} -->\n"
-    (folder / "plan.md").write_text(text if text.startswith(first) else f"{first}{text}\n", encoding="utf-8")
+    (folder / "plan.md").write_text(
+        text if text.startswith(first) else f"{first}{text}\n", encoding="utf-8"
+    )
     return str(folder)
 
 
@@ -199,9 +273,23 @@ def test_an_applied_plan_is_reported_above_it_and_stays(stage: Stage) -> None:
     """The outcome is on top; a late plan does not remove it."""
     assert 0 == stage.note()
     Path("applied.json").write_text(
-        json.dumps({"outcomes": [{"address": "cards/r0", "status": "applied"}], "converged": True}), encoding="utf-8"
+        json.dumps(
+            {
+                "outcomes": [{"address": "cards/r0", "status": "applied"}],
+                "converged": True,
+            }
+        ),
+        encoding="utf-8",
     )
-    assert 0 == stage.run(stage.note_task, "-e", "prod", "--applied", "applied.json", "--pull-request", "7")
+    assert 0 == stage.run(
+        stage.note_task,
+        "-e",
+        "prod",
+        "--applied",
+        "applied.json",
+        "--pull-request",
+        "7",
+    )
     (note,) = stage.forge.notes()
     assert note.body.index("Applied") < note.body.index("1 to create")
     stage.enter(FakeRun(id=102))
@@ -240,7 +328,9 @@ def test_our_note_is_found_on_a_later_page(stage: Stage) -> None:
     assert 0 == stage.note("**2 to create**")
     notes = stage.forge.notes()
     assert 9 == len(notes)
-    assert ["2 to create" in note.body for note in notes] == [False] * 5 + [True] + [False] * 3
+    assert ["2 to create" in note.body for note in notes] == [False] * 5 + [True] + [
+        False
+    ] * 3
 
 
 def test_each_environment_has_a_note(stage: Stage) -> None:
@@ -279,8 +369,12 @@ def test_hostile_names_stay_text(stage: Stage, name: str) -> None:
     (note,) = stage.forge.notes()
     page = parse_as_github(note.body)
     assert set() == {tag for tag, _ in page.tags} - ELEMENTS
-    assert [] == [text for text in page.texts_outside("code", "pre") if MENTION.search(text)]
-    assert foreign_links(parse_as_github(hostile_markdown("end"))) == foreign_links(page)
+    assert [] == [
+        text for text in page.texts_outside("code", "pre") if MENTION.search(text)
+    ]
+    assert foreign_links(parse_as_github(hostile_markdown("end"))) == foreign_links(
+        page
+    )
     stage.enter(FakeRun(id=101))
     assert 0 == stage.note("**later**")
     assert ["later" in note.body for note in stage.forge.notes()] == [True]
@@ -316,7 +410,9 @@ rules:
 
 
 def test_a_broken_first_push_has_a_note_with_its_errors(stage: Stage) -> None:
-    """The first three, each with its file and line; the next broken push replaces them, and a plan replaces all."""
+    """The first three, each with its file and line; the next broken push replaces them, and a plan
+    replaces all.
+    """
     assert 0 == stage.run(stage.note_task, "-e", "prod", "--report", fail_plan(BROKEN))
     (note,) = stage.forge.notes()
     assert BOT == note.author
@@ -330,7 +426,9 @@ def test_a_broken_first_push_has_a_note_with_its_errors(stage: Stage) -> None:
 
     stage.enter(FakeRun(id=101))
     one_error = BROKEN.replace("queu:", "queue:").split("  - {intent: c")[0]
-    assert 0 == stage.run(stage.note_task, "-e", "prod", "--report", fail_plan(one_error))
+    assert 0 == stage.run(
+        stage.note_task, "-e", "prod", "--report", fail_plan(one_error)
+    )
     (note,) = stage.forge.notes()
     assert 1 == note.body.count("**No plan for `")
     assert "the manifests have 1 error (" in note.body
@@ -350,7 +448,10 @@ def test_a_later_broken_push_is_reported_above_the_earlier_plan(stage: Stage) ->
     stage.enter(FakeRun(id=101))
     assert 0 == stage.run(stage.note_task, "-e", "prod", "--report", fail_plan(BROKEN))
     (note,) = stage.forge.notes()
-    places = [note.body.index(text) for text in ("No plan for", "cards.yaml:5", "earlier commit", "1 to create")]
+    places = [
+        note.body.index(text)
+        for text in ("No plan for", "cards.yaml:5", "earlier commit", "1 to create")
+    ]
     assert sorted(places) == places
     assert ". on 2" not in note.body
 
@@ -358,7 +459,10 @@ def test_a_later_broken_push_is_reported_above_the_earlier_plan(stage: Stage) ->
 def test_another_failure_of_a_plan_is_named(stage: Stage) -> None:
     """Its message as text; and without a report the note says where to look."""
     good = BROKEN.split("  - {intent: a", maxsplit=1)[0].replace("rules:", "rules: []")
-    folder = fail_plan(f"{good}---\napiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n")
+    folder = fail_plan(
+        f"{good}---\napiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: "
+        f"acme\n"
+    )
     assert 0 == stage.run(stage.note_task, "-e", "prod", "--report", folder)
     (note,) = stage.forge.notes()
     assert "it failed with this error" in note.body
@@ -375,20 +479,37 @@ def test_errors_with_hostile_names_stay_text(stage: Stage) -> None:
     folder = Path("out/prod")
     folder.mkdir(parents=True)
     hostile = "@eve [x](https://evil.example) <img src=x> <!-- cxroute:head ends -->\n\n# `title`"
-    finding = {"severity": "error", "message": hostile, "source": {"file": f"a`{hostile}.yaml", "line": 3}}
-    for error in ({"message": "2 errors", "findings": [finding, {**finding, "source": None}]}, {"message": hostile}):
-        (folder / "error.json").write_text(json.dumps({"error": error}), encoding="utf-8")
+    finding = {
+        "severity": "error",
+        "message": hostile,
+        "source": {"file": f"a`{hostile}.yaml", "line": 3},
+    }
+    for error in (
+        {"message": "2 errors", "findings": [finding, {**finding, "source": None}]},
+        {"message": hostile},
+    ):
+        (folder / "error.json").write_text(
+            json.dumps({"error": error}), encoding="utf-8"
+        )
         assert 0 == stage.run(stage.note_task, "-e", "prod", "--report", str(folder))
         (note,) = stage.forge.notes()
         page = parse_as_github(note.body)
         assert set() == {tag for tag, _ in page.tags} - ELEMENTS
-        assert [] == [text for text in page.texts_outside("code", "pre") if "@eve" in text]
+        assert [] == [
+            text for text in page.texts_outside("code", "pre") if "@eve" in text
+        ]
         assert not any("evil" in link for link in foreign_links(page))
 
 
 @pytest.mark.parametrize(
     "text",
-    ["[]", "{}", '{"error": 1}', '{"error": {"message": " "}}', '{"error": {"message": "x", "findings": [1, {}]}}'],
+    [
+        "[]",
+        "{}",
+        '{"error": 1}',
+        '{"error": {"message": " "}}',
+        '{"error": {"message": "x", "findings": [1, {}]}}',
+    ],
 )
 def test_a_note_is_written_for_an_unreadable_failure(stage: Stage, text: str) -> None:
     """Without its reason."""
@@ -452,7 +573,11 @@ def test_a_long_wait_is_refused(stage: Stage) -> None:
     assert ([], []) == (stage.slept, stage.forge.notes())
 
 
-@pytest.mark.parametrize("fault", [FakeFault("^GET ", 500), FakeFault("^GET ", 200, CUT, b"[")], ids=["500", "cut"])
+@pytest.mark.parametrize(
+    "fault",
+    [FakeFault("^GET ", 500), FakeFault("^GET ", 200, CUT, b"[")],
+    ids=["500", "cut"],
+)
 def test_a_failed_read_is_repeated_to_a_limit(stage: Stage, fault: FakeFault) -> None:
     """One fault is invisible; four end the task, and nothing is written."""
     stage.forge.faults.append(fault)
@@ -466,7 +591,11 @@ def test_a_failed_read_is_repeated_to_a_limit(stage: Stage, fault: FakeFault) ->
     assert "2 to create" not in stage.forge.notes()[0].body
 
 
-@pytest.mark.parametrize("body", [b"<html>sign in</html>", b"[" * 100_000, b'"text"'], ids=["html", "deep", "text"])
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>sign in</html>", b"[" * 100_000, b'"text"'],
+    ids=["html", "deep", "text"],
+)
 def test_an_unreadable_response_writes_nothing(stage: Stage, body: bytes) -> None:
     """Without the notes, a first note could be a second one."""
     stage.forge.faults.append(FakeFault("^GET ", 200, {}, body))
@@ -476,9 +605,16 @@ def test_an_unreadable_response_writes_nothing(stage: Stage, body: bytes) -> Non
 
 
 @pytest.mark.parametrize(
-    "fault", [FakeFault("^POST ", 500), FakeFault("^POST ", 502), FakeFault("^POST ", 201, CUT, b"{")]
+    "fault",
+    [
+        FakeFault("^POST ", 500),
+        FakeFault("^POST ", 502),
+        FakeFault("^POST ", 201, CUT, b"{"),
+    ],
 )
-def test_a_note_with_an_unknown_outcome_is_not_repeated(stage: Stage, fault: FakeFault) -> None:
+def test_a_note_with_an_unknown_outcome_is_not_repeated(
+    stage: Stage, fault: FakeFault
+) -> None:
     """It may exist; a second one would stay."""
     stage.forge.faults.append(fault)
     assert 0 == stage.note()
@@ -489,7 +625,9 @@ def test_a_note_with_an_unknown_outcome_is_not_repeated(stage: Stage, fault: Fak
 def test_a_token_that_the_forge_repeats_is_hidden(stage: Stage) -> None:
     """In an error's message."""
     token = os.environ[stage.forge.token_variable]
-    body = json.dumps({"message": f"no {token}", "error": {"message": f"no {token}"}}).encode()
+    body = json.dumps(
+        {"message": f"no {token}", "error": {"message": f"no {token}"}}
+    ).encode()
     stage.forge.faults.append(FakeFault("^GET ", 400, {}, body))
     assert 0 == stage.note()
     assert "[secret]" in stage.cxroute.err
@@ -627,12 +765,16 @@ def observe(stage: Stage, form: dict[str, Any], text: str = "`cards/a` differs")
     token = os.environ[stage.forge.token_variable]
     stage.enter(FakeRun(id=900, sha=MERGE, pull_request=None))
     stage.patch.setenv(stage.forge.token_variable, token)
-    return stage.run("drift-issue", "-e", "prod", "--plan", "drift.json", "--body", "drift.md")
+    return stage.run(
+        "drift-issue", "-e", "prod", "--plan", "drift.json", "--body", "drift.md"
+    )
 
 
 @offering("issues")
 def test_an_issue_about_drift_is_opened_edited_and_closed(stage: Stage) -> None:
-    """One issue while there is drift, a remark on each change, and a new issue for the next drift."""
+    """One issue while there is drift, a remark on each change, and a new issue for the next
+    drift.
+    """
     assert 0 == observe(stage, plan(create=0))
     assert [] == stage.forge.issues()
     assert 0 == observe(stage, plan())
@@ -641,7 +783,9 @@ def test_an_issue_about_drift_is_opened_edited_and_closed(stage: Stage) -> None:
     assert "Routing of prod differs from the manifests" == issue.title
     assert "differs" in issue.body
     for _ in range(2):
-        assert 0 == observe(stage, plan(planId="ba9876543210"), "the same in other words")
+        assert 0 == observe(
+            stage, plan(planId="ba9876543210"), "the same in other words"
+        )
     assert [issue] == stage.forge.issues()
     assert 0 == observe(stage, plan(create=2), "`cards/b` differs too")
     (issue,) = stage.forge.issues()
@@ -665,7 +809,15 @@ def test_each_environment_has_an_issue(stage: Stage) -> None:
         assert 0 == observe(stage, plan())
         environment = f"test{number}"
         Path("drift.json").write_text(json.dumps(plan(environment)), encoding="utf-8")
-        arguments = ("drift-issue", "-e", environment, "--plan", "drift.json", "--body", "drift.md")
+        arguments = (
+            "drift-issue",
+            "-e",
+            environment,
+            "--plan",
+            "drift.json",
+            "--body",
+            "drift.md",
+        )
         assert 0 == stage.run(*arguments)
     assert 4 == len(stage.forge.issues())
 
@@ -725,13 +877,18 @@ def test_approvals_are_read_from_all_pages(stage: Stage) -> None:
 
 
 UNREADABLE: Final = [
-    FakeFault("", 200, {}, body) for body in (b"null", b'"x"', b"{}", b"<html>", b'{"values": 1, "value": 1}')
+    FakeFault("", 200, {}, body)
+    for body in (b"null", b'"x"', b"{}", b"<html>", b'{"values": 1, "value": 1}')
 ] + [FakeFault("", 403), FakeFault("", 404), FakeFault("", 400)]
 
 
-@pytest.mark.parametrize("fault", UNREADABLE, ids=lambda fault: f"{fault.status}-{fault.body.decode()}")
+@pytest.mark.parametrize(
+    "fault", UNREADABLE, ids=lambda fault: f"{fault.status}-{fault.body.decode()}"
+)
 def test_unreadable_approvals_are_an_error(stage: Stage, fault: FakeFault) -> None:
-    """At each request that the approvals are read with: never an empty list, and never one that is too long."""
+    """At each request that the approvals are read with: never an empty list, and never one that is
+    too long.
+    """
     stage.forge.approve("fiona")
     stage.forge.asked.clear()
     assert {"fiona"} == stage.approvals().approvers
@@ -780,11 +937,20 @@ def test_a_status_is_set_and_replaced(stage: Stage) -> None:
     """One for each name; its text is plain and may have the full length."""
     with stage.adapter() as forge:
         for state in ("pending", "failure", "success"):
-            forge.set_status(HEAD, CommitStatus("cxroute/consent (prod)", state, f"{state} of @acme/fraud"))
+            forge.set_status(
+                HEAD,
+                CommitStatus(
+                    "cxroute/consent (prod)", state, f"{state} of @acme/fraud"
+                ),
+            )
             expected = (state, f"{state} of @acme/fraud")
             assert {"cxroute/consent (prod)": expected} == stage.forge.statuses(HEAD)
-        forge.set_status(HEAD, CommitStatus("cxroute/consent (test)", "failure", "x" * 140))
-    assert ("failure", "x" * 140) == stage.forge.statuses(HEAD)["cxroute/consent (test)"]
+        forge.set_status(
+            HEAD, CommitStatus("cxroute/consent (test)", "failure", "x" * 140)
+        )
+    assert ("failure", "x" * 140) == stage.forge.statuses(HEAD)[
+        "cxroute/consent (test)"
+    ]
     assert {} == stage.forge.statuses(MERGE)
 
 
@@ -792,7 +958,9 @@ def test_a_status_without_the_permission_is_an_error(stage: Stage) -> None:
     """The step fails, and the branch waits for a status."""
     stage.grant("code")
     with stage.adapter() as forge, pytest.raises(RestError):
-        forge.set_status(HEAD, CommitStatus("cxroute/consent (prod)", "success", "all agreed"))
+        forge.set_status(
+            HEAD, CommitStatus("cxroute/consent (prod)", "success", "all agreed")
+        )
     assert {} == stage.forge.statuses(HEAD)
 
 
@@ -804,7 +972,12 @@ FRAUD: Final = {
     "owners": ["@acme/fraud", "@alice"],
     "change": "loses",
 }
-CARDS: Final = {"queueId": "2", "queueName": "Cards", "owners": ["@acme/cards"], "change": "gains"}
+CARDS: Final = {
+    "queueId": "2",
+    "queueName": "Cards",
+    "owners": ["@acme/cards"],
+    "change": "gains",
+}
 STATUS: Final = "cxroute/consent (prod)"
 
 
@@ -822,7 +995,9 @@ def ask(stage: Stage, *entries: Any, **more: Any) -> int:
     """Run the task on a plan with these entries."""
     folder = Path("out/prod")
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "plan.json").write_text(json.dumps(plan(consent=list(entries), **more)), encoding="utf-8")
+    (folder / "plan.json").write_text(
+        json.dumps(plan(consent=list(entries), **more)), encoding="utf-8"
+    )
     return stage.run("consent", "-e", "prod", "--report", "out/prod")
 
 
@@ -830,12 +1005,15 @@ def ask(stage: Stage, *entries: Any, **more: Any) -> int:
 def test_consent_of_one_owner_of_each_queue_is_enough(voting: Stage) -> None:
     """Who is missing is printed and in the status; then it succeeds."""
     assert 4 == ask(voting, FRAUD, CARDS)
-    assert "@acme/fraud or @alice (Fraud Desk loses callers), @acme/cards (Cards gains callers)" in (
-        " ".join(voting.cxroute.err.split())
+    assert (
+        "@acme/fraud or @alice (Fraud Desk loses callers), @acme/cards (Cards gains callers)"
+        in (" ".join(voting.cxroute.err.split()))
     )
     state, text = voting.forge.statuses(HEAD)[STATUS]
     assert "failure" == state
-    assert text.startswith("Consent is missing: @acme/fraud or @alice (Fraud Desk loses callers)")
+    assert text.startswith(
+        "Consent is missing: @acme/fraud or @alice (Fraud Desk loses callers)"
+    )
     voting.forge.approve("fiona")
     assert 4 == ask(voting, FRAUD, CARDS)
     assert "@acme/fraud" not in voting.cxroute.err
@@ -872,12 +1050,19 @@ def approved_by_others(forge: FakeForge) -> None:
     forge.approve("carl")
 
 
-NOT_GIVEN: Final = (approved_outdated, approved_by_author, approved_and_refused, approved_by_others)
+NOT_GIVEN: Final = (
+    approved_outdated,
+    approved_by_author,
+    approved_and_refused,
+    approved_by_others,
+)
 
 
 @offering("members")
 @pytest.mark.parametrize("case", NOT_GIVEN, ids=lambda case: case.__name__)
-def test_an_approval_that_does_not_count_gives_no_consent(voting: Stage, case: Any) -> None:
+def test_an_approval_that_does_not_count_gives_no_consent(
+    voting: Stage, case: Any
+) -> None:
     """Of another commit, of the author, withdrawn, or of a person outside of the group."""
     case(voting.forge)
     assert 4 == ask(voting, FRAUD)
@@ -912,11 +1097,15 @@ def test_a_plan_of_another_commit_than_the_head_is_refused(voting: Stage) -> Non
     ],
     ids=str,
 )
-def test_an_unreadable_plan_gives_no_consent(voting: Stage, form: dict[str, Any]) -> None:
+def test_an_unreadable_plan_gives_no_consent(
+    voting: Stage, form: dict[str, Any]
+) -> None:
     """Its status fails."""
     voting.forge.approve("fiona")
     Path("out/prod").mkdir(parents=True)
-    Path("out/prod/plan.json").write_text(json.dumps({**plan(), **form}), encoding="utf-8")
+    Path("out/prod/plan.json").write_text(
+        json.dumps({**plan(), **form}), encoding="utf-8"
+    )
     assert 4 == voting.run("consent", "-e", "prod", "--report", "out/prod")
     assert "failure" == voting.forge.statuses(HEAD)[STATUS][0]
 
@@ -927,7 +1116,9 @@ def test_unreadable_approvals_give_no_consent(voting: Stage) -> None:
     voting.forge.approve("fiona")
     voting.forge.asked.clear()
     assert 0 == ask(voting, FRAUD)
-    for path in dict.fromkeys(one for one in voting.forge.asked if one.startswith("GET ")):
+    for path in dict.fromkeys(
+        one for one in voting.forge.asked if one.startswith("GET ")
+    ):
         assert "success" == voting.forge.statuses(HEAD)[STATUS][0]
         voting.forge.faults.append(FakeFault(f"^{re.escape(path)}$", 200, {}, b"null"))
         assert 1 == ask(voting, FRAUD), path
@@ -967,8 +1158,9 @@ def test_a_reviewed_plan_without_consent_is_refused(voting: Stage) -> None:
     voting.forge.approve("carl")
     voting.forge.merge()
     assert 4 == fetch(voting)
-    assert "merged without the consent of its head commit: @acme/fraud or @alice" in " ".join(
-        voting.cxroute.err.split()
+    assert (
+        "merged without the consent of its head commit: @acme/fraud or @alice"
+        in " ".join(voting.cxroute.err.split())
     )
     assert not Path("reviewed.json").exists()
 

@@ -12,10 +12,16 @@ from reconciler.forge.pipeline_files import PIPELINES
 from reconciler.forge.rollout import order_environments
 from tests.support.program import Program
 
-ENVIRONMENT = "apiVersion: routing/v1\nkind: Environment\nname: {name}\nowner: acme-{name}\ntenant: acme-{name}\n"
+ENVIRONMENT = (
+    "apiVersion: routing/v1\nkind: Environment\nname: {name}\nowner: acme-{name}\ntenant: "
+    "acme-{name}\n"
+)
 APPLIES = {
     "gitlab": (".gitlab/cxroute.yml", r"ENVIRONMENT: (\[.*\])"),
-    "azure": (".azure-pipelines/routing-apply.yml", r"displayName: Apply to ([a-z-]+)\n    condition"),
+    "azure": (
+        ".azure-pipelines/routing-apply.yml",
+        r"displayName: Apply to ([a-z-]+)\n    condition",
+    ),
     "bitbucket": ("bitbucket-pipelines.yml", r"name: Apply to ([a-z-]+)\n"),
 }
 """Where each forge's file has the order of its applies; on GitHub it is a variable."""
@@ -33,7 +39,9 @@ APPLIES = {
         ["eu-test", "eu", "eu-prod"],
     ],
 )
-def test_production_is_last_whatever_the_order_of_the_files_is(ordered: list[str]) -> None:
+def test_production_is_last_whatever_the_order_of_the_files_is(
+    ordered: list[str],
+) -> None:
     """By the words of the names; other names come before production, after the stages."""
     for names in permutations(ordered):
         assert ordered == order_environments(names)
@@ -41,7 +49,9 @@ def test_production_is_last_whatever_the_order_of_the_files_is(ordered: list[str
 
 def test_names_of_one_stage_keep_their_order() -> None:
     """Nothing is known about which of them is safer."""
-    assert ["bank", "airline", "prod-us", "prod-eu"] == order_environments(["prod-us", "bank", "prod-eu", "airline"])
+    assert ["bank", "airline", "prod-us", "prod-eu"] == order_environments(
+        ["prod-us", "bank", "prod-eu", "airline"]
+    )
 
 
 @pytest.mark.parametrize("forge", PIPELINES)
@@ -52,7 +62,8 @@ def test_init_prints_and_writes_that_order(cxroute: Program, forge: str) -> None
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(ENVIRONMENT.format(name=name), encoding="utf-8")
     Path("manifests/queues.yaml").write_text(
-        "apiVersion: routing/v1\nkind: Queues\nname: queues\nqueues: {cards: Cards}\n", encoding="utf-8"
+        "apiVersion: routing/v1\nkind: Queues\nname: queues\nqueues: {cards: Cards}\n",
+        encoding="utf-8",
     )
     assert 0 == cxroute("init", f"--{forge}")
     listed = '["dev", "staging", "prod-us", "prod"]'
@@ -68,4 +79,8 @@ def test_init_prints_and_writes_that_order(cxroute: Program, forge: str) -> None
     assert "production last" in text
     found = re.findall(pattern, text)
     assert found
-    assert {listed} == set(found) if forge == "gitlab" else ["dev", "staging", "prod-us", "prod"] == found[:4]
+    assert (
+        {listed} == set(found)
+        if forge == "gitlab"
+        else ["dev", "staging", "prod-us", "prod"] == found[:4]
+    )

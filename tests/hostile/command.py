@@ -32,7 +32,10 @@ rules:
 MOST_MEMORY: Final = 250 * MEGABYTE
 DEADLINE: Final = 0.1
 MOST_WORK: Final = 5.0
-"""Seconds of the processor. A run that waits for ever is ended by `Workspace.patience`, with another exit code."""
+"""Seconds of the processor.
+
+A run that waits for ever is ended by `Workspace.patience`, with another exit code.
+"""
 
 
 @dataclass
@@ -43,19 +46,33 @@ class Workspace:
     more: dict[str, str]
     patience: int = 30
 
-    def manifests(self, url: str, *intents: str, queue: str = "billing", seconds: float = 10) -> None:
+    def manifests(
+        self, url: str, *intents: str, queue: str = "billing", seconds: float = 10
+    ) -> None:
         """Write an environment at that address, and a rule for each intent."""
         folder = self.path / "manifests"
         folder.mkdir(exist_ok=True)
-        (folder / "evil.yaml").write_text(ENVIRONMENT.format(url=url, seconds=seconds), "utf-8")
-        rules = "".join(f"  - {{intent: {intent}, queue: {queue}}}\n" for intent in intents)
-        (folder / "routing.yaml").write_text(MANIFEST + rules if rules else MANIFEST[:-1] + " []\n", "utf-8")
+        (folder / "evil.yaml").write_text(
+            ENVIRONMENT.format(url=url, seconds=seconds), "utf-8"
+        )
+        rules = "".join(
+            f"  - {{intent: {intent}, queue: {queue}}}\n" for intent in intents
+        )
+        (folder / "routing.yaml").write_text(
+            MANIFEST + rules if rules else MANIFEST[:-1] + " []\n", "utf-8"
+        )
 
     def __call__(self, *arguments: str) -> RunResult:
         """Run a command against the tenant. The output has no traceback and no secret."""
-        keys = {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET, "PYTHONUTF8": "1"}
+        keys = {
+            "CXONE_ACCESS_KEY_ID": canary.KEY,
+            "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET,
+            "PYTHONUTF8": "1",
+        }
         variables = process_environment(**{**keys, **self.more})
-        ended = run_measured(self.path, ["-e", "evil", *arguments], variables, self.patience)
+        ended = run_measured(
+            self.path, ["-e", "evil", *arguments], variables, self.patience
+        )
         assert "Traceback" not in ended.out + ended.err, ended.err
         assert [] == canary.find_leaks(ended.out + ended.err)
         return ended

@@ -31,7 +31,9 @@ def body(content: bytes, status: bytes = b"200 OK", *headers: bytes) -> Script:
     return says(response(content, status, *headers))
 
 
-def packed(make: Callable[[], bytes], status: bytes = b"200 OK", encoding: bytes = b"gzip") -> Script:
+def packed(
+    make: Callable[[], bytes], status: bytes = b"200 OK", encoding: bytes = b"gzip"
+) -> Script:
     """Respond with a compressed body. It is built for the request, because building takes time."""
 
     async def script(turn: Turn) -> None:
@@ -40,7 +42,9 @@ def packed(make: Callable[[], bytes], status: bytes = b"200 OK", encoding: bytes
     return script
 
 
-def over_and_over(first: bytes, part: bytes, pause: float = 0.0, times: int = ENDLESS) -> Script:
+def over_and_over(
+    first: bytes, part: bytes, pause: float = 0.0, times: int = ENDLESS
+) -> Script:
     """Send the first bytes, then a part without end (or this number of times), with pauses."""
 
     async def script(turn: Turn) -> None:
@@ -58,7 +62,12 @@ def altered(*fields: tuple[str, Any]) -> Script:
     async def script(turn: Turn) -> None:
         head, _, good = turn.good.partition(b"\r\n\r\n")
         status = head.split(b"\r\n")[0].partition(b" ")[2]
-        await turn.send(response(json.dumps({**json.loads(good or b"{}"), **dict(fields)}).encode(), status))
+        await turn.send(
+            response(
+                json.dumps({**json.loads(good or b"{}"), **dict(fields)}).encode(),
+                status,
+            )
+        )
 
     return script
 
@@ -92,10 +101,14 @@ _HALF: Final = OK + b"Content-Length: 100000\r\n\r\n"
 
 LARGE: Final[dict[str, Script]] = {
     "a gzip bomb of 1 GB": packed(bomb),
-    "a gzip bomb, nested": packed(lambda: gzip.compress(bomb()), encoding=b"gzip, gzip"),
+    "a gzip bomb, nested": packed(
+        lambda: gzip.compress(bomb()), encoding=b"gzip, gzip"
+    ),
     "a gzip bomb in an error": packed(bomb, b"400 Bad Request"),
     "a gzip bomb of many members": packed(lambda: gzip.compress(b" " * 1000) * 20_000),
-    "100 MB": over_and_over(OK + b"Content-Length: 104857600\r\n\r\n", b" " * MEGABYTE, times=100),
+    "100 MB": over_and_over(
+        OK + b"Content-Length: 104857600\r\n\r\n", b" " * MEGABYTE, times=100
+    ),
     "100 MB until it closes": over_and_over(OK + b"\r\n", b" " * MEGABYTE, times=100),
     "chunks without end": over_and_over(CHUNKED, _CHUNK),
     "a chunk of 2**63": says(CHUNKED + b"8000000000000000\r\nxx"),
@@ -112,8 +125,12 @@ SLOW: Final[dict[str, Script]] = {
     "chunks, one at a time": over_and_over(CHUNKED, b"1\r\n \r\n", 0.1),
     "chunks of one byte without end": over_and_over(CHUNKED, b"1\r\n \r\n" * 10_000),
     "nothing at all": over_and_over(b"", b"", 0.1),
-    "100 Continue without end": over_and_over(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.001),
-    "103 Early Hints without end": over_and_over(b"", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", 0.001),
+    "100 Continue without end": over_and_over(
+        b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.001
+    ),
+    "103 Early Hints without end": over_and_over(
+        b"", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", 0.001
+    ),
 }
 """Responses without end: only a deadline for the full exchange stops them."""
 
@@ -123,14 +140,22 @@ BROKEN: Final[dict[str, Script]] = {
     "noise": says(bytes(range(256)) * 20),
     "TLS instead of HTTP": says(bytes.fromhex("15030300020228")),
     "half of the body": says(_HALF + b'{"entities": ['),
-    "a Content-Length that is not a number": says(OK + b"Content-Length: many\r\n\r\n{}"),
+    "a Content-Length that is not a number": says(
+        OK + b"Content-Length: many\r\n\r\n{}"
+    ),
     "a Content-Length below zero": says(OK + b"Content-Length: -1\r\n\r\n{}"),
-    "two Content-Lengths": says(OK + b"Content-Length: 2\r\nContent-Length: 20\r\n\r\n{}"),
+    "two Content-Lengths": says(
+        OK + b"Content-Length: 2\r\nContent-Length: 20\r\n\r\n{}"
+    ),
     "an invalid chunk": says(CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n"),
-    "half of the gzip": says(response(gzip.compress(b"{}" * 5000)[:30], b"200 OK", GZIP)),
+    "half of the gzip": says(
+        response(gzip.compress(b"{}" * 5000)[:30], b"200 OK", GZIP)
+    ),
     "an invalid status": says(b"HTTP/1.1 OK fine\r\n\r\n"),
     "a status of 999": body(b"{}", b"999 Strange"),
-    "a switch of protocols": says(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"),
+    "a switch of protocols": says(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"
+    ),
     "304 Not Modified": says(b"HTTP/1.1 304 Not Modified\r\n\r\n"),
     "206 Partial Content": body(b'{"entities"', b"206 Partial Content"),
     "brotli": body(b"\x8b\x00\x80{}\x03", b"200 OK", b"Content-Encoding: br"),
@@ -140,10 +165,16 @@ BROKEN: Final[dict[str, Script]] = {
 
 NO_JSON: Final[dict[str, Script]] = {
     "100,000 levels": body(deep()),
-    "100,000 levels in an error": body(b'{"errors": ' + deep() + b"}", b"400 Bad Request"),
-    "100,000 levels in a message": body(b'{"message": ' + deep() + b"}", b"422 Unprocessable"),
+    "100,000 levels in an error": body(
+        b'{"errors": ' + deep() + b"}", b"400 Bad Request"
+    ),
+    "100,000 levels in a message": body(
+        b'{"message": ' + deep() + b"}", b"422 Unprocessable"
+    ),
     "Infinity": body(b'{"entities": [], "total": Infinity, "expires_in": -Infinity}'),
-    "an integer of 100,000 digits": body(b'{"entities": [], "total": ' + b"9" * 100_000 + b"}"),
+    "an integer of 100,000 digits": body(
+        b'{"entities": [], "total": ' + b"9" * 100_000 + b"}"
+    ),
     "UTF-16": body('{"entities": [], "total": 0}'.encode("utf-16")),
     "a byte order mark": body('\ufeff{"entities": [], "total": 0}'.encode()),
     "two documents": body(b'{"entities": [], "total": 0}{"entities": [], "total": 0}'),

@@ -1,4 +1,6 @@
-"""A tenant on loopback with its own HTTP implementation, so that a test can break every rule of HTTP."""
+"""A tenant on loopback with its own HTTP implementation, so that a test can break every rule of
+HTTP.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ from urllib.parse import unquote, urlsplit
 from tests.support import canary_secrets as canary
 
 RULES: Final = "/api/v2/routing/rules"
-QUEUES: Final = [{"id": "q-billing", "name": "Billing"}, {"id": "q-general", "name": "General"}]
+QUEUES: Final = [
+    {"id": "q-billing", "name": "Billing"},
+    {"id": "q-general", "name": "General"},
+]
 
 Quirk = Callable[[dict[str, Any]], dict[str, Any]]
 """Returns a rule as the tenant stores it, from the rule as it was sent."""
@@ -65,7 +70,9 @@ class Turn(NamedTuple):
 
 @dataclass
 class HostileTenant:
-    """Rules, queues and faults: `scripts` by kind; `applied` is whether a faulty write takes effect."""
+    """Rules, queues and faults: `scripts` by kind; `applied` is whether a faulty write takes
+    effect.
+    """
 
     rules: dict[str, dict[str, Any]] = field(default_factory=dict)
     scripts: dict[str, Script] = field(default_factory=dict)
@@ -81,13 +88,23 @@ class HostileTenant:
     @property
     def writes(self) -> list[str]:
         """Return the kinds of the received writes."""
-        return [request.kind for request in self.asked if request.kind in ("POST", "PUT", "DELETE")]
+        return [
+            request.kind
+            for request in self.asked
+            if request.kind in ("POST", "PUT", "DELETE")
+        ]
 
-    async def turn(self, request: ReceivedRequest, writer: asyncio.StreamWriter) -> bool:
+    async def turn(
+        self, request: ReceivedRequest, writer: asyncio.StreamWriter
+    ) -> bool:
         """Answer one request; return whether the connection stays open."""
         self.asked.append(request)
         script = self.scripts.get(request.kind)
-        good = b"" if script and not self.applied and request.kind in self.writes else self.answer(request)
+        good = (
+            b""
+            if script and not self.applied and request.kind in self.writes
+            else self.answer(request)
+        )
         if script is None:
             writer.write(good)
             await writer.drain()
@@ -99,27 +116,49 @@ class HostileTenant:
         """Apply the request, and return the full response."""
         kind, identity = request.kind, unquote(request.path.rpartition("/")[2])
         if kind == "token":
-            return whole({"access_token": self.token, "token_type": "Bearer", "expires_in": 3600})
+            return whole(
+                {"access_token": self.token, "token_type": "Bearer", "expires_in": 3600}
+            )
         if kind == "queues":
             return whole(page(QUEUES))
         if kind == "list":
             return whole(page(list(self.rules.values())))
         if kind == "POST":
-            identity = next(name for number in count(1) if (name := f"r{number}") not in self.rules)
-            self.rules[identity] = {**self.keeps(json.loads(request.body)), "id": identity, "version": 1}
+            identity = next(
+                name for number in count(1) if (name := f"r{number}") not in self.rules
+            )
+            self.rules[identity] = {
+                **self.keeps(json.loads(request.body)),
+                "id": identity,
+                "version": 1,
+            }
         elif identity not in self.rules:
             return whole({"errors": [{"message": "gone"}]}, b"404 Not Found")
         elif kind == "PUT":
-            self.rules[identity] = {**self.keeps(json.loads(request.body)), "id": identity}
+            self.rules[identity] = {
+                **self.keeps(json.loads(request.body)),
+                "id": identity,
+            }
         elif kind == "DELETE":
             del self.rules[identity]
             return b"HTTP/1.1 204 No Content\r\n\r\n"
-        sent = json.loads(request.body) if self.echoes and kind in ("POST", "PUT") else {}
-        return whole({**self.rules[identity], **sent}, b"201 Created" if kind == "POST" else b"200 OK")
+        sent = (
+            json.loads(request.body) if self.echoes and kind in ("POST", "PUT") else {}
+        )
+        return whole(
+            {**self.rules[identity], **sent},
+            b"201 Created" if kind == "POST" else b"200 OK",
+        )
 
 
 def page(entities: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"entities": entities, "pageNumber": 1, "pageSize": 100, "total": len(entities), "nextUri": None}
+    return {
+        "entities": entities,
+        "pageNumber": 1,
+        "pageSize": 100,
+        "total": len(entities),
+        "nextUri": None,
+    }
 
 
 def whole(form: object, status: bytes = b"200 OK") -> bytes:
@@ -129,30 +168,43 @@ def whole(form: object, status: bytes = b"200 OK") -> bytes:
 
 def response(body: bytes, status: bytes = b"200 OK", *headers: bytes) -> bytes:
     """Return a response with this body."""
-    lines = [b"HTTP/1.1 " + status, b"Content-Type: application/json", b"Content-Length: %d" % len(body), *headers]
+    lines = [
+        b"HTTP/1.1 " + status,
+        b"Content-Type: application/json",
+        b"Content-Length: %d" % len(body),
+        *headers,
+    ]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
 @contextlib.contextmanager
-def serving(tenant: HostileTenant, context: ssl.SSLContext | None = None) -> Iterator[HostileTenant]:
+def serving(
+    tenant: HostileTenant, context: ssl.SSLContext | None = None
+) -> Iterator[HostileTenant]:
     """Serve on a free port, in a separate thread."""
     loop, ready = asyncio.new_event_loop(), threading.Event()
     connections = _Connections(tenant)
 
     async def run() -> None:
-        server = await asyncio.start_server(connections.accept, "127.0.0.1", 0, ssl=context)
+        server = await asyncio.start_server(
+            connections.accept, "127.0.0.1", 0, ssl=context
+        )
         scheme = "https" if context else "http"
         tenant.url = f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}"
         ready.set()
         await stop.wait()
 
         server.close()  # without wait_closed: newer Pythons wait for idle connections
-        for _ in range(4):  # a connection in the middle of being accepted has a writer a little later
+        for _ in range(
+            4
+        ):  # a connection in the middle of being accepted has a writer a little later
             await asyncio.sleep(0)
         await connections.abort()
 
     stop = asyncio.Event()
-    loop.set_exception_handler(lambda _loop, _context: None)  # closed connections are expected
+    loop.set_exception_handler(
+        lambda _loop, _context: None
+    )  # closed connections are expected
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
     thread.start()
     try:
@@ -173,13 +225,19 @@ class _Connections:
         self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.faults: list[Exception] = []
 
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Keep the connection at once: a task that is cancelled before it starts would never close it."""
+    def accept(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Keep the connection at once: a task that is cancelled before it starts would never close
+        it.
+        """
         task = asyncio.ensure_future(self._serve(reader, writer))
         self._open[task] = writer
         task.add_done_callback(self._open.pop)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         try:
             while await self._tenant.turn(await _request(reader), writer):
                 pass
@@ -194,7 +252,9 @@ class _Connections:
         """Close all connections, also those whose peers read nothing."""
         for task, writer in list(self._open.items()):
             task.cancel()
-            with contextlib.suppress(AttributeError):  # a transport that closed by itself has no loop any more
+            with contextlib.suppress(
+                AttributeError
+            ):  # a transport that closed by itself has no loop any more
                 writer.transport.abort()
         await asyncio.sleep(0)
 
@@ -210,7 +270,14 @@ def _finish(loop: asyncio.AbstractEventLoop) -> None:
 async def _request(reader: asyncio.StreamReader) -> ReceivedRequest:
     head = await reader.readuntil(b"\r\n\r\n")
     lines = head.split(b"\r\n")
-    length = next((int(line.split(b":")[1]) for line in lines if line.lower().startswith(b"content-length:")), 0)
+    length = next(
+        (
+            int(line.split(b":")[1])
+            for line in lines
+            if line.lower().startswith(b"content-length:")
+        ),
+        0,
+    )
     method, path, _ = lines[0].decode().split(" ")
     return ReceivedRequest(method, path, head, await reader.readexactly(length))
 
@@ -220,4 +287,8 @@ def alter_description(make: Callable[[str], str]) -> Quirk:
 
 
 def alter_texts(make: Callable[[str], str]) -> Quirk:
-    return lambda rule: {**rule, "name": make(rule["name"]), "description": make(rule["description"])}
+    return lambda rule: {
+        **rule,
+        "name": make(rule["name"]),
+        "description": make(rule["description"]),
+    }

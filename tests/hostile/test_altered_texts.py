@@ -1,4 +1,6 @@
-"""Duplicates and temporary copies at tenants that alter names and descriptions: both are recognised as managed."""
+"""Duplicates and temporary copies at tenants that alter names and descriptions: both are recognised
+as managed.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,13 @@ from typing import Final
 import pytest
 
 from tests.hostile.command import MANIFEST, Workspace
-from tests.hostile.tenant import HostileTenant, Quirk, alter_description, alter_texts, serving
+from tests.hostile.tenant import (
+    HostileTenant,
+    Quirk,
+    alter_description,
+    alter_texts,
+    serving,
+)
 
 QUIRKS: Final[dict[str, Quirk]] = {
     "as sent": dict,
@@ -28,11 +36,15 @@ RULES: Final = """\
 def swapping(place: Workspace, tenant: HostileTenant, *intents: str) -> None:
     """Write two versions of manifests whose difference needs a temporary copy."""
     place.manifests(tenant.url)
-    (place.path / "manifests" / "routing.yaml").write_text(MANIFEST + RULES.format(*intents), "utf-8")
+    (place.path / "manifests" / "routing.yaml").write_text(
+        MANIFEST + RULES.format(*intents), "utf-8"
+    )
 
 
 @pytest.mark.parametrize("quirk", QUIRKS)
-def test_a_temporary_copy_is_deleted_by_the_same_run(place: Workspace, quirk: str) -> None:
+def test_a_temporary_copy_is_deleted_by_the_same_run(
+    place: Workspace, quirk: str
+) -> None:
     """Its name and text are altered, and it is neither an edited copy nor a failure."""
     tenant = HostileTenant(keeps=QUIRKS[quirk])
     with serving(tenant):
@@ -41,13 +53,17 @@ def test_a_temporary_copy_is_deleted_by_the_same_run(place: Workspace, quirk: st
         tenant.asked.clear()
         swapping(place, tenant, "y", "x")
         ended = place("apply", "--yes")
-        assert (0, ["POST", "PUT", "PUT", "DELETE"]) == (ended.code, tenant.writes), ended
+        assert (0, ["POST", "PUT", "PUT", "DELETE"]) == (ended.code, tenant.writes), (
+            ended
+        )
         assert 0 == place("plan", "--detailed-exitcode").code
     assert 3 == len(tenant.rules)
 
 
 @pytest.mark.parametrize("quirk", QUIRKS)
-def test_a_copy_of_a_killed_run_is_deleted_by_the_next_run(place: Workspace, quirk: str) -> None:
+def test_a_copy_of_a_killed_run_is_deleted_by_the_next_run(
+    place: Workspace, quirk: str
+) -> None:
     """It belongs to the same version of the manifests, or to an older one."""
     tenant = HostileTenant(keeps=QUIRKS[quirk])
     with serving(tenant):
@@ -55,7 +71,12 @@ def test_a_copy_of_a_killed_run_is_deleted_by_the_next_run(place: Workspace, qui
         assert 0 == place("apply", "--yes").code
         for description in ("Text <A>", "an older <Text>"):
             line = f"{description}\n[cxroute:acme/routing/a~next#0123abcd]"
-            left = {**tenant.rules["r1"], "id": "r9", "name": "(next) acme/routing/a", "description": line}
+            left = {
+                **tenant.rules["r1"],
+                "id": "r9",
+                "name": "(next) acme/routing/a",
+                "description": line,
+            }
             tenant.rules["r9"] = {**tenant.keeps(left), "id": "r9"}
             ended = place("apply", "--yes")
             assert (0, 3) == (ended.code, len(tenant.rules)), ended
@@ -74,11 +95,15 @@ def test_a_duplicate_is_deleted_by_the_next_run(place: Workspace, quirk: str) ->
 
 
 def test_an_export_does_not_write_altered_texts(place: Workspace) -> None:
-    """The texts were not edited: `&lt;` in the manifest would be escaped again by the next apply."""
+    """The texts were not edited: `&lt;` in the manifest would be escaped again by the next
+    apply.
+    """
     tenant = HostileTenant(keeps=QUIRKS["escaped"])
     with serving(tenant):
         swapping(place, tenant, "x", "y")
         assert 0 == place("apply", "--yes").code
         before = (place.path / "manifests" / "routing.yaml").read_text("utf-8")
         ended = place("export", "--all", "--write")
-    assert before == (place.path / "manifests" / "routing.yaml").read_text("utf-8"), ended
+    assert before == (place.path / "manifests" / "routing.yaml").read_text("utf-8"), (
+        ended
+    )

@@ -1,4 +1,6 @@
-"""Hostile responses to reads, the list of rules and the token: one sentence, bounded, no writes (F6-F36)."""
+"""Hostile responses to reads, the list of rules and the token: one sentence, bounded, no writes
+(F6-F36).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,23 @@ from typing import Any, Final
 
 import pytest
 
-from tests.hostile.command import DEADLINE, MOST_MEMORY, MOST_WORK, Workspace, assert_refused
-from tests.hostile.scripts import BROKEN, LARGE, MEGABYTE, NO_JSON, SLOW, body, deep, rule_page
+from tests.hostile.command import (
+    DEADLINE,
+    MOST_MEMORY,
+    MOST_WORK,
+    Workspace,
+    assert_refused,
+)
+from tests.hostile.scripts import (
+    BROKEN,
+    LARGE,
+    MEGABYTE,
+    NO_JSON,
+    SLOW,
+    body,
+    deep,
+    rule_page,
+)
 from tests.hostile.tenant import RULES, HostileTenant, Script, serving
 from tests.support.command import RunResult
 from tests.support.odd_rules import odd_rules
@@ -19,7 +36,9 @@ ATTEMPTS: Final = 20
 CASES: Final = {**LARGE, **BROKEN, **NO_JSON}
 
 
-def run(place: Workspace, tenant: HostileTenant, *arguments: str, seconds: float = 10) -> RunResult:
+def run(
+    place: Workspace, tenant: HostileTenant, *arguments: str, seconds: float = 10
+) -> RunResult:
     with serving(tenant):
         place.manifests(tenant.url, "billing_inquiry", seconds=seconds)
         ended = place(*arguments)
@@ -29,7 +48,9 @@ def run(place: Workspace, tenant: HostileTenant, *arguments: str, seconds: float
 
 @pytest.mark.parametrize("kind", ["list", "token"])
 @pytest.mark.parametrize("case", CASES)
-def test_an_invalid_response_is_refused_in_one_sentence(place: Workspace, kind: str, case: str) -> None:
+def test_an_invalid_response_is_refused_in_one_sentence(
+    place: Workspace, kind: str, case: str
+) -> None:
     """For any content and size; an apply then writes nothing."""
     tenant = HostileTenant(scripts={kind: CASES[case]})
     ended = run(place, tenant, "apply", "--yes")
@@ -39,7 +60,9 @@ def test_an_invalid_response_is_refused_in_one_sentence(place: Workspace, kind: 
 
 @pytest.mark.parametrize("kind", ["list", "token"])
 @pytest.mark.parametrize("case", SLOW)
-def test_a_slow_server_cannot_delay_a_run(place: Workspace, kind: str, case: str) -> None:
+def test_a_slow_server_cannot_delay_a_run(
+    place: Workspace, kind: str, case: str
+) -> None:
     """The deadline applies to the full exchange: the run ends, although no response does."""
     tenant = HostileTenant(scripts={kind: SLOW[case]})
     ended = run(place, tenant, "plan", seconds=DEADLINE)
@@ -52,7 +75,11 @@ def test_a_slow_server_cannot_delay_a_run(place: Workspace, kind: str, case: str
 
 def page(**fields: Any) -> Script:
     one = {"id": "1", "name": "x", "priority": 1}
-    return body(json.dumps({"entities": [one], "total": 1, "pageNumber": 1, "pageSize": 100, **fields}).encode())
+    return body(
+        json.dumps(
+            {"entities": [one], "total": 1, "pageNumber": 1, "pageSize": 100, **fields}
+        ).encode()
+    )
 
 
 LIES: Final[dict[str, Script]] = {
@@ -68,7 +95,9 @@ LIES: Final[dict[str, Script]] = {
     "rules that are not a list": page(entities={"0": {}}),
     "a rule that is a list": page(entities=[[]]),
     "a rule of 100,000 levels": body(rule_page(f'"conditions": [{deep().decode()}]')),
-    "a condition of 100 levels": body(rule_page(f'"conditions": [{{"value": {deep(100).decode()}}}]')),
+    "a condition of 100 levels": body(
+        rule_page(f'"conditions": [{{"value": {deep(100).decode()}}}]')
+    ),
     "a priority of 1e999": body(rule_page('"priority": 1e999')),
     "a priority of 100,000 digits": body(rule_page('"priority": ' + "9" * 100_000)),
     "a priority that is NaN": body(rule_page('"priority": NaN')),
@@ -86,7 +115,9 @@ def test_a_false_list_is_refused(place: Workspace, case: str) -> None:
 
 
 def test_a_false_total_does_not_cause_a_million_requests(place: Workspace) -> None:
-    """Each page has the same rule and a total of a million: the second page shows the contradiction."""
+    """Each page has the same rule and a total of a million: the second page shows the
+    contradiction.
+    """
     tenant = HostileTenant(scripts={"list": page(total=1_000_000)})
     ended = run(place, tenant, "plan")
     assert_refused(ended, tenant)
@@ -100,7 +131,9 @@ ODD: Final[dict[str, Script]] = {
     "pages below zero": page(pageCount=-1, pageNumber=-7, pageSize="many"),
     "NUL in a name": body(rule_page('"name": "a\\u0000b"')),
     "half a character in a name": body(rule_page('"name": "a\\ud800b"')),
-    "a terminal's commands in a name": body(rule_page('"name": "\\u001b]0;owned\\u0007\\u009b2J"')),
+    "a terminal's commands in a name": body(
+        rule_page('"name": "\\u001b]0;owned\\u0007\\u009b2J"')
+    ),
     "half a character in an unknown field": body(rule_page('"x\\ud800": "\\udfff"')),
     "a key twice: the last one counts": body(rule_page('"name": "other", "name": "x"')),
     "a name of 1 MB": body(rule_page(f'"name": "{"x" * MEGABYTE}"')),
@@ -109,13 +142,19 @@ ODD: Final[dict[str, Script]] = {
 
 @pytest.mark.parametrize("form", ["text", "json"])
 @pytest.mark.parametrize("case", ODD)
-def test_an_unusual_list_is_read_or_refused_without_harm(place: Workspace, case: str, form: str) -> None:
+def test_an_unusual_list_is_read_or_refused_without_harm(
+    place: Workspace, case: str, form: str
+) -> None:
     """The client sends no unnecessary request, and no control character reaches the terminal."""
     tenant = HostileTenant(scripts={"list": ODD[case]})
     ended = run(place, tenant, "-v", "plan", "--format", form)
     assert ended.code in (0, 1)
-    assert (ended.code == 0) == ('"summary"' in ended.out or "Plan: 1 to create" in ended.out), ended.err
-    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]", ended.out + ended.err)
+    assert (ended.code == 0) == (
+        '"summary"' in ended.out or "Plan: 1 to create" in ended.out
+    ), ended.err
+    assert not re.search(
+        "[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]", ended.out + ended.err
+    )
     assert [] == tenant.writes
     assert len(tenant.asked) < 6
     assert ended.peak < MOST_MEMORY
@@ -129,7 +168,14 @@ def test_redirects_are_not_followed(place: Workspace, kind: str, status: int) ->
     with serving(HostileTenant()) as other:
         location = f"Location: {other.url}{RULES}".encode()
         tenant = HostileTenant(
-            scripts={kind: body(b"", b"%d Elsewhere" % status, location, b"Refresh: 0; url=" + location)}
+            scripts={
+                kind: body(
+                    b"",
+                    b"%d Elsewhere" % status,
+                    location,
+                    b"Refresh: 0; url=" + location,
+                )
+            }
         )
         ended = run(place, tenant, "apply", "--yes")
     assert_refused(ended, tenant)
@@ -141,18 +187,34 @@ def test_redirects_are_not_followed(place: Workspace, kind: str, status: int) ->
 def test_a_link_to_another_host_is_not_followed(place: Workspace) -> None:
     """Also if the list states that there are more rules."""
     with serving(HostileTenant()) as other:
-        tenant = HostileTenant(scripts={"list": page(total=2, nextUri=f"{other.url}{RULES}?pageNumber=2")})
+        tenant = HostileTenant(
+            scripts={"list": page(total=2, nextUri=f"{other.url}{RULES}?pageNumber=2")}
+        )
         ended = run(place, tenant, "apply", "--yes")
     assert_refused(ended, tenant)
     assert "another host" in ended.err
     assert [] == other.asked
 
 
-@pytest.mark.parametrize("command", [("plan",), ("plan", "--format", "html"), ("drift",), ("export", "--all")])
-def test_unusual_unmanaged_rules_do_not_stop_a_run(place: Workspace, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [("plan",), ("plan", "--format", "html"), ("drift",), ("export", "--all")],
+)
+def test_unusual_unmanaged_rules_do_not_stop_a_run(
+    place: Workspace, command: tuple[str, ...]
+) -> None:
     """Huge numbers, long texts and unknown parts of unmanaged rules are read without an error."""
-    odd = [form for what, form in odd_rules() if "long" not in what and "half a" not in what and "not dec" not in what]
-    tenant = HostileTenant(rules={str(number): {**form, "id": str(number)} for number, form in enumerate(odd[::7])})
+    odd = [
+        form
+        for what, form in odd_rules()
+        if "long" not in what and "half a" not in what and "not dec" not in what
+    ]
+    tenant = HostileTenant(
+        rules={
+            str(number): {**form, "id": str(number)}
+            for number, form in enumerate(odd[::7])
+        }
+    )
     ended = run(place, tenant, *command)
     assert ended.code in {0, 2, 4}, ended.err
     assert "this is a bug" not in ended.err

@@ -1,4 +1,6 @@
-"""Edited copies of managed rules, over a socket: they are never written or deleted, and always reported."""
+"""Edited copies of managed rules, over a socket: they are never written or deleted, and always
+reported.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,16 @@ USELESS: Final[dict[str, tuple[Any, Any]]] = {
     "milliseconds": (1767603600000, 1767690000000),
     "not ISO 8601": ("5 Jan 2026 9:00", "6 Jan 2026 9:00"),
 }
-"""Dates of the original and of its copy that do not say which is older; more are in tests/plan/test_ownership.py."""
+"""Dates of the original and of its copy that do not say which is older; more are in
+tests/plan/test_ownership.py."""
 
-DATES: Final = {**USELESS, "the copy is older, it says": ("2026-01-05T09:00:00.000Z", "2020-01-05T09:00:00.000Z")}
+DATES: Final = {
+    **USELESS,
+    "the copy is older, it says": (
+        "2026-01-05T09:00:00.000Z",
+        "2020-01-05T09:00:00.000Z",
+    ),
+}
 LIFTED: Final = ("--allow", "deletes", "--allow", "unrouted", "--reason", "test")
 
 
@@ -42,7 +51,11 @@ class Stage:
 
     def rule(self, intent: str) -> Rule:
         """Return the managed rule for an intent."""
-        return next(one for one in self.state.rules() if one["name"] == f"Cognigy Intent Route: {intent}")
+        return next(
+            one
+            for one in self.state.rules()
+            if one["name"] == f"Cognigy Intent Route: {intent}"
+        )
 
     def copied(self, intent: str, rule_id: str, **fields: Any) -> None:
         """Copy a rule as a user does, and change the copy."""
@@ -50,7 +63,11 @@ class Stage:
 
     def dated(self, rule_id: str, date: Any) -> None:
         """Set a rule's creation date in the tenant, or remove it."""
-        rule = {name: value for name, value in self.state.stored_rules[rule_id].items() if name != "dateCreated"}
+        rule = {
+            name: value
+            for name, value in self.state.stored_rules[rule_id].items()
+            if name != "dateCreated"
+        }
         self.state.put(rule if date is None else {**rule, "dateCreated": date})
 
     def wish(self, *intents: str, queue: str = "billing") -> None:
@@ -85,18 +102,24 @@ def stage(request: pytest.FixtureRequest, place: Workspace) -> Iterator[Stage]:
 def findings(ended: RunResult) -> list[tuple[str, str]]:
     """Return the codes and messages about the owners of rules."""
     found = json.loads(ended.out)["findings"]
-    return [(one["code"], one["message"]) for one in found if one["code"].startswith("CXR3")]
+    return [
+        (one["code"], one["message"]) for one in found if one["code"].startswith("CXR3")
+    ]
 
 
 @pytest.mark.parametrize("dates", DATES)
-def test_an_edited_copy_is_never_written_and_the_original_never_deleted(stage: Stage, dates: str) -> None:
+def test_an_edited_copy_is_never_written_and_the_original_never_deleted(
+    stage: Stage, dates: str
+) -> None:
     """For all dates, and if the copy has the smaller id: the unedited rule is the managed one."""
     ours = stage.rule("one")["id"]
     stage.copied("one", "0-copy", name="Copy of one", priority=7)
     for rule_id, date in zip((ours, "0-copy"), DATES[dates], strict=True):
         stage.dated(rule_id, date)
     edited = stage.shown("0-copy")
-    assert ["CXR302"] == [code for code, _ in findings(stage.place("plan", "--format", "json"))]
+    assert ["CXR302"] == [
+        code for code, _ in findings(stage.place("plan", "--format", "json"))
+    ]
     stage.wish("one", "two", queue="general")
     ended = stage.place("apply", "--yes")
     assert 0 == ended.code, ended
@@ -107,7 +130,9 @@ def test_an_edited_copy_is_never_written_and_the_original_never_deleted(stage: S
 
 
 @pytest.mark.parametrize("dates", USELESS)
-def test_if_both_are_edited_and_have_no_date_nothing_is_written(stage: Stage, dates: str) -> None:
+def test_if_both_are_edited_and_have_no_date_nothing_is_written(
+    stage: Stage, dates: str
+) -> None:
     """Neither by plan, apply, drift nor undo; each names the ids and what to do."""
     ours = stage.rule("one")["id"]
     stage.wish("one", "two", queue="general")
@@ -133,24 +158,40 @@ def test_if_both_are_edited_and_have_no_date_nothing_is_written(stage: Stage, da
     assert before == stage.all()
 
 
-@pytest.mark.parametrize("field", ["division", "schedule", "\u202efield \x1b[31m" + "x" * 5000])
-def test_a_copy_with_another_unknown_field_is_not_a_duplicate(stage: Stage, field: str) -> None:
+@pytest.mark.parametrize(
+    "field", ["division", "schedule", "\u202efield \x1b[31m" + "x" * 5000]
+)
+def test_a_copy_with_another_unknown_field_is_not_a_duplicate(
+    stage: Stage, field: str
+) -> None:
     """It is kept, and the finding names the field: escaped and shortened."""
-    stage.copied("one", "zz-copy", **{field: {"id": "weekend"}, "dateCreated": "2999-01-01T00:00:00Z"})
+    stage.copied(
+        "one",
+        "zz-copy",
+        **{field: {"id": "weekend"}, "dateCreated": "2999-01-01T00:00:00Z"},
+    )
     before = stage.all()
-    for command in (["plan", "--format", "json"], ["apply", "--yes"], ["plan", "--format", "json"]):
+    for command in (
+        ["plan", "--format", "json"],
+        ["apply", "--yes"],
+        ["plan", "--format", "json"],
+    ):
         ended = stage.place(*command)
         assert 0 == ended.code, ended
     ((code, message),) = findings(ended)
     assert "CXR302" == code
     assert "zz-copy" in message
-    assert field in message or "\\u202efield \\u001b[31mxxx" in message.replace("\\x1b", "\\u001b")
+    assert field in message or "\\u202efield \\u001b[31mxxx" in message.replace(
+        "\\x1b", "\\u001b"
+    )
     assert len(message) < 400
     assert before == stage.all()
 
 
 @pytest.mark.parametrize("dates", ["missing", "milliseconds"])
-def test_without_a_date_a_copy_in_another_division_may_be_the_original(stage: Stage, dates: str) -> None:
+def test_without_a_date_a_copy_in_another_division_may_be_the_original(
+    stage: Stage, dates: str
+) -> None:
     """If no write is necessary, it is a warning; otherwise it is a conflict without a write."""
     ours = stage.rule("one")["id"]
     stage.copied("one", "0-copy", division={"id": "other"})
@@ -159,15 +200,23 @@ def test_without_a_date_a_copy_in_another_division_may_be_the_original(stage: St
     before = stage.all()
     ended = stage.place("apply", "--yes")
     assert 0 == ended.code, ended
-    assert ["CXR312"] == [code for code, _ in findings(stage.place("plan", "--format", "json"))]
+    assert ["CXR312"] == [
+        code for code, _ in findings(stage.place("plan", "--format", "json"))
+    ]
     stage.wish("one", "two", queue="general")
     assert 4 == stage.place("apply", "--yes").code
     assert before == stage.all()
 
 
 def test_an_exact_duplicate_is_deleted(stage: Stage) -> None:
-    """Only the server's own fields differ (id, dates, version, links), so the next run deletes it (R5)."""
-    own = {"version": 9, "dateCreated": "2999-01-01T00:00:00Z", "dateModified": "2999-01-01T00:00:00Z"}
+    """Only the server's own fields differ (id, dates, version, links), so the next run deletes it
+    (R5).
+    """
+    own = {
+        "version": 9,
+        "dateCreated": "2999-01-01T00:00:00Z",
+        "dateModified": "2999-01-01T00:00:00Z",
+    }
     stage.copied("one", "zz-late", **own, selfUri="/api/v2/routing/rules/zz-late")
     ended = stage.place("apply", "--yes")
     assert 0 == ended.code, ended
@@ -175,18 +224,27 @@ def test_an_exact_duplicate_is_deleted(stage: Stage) -> None:
     assert 2 == len(stage.state.stored_rules)
 
 
-def test_a_list_that_shows_fewer_fields_does_not_make_a_copy_a_duplicate(place: Workspace) -> None:
+def test_a_list_that_shows_fewer_fields_does_not_make_a_copy_a_duplicate(
+    place: Workspace,
+) -> None:
     """Both rules are read individually before one is deleted."""
     tenant = HostileTenant()
 
     async def script(turn: Turn) -> None:
-        rules = [{name: value for name, value in one.items() if name != "division"} for one in tenant.rules.values()]
+        rules = [
+            {name: value for name, value in one.items() if name != "division"}
+            for one in tenant.rules.values()
+        ]
         await turn.send(whole(page(rules)))
 
     with serving(tenant):
         place.manifests(tenant.url, "one", "two")
         assert 0 == place("apply", "--yes").code
-        tenant.rules["r3"] = {**tenant.rules["r1"], "id": "r3", "division": {"id": "other"}}
+        tenant.rules["r3"] = {
+            **tenant.rules["r1"],
+            "id": "r3",
+            "division": {"id": "other"},
+        }
         tenant.scripts = {"list": script}
         tenant.asked.clear()
         ended = place("apply", "--yes")
@@ -197,7 +255,9 @@ def test_a_list_that_shows_fewer_fields_does_not_make_a_copy_a_duplicate(place: 
 
 
 def test_a_copy_stays_unmanaged_if_its_original_disappears(place: Workspace) -> None:
-    """The next list contains only the copy; this run knows it as unmanaged and does not change it."""
+    """The next list contains only the copy; this run knows it as unmanaged and does not change
+    it.
+    """
     tenant = HostileTenant()
     lists = 0
 
@@ -211,7 +271,11 @@ def test_a_copy_stays_unmanaged_if_its_original_disappears(place: Workspace) -> 
     with serving(tenant):
         place.manifests(tenant.url, "one", "two")
         assert 0 == place("apply", "--yes").code
-        edited = tenant.rules["r3"] = {**tenant.rules["r1"], "id": "r3", "name": "Copy of one"}
+        edited = tenant.rules["r3"] = {
+            **tenant.rules["r1"],
+            "id": "r3",
+            "name": "Copy of one",
+        }
         tenant.scripts = {"list": script}
         place.manifests(tenant.url, "one", "two", queue="general")
         ended = place("apply", "--yes")

@@ -16,7 +16,12 @@ SELF_SIGNED = FOLDER.parent.parent / "self_signed.pem"
 
 
 def run(
-    place: Workspace, tenant: HostileTenant, certificate: Path, *, trusted: Path | None, scheme: str = "https"
+    place: Workspace,
+    tenant: HostileTenant,
+    certificate: Path,
+    *,
+    trusted: Path | None,
+    scheme: str = "https",
 ) -> RunResult:
     """Plan against a tenant with this certificate, trusting the test's certificate authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -68,7 +73,9 @@ def test_an_http_address_of_a_tls_server_ends_in_a_sentence(place: Workspace) ->
     assert [] == tenant.asked
 
 
-def test_an_https_address_of_an_http_server_ends_in_a_sentence(place: Workspace) -> None:
+def test_an_https_address_of_an_http_server_ends_in_a_sentence(
+    place: Workspace,
+) -> None:
     """An address with the other wrong scheme."""
     tenant = HostileTenant()
     with serving(tenant):

@@ -19,7 +19,12 @@ NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
 def journal(path: Path, run: str = "r1", warnings: list[str] | None = None) -> Journal:
-    return Journal(FileSink(path), run, lambda: NOW, (warnings if warnings is not None else []).append)
+    return Journal(
+        FileSink(path),
+        run,
+        lambda: NOW,
+        (warnings if warnings is not None else []).append,
+    )
 
 
 def recorded(path: Path) -> list[dict[str, object]]:
@@ -32,7 +37,12 @@ def test_each_entry_is_a_line_with_its_time_and_run(tmp_path: Path) -> None:
     one = journal(path)
     one.write_entry("start", who="me", reason='odd "quotes"\nand lines')
     one.close()
-    expected = {"at": "2026-11-25T12:00:00Z", "event": "start", "reason": 'odd "quotes"\nand lines', "run": "r1"}
+    expected = {
+        "at": "2026-11-25T12:00:00Z",
+        "event": "start",
+        "reason": 'odd "quotes"\nand lines',
+        "run": "r1",
+    }
     assert [{**expected, "who": "me"}] == recorded(path)
 
 
@@ -41,16 +51,27 @@ def test_a_run_joins_intended_changes_with_their_results(tmp_path: Path) -> None
     path = tmp_path / "journal.jsonl"
     one = journal(path)
     one.write_entry("start", environment="prod")
-    one.write_entry("intend", address="a/b", action="create", before=None, after={"name": "b"})
-    rule = {"name": "c", "enabled": True, "conditions": [], "targets": [{"queueId": "q"}]}
+    one.write_entry(
+        "intend", address="a/b", action="create", before=None, after={"name": "b"}
+    )
+    rule = {
+        "name": "c",
+        "enabled": True,
+        "conditions": [],
+        "targets": [{"queueId": "q"}],
+    }
     before, after = ({**rule, "priority": priority} for priority in (1, 2))
-    one.write_entry("intend", address="a/c", action="update", before=before, after=after)
+    one.write_entry(
+        "intend", address="a/c", action="update", before=before, after=after
+    )
     one.write_entry("tried", address="a/b", action="create", status="acknowledged")
     one.write_entry("outcome", address="a/b", action="create", status="applied")
     one.close()
     with path.open() as lines:
         (run,) = parse_runs(lines)
-    assert [("a/b", "applied"), ("a/c", "unknown")] == [(one["address"], one["status"]) for one in run.changes]
+    assert [("a/b", "applied"), ("a/c", "unknown")] == [
+        (one["address"], one["status"]) for one in run.changes
+    ]
     assert run.end is None
     assert "priority: 1 -> 2" in run_text(run)
     assert "2 changes, no end recorded" in runs_text([run])
@@ -60,7 +81,9 @@ def test_unreadable_lines_of_a_journal_are_skipped(tmp_path: Path) -> None:
     """An incomplete line, garbage and other JSON are skipped; the next run starts a new line."""
     path = tmp_path / "journal.jsonl"
     whole = b'{"run": "r0", "at": "x", "event": "start"}'
-    path.write_bytes(b'\xff\xfe garbage\n[1,2]\n{"run": 7}\n' + whole + b'\n{"run": "r1", "at"')
+    path.write_bytes(
+        b'\xff\xfe garbage\n[1,2]\n{"run": 7}\n' + whole + b'\n{"run": "r1", "at"'
+    )
     one = journal(path, "r2")
     one.write_entry("start")
     one.close()
@@ -104,17 +127,23 @@ def test_a_pipe_without_a_reader_causes_a_warning(tmp_path: Path) -> None:
     assert 1 == len(warnings)
 
 
-def test_a_partly_written_line_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partly_written_line_is_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A write may take only a part of the data; the rest follows."""
     real = os.write
     monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:7]))
     one = journal(tmp_path / "journal.jsonl")
     one.write_entry("start", who="me")
     one.close()
-    assert ["start"] == [entry["event"] for entry in recorded(tmp_path / "journal.jsonl")]
+    assert ["start"] == [
+        entry["event"] for entry in recorded(tmp_path / "journal.jsonl")
+    ]
 
 
-def test_a_disk_that_fails_at_the_close_causes_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fails_at_the_close_causes_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Network file systems report a full disk only then."""
 
     def no_room(_file: int) -> None:
@@ -136,6 +165,8 @@ def test_a_warning_without_a_reader_is_ignored(tmp_path: Path) -> None:
         raise BrokenPipeError
 
     (tmp_path / "file").write_text("")
-    one = Journal(FileSink(tmp_path / "file" / "journal.jsonl"), "r1", lambda: NOW, gone)
+    one = Journal(
+        FileSink(tmp_path / "file" / "journal.jsonl"), "r1", lambda: NOW, gone
+    )
     one.write_entry("start")
     one.close()

@@ -15,19 +15,33 @@ import fsspec  # type: ignore[import-untyped]
 import pytest
 
 from reconciler.journal.journal import Journal
-from reconciler.journal.places import JournalAddress, JournalFile, JournalFolder, parse_place, parse_shared_place
+from reconciler.journal.places import (
+    JournalAddress,
+    JournalFile,
+    JournalFolder,
+    parse_place,
+    parse_shared_place,
+)
 from reconciler.simulator.state import TenantState
 from tests.support.program import Program, write
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
-RULES = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n  - {{intent: lost, queue: {queue}}}\n"
-SANDBOX = "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n{journal}"
+RULES = (
+    "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n  - {{intent: lost, queue: "
+    "{queue}}}\n"
+)
+SANDBOX = (
+    "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n{journal}"
+)
 PASSWORD = "hunter2-of-the-bucket"
 
 
 def use(journal: str) -> None:
     """Write an Environment with a journal."""
-    write("sandbox.yaml", SANDBOX.format(journal=f"journal: {json.dumps(journal)}\n" if journal else ""))
+    write(
+        "sandbox.yaml",
+        SANDBOX.format(journal=f"journal: {json.dumps(journal)}\n" if journal else ""),
+    )
 
 
 def route(queue: str) -> None:
@@ -46,11 +60,17 @@ def entries_of(text: str | bytes) -> list[dict[str, Any]]:
 @pytest.fixture(params=["folder", "address", "file-address"])
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """A directory, and addresses of two stores that fsspec has itself."""
-    places = {"folder": str(tmp_path / "shared"), "address": address(), "file-address": f"file://{tmp_path}/objects"}
+    places = {
+        "folder": str(tmp_path / "shared"),
+        "address": address(),
+        "file-address": f"file://{tmp_path}/objects",
+    }
     return places[request.param]
 
 
-def test_all_operators_see_all_runs(cxroute: Program, shared: str, tmp_path: Path) -> None:
+def test_all_operators_see_all_runs(
+    cxroute: Program, shared: str, tmp_path: Path
+) -> None:
     """Two machines with one Environment; each lists, shows and undoes the run of the other."""
     runs = []
     for number, queue in enumerate(("Cards", "Fraud")):
@@ -98,7 +118,12 @@ def test_the_order_is_that_of_the_starts(tmp_path: Path) -> None:
     """Whatever the names of the files are."""
     place = JournalFolder(tmp_path)
     for name, hour in (("b", 1), ("a", 2), ("c", 0)):
-        one = Journal(place.sink(name), name, lambda hour=hour: NOW.replace(hour=hour), pytest.fail)  # type: ignore[misc]
+        one = Journal(
+            place.sink(name),
+            name,
+            lambda hour=hour: NOW.replace(hour=hour),  # type: ignore[misc]
+            pytest.fail,
+        )
         one.write_entry("start")
         one.close()
     (tmp_path / "notes.txt").write_text("not a run", encoding="utf-8")
@@ -113,7 +138,9 @@ def test_an_object_has_the_intended_writes_before_they_are_made() -> None:
     files, path = fsspec.core.url_to_fs(where)
 
     def stored() -> list[str]:
-        return [entry["event"] for entry in entries_of(files.cat_file(f"{path}/run.jsonl"))]
+        return [
+            entry["event"] for entry in entries_of(files.cat_file(f"{path}/run.jsonl"))
+        ]
 
     one.write_entry("start")
     assert ["start"] == stored()
@@ -126,11 +153,15 @@ def test_an_object_has_the_intended_writes_before_they_are_made() -> None:
     assert ["start", "intend", "intend", "tried"] == stored()
 
 
-def test_the_intended_writes_of_a_wave_are_stored_before_it(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_intended_writes_of_a_wave_are_stored_before_it(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All of the wave, before the first of them is made; each once."""
     where = address()
     use(where)
-    write("rules.yaml", RULES.format(queue="Cards") + "  - {intent: pin, queue: Cards}\n")
+    write(
+        "rules.yaml", RULES.format(queue="Cards") + "  - {intent: pin, queue: Cards}\n"
+    )
     assert 0 == cxroute("apply", "--yes")
     files, path = fsspec.core.url_to_fs(where)
     seen: list[list[str]] = []
@@ -139,11 +170,15 @@ def test_the_intended_writes_of_a_wave_are_stored_before_it(cxroute: Program, mo
     def update(state: TenantState, *arguments: Any, **options: Any) -> Any:
         newest = max(files.ls(path, detail=False))
         entries = entries_of(files.cat_file(newest))
-        seen.append(sorted(entry["address"] for entry in entries if entry["event"] == "intend"))
+        seen.append(
+            sorted(entry["address"] for entry in entries if entry["event"] == "intend")
+        )
         return real(state, *arguments, **options)
 
     monkeypatch.setattr(TenantState, "put", update)
-    write("rules.yaml", RULES.format(queue="Fraud") + "  - {intent: pin, queue: Fraud}\n")
+    write(
+        "rules.yaml", RULES.format(queue="Fraud") + "  - {intent: pin, queue: Fraud}\n"
+    )
     assert 0 == cxroute("apply", "--yes")
     assert [["cards/lost", "cards/pin"]] * 2 == seen
 
@@ -154,7 +189,11 @@ def test_a_shared_journal_that_cannot_be_written_stops_nothing(
 ) -> None:
     """One warning with the reason; the changes are applied."""
     Path("file").write_text("", encoding="utf-8")
-    places = {"folder": "file/journal", "address": f"file://{Path.cwd()}/file/journal", "unknown": "nowhere-fs://b/p"}
+    places = {
+        "folder": "file/journal",
+        "address": f"file://{Path.cwd()}/file/journal",
+        "unknown": "nowhere-fs://b/p",
+    }
     if kind == "missing":
         monkeypatch.setitem(sys.modules, "fsspec.core", None)
     use(places.get(kind, "s3://bucket/journal"))
@@ -167,18 +206,25 @@ def test_a_shared_journal_that_cannot_be_written_stops_nothing(
     assert 0 == cxroute("plan", "--detailed-exitcode")
 
 
-def test_the_variable_and_the_option_win(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variable_and_the_option_win(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Over the Environment's; the default for pipelines does not."""
     use("shared")
     route("Cards")
     monkeypatch.setenv("CXROUTE_JOURNAL_DEFAULT", "pipeline.jsonl")
     monkeypatch.setenv("CXROUTE_JOURNAL", "mine.jsonl")
     assert 0 == cxroute("apply", "--yes")
-    assert (True, False, False) == tuple(Path(name).exists() for name in ("mine.jsonl", "shared", "pipeline.jsonl"))
+    assert (True, False, False) == tuple(
+        Path(name).exists() for name in ("mine.jsonl", "shared", "pipeline.jsonl")
+    )
     monkeypatch.delenv("CXROUTE_JOURNAL")
     route("Fraud")
     assert 0 == cxroute("apply", "--yes")
-    assert (1, False) == (len(list(Path("shared").iterdir())), Path("pipeline.jsonl").exists())
+    assert (1, False) == (
+        len(list(Path("shared").iterdir())),
+        Path("pipeline.jsonl").exists(),
+    )
     use("")
     route("General")
     assert 0 == cxroute("apply", "--yes")
@@ -223,10 +269,15 @@ def test_an_address_with_a_password_is_refused_without_printing_it(
     assert "contains a user name or a password" in cxroute.err
 
 
-@pytest.mark.parametrize("text", ["s3://", "s3://b/p?sig=1", "simplecache::s3://b/p", "~/journal", "", "a\\b"])
+@pytest.mark.parametrize(
+    "text",
+    ["s3://", "s3://b/p?sig=1", "simplecache::s3://b/p", "~/journal", "", "a\\b"],
+)
 def test_a_place_that_is_none_is_refused(cxroute: Program, text: str) -> None:
     """With its line and what to write."""
-    use(text) if text else write("sandbox.yaml", SANDBOX.format(journal='journal: ""\n'))
+    use(text) if text else write(
+        "sandbox.yaml", SANDBOX.format(journal='journal: ""\n')
+    )
     route("Cards")
     assert 3 == cxroute("validate")
     assert "sandbox.yaml:5" in cxroute.out + cxroute.err
@@ -249,7 +300,9 @@ def test_an_unreachable_store_is_an_error_of_history(cxroute: Program) -> None:
     assert () == tuple(parse_shared_place(address()).read())
 
 
-def test_a_store_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_does_not_answer_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """An apply does not wait for it: one warning."""
     monkeypatch.setattr("reconciler.journal.object_store._SECONDS", 0.05)
     ended: list[bool] = []
@@ -275,14 +328,25 @@ def test_a_store_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("file", "words"),
     [
-        (".github/workflows/routing-apply.yml", ["gh run download", "routing-journal-ENV-1"]),
-        (".gitlab-ci.yml", ["routing-journal-ENV", "cxroute-apply", "out/ENV/journal.jsonl"]),
-        (".azure-pipelines/routing-apply.yml", ["routing-journal-ENV-1", "routing-apply"]),
+        (
+            ".github/workflows/routing-apply.yml",
+            ["gh run download", "routing-journal-ENV-1"],
+        ),
+        (
+            ".gitlab-ci.yml",
+            ["routing-journal-ENV", "cxroute-apply", "out/ENV/journal.jsonl"],
+        ),
+        (
+            ".azure-pipelines/routing-apply.yml",
+            ["routing-journal-ENV-1", "routing-apply"],
+        ),
         ("bitbucket-pipelines.yml", ["routing-journal-ENV", "out/journal-ENV.jsonl"]),
         ("README.md", ["copy that file"]),
     ],
 )
-def test_another_machine_is_told_where_runs_are(cxroute: Program, file: str, words: list[str]) -> None:
+def test_another_machine_is_told_where_runs_are(
+    cxroute: Program, file: str, words: list[str]
+) -> None:
     """`history` and `--undo` name the file, and the artifact of the forge."""
     path = Path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -292,7 +356,11 @@ def test_another_machine_is_told_where_runs_are(cxroute: Program, file: str, wor
     printed = " ".join(cxroute.out.split())
     for word in (".cxroute/journal.jsonl", "--journal FILE", *words):
         assert word in printed
-    for command in (("history", "a-run"), ("plan", "--undo", "a-run"), ("apply", "--undo", "a-run", "--yes")):
+    for command in (
+        ("history", "a-run"),
+        ("plan", "--undo", "a-run"),
+        ("apply", "--undo", "a-run", "--yes"),
+    ):
         assert 64 == cxroute(*command)
         message = " ".join(cxroute.err.split())
         for word in (".cxroute/journal.jsonl", "--journal FILE", *words):
@@ -302,13 +370,22 @@ def test_another_machine_is_told_where_runs_are(cxroute: Program, file: str, wor
 def test_history_reads_the_journals_of_all_environments(cxroute: Program) -> None:
     """With -e that of one; invalid manifests do not hide the journal of this machine."""
     use("one")
-    write("prod.yaml", SANDBOX.replace("sandbox", "prod").format(journal="tenant: acme\njournal: two\n"))
+    write(
+        "prod.yaml",
+        SANDBOX.replace("sandbox", "prod").format(
+            journal="tenant: acme\njournal: two\n"
+        ),
+    )
     route("Cards")
     assert 0 == cxroute("apply", "--yes")
     Path("two").mkdir()
-    Path("two/r.jsonl").write_text('{"run": "r", "at": "2020", "event": "start"}\n', encoding="utf-8")
+    Path("two/r.jsonl").write_text(
+        '{"run": "r", "at": "2020", "event": "start"}\n', encoding="utf-8"
+    )
     assert 2 == len(cxroute.json("history")[1]["runs"])
     assert 1 == len(cxroute.json("history", "-e", "sandbox")[1]["runs"])
     write("prod.yaml", "kind: Environment\n")
-    Path(".cxroute/journal.jsonl").write_text('{"run": "q", "at": "2020", "event": "start"}\n', encoding="utf-8")
+    Path(".cxroute/journal.jsonl").write_text(
+        '{"run": "q", "at": "2020", "event": "start"}\n', encoding="utf-8"
+    )
     assert ["q"] == [run["run"] for run in cxroute.json("history")[1]["runs"]]

@@ -49,8 +49,12 @@ AFTER: Final = (
 )
 
 
-def manifests(*rules: str, more: str = "guard: {deletes: {count: 9, percent: 100}}") -> None:
-    write("all.yaml", HEAD.format(more=more) + "".join(f"  - {rule}\n" for rule in rules))
+def manifests(
+    *rules: str, more: str = "guard: {deletes: {count: 9, percent: 100}}"
+) -> None:
+    write(
+        "all.yaml", HEAD.format(more=more) + "".join(f"  - {rule}\n" for rule in rules)
+    )
 
 
 def rules() -> dict[str, dict[str, Any]]:
@@ -58,8 +62,17 @@ def rules() -> dict[str, dict[str, Any]]:
     with open_state(STATE) as state:
         found = state.rules()
     server = ("id", "version", "dateCreated", "dateModified", "selfUri")
-    shown = ({name: value for name, value in one.items() if name not in server} for one in found)
-    return {one["name"]: {**one, "description": one["description"].split("[cxroute:")[0].rstrip()} for one in shown}
+    shown = (
+        {name: value for name, value in one.items() if name not in server}
+        for one in found
+    )
+    return {
+        one["name"]: {
+            **one,
+            "description": one["description"].split("[cxroute:")[0].rstrip(),
+        }
+        for one in shown
+    }
 
 
 def edit(name: str, **fields: Any) -> None:
@@ -78,10 +91,31 @@ def by_hand() -> None:
     """Create a rule as a user does in CXone."""
     with open_state(STATE) as state:
         queue = next(one["id"] for one in state.queues if one["name"] == "Cards")
-        asks = [{"type": "attribute", "attributeName": "tier", "operator": "equals", "value": "gold"}]
+        asks = [
+            {
+                "type": "attribute",
+                "attributeName": "tier",
+                "operator": "equals",
+                "value": "gold",
+            }
+        ]
         target = {"type": "queue", "queueId": queue, "weight": 1}
-        theirs = {"priority": 500, "enabled": True, "conditions": asks, "targets": [target], "division": {"id": "home"}}
-        state.put({"id": "by-hand", "name": "By hand", "description": "mine", "version": 1, **theirs})
+        theirs = {
+            "priority": 500,
+            "enabled": True,
+            "conditions": asks,
+            "targets": [target],
+            "division": {"id": "home"},
+        }
+        state.put(
+            {
+                "id": "by-hand",
+                "name": "By hand",
+                "description": "mine",
+                "version": 1,
+                **theirs,
+            }
+        )
 
 
 def last() -> str:
@@ -112,10 +146,16 @@ def was(made: tuple[Path, dict[str, Any]], elsewhere: Path) -> dict[str, Any]:
     return made[1]
 
 
-def test_a_run_with_every_kind_of_change_is_undone(cxroute: Program, was: dict[str, Any]) -> None:
-    """Created, updated, deleted, adopted: planned, saved, applied; the adopted rule is unmanaged again."""
+def test_a_run_with_every_kind_of_change_is_undone(
+    cxroute: Program, was: dict[str, Any]
+) -> None:
+    """Created, updated, deleted, adopted: planned, saved, applied; the adopted rule is unmanaged
+    again.
+    """
     run = last()
-    code, made = cxroute.json("plan", "--undo", run, "--out", "undo.json", "--detailed-exitcode")
+    code, made = cxroute.json(
+        "plan", "--undo", run, "--out", "undo.json", "--detailed-exitcode"
+    )
     assert (2, run) == (code, made["options"]["undo"])
     assert {"create": 1, "update": 2, "delete": 1, "adopt": 0} == {
         kind: made["summary"][kind] for kind in ("create", "update", "delete", "adopt")
@@ -134,7 +174,9 @@ def test_a_run_with_every_kind_of_change_is_undone(cxroute: Program, was: dict[s
 
 
 def test_an_undo_can_be_undone(cxroute: Program, was: dict[str, Any]) -> None:
-    """The undone changes are made again, the adoption too, because the manifests still contain them."""
+    """The undone changes are made again, the adoption too, because the manifests still contain
+    them.
+    """
     after = rules()
     assert 0 == cxroute("apply", "--undo", last(), "--yes")
     assert was == rules()
@@ -143,7 +185,9 @@ def test_an_undo_can_be_undone(cxroute: Program, was: dict[str, Any]) -> None:
     assert 0 == cxroute("plan", "--detailed-exitcode")
 
 
-def test_an_adoption_is_repeated_only_if_the_manifests_adopt_the_rule(cxroute: Program, was: dict[str, Any]) -> None:
+def test_an_adoption_is_repeated_only_if_the_manifests_adopt_the_rule(
+    cxroute: Program, was: dict[str, Any]
+) -> None:
     """A journal alone adopts no rule: without `adopt:` the rule stays unmanaged, with a message."""
     assert 0 == cxroute("apply", "--undo", last(), "--yes")
     manifests(*(rule.replace(", adopt: By hand", ", name: Another") for rule in AFTER))
@@ -154,7 +198,9 @@ def test_an_adoption_is_repeated_only_if_the_manifests_adopt_the_rule(cxroute: P
 
 @pytest.mark.usefixtures("was")
 @pytest.mark.parametrize("form", ["text", "markdown", "html", "github"])
-def test_each_format_names_the_run_and_warns_of_the_next_apply(cxroute: Program, form: str) -> None:
+def test_each_format_names_the_run_and_warns_of_the_next_apply(
+    cxroute: Program, form: str
+) -> None:
     """A reviewer never reads that the manifests define these changes."""
     run = last()
     assert 0 == cxroute("plan", "--undo", run, "--format", form)
@@ -166,26 +212,42 @@ def test_each_format_names_the_run_and_warns_of_the_next_apply(cxroute: Program,
 
 @pytest.mark.usefixtures("was")
 def test_a_hold_prevents_a_new_apply_of_the_undone_change(cxroute: Program) -> None:
-    """The message says to revert the commit; until then, a line in each rule is enough (docs/operations.md)."""
+    """The message says to revert the commit; until then, a line in each rule is enough
+    (docs/operations.md).
+    """
     run = last()
     assert 0 == cxroute("apply", "--undo", run, "--yes")
-    assert "The next apply would make these 4 changes again. Revert the commit first.\n" in cxroute.out
+    assert (
+        "The next apply would make these 4 changes again. Revert the commit first.\n"
+        in cxroute.out
+    )
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     line = f"hold: {{until: {tomorrow:%Y-%m-%d}T00:00:00Z, reason: undo of {run}}}"
     assert 0 == cxroute("plan", "--undo", run)
-    manifests(*(rule.replace("}", f", {line}}}", 1) if "rest" not in rule else rule for rule in AFTER))
+    manifests(
+        *(
+            rule.replace("}", f", {line}}}", 1) if "rest" not in rule else rule
+            for rule in AFTER
+        )
+    )
     code, made = cxroute.json("plan", "--detailed-exitcode")
     assert ["cards/gone"] == [one["address"] for one in made["changes"]]
-    assert ["cards/changed", "cards/hand", "cards/made"] == sorted(one["address"] for one in made["held"])
+    assert ["cards/changed", "cards/hand", "cards/made"] == sorted(
+        one["address"] for one in made["held"]
+    )
     assert 2 == code
 
 
-def test_a_rule_that_changed_since_the_run_is_skipped(cxroute: Program, was: dict[str, Any]) -> None:
+def test_a_rule_that_changed_since_the_run_is_skipped(
+    cxroute: Program, was: dict[str, Any]
+) -> None:
     """The change may come from CXone or a later run; the message contains the author and time."""
     run = last()
     edit("made", priority=77)
     assert 0 == cxroute("apply", "--only", "cards/made", "--yes")
-    manifests(*(rule.replace("minConfidence: 0.5", "minConfidence: 0.7") for rule in AFTER))
+    manifests(
+        *(rule.replace("minConfidence: 0.5", "minConfidence: 0.7") for rule in AFTER)
+    )
     assert 0 == cxroute("apply", "--yes", "--reason", "INC-7")
     later = last()
     edit("made", priority=78)
@@ -200,7 +262,9 @@ def test_a_rule_that_changed_since_the_run_is_skipped(cxroute: Program, was: dic
     assert was["Cognigy Intent Route: changed"] != now["Cognigy Intent Route: changed"]
 
 
-def test_a_rule_deleted_or_released_since_the_run_is_skipped(cxroute: Program, was: dict[str, Any]) -> None:
+def test_a_rule_deleted_or_released_since_the_run_is_skipped(
+    cxroute: Program, was: dict[str, Any]
+) -> None:
     """A rule that is no longer managed is not written, even if the journal contains it."""
     run = last()
     with open_state(STATE) as state:
@@ -213,8 +277,14 @@ def test_a_rule_deleted_or_released_since_the_run_is_skipped(cxroute: Program, w
     assert "CXR311" in cxroute.out
     with open_state(STATE) as state:
         assert before == state.stored_rules["by-hand"]
-    assert {"Cognigy Intent Route: changed", "Cognigy Intent Route: hand", "By hand"} == {
-        name for name in was.keys() | rules().keys() if was.get(name) != rules().get(name)
+    assert {
+        "Cognigy Intent Route: changed",
+        "Cognigy Intent Route: hand",
+        "By hand",
+    } == {
+        name
+        for name in was.keys() | rules().keys()
+        if was.get(name) != rules().get(name)
     }
 
 
@@ -231,7 +301,10 @@ def test_a_rule_that_cannot_be_restored_is_skipped(cxroute: Program) -> None:
     edit_by_id("by-hand", name="Cognigy Intent Route: gone")
     assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
     assert "not applied: its earlier queue no longer exists (" in cxroute.out
-    assert 'it is not restored: an unmanaged rule has the name "Cognigy Intent Route: gone" now' in cxroute.out
+    assert (
+        'it is not restored: an unmanaged rule has the name "Cognigy Intent Route: gone" now'
+        in cxroute.out
+    )
     assert "Applied 1 of 1" in cxroute.out
     assert "mine" == rules()["Cognigy Intent Route: gone"]["description"]
 
@@ -241,8 +314,14 @@ def test_a_rule_that_cannot_be_restored_is_skipped(cxroute: Program) -> None:
     ("more", "guard"),
     [
         ("guard: {deletes: {count: 0, percent: 0}}", "deletes"),
-        ("guard: {deletes: {count: 9, percent: 100}, protected: [cards/changed]}", "protected"),
-        ("freeze: [{start: 2020-01-01, end: 2090-01-01, timezone: Europe/Berlin}]", "freeze"),
+        (
+            "guard: {deletes: {count: 9, percent: 100}, protected: [cards/changed]}",
+            "protected",
+        ),
+        (
+            "freeze: [{start: 2020-01-01, end: 2090-01-01, timezone: Europe/Berlin}]",
+            "freeze",
+        ),
     ],
 )
 def test_guards_apply_to_an_undo(cxroute: Program, more: str, guard: str) -> None:
@@ -254,7 +333,9 @@ def test_guards_apply_to_an_undo(cxroute: Program, more: str, guard: str) -> Non
     assert 0 == cxroute(*shlex.split(command), "--yes"), cxroute.err
 
 
-def test_prune_false_of_the_environment_does_not_keep_created_rules(cxroute: Program, was: dict[str, Any]) -> None:
+def test_prune_false_of_the_environment_does_not_keep_created_rules(
+    cxroute: Program, was: dict[str, Any]
+) -> None:
     """`prune: false` does not keep a created rule; `--no-prune` deletes no rule."""
     manifests(*AFTER, more="prune: false")
     assert 0 == cxroute("apply", "--undo", last(), "--no-prune", "--yes")
@@ -277,7 +358,9 @@ def test_a_part_of_a_run_can_be_undone(cxroute: Program, was: dict[str, Any]) ->
 
 @pytest.mark.usefixtures("was")
 def test_a_saved_undo_is_compared_with_a_new_one(cxroute: Program) -> None:
-    """A rule that was edited since the review is refused; a plan without the journal is not enough."""
+    """A rule that was edited since the review is refused; a plan without the journal is not
+    enough.
+    """
     assert 0 == cxroute("plan", "--undo", last(), "--out", "undo.json")
     JOURNAL.rename("kept.jsonl")
     assert 64 == cxroute("apply", "undo.json", "--yes")
@@ -288,11 +371,15 @@ def test_a_saved_undo_is_compared_with_a_new_one(cxroute: Program) -> None:
     del reviewed["changes"][0]
     Path("less.json").write_text(json.dumps(reviewed), encoding="utf-8")
     assert 4 == cxroute("apply", "less.json", "--journal", "kept.jsonl", "--yes")
-    assert 0 == cxroute("apply", "undo.json", "--journal", "kept.jsonl", "--yes"), cxroute.err
+    assert 0 == cxroute("apply", "undo.json", "--journal", "kept.jsonl", "--yes"), (
+        cxroute.err
+    )
 
 
 @pytest.mark.usefixtures("was")
-def test_history_and_apply_print_the_command_that_undoes_a_run(cxroute: Program) -> None:
+def test_history_and_apply_print_the_command_that_undoes_a_run(
+    cxroute: Program,
+) -> None:
     """The command works as printed, and is also in the JSON."""
     run = last()
     assert 0 == cxroute("history", run)
@@ -314,7 +401,9 @@ def test_history_and_apply_print_the_command_that_undoes_a_run(cxroute: Program)
         (["-e", "sandbox,prod"], "one environment"),
     ],
 )
-def test_options_that_contradict_undo_are_a_usage_error(cxroute: Program, arguments: list[str], said: str) -> None:
+def test_options_that_contradict_undo_are_a_usage_error(
+    cxroute: Program, arguments: list[str], said: str
+) -> None:
     """Exit 64, before a request."""
     for command in ("plan", "apply"):
         assert 64 == cxroute(command, "--undo", last(), *arguments)
@@ -331,11 +420,15 @@ def test_an_unknown_run_is_reported_with_the_nearest_name(cxroute: Program) -> N
 
 def spoilt(change: Callable[[list[dict[str, Any]]], object]) -> list[dict[str, Any]]:
     """Rewrite the journal's lines of the last run."""
-    entries = [json.loads(line) for line in JOURNAL.read_text(encoding="utf-8").splitlines()]
+    entries = [
+        json.loads(line) for line in JOURNAL.read_text(encoding="utf-8").splitlines()
+    ]
     run = entries[-1]["run"]
     ours = [entry for entry in entries if entry["run"] == run]
     change(ours)
-    text = "".join(line if isinstance(line, str) else json.dumps(line) + "\n" for line in ours)
+    text = "".join(
+        line if isinstance(line, str) else json.dumps(line) + "\n" for line in ours
+    )
     JOURNAL.write_text(text, encoding="utf-8")
     return ours
 
@@ -350,11 +443,16 @@ def started(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
     [
         ({"environment": "prod"}, "was in prod, and this is sandbox: set -e prod"),
         ({"environment": "\x1b[31m"}, "was in \\u001b[31m"),
-        ({"owner": "others"}, "was made for owner others, and sandbox is now owned by acme"),
+        (
+            {"owner": "others"},
+            "was made for owner others, and sandbox is now owned by acme",
+        ),
         ({"tenant": "https://elsewhere.example"}, "was on https://elsewhere.example"),
     ],
 )
-def test_a_run_on_other_rules_is_a_usage_error(cxroute: Program, start: dict[str, str], said: str) -> None:
+def test_a_run_on_other_rules_is_a_usage_error(
+    cxroute: Program, start: dict[str, str], said: str
+) -> None:
     """A run on another environment, owner or tenant: exit 64 with the fix."""
     spoilt(started(**start))
     assert 64 == cxroute("apply", "--undo", last(), "--yes")
@@ -373,7 +471,9 @@ def forged(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
 
 def sided(side: str, **said: Any) -> Callable[[list[dict[str, Any]]], object]:
     """Return one side of each change of the run, with other fields."""
-    return lambda entries: [entry[side].update(said) for entry in intents(entries) if entry[side]]
+    return lambda entries: [
+        entry[side].update(said) for entry in intents(entries) if entry[side]
+    ]
 
 
 def lose(entries: list[dict[str, Any]], address: str) -> None:
@@ -393,9 +493,13 @@ HOSTILE: Final[dict[str, Callable[[list[dict[str, Any]]], object]]] = {
     "nothing before": forged(before=None),
     "nothing after": forged(after=None),
     "a text before": forged(before="cards/kept"),
-    "another owner's marker": sided("before", description="x\n[cxroute:others/cards/changed#00000000]"),
+    "another owner's marker": sided(
+        "before", description="x\n[cxroute:others/cards/changed#00000000]"
+    ),
     "no marker after": sided("after", description="x"),
-    "a copy's marker": sided("after", description="[cxroute:acme/cards/changed~next#00000000]"),
+    "a copy's marker": sided(
+        "after", description="[cxroute:acme/cards/changed~next#00000000]"
+    ),
     "an invalid priority": sided("before", priority="first"),
     "half a character": sided("before", name="\ud800"),
     "deep": sided("before", conditions=[{"a": json.loads("[" * 99 + "]" * 99)}]),
@@ -405,7 +509,9 @@ HOSTILE: Final[dict[str, Callable[[list[dict[str, Any]]], object]]] = {
 
 @pytest.mark.usefixtures("was")
 @pytest.mark.parametrize("how", HOSTILE)
-def test_an_incomplete_or_impossible_journal_is_refused(cxroute: Program, how: str) -> None:
+def test_an_incomplete_or_impossible_journal_is_refused(
+    cxroute: Program, how: str
+) -> None:
     """Exit 4 with the reason, and nothing is written."""
     spoilt(HOSTILE[how])
     before = rules()
@@ -417,9 +523,13 @@ def test_an_incomplete_or_impossible_journal_is_refused(cxroute: Program, how: s
 
 @pytest.mark.usefixtures("was")
 @pytest.mark.parametrize("value", ["NaN", "1e999"])
-def test_a_number_that_is_not_json_makes_a_line_unreadable(cxroute: Program, value: str) -> None:
+def test_a_number_that_is_not_json_makes_a_line_unreadable(
+    cxroute: Program, value: str
+) -> None:
     """JSON has no NaN: the line is unreadable, so the run is incomplete."""
-    text = JOURNAL.read_text(encoding="utf-8").replace('"priority":20', f'"priority":{value}')
+    text = JOURNAL.read_text(encoding="utf-8").replace(
+        '"priority":20', f'"priority":{value}'
+    )
     JOURNAL.write_text(text, encoding="utf-8")
     assert 4 == cxroute("apply", "--undo", last(), "--yes")
     assert "unreadable lines" in cxroute.err
@@ -427,9 +537,16 @@ def test_a_number_that_is_not_json_makes_a_line_unreadable(cxroute: Program, val
 
 @pytest.mark.usefixtures("was")
 def test_a_journal_cannot_cause_a_write_to_an_unmanaged_rule(cxroute: Program) -> None:
-    """A forged adoption of an unmanaged rule in its live state: only live markers decide on ownership."""
+    """A forged adoption of an unmanaged rule in its live state: only live markers decide on
+    ownership.
+    """
     with open_state(STATE) as state:
-        theirs = {**state.stored_rules["by-hand"], "id": "theirs", "name": "Theirs", "description": "not ours"}
+        theirs = {
+            **state.stored_rules["by-hand"],
+            "id": "theirs",
+            "name": "Theirs",
+            "description": "not ours",
+        }
         state.put(theirs)
         before = state.stored_rules["theirs"]
 
@@ -438,8 +555,20 @@ def test_a_journal_cannot_cause_a_write_to_an_unmanaged_rule(cxroute: Program) -
             if entry.get("address") == "cards/hand":
                 entry["id"] = "theirs"
                 if entry.get("after"):
-                    form = {name: before[name] for name in ("name", "priority", "enabled", "conditions", "targets")}
-                    entry["after"] = {**form, "description": "not ours\n[cxroute:acme/cards/hand#00000000]"}
+                    form = {
+                        name: before[name]
+                        for name in (
+                            "name",
+                            "priority",
+                            "enabled",
+                            "conditions",
+                            "targets",
+                        )
+                    }
+                    entry["after"] = {
+                        **form,
+                        "description": "not ours\n[cxroute:acme/cards/hand#00000000]",
+                    }
                     entry["before"] = {**entry["before"], "name": "pwned"}
 
     spoilt(forge)
@@ -451,14 +580,22 @@ def test_a_journal_cannot_cause_a_write_to_an_unmanaged_rule(cxroute: Program) -
 
 @pytest.mark.usefixtures("was")
 def test_hostile_text_in_a_journal_is_escaped(cxroute: Program) -> None:
-    """Invisible characters of an author are escaped; an odd name of a run is not part of a command."""
+    """Invisible characters of an author are escaped; an odd name of a run is not part of a
+    command.
+    """
     run = last()
-    manifests(*(rule.replace("minConfidence: 0.5", "minConfidence: 0.7") for rule in AFTER))
+    manifests(
+        *(rule.replace("minConfidence: 0.5", "minConfidence: 0.7") for rule in AFTER)
+    )
     assert 0 == cxroute("apply", "--yes")
-    spoilt_text = JOURNAL.read_text(encoding="utf-8").replace(last(), "r\\u001b[2J\\u202e; rm -rf ~")
+    spoilt_text = JOURNAL.read_text(encoding="utf-8").replace(
+        last(), "r\\u001b[2J\\u202e; rm -rf ~"
+    )
     JOURNAL.write_text(spoilt_text, encoding="utf-8")
     assert 0 == cxroute("plan", "--undo", run)
-    assert "not applied: changed since by run r\\u001b[2J\\u202e; rm -rf ~" in cxroute.out
+    assert (
+        "not applied: changed since by run r\\u001b[2J\\u202e; rm -rf ~" in cxroute.out
+    )
     assert not {"\x1b", "\u202e"} & {*cxroute.out}
     odd = last()
     assert 0 == cxroute("history", odd)
@@ -471,7 +608,9 @@ def endless(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
     """Return the run as it is while it is in progress: without outcomes and end."""
 
     def change(entries: list[dict[str, Any]]) -> None:
-        entries[:] = [entry for entry in entries if entry["event"] not in ("outcome", "end")]
+        entries[:] = [
+            entry for entry in entries if entry["event"] not in ("outcome", "end")
+        ]
         entries[0]["process"] = said
         for entry in entries:
             entry["at"] = said.get("at") or datetime.now(UTC).isoformat()
@@ -480,13 +619,27 @@ def endless(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
 
 
 @pytest.mark.usefixtures("was")
-def test_an_uncertain_change_is_not_undone_if_a_later_run_made_it(cxroute: Program) -> None:
+def test_an_uncertain_change_is_not_undone_if_a_later_run_made_it(
+    cxroute: Program,
+) -> None:
     """Both have the same values, but it is unknown whether the first run wrote them."""
     entries = spoilt(endless(host=socket.gethostname(), pid=2**31 - 1))
     run = str(entries[0]["run"])
-    created = [entry for entry in entries if entry.get("address") == "cards/made" and entry["event"] == "intend"]
+    created = [
+        entry
+        for entry in entries
+        if entry.get("address") == "cards/made" and entry["event"] == "intend"
+    ]
     other = [{**entry, "run": "later"} for entry in (entries[0], *created)]
-    other.append({**created[0], "run": "later", "event": "outcome", "status": "applied", "attempts": 1})
+    other.append(
+        {
+            **created[0],
+            "run": "later",
+            "event": "outcome",
+            "status": "applied",
+            "attempts": 1,
+        }
+    )
     other.append({"run": "later", "event": "end", "at": "2020-01-01T00:00:00Z"})
     with JOURNAL.open("a", encoding="utf-8") as file:
         file.writelines(json.dumps(entry) + "\n" for entry in other)
@@ -508,7 +661,9 @@ def test_an_uncertain_change_is_not_undone_if_a_later_run_made_it(cxroute: Progr
 def test_a_run_that_may_still_be_in_progress_is_not_undone(
     cxroute: Program, was: dict[str, Any], said: dict[str, Any], code: int
 ) -> None:
-    """A run without an end is refused if its process lives or is unknown; that of a dead process is undone."""
+    """A run without an end is refused if its process lives or is unknown; that of a dead process is
+    undone.
+    """
     spoilt(endless(**said))
     assert code == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
     assert ("may still be in progress" in cxroute.err) == (code == 4)
@@ -519,14 +674,20 @@ def test_a_run_that_may_still_be_in_progress_is_not_undone(
 def test_undo_works_with_invalid_manifests_and_a_warning(cxroute: Program) -> None:
     """For example two rules with one name: plan itself refuses them."""
     run = last()
-    manifests(*AFTER, "{intent: twin, queue: Cards, name: One}", "{intent: other, queue: Cards, name: One}")
+    manifests(
+        *AFTER,
+        "{intent: twin, queue: Cards, name: One}",
+        "{intent: other, queue: Cards, name: One}",
+    )
     assert 3 == cxroute("plan", "--live", str(STATE))
     assert 0 == cxroute("plan", "--undo", run, "--live", str(STATE))
     assert "the effect of the next apply is unknown: " in cxroute.out
     assert "cards/gone" in cxroute.out
 
 
-def test_a_failing_route_test_does_not_prevent_an_undo(cxroute: Program, was: dict[str, Any]) -> None:
+def test_a_failing_route_test_does_not_prevent_an_undo(
+    cxroute: Program, was: dict[str, Any]
+) -> None:
     """Route tests are about the manifests, which are often the reason for an undo."""
     write(
         "tests.yaml",
@@ -549,10 +710,14 @@ BROKEN: Final[dict[str, str]] = {
 
 @pytest.mark.usefixtures("was")
 @pytest.mark.parametrize("what", BROKEN)
-def test_an_undo_needs_only_the_environment_of_the_manifests(cxroute: Program, what: str) -> None:
+def test_an_undo_needs_only_the_environment_of_the_manifests(
+    cxroute: Program, what: str
+) -> None:
     """Other invalid files cause a warning: the run is undone directly or by a saved plan."""
     run, before = last(), rules()
-    Path("manifests/broken.yaml").write_bytes(BROKEN[what].encode("utf-8", "surrogateescape"))
+    Path("manifests/broken.yaml").write_bytes(
+        BROKEN[what].encode("utf-8", "surrogateescape")
+    )
     assert 3 == cxroute("plan")
     assert 0 == cxroute("plan", "--undo", run, "--out", "undo.json")
     assert "the effect of the next apply is unknown: " in cxroute.out
@@ -570,8 +735,12 @@ def test_an_undo_needs_only_the_environment_of_the_manifests(cxroute: Program, w
         ("again.yaml", HEAD.format(more="").partition("---")[0]),
     ],
 )
-def test_an_invalid_environment_prevents_an_undo(cxroute: Program, file: str, text: str) -> None:
-    """An Environment that is invalid or exists twice could name another tenant: nothing is undone."""
+def test_an_invalid_environment_prevents_an_undo(
+    cxroute: Program, file: str, text: str
+) -> None:
+    """An Environment that is invalid or exists twice could name another tenant: nothing is
+    undone.
+    """
     run, before = last(), rules()
     write(file, text)
     assert 3 == cxroute("apply", "--undo", run, "--yes")

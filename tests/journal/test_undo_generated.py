@@ -1,4 +1,6 @@
-"""Undo of a run on scenarios and random tenants: the earlier state is restored, also after faults."""
+"""Undo of a run on scenarios and random tenants: the earlier state is restored, also after
+faults.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,11 @@ from tests.support.builders import NOW, OWNER, QUEUES
 from tests.support.in_process_tenant import InProcessTenant
 
 SEEDS: Final = 40
-SMALL: Final = {name: one for name, one in SCENARIOS.items() if len(one.rules) < 20 and not is_refused(one)}
+SMALL: Final = {
+    name: one
+    for name, one in SCENARIOS.items()
+    if len(one.rules) < 20 and not is_refused(one)
+}
 STAMP: Final = ("version", "dateModified")
 UNDO: Final = PlanOptions(undo="the-run")
 HARD: Final = ("names-and-intents-swapped", "12", "17")
@@ -55,17 +61,25 @@ class Undone(InProcessTenant):
     @property
     def live(self) -> LiveState:
         """The live rules."""
-        return LiveState(tuple(parse_live_rule(deepcopy(one)) for one in self.state.rules()), QUEUES)
+        return LiveState(
+            tuple(parse_live_rule(deepcopy(one)) for one in self.state.rules()), QUEUES
+        )
 
     def run(
         self, goal: DesiredState, options: PlanOptions | None = None, faults: str = ""
     ) -> tuple[Plan, ApplyReport | None]:
         """Apply and record as the command does; return None if the run ended before a write."""
         made = draft_plan(goal, self.live, options or PlanOptions(), NOW)
-        journal = Journal(FileSink(self.path), run_name(made, NOW), lambda: NOW, pytest.fail)
-        recorder = Recorder.begin(journal, made, who="me", reason="", tenant="", progress=lambda *_: None)
+        journal = Journal(
+            FileSink(self.path), run_name(made, NOW), lambda: NOW, pytest.fail
+        )
+        recorder = Recorder.begin(
+            journal, made, who="me", reason="", tenant="", progress=lambda *_: None
+        )
         self.recorder = cast("Any", recorder)
-        self.app = Simulator(self.state, PROFILES["C"], FaultInjector(faults, 1) if faults else None)
+        self.app = Simulator(
+            self.state, PROFILES["C"], FaultInjector(faults, 1) if faults else None
+        )
         try:
             report = self.apply(goal, options=options, planned=made)
         except (RefusedError, ApiError) as error:
@@ -92,17 +106,26 @@ def folder(tmp_path: Path) -> Path:
 
 def content(live: LiveState) -> Counter[tuple[Rule, tuple[str, Address] | None]]:
     """The rules of a tenant and their owners, without ids and the parts that a marker preserves."""
-    return Counter((one.rule, (one.marker.owner, one.marker.address) if one.marker else None) for one in cleared(live))
+    return Counter(
+        (one.rule, (one.marker.owner, one.marker.address) if one.marker else None)
+        for one in cleared(live)
+    )
 
 
 def cleared(live: LiveState) -> list[LiveRule]:
     """The rules without those that a run deletes permanently: duplicates and temporary copies."""
     owned = classify_by_owner(live.rules, OWNER)
-    return [one for one in live.rules if one not in (*owned.duplicates, *owned.temporary_copies)]
+    return [
+        one
+        for one in live.rules
+        if one not in (*owned.duplicates, *owned.temporary_copies)
+    ]
 
 
 def assert_back(world: Undone, before: LiveState, aim: DesiredState) -> None:
-    """The rules and the queue of each conversation are equal to those before, except for the skipped rules."""
+    """The rules and the queue of each conversation are equal to those before, except for the
+    skipped rules.
+    """
     now, stays = world.live, {finding.address for finding in aim.findings}
     left = Counter(one for one in content(before) if one[1] and one[1][1] in stays)
     assert content(before) - left == content(now) - left
@@ -112,7 +135,9 @@ def assert_back(world: Undone, before: LiveState, aim: DesiredState) -> None:
 
 
 def assert_others_untouched(world: Undone, before: LiveState, made: Plan) -> None:
-    """Unmanaged rules are unchanged, byte for byte; temporarily managed ones except for the time of the change."""
+    """Unmanaged rules are unchanged, byte for byte; temporarily managed ones except for the time of
+    the change.
+    """
     now = {one["id"]: one for one in world.state.rules()}
     lent = {change.live.id for change in made.changes if isinstance(change, Adopt)}
     for one in before.rules:
@@ -128,7 +153,9 @@ def named(name: str) -> Scenario:
 
 @pytest.mark.parametrize("name", [*SMALL, *map(str, range(SEEDS))])
 def test_an_undo_restores_the_state_before_the_run(name: str, folder: Path) -> None:
-    """Content and behaviour are equal; a second undo has no changes; an undo of the undo restores the run's state."""
+    """Content and behaviour are equal; a second undo has no changes; an undo of the undo restores
+    the run's state.
+    """
     scenario = named(name)
     world = Undone(scenario, folder)
     before = world.live
@@ -144,7 +171,9 @@ def test_an_undo_restores_the_state_before_the_run(name: str, folder: Path) -> N
     assert back.converged, back
     assert_back(world, before, aim)
     assert_others_untouched(world, before, made)
-    assert () == draft_plan(world.aim(run, scenario.wish), world.live, UNDO, NOW).changes
+    assert (
+        () == draft_plan(world.aim(run, scenario.wish), world.live, UNDO, NOW).changes
+    )
     again = world.aim(world.runs()[-1], scenario.wish)
     if again.findings:
         return
@@ -156,7 +185,9 @@ def test_an_undo_restores_the_state_before_the_run(name: str, folder: Path) -> N
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", HARD)
-def test_the_next_run_completes_an_undo_after_a_fault_at_any_request(name: str, fault: str, folder: Path) -> None:
+def test_the_next_run_completes_an_undo_after_a_fault_at_any_request(
+    name: str, fault: str, folder: Path
+) -> None:
     """At most two runs without faults, also after a run that left a renamed rule or a copy."""
     scenario = named(name)
     world = Undone(scenario, folder)
@@ -179,8 +210,12 @@ def test_the_next_run_completes_an_undo_after_a_fault_at_any_request(name: str, 
 
 @pytest.mark.parametrize("fault", ["reset", "reset-applied", "403"])
 @pytest.mark.parametrize("name", HARD)
-def test_an_interrupted_run_is_undone_as_far_as_it_came(name: str, fault: str, folder: Path) -> None:
-    """The server stops responding at some request; a read shows the changes that were made nevertheless."""
+def test_an_interrupted_run_is_undone_as_far_as_it_came(
+    name: str, fault: str, folder: Path
+) -> None:
+    """The server stops responding at some request; a read shows the changes that were made
+    nevertheless.
+    """
     scenario = named(name)
     whole = Undone(scenario, folder)
     before = whole.live

@@ -1,4 +1,6 @@
-"""Which runs and which changes of a journal an undo takes: those of the same rules, and no others."""
+"""Which runs and which changes of a journal an undo takes: those of the same rules, and no
+others.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +20,28 @@ from reconciler.plan.document import rule_to_json
 from reconciler.plan.plan_json import RuleJson
 from tests.support.builders import OWNER, address, rule
 
-PROD: Final = Environment.model_validate({"name": "prod", "owner": OWNER, "tenant": "acme"})
+PROD: Final = Environment.model_validate(
+    {"name": "prod", "owner": OWNER, "tenant": "acme"}
+)
 AT: Final = "2026-11-25T12:00:00Z"
 
 
 def started(run: str, **fields: str) -> str:
-    start = {"environment": "prod", "owner": OWNER, "tenant": "acme", "who": "anna", "reason": "", **fields}
+    start = {
+        "environment": "prod",
+        "owner": OWNER,
+        "tenant": "acme",
+        "who": "anna",
+        "reason": "",
+        **fields,
+    }
     return json.dumps({"event": "start", "run": run, "at": AT, **start})
 
 
 def test_only_later_runs_on_the_same_rules_are_later() -> None:
-    """Runs of another owner and of another environment wrote other rules: they do not prevent an undo."""
+    """Runs of another owner and of another environment wrote other rules: they do not prevent an
+    undo.
+    """
     lines = [
         started("earlier"),
         started("this"),
@@ -51,9 +64,13 @@ def test_lines_that_are_not_entries_are_counted() -> None:
     assert [3] == counts
 
 
-def written(what: Rule, *, owner: str = OWNER, where: str = "cards/vip", copy: bool = False) -> RuleJson:
+def written(
+    what: Rule, *, owner: str = OWNER, where: str = "cards/vip", copy: bool = False
+) -> RuleJson:
     """Return a rule as a journal has it."""
-    return rule_to_json(what, Marker(owner, address(where), marker_digest(what), copy=copy), {})
+    return rule_to_json(
+        what, Marker(owner, address(where), marker_digest(what), copy=copy), {}
+    )
 
 
 @pytest.mark.parametrize(
@@ -71,15 +88,26 @@ def written(what: Rule, *, owner: str = OWNER, where: str = "cards/vip", copy: b
 def test_a_change_is_undone_only_if_its_rules_are_those_of_the_owner(
     before: dict[str, Any] | None, after: dict[str, Any] | None, expected: int
 ) -> None:
-    """A journal is a file that users may edit: rules of another owner, address or kind are refused."""
+    """A journal is a file that users may edit: rules of another owner, address or kind are
+    refused.
+    """
     action = "create" if before is None else "update"
-    change = {"address": "cards/vip", "action": action, "id": "7", "before": before, "after": after}
+    change = {
+        "address": "cards/vip",
+        "action": action,
+        "id": "7",
+        "before": before,
+        "after": after,
+    }
     entries: list[dict[str, Any]] = [
         {"event": "intend", **change},
         {"event": "outcome", **change, "status": "applied", "attempts": 1},
         {"event": "end", "converged": True, "interrupted": False, "error": ""},
     ]
-    lines = [started("this"), *(json.dumps({"run": "this", "at": AT, **entry}) for entry in entries)]
+    lines = [
+        started("this"),
+        *(json.dumps({"run": "this", "at": AT, **entry}) for entry in entries),
+    ]
     (run,) = parse_runs(lines)
     if expected:
         assert ["cards/vip"] == [str(one.address) for one in read_changes(run, OWNER)]

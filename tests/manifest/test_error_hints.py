@@ -16,7 +16,9 @@ TESTS: Final = "apiVersion: routing/v1\nkind: RouteTests\nname: cards\ntests:\n"
 PROMISES: Final = "apiVersion: routing/v1\nkind: Promises\nname: cards\npromises:\n"
 RULE: Final = f"{HEAD}  - intent: lost\n    queue: a\n    @\n"
 QUEUE: Final = f"{HEAD}  - intent: lost\n    @\n    priority: 10\n"
-WHEN: Final = f"{HEAD}  - intent: lost\n    queue: a\n    when: [{{attribute: language, @}}]\n"
+WHEN: Final = (
+    f"{HEAD}  - intent: lost\n    queue: a\n    when: [{{attribute: language, @}}]\n"
+)
 TEST: Final = f"{TESTS}  - given: {{intent: lost}}\n    @\n"
 PROMISE: Final = f"{PROMISES}  - name: a\n    @\n"
 ATTRIBUTES: Final = "apiVersion: routing/v1\nkind: Attributes\nname: cards\n"
@@ -48,7 +50,10 @@ WRONG: Final = [
     (DOCUMENT.replace("name: cards", "@"), "name: Cards Desk"),
     (DOCUMENT.replace("rules: []", "@"), "rules: {lost: bags}"),
     (f"{ATTRIBUTES}@\n", "attributes: [tier]"),
-    ("apiVersion: routing/v1\nkind: Intents\nname: bot\n@\n", "intents: {lost: Lost card}"),
+    (
+        "apiVersion: routing/v1\nkind: Intents\nname: bot\n@\n",
+        "intents: {lost: Lost card}",
+    ),
     ("apiVersion: routing/v1\nkind: Queues\nname: q\n@\n", "queues: [bags]"),
 ]  # the manifest around an entry, and the wrong entry
 
@@ -68,7 +73,9 @@ def errors_of(text: str) -> list[Finding]:
 
 @pytest.mark.parametrize(("around", "wrong"), WRONG)
 def test_the_example_of_an_error_is_valid(around: str, wrong: str) -> None:
-    """One error, on the line of the mistake; its example in place of the entry makes the manifest valid."""
+    """One error, on the line of the mistake; its example in place of the entry makes the manifest
+    valid.
+    """
     (error,) = errors_of(around.replace("@", wrong, 1))
     line = around[: around.index("@")].count("\n") + 1
     assert error.source
@@ -101,14 +108,20 @@ def test_a_misspelt_name_of_a_document_is_one_error(text: str, hint: str) -> Non
     assert [hint] == [error.hint for error in errors_of(text)]
 
 
-@pytest.mark.parametrize("second", [ENVIRONMENT, "kind: Queues\nname: q\nqueues: {b: c}\n"])
-@pytest.mark.parametrize("first", [HEAD + "  - {intent: a, queue: b}\n", TESTS + "  []\n"])
+@pytest.mark.parametrize(
+    "second", [ENVIRONMENT, "kind: Queues\nname: q\nqueues: {b: c}\n"]
+)
+@pytest.mark.parametrize(
+    "first", [HEAD + "  - {intent: a, queue: b}\n", TESTS + "  []\n"]
+)
 def test_a_missing_line_between_documents_is_one_error(first: str, second: str) -> None:
     """At the second document; with the line, both are valid."""
     (error,) = errors_of(first + second)
     assert error.source
     assert first.count("\n") + 1 == error.source.line
-    assert "a second document begins here, without a line --- before it" == error.message
+    assert (
+        "a second document begins here, without a line --- before it" == error.message
+    )
     assert error.hint.startswith("write --- on a line of its own, before ")
     head = "" if second.startswith("apiVersion") else "apiVersion: routing/v1\n"
     assert [] == errors_of(f"{first}---\n{head}{second}")
@@ -116,7 +129,9 @@ def test_a_missing_line_between_documents_is_one_error(first: str, second: str) 
 
 def test_a_key_that_is_there_twice_does_not_begin_a_document() -> None:
     """In the head of a document, and below the first level."""
-    (error,) = errors_of(DOCUMENT.replace("kind: RuleSet", "kind: RuleSet\nkind: RuleSet"))
+    (error,) = errors_of(
+        DOCUMENT.replace("kind: RuleSet", "kind: RuleSet\nkind: RuleSet")
+    )
     assert "duplicate key 'kind', first on line 2" == error.message
     (error,) = errors_of(f"{ENVIRONMENT}vars: {{a: b, kind: x, kind: y}}\n")
     assert "duplicate key 'kind', first on line 6" == error.message

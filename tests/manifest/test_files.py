@@ -1,4 +1,6 @@
-"""The directory of manifests: which files are read, and the handling of links, pipes and invalid bytes."""
+"""The directory of manifests: which files are read, and the handling of links, pipes and invalid
+bytes.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,21 @@ from tests.support.written_manifests import CARDS, ENVIRONMENT, findings, lines
 
 def test_paths_begin_with_the_directory_as_given(room: Path) -> None:
     """Files are sorted; hidden files and other extensions are skipped."""
-    for name in ("b.yml", "a/z.yaml", "a.yaml", ".hidden/x.yaml", ".x.yaml", "x.json", "x.yaml.txt"):
+    for name in (
+        "b.yml",
+        "a/z.yaml",
+        "a.yaml",
+        ".hidden/x.yaml",
+        ".x.yaml",
+        "x.json",
+        "x.yaml.txt",
+    ):
         (room / name).parent.mkdir(exist_ok=True)
         (room / name).write_text("[")
     names = ["a.yaml", "a/z.yaml", "b.yml"]
     shown = [
-        [one.source and one.source.file for one in findings(Path(given))] for given in ("manifests", "./manifests")
+        [one.source and one.source.file for one in findings(Path(given))]
+        for given in ("manifests", "./manifests")
     ]
     assert [[f"manifests/{name}" for name in names]] * 2 == shown
     os.chdir(room)
@@ -38,7 +49,9 @@ def test_a_missing_or_empty_directory_is_an_error() -> None:
 
 
 def test_links_that_leave_the_directory_are_refused(room: Path) -> None:
-    """Links to files or directories outside are errors; links that are not manifests are ignored."""
+    """Links to files or directories outside are errors; links that are not manifests are
+    ignored.
+    """
     Path("outside").mkdir()
     Path("outside/secret.yaml").write_text(CARDS)
     Path("manifests-2").mkdir()
@@ -48,12 +61,18 @@ def test_links_that_leave_the_directory_are_refused(room: Path) -> None:
     (room / "d").symlink_to("../manifests-2")
     (room / "up").symlink_to("..")
     (room / "readme.md").symlink_to("/etc/passwd")
-    message = "1:1: error[CXR003]: the symbolic link leads out of the manifests' directory"
-    assert [f"manifests/{name}:{message}" for name in ("a.yaml", "b.yaml", "c", "d", "up")] == lines(room)
+    message = (
+        "1:1: error[CXR003]: the symbolic link leads out of the manifests' directory"
+    )
+    assert [
+        f"manifests/{name}:{message}" for name in ("a.yaml", "b.yaml", "c", "d", "up")
+    ] == lines(room)
 
 
 def test_links_inside_the_directory_are_followed_once(room: Path) -> None:
-    """Loops end, a file with two names is read once, and a ConfigMap's hidden directory is read through its links."""
+    """Loops end, a file with two names is read once, and a ConfigMap's hidden directory is read
+    through its links.
+    """
     (room / "..data").mkdir()
     (room / "..data" / "cards.yaml").write_text(CARDS)
     (room / "cards.yaml").symlink_to("..data/cards.yaml")
@@ -63,9 +82,10 @@ def test_links_inside_the_directory_are_followed_once(room: Path) -> None:
     (room / "deep" / "back").symlink_to("..")
     (room / "deep" / "fees.yaml").write_text(CARDS.replace("cards", "fees"))
     (room / "also").symlink_to("deep")
-    assert {("cards", "manifests/again.yaml"), ("fees", "manifests/deep/fees.yaml")} == {
-        (one.document.name, one.file) for one in load_manifests(room).rulesets
-    }
+    assert {
+        ("cards", "manifests/again.yaml"),
+        ("fees", "manifests/deep/fees.yaml"),
+    } == {(one.document.name, one.file) for one in load_manifests(room).rulesets}
 
 
 def test_only_regular_files_are_opened(room: Path) -> None:
@@ -79,7 +99,10 @@ def test_only_regular_files_are_opened(room: Path) -> None:
     assert [
         "manifests/a.yaml:1:1: error[CXR014]: this is not a regular file",
         "manifests/b.yaml:1:1: error[CXR014]: the file cannot be read: no such file or directory",
-        "manifests/c.yaml:1:1: error[CXR014]: the file cannot be read: too many levels of symbolic links",
+        (
+            "manifests/c.yaml:1:1: error[CXR014]: the file cannot be read: too many levels of symbolic "
+            "links"
+        ),
     ] == told
 
 
@@ -89,7 +112,9 @@ def test_a_link_to_a_name_that_is_too_long_is_an_error(room: Path) -> None:
     for link in links:
         link.symlink_to("n" * 300)
     try:
-        assert ["manifests/a.yaml:1:1: error[CXR014]: the file cannot be read: file name too long"] == lines(room)
+        assert [
+            "manifests/a.yaml:1:1: error[CXR014]: the file cannot be read: file name too long"
+        ] == lines(room)
     finally:
         for link in links:
             link.unlink()
@@ -97,7 +122,9 @@ def test_a_link_to_a_name_that_is_too_long_is_an_error(room: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_unreadable_files_and_directories_are_errors(room: Path) -> None:
-    """A file or directory without permission, and a link to a file in it, is an error and is not skipped silently."""
+    """A file or directory without permission, and a link to a file in it, is an error and is not
+    skipped silently.
+    """
     (room / "a.yaml").write_text(CARDS)
     (room / "a.yaml").chmod(0)
     (room / "b").mkdir(mode=0)
@@ -115,11 +142,16 @@ def test_invalid_encodings_sizes_and_file_names(room: Path) -> None:
         "manifests/a.yaml:5:15: error[CXR001]: byte 0xe4 is not UTF-8",
         "manifests/b.yaml:1:1: error[CXR001]: the file is UTF-16, not UTF-8",
         "manifests/c.yaml:1:1: error[CXR002]: the file is larger than 5 MiB",
-        r"manifests/d\udcff\u000a.yaml:1:1: error[CXR003]: the symbolic link leads out of the manifests' directory",
+        (
+            r"manifests/d\udcff\u000a.yaml:1:1: error[CXR003]: the symbolic link leads out of the "
+            r"manifests' directory"
+        ),
     ] == lines(room)
 
 
-def test_a_file_with_capitals_in_its_extension_is_named(room: Path, cxroute: Program) -> None:
+def test_a_file_with_capitals_in_its_extension_is_named(
+    room: Path, cxroute: Program
+) -> None:
     """It is not read, and says so; hidden files and folders are neither read nor counted."""
     del room
     write("a.yaml", ENVIRONMENT)
@@ -132,8 +164,8 @@ def test_a_file_with_capitals_in_its_extension_is_named(room: Path, cxroute: Pro
     Path("manifests/link.YML").symlink_to("a.yaml")
     assert 0 == cxroute("validate")
     assert (
-        "manifests/rules.YAML:1:1: warning[CXR014]: the file is not read, because its name ends in .YAML;"
-        in cxroute.out
+        "manifests/rules.YAML:1:1: warning[CXR014]: the file is not read, because its name ends in "
+        ".YAML;" in cxroute.out
     )
     assert "rename it to rules.yaml" in cxroute.out
     assert "rename it to deep/Queues.yml" in cxroute.out
@@ -141,7 +173,9 @@ def test_a_file_with_capitals_in_its_extension_is_named(room: Path, cxroute: Pro
     assert "3 warnings in 1 file." in cxroute.out
 
 
-def test_a_directory_with_nothing_but_capital_extensions_has_no_manifest(room: Path, cxroute: Program) -> None:
+def test_a_directory_with_nothing_but_capital_extensions_has_no_manifest(
+    room: Path, cxroute: Program
+) -> None:
     """The error and the reason."""
     del room
     write("rules.YAML", CARDS)

@@ -1,4 +1,6 @@
-"""The JSON Schema of manifests: it agrees with loading, describes each field, and editors find it."""
+"""The JSON Schema of manifests: it agrees with loading, describes each field, and editors find
+it.
+"""
 
 from __future__ import annotations
 
@@ -19,15 +21,28 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "schema" / "manifest.v1.json"
 SCHEMA = manifest_schema()
 VALIDATOR: Any = jsonschema.Draft202012Validator(SCHEMA)
-OURS = sorted([*(ROOT / "manifests").rglob("*.y*ml"), *(ROOT / "reconciler" / "starter").rglob("*.yaml")])
+OURS = sorted(
+    [
+        *(ROOT / "manifests").rglob("*.y*ml"),
+        *(ROOT / "reconciler" / "starter").rglob("*.yaml"),
+    ]
+)
 VALID = sorted((MANIFESTS / "valid").rglob("*.yaml"))
-INVALID = sorted(path for path in (MANIFESTS / "invalid").rglob("*.y*ml") if "/." not in path.as_posix())
-CODES_OF_TYPES = re.compile(r"error\[(?:CXR013|CXR101|CXR102|CXR103|CXR104|CXR108|CXR112|CXR140)\]")
+INVALID = sorted(
+    path
+    for path in (MANIFESTS / "invalid").rglob("*.y*ml")
+    if "/." not in path.as_posix()
+)
+CODES_OF_TYPES = re.compile(
+    r"error\[(?:CXR013|CXR101|CXR102|CXR103|CXR104|CXR108|CXR112|CXR140)\]"
+)
 """Codes of errors at one position. The other codes compare documents with each other."""
 
 
 def fields(part: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every field that the schema describes; conditions such as `if` and `oneOf` describe no further fields."""
+    """Yield every field that the schema describes; conditions such as `if` and `oneOf` describe no
+    further fields.
+    """
     if isinstance(part, list):
         for at, one in enumerate(part):
             yield from fields(one, f"{path}[{at}]")
@@ -37,7 +52,9 @@ def fields(part: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     yield from ((f"{path}.{name}", field) for name, field in described.items())
     for name, inner in part.items():
         if name not in {"if", "then", "else", "not", "examples", "default"}:
-            yield from fields(inner, f"{path}.{name}".replace(".$defs", "").replace(".properties", ""))
+            yield from fields(
+                inner, f"{path}.{name}".replace(".$defs", "").replace(".properties", "")
+            )
 
 
 FIELDS = dict(fields(SCHEMA))
@@ -51,24 +68,34 @@ def part(described: dict[str, Any]) -> Any:
 
 def documents(file: Path) -> list[Any]:
     """Return the values of a file's documents."""
-    return [document.value for document in parse_file(file.read_bytes(), file.name).documents]
+    return [
+        document.value
+        for document in parse_file(file.read_bytes(), file.name).documents
+    ]
 
 
 def test_the_schema_is_valid_and_complete() -> None:
     """It is valid under the meta-schema, and has the fields of every kind, nested ones included."""
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    assert {".RuleEntry.minConfidence", ".Guard.protected", ".RuleEntry.when.items.between", ".Limit.percent"} < {
-        *FIELDS
-    }
+    assert {
+        ".RuleEntry.minConfidence",
+        ".Guard.protected",
+        ".RuleEntry.when.items.between",
+        ".Limit.percent",
+    } < {*FIELDS}
 
 
-def test_the_committed_schema_equals_the_output_of_schema_and_init(cxroute: Program) -> None:
+def test_the_committed_schema_equals_the_output_of_schema_and_init(
+    cxroute: Program,
+) -> None:
     """Byte for byte. To update it: `cxroute schema manifest > schema/manifest.v1.json`."""
     committed = COMMITTED.read_text(encoding="utf-8")
     assert 0 == cxroute("schema", "manifest")
     assert committed == cxroute.out
     assert 0 == cxroute("init")
-    assert committed == Path("manifests/.schema/manifest.v1.json").read_text(encoding="utf-8")
+    assert committed == Path("manifests/.schema/manifest.v1.json").read_text(
+        encoding="utf-8"
+    )
 
 
 @FIELD
@@ -77,7 +104,9 @@ def test_every_field_has_a_description(name: str) -> None:
     said = FIELDS[name].get("description", "")
     assert re.fullmatch(r"[A-Z`].{20,}\.", said), said
     assert len(said.split()) >= 5
-    assert not re.search(r"\b(slug|marker|digest|region|witness|opaque|wave|sugar|instant)\b", said)
+    assert not re.search(
+        r"\b(slug|marker|digest|region|witness|opaque|wave|sugar|instant)\b", said
+    )
 
 
 @pytest.mark.parametrize("name", SCHEMA["$defs"])
@@ -85,7 +114,9 @@ def test_every_definition_has_a_description(name: str) -> None:
     """Also a definition that only groups fields."""
     said = SCHEMA["$defs"][name]["description"]
     assert re.fullmatch(r"[A-Z].{20,}\.", said), said
-    assert not re.search(r"\b(slug|marker|digest|region|witness|opaque|wave|sugar)\b", said)
+    assert not re.search(
+        r"\b(slug|marker|digest|region|witness|opaque|wave|sugar)\b", said
+    )
 
 
 @FIELD
@@ -118,13 +149,17 @@ def test_a_required_field_has_no_default() -> None:
 
 def test_enumerations_are_listed() -> None:
     """Editors complete days, guards, operators and the order of evaluation."""
-    assert ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] == FIELDS[".WeeklyFreeze.days"]["items"]["enum"]
+    assert ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] == FIELDS[
+        ".WeeklyFreeze.days"
+    ]["items"]["enum"]
     assert ["lowest-first", "highest-first"] == FIELDS[".Api.evaluation"]["enum"]
     assert {"deletes", "unrouted", "freeze"} < {*FIELDS[".Allow.name"]["enum"]}
     assert {"equals", "notIn", "between"} < {*FIELDS[".Api.operators"]["items"]["enum"]}
 
 
-@pytest.mark.parametrize("file", [*OURS, *VALID], ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "file", [*OURS, *VALID], ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 def test_valid_manifests_are_valid_under_the_schema(file: Path) -> None:
     """Editors accept the manifests of the example and of init, and all valid test cases."""
     assert documents(file)
@@ -132,12 +167,18 @@ def test_valid_manifests_are_valid_under_the_schema(file: Path) -> None:
         VALIDATOR.validate(document)
 
 
-@pytest.mark.parametrize("file", INVALID, ids=lambda path: path.relative_to(MANIFESTS / "invalid").as_posix())
+@pytest.mark.parametrize(
+    "file", INVALID, ids=lambda path: path.relative_to(MANIFESTS / "invalid").as_posix()
+)
 def test_invalid_manifests_are_invalid_under_the_schema(file: Path) -> None:
     """Except for errors that need a comparison of documents, and invalid YAML."""
     case = MANIFESTS / "invalid" / file.relative_to(MANIFESTS / "invalid").parts[0]
     inside = file.relative_to(case).as_posix() if case.is_dir() else file.name
-    told = [one for one in case.with_suffix(".expected").read_text().splitlines() if f"manifests/{inside}:" in one]
+    told = [
+        one
+        for one in case.with_suffix(".expected").read_text().splitlines()
+        if f"manifests/{inside}:" in one
+    ]
     if not any(re.search(r"error\[CXR00|error\[CXR01[0-245]", one) for one in told):
         refused = not all(VALIDATOR.is_valid(document) for document in documents(file))
         assert any(CODES_OF_TYPES.search(one) for one in told) == refused
@@ -147,19 +188,47 @@ def test_invalid_manifests_are_invalid_under_the_schema(file: Path) -> None:
     "document",
     [
         {"kind": "RuleSet", "name": "a", "rules": [{"intent": "a"}]},
-        {"kind": "RuleSet", "name": "a", "rules": [{"intent": "a", "queue": "b", "targets": [{"queue": "c"}]}]},
-        {"kind": "RuleSet", "name": "a", "rules": [{"intent": "a", "intents": ["b"], "queue": "b"}]},
-        {"kind": "RuleSet", "name": "a", "rules": [{"queue": "b", "when": [{"attribute": "a", "equls": 1}]}]},
-        {"kind": "RuleSet", "name": "a", "rules": [{"queue": "b", "when": [{"attribute": "a", "exists": False}]}]},
+        {
+            "kind": "RuleSet",
+            "name": "a",
+            "rules": [{"intent": "a", "queue": "b", "targets": [{"queue": "c"}]}],
+        },
+        {
+            "kind": "RuleSet",
+            "name": "a",
+            "rules": [{"intent": "a", "intents": ["b"], "queue": "b"}],
+        },
+        {
+            "kind": "RuleSet",
+            "name": "a",
+            "rules": [{"queue": "b", "when": [{"attribute": "a", "equls": 1}]}],
+        },
+        {
+            "kind": "RuleSet",
+            "name": "a",
+            "rules": [{"queue": "b", "when": [{"attribute": "a", "exists": False}]}],
+        },
         {"kind": "RuleSet", "name": "A", "rules": []},
         {"kind": "Environment", "name": "prod", "owner": "a"},
         {"kind": "Environment", "name": "sandbox", "owner": "a", "tenant": "b"},
-        {"kind": "Environment", "name": "prod", "owner": "a", "tenant": "b", "vars": {"1": "x"}},
-        {"kind": "Queues", "name": "a", "queues": {"a": {"prod": {"id": "a", "name": "b"}}}},
+        {
+            "kind": "Environment",
+            "name": "prod",
+            "owner": "a",
+            "tenant": "b",
+            "vars": {"1": "x"},
+        },
+        {
+            "kind": "Queues",
+            "name": "a",
+            "queues": {"a": {"prod": {"id": "a", "name": "b"}}},
+        },
         {"kind": "RouteTests", "name": "a", "tests": [{"given": {}, "expect": {}}]},
     ],
 )
-def test_the_schema_refuses_the_errors_of_loading(document: dict[str, Any], room: Path) -> None:
+def test_the_schema_refuses_the_errors_of_loading(
+    document: dict[str, Any], room: Path
+) -> None:
     """Editors underline the errors that cxroute reports, also of mutually exclusive fields."""
     whole = {"apiVersion": "routing/v1", **document}
     (room / "a.yaml").write_text(yaml_of(whole))
@@ -167,7 +236,9 @@ def test_the_schema_refuses_the_errors_of_loading(document: dict[str, Any], room
 
 
 @pytest.mark.parametrize("directory", ["manifests", "my rules/deep"])
-def test_every_file_of_init_links_to_the_schema(cxroute: Program, directory: str) -> None:
+def test_every_file_of_init_links_to_the_schema(
+    cxroute: Program, directory: str
+) -> None:
     """Its first line has the schema's path relative to the file, and the schema exists."""
     assert 0 == cxroute("init", directory)
     files = sorted(Path(directory).rglob("*.yaml"))

@@ -18,7 +18,14 @@ from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from tests.support.work_bounds import plain_rules, takes_at_most
-from tests.support.written_manifests import CARDS, ENVIRONMENT, HEAD, MANIFESTS, findings, loaded
+from tests.support.written_manifests import (
+    CARDS,
+    ENVIRONMENT,
+    HEAD,
+    MANIFESTS,
+    findings,
+    loaded,
+)
 
 
 def test_all_fields_of_all_kinds_load(room: Path) -> None:
@@ -26,7 +33,15 @@ def test_all_fields_of_all_kinds_load(room: Path) -> None:
     shutil.copytree(MANIFESTS / "valid", room, dirs_exist_ok=True)
     manifests = load_manifests(room)
     assert (
-        ["as-ever", "by-area", "by-area-elsewhere", "by-issuer", "by-issuer-at-an-address", "prod", "sandbox"],
+        [
+            "as-ever",
+            "by-area",
+            "by-area-elsewhere",
+            "by-issuer",
+            "by-issuer-at-an-address",
+            "prod",
+            "sandbox",
+        ],
         1,
         ["cards", "hours", "hours"],
         1,
@@ -79,8 +94,13 @@ def test_all_fields_of_all_kinds_load(room: Path) -> None:
 
 def test_null_removes_a_confidence_and_absence_does_not() -> None:
     """`minConfidence: null` differs from a missing minConfidence."""
-    removed, absent = (RuleEntry.model_validate(one) for one in ({"minConfidence": None}, {}))
-    assert (True, False) == ("min_confidence" in removed.model_fields_set, "min_confidence" in absent.model_fields_set)
+    removed, absent = (
+        RuleEntry.model_validate(one) for one in ({"minConfidence": None}, {})
+    )
+    assert (True, False) == (
+        "min_confidence" in removed.model_fields_set,
+        "min_confidence" in absent.model_fields_set,
+    )
 
 
 def test_the_smallest_environment_has_the_defaults_of_the_contract(room: Path) -> None:
@@ -99,7 +119,12 @@ def test_the_smallest_environment_has_the_defaults_of_the_contract(room: Path) -
         "acme.my.cxone.com",
         Guard(deletes=Limit(count=2, percent=30)),
         ("cognigyDetectedIntent", "cognigyConfidence", "routedAt"),
-        ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET", "CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET"),
+        (
+            "CXONE_CLIENT_ID",
+            "CXONE_CLIENT_SECRET",
+            "CXONE_ACCESS_KEY_ID",
+            "CXONE_ACCESS_KEY_SECRET",
+        ),
         (None, None, None, "rules-api", 10, 50, 16, "lowest-first", 17, 0),
         (False, False, True),
     ) == (
@@ -110,7 +135,11 @@ def test_the_smallest_environment_has_the_defaults_of_the_contract(room: Path) -
         tuple(environment.attributes.model_dump().values()),
         tuple(environment.credentials.model_dump().values()),
         _api(environment.api),
-        (environment.api.names_unique, environment.api.idempotency_keys, environment.prune),
+        (
+            environment.api.names_unique,
+            environment.api.idempotency_keys,
+            environment.prune,
+        ),
     )
 
 
@@ -132,22 +161,39 @@ def _api(api: Api) -> tuple[object, ...]:
     [
         ("tenant: acme", ("https://acme.my.cxone.com", "acme.my.cxone.com")),
         ("tenant: Cx.Example.org", ("https://Cx.Example.org", "cx.example.org")),
-        ("api: {auth: access-key, area: na1}", ("https://api-na1.niceincontact.com", "api-na1.niceincontact.com")),
+        (
+            "api: {auth: access-key, area: na1}",
+            ("https://api-na1.niceincontact.com", "api-na1.niceincontact.com"),
+        ),
         (
             "tenant: acme\napi: {auth: access-key, area: na1}",
             ("https://api-na1.niceincontact.com", "api-na1.niceincontact.com/acme"),
         ),
-        ("api: {auth: access-key, issuer: 'https://cxone.niceincontact.com/'}", ("", "cxone.niceincontact.com")),
+        (
+            "api: {auth: access-key, issuer: 'https://cxone.niceincontact.com/'}",
+            ("", "cxone.niceincontact.com"),
+        ),
         (
             "api: {auth: access-key, issuer: 'https://cxone.niceincontact.com', baseUrl: 'https://a.example'}",
             ("https://a.example", "a.example"),
         ),
-        ("tenant: cx.example.org:8443", ("https://cx.example.org:8443", "cx.example.org:8443")),
-        ("api: {baseUrl: 'http://127.0.0.1:8080/'}", ("http://127.0.0.1:8080", "127.0.0.1:8080")),
-        ("tenant: acme\napi: {baseUrl: 'https://a.example:443/'}", ("https://a.example:443", "a.example")),
+        (
+            "tenant: cx.example.org:8443",
+            ("https://cx.example.org:8443", "cx.example.org:8443"),
+        ),
+        (
+            "api: {baseUrl: 'http://127.0.0.1:8080/'}",
+            ("http://127.0.0.1:8080", "127.0.0.1:8080"),
+        ),
+        (
+            "tenant: acme\napi: {baseUrl: 'https://a.example:443/'}",
+            ("https://a.example:443", "a.example"),
+        ),
     ],
 )
-def test_the_address_of_a_tenant(room: Path, written: str, expected: tuple[str, str]) -> None:
+def test_the_address_of_a_tenant(
+    room: Path, written: str, expected: tuple[str, str]
+) -> None:
     """A tenant's name is completed, a host is used unchanged, and api.baseUrl overrides both."""
     text = f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\n{written}\n"
     environment = loaded(room, text).environments["prod"].document
@@ -157,21 +203,30 @@ def test_the_address_of_a_tenant(room: Path, written: str, expected: tuple[str, 
 def test_the_built_in_sandbox_needs_no_manifest() -> None:
     """The sandbox exists without a document, and its host does not exist."""
     sandbox = Environment(name="sandbox", owner="sandbox")
-    assert ("sandbox.invalid", None, Api()) == (sandbox.host, sandbox.tenant, sandbox.api)
+    assert ("sandbox.invalid", None, Api()) == (
+        sandbox.host,
+        sandbox.tenant,
+        sandbox.api,
+    )
 
 
 def test_a_rule_set_can_be_split_by_environment(room: Path) -> None:
     """Two RuleSets with the same name and without a common environment are both kept."""
     text = "".join(
-        f"---\n{{apiVersion: routing/v1, kind: RuleSet, name: a, environments: [{one}], rules: []}}\n"
+        f"---\n{{apiVersion: routing/v1, kind: RuleSet, name: a, environments: [{one}], rules: "
+        f"[]}}\n"
         for one in ("prod", "sandbox")
     )
-    rulesets: list[RuleSet] = [one.document for one in loaded(room, ENVIRONMENT + text).rulesets]
+    rulesets: list[RuleSet] = [
+        one.document for one in loaded(room, ENVIRONMENT + text).rulesets
+    ]
     assert [("prod",), ("sandbox",)] == [one.environments for one in rulesets]
 
 
 def test_positions_and_findings_of_a_loaded_document(room: Path) -> None:
-    """A path gives its position, a missing value that of its parent, and findings have the line for the caret."""
+    """A path gives its position, a missing value that of its parent, and findings have the line for
+    the caret.
+    """
     rules = loaded(room, CARDS + "  - key: a\n    queue: 'b c' # why\n").rulesets[0]
     places: dict[tuple[str | int, ...], tuple[int, int]] = {
         ("rules", 0): (5, 5),
@@ -182,9 +237,9 @@ def test_positions_and_findings_of_a_loaded_document(room: Path) -> None:
         ("defaults",): (1, 1),
         (): (1, 1),
     }
-    assert {path: Source("manifests/a.yaml", *place) for path, place in places.items()} == {
-        path: rules.source_of(*path) for path in places
-    }
+    assert {
+        path: Source("manifests/a.yaml", *place) for path, place in places.items()
+    } == {path: rules.source_of(*path) for path in places}
     source = Source("manifests/a.yaml", 7, 12)
     expected = Finding(
         code="CXR105",
@@ -196,7 +251,9 @@ def test_positions_and_findings_of_a_loaded_document(room: Path) -> None:
         excerpt="    queue: 'b c' # why",
         span=5,
     )
-    assert expected == rules.finding("CXR105", "no", "rules", 1, "queue", severity="warning", hint="do")
+    assert expected == rules.finding(
+        "CXR105", "no", "rules", 1, "queue", severity="warning", hint="do"
+    )
     assert "manifests/a.yaml" == rules.file
 
 
@@ -209,9 +266,22 @@ def test_ten_thousand_rules_load_quickly(room: Path) -> None:
 
 def test_loading_imports_no_slow_library() -> None:
     """Loading imports no library of the network, the differ or the renderer."""
-    heavy = ("httpx", "aiohttp", "deepdiff", "jinja2", "starlette", "rich", "yaml.constructor.never")
-    code = f"import sys, reconciler.manifest.load; print([one for one in {heavy} if one in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    heavy = (
+        "httpx",
+        "aiohttp",
+        "deepdiff",
+        "jinja2",
+        "starlette",
+        "rich",
+        "yaml.constructor.never",
+    )
+    code = (
+        f"import sys, reconciler.manifest.load; print([one for one in {heavy} if one in "
+        f"sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
     assert "[]\n" == done.stdout
 
 
@@ -221,22 +291,36 @@ ONE_TEST = "a condition is one test of one attribute, such as {attribute: langua
 @pytest.mark.parametrize(
     ("when", "said"),
     [
-        ("[{attribute: tier, operator: in, value: [gold, a b]}]", 'unknown operator "operator"'),
+        (
+            "[{attribute: tier, operator: in, value: [gold, a b]}]",
+            'unknown operator "operator"',
+        ),
         ("[{type: attribute, attributeName: age, operator: exists}]", ONE_TEST),
         ("[{or: [{attribute: tier, equals: gold}]}]", ONE_TEST),
         ("[{language: [de, fr]}]", ONE_TEST),
         ("[{attribute: language}]", ONE_TEST),
         ("[{}]", ONE_TEST),
-        ("[language != de]", "must be a mapping, such as {attribute: language, equals: fr}"),
+        (
+            "[language != de]",
+            "must be a mapping, such as {attribute: language, equals: fr}",
+        ),
     ],
 )
-def test_a_condition_in_another_form_is_one_error(room: Path, when: str, said: str) -> None:
+def test_a_condition_in_another_form_is_one_error(
+    room: Path, when: str, said: str
+) -> None:
     """The message has a valid condition, or the hint has the operators."""
-    head = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n- key: a\n  queue: b\n  when: "
+    head = (
+        "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n- key: a\n  queue: b\n  when: "
+        ""
+    )
     (room / "a.yaml").write_text(f"{head}{when}\n")
     (found,) = findings(room)
     assert said in found.message
-    assert "{attribute: language, equals: fr}" in found.message or "equals, exists" in found.hint
+    assert (
+        "{attribute: language, equals: fr}" in found.message
+        or "equals, exists" in found.hint
+    )
 
 
 def test_a_document_without_a_kind_gets_the_list_of_kinds(room: Path) -> None:
@@ -244,12 +328,17 @@ def test_a_document_without_a_kind_gets_the_list_of_kinds(room: Path) -> None:
     (room / "a.yaml").write_text("apiVersion: routing/v1\nname: cards\nrules: []\n")
     (found,) = findings(room)
     kinds = "Environment, Queues, RuleSet, Intents, Attributes, RouteTests, Promises, Profile"
-    assert ('missing field "kind"', f"available: {kinds}") == (found.message, found.hint)
+    assert ('missing field "kind"', f"available: {kinds}") == (
+        found.message,
+        found.hint,
+    )
 
 
 def test_a_base_url_has_no_path(room: Path) -> None:
     """Environments are identified by their hosts, and paths have their own fields."""
-    (room / "a.yaml").write_text(f"{ENVIRONMENT}api: {{baseUrl: 'https://acme.my.cxone.com/api/v2'}}\n")
+    (room / "a.yaml").write_text(
+        f"{ENVIRONMENT}api: {{baseUrl: 'https://acme.my.cxone.com/api/v2'}}\n"
+    )
     (found,) = findings(room)
     said = '"baseUrl" must be an address without a path; set rulesPath, queuesPath and contextPath for paths'
     assert said == found.message

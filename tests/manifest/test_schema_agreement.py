@@ -1,4 +1,6 @@
-"""The JSON Schema and `validate` agree: on generated rules, tests and promises, and in a strict validator."""
+"""The JSON Schema and `validate` agree: on generated rules, tests and promises, and in a strict
+validator.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,19 @@ new Ajv({strict: true, strictRequired: true, allErrors: true}).compile(schema)
 """
 
 
-def mapping(required: dict[str, list[Any]], optional: dict[str, list[Any]]) -> SearchStrategy[dict[str, Any]]:
-    """Return mappings of these fields, each with one of its values; a required field is seldom missing."""
-    fields = {name: st.sampled_from(values) for name, values in {**required, **optional}.items()}
+def mapping(
+    required: dict[str, list[Any]], optional: dict[str, list[Any]]
+) -> SearchStrategy[dict[str, Any]]:
+    """Return mappings of these fields, each with one of its values; a required field is seldom
+    missing.
+    """
+    fields = {
+        name: st.sampled_from(values)
+        for name, values in {**required, **optional}.items()
+    }
     few = st.fixed_dictionaries(
-        {name: fields[name] for name in required}, optional={name: fields[name] for name in optional}
+        {name: fields[name] for name in required},
+        optional={name: fields[name] for name in optional},
     )
     return few | st.fixed_dictionaries({}, optional=fields)
 
@@ -44,8 +54,19 @@ CONDITIONS: Final = [
         for operator in ("equals", "in", "exists", "between", "lessThan", "contains")
         for value in ("x", 1, True, ["x"], ["x", 1], [1, 2], [], False, None, {"a": 1})
     ),
-    *({"attribute": "a"}, {"equals": "x"}, {"attribute": "", "equals": 1}, {"attribute": 1, "equals": 1}, {}, "a == b"),
-    *({"attribute": "a", "equals": 1, "in": [1]}, {"attribute": "a", "is": 1}, {"or": []}),
+    *(
+        {"attribute": "a"},
+        {"equals": "x"},
+        {"attribute": "", "equals": 1},
+        {"attribute": 1, "equals": 1},
+        {},
+        "a == b",
+    ),
+    *(
+        {"attribute": "a", "equals": 1, "in": [1]},
+        {"attribute": "a", "is": 1},
+        {"or": []},
+    ),
 ]
 WHEN: Final = [[], *([each] for each in CONDITIONS), "x", None, {"a": "b"}]
 CONFIDENCE: Final = [0, 0.5, 1, -0.1, 1.1, 60, "0.5", "x", True, [0.5]]
@@ -71,7 +92,13 @@ RULE: Final = mapping(
         "environments": ENVIRONMENTS,
         "name": ["a", "", 1, None],
         "description": ["a", "", 1, None],
-        "hold": [{"until": "2026-12-01T08:00:00+01:00"}, {"until": "2026-12-01"}, {}, "2026-12-01T08:00:00Z", None],
+        "hold": [
+            {"until": "2026-12-01T08:00:00+01:00"},
+            {"until": "2026-12-01"},
+            {},
+            "2026-12-01T08:00:00Z",
+            None,
+        ],
         "adopt": ["a", "", {"id": "a"}, {}, 1],
         "accept": [{"CXR203": "x"}, {"CXR203": ""}, {}, "CXR203"],
         "colour": ["red"],
@@ -105,7 +132,14 @@ TEST: Final = mapping(
 PROMISE: Final = mapping(
     {"name": ["a", "", 1]},
     {
-        "for": [{"intents": ["a"]}, {"intent": "a"}, {"intent": "a", "intents": ["a"]}, {}, "a", {"when": "x"}],
+        "for": [
+            {"intents": ["a"]},
+            {"intent": "a"},
+            {"intent": "a", "intents": ["a"]},
+            {},
+            "a",
+            {"when": "x"},
+        ],
         "always": [{"queues": ["a"]}, {"queues": []}, ["a"], {}],
         "never": [{"queues": ["a"]}, {"default": True}, {"default": False}, {}, "a"],
         "decidedBy": ["a/b", "a/*", "a", 1],
@@ -119,7 +153,9 @@ PROMISE: Final = mapping(
 def is_valid(document: dict[str, Any]) -> bool:
     """Return whether cxroute accepts a document beside an Environment."""
     try:
-        manifests = load_contents([("e.yaml", ENVIRONMENT.encode()), ("m.yaml", yaml_of(document).encode())])
+        manifests = load_contents(
+            [("e.yaml", ENVIRONMENT.encode()), ("m.yaml", yaml_of(document).encode())]
+        )
         desire_offline(manifests, manifests.environment("prod"))
     except ManifestError:
         return False
@@ -153,7 +189,9 @@ def test_schema_and_validate_agree_on_promises(promise: dict[str, Any]) -> None:
 
 
 def test_a_strict_validator_accepts_the_schema() -> None:
-    """Ajv's strict mode refuses unknown formats, lists of types, and members that are required and not declared."""
+    """Ajv's strict mode refuses unknown formats, lists of types, and members that are required and
+    not declared.
+    """
     command = [node_module(AJV)[0], "-e", STRICT, str(AJV), str(COMMITTED)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (0, "", "") == (done.returncode, done.stdout, done.stderr)

@@ -47,11 +47,30 @@ def test_each_extent_is_the_text_of_its_value() -> None:
 
 @pytest.mark.parametrize("seed", range(300 if FULL else 40))
 def test_a_broken_text_has_the_places_before_the_error(seed: int) -> None:
-    """Whatever is deleted or inserted: no exception, extents inside the text, and the next document is read."""
+    """Whatever is deleted or inserted: no exception, extents inside the text, and the next document
+    is read.
+    """
     random = Random(seed)
     head, behind = TEXT.split("---\n")
     at = random.randrange(len(head))
-    insertion = random.choice(["[", "{", '"', "'", "@", "\t", ": ", "- ", "\ud800", "\x00", "*a", "&a ", "!t ", "%TAG"])
+    insertion = random.choice(
+        [
+            "[",
+            "{",
+            '"',
+            "'",
+            "@",
+            "\t",
+            ": ",
+            "- ",
+            "\ud800",
+            "\x00",
+            "*a",
+            "&a ",
+            "!t ",
+            "%TAG",
+        ]
+    )
     broken = head[:at] + insertion + head[at + random.randrange(3) :]
     text = f"{broken}\n---\n{behind}"
     documents = read_syntax(text)
@@ -76,7 +95,9 @@ def test_a_broken_text_has_the_places_before_the_error(seed: int) -> None:
         ("'a|", (("'a",), ())),
     ],
 )
-def test_a_cursor_is_at_a_field_or_a_value(text: str, expected: tuple[object, object] | None) -> None:
+def test_a_cursor_is_at_a_field_or_a_value(
+    text: str, expected: tuple[object, object] | None
+) -> None:
     """The text behind it has no effect, and a comment or a broken text before it has no place."""
     before, _, _ = text.partition("|")
     for behind in ("", "\n[[[", "}]: x"):
@@ -90,7 +111,14 @@ def test_a_cursor_is_at_a_field_or_a_value(text: str, expected: tuple[object, ob
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 20_000, "- " * 20_000, "%TAG ! x\n" * 1000 + "--- a", "--- @\n" * 3000, "a: " * 999]
+    "text",
+    [
+        "[" * 20_000,
+        "- " * 20_000,
+        "%TAG ! x\n" * 1000 + "--- a",
+        "--- @\n" * 3000,
+        "a: " * 999,
+    ],
 )
 def test_no_text_takes_long_or_raises(text: str) -> None:
     """Deep nesting, many directives, many broken documents."""

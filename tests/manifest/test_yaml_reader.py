@@ -12,7 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.manifest.source_map import List, Map
-from reconciler.manifest.yaml_reader import MAX_ENTRIES, MAX_FILE_BYTES, MAX_KEYS, ParsedFile, parse_file
+from reconciler.manifest.yaml_reader import (
+    MAX_ENTRIES,
+    MAX_FILE_BYTES,
+    MAX_KEYS,
+    ParsedFile,
+    parse_file,
+)
 from reconciler.model.rule import Source
 from tests.support.work_bounds import plain_rules, takes_at_most
 
@@ -68,7 +74,9 @@ def test_values_of_true_false_null_and_numbers(text: str, expected: object) -> N
     assert (expected, type(expected)) == (got, type(got))
 
 
-@pytest.mark.parametrize("text", ["true", "null", "12", "1e999", "", "<<", "*a", "&a", "!a"])
+@pytest.mark.parametrize(
+    "text", ["true", "null", "12", "1e999", "", "<<", "*a", "&a", "!a"]
+)
 @pytest.mark.parametrize("quote", ["'", '"'])
 def test_quoted_scalars_are_text(text: str, quote: str) -> None:
     """Every quoted value is text."""
@@ -77,7 +85,9 @@ def test_quoted_scalars_are_text(text: str, quote: str) -> None:
 
 def test_escapes_may_contain_forbidden_characters() -> None:
     """In double quotes, escapes write control characters and line separators."""
-    assert "a\u2028b\x1bc\x85\u202e\U0001f600" == value_of(r'"a\u2028b\x1bc\N\u202e\U0001F600"')
+    assert "a\u2028b\x1bc\x85\u202e\U0001f600" == value_of(
+        r'"a\u2028b\x1bc\N\u202e\U0001F600"'
+    )
 
 
 def test_keys_are_always_text() -> None:
@@ -109,13 +119,24 @@ def test_values_and_positions() -> None:
         reading.text.source(index) for index, _, _ in places
     ]
     both = [{"queue": "a", "weight": 1.5}, {"queue": "b"}]
-    assert {"intent": "lost_card", "queue": "Fraud: now", "targets": both, "when": []} == rule
-    assert ({"kind": "text\n"}, True, []) == (second.value, reading.is_complete, said(reading))
+    assert {
+        "intent": "lost_card",
+        "queue": "Fraud: now",
+        "targets": both,
+        "when": [],
+    } == rule
+    assert ({"kind": "text\n"}, True, []) == (
+        second.value,
+        reading.is_complete,
+        said(reading),
+    )
 
 
 def test_positions_in_large_mappings() -> None:
     """Positions are correct in a mapping with very many keys."""
-    reading = parse_file("".join(f"k{number}: v\n" for number in range(5000)).encode(), "m.yaml")
+    reading = parse_file(
+        "".join(f"k{number}: v\n" for number in range(5000)).encode(), "m.yaml"
+    )
     value = reading.documents[0].value
     assert [Source("m.yaml", line, 1) for line in (1, 2501, 5000)] == [
         reading.text.source(value.key_index(key)) for key in ("k0", "k2500", "k4999")
@@ -130,7 +151,9 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(end: str) -> None:
     expected = parse_file(RULES, "m.yaml").documents[0].value
     value = reading.documents[0].value
     assert (expected, []) == (value, said(reading))
-    assert Source("m.yaml", 7, 40) == reading.text.source(value["rules"][0]["targets"].value_index(1))
+    assert Source("m.yaml", 7, 40) == reading.text.source(
+        value["rules"][0]["targets"].value_index(1)
+    )
 
 
 @pytest.mark.parametrize(
@@ -141,13 +164,27 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(end: str) -> None:
         ("ä: ".encode() + b"\xed\xa0\x80", ("CXR001", 1, 4, "byte 0xed is not UTF-8")),
         (b"\xef\xbb\xbfa: \xc0\xaf", ("CXR001", 1, 4, "byte 0xc0 is not UTF-8")),
         (b"a: \xc3", ("CXR001", 1, 4, "byte 0xc3 is not UTF-8")),
-        (b"a" * (MAX_FILE_BYTES + 1), ("CXR002", 1, 1, "the file is larger than 5 MiB")),
-        (b"a: b\0", ("CXR015", 1, 5, "the character U+0000 is not allowed in a manifest")),
-        (b"a: 'b\x1b[31m'", ("CXR015", 1, 6, "the character U+001B is not allowed in a manifest")),
-        (b"a: b\x7f", ("CXR015", 1, 5, "the character U+007F is not allowed in a manifest")),
+        (
+            b"a" * (MAX_FILE_BYTES + 1),
+            ("CXR002", 1, 1, "the file is larger than 5 MiB"),
+        ),
+        (
+            b"a: b\0",
+            ("CXR015", 1, 5, "the character U+0000 is not allowed in a manifest"),
+        ),
+        (
+            b"a: 'b\x1b[31m'",
+            ("CXR015", 1, 6, "the character U+001B is not allowed in a manifest"),
+        ),
+        (
+            b"a: b\x7f",
+            ("CXR015", 1, 5, "the character U+007F is not allowed in a manifest"),
+        ),
     ],
 )
-def test_bytes_that_are_not_text(data: bytes, expected: tuple[str, int, int, str]) -> None:
+def test_bytes_that_are_not_text(
+    data: bytes, expected: tuple[str, int, int, str]
+) -> None:
     """Errors of encoding, size and characters have their position."""
     assert [expected] == said(parse_file(data, "m.yaml"))
 
@@ -156,19 +193,31 @@ def test_reading_stops_after_twenty_forbidden_characters() -> None:
     """A picture with the name of a manifest gives one further error, and reading stops."""
     reading = parse_file(b"a: \0\0\0\n" * 10, "m.yaml")
     assert 21 == len(said(reading))
-    assert ("CXR015", 7, 6, "too many forbidden characters: is this a text file?") == said(reading)[-1]
+    assert (
+        "CXR015",
+        7,
+        6,
+        "too many forbidden characters: is this a text file?",
+    ) == said(reading)[-1]
     assert [] == reading.documents
 
 
 def test_a_file_of_the_largest_size_is_read() -> None:
     """A file may have exactly 5 MiB."""
     reading = parse_file(b"a: b\n#" + b"x" * (MAX_FILE_BYTES - 6), "m.yaml")
-    assert ([{"a": "b"}], []) == ([one.value for one in reading.documents], said(reading))
+    assert ([{"a": "b"}], []) == (
+        [one.value for one in reading.documents],
+        said(reading),
+    )
 
 
 def test_reading_continues_after_refused_features() -> None:
-    """One pass reports every duplicate key, alias, tag and number, and keeps the rest of the document."""
-    reading = parse_file(b"a: &x 1\na: 2\nb: *x\nc: !t 3\n<<: {d: 4}\n[e]: 5\nf: 1e999\ng: 6\n", "m.yaml")
+    """One pass reports every duplicate key, alias, tag and number, and keeps the rest of the
+    document.
+    """
+    reading = parse_file(
+        b"a: &x 1\na: 2\nb: *x\nc: !t 3\n<<: {d: 4}\n[e]: 5\nf: 1e999\ng: 6\n", "m.yaml"
+    )
     assert [
         ("CXR006", 1, 4, "anchor &x is refused"),
         ("CXR011", 2, 1, "duplicate key 'a', first on line 1"),
@@ -178,7 +227,9 @@ def test_reading_continues_after_refused_features() -> None:
         ("CXR009", 6, 1, "a key must be text, not a list or mapping"),
         ("CXR012", 7, 4, "the number is out of range"),
     ] == said(reading)
-    assert {"a": 1, "b": None, "c": 3, "f": "1e999", "g": 6} == reading.documents[0].value
+    assert {"a": 1, "b": None, "c": 3, "f": "1e999", "g": 6} == reading.documents[
+        0
+    ].value
 
 
 LIST = "a: 1\nrules:\n  - intent: x\n    queue: y\n"
@@ -199,14 +250,54 @@ LIST = "a: 1\nrules:\n  - intent: x\n    queue: y\n"
             "an unresolved merge conflict",
             "delete the lines that begin with <<<<<<<, =======",
         ),
-        (f"{LIST}   - z: 1\n", (5, 4), "not part of the list that began on line 3", "begin its - in column 3"),
-        (f"{LIST} - z: 1\n", (5, 2), "not part of the mapping that began on line 1", "below the - of the other items"),
-        (f"{LIST}   z: 1\n", (5, 4), "not part of the list that began on line 3", "and its other fields in column 5"),
-        (f"{LIST} z: 1\n", (5, 2), "not part of the mapping that began on line 1", "begin it in column 1"),
-        (f"{LIST}      z: 1\n", (5, 8), "deeper than the line above, which already has a value", "field or item"),
-        ("a: b: c\n", (1, 5), 'a text that contains ": " is not in quotes', "in quotes"),
-        ("a: 1\nrules\n  - b\n", (2, 1), 'this line has no ": " after its name', "name: value"),
-        ("rules: - a\n", (1, 8), "a list item cannot begin in the line of the field's name", "[a, b]"),
+        (
+            f"{LIST}   - z: 1\n",
+            (5, 4),
+            "not part of the list that began on line 3",
+            "begin its - in column 3",
+        ),
+        (
+            f"{LIST} - z: 1\n",
+            (5, 2),
+            "not part of the mapping that began on line 1",
+            "below the - of the other items",
+        ),
+        (
+            f"{LIST}   z: 1\n",
+            (5, 4),
+            "not part of the list that began on line 3",
+            "and its other fields in column 5",
+        ),
+        (
+            f"{LIST} z: 1\n",
+            (5, 2),
+            "not part of the mapping that began on line 1",
+            "begin it in column 1",
+        ),
+        (
+            f"{LIST}      z: 1\n",
+            (5, 8),
+            "deeper than the line above, which already has a value",
+            "field or item",
+        ),
+        (
+            "a: b: c\n",
+            (1, 5),
+            'a text that contains ": " is not in quotes',
+            "in quotes",
+        ),
+        (
+            "a: 1\nrules\n  - b\n",
+            (2, 1),
+            'this line has no ": " after its name',
+            "name: value",
+        ),
+        (
+            "rules: - a\n",
+            (1, 8),
+            "a list item cannot begin in the line of the field's name",
+            "[a, b]",
+        ),
         ('a: "b\nc: d\n', (1, 4), "this quote is never closed", "where the text ends"),
         ("a: @b\n", (1, 4), 'a text cannot begin with "@"', "in quotes"),
         ("a: *\n", (1, 4), 'a text cannot begin with "*"', "in quotes"),
@@ -220,19 +311,29 @@ LIST = "a: 1\nrules:\n  - intent: x\n    queue: y\n"
         ('a: "\\q"\n', (1, 5), "an escape in this text is unknown", "for a backslash"),
     ],
 )
-def test_syntax_errors_have_a_message_and_a_hint(text: str, place: tuple[int, int], message: str, hint: str) -> None:
+def test_syntax_errors_have_a_message_and_a_hint(
+    text: str, place: tuple[int, int], message: str, hint: str
+) -> None:
     """At the position of the mistake, and not in the parser's words."""
     (found,) = parse_file(text.encode(), "m.yaml").collector.findings()
     assert found.source
-    assert (("CXR004", *place), True) == ((found.code, *found.source[1:]), message in found.message), found.message
+    assert (("CXR004", *place), True) == (
+        (found.code, *found.source[1:]),
+        message in found.message,
+    ), found.message
     assert hint in found.hint
-    assert not re.search("not YAML|token|scalar|block|context|flow", f"{found.message} {found.hint}")
+    assert not re.search(
+        "not YAML|token|scalar|block|context|flow", f"{found.message} {found.hint}"
+    )
 
 
 def test_a_syntax_error_keeps_the_documents_before_it() -> None:
     """Documents before a syntax error are read, and the result is marked as incomplete."""
     reading = parse_file(b"a: 1\n---\nb: [2\n", "m.yaml")
-    assert ([{"a": 1}], False) == ([one.value for one in reading.documents], reading.is_complete)
+    assert ([{"a": 1}], False) == (
+        [one.value for one in reading.documents],
+        reading.is_complete,
+    )
     message = "the [ of line 3 is not closed before the end of the file, or a comma is missing"
     assert [("CXR004", 4, 1, message)] == said(reading)
 
@@ -240,8 +341,14 @@ def test_a_syntax_error_keeps_the_documents_before_it() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- a\n" * (MAX_ENTRIES + 1), f"the file holds more than {MAX_ENTRIES:,} entries"),
-        ("".join(f"{n}: a\n" for n in range(MAX_KEYS + 1)), f"one mapping holds more than {MAX_KEYS:,} keys"),
+        (
+            "- a\n" * (MAX_ENTRIES + 1),
+            f"the file holds more than {MAX_ENTRIES:,} entries",
+        ),
+        (
+            "".join(f"{n}: a\n" for n in range(MAX_KEYS + 1)),
+            f"one mapping holds more than {MAX_KEYS:,} keys",
+        ),
         ("a: 1\n" * (MAX_KEYS + 2), f"one mapping holds more than {MAX_KEYS:,} keys"),
         ("--- a\n" * 2001, "the file holds more than 2,000 documents"),
     ],
@@ -249,22 +356,36 @@ def test_a_syntax_error_keeps_the_documents_before_it() -> None:
 def test_sizes_are_bounded(text: str, message: str) -> None:
     """Reading stops if a file is larger than any real manifest."""
     assert ("CXR010", message) in {
-        (one.code, one.message) for one in parse_file(text.encode(), "m.yaml").collector.collected
+        (one.code, one.message)
+        for one in parse_file(text.encode(), "m.yaml").collector.collected
     }
 
 
 def test_thirty_two_levels_are_allowed() -> None:
     """The limit of nesting is exact."""
-    allowed, refused = (parse_file(("[" * depth + "]" * depth).encode(), "m.yaml") for depth in (32, 33))
-    assert ([], [("CXR005", 1, 33, "nested more than 32 levels deep")]) == (said(allowed), said(refused))
+    allowed, refused = (
+        parse_file(("[" * depth + "]" * depth).encode(), "m.yaml") for depth in (32, 33)
+    )
+    assert ([], [("CXR005", 1, 33, "nested more than 32 levels deep")]) == (
+        said(allowed),
+        said(refused),
+    )
 
 
 def same(ours: Any, theirs: Any) -> bool:
     """Return whether PyYAML's reader without types gives the same structure, keys and texts."""
     if isinstance(ours, dict):
-        return isinstance(theirs, dict) and list(ours) == list(theirs) and all(same(ours[k], theirs[k]) for k in ours)
+        return (
+            isinstance(theirs, dict)
+            and list(ours) == list(theirs)
+            and all(same(ours[k], theirs[k]) for k in ours)
+        )
     if isinstance(ours, list):
-        return isinstance(theirs, list) and len(ours) == len(theirs) and all(map(same, ours, theirs))
+        return (
+            isinstance(theirs, list)
+            and len(ours) == len(theirs)
+            and all(map(same, ours, theirs))
+        )
     if isinstance(ours, bool) or ours is None:
         return bool(theirs in {"true", "false", "null", ""})
     if isinstance(ours, (int, float)):
@@ -289,7 +410,9 @@ PIECES = (
     "true",
     "null",
 )
-YAML_PIECES = st.sampled_from([*"ab:[]{},'\"|>#@`%1é\\\t\n\r\0\x85\u2028\ufeff\U0001f600", "\r\n", *PIECES])
+YAML_PIECES = st.sampled_from(
+    [*"ab:[]{},'\"|>#@`%1é\\\t\n\r\0\x85\u2028\ufeff\U0001f600", "\r\n", *PIECES]
+)
 
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -314,7 +437,9 @@ def test_any_bytes_end_in_values_or_errors(data: bytes) -> None:
     """Any bytes end in values or in errors, each with a position inside the file."""
     reading = parse_file(data, "m.yaml")
     lines = data.count(b"\n") + 1
-    assert all(1 <= line <= lines and column >= 1 for _, line, column, _ in said(reading))
+    assert all(
+        1 <= line <= lines and column >= 1 for _, line, column, _ in said(reading)
+    )
     assert reading.is_complete or reading.collector.collected
 
 
@@ -325,14 +450,19 @@ def test_mutated_manifests_end_in_values_or_errors(data: st.DataObject) -> None:
     garbled = bytearray(RULES)
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(garbled)))
-        garbled[at : at + data.draw(st.integers(0, 5))] = data.draw(st.binary(max_size=5))
+        garbled[at : at + data.draw(st.integers(0, 5))] = data.draw(
+            st.binary(max_size=5)
+        )
     reading = parse_file(bytes(garbled), "m.yaml")
     assert reading.is_complete or reading.collector.collected
 
 
 NESTED = st.recursive(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abc<é", max_size=4), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text("abc<é", max_size=4), inner, max_size=4)
+    ),
     max_leaves=20,
 )
 
@@ -340,13 +470,17 @@ NESTED = st.recursive(
 @settings(max_examples=200, deadline=None)
 @given(NESTED)
 def test_positions_agree_with_pyyaml(value: Any) -> None:
-    """A written value is read back equal, and its parts have the positions that PyYAML's parser reports."""
+    """A written value is read back equal, and its parts have the positions that PyYAML's parser
+    reports.
+    """
     text = yaml.dump({"root": value}, default_style='"', allow_unicode=False, width=20)
     reading = parse_file(text.encode(), "m.yaml")
     document = reading.documents[0]
     assert ([], {"root": value}) == (said(reading), document.value)
     node = yaml.compose(text, yaml.SafeLoader)
-    assert list(marks_of(node)) == [index for index, _ in places_of(document.value, document.start)]
+    assert list(marks_of(node)) == [
+        index for index, _ in places_of(document.value, document.start)
+    ]
 
 
 def marks_of(node: yaml.Node | None) -> Any:

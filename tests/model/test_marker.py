@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.model.live import Marker, find_foreign_marker, format_description, marker_digest, parse_marker
+from reconciler.model.live import (
+    Marker,
+    find_foreign_marker,
+    format_description,
+    marker_digest,
+    parse_marker,
+)
 from reconciler.model.rule import Address
 from tests.support.builders import rule
 
@@ -13,12 +19,25 @@ LINE = "[cxroute:acme/cards/card-help#0123abcd]"
 
 
 @pytest.mark.parametrize(
-    "text", ["", "Cards", "Two\nlines", "Ends in a break\n", f"quotes {LINE} inside", "ü 🙂\u202e"]
+    "text",
+    [
+        "",
+        "Cards",
+        "Two\nlines",
+        "Ends in a break\n",
+        f"quotes {LINE} inside",
+        "ü 🙂\u202e",
+    ],
 )
 def test_a_formatted_description_is_parsed_again(text: str) -> None:
     """Every description and every marker is the same afterwards, a copy's marker included."""
-    for marker in (MARKER, Marker("acme", Address("cards", "card-help"), "0123abcd", copy=True)):
-        assert (text, marker) == parse_marker(format_description(rule(description=text), marker))
+    for marker in (
+        MARKER,
+        Marker("acme", Address("cards", "card-help"), "0123abcd", copy=True),
+    ):
+        assert (text, marker) == parse_marker(
+            format_description(rule(description=text), marker)
+        )
 
 
 @pytest.mark.parametrize(
@@ -62,8 +81,12 @@ def test_a_line_similar_to_a_marker_is_text(text: str) -> None:
         ("\n", f"\n\n{LINE}"),
     ],
 )
-def test_the_marker_is_the_last_line_without_a_blank_line(text: str, expected: str) -> None:
-    """One line end separates it from the text, if there is a text; a rule that is un-adopted has no marker."""
+def test_the_marker_is_the_last_line_without_a_blank_line(
+    text: str, expected: str
+) -> None:
+    """One line end separates it from the text, if there is a text; a rule that is un-adopted has no
+    marker.
+    """
     assert expected == format_description(rule(description=text), MARKER)
     assert text == format_description(rule(description=text), None)
 
@@ -84,7 +107,9 @@ def test_a_server_may_change_the_line_ends() -> None:
 @pytest.mark.parametrize("text", ["", "Cards", "Two\nlines"])
 def test_white_space_after_the_marker_is_ignored(text: str, space: str) -> None:
     """A tenant may append a line end or spaces to every text."""
-    assert (text, MARKER) == parse_marker(format_description(rule(description=text), MARKER) + space)
+    assert (text, MARKER) == parse_marker(
+        format_description(rule(description=text), MARKER) + space
+    )
 
 
 def test_line_ends_of_a_managed_text_are_equal() -> None:
@@ -120,6 +145,8 @@ def test_the_digest_covers_the_written_fields_without_the_marker() -> None:
         ("", ""),
     ],
 )
-def test_a_marker_of_another_tool_is_recognised_by_its_line(description: str, expected: str) -> None:
+def test_a_marker_of_another_tool_is_recognised_by_its_line(
+    description: str, expected: str
+) -> None:
     """It is the last line, a word and a value in brackets; cxroute's own marker is not one."""
     assert expected == find_foreign_marker(description)

@@ -34,7 +34,9 @@ from tests.support.builders import at_least, intent_is, rule
         (("a", "exists", True), ("a", "exists", None)),
     ],
 )
-def test_conditions_of_equal_meaning_are_equal(one: tuple[str, str, object], other: tuple[str, str, object]) -> None:
+def test_conditions_of_equal_meaning_are_equal(
+    one: tuple[str, str, object], other: tuple[str, str, object]
+) -> None:
     """Numbers compare as numbers, values of `in` as a set, booleans as their texts."""
     assert make_condition(*one) == make_condition(*other)
 
@@ -50,7 +52,9 @@ def test_conditions_of_equal_meaning_are_equal(one: tuple[str, str, object], oth
         (("a", "between", [0, 1]), ("a", "between", [1, 0])),
     ],
 )
-def test_conditions_of_different_meaning_differ(one: tuple[str, str, object], other: tuple[str, str, object]) -> None:
+def test_conditions_of_different_meaning_differ(
+    one: tuple[str, str, object], other: tuple[str, str, object]
+) -> None:
     """A text never equals a number, case matters, and the ends of a range are not a set."""
     assert make_condition(*one) != make_condition(*other)
 
@@ -68,14 +72,18 @@ def test_conditions_of_different_meaning_differ(one: tuple[str, str, object], ot
         ("matches", "x", "unknown operator 'matches'"),
     ],
 )
-def test_a_meaningless_value_is_refused_with_the_reason(operator: str, value: object, why: str) -> None:
+def test_a_meaningless_value_is_refused_with_the_reason(
+    operator: str, value: object, why: str
+) -> None:
     """The ValueError has a readable reason."""
     with pytest.raises(ValueError, match=r".+") as refused:
         make_condition("a", operator, value)
     assert why == str(refused.value)
 
 
-@pytest.mark.parametrize("text", ["1e999", "9" * 5000, "010", "+1", ".5", "1.", "0x10", "١", "NaN", ""])
+@pytest.mark.parametrize(
+    "text", ["1e999", "9" * 5000, "010", "+1", ".5", "1.", "0x10", "١", "NaN", ""]
+)
 def test_only_finite_numbers_of_json_grammar_are_numbers(text: str) -> None:
     """Every other text is refused, and fast for any length."""
     with pytest.raises(ValueError, match=r"^"):
@@ -85,25 +93,44 @@ def test_only_finite_numbers_of_json_grammar_are_numbers(text: str) -> None:
 def test_the_order_of_parts_makes_no_difference() -> None:
     """Conditions are a set; targets are a multiset."""
     first, second = intent_is("x"), at_least(0.5)
-    assert normalized_conditions([first, second]) == normalized_conditions([second, first, second])
+    assert normalized_conditions([first, second]) == normalized_conditions(
+        [second, first, second]
+    )
     one, two = Target("a", 1), Target("b", 2)
     assert sorted_targets([one, two]) == sorted_targets([two, one])
     assert sorted_targets([one, one, two]) != sorted_targets([one, two])
 
 
 def test_equal_sets_have_one_order() -> None:
-    """Two conditions on one attribute are sorted by their meaning, not by the order of their lists."""
-    one = normalized_conditions([make_condition("a", "notIn", ["z", "b"]), make_condition("a", "notIn", ["c", "d"])])
-    other = normalized_conditions([make_condition("a", "notIn", ["b", "z"]), make_condition("a", "notIn", ["d", "c"])])
+    """Two conditions on one attribute are sorted by their meaning, not by the order of their
+    lists.
+    """
+    one = normalized_conditions(
+        [
+            make_condition("a", "notIn", ["z", "b"]),
+            make_condition("a", "notIn", ["c", "d"]),
+        ]
+    )
+    other = normalized_conditions(
+        [
+            make_condition("a", "notIn", ["b", "z"]),
+            make_condition("a", "notIn", ["d", "c"]),
+        ]
+    )
     assert one == other
 
 
 def test_the_canonical_json_follows_the_specification() -> None:
-    """Keys sorted, no spaces, 1.0 as 1, conditions and targets sorted, no fields that the server adds."""
+    """Keys sorted, no spaces, 1.0 as 1, conditions and targets sorted, no fields that the server
+    adds.
+    """
     what = rule(
         "Überweisung",
         priority=10.0,
-        conditions=[at_least(1.0), make_condition("cognigyDetectedIntent", "in", ["b", "a"])],
+        conditions=[
+            at_least(1.0),
+            make_condition("cognigyDetectedIntent", "in", ["b", "a"]),
+        ],
         targets=[Target("q2", 1.5), Target("q1", 2.0)],
     )
     form = {
@@ -115,7 +142,12 @@ def test_the_canonical_json_follows_the_specification() -> None:
                     "operator": "greaterThanOrEqual",
                     "value": 1,
                 },
-                {"type": "attribute", "attributeName": "cognigyDetectedIntent", "operator": "in", "value": ["b", "a"]},
+                {
+                    "type": "attribute",
+                    "attributeName": "cognigyDetectedIntent",
+                    "operator": "in",
+                    "value": ["b", "a"],
+                },
             ],
             key=lambda one: json.dumps(one, sort_keys=True),
         ),
@@ -123,7 +155,10 @@ def test_the_canonical_json_follows_the_specification() -> None:
         "enabled": True,
         "name": "Überweisung",
         "priority": 10,
-        "targets": [{"queueId": "q1", "type": "queue", "weight": 2}, {"queueId": "q2", "type": "queue", "weight": 1.5}],
+        "targets": [
+            {"queueId": "q1", "type": "queue", "weight": 2},
+            {"queueId": "q2", "type": "queue", "weight": 1.5},
+        ],
     }
     expected = json.dumps(form, sort_keys=True, separators=(",", ":"))
     assert expected == canonical_json(what)
@@ -138,9 +173,11 @@ def test_the_api_form_is_the_form_of_the_manifest() -> None:
         "operator": "in",
         "value": ["y", True, 1.0],
     } == to_api_json(make_condition("a", "in", ["y", True, 1.0]))
-    assert {"type": "attribute", "attributeName": "a", "operator": "exists"} == to_api_json(
-        make_condition("a", "exists", True)
-    )
+    assert {
+        "type": "attribute",
+        "attributeName": "a",
+        "operator": "exists",
+    } == to_api_json(make_condition("a", "exists", True))
     assert {"type": "queue", "queueId": "q", "weight": 2} == to_api_json(Target("q", 2))
 
 

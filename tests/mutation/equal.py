@@ -21,7 +21,12 @@ class Equal:
 
     def is_of(self, module: str, mutant: Mutant) -> bool:
         """Return whether a mutant is this one."""
-        return (self.module, self.function, self.old, self.new) == (module, mutant.function, mutant.old, mutant.new)
+        return (self.module, self.function, self.old, self.new) == (
+            module,
+            mutant.function,
+            mutant.old,
+            mutant.new,
+        )
 
 
 def known() -> list[Equal]:

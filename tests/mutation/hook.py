@@ -1,4 +1,6 @@
-"""Loads one mutated module in this process; commands that a test starts as processes run the real module."""
+"""Loads one mutated module in this process; commands that a test starts as processes run the real
+module.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ class _Finder:
     def __init__(self, module: str, code: CodeType) -> None:
         self.module, self.code = module, code
 
-    def find_spec(self, name: str, path: Sequence[str] | None, target: object = None) -> ModuleSpec | None:
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: object = None
+    ) -> ModuleSpec | None:
         del target
         spec = PathFinder.find_spec(name, path) if name == self.module else None
         if spec is not None and spec.origin is not None:

@@ -1,4 +1,6 @@
-"""Which tests run a line: recorded by one run of the fast tests, and kept until the program or the tests change."""
+"""Which tests run a line: recorded by one run of the fast tests, and kept until the program or the
+tests change.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ class Lines:
         self.seconds: dict[str, float] = {}
         for path in folder.glob("seconds-*.json"):
             self.seconds |= json.loads(path.read_text("utf-8"))
-        self._tests: dict[str, dict[int, set[str]]] = {name: defaultdict(set) for name in MODULES}
+        self._tests: dict[str, dict[int, set[str]]] = {
+            name: defaultdict(set) for name in MODULES
+        }
         for path in folder.glob("lines.*"):
             data = CoverageData(path)
             data.read()
@@ -44,9 +48,14 @@ class Lines:
         """Return the tests that may notice a mutant, with their seconds, the fastest first."""
         # A line that runs at import belongs to no test, so all tests of the module are returned.
         lines = self._tests[module]
-        running = set().union(*(lines[line] for line in (mutant.lines if mutant.called else tuple(lines))))
+        running = set().union(
+            *(lines[line] for line in (mutant.lines if mutant.called else tuple(lines)))
+        )
         return {
-            test: self.seconds[test] for test in sorted(running & self.seconds.keys(), key=self.seconds.__getitem__)
+            test: self.seconds[test]
+            for test in sorted(
+                running & self.seconds.keys(), key=self.seconds.__getitem__
+            )
         }
 
 
@@ -66,8 +75,21 @@ def current(workers: int) -> Lines:
 
 def _record(folder: Path, workers: int) -> None:
     parallel = ("-n", str(workers), "--dist", "worksteal")
-    command = (sys.executable, "-m", "pytest", *OPTIONS, "-p", "tests.mutation.recording", *parallel, "tests")
-    environment = {**os.environ, "CXROUTE_MUTATION_MAP": str(folder), "PYTHONPATH": str(ROOT)}
+    command = (
+        sys.executable,
+        "-m",
+        "pytest",
+        *OPTIONS,
+        "-p",
+        "tests.mutation.recording",
+        *parallel,
+        "tests",
+    )
+    environment = {
+        **os.environ,
+        "CXROUTE_MUTATION_MAP": str(folder),
+        "PYTHONPATH": str(ROOT),
+    }
     code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
         sys.exit(f"the tests were not run to their end (exit code {code})")

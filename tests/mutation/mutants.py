@@ -1,7 +1,7 @@
 """The mutants of a module: its syntax tree, each time with one changed node.
 
-Nodes without behaviour have none: annotations, decorators, docstrings, statements for type checkers, and assertions of
-impossible cases.
+Nodes without behaviour have none: annotations, decorators, docstrings, statements for type
+checkers, and assertions of impossible cases.
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ from typing import Final
 from tests.mutation.operators import Site, replacements
 
 _SKIPPED_FIELDS: Final = {"annotation", "returns", "decorator_list"}
-_TYPE_CALLS: Final = ("TypeVar", "cast", "Literal", "Callable", "AssertionError", "TYPE_CHECKING")
+_TYPE_CALLS: Final = (
+    "TypeVar",
+    "cast",
+    "Literal",
+    "Callable",
+    "AssertionError",
+    "TYPE_CHECKING",
+)
 _BLOCKS: Final = {
     "body": [ast.Pass()],
     "orelse": [],
@@ -89,7 +96,12 @@ class Source:
         """Return the module's code with one changed node."""
         mutant.place.put(mutant.replacement)
         try:
-            return compile(ast.fix_missing_locations(self._tree), self.name, "exec", dont_inherit=True)
+            return compile(
+                ast.fix_missing_locations(self._tree),
+                self.name,
+                "exec",
+                dont_inherit=True,
+            )
         finally:
             mutant.place.put(mutant.node)
 
@@ -99,11 +111,23 @@ def _of_children(parent: ast.AST, around: _Around) -> Iterator[Mutant]:
         if name in _SKIPPED_FIELDS:
             continue
         inside = around
-        if isinstance(parent, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and name == "body":
-            names, called = (*around.names, parent.name), around.called or not isinstance(parent, ast.ClassDef)
-            returns = ast.unparse(parent.returns) if not isinstance(parent, ast.ClassDef) and parent.returns else ""
+        if (
+            isinstance(parent, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            and name == "body"
+        ):
+            names, called = (
+                (*around.names, parent.name),
+                around.called or not isinstance(parent, ast.ClassDef),
+            )
+            returns = (
+                ast.unparse(parent.returns)
+                if not isinstance(parent, ast.ClassDef) and parent.returns
+                else ""
+            )
             inside = replace(around, names=names, called=called, returns=returns)
-        for index, child in enumerate(value) if isinstance(value, list) else [(None, value)]:
+        for index, child in (
+            enumerate(value) if isinstance(value, list) else [(None, value)]
+        ):
             if isinstance(child, ast.AST) and not _is_for_checkers(child):
                 yield from _of(child, Location(parent, name, index), inside)
 
@@ -111,7 +135,9 @@ def _of_children(parent: ast.AST, around: _Around) -> Iterator[Mutant]:
 def _of(node: ast.AST, place: Location, around: _Around) -> Iterator[Mutant]:
     if isinstance(node, ast.stmt):
         around = replace(around, statement=node, head=_head(node))
-    for operator, replacement in replacements(Site(node, place.parent, place.field, around.returns)):
+    for operator, replacement in replacements(
+        Site(node, place.parent, place.field, around.returns)
+    ):
         place.put(ast.copy_location(replacement, node))
         new = _head(replacement if node is around.statement else around.statement)
         place.put(node)
@@ -132,7 +158,9 @@ def _of(node: ast.AST, place: Location, around: _Around) -> Iterator[Mutant]:
 
 
 def _is_for_checkers(node: ast.AST) -> bool:
-    """Return whether a node does nothing at run time: a docstring, a type, an assertion of an impossible case."""
+    """Return whether a node does nothing at run time: a docstring, a type, an assertion of an
+    impossible case.
+    """
     match node:
         case ast.Expr(ast.Constant()) | ast.Assert() | ast.Import() | ast.ImportFrom():
             return True

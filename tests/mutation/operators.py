@@ -1,4 +1,6 @@
-"""The changes of a mutant: each operator takes a node of a syntax tree and yields nodes to replace it."""
+"""The changes of a mutant: each operator takes a node of a syntax tree and yields nodes to replace
+it.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,14 @@ _CALLED_INSTEAD: Final = {
     "startswith": "endswith",
     "endswith": "startswith",
 }
-_EMPTY: Final = {"str": "''", "int": "0", "float": "0.0", "list": "[]", "tuple": "()", "frozenset": "frozenset()"}
+_EMPTY: Final = {
+    "str": "''",
+    "int": "0",
+    "float": "0.0",
+    "list": "[]",
+    "tuple": "()",
+    "frozenset": "frozenset()",
+}
 _EMPTY_MAPPING: Final = ("dict", "Mapping")
 _MARK: Final = "XX"
 _SMALL: Final = 16
@@ -54,7 +63,9 @@ _SMALL: Final = 16
 class Site:
     """A node, its position, and the annotated return type of the function around it."""
 
-    def __init__(self, node: ast.AST, parent: ast.AST, field: str, returns: str) -> None:
+    def __init__(
+        self, node: ast.AST, parent: ast.AST, field: str, returns: str
+    ) -> None:
         self.node, self.parent, self.field, self.returns = node, parent, field, returns
 
 
@@ -69,17 +80,25 @@ def _comparison(site: Site) -> Iterator[ast.AST]:
     if isinstance(node := site.node, ast.Compare):
         for index, op in enumerate(node.ops):
             for other in _COMPARISONS[type(op)]:
-                yield ast.Compare(node.left, [*node.ops[:index], other(), *node.ops[index + 1 :]], node.comparators)
+                yield ast.Compare(
+                    node.left,
+                    [*node.ops[:index], other(), *node.ops[index + 1 :]],
+                    node.comparators,
+                )
 
 
 def _and_or(site: Site) -> Iterator[ast.AST]:
     if isinstance(node := site.node, ast.BoolOp):
-        yield ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values)
+        yield ast.BoolOp(
+            ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values
+        )
 
 
 def _sign(site: Site) -> Iterator[ast.AST]:
     """Remove a `not`, and a minus."""
-    if isinstance(node := site.node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
+    if isinstance(node := site.node, ast.UnaryOp) and isinstance(
+        node.op, ast.Not | ast.USub
+    ):
         yield node.operand
 
 
@@ -99,7 +118,11 @@ def _constant(site: Site) -> Iterator[ast.AST]:
             yield ast.Constant(not value)
         case int() | float() as value if abs(value) <= _SMALL:
             yield ast.Constant(value + 1)
-            yield ast.Constant(value - 1) if value else ast.UnaryOp(ast.USub(), ast.Constant(1))
+            yield (
+                ast.Constant(value - 1)
+                if value
+                else ast.UnaryOp(ast.USub(), ast.Constant(1))
+            )
         case None if not isinstance(site.parent, ast.Compare | ast.Return):
             yield ast.Constant(0)
 
@@ -129,13 +152,17 @@ def _returned(site: Site) -> Iterator[ast.AST]:
         yield ast.Return(ast.UnaryOp(ast.Not(), node.value))
         return
     kind = site.returns.split("[")[0]
-    empty = ast.parse("{}" if kind in _EMPTY_MAPPING else _EMPTY.get(kind, "None"), mode="eval").body
+    empty = ast.parse(
+        "{}" if kind in _EMPTY_MAPPING else _EMPTY.get(kind, "None"), mode="eval"
+    ).body
     if ast.dump(empty) != ast.dump(node.value):
         yield ast.Return(empty)
 
 
 def _deleted(site: Site) -> Iterator[ast.AST]:
-    """Delete a statement with an effect: a call, a yield, an assignment to an attribute or item, a raise."""
+    """Delete a statement with an effect: a call, a yield, an assignment to an attribute or item, a
+    raise.
+    """
     match site.node:
         case (
             ast.Expr(ast.Call() | ast.Yield() | ast.YieldFrom() | ast.Await())
@@ -148,7 +175,9 @@ def _deleted(site: Site) -> Iterator[ast.AST]:
 
 
 def _condition(site: Site) -> Iterator[ast.AST]:
-    """Replace a condition by true and by false, but not in `while True`, which would only never end."""
+    """Replace a condition by true and by false, but not in `while True`, which would only never
+    end.
+    """
     parent = site.parent
     if isinstance(parent, ast.If | ast.IfExp | ast.While) and site.field == "test":
         yield ast.Constant(value=False)
@@ -173,7 +202,9 @@ def _arguments(site: Site) -> Iterator[ast.AST]:
     for index in (
         index for index, one in enumerate(node.keywords) if one.arg != "repr"
     ):  # only a reader of a traceback sees it
-        yield ast.Call(node.func, node.args, [*node.keywords[:index], *node.keywords[index + 1 :]])
+        yield ast.Call(
+            node.func, node.args, [*node.keywords[:index], *node.keywords[index + 1 :]]
+        )
 
 
 def _called(site: Site) -> Iterator[ast.AST]:
@@ -182,14 +213,22 @@ def _called(site: Site) -> Iterator[ast.AST]:
         case ast.Call(ast.Name(name), args, keywords) if name in _CALLED_INSTEAD:
             kept = [] if name in ("sorted", "reversed") else keywords
             yield ast.Call(ast.Name(_CALLED_INSTEAD[name], ast.Load()), args, kept)
-        case ast.Call(ast.Attribute(value, name), args, keywords) if name in _CALLED_INSTEAD:
-            yield ast.Call(ast.Attribute(value, _CALLED_INSTEAD[name], ast.Load()), args, keywords)
+        case ast.Call(ast.Attribute(value, name), args, keywords) if (
+            name in _CALLED_INSTEAD
+        ):
+            yield ast.Call(
+                ast.Attribute(value, _CALLED_INSTEAD[name], ast.Load()), args, keywords
+            )
 
 
 def _slice(site: Site) -> Iterator[ast.AST]:
     """Drop the start of a slice, its end, and its step."""
     if isinstance(node := site.node, ast.Slice):
-        for bounds in ((None, node.upper, node.step), (node.lower, None, node.step), (node.lower, node.upper, None)):
+        for bounds in (
+            (None, node.upper, node.step),
+            (node.lower, None, node.step),
+            (node.lower, node.upper, None),
+        ):
             if bounds != (node.lower, node.upper, node.step):
                 yield ast.Slice(*bounds)
 

@@ -23,15 +23,22 @@ _FAILED: Final[set[str]] = set()
 
 
 class _Apart(coverage.Coverage):
-    """A separate instance from `Coverage.current`, so that a running measurement is not disturbed."""
+    """A separate instance from `Coverage.current`, so that a running measurement is not
+    disturbed.
+    """
 
     _instances: ClassVar[list[coverage.Coverage]] = []
 
 
 _COVERAGE: Final = _Apart(
-    data_file=_FOLDER / "lines", data_suffix=True, include=[str(path) for path in MODULES.values()], config_file=False
+    data_file=_FOLDER / "lines",
+    data_suffix=True,
+    include=[str(path) for path in MODULES.values()],
+    config_file=False,
 )
-_COVERAGE.set_option("run:disable_warnings", ["no-data-collected"])  # for a worker that runs no test of these modules
+_COVERAGE.set_option(
+    "run:disable_warnings", ["no-data-collected"]
+)  # for a worker that runs no test of these modules
 _COVERAGE.start()
 
 
@@ -58,5 +65,8 @@ def pytest_sessionfinish() -> None:
     _COVERAGE.stop()
     _COVERAGE.save()
     (_FOLDER / f"seconds-{os.getpid()}.json").write_text(
-        json.dumps({test: took for test, took in _SECONDS.items() if test not in _FAILED}), "utf-8"
+        json.dumps(
+            {test: took for test, took in _SECONDS.items() if test not in _FAILED}
+        ),
+        "utf-8",
     )

@@ -1,7 +1,8 @@
-"""A pytest plugin for the process of a mutant: the tests that may notice it, the fastest first, each with a time limit.
+"""A pytest plugin for the process of a mutant: the tests that may notice it, the fastest first,
+each with a time limit.
 
-CXROUTE_MUTATION_TESTS names a file with the usual seconds of these tests; the plugin writes the failed test to the file
-CXROUTE_MUTATION_FAILED.
+CXROUTE_MUTATION_TESTS names a file with the usual seconds of these tests; the plugin writes the
+failed test to the file CXROUTE_MUTATION_FAILED.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Final
 import pytest
 
 _FAILED: Final = Path(os.environ["CXROUTE_MUTATION_FAILED"])
-_SECONDS: Final[dict[str, float]] = json.loads(Path(os.environ["CXROUTE_MUTATION_TESTS"]).read_text("utf-8"))
+_SECONDS: Final[dict[str, float]] = json.loads(
+    Path(os.environ["CXROUTE_MUTATION_TESTS"]).read_text("utf-8")
+)
 _LEAST: Final = 2
 """Seconds of work that each test may take; an import may take several times as long."""
 _TIMES: Final = 10
@@ -30,7 +33,10 @@ signal.setitimer(signal.ITIMER_PROF, 25 * _LEAST)
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the selected tests."""
-    items[:] = sorted((item for item in items if item.nodeid in _SECONDS), key=lambda item: _SECONDS[item.nodeid])
+    items[:] = sorted(
+        (item for item in items if item.nodeid in _SECONDS),
+        key=lambda item: _SECONDS[item.nodeid],
+    )
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -1,4 +1,6 @@
-"""The trial of one mutant: the tests that run its line, in a process with the mutant instead of the module."""
+"""The trial of one mutant: the tests that run its line, in a process with the mutant instead of the
+module.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +26,33 @@ _FIRST: Final = 10.0
 """Seconds of tests in the first process of a mutant; most mutants need only this one."""
 _MOST: Final = 60.0
 """Seconds of tests in the second."""
-_PRELOADED: Final = ("aiohttp", "deepdiff", "httpx", "jinja2", "pydantic", "rich.console", "yaml")
+_PRELOADED: Final = (
+    "aiohttp",
+    "deepdiff",
+    "httpx",
+    "jinja2",
+    "pydantic",
+    "rich.console",
+    "yaml",
+)
 _STATUS: Final = {0: "survived", 1: "caught", 2: "caught", 4: "caught"}
-"""By pytest's exit code: tests fail, cannot be collected, or the module cannot be imported before all tests."""
+"""By pytest's exit code: tests fail, cannot be collected, or the module cannot be imported before
+all tests."""
 _BROKEN: Final = 70
 
 
 def tried(module: str, code: bytes, tests: Mapping[str, float]) -> tuple[str, int]:
-    """Return the status of a mutant, and the number of tests that were run; `code` is the mutated module."""
+    """Return the status of a mutant, and the number of tests that were run; `code` is the mutated
+    module.
+    """
     # Raises AssertionError if the failed test fails without the mutant, too: it proves nothing.
     count, status = 0, "not run"
     for portion in portions(tests):
         count += len(portion)
         status, failing = _tried((module, code), portion)
-        failing = failing or next(iter(portion))  # if the collection fails, no test is named
+        failing = failing or next(
+            iter(portion)
+        )  # if the collection fails, no test is named
         if status == "caught" and not _passes(failing):
             raise AssertionError(f"{failing} fails without a mutant")
         if status != "survived":
@@ -52,11 +67,18 @@ def _passes(test: str) -> bool:
 
 
 def portions(tests: Mapping[str, float]) -> list[dict[str, float]]:
-    """Return the tests in the order of trial: first some of the two files with most of them, then others."""
+    """Return the tests in the order of trial: first some of the two files with most of them, then
+    others.
+    """
     files = Counter(test.split("::")[0] for test in tests)
     likely = {file for file, _ in files.most_common(2)}
-    first = _within({test: took for test, took in tests.items() if test.split("::")[0] in likely}, _FIRST)
-    others = _within({test: took for test, took in tests.items() if test not in first}, _MOST)
+    first = _within(
+        {test: took for test, took in tests.items() if test.split("::")[0] in likely},
+        _FIRST,
+    )
+    others = _within(
+        {test: took for test, took in tests.items() if test not in first}, _MOST
+    )
     return [portion for portion in (first, others) if portion]
 
 
@@ -76,12 +98,17 @@ def preload() -> None:
         importlib.import_module(name)
 
 
-def _tried(mutant: tuple[str, bytes] | None, tests: Mapping[str, float]) -> tuple[str, str]:
+def _tried(
+    mutant: tuple[str, bytes] | None, tests: Mapping[str, float]
+) -> tuple[str, str]:
     """Return the result of a mutant, and the failed test, if any."""
     with tempfile.TemporaryDirectory() as folder:
         chosen, failed = Path(folder, "tests.json"), Path(folder, "failed")
         chosen.write_text(json.dumps(tests), "utf-8")
-        environment = {"CXROUTE_MUTATION_TESTS": str(chosen), "CXROUTE_MUTATION_FAILED": str(failed)}
+        environment = {
+            "CXROUTE_MUTATION_TESTS": str(chosen),
+            "CXROUTE_MUTATION_FAILED": str(failed),
+        }
         files = dict.fromkeys(test.split("::")[0] for test in tests)
         options = (
             *OPTIONS,
@@ -93,19 +120,28 @@ def _tried(mutant: tuple[str, bytes] | None, tests: Mapping[str, float]) -> tupl
             "tests.mutation.selection",
             f"--basetemp={folder}/tests",
         )
-        exit_code = _exit_code(mutant, environment, [*options, *files], 60 + 10 * sum(tests.values()))
+        exit_code = _exit_code(
+            mutant, environment, [*options, *files], 60 + 10 * sum(tests.values())
+        )
         failing = failed.read_text("utf-8") if failed.exists() else ""
     if exit_code < 0:
         return "endless", failing
     if exit_code not in _STATUS:
-        raise AssertionError(f"pytest ended with {exit_code} for {len(tests)} tests: {next(iter(tests))}")
+        raise AssertionError(
+            f"pytest ended with {exit_code} for {len(tests)} tests: {next(iter(tests))}"
+        )
     return _STATUS[exit_code], failing
 
 
 def _exit_code(
-    mutant: tuple[str, bytes] | None, environment: Mapping[str, str], arguments: list[str], seconds: float
+    mutant: tuple[str, bytes] | None,
+    environment: Mapping[str, str],
+    arguments: list[str],
+    seconds: float,
 ) -> int:
-    """Run pytest in a process and end all that it started; return its exit code, negative after a signal."""
+    """Run pytest in a process and end all that it started; return its exit code, negative after a
+    signal.
+    """
     process = os.fork()
     if not process:
         os._exit(_run(mutant, environment, arguments))
@@ -121,7 +157,11 @@ def _exit_code(
     return os.waitstatus_to_exitcode(status)
 
 
-def _run(mutant: tuple[str, bytes] | None, environment: Mapping[str, str], arguments: list[str]) -> int:
+def _run(
+    mutant: tuple[str, bytes] | None,
+    environment: Mapping[str, str],
+    arguments: list[str],
+) -> int:
     """Run pytest in this process, in a separate session, with a mutant instead of its module."""
     try:
         os.setsid()

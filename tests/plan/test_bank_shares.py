@@ -1,4 +1,6 @@
-"""Shares of plans are single figures: the samples of the bank and of generated projects leave nothing open."""
+"""Shares of plans are single figures: the samples of the bank and of generated projects leave
+nothing open.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +29,26 @@ GOLD: Final = """\
     queue: priority
 """
 EDITS: Final = {
-    "a raised confidence": ("cards.yaml", "minConfidence: 0.7 # the desk", "minConfidence: 0.75 # the desk"),
+    "a raised confidence": (
+        "cards.yaml",
+        "minConfidence: 0.7 # the desk",
+        "minConfidence: 0.75 # the desk",
+    ),
     "a changed queue": (
         "transfers.yaml",
         "failed_transfer\n    queue: payments",
         "failed_transfer\n    queue: disputes",
     ),
-    "a deleted rule": ("cards.yaml", "  - intent: card_linking\n    queue: card-services\n", ""),
-    "a new rule for gold customers": ("priority.yaml", "  - key: gold-payments\n", f"{GOLD}  - key: gold-payments\n"),
+    "a deleted rule": (
+        "cards.yaml",
+        "  - intent: card_linking\n    queue: card-services\n",
+        "",
+    ),
+    "a new rule for gold customers": (
+        "priority.yaml",
+        "  - key: gold-payments\n",
+        f"{GOLD}  - key: gold-payments\n",
+    ),
 }
 
 
@@ -84,7 +98,9 @@ def ranges(value: object) -> Iterator[object]:
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_an_edit_of_the_bank_moves_a_known_share(edit: str, applied: Callable[[str], Path], cxroute: Program) -> None:
+def test_an_edit_of_the_bank_moves_a_known_share(
+    edit: str, applied: Callable[[str], Path], cxroute: Program
+) -> None:
     """Each region has one share, and the callers that move are more than none."""
     shutil.copytree(applied("bank"), Path(), dirs_exist_ok=True)
     shutil.rmtree("manifests/tests")
@@ -113,13 +129,17 @@ def test_random_edits_move_known_shares(
     assert [] == list(ranges(behaviour(cxroute)))
 
 
-def test_a_share_that_the_sample_leaves_open_is_found(applied: Callable[[str], Path], cxroute: Program) -> None:
+def test_a_share_that_the_sample_leaves_open_is_found(
+    applied: Callable[[str], Path], cxroute: Program
+) -> None:
     """Without the column of the language, the shares of the same plan are ranges."""
     shutil.copytree(applied("bank"), Path(), dirs_exist_ok=True)
     shutil.rmtree("manifests/tests")
     sample = Path("manifests/traffic/bank.csv")
     columns = "intent=intent,confidence=confidence"
-    assert 0 == cxroute("traffic", "import", str(sample), "--columns", columns, "--into", "less.csv")
+    assert 0 == cxroute(
+        "traffic", "import", str(sample), "--columns", columns, "--into", "less.csv"
+    )
     shutil.move("less.csv", sample)
     name, before, after = EDITS["a raised confidence"]
     path = Path("manifests") / name
@@ -129,6 +149,8 @@ def test_a_share_that_the_sample_leaves_open_is_found(applied: Callable[[str], P
 
 def test_plans_are_read_as_json() -> None:
     """What counts as a range."""
-    plan = json.loads('{"a": [{"trafficPercent": 2, "trafficPercentLeast": 1}, {"share": {"least": 1, "most": 2}}]}')
+    plan = json.loads(
+        '{"a": [{"trafficPercent": 2, "trafficPercentLeast": 1}, {"share": {"least": 1, "most": 2}}]}'
+    )
     assert 2 == len(list(ranges(plan)))
     assert [] == list(ranges({"trafficPercent": 2, "share": {"least": 1, "most": 1}}))

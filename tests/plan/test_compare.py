@@ -14,7 +14,17 @@ from reconciler.model.live import LiveRule
 from reconciler.model.rule import Condition, Rule, Target, make_condition, make_opaque
 from reconciler.plan.compare import Comparison, compare_rules
 from reconciler.plan.ownership import classify_by_owner
-from tests.support.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.support.builders import (
+    OWNER,
+    address,
+    at_least,
+    desired,
+    intent_is,
+    managed,
+    rule,
+    unmanaged,
+    wanted,
+)
 
 
 def compared(rules: list[DesiredRule], *live: object) -> Comparison:
@@ -28,7 +38,10 @@ def codes(found: Comparison) -> list[str]:
 def test_equal_rules_need_no_change() -> None:
     """Fields that the server adds, and the order of its lists, are not a difference."""
     what = rule(conditions=[intent_is("x"), at_least(0.5)])
-    found = compared([wanted("cards/vip", what)], managed("1", "cards/vip", what, version=7, selfUri="/x"))
+    found = compared(
+        [wanted("cards/vip", what)],
+        managed("1", "cards/vip", what, version=7, selfUri="/x"),
+    )
     assert Comparison((), (address("cards/vip"),), ()) == found
 
 
@@ -50,21 +63,37 @@ def test_the_delete_of_an_edited_rule_has_the_cause_both() -> None:
 
 def test_an_update_names_every_field() -> None:
     """Paths are those of the API; conditions and targets are paired by attribute and queue."""
-    before = rule(conditions=[intent_is("x"), at_least(0.5)], targets=[Target("q-cards", 1), Target("q-fraud", 1)])
+    before = rule(
+        conditions=[intent_is("x"), at_least(0.5)],
+        targets=[Target("q-cards", 1), Target("q-fraud", 1)],
+    )
     after = rule(
         priority=1,
         enabled=False,
-        conditions=[intent_is("x"), at_least(0.7), make_condition("tier", "equals", "gold")],
+        conditions=[
+            intent_is("x"),
+            at_least(0.7),
+            make_condition("tier", "equals", "gold"),
+        ],
         targets=[Target("q-cards", 3), Target("q-general", 1)],
     )
-    found = compared([wanted("cards/vip", after)], managed("1", "cards/vip", before)).changes[0]
+    found = compared(
+        [wanted("cards/vip", after)], managed("1", "cards/vip", before)
+    ).changes[0]
     assert isinstance(found, Update)
     assert (
         FieldChange("priority", 100, 1),
         FieldChange("enabled", before=True, after=False),
         FieldChange("conditions[0].value", 0.5, 0.7),
         FieldChange(
-            "conditions[2]", None, {"type": "attribute", "attributeName": "tier", "operator": "equals", "value": "gold"}
+            "conditions[2]",
+            None,
+            {
+                "type": "attribute",
+                "attributeName": "tier",
+                "operator": "equals",
+                "value": "gold",
+            },
         ),
         FieldChange("targets[0].weight", 1, 3),
         FieldChange("targets[1].queueId", "q-fraud", "q-general"),
@@ -74,15 +103,23 @@ def test_an_update_names_every_field() -> None:
 
 def test_another_queue_is_one_field() -> None:
     """The most common change is displayed as one field."""
-    found = compared([wanted("cards/vip", rule(targets=[Target("q-fraud", 1)]))], managed("1", "cards/vip", rule()))
+    found = compared(
+        [wanted("cards/vip", rule(targets=[Target("q-fraud", 1)]))],
+        managed("1", "cards/vip", rule()),
+    )
     assert isinstance(found.changes[0], Update)
-    assert (FieldChange("targets[0].queueId", "q-cards", "q-fraud"),) == found.changes[0].fields
+    assert (FieldChange("targets[0].queueId", "q-cards", "q-fraud"),) == found.changes[
+        0
+    ].fields
 
 
 def test_an_old_digest_on_an_equal_rule_is_an_update_of_the_marker() -> None:
     """It is not drift, because the content is the desired one."""
     what = rule()
-    found = compared([wanted("cards/vip", what)], managed("1", "cards/vip", what, last_written=rule(priority=1)))
+    found = compared(
+        [wanted("cards/vip", what)],
+        managed("1", "cards/vip", what, last_written=rule(priority=1)),
+    )
     (change,) = found.changes
     assert isinstance(change, Update)
     assert ("marker",) == tuple(field.path for field in change.fields)
@@ -93,12 +130,19 @@ def test_another_order_of_values_needs_no_new_marker() -> None:
     """The digest of the written rule still matches the live rule."""
     one = rule(conditions=[make_condition("a", "in", ["x", "y"])])
     other = rule(conditions=[make_condition("a", "in", ["y", "x"])])
-    assert () == compared([wanted("cards/vip", other)], managed("1", "cards/vip", one)).changes
+    assert (
+        ()
+        == compared(
+            [wanted("cards/vip", other)], managed("1", "cards/vip", one)
+        ).changes
+    )
 
 
 def test_a_renamed_rule_is_an_update() -> None:
     """The address identifies the rule; the name is a field."""
-    found = compared([wanted("cards/vip", rule("new name"))], managed("1", "cards/vip", rule("vip")))
+    found = compared(
+        [wanted("cards/vip", rule("new name"))], managed("1", "cards/vip", rule("vip"))
+    )
     assert isinstance(found.changes[0], Update)
     assert "name" in [field.path for field in found.changes[0].fields]
 
@@ -116,16 +160,33 @@ def test_a_duplicate_is_deleted_and_an_edited_copy_is_reported() -> None:
     """An edited copy is never written."""
     ours = managed("1", "cards/vip", rule(), dateCreated="2026-01-01T00:00:00Z")
     twin = managed("2", "cards/vip", rule(), dateCreated="2026-01-02T00:00:00Z")
-    clone = managed("3", "cards/vip", rule(priority=7), last_written=rule(), dateCreated="2026-01-03T00:00:00Z")
+    clone = managed(
+        "3",
+        "cards/vip",
+        rule(priority=7),
+        last_written=rule(),
+        dateCreated="2026-01-03T00:00:00Z",
+    )
     found = compared([wanted("cards/vip", rule())], ours, twin, clone)
-    assert (Delete(address=address("cards/vip"), live=twin, cause="duplicate"),) == found.changes
+    assert (
+        Delete(address=address("cards/vip"), live=twin, cause="duplicate"),
+    ) == found.changes
     assert ["CXR302"] == codes(found)
 
 
 def test_a_copy_with_other_unknown_fields_is_not_a_duplicate() -> None:
     """It is kept; the message names the fields and the original rule."""
-    ours = managed("1", "cards/vip", rule(), dateCreated="2026-01-01T00:00:00Z", division="home")
-    twin = managed("2", "cards/vip", rule(), dateCreated="2026-01-02T00:00:00Z", division="away", schedule=7)
+    ours = managed(
+        "1", "cards/vip", rule(), dateCreated="2026-01-01T00:00:00Z", division="home"
+    )
+    twin = managed(
+        "2",
+        "cards/vip",
+        rule(),
+        dateCreated="2026-01-02T00:00:00Z",
+        division="away",
+        schedule=7,
+    )
     found = compared([wanted("cards/vip", rule())], ours, twin)
     assert () == found.changes
     ((code, message),) = [(one.code, one.message) for one in found.findings]
@@ -137,11 +198,15 @@ def test_a_copy_with_other_unknown_fields_is_not_a_duplicate() -> None:
 def both_edited(**fields: Any) -> tuple[LiveRule, LiveRule]:
     """Return two rules with one marker, both edited, without dates."""
     first = managed("1", "cards/vip", rule(priority=7), last_written=rule(), **fields)
-    return first, managed("2", "cards/vip", rule("mine", priority=8), last_written=rule(), **fields)
+    return first, managed(
+        "2", "cards/vip", rule("mine", priority=8), last_written=rule(), **fields
+    )
 
 
 def test_ambiguous_rules_of_an_address_are_not_changed() -> None:
-    """A conflict if the manifests define the rule, otherwise a warning; other addresses are planned; a copy stays."""
+    """A conflict if the manifests define the rule, otherwise a warning; other addresses are
+    planned; a copy stays.
+    """
     left = managed("3", "cards/vip", rule("(next) acme/cards/vip"))
     assert left.marker is not None
     left = replace(left, marker=replace(left.marker, copy=True))
@@ -149,20 +214,31 @@ def test_ambiguous_rules_of_an_address_are_not_changed() -> None:
     found = compared([wanted("cards/vip", rule()), other], *both_edited(), left)
     assert ["cards/new"] == [str(change.address) for change in found.changes]
     assert [("CXR312", "error")] == [(one.code, one.severity) for one in found.findings]
-    assert "2 live rules have the marker of cards/vip (1, 2)" in found.findings[0].message
+    assert (
+        "2 live rules have the marker of cards/vip (1, 2)" in found.findings[0].message
+    )
     unwanted = compared([other], *both_edited(), left)
     assert ["cards/new"] == [str(change.address) for change in unwanted.changes]
-    assert [("CXR312", "warning")] == [(one.code, one.severity) for one in unwanted.findings]
+    assert [("CXR312", "warning")] == [
+        (one.code, one.severity) for one in unwanted.findings
+    ]
 
 
 def test_ambiguous_rules_may_stay_while_all_are_as_desired() -> None:
-    """They differ in fields that cxroute does not write: there is no change, but a warning reports the rules."""
+    """They differ in fields that cxroute does not write: there is no change, but a warning reports
+    the rules.
+    """
     rules = [managed(n, "cards/vip", rule(), division=n) for n in ("1", "2")]
     found = compared([wanted("cards/vip", rule())], *rules)
     assert ((), (address("cards/vip"),)) == (found.changes, found.unchanged)
-    assert [("CXR312", "warning")] == [(one.code, one.severity) for one in found.findings]
+    assert [("CXR312", "warning")] == [
+        (one.code, one.severity) for one in found.findings
+    ]
     found = compared([wanted("cards/vip", rule(priority=1))], *rules)
-    assert ((), [("CXR312", "error")]) == (found.changes, [(one.code, one.severity) for one in found.findings])
+    assert ((), [("CXR312", "error")]) == (
+        found.changes,
+        [(one.code, one.severity) for one in found.findings],
+    )
 
 
 def test_a_key_does_not_move_from_ambiguous_rules() -> None:
@@ -177,7 +253,13 @@ def test_a_key_does_not_move_from_ambiguous_rules() -> None:
 def test_ids_of_rules_in_a_message_are_escaped_and_bounded() -> None:
     """They come from the tenant."""
     rules = [
-        managed(f"{n:02}\x1b[31m" + "x" * 500, "cards/vip", rule(priority=n), last_written=rule()) for n in range(1, 30)
+        managed(
+            f"{n:02}\x1b[31m" + "x" * 500,
+            "cards/vip",
+            rule(priority=n),
+            last_written=rule(),
+        )
+        for n in range(1, 30)
     ]
     (finding,) = compared([wanted("cards/vip", rule())], *rules).findings
     assert "\x1b" not in finding.message
@@ -192,12 +274,18 @@ def test_a_name_of_an_edited_copy_is_a_conflict() -> None:
     found = compared([wanted("cards/vip", rule("vip"))], ours, copy)
     assert () == found.changes
     conflict = next(one for one in found.findings if one.severity == "error")
-    assert ("CXR302", 'its name is that of 2, an edited copy of cards/vip: "vip"') == (conflict.code, conflict.message)
+    assert ("CXR302", 'its name is that of 2, an edited copy of cards/vip: "vip"') == (
+        conflict.code,
+        conflict.message,
+    )
 
 
 def test_an_unmanaged_rule_of_that_name_is_a_conflict() -> None:
     """The message names it, and the other rules are planned."""
-    found = compared([wanted("cards/vip", rule()), wanted("cards/new", rule("new"))], unmanaged("1", rule(priority=3)))
+    found = compared(
+        [wanted("cards/vip", rule()), wanted("cards/new", rule("new"))],
+        unmanaged("1", rule(priority=3)),
+    )
     assert ["cards/new"] == [str(change.address) for change in found.changes]
     assert ["CXR301"] == codes(found)
     assert ["error"] == [finding.severity for finding in found.findings]
@@ -210,21 +298,34 @@ def test_adopt_uses_the_live_name() -> None:
     (change,) = found.changes
     assert isinstance(change, Adopt)
     assert live == change.live
-    assert {"name", "description", "priority", "conditions[0].value"} == {field.path for field in change.fields}
+    assert {"name", "description", "priority", "conditions[0].value"} == {
+        field.path for field in change.fields
+    }
 
 
 def test_adopt_by_id_resolves_an_ambiguous_name() -> None:
-    """Of two live rules of one name, the name alone is a conflict, the id is not (once the other is renamed)."""
+    """Of two live rules of one name, the name alone is a conflict, the id is not (once the other is
+    renamed).
+    """
     one, two = unmanaged("1", rule("same")), unmanaged("2", rule("same"))
-    assert ["CXR304"] == codes(compared([wanted("cards/vip", rule("mine"), adopt="same")], one, two))
+    assert ["CXR304"] == codes(
+        compared([wanted("cards/vip", rule("mine"), adopt="same")], one, two)
+    )
     for name in ("mine", "same"):
-        found = compared([wanted("cards/vip", rule(name), adopt=AdoptById(id="2"))], one, two)
-        assert ["2"] == [change.live.id for change in found.changes if isinstance(change, Adopt)]
+        found = compared(
+            [wanted("cards/vip", rule(name), adopt=AdoptById(id="2"))], one, two
+        )
+        assert ["2"] == [
+            change.live.id for change in found.changes if isinstance(change, Adopt)
+        ]
         assert (["CXR308"] if name == "same" else []) == codes(found)
 
 
 def test_with_unique_names_a_taken_name_is_a_conflict() -> None:
-    """The server would answer 409, so the plan reports the conflict. A rule without a change is not affected."""
+    """The server would answer 409, so the plan reports the conflict.
+
+    A rule without a change is not affected.
+    """
     other, same = unmanaged("1", rule(priority=3)), managed("2", "cards/vip", rule())
     adopting = wanted("cards/vip", rule(), adopt=AdoptById(id="2"))
     for wish, live, codes_found in (
@@ -232,7 +333,10 @@ def test_with_unique_names_a_taken_name_is_a_conflict() -> None:
         (wanted("cards/vip", rule(priority=5)), same, ["CXR301"]),
         (wanted("cards/vip", rule()), same, ["CXR308"]),
     ):
-        found = compare_rules(replace(desired(wish), names_unique=True), classify_by_owner((other, live), OWNER))
+        found = compare_rules(
+            replace(desired(wish), names_unique=True),
+            classify_by_owner((other, live), OWNER),
+        )
         assert ((), codes_found) == (found.changes, codes(found))
 
 
@@ -253,7 +357,9 @@ def test_without_a_rule_to_adopt_the_rule_is_created() -> None:
 
 def test_an_adopted_rule_stays_adopted() -> None:
     """Once the rule is managed, `adopt:` has no effect."""
-    found = compared([wanted("cards/vip", rule(), adopt="vip")], managed("1", "cards/vip", rule()))
+    found = compared(
+        [wanted("cards/vip", rule(), adopt="vip")], managed("1", "cards/vip", rule())
+    )
     assert ((), ()) == (found.changes, found.findings)
 
 
@@ -267,37 +373,63 @@ def test_an_adopted_rule_stays_adopted() -> None:
 )
 def test_a_rule_of_another_owner_is_never_adopted(adopt: object, which: str) -> None:
     """Neither by its name nor by `adopt:`."""
-    found = compared([wanted("cards/vip", rule(), adopt=adopt)], managed("1", "x/vip", rule(), owner="other"))
+    found = compared(
+        [wanted("cards/vip", rule(), adopt=adopt)],
+        managed("1", "x/vip", rule(), owner="other"),
+    )
     assert ((), ["CXR303"]) == (found.changes, codes(found))
     assert f"{which} is managed by other" == found.findings[0].message
 
 
 def test_one_live_rule_is_adopted_once() -> None:
     """A second manifest that adopts it is a conflict."""
-    rules = [wanted("cards/a", rule("a"), adopt="hand"), wanted("cards/b", rule("b"), adopt="hand")]
+    rules = [
+        wanted("cards/a", rule("a"), adopt="hand"),
+        wanted("cards/b", rule("b"), adopt="hand"),
+    ]
     found = compared(rules, unmanaged("1", rule("hand")))
-    assert (["cards/a"], ["CXR304"]) == ([str(change.address) for change in found.changes], codes(found))
+    assert (["cards/a"], ["CXR304"]) == (
+        [str(change.address) for change in found.changes],
+        codes(found),
+    )
 
 
 def test_renaming_a_managed_rule_to_a_taken_name_is_a_conflict() -> None:
     """So is the adoption of one rule under the name of another one."""
     taken = unmanaged("2", rule("taken"))
-    assert ["CXR301"] == codes(compared([wanted("cards/vip", rule("taken"))], managed("1", "cards/vip", rule()), taken))
+    assert ["CXR301"] == codes(
+        compared(
+            [wanted("cards/vip", rule("taken"))],
+            managed("1", "cards/vip", rule()),
+            taken,
+        )
+    )
     adopting = wanted("cards/vip", rule("taken"), adopt="hand")
-    assert ["CXR301"] == codes(compared([adopting], unmanaged("1", rule("hand")), taken))
+    assert ["CXR301"] == codes(
+        compared([adopting], unmanaged("1", rule("hand")), taken)
+    )
 
 
 def test_an_unmanaged_rule_with_the_name_of_a_managed_one_is_a_warning() -> None:
     """The managed rule exists already; the unmanaged rule is not changed."""
-    found = compared([wanted("cards/vip", rule())], managed("1", "cards/vip", rule()), unmanaged("2", rule(priority=3)))
+    found = compared(
+        [wanted("cards/vip", rule())],
+        managed("1", "cards/vip", rule()),
+        unmanaged("2", rule(priority=3)),
+    )
     assert ((), ["CXR308"]) == (found.changes, codes(found))
 
 
 def test_an_unknown_condition_is_replaced() -> None:
-    """A managed rule that got an unknown kind of condition in CXone is restored, and the change shows it."""
+    """A managed rule that got an unknown kind of condition in CXone is restored, and the change
+    shows it.
+    """
     odd = {"type": "schedule", "open": "09:00"}
     edited = rule(conditions=[intent_is("vip"), make_opaque(odd)])
-    found = compared([wanted("cards/vip", rule())], managed("1", "cards/vip", edited, last_written=rule()))
+    found = compared(
+        [wanted("cards/vip", rule())],
+        managed("1", "cards/vip", edited, last_written=rule()),
+    )
     (change,) = found.changes
     assert isinstance(change, Update)
     assert (FieldChange("conditions[1]", odd, None),) == change.fields
@@ -306,17 +438,28 @@ def test_an_unknown_condition_is_replaced() -> None:
     assert isinstance(change.after.conditions[0], Condition)
 
 
-@pytest.mark.parametrize(("live", "cause"), [(rule(), "manifest"), (rule(priority=7), "both")])
-def test_a_rule_that_moved_and_was_edited_differs_by_both(live: Rule, cause: str) -> None:
+@pytest.mark.parametrize(
+    ("live", "cause"), [(rule(), "manifest"), (rule(priority=7), "both")]
+)
+def test_a_rule_that_moved_and_was_edited_differs_by_both(
+    live: Rule, cause: str
+) -> None:
     """The manifest gave it another address, so drift is not the only cause."""
-    found = compared([wanted("fraud/vip", rule())], managed("1", "cards/vip", live, last_written=rule()))
-    assert [("fraud/vip", cause)] == [(str(one.address), one.cause) for one in found.changes]
+    found = compared(
+        [wanted("fraud/vip", rule())],
+        managed("1", "cards/vip", live, last_written=rule()),
+    )
+    assert [("fraud/vip", cause)] == [
+        (str(one.address), one.cause) for one in found.changes
+    ]
 
 
 def test_a_key_that_two_rules_of_one_name_may_have_left_is_a_create() -> None:
     """It is not known which of the two moved, so both are deleted as rules without a manifest."""
     found = compared(
-        [wanted("fraud/vip", rule())], managed("1", "cards/a", rule()), managed("2", "cards/b", rule(priority=7))
+        [wanted("fraud/vip", rule())],
+        managed("1", "cards/a", rule()),
+        managed("2", "cards/b", rule(priority=7)),
     )
     assert [Create, Delete, Delete] == [type(change) for change in found.changes]
 
@@ -338,7 +481,11 @@ def test_a_rule_given_back_loses_its_marker_and_is_restored() -> None:
 def test_a_rule_that_was_given_back_already_needs_no_change() -> None:
     """It is unmanaged and in its state before the adoption."""
     found = compared([RELEASED], unmanaged("1", RELEASED.rule))
-    assert ((), (RELEASED.address,), ()) == (found.changes, found.unchanged, found.findings)
+    assert ((), (RELEASED.address,), ()) == (
+        found.changes,
+        found.unchanged,
+        found.findings,
+    )
 
 
 @pytest.mark.parametrize(
@@ -351,17 +498,24 @@ def test_a_rule_that_was_given_back_already_needs_no_change() -> None:
     ],
     ids=["gone", "edited", "another owner", "another rule"],
 )
-def test_a_rule_that_is_no_longer_managed_is_not_given_back(live: tuple[LiveRule, ...]) -> None:
+def test_a_rule_that_is_no_longer_managed_is_not_given_back(
+    live: tuple[LiveRule, ...],
+) -> None:
     """The marker was removed: the undo is a conflict, and the rule is not changed."""
     found = compared([RELEASED], *live)
     assert ((), ["CXR311"]) == (found.changes, codes(found))
     (conflict,) = found.findings
-    assert ("error", "the rule to give back is no longer managed by cxroute") == (conflict.severity, conflict.message)
+    assert ("error", "the rule to give back is no longer managed by cxroute") == (
+        conflict.severity,
+        conflict.message,
+    )
     assert "it is not changed; check it in CXone" == conflict.hint
 
 
 def test_a_rule_is_not_given_back_under_a_taken_name() -> None:
-    """Two unmanaged rules would have one name; a rule that kept its name does not need the check."""
+    """Two unmanaged rules would have one name; a rule that kept its name does not need the
+    check.
+    """
     other = unmanaged("2", rule("by hand"))
     found = compared([RELEASED], managed("1", "cards/vip", rule()), other)
     assert ((), ["CXR301"]) == (found.changes, codes(found))

@@ -1,4 +1,6 @@
-"""Where a result is about confidences that the endpoint never writes, the message names `context: {}`."""
+"""Where a result is about confidences that the endpoint never writes, the message names `context:
+{}`.
+"""
 
 from __future__ import annotations
 
@@ -38,11 +40,15 @@ promises:
 
 
 def environment(context: str = "") -> None:
-    fields = "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: sandbox\n"
+    fields = (
+        "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: sandbox\n"
+    )
     write("environment.yaml", f"{fields}{context}\n")
 
 
-def test_a_promise_that_only_other_confidences_break_names_the_remedy(cxroute: Program) -> None:
+def test_a_promise_that_only_other_confidences_break_names_the_remedy(
+    cxroute: Program,
+) -> None:
     """`test`, `validate` and the guard say it, and with `context: {}` the promise holds."""
     environment()
     write("rules.yaml", SHARES)
@@ -64,7 +70,11 @@ def test_a_promise_that_the_bot_can_break_has_no_such_remedy(cxroute: Program) -
 
 
 @pytest.mark.parametrize(("rules", "expected"), [(SHARES, True), (HALF, False)])
-def test_the_guard_unrouted_names_the_remedy(cxroute: Program, rules: str, expected: bool) -> None:  # noqa: FBT001 - a case
+def test_the_guard_unrouted_names_the_remedy(
+    cxroute: Program,
+    rules: str,
+    expected: bool,  # noqa: FBT001 - a case
+) -> None:
     """Only conversations with another confidence fall through, or others as well."""
     environment()
     write("rules.yaml", CATCH_ALL)

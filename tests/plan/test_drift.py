@@ -1,4 +1,6 @@
-"""Drift as a value: interfering rules, accepted rules, and runs of the journal; compared with a plain evaluator."""
+"""Drift as a value: interfering rules, accepted rules, and runs of the journal; compared with a
+plain evaluator.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,17 @@ from reconciler.render.text.environments import drift_row
 from reconciler.watch.cycle import CycleResult, count_drifted
 from tests.support.brute_force import Json
 from tests.support.brute_force_checks import RoutingDifference
-from tests.support.builders import NOW, address, desired, intent_is, live, managed, rule, unmanaged, wanted
+from tests.support.builders import (
+    NOW,
+    address,
+    desired,
+    intent_is,
+    live,
+    managed,
+    rule,
+    unmanaged,
+    wanted,
+)
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plan_formats import as_drift, as_drift_markdown, drift_as_text
 from tests.support.plans import FACTS, FRAUD, GENERAL, TENANT
@@ -46,8 +58,12 @@ VIP = wanted("cards/vip", rule())
 LIVE_VIP = managed("1", "cards/vip", rule())
 
 
-def drift_of(want: list[DesiredRule], found: list[LiveRule], *accept: Acceptance, **options: Any) -> Drift:
-    return find_drift(draft_plan(desired(*want), live(*found), PlanOptions(**options), NOW), accept)
+def drift_of(
+    want: list[DesiredRule], found: list[LiveRule], *accept: Acceptance, **options: Any
+) -> Drift:
+    return find_drift(
+        draft_plan(desired(*want), live(*found), PlanOptions(**options), NOW), accept
+    )
 
 
 def accepted(*rules: LiveRule) -> list[Acceptance]:
@@ -56,7 +72,10 @@ def accepted(*rules: LiveRule) -> list[Acceptance]:
 
 def sections(drift: Drift) -> list[tuple[str, str, str]]:
     form = drift_to_json(drift)
-    return [(one["action"], one["cause"], one["address"] or one["name"]) for one in form["changes"]]
+    return [
+        (one["action"], one["cause"], one["address"] or one["name"])
+        for one in form["changes"]
+    ]
 
 
 class Tenant:
@@ -64,11 +83,21 @@ class Tenant:
 
     def __init__(self, seed: int) -> None:
         random = Random(f"drift {seed}")
-        self.evaluation: Evaluation = "highest-first" if chance(random, 0.2) else "lowest-first"
-        self.wanted = [{**one, "name": f"rule {one['id']}"} for one in a_list(random, 5)]
+        self.evaluation: Evaluation = (
+            "highest-first" if chance(random, 0.2) else "lowest-first"
+        )
+        self.wanted = [
+            {**one, "name": f"rule {one['id']}"} for one in a_list(random, 5)
+        ]
         kept = [one for one in self.wanted if not chance(random, 0.15)]
-        self.managed = [self._edited(random, one) if chance(random, 0.3) else one for one in kept]
-        others = [{**one, "id": f"u{one['id']}"} for one in a_list(random, 4)] if chance(random, 0.8) else []
+        self.managed = [
+            self._edited(random, one) if chance(random, 0.3) else one for one in kept
+        ]
+        others = (
+            [{**one, "id": f"u{one['id']}"} for one in a_list(random, 4)]
+            if chance(random, 0.8)
+            else []
+        )
         self.others = others
         self.accepted = [one for one in others if chance(random, 0.3)]
 
@@ -76,54 +105,96 @@ class Tenant:
     def _edited(random: Random, one: Json) -> Json:
         changed = one
         while changed == one:
-            changed = next((each for each in edited(random, [one]) if each["id"] == one["id"]), one)
+            changed = next(
+                (each for each in edited(random, [one]) if each["id"] == one["id"]), one
+            )
         return {**changed, "name": one["name"]}
 
     def drift(self) -> Drift:
         """Return the drift, with some of the unmanaged rules accepted."""
         original = {one["id"]: entry(one).rule for one in self.wanted}
-        want = desired(*(wanted(f"set/{name}", what) for name, what in original.items()))
+        want = desired(
+            *(wanted(f"set/{name}", what) for name, what in original.items())
+        )
         found = [
-            managed(one["id"], f"set/{one['id']}", entry(one).rule, last_written=original[one["id"]])
+            managed(
+                one["id"],
+                f"set/{one['id']}",
+                entry(one).rule,
+                last_written=original[one["id"]],
+            )
             for one in self.managed
         ]
-        theirs = {one["id"]: unmanaged(one["id"], entry(one).rule) for one in self.others}
-        made = draft_plan(replace(want, evaluation=self.evaluation), live(*found, *theirs.values()), PlanOptions(), NOW)
+        theirs = {
+            one["id"]: unmanaged(one["id"], entry(one).rule) for one in self.others
+        }
+        made = draft_plan(
+            replace(want, evaluation=self.evaluation),
+            live(*found, *theirs.values()),
+            PlanOptions(),
+            NOW,
+        )
         return find_drift(made, accepted(*(theirs[one["id"]] for one in self.accepted)))
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_drift_against_a_plain_evaluator(block: int) -> None:
-    """Drift lists exactly the conversations with another route, and each interfering rule takes one of them."""
+    """Drift lists exactly the conversations with another route, and each interfering rule takes one
+    of them.
+    """
     for seed in range(block * SIZE, (block + 1) * SIZE):
         tenant = Tenant(seed)
         drift = tenant.drift()
         whole = {live.id for live in drift.accepted}
-        reference = [*tenant.wanted, *(one for one in tenant.others if one["id"] in whole)]
-        moved = RoutingDifference(reference, [*tenant.managed, *tenant.others], tenant.evaluation)
-        takers = {one["id"] for one, bits in moved.wins["after"] if one is not None and bits & moved.all}
+        reference = [
+            *tenant.wanted,
+            *(one for one in tenant.others if one["id"] in whole),
+        ]
+        moved = RoutingDifference(
+            reference, [*tenant.managed, *tenant.others], tenant.evaluation
+        )
+        takers = {
+            one["id"]
+            for one, bits in moved.wins["after"]
+            if one is not None and bits & moved.all
+        }
         expected = takers & {one["id"] for one in tenant.others} - whole
         assert expected == {live.id for live in drift.in_the_way}, (seed, moved.report)
-        assert bool(moved.all) is drift.unaccepted_impact.behaviour.changed, (seed, moved.report)
+        assert bool(moved.all) is drift.unaccepted_impact.behaviour.changed, (
+            seed,
+            moved.report,
+        )
         text = drift_as_text(drift)
         assert bool(moved.all) is (OTHERS_UNCHANGED in text), (seed, text)
         assert text.startswith("No drift.") is not drift.has_drift
-        alone = RoutingDifference(tenant.wanted, [*tenant.managed, *tenant.others], tenant.evaluation)
+        alone = RoutingDifference(
+            tenant.wanted, [*tenant.managed, *tenant.others], tenant.evaluation
+        )
         form: Any = drift_to_json(drift)
         assert bool(alone.all) is form["behaviour"]["changed"], (seed, alone.report)
 
 
 def test_a_rule_before_all_others_is_in_the_way() -> None:
-    """The plan has no change; drift names the rule and its conversations, and states that apply does not remove it."""
+    """The plan has no change; drift names the rule and its conversations, and states that apply
+    does not remove it.
+    """
     drift = drift_of([VIP], [LIVE_VIP, unmanaged("2", EVERYTHING)])
     assert not drift.plan.changes
     form: Any = drift_to_json(drift)
     (entry_of,) = form["changes"]
     expected = {"action": "none", "cause": "unmanaged", "id": "2", "name": "everybody"}
     assert expected.items() <= entry_of.items()
-    assert {"name": "everybody", "digest": marker_digest(EVERYTHING)} == entry_of["accept"]
-    assert {None, "cards/vip"} == {name for region in form["behaviour"]["regions"] for name in region["beforeRules"]}
-    assert {"everybody"} == {name for region in form["behaviour"]["regions"] for name in region["afterRules"]}
+    assert {"name": "everybody", "digest": marker_digest(EVERYTHING)} == entry_of[
+        "accept"
+    ]
+    assert {None, "cards/vip"} == {
+        name
+        for region in form["behaviour"]["regions"]
+        for name in region["beforeRules"]
+    }
+    assert {"everybody"} == {
+        name for region in form["behaviour"]["regions"] for name in region["afterRules"]
+    }
     text = drift_as_text(drift)
     assert "fix it" not in text
     assert "1 unmanaged live rule is in the way of the manifests." in text
@@ -147,12 +218,21 @@ def test_a_rule_that_moves_no_conversation_is_not_in_the_way(other: Any) -> None
 
 
 def test_only_rules_that_apply_never_writes_are_in_the_way() -> None:
-    """Rules of another owner and edited copies are in the way; duplicates and rules to adopt are not."""
+    """Rules of another owner and edited copies are in the way; duplicates and rules to adopt are
+    not.
+    """
     hand = unmanaged("5", rule("hand", priority=2, targets=GENERAL))
     found = [
         LIVE_VIP,
-        managed("2", "other/x", rule("theirs", priority=1, targets=FRAUD), owner="somebody"),
-        managed("3", "cards/vip", rule("copy", priority=1, targets=FRAUD), last_written=rule()),
+        managed(
+            "2", "other/x", rule("theirs", priority=1, targets=FRAUD), owner="somebody"
+        ),
+        managed(
+            "3",
+            "cards/vip",
+            rule("copy", priority=1, targets=FRAUD),
+            last_written=rule(),
+        ),
         managed("4", "cards/vip", rule()),
         hand,
     ]
@@ -161,15 +241,24 @@ def test_only_rules_that_apply_never_writes_are_in_the_way() -> None:
     text = drift_as_text(drift)
     assert "an edited copy of cards/vip" in text
     assert "managed by somebody" in text
-    assert [("delete", "duplicate"), ("adopt", "manifest")] == [one[:2] for one in sections(drift)][::-1][2:]
+    assert [("delete", "duplicate"), ("adopt", "manifest")] == [
+        one[:2] for one in sections(drift)
+    ][::-1][2:]
 
 
 def test_a_rule_in_the_way_until_the_apply_is_marked() -> None:
     """It takes the conversations of a missing rule only until apply creates that rule."""
-    behind = unmanaged("2", rule("behind", priority=900, conditions=[intent_is("vip")], targets=FRAUD))
+    behind = unmanaged(
+        "2", rule("behind", priority=900, conditions=[intent_is("vip")], targets=FRAUD)
+    )
     missing = drift_of([VIP], [behind])
-    assert ["2"] == [one.id for one in missing.in_the_way] == sorted(missing.temporary_ids)
-    assert "in the way only until apply changes the rules to match the manifests" in drift_as_text(missing)
+    assert (
+        ["2"] == [one.id for one in missing.in_the_way] == sorted(missing.temporary_ids)
+    )
+    assert (
+        "in the way only until apply changes the rules to match the manifests"
+        in drift_as_text(missing)
+    )
     first = unmanaged("3", EVERYTHING)
     assert set() == drift_of([VIP], [first]).temporary_ids
 
@@ -184,10 +273,16 @@ def test_an_accepted_rule_is_counted_until_it_is_edited() -> None:
     assert form["behaviour"]["changed"]
     changed = unmanaged("2", replace(EVERYTHING, priority=0))
     again = drift_of([VIP], [LIVE_VIP, changed], *accepted(other))
-    assert (True, ("2",)) == (again.has_drift, tuple(one.id for one in again.in_the_way))
+    assert (True, ("2",)) == (
+        again.has_drift,
+        tuple(one.id for one in again.in_the_way),
+    )
     (warning,) = again.notes
     assert ("CXR330", "warning") == (warning.code, warning.severity)
-    assert f"its digest is {marker_digest(changed.rule)}, not {marker_digest(EVERYTHING)}" in warning.message
+    assert (
+        f"its digest is {marker_digest(changed.rule)}, not {marker_digest(EVERYTHING)}"
+        in warning.message
+    )
     gone = drift_of([VIP], [LIVE_VIP], *accepted(other))
     assert (False, ["CXR330"]) == (gone.has_drift, [one.code for one in gone.notes])
     assert "warning[CXR330]" in drift_as_text(gone)
@@ -195,12 +290,25 @@ def test_an_accepted_rule_is_counted_until_it_is_edited() -> None:
 
 HALVES = re.compile("[\ud800-\udfff]")
 """Half a surrogate pair is not valid text, and a response with one is not read."""
-ODD_NAMES = [*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), "", " ", "1e5", "no", "a: b", "#"]
+ODD_NAMES = [
+    *HOSTILE_NAMES.values(),
+    *MARKDOWN_NAMES.values(),
+    "",
+    " ",
+    "1e5",
+    "no",
+    "a: b",
+    "#",
+]
 
 
-@pytest.mark.parametrize("name", [name for name in ODD_NAMES if not HALVES.search(name)])
+@pytest.mark.parametrize(
+    "name", [name for name in ODD_NAMES if not HALVES.search(name)]
+)
 def test_the_block_reads_back_as_the_name(name: str) -> None:
-    """With any name, the strict reader reads this name and digest, and a terminal shows all of it."""
+    """With any name, the strict reader reads this name and digest, and a terminal shows all of
+    it.
+    """
     other = unmanaged("2", replace(EVERYTHING, name=name))
     drift = drift_of([VIP], [LIVE_VIP, other])
     lines = acceptance_lines(drift)
@@ -210,7 +318,11 @@ def test_the_block_reads_back_as_the_name(name: str) -> None:
     (found,) = (one.value for one in reading.documents)
     made = Environment.model_validate({"name": "prod", "owner": "acme", **plain(found)})
     (entry_of,) = made.unmanaged.accept
-    assert (name, marker_digest(other.rule), "why") == (entry_of.name, entry_of.digest, entry_of.reason)
+    assert (name, marker_digest(other.rule), "why") == (
+        entry_of.name,
+        entry_of.digest,
+        entry_of.reason,
+    )
     assert "\n".join(lines) in drift_as_text(drift)
     assert "\n".join(lines) in as_drift_markdown(drift.plan)
 
@@ -221,16 +333,26 @@ def plain(value: Any) -> Any:
 
 
 def test_all_rules_in_the_way_are_in_the_block() -> None:
-    """Independent of the number displayed; with existing acceptances, only the entries to add. -v shows all."""
-    others = [unmanaged(str(n), rule(f"r{n}", priority=1, targets=GENERAL)) for n in range(2, 60)]
+    """Independent of the number displayed; with existing acceptances, only the entries to add. -v
+    shows all.
+    """
+    others = [
+        unmanaged(str(n), rule(f"r{n}", priority=1, targets=GENERAL))
+        for n in range(2, 60)
+    ]
     drift = drift_of([VIP], [LIVE_VIP, *others])
     assert 58 == len(drift.in_the_way) == len(acceptance_lines(drift)) - 2
     text = drift_as_text(drift)
     assert "The lines that accept all 58 rules: -v." in text
     assert "digest:" not in text
-    assert re.search(r'In the way: "r\d+", "r\d+", "r\d+", "r\d+", "r\d+" and 53 more\n', text)
+    assert re.search(
+        r'In the way: "r\d+", "r\d+", "r\d+", "r\d+", "r\d+" and 53 more\n', text
+    )
     assert 58 == drift_as_text(drift, verbose=True).count("digest:")
-    assert "<details><summary>The lines that accept all 58 rules</summary>" in drift_markdown(drift, TENANT, FACTS, "x")
+    assert (
+        "<details><summary>The lines that accept all 58 rules</summary>"
+        in drift_markdown(drift, TENANT, FACTS, "x")
+    )
     fewer = drift_of([VIP], [LIVE_VIP, *others], *accepted(*others[:50]))
     assert 8 == len(acceptance_lines(fewer))
     assert all(line.startswith("    - {name: r") for line in acceptance_lines(fewer))
@@ -241,9 +363,19 @@ def test_an_edit_is_displayed_in_two_columns() -> None:
     off = managed("1", "cards/vip", rule(enabled=False), last_written=rule())
     drift = drift_of([VIP], [off])
     text = drift_as_text(drift, verbose=True)
-    columns = [line.split() for line in text.splitlines() if line.startswith("               ") or "enabled" in line]
-    assert [["manifests", "in", "CXone", "now"], ["enabled", "true", "false"]] == columns
-    assert "~ cards/vip   in CXone, somebody switched it off   manifests/x.yaml:1\n" in drift_as_text(drift)
+    columns = [
+        line.split()
+        for line in text.splitlines()
+        if line.startswith("               ") or "enabled" in line
+    ]
+    assert [
+        ["manifests", "in", "CXone", "now"],
+        ["enabled", "true", "false"],
+    ] == columns
+    assert (
+        "~ cards/vip   in CXone, somebody switched it off   manifests/x.yaml:1\n"
+        in drift_as_text(drift)
+    )
     assert "manifests   " not in drift_as_text(drift)
     markdown = as_drift_markdown(drift.plan)
     assert "| | enabled | true | false | |" in markdown
@@ -252,16 +384,29 @@ def test_an_edit_is_displayed_in_two_columns() -> None:
 def test_a_condition_on_one_side_has_an_empty_column() -> None:
     """The empty column shows the side."""
     bare = managed("1", "cards/vip", rule(conditions=[]), last_written=rule())
-    row = next(line for line in drift_as_text(drift_of([VIP], [bare]), verbose=True).splitlines() if "(none)" in line)
-    assert ["condition", 'intent is "vip"', "(none)"] == [part.strip() for part in row.split("  ") if part.strip()]
+    row = next(
+        line
+        for line in drift_as_text(drift_of([VIP], [bare]), verbose=True).splitlines()
+        if "(none)" in line
+    )
+    assert ["condition", 'intent is "vip"', "(none)"] == [
+        part.strip() for part in row.split("  ") if part.strip()
+    ]
 
 
 def test_values_too_wide_for_two_columns_are_below_each_other() -> None:
     """No line is wider than necessary."""
-    long = managed("1", "cards/vip", replace(rule(), description="y" * 60), last_written=rule())
-    drift = drift_of([wanted("cards/vip", replace(rule(), description="x" * 60))], [long])
+    long = managed(
+        "1", "cards/vip", replace(rule(), description="y" * 60), last_written=rule()
+    )
+    drift = drift_of(
+        [wanted("cards/vip", replace(rule(), description="x" * 60))], [long]
+    )
     text = drift_as_text(drift, verbose=True)
-    assert f'        manifests     "{"x" * 60}"\n        in CXone now  "{"y" * 60}"\n' in text
+    assert (
+        f'        manifests     "{"x" * 60}"\n        in CXone now  "{"y" * 60}"\n'
+        in text
+    )
 
 
 def test_a_missing_rule_counts_and_is_restored() -> None:
@@ -273,14 +418,20 @@ def test_a_missing_rule_counts_and_is_restored() -> None:
     assert "- cards/vip   never applied, or deleted in CXone" in text
     assert "Missing in CXone: cards/vip (never applied, or deleted in CXone)" in text
     assert "fix it    cxroute apply -e prod --only cards/vip\n" in text
-    known = replace(drift, last_runs={address("cards/vip"): "2026-11-25T120000-prod-a1b2"})
+    known = replace(
+        drift, last_runs={address("cards/vip"): "2026-11-25T120000-prod-a1b2"}
+    )
     assert "- cards/vip   in CXone, somebody deleted it" in drift_as_text(known)
     assert "deleted in CXone since 2026-11-25T120000-prod-a1b2" in drift_as_text(known)
-    assert ["2026-11-25T120000-prod-a1b2"] == [one["since"] for one in drift_to_json(known)["changes"]]
+    assert ["2026-11-25T120000-prod-a1b2"] == [
+        one["since"] for one in drift_to_json(known)["changes"]
+    ]
 
 
 def test_a_held_change_is_accepted_for_now() -> None:
-    """A held change moves no conversation, and a rule that takes its conversations is accepted with it."""
+    """A held change moves no conversation, and a rule that takes its conversations is accepted with
+    it.
+    """
     drift = drift_of([], [LIVE_VIP], prune=False)
     assert not drift.has_drift
     assert not drift.unaccepted_impact.behaviour.changed
@@ -290,32 +441,51 @@ def test_a_held_change_is_accepted_for_now() -> None:
 def test_with_only_other_rules_are_not_reported() -> None:
     """A rule in the way of rules that are not selected is not reported."""
     want = [VIP, wanted("cards/gold", rule("gold"))]
-    other = unmanaged("3", rule("by hand", priority=1, conditions=[intent_is("gold")], targets=FRAUD))
+    other = unmanaged(
+        "3", rule("by hand", priority=1, conditions=[intent_is("gold")], targets=FRAUD)
+    )
     found = [LIVE_VIP, managed("2", "cards/gold", rule("gold")), other]
     assert not drift_of(want, found, only=("cards/vip",)).has_drift
-    assert ["3"] == [one.id for one in drift_of(want, found, only=("cards/gold",)).in_the_way]
+    assert ["3"] == [
+        one.id for one in drift_of(want, found, only=("cards/gold",)).in_the_way
+    ]
 
 
 def test_no_drift_reports_held_changes() -> None:
     """A held edit moves every conversation: the line "No drift" is followed by the held change."""
-    hold = Hold.model_validate({"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"})
-    edit = managed("1", "cards/vip", rule(conditions=[], targets=GENERAL), last_written=rule())
+    hold = Hold.model_validate(
+        {"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"}
+    )
+    edit = managed(
+        "1", "cards/vip", rule(conditions=[], targets=GENERAL), last_written=rule()
+    )
     drift = drift_of([wanted("cards/vip", rule(), hold=hold)], [edit])
     text = drift_as_text(drift)
-    assert text.startswith("No drift. 0 rules in prod match the manifests.\n1 change is held.\n\nHeld: cards/vip (")
+    assert text.startswith(
+        "No drift. 0 rules in prod match the manifests.\n1 change is held.\n\nHeld: cards/vip ("
+    )
     assert "not applied: held until 2026-12-01T08:00:00+01:00: incident 42" in text
     assert 'queue      "Card Services"  "General"' in drift_as_text(drift, verbose=True)
     assert drift_as_text(drift, brief=True).endswith("\n1 change is held.\n")
 
 
 def test_no_movement_is_not_claimed_with_an_accepted_rule() -> None:
-    """The rule takes every conversation: it is accepted, but the manifests still route them elsewhere."""
+    """The rule takes every conversation: it is accepted, but the manifests still route them
+    elsewhere.
+    """
     other = unmanaged("2", EVERYTHING)
-    drift = drift_of([wanted("cards/vip", rule(description="new"))], [LIVE_VIP, other], *accepted(other))
+    drift = drift_of(
+        [wanted("cards/vip", rule(description="new"))],
+        [LIVE_VIP, other],
+        *accepted(other),
+    )
     said = "Only accepted rules and held changes send conversations elsewhere (proven)."
-    text = slack_message("drift", CycleResult(started_at=NOW, plan=drift.plan, drift=drift), "prod", "cxroute drift")[
-        "text"
-    ]
+    text = slack_message(
+        "drift",
+        CycleResult(started_at=NOW, plan=drift.plan, drift=drift),
+        "prod",
+        "cxroute drift",
+    )["text"]
     for form in (drift_as_text(drift), text):
         assert said in form
         assert "No conversation goes elsewhere" not in form
@@ -323,13 +493,25 @@ def test_no_movement_is_not_claimed_with_an_accepted_rule() -> None:
 
 
 def test_a_tie_with_an_unmanaged_rule_is_reported() -> None:
-    """By name the managed rule comes first, but the platform does not define it: "No drift" alone is too strong."""
+    """By name the managed rule comes first, but the platform does not define it: "No drift" alone
+    is too strong.
+    """
     drift = drift_of([VIP], [LIVE_VIP])
-    message = 'same priority (100) as the live rule "zz" (not managed), which sends elsewhere'
+    message = (
+        'same priority (100) as the live rule "zz" (not managed), which sends elsewhere'
+    )
     tied = replace(
         drift,
         plan=add_findings(
-            drift.plan, [Finding(code="CXR204", severity="warning", message=message, address=address("cards/vip"))]
+            drift.plan,
+            [
+                Finding(
+                    code="CXR204",
+                    severity="warning",
+                    message=message,
+                    address=address("cards/vip"),
+                )
+            ],
         ),
     )
     assert f"warning[CXR204] cards/vip: {message}" in drift_as_text(tied)
@@ -351,14 +533,22 @@ def test_conversations_of_selected_rules_may_go_to_another_rule() -> None:
     other = rule("other", targets=FRAUD, priority=200)
     edit = replace(other, priority=1, conditions=())
     want = [VIP, wanted("cards/other", other), wanted("cards/gold", rule("gold"))]
-    found = [LIVE_VIP, managed("2", "cards/other", edit, last_written=other), managed("3", "cards/gold", rule("gold"))]
+    found = [
+        LIVE_VIP,
+        managed("2", "cards/other", edit, last_written=other),
+        managed("3", "cards/gold", rule("gold")),
+    ]
     drift = drift_of(want, found, only=("cards/vip",))
     assert drift.has_drift
     assert "pending" == CycleResult(started_at=NOW, plan=drift.plan, drift=drift).status
     text = drift_as_text(drift)
     assert "No drift" not in text
-    assert text.startswith('gold or vip move from "Card Services" to "Fraud"; 1 more move.\n')
-    assert "prod: conversations go elsewhere by other rules." in drift_as_text(drift, brief=True)
+    assert text.startswith(
+        'gold or vip move from "Card Services" to "Fraud"; 1 more move.\n'
+    )
+    assert "prod: conversations go elsewhere by other rules." in drift_as_text(
+        drift, brief=True
+    )
 
 
 def test_a_report_of_drift_is_not_applied() -> None:
@@ -369,24 +559,37 @@ def test_a_report_of_drift_is_not_applied() -> None:
 
 
 def test_a_cycle_is_identified_by_the_rules_in_the_way() -> None:
-    """Another rule in the way, or an edit of it, is new; a cycle with one is not clean, and none is refused."""
+    """Another rule in the way, or an edit of it, is new; a cycle with one is not clean, and none is
+    refused.
+    """
     rounds = []
     for what in (None, EVERYTHING, replace(EVERYTHING, priority=0)):
         drift = drift_of([VIP], [LIVE_VIP, *([unmanaged("2", what)] if what else [])])
-        rounds.append(CycleResult(started_at=NOW, plan=drift.plan, drift=drift, may_write=True))
+        rounds.append(
+            CycleResult(started_at=NOW, plan=drift.plan, drift=drift, may_write=True)
+        )
     assert ["clean", "pending", "pending"] == [one.status for one in rounds]
     assert 3 == len({one.fingerprint for one in rounds})
 
 
 def run(name: str, *changes: dict[str, Any], owner: str = "acme") -> RecordedRun:
     return RecordedRun(
-        id=name, start={"event": "start", "environment": "prod", "owner": owner}, changes=changes, end=None
+        id=name,
+        start={"event": "start", "environment": "prod", "owner": owner},
+        changes=changes,
+        end=None,
     )
 
 
-def entry_of(status: str, before: LiveRule | None, after: LiveRule | None) -> dict[str, Any]:
+def entry_of(
+    status: str, before: LiveRule | None, after: LiveRule | None
+) -> dict[str, Any]:
     forms = [
-        one and {"name": one.rule.name, "description": format_description(one.rule, one.marker)}
+        one
+        and {
+            "name": one.rule.name,
+            "description": format_description(one.rule, one.marker),
+        }
         for one in (before, after)
     ]
     return {"status": status, "before": forms[0], "after": forms[1]}
@@ -397,28 +600,66 @@ def entry_of(status: str, before: LiveRule | None, after: LiveRule | None) -> di
     [
         ([run("a", entry_of("applied", None, LIVE_VIP))], "a"),
         ([run("a", entry_of("acknowledged", None, LIVE_VIP))], "a"),
-        ([run("a", entry_of("applied", None, LIVE_VIP)), run("b", entry_of("applied", LIVE_VIP, LIVE_VIP))], "b"),
-        ([run("a", entry_of("applied", None, LIVE_VIP)), run("b", entry_of("failed", LIVE_VIP, None))], "a"),
-        ([run("a", entry_of("applied", None, LIVE_VIP)), run("b", entry_of("applied", LIVE_VIP, None))], None),
+        (
+            [
+                run("a", entry_of("applied", None, LIVE_VIP)),
+                run("b", entry_of("applied", LIVE_VIP, LIVE_VIP)),
+            ],
+            "b",
+        ),
+        (
+            [
+                run("a", entry_of("applied", None, LIVE_VIP)),
+                run("b", entry_of("failed", LIVE_VIP, None)),
+            ],
+            "a",
+        ),
+        (
+            [
+                run("a", entry_of("applied", None, LIVE_VIP)),
+                run("b", entry_of("applied", LIVE_VIP, None)),
+            ],
+            None,
+        ),
         ([run("a", entry_of("applied", LIVE_VIP, unmanaged("1", rule())))], None),
-        ([run("a", entry_of("applied", LIVE_VIP, managed("1", "cards/gold", rule())))], None),
+        (
+            [
+                run(
+                    "a",
+                    entry_of("applied", LIVE_VIP, managed("1", "cards/gold", rule())),
+                )
+            ],
+            None,
+        ),
         ([run("a", entry_of("unknown", None, LIVE_VIP))], None),
         ([run("a", entry_of("applied", None, LIVE_VIP), owner="others")], None),
-        ([run("a", {"status": "applied", "before": 7, "after": {"description": 7}})], None),
+        (
+            [run("a", {"status": "applied", "before": 7, "after": {"description": 7}})],
+            None,
+        ),
         ([run("a", {"status": "applied"}, {})], None),
         ([], None),
     ],
 )
-def test_the_journal_shows_the_last_run_that_wrote_a_rule(runs: list[RecordedRun], expected: str | None) -> None:
+def test_the_journal_shows_the_last_run_that_wrote_a_rule(
+    runs: list[RecordedRun], expected: str | None
+) -> None:
     """A rule that a run deleted, gave back or moved is not missing."""
     assert expected == find_last_runs(runs, "prod", "acme").get(address("cards/vip"))
 
 
 def test_the_brief_form_counts_and_names() -> None:
     """`drift -q` prints counts, the names of each section and the affected conversations only."""
-    found = [managed("1", "cards/vip", rule(priority=7), last_written=rule()), unmanaged("2", EVERYTHING)]
-    text = drift_as_text(drift_of([VIP, wanted("cards/gold", rule("gold"))], found), brief=True)
-    assert text.startswith("prod: 1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way.\n")
+    found = [
+        managed("1", "cards/vip", rule(priority=7), last_written=rule()),
+        unmanaged("2", EVERYTHING),
+    ]
+    text = drift_as_text(
+        drift_of([VIP, wanted("cards/gold", rule("gold"))], found), brief=True
+    )
+    assert text.startswith(
+        "prod: 1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way.\n"
+    )
     for line in (
         "Changed in CXone: cards/vip",
         "Missing in CXone: cards/gold",
@@ -427,28 +668,39 @@ def test_the_brief_form_counts_and_names() -> None:
     ):
         assert line in text
     assert "unmanaged:" not in text
-    assert as_drift(drift_of([VIP], [LIVE_VIP]).plan) == drift_as_text(drift_of([VIP], [LIVE_VIP]), brief=True)
+    assert as_drift(drift_of([VIP], [LIVE_VIP]).plan) == drift_as_text(
+        drift_of([VIP], [LIVE_VIP]), brief=True
+    )
 
 
 def test_a_line_of_several_environments_has_all_differences() -> None:
     """A failed route test, a conflict and a held change do not count as "none"."""
     failing = Finding(code="CXR220", severity="error", message="expected elsewhere")
-    held = drift_of([VIP], [LIVE_VIP, managed("2", "cards/old", rule("old"))], prune=False)
+    held = drift_of(
+        [VIP], [LIVE_VIP, managed("2", "cards/old", rule("old"))], prune=False
+    )
     assert "1 held" == drift_row(held).changes
     failed = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=(failing,))
-    assert ("1 route test failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).status)
+    assert ("1 route test failed on the live rules", "differs") == (
+        drift_row(failed).changes,
+        drift_row(failed).status,
+    )
     conflict = drift_of([VIP], [unmanaged("2", rule())])
     assert "1 rule in conflict" == drift_row(conflict).changes
 
 
 def many_edited(last: int, *, ours: bool) -> Drift:
-    """Return rules with another queue, three of them alike; edited in CXone, or in the manifests."""
+    """Return rules with another queue, three of them alike; edited in CXone, or in the
+    manifests.
+    """
     want, found = [], []
     for n in range(last):
         one = rule(f"r{n}", priority=n, conditions=[intent_is(f"i{n}")])
         other = replace(one, targets=tuple(FRAUD if n < 3 else GENERAL))
         want.append(wanted(f"cards/r{n}", other if ours else one))
-        found.append(managed(str(n), f"cards/r{n}", one if ours else other, last_written=one))
+        found.append(
+            managed(str(n), f"cards/r{n}", one if ours else other, last_written=one)
+        )
     return drift_of(want, found)
 
 
@@ -462,21 +714,32 @@ def test_equal_edits_are_one_effect(ours: bool) -> None:  # noqa: FBT001 - a par
     assert f"~ cards/r3   {cause} queue " in text
     issue = as_drift_markdown(drift.plan)
     for each in range(4):
-        assert f"  cards/r{each}   manifests/x.yaml:1\n" in drift_as_text(drift, verbose=True)
+        assert f"  cards/r{each}   manifests/x.yaml:1\n" in drift_as_text(
+            drift, verbose=True
+        )
         assert f"| `cards/r{each}` |" in issue
     assert "cards/r0" in drift_as_text(drift, brief=True)
 
 
 def test_the_remedy_for_unapplied_changes_is_to_apply() -> None:
     """Without an edit in CXone the text does not mention a restore."""
-    assert "  apply it   cxroute apply -e prod" in drift_as_text(many_edited(2, ours=True))
-    assert "  fix it    cxroute apply -e prod" in drift_as_text(many_edited(2, ours=False))
+    assert "  apply it   cxroute apply -e prod" in drift_as_text(
+        many_edited(2, ours=True)
+    )
+    assert "  fix it    cxroute apply -e prod" in drift_as_text(
+        many_edited(2, ours=False)
+    )
 
 
-def test_of_many_failed_route_tests_some_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_failed_route_tests_some_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The brief form lists the first ones; the issue, with more space, also counts the rest."""
     monkeypatch.setattr("reconciler.render.markdown.drift._MAX_ITEMS", 30)
-    failing = [Finding(code="CXR220", severity="error", message=f"test {n} goes elsewhere") for n in range(40)]
+    failing = [
+        Finding(code="CXR220", severity="error", message=f"test {n} goes elsewhere")
+        for n in range(40)
+    ]
     drift = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=tuple(failing))
     text = drift_as_text(drift)
     assert "Failed on the live rules:\n" in text
@@ -512,21 +775,35 @@ def test_unknown_conversations_are_not_called_proven() -> None:
 @pytest.mark.parametrize("rows", [True, False])
 def test_a_result_that_depends_on_a_known_type_says_so(rows: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """With -v, and in the issue."""
-    reworded = managed("1", "cards/vip", rule(description="reworded"), last_written=rule())
+    reworded = managed(
+        "1", "cards/vip", rule(description="reworded"), last_written=rule()
+    )
     drift = many_edited(2, ours=False) if rows else drift_of([VIP], [reworded])
-    rests = replace(drift.unaccepted_impact.behaviour, rests_on={"cognigyConfidence": SHARE})
-    resting = replace(drift, unaccepted_impact=Impact(rests, drift.unaccepted_impact.edits))
-    for told in (drift_as_text(resting, verbose=True), drift_markdown(resting, TENANT, FACTS, "cxroute apply")):
+    rests = replace(
+        drift.unaccepted_impact.behaviour, rests_on={"cognigyConfidence": SHARE}
+    )
+    resting = replace(
+        drift, unaccepted_impact=Impact(rests, drift.unaccepted_impact.edits)
+    )
+    for told in (
+        drift_as_text(resting, verbose=True),
+        drift_markdown(resting, TENANT, FACTS, "cxroute apply"),
+    ):
         assert "This holds where confidence is" in told
     assert "This holds where" not in drift_as_text(drift)
 
 
-def test_of_many_rows_and_rules_some_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_rows_and_rules_some_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The terminal has the flows; the issue names the file with all rules."""
     monkeypatch.setattr("reconciler.render.markdown.drift._MAX_ITEMS", 10)
     changes = [Change(f"r{n}", f"q{n % 7}") for n in range(25)]
     drift = drift_of([one.wanted for one in changes], [one.live for one in changes])
-    issue, text = drift_markdown(drift, TENANT, FACTS, "cxroute apply"), drift_as_text(drift)
+    issue, text = (
+        drift_markdown(drift, TENANT, FACTS, "cxroute apply"),
+        drift_as_text(drift),
+    )
     assert "  and 5 more flows\n" in text or text.count(" -> ") <= 8
     assert text.startswith("4 intents move from")
     assert "and 15 further rules: see drift.json." in issue

@@ -19,13 +19,19 @@ def test_an_operator_that_changed_is_a_leaf_of_its_condition() -> None:
     """Conditions on one attribute are paired; deepdiff finds the leaf."""
     before = rule(conditions=[make_condition("tier", "equals", "gold")])
     after = rule(conditions=[make_condition("tier", "notEquals", "gold")])
-    assert (FieldChange("conditions[0].operator", "equals", "notEquals"),) == diff_fields(before, after)
+    assert (
+        FieldChange("conditions[0].operator", "equals", "notEquals"),
+    ) == diff_fields(before, after)
 
 
 def test_a_value_list_is_one_leaf_however_long() -> None:
     """Ten thousand intents are not compared one by one."""
-    before = rule(conditions=[make_condition("a", "in", [str(n) for n in range(10_000)])])
-    after = rule(conditions=[make_condition("a", "in", [str(n) for n in range(1, 10_000)])])
+    before = rule(
+        conditions=[make_condition("a", "in", [str(n) for n in range(10_000)])]
+    )
+    after = rule(
+        conditions=[make_condition("a", "in", [str(n) for n in range(1, 10_000)])]
+    )
     (change,) = diff_fields(before, after)
     assert "conditions[0].value" == change.path
 
@@ -33,14 +39,16 @@ def test_a_value_list_is_one_leaf_however_long() -> None:
 def test_equal_targets_are_counted() -> None:
     """[a, a, b] against [b, a] is one target less; deepdiff alone would find no difference."""
     a, b = Target("a", 1), Target("b", 1)
-    assert (FieldChange("targets[1]", {"type": "queue", "queueId": "a", "weight": 1}, None),) == diff_fields(
-        rule(targets=[a, a, b]), rule(targets=[b, a])
-    )
+    assert (
+        FieldChange("targets[1]", {"type": "queue", "queueId": "a", "weight": 1}, None),
+    ) == diff_fields(rule(targets=[a, a, b]), rule(targets=[b, a]))
 
 
 def test_an_equal_number_of_another_type_does_not_differ() -> None:
     """A tenant may return the weight 1.0 for the 1 of a manifest."""
-    (change,) = diff_fields(rule(targets=[Target("a", 1)]), rule(targets=[Target("b", 1.0)]))
+    (change,) = diff_fields(
+        rule(targets=[Target("a", 1)]), rule(targets=[Target("b", 1.0)])
+    )
     assert FieldChange("targets[0].queueId", "a", "b") == change
 
 

@@ -1,4 +1,6 @@
-"""Odd live rules stop no command: no exception, and only the rule that cannot be written is left out."""
+"""Odd live rules stop no command: no exception, and only the rule that cannot be written is left
+out.
+"""
 
 from __future__ import annotations
 
@@ -84,29 +86,50 @@ def live(rules: Iterable[dict[str, Any]]) -> None:
     found = list(rules)
     document = {"queues": QUEUES, "rules": found}
     Path("live.json").write_text(json.dumps(document), encoding="utf-8")
-    whole = [form for form in found if r"\ud" not in json.dumps(form).replace(r"\ud83d\ud", "")]
-    Path(".cxroute/sandbox.json").write_text(json.dumps({**document, "rules": whole, "contexts": {}}), encoding="utf-8")
+    whole = [
+        form
+        for form in found
+        if r"\ud" not in json.dumps(form).replace(r"\ud83d\ud", "")
+    ]
+    Path(".cxroute/sandbox.json").write_text(
+        json.dumps({**document, "rules": whole, "contexts": {}}), encoding="utf-8"
+    )
     for path in Path().glob("out/*"):
         path.unlink()
 
 
 def ours(rules: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add markers to the rules: the first is a rule of the manifests, the others will be deleted."""
+    """Add markers to the rules: the first is a rule of the manifests, the others will be
+    deleted.
+    """
     return [
-        {**form, "description": f"{form.get('description') or ''}\n[cxroute:sandbox/r/{key}#01234567]"}
-        for key, form in zip(["a", "b", *(f"gone{number}" for number in range(len(SMALL)))], rules, strict=False)
+        {
+            **form,
+            "description": f"{form.get('description') or ''}\n[cxroute:sandbox/r/{key}#01234567]",
+        }
+        for key, form in zip(
+            ["a", "b", *(f"gone{number}" for number in range(len(SMALL)))],
+            rules,
+            strict=False,
+        )
     ]
 
 
-def endure(program: Program, commands: Iterable[tuple[str, ...]] = (*OFFLINE, *SANDBOX)) -> None:
+def endure(
+    program: Program, commands: Iterable[tuple[str, ...]] = (*OFFLINE, *SANDBOX)
+) -> None:
     for command in commands:
         assert program(*command) in EXPECTED, (command, program.err[-500:])
 
 
 @pytest.mark.parametrize("start", range(0, len(SMALL), GROUP))
 @pytest.mark.parametrize("whose", [list, ours])
-def test_no_command_raises_for_any_odd_rule(start: int, whose: Any, program: Program) -> None:
-    """Numbers, texts and parts of every odd kind, as unmanaged and managed rules: each command returns a result."""
+def test_no_command_raises_for_any_odd_rule(
+    start: int, whose: Any, program: Program
+) -> None:
+    """Numbers, texts and parts of every odd kind, as unmanaged and managed rules: each command
+    returns a result.
+    """
     live(whose(list(SMALL.values())[start : start + GROUP]))
     endure(program)
 
@@ -118,15 +141,22 @@ VALUES = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=8)
     | st.sampled_from(["__proto__", "", UNKNOWN_TEXT, "0.5", "true"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=6,
 )
-ATTRIBUTES = VALUES | st.sampled_from(["intent", "confidence", UNKNOWN_TEXT, "__proto__"])
+ATTRIBUTES = VALUES | st.sampled_from(
+    ["intent", "confidence", UNKNOWN_TEXT, "__proto__"]
+)
 OPERATORS = VALUES | st.sampled_from(
     ["equals", "in", "notIn", "between", "contains", "exists", "lessThan", "notEquals"]
 )
 PARTS = st.lists(
-    st.builds(asks, ATTRIBUTES, OPERATORS, VALUES) | st.just(UNKNOWN) | st.dictionaries(st.text(max_size=4), VALUES),
+    st.builds(asks, ATTRIBUTES, OPERATORS, VALUES)
+    | st.just(UNKNOWN)
+    | st.dictionaries(st.text(max_size=4), VALUES),
     max_size=4,
 )
 ODD = st.builds(
@@ -143,7 +173,11 @@ ODD = st.builds(
     PARTS,
     st.lists(
         st.fixed_dictionaries(
-            {"type": st.just("queue"), "queueId": VALUES | st.sampled_from(["q1", "q2"])}, optional={"weight": VALUES}
+            {
+                "type": st.just("queue"),
+                "queueId": VALUES | st.sampled_from(["q1", "q2"]),
+            },
+            optional={"weight": VALUES},
         )
         | st.dictionaries(st.text(max_size=4), VALUES),
         max_size=4,
@@ -154,17 +188,31 @@ ODD = st.builds(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(ODD, min_size=1, max_size=6, unique_by=lambda form: form["name"]))
-def test_no_command_raises_for_any_mixture(program: Program, rules: list[dict[str, Any]]) -> None:
+def test_no_command_raises_for_any_mixture(
+    program: Program, rules: list[dict[str, Any]]
+) -> None:
     """Rules of random parts, some of them managed: each offline command returns a result."""
-    live([{**form, "id": str(number)} for number, form in enumerate([*ours(rules[:1]), *rules[1:]])])
+    live(
+        [
+            {**form, "id": str(number)}
+            for number, form in enumerate([*ours(rules[:1]), *rules[1:]])
+        ]
+    )
     endure(program, OFFLINE)
 
 
 def test_only_a_rule_that_cannot_be_written_is_left_out(program: Program) -> None:
-    """Long numbers and texts, half a surrogate pair: `export --all` writes the other rule, and names each of these."""
+    """Long numbers and texts, half a surrogate pair: `export --all` writes the other rule, and
+    names each of these.
+    """
     odd = {
-        "number": rule("number", conditions=[asks("confidence", "equals", int("7" * 500))]),
-        "weight": rule("weight", targets=[{"type": "queue", "queueId": "q1", "weight": int("7" * 500)}]),
+        "number": rule(
+            "number", conditions=[asks("confidence", "equals", int("7" * 500))]
+        ),
+        "weight": rule(
+            "weight",
+            targets=[{"type": "queue", "queueId": "q1", "weight": int("7" * 500)}],
+        ),
         "priority": rule("priority", priority=10**400),
         "text": rule("text", conditions=[asks("intent", "equals", "x" * 6_000_000)]),
         "description": rule("description", description="x" * 6_000_000),
@@ -174,11 +222,19 @@ def test_only_a_rule_that_cannot_be_written_is_left_out(program: Program) -> Non
     assert 0 == program("export", "-e", "sandbox", "--live", "live.json", "--all")
     assert "name: fine" in program.out
     assert [f'"{name}"' for name in sorted(odd)] == sorted(
-        line.split()[2] for line in program.err.splitlines() if line.startswith("warning: skipped: ")
+        line.split()[2]
+        for line in program.err.splitlines()
+        if line.startswith("warning: skipped: ")
     )
 
 
-def test_an_attribute_named_like_an_unknown_condition_is_separate(program: Program) -> None:
-    """A condition that is not understood, and an attribute whose name is the JSON of that condition."""
-    live([rule("both", conditions=[UNKNOWN, asks(UNKNOWN_TEXT, "equals", "x"), asks()])])
+def test_an_attribute_named_like_an_unknown_condition_is_separate(
+    program: Program,
+) -> None:
+    """A condition that is not understood, and an attribute whose name is the JSON of that
+    condition.
+    """
+    live(
+        [rule("both", conditions=[UNKNOWN, asks(UNKNOWN_TEXT, "equals", "x"), asks()])]
+    )
     endure(program)

@@ -36,32 +36,55 @@ def test_only_an_exact_marker_makes_a_rule_managed() -> None:
         (("1999-12-31T23:59:59Z", "2000-01-01T00:00:00Z"), "2"),
     ],
 )
-def test_of_two_rules_with_one_marker_the_earliest_stays(created: tuple[object, object], first: str) -> None:
+def test_of_two_rules_with_one_marker_the_earliest_stays(
+    created: tuple[object, object], first: str
+) -> None:
     """Without dates, the smallest id; the other one is a duplicate if it was not edited."""
-    twins = [managed(str(n), "cards/a", rule("a"), dateCreated=when) for n, when in enumerate(created, 1)]
+    twins = [
+        managed(str(n), "cards/a", rule("a"), dateCreated=when)
+        for n, when in enumerate(created, 1)
+    ]
     owned = classify_by_owner(reversed(twins), OWNER)
     assert first == owned.managed[address("cards/a")].id
     assert [twin for twin in twins if twin.id != first] == list(owned.duplicates)
 
 
 def test_an_edited_temporary_copy_stays_managed_while_it_has_its_name() -> None:
-    """Its name would stay taken. A user's copy of it has another name, and is unmanaged after an edit."""
+    """Its name would stay taken.
+
+    A user's copy of it has another name, and is unmanaged after an edit.
+    """
 
     def copy(rule_id: str, name: str, **edits: Any) -> LiveRule:
         made = managed(rule_id, "cards/a", rule(name, **edits), last_written=rule(name))
         assert made.marker is not None
         return replace(made, marker=replace(made.marker, copy=True))
 
-    whole, edited = copy("1", "(next) acme/cards/a"), copy("2", "(next) acme/cards/a", priority=7)
-    twin, theirs = copy("3", "(next) acme/cards/a (copy)"), copy("4", "(next) acme/cards/a (copy)", priority=7)
+    whole, edited = (
+        copy("1", "(next) acme/cards/a"),
+        copy("2", "(next) acme/cards/a", priority=7),
+    )
+    twin, theirs = (
+        copy("3", "(next) acme/cards/a (copy)"),
+        copy("4", "(next) acme/cards/a (copy)", priority=7),
+    )
     owned = classify_by_owner([whole, edited, twin, theirs], OWNER)
-    assert ((whole, edited, twin), (theirs,)) == (owned.temporary_copies, owned.edited_copies)
+    assert ((whole, edited, twin), (theirs,)) == (
+        owned.temporary_copies,
+        owned.edited_copies,
+    )
 
 
 def test_an_edited_copy_is_not_a_duplicate() -> None:
     """A managed rule was copied in CXone, and the copy was edited: it is a user's rule."""
     ours = managed("1", "cards/a", rule("a"), dateCreated="2026-01-01T00:00:00Z")
-    clone = managed("2", "cards/a", rule("a", priority=5), last_written=rule("a"), dateCreated="2026-02-01T00:00:00Z")
+    clone = managed(
+        "2",
+        "cards/a",
+        rule("a", priority=5),
+        last_written=rule("a"),
+        dateCreated="2026-02-01T00:00:00Z",
+    )
     owned = classify_by_owner([ours, clone], OWNER)
     assert (clone,) == owned.edited_copies
     assert () == owned.duplicates
@@ -70,25 +93,53 @@ def test_an_edited_copy_is_not_a_duplicate() -> None:
 OLD, NEW = "2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"
 NO_DATES = [
     *((None, None), (OLD, OLD), (OLD, None), ("yesterday", OLD), ("", "")),
-    *((1767225600000, 1769904000000), ("1767225600000", "1769904000000"), ("20260101", "20260201")),
-    *(("0001-01-01T00:00:00Z", OLD), ("2026-01-01", "2026-02-01"), ("01/02/2026 10:00", NEW), ({"a": 1}, [NEW])),
+    *(
+        (1767225600000, 1769904000000),
+        ("1767225600000", "1769904000000"),
+        ("20260101", "20260201"),
+    ),
+    *(
+        ("0001-01-01T00:00:00Z", OLD),
+        ("2026-01-01", "2026-02-01"),
+        ("01/02/2026 10:00", NEW),
+        ({"a": 1}, [NEW]),
+    ),
 ]
 
 
-def pair(first: str, second: str, dates: tuple[object, object], **fields: Any) -> list[LiveRule]:
-    """Return two rules with one marker, each `whole` or `edited`; `fields` are unknown fields of the second."""
-    kinds = {"whole": rule("a"), "edited": rule("a", priority=5), "edited too": rule("a", priority=6)}
+def pair(
+    first: str, second: str, dates: tuple[object, object], **fields: Any
+) -> list[LiveRule]:
+    """Return two rules with one marker, each `whole` or `edited`; `fields` are unknown fields of
+    the second.
+    """
+    kinds = {
+        "whole": rule("a"),
+        "edited": rule("a", priority=5),
+        "edited too": rule("a", priority=6),
+    }
     more: tuple[dict[str, Any], ...] = ({}, fields)
     return [
-        managed(str(n), "cards/a", kinds[kind], last_written=rule("a"), dateCreated=date, **more[n - 1])
+        managed(
+            str(n),
+            "cards/a",
+            kinds[kind],
+            last_written=rule("a"),
+            dateCreated=date,
+            **more[n - 1],
+        )
         for n, (kind, date) in enumerate(zip((first, second), dates, strict=True), 1)
     ]
 
 
 @pytest.mark.parametrize("dates", [(OLD, NEW), (NEW, OLD), *NO_DATES])
 @pytest.mark.parametrize("kinds", [("whole", "edited"), ("edited", "whole")])
-def test_the_unedited_rule_is_managed_with_any_dates(kinds: tuple[str, str], dates: tuple[object, object]) -> None:
-    """Its edited copy, or the edited original with an unedited copy, is a user's rule: it is never written."""
+def test_the_unedited_rule_is_managed_with_any_dates(
+    kinds: tuple[str, str], dates: tuple[object, object]
+) -> None:
+    """Its edited copy, or the edited original with an unedited copy, is a user's rule: it is never
+    written.
+    """
     rules = pair(*kinds, dates)
     whole, edited = rules[kinds.index("whole")], rules[kinds.index("edited")]
     owned = classify_by_owner(rules, OWNER)
@@ -99,12 +150,19 @@ def test_the_unedited_rule_is_managed_with_any_dates(kinds: tuple[str, str], dat
 
 @pytest.mark.parametrize("dates", NO_DATES)
 @pytest.mark.parametrize(
-    ("kinds", "fields"), [(("edited", "edited too"), {}), (("edited", "edited"), {}), (("whole", "whole"), {"d": 1})]
+    ("kinds", "fields"),
+    [
+        (("edited", "edited too"), {}),
+        (("edited", "edited"), {}),
+        (("whole", "whole"), {"d": 1}),
+    ],
 )
 def test_without_usable_dates_two_edited_rules_stay(
     kinds: tuple[str, str], fields: dict[str, Any], dates: tuple[object, object]
 ) -> None:
-    """Missing, equal, a number, only a day, a placeholder year, or not ISO 8601: neither is changed."""
+    """Missing, equal, a number, only a day, a placeholder year, or not ISO 8601: neither is
+    changed.
+    """
     rules = tuple(pair(*kinds, dates, **fields))
     owned = classify_by_owner(rules, OWNER)
     assert {address("cards/a"): rules} == owned.ambiguous
@@ -113,7 +171,8 @@ def test_without_usable_dates_two_edited_rules_stay(
 
 @pytest.mark.parametrize(("dates", "ours"), [((OLD, NEW), 0), ((NEW, OLD), 1)])
 @pytest.mark.parametrize(
-    ("kinds", "fields"), [(("edited", "edited too"), {}), (("whole", "whole"), {"schedule": {"id": 7}})]
+    ("kinds", "fields"),
+    [(("edited", "edited too"), {}), (("whole", "whole"), {"schedule": {"id": 7}})],
 )
 def test_usable_dates_show_which_of_two_edited_rules_is_managed(
     kinds: tuple[str, str], fields: dict[str, Any], dates: tuple[str, str], ours: int
@@ -122,7 +181,11 @@ def test_usable_dates_show_which_of_two_edited_rules_is_managed(
     rules = pair(*kinds, dates, **fields)
     owned = classify_by_owner(rules, OWNER)
     assert {address("cards/a"): rules[ours]} == owned.managed
-    assert ((), (rules[1 - ours],), {}) == (owned.duplicates, owned.edited_copies, owned.ambiguous)
+    assert ((), (rules[1 - ours],), {}) == (
+        owned.duplicates,
+        owned.edited_copies,
+        owned.ambiguous,
+    )
 
 
 def test_an_edited_copy_does_not_stop_the_removal_of_duplicates() -> None:
@@ -136,11 +199,25 @@ def test_an_edited_copy_does_not_stop_the_removal_of_duplicates() -> None:
 
 @pytest.mark.parametrize(
     ("live", "wanted", "expected"),
-    [("old", "new", "manifest"), ("edited", "old", "drift"), ("edited", "new", "both"), ("old", "old", "manifest")],
+    [
+        ("old", "new", "manifest"),
+        ("edited", "old", "drift"),
+        ("edited", "new", "both"),
+        ("old", "old", "manifest"),
+    ],
 )
-def test_the_digest_shows_the_cause_of_the_difference(live: str, wanted: str, expected: str) -> None:
-    """Live differs from the digest: edited. Desired differs from the digest: the manifest changed."""
-    rules = {"old": rule(priority=1), "new": rule(priority=2), "edited": rule(priority=3)}
+def test_the_digest_shows_the_cause_of_the_difference(
+    live: str, wanted: str, expected: str
+) -> None:
+    """Live differs from the digest: edited.
+
+    Desired differs from the digest: the manifest changed.
+    """
+    rules = {
+        "old": rule(priority=1),
+        "new": rule(priority=2),
+        "edited": rule(priority=3),
+    }
     found = managed("1", "cards/vip", rules[live], last_written=rules["old"])
 
     assert expected == find_cause(found, marker_digest(rules[wanted]))

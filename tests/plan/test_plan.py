@@ -1,4 +1,6 @@
-"""A plan is a value: its content, the changes that it leaves out, and the same plan for the same input."""
+"""A plan is a value: its content, the changes that it leaves out, and the same plan for the same
+input.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,13 @@ from reconciler.manifest.kinds.ruleset import Hold
 from reconciler.model.change import Adopt, Create, Delete, Update
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Rule, Source
-from reconciler.plan.document import digest_document, plan_id, plan_to_json, read_saved_plan, unreviewed_changes
+from reconciler.plan.document import (
+    digest_document,
+    plan_id,
+    plan_to_json,
+    read_saved_plan,
+    unreviewed_changes,
+)
 from reconciler.plan.plan import (
     LiveState,
     Plan,
@@ -30,13 +38,24 @@ from reconciler.plan.plan import (
 )
 from reconciler.plan.plan_json import plan_schema
 from reconciler.plan.schedule import schedule_steps
-from tests.support.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
+from tests.support.builders import (
+    NOW,
+    address,
+    desired,
+    live,
+    managed,
+    rule,
+    unmanaged,
+    wanted,
+)
 
 HOLD = Hold(until=NOW + timedelta(hours=1), reason="incident 42")
 
 
 def some_plan(options: PlanOptions | None = None) -> Plan:
-    """Return one change of each kind, one drifted rule, one unchanged rule, and one unmanaged rule."""
+    """Return one change of each kind, one drifted rule, one unchanged rule, and one unmanaged
+    rule.
+    """
     want = desired(
         wanted("cards/new", rule("new")),
         wanted("cards/changed", rule("changed", priority=1)),
@@ -46,7 +65,12 @@ def some_plan(options: PlanOptions | None = None) -> Plan:
     )
     found = live(
         managed("1", "cards/changed", rule("changed")),
-        managed("2", "cards/drifted", rule("drifted", enabled=False), last_written=rule("drifted")),
+        managed(
+            "2",
+            "cards/drifted",
+            rule("drifted", enabled=False),
+            last_written=rule("drifted"),
+        ),
         managed("3", "cards/same", rule("same")),
         managed("4", "cards/gone", rule("gone")),
         unmanaged("5", rule("by hand")),
@@ -57,13 +81,26 @@ def some_plan(options: PlanOptions | None = None) -> Plan:
 
 def test_the_summary_counts_every_rule_once() -> None:
     """Changed, unchanged and unmanaged rules."""
-    expected = {"create": 1, "update": 2, "adopt": 1, "delete": 1, "unchanged": 1, "held": 0, "unmanaged": 2}
+    expected = {
+        "create": 1,
+        "update": 2,
+        "adopt": 1,
+        "delete": 1,
+        "unchanged": 1,
+        "held": 0,
+        "unmanaged": 2,
+    }
     assert expected == plan_to_json(some_plan())["summary"]
 
 
 def test_deletes_come_last() -> None:
-    """Rules about different intents are independent, but a delete waits for a read after the other changes."""
-    steps = {change["address"]: change["steps"] for change in plan_to_json(schedule_steps(some_plan()))["changes"]}
+    """Rules about different intents are independent, but a delete waits for a read after the other
+    changes.
+    """
+    steps = {
+        change["address"]: change["steps"]
+        for change in plan_to_json(schedule_steps(some_plan()))["changes"]
+    }
     assert {
         "cards/new": [{"wave": 1, "call": "create", "copy": False}],
         "cards/changed": [{"wave": 1, "call": "update", "copy": False}],
@@ -78,7 +115,9 @@ def test_only_selects_addresses_and_patterns() -> None:
     made = some_plan(PlanOptions(only=("cards/new", "cards/g*")))
     assert [Create, Delete] == [type(change) for change in made.changes]
     assert 0 == made.unchanged
-    assert ("cards/nwe",) == unmatched_selectors(("cards/nwe", "cards/*"), [address("cards/new")])
+    assert ("cards/nwe",) == unmatched_selectors(
+        ("cards/nwe", "cards/*"), [address("cards/new")]
+    )
 
 
 def test_without_prune_deletes_are_held() -> None:
@@ -99,17 +138,28 @@ def test_keep_drift_holds_edits_of_cxone() -> None:
 def test_a_hold_ends_at_its_time(minutes: int, held: int) -> None:
     """Until then the live rule is not changed; the clock is an input."""
     want = desired(wanted("cards/vip", rule(priority=1), hold=HOLD))
-    made = draft_plan(want, live(managed("1", "cards/vip", rule())), PlanOptions(), NOW + timedelta(minutes=minutes))
+    made = draft_plan(
+        want,
+        live(managed("1", "cards/vip", rule())),
+        PlanOptions(),
+        NOW + timedelta(minutes=minutes),
+    )
     assert (held, 1 - held) == (len(made.held), len(made.changes))
 
 
 def test_held_changes_are_in_order() -> None:
     """In the order of changes: by priority, then by address."""
     names = ("cards/b", "cards/a", "cards/c")
-    want = desired(*(wanted(one, rule(one[-1], priority=2 - (one == "cards/c")), hold=HOLD) for one in names))
+    want = desired(
+        *(
+            wanted(one, rule(one[-1], priority=2 - (one == "cards/c")), hold=HOLD)
+            for one in names
+        )
+    )
     found = live(*(managed(one[-1], one, rule(one[-1], priority=9)) for one in names))
     assert ["cards/c", "cards/a", "cards/b"] == [
-        str(one.change.address) for one in draft_plan(want, found, PlanOptions(), NOW).held
+        str(one.change.address)
+        for one in draft_plan(want, found, PlanOptions(), NOW).held
     ]
 
 
@@ -124,8 +174,12 @@ def test_a_name_that_is_not_free_is_waited_for(way: str) -> None:
         wanted("cards/d", rule("a")),
         wanted("cards/e", rule("e", priority=2)),
     )
-    found = live(*(managed(f"id-{name}", f"cards/{name}", rule(name)) for name in "abce"))
-    made = draft_plan(want, found, PlanOptions(only=("cards/[abde]",) if way == "only" else ()), NOW)
+    found = live(
+        *(managed(f"id-{name}", f"cards/{name}", rule(name)) for name in "abce")
+    )
+    made = draft_plan(
+        want, found, PlanOptions(only=("cards/[abde]",) if way == "only" else ()), NOW
+    )
     assert ["cards/e"] == [str(change.address) for change in made.changes]
     held = {str(one.change.address): one.reason for one in made.held}
     assert {"cards/a", "cards/b", "cards/d"} == held.keys() - {"cards/c"}
@@ -134,28 +188,41 @@ def test_a_name_that_is_not_free_is_waited_for(way: str) -> None:
 
 @pytest.mark.parametrize("wish", [{}, {"x/b": rule("vip")}], ids=["gone", "moved"])
 def test_a_rule_with_an_edited_copy_keeps_its_address(wish: dict[str, Rule]) -> None:
-    """Otherwise the user's edited copy, which is never written, would count as the rule itself and be deleted."""
+    """Otherwise the user's edited copy, which is never written, would count as the rule itself and
+    be deleted.
+    """
     ours = managed("1", "cards/a", rule("vip"), dateCreated="2026-01-01T00:00:00Z")
-    clone = managed("2", "cards/a", rule("vip (copy)", priority=7), last_written=rule("vip"))
+    clone = managed(
+        "2", "cards/a", rule("vip (copy)", priority=7), last_written=rule("vip")
+    )
     goal = desired(*(wanted(where, what) for where, what in wish.items()))
     made = draft_plan(goal, live(ours, clone), PlanOptions(), NOW)
     assert () == made.changes
     ((held,), (clone_found,)) = made.held, made.findings
     assert "1" == held.change.live.id  # type: ignore[union-attr]
-    assert "an edited copy of it exists, which would then count as cards/a" in held.reason
+    assert (
+        "an edited copy of it exists, which would then count as cards/a" in held.reason
+    )
     assert "CXR302" == clone_found.code
 
 
 def test_adopting_all_adopts_rules_of_the_same_name() -> None:
     """The conflict becomes an adoption."""
-    want, found = desired(wanted("cards/vip", rule())), live(unmanaged("1", rule(priority=5)))
-    assert ["CXR301"] == [one.code for one in draft_plan(want, found, PlanOptions(), NOW).conflicts]
+    want, found = (
+        desired(wanted("cards/vip", rule())),
+        live(unmanaged("1", rule(priority=5))),
+    )
+    assert ["CXR301"] == [
+        one.code for one in draft_plan(want, found, PlanOptions(), NOW).conflicts
+    ]
     made = draft_plan(want, found, PlanOptions(adopt=True), NOW)
     assert ([], 1) == (list(made.conflicts), plan_to_json(made)["summary"]["adopt"])
 
 
 def test_adopting_all_changes_only_rules_with_a_namesake() -> None:
-    """A rule without an unmanaged namesake is planned as before, and an explicit `adopt:` is kept."""
+    """A rule without an unmanaged namesake is planned as before, and an explicit `adopt:` is
+    kept.
+    """
     want = desired(
         wanted("cards/new", rule("new")),
         wanted("cards/ours", rule("ours", priority=1)),
@@ -163,14 +230,29 @@ def test_adopting_all_changes_only_rules_with_a_namesake() -> None:
         wanted("cards/vip", rule()),
     )
     found = live(
-        managed("1", "cards/ours", rule("ours")), unmanaged("2", rule("by hand")), unmanaged("3", rule(priority=5))
+        managed("1", "cards/ours", rule("ours")),
+        unmanaged("2", rule("by hand")),
+        unmanaged("3", rule(priority=5)),
     )
     made = draft_plan(want, found, PlanOptions(adopt=True), NOW)
-    kinds = {"cards/new": Create, "cards/ours": Update, "cards/hand": Adopt, "cards/vip": Adopt}
+    kinds = {
+        "cards/new": Create,
+        "cards/ours": Update,
+        "cards/hand": Adopt,
+        "cards/vip": Adopt,
+    }
     assert kinds == {str(change.address): type(change) for change in made.changes}
     assert () == made.findings
-    adopts = {str(address): one.adopt for address, one in adopt_namesakes(want, found).rules.items()}
-    assert {"cards/new": None, "cards/ours": None, "cards/hand": "by hand", "cards/vip": "vip"} == adopts
+    adopts = {
+        str(address): one.adopt
+        for address, one in adopt_namesakes(want, found).rules.items()
+    }
+    assert {
+        "cards/new": None,
+        "cards/ours": None,
+        "cards/hand": "by hand",
+        "cards/vip": "vip",
+    } == adopts
 
 
 def test_the_document_has_exactly_the_fields_of_its_schema() -> None:
@@ -182,13 +264,24 @@ def test_the_document_has_exactly_the_fields_of_its_schema() -> None:
 
 def test_a_change_shows_rules_in_the_form_of_the_api() -> None:
     """With queue names, and null if there is no rule."""
-    changes: dict[str | None, Any] = {change["address"]: change for change in plan_to_json(some_plan())["changes"]}
+    changes: dict[str | None, Any] = {
+        change["address"]: change for change in plan_to_json(some_plan())["changes"]
+    }
     assert changes["cards/new"]["before"] is None
     assert changes["cards/gone"]["after"] is None
-    target = {"type": "queue", "queueId": "q-cards", "weight": 1, "queueName": "Card Services"}
+    target = {
+        "type": "queue",
+        "queueId": "q-cards",
+        "weight": 1,
+        "queueName": "Card Services",
+    }
     assert [target] == changes["cards/new"]["after"]["targets"]
-    assert [{"path": "priority", "before": 100, "after": 1}] == changes["cards/changed"]["fields"]
-    assert changes["cards/new"]["after"]["description"].startswith("Routes new\n[cxroute:acme/cards/new#")
+    assert [{"path": "priority", "before": 100, "after": 1}] == changes[
+        "cards/changed"
+    ]["fields"]
+    assert changes["cards/new"]["after"]["description"].startswith(
+        "Routes new\n[cxroute:acme/cards/new#"
+    )
 
 
 def test_the_same_input_gives_the_same_plan_in_any_order() -> None:
@@ -196,12 +289,23 @@ def test_the_same_input_gives_the_same_plan_in_any_order() -> None:
     made = some_plan()
     chance = random.Random(1)
     for _ in range(20):
-        want = desired(*(wanted("cards/a", rule("a")), wanted("cards/b", rule("b", priority=1))))
+        want = desired(
+            *(wanted("cards/a", rule("a")), wanted("cards/b", rule("b", priority=1)))
+        )
         found = [managed(str(n), f"cards/r{n}", rule(f"r{n}")) for n in range(8)]
-        first = json.dumps(plan_to_json(draft_plan(want, live(*found), PlanOptions(), NOW)))
+        first = json.dumps(
+            plan_to_json(draft_plan(want, live(*found), PlanOptions(), NOW))
+        )
         chance.shuffle(found)
         assert first == json.dumps(
-            plan_to_json(draft_plan(want, LiveState(tuple(found), live().queues[::-1]), PlanOptions(), NOW))
+            plan_to_json(
+                draft_plan(
+                    want,
+                    LiveState(tuple(found), live().queues[::-1]),
+                    PlanOptions(),
+                    NOW,
+                )
+            )
         )
     later = plan_of_later()
     assert plan_to_json(made)["planId"] == plan_to_json(later)["planId"]
@@ -211,28 +315,41 @@ def plan_of_later() -> Plan:
     return replace(some_plan(), generated_at=NOW + timedelta(days=1))
 
 
-def test_the_digests_of_a_plan_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each at its first use: a plan's id after its document is free. A plan derived from another has its own."""
+def test_the_digests_of_a_plan_are_computed_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each at its first use: a plan's id after its document is free.
+
+    A plan derived from another has its own.
+    """
     made = some_plan()
     form = plan_to_json(made)
     other = replace(made, changes=())
     assert form["planId"] != plan_id(other) == plan_to_json(other)["planId"]
     monkeypatch.setattr("reconciler.plan.plan.sha256", None)
     monkeypatch.setattr("reconciler.plan.document.sha256", None)
-    assert (form["planId"], form["liveDigest"]) == (plan_id(made), plan_to_json(made)["liveDigest"])
+    assert (form["planId"], form["liveDigest"]) == (
+        plan_id(made),
+        plan_to_json(made)["liveDigest"],
+    )
 
 
 def test_a_saved_plan_limits_an_apply_to_its_changes() -> None:
     """The same plan has no new change; a fresh plan with another change has exactly that one."""
     saved = read_saved_plan(json.dumps(plan_to_json(some_plan())), "plan.json")
     assert () == unreviewed_changes(some_plan(), saved)
-    fewer = read_saved_plan(json.dumps(plan_to_json(some_plan(PlanOptions(only=("cards/new",))))), "plan.json")
+    fewer = read_saved_plan(
+        json.dumps(plan_to_json(some_plan(PlanOptions(only=("cards/new",))))),
+        "plan.json",
+    )
     assert {"cards/changed", "cards/drifted", "cards/hand", "cards/gone"} == {
         str(change.address) for change in unreviewed_changes(some_plan(), fewer)
     }
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"planId": 1}', "[" * 100_000, "\udc00"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "null", '{"planId": 1}', "[" * 100_000, "\udc00"]
+)
 def test_a_file_that_is_not_a_plan_is_refused(text: str) -> None:
     """With a message, never a traceback."""
     with pytest.raises(UsageError, match=r"plan\.json is not a saved plan"):
@@ -243,20 +360,43 @@ def test_a_file_that_is_not_a_plan_is_refused(text: str) -> None:
     ("change", "problem"),
     [
         (lambda form: form.pop("owner"), "owner: Field required"),
-        (lambda form: form.update(environment=""), "environment: String should have at least 1 character"),
-        (lambda form: form.update(generatedAt="today"), "Invalid isoformat string: 'today'"),
-        (lambda form: form["changes"][1].update(address="x"), "changes.1.address: String should match pattern"),
-        (lambda form: form["changes"][0].update(action="drop"), "changes.0.action: Input should be 'create', "),
-        (lambda form: form["options"].update(adopt="yes"), "options.adopt: Input should be a valid boolean"),
-        (lambda form: form["summary"].update(create=1.5), "summary.create: Input should be a valid integer"),
+        (
+            lambda form: form.update(environment=""),
+            "environment: String should have at least 1 character",
+        ),
+        (
+            lambda form: form.update(generatedAt="today"),
+            "Invalid isoformat string: 'today'",
+        ),
+        (
+            lambda form: form["changes"][1].update(address="x"),
+            "changes.1.address: String should match pattern",
+        ),
+        (
+            lambda form: form["changes"][0].update(action="drop"),
+            "changes.0.action: Input should be 'create', ",
+        ),
+        (
+            lambda form: form["options"].update(adopt="yes"),
+            "options.adopt: Input should be a valid boolean",
+        ),
+        (
+            lambda form: form["summary"].update(create=1.5),
+            "summary.create: Input should be a valid integer",
+        ),
     ],
 )
-def test_a_field_that_is_wrong_is_named(change: Callable[[Any], object], problem: str) -> None:
+def test_a_field_that_is_wrong_is_named(
+    change: Callable[[Any], object], problem: str
+) -> None:
     """With its place, its problem and the remedy."""
     form = plan_to_json(some_plan())
     change(form)
     remedy = r"Create one with `cxroute plan --out plan\.json`"
-    with pytest.raises(UsageError, match=rf"^plan\.json is not a saved plan \({re.escape(problem)}.*\)\. {remedy}$"):
+    with pytest.raises(
+        UsageError,
+        match=rf"^plan\.json is not a saved plan \({re.escape(problem)}.*\)\. {remedy}$",
+    ):
         read_saved_plan(json.dumps(form), "plan.json")
 
 
@@ -289,24 +429,42 @@ def test_the_digests_identify_the_desired_and_the_live_rules() -> None:
     made = some_plan()
     turned = replace(
         made,
-        desired=replace(made.desired, rules=dict(sorted(made.desired.rules.items(), reverse=True))),
+        desired=replace(
+            made.desired, rules=dict(sorted(made.desired.rules.items(), reverse=True))
+        ),
         live=LiveState(made.live.rules[::-1], made.live.queues[::-1]),
     )
-    assert (made.manifest_digest, made.live_digest) == (turned.manifest_digest, turned.live_digest)
+    assert (made.manifest_digest, made.live_digest) == (
+        turned.manifest_digest,
+        turned.live_digest,
+    )
     rules = dict(made.desired.rules)
     first = rules.pop(address("cards/new"))
     changed = [
         {**rules, first.address: wanted("cards/new", rule("new", priority=7))},
-        {**rules, address("cards/other"): replace(first, address=address("cards/other"))},
+        {
+            **rules,
+            address("cards/other"): replace(first, address=address("cards/other")),
+        },
         rules,
     ]
-    digests = {replace(made, desired=replace(made.desired, rules=one)).manifest_digest for one in changed}
+    digests = {
+        replace(made, desired=replace(made.desired, rules=one)).manifest_digest
+        for one in changed
+    }
     assert 3 == len(digests - {made.manifest_digest})
     other_owner = replace(made, desired=replace(made.desired, owner="other"))
     assert other_owner.manifest_digest != made.manifest_digest
-    queues = [made.live.queues[1:], (made.live.queues[0]._replace(active=False), *made.live.queues[1:])]
-    tenants = [LiveState(made.live.rules, one) for one in queues] + [LiveState(made.live.rules[1:], made.live.queues)]
-    assert 3 == len({replace(made, live=one).live_digest for one in tenants} - {made.live_digest})
+    queues = [
+        made.live.queues[1:],
+        (made.live.queues[0]._replace(active=False), *made.live.queues[1:]),
+    ]
+    tenants = [LiveState(made.live.rules, one) for one in queues] + [
+        LiveState(made.live.rules[1:], made.live.queues)
+    ]
+    assert 3 == len(
+        {replace(made, live=one).live_digest for one in tenants} - {made.live_digest}
+    )
 
 
 def test_accepted_findings_are_separate_and_added_up() -> None:
@@ -322,24 +480,67 @@ def test_accepted_findings_are_separate_and_added_up() -> None:
         for n in range(5)
     ]
     first = replace_findings(some_plan(), said)
-    assert [("", 2)] == [(one.acknowledged, len(one.occurrences)) for one in first.findings]
-    assert [("meant", 3)] == [(one.acknowledged, len(one.occurrences)) for one in first.acknowledged]
+    assert [("", 2)] == [
+        (one.acknowledged, len(one.occurrences)) for one in first.findings
+    ]
+    assert [("meant", 3)] == [
+        (one.acknowledged, len(one.occurrences)) for one in first.acknowledged
+    ]
     again = replace_findings(
-        first, [Finding(code="CXR204", severity="warning", message="tied", acknowledged="meant, too")]
+        first,
+        [
+            Finding(
+                code="CXR204",
+                severity="warning",
+                message="tied",
+                acknowledged="meant, too",
+            )
+        ],
     )
-    assert ((), ["CXR202", "CXR204"]) == (again.findings, [one.code for one in again.acknowledged])
+    assert ((), ["CXR202", "CXR204"]) == (
+        again.findings,
+        [one.code for one in again.acknowledged],
+    )
 
 
 def test_findings_are_in_order_of_code_position_and_message() -> None:
     """Independent of the order in which they were found."""
     source = Source("a.yaml", 2, 1)
     ordered = [
-        Finding(code="CXR200", severity="error", message="b", source=None, address=address("cards/x")),
-        Finding(code="CXR200", severity="error", message="a", source=source, address=address("cards/x")),
-        Finding(code="CXR200", severity="error", message="b", source=source, address=address("cards/x")),
         Finding(
-            code="CXR200", severity="error", message="a", source=source._replace(line=3), address=address("cards/x")
+            code="CXR200",
+            severity="error",
+            message="b",
+            source=None,
+            address=address("cards/x"),
         ),
-        Finding(code="CXR201", severity="error", message="a", source=None, address=address("cards/x")),
+        Finding(
+            code="CXR200",
+            severity="error",
+            message="a",
+            source=source,
+            address=address("cards/x"),
+        ),
+        Finding(
+            code="CXR200",
+            severity="error",
+            message="b",
+            source=source,
+            address=address("cards/x"),
+        ),
+        Finding(
+            code="CXR200",
+            severity="error",
+            message="a",
+            source=source._replace(line=3),
+            address=address("cards/x"),
+        ),
+        Finding(
+            code="CXR201",
+            severity="error",
+            message="a",
+            source=None,
+            address=address("cards/x"),
+        ),
     ]
     assert tuple(ordered) == replace_findings(some_plan(), ordered[::-1]).findings

@@ -1,4 +1,6 @@
-"""`plan --live FILE`: a plan without a tenant, and its statements about the source of its live rules."""
+"""`plan --live FILE`: a plan without a tenant, and its statements about the source of its live
+rules.
+"""
 
 from __future__ import annotations
 
@@ -41,19 +43,25 @@ def written(form: object) -> str:
 
 
 @pytest.mark.parametrize("form", ["rules", "page"])
-def test_rules_and_queues_of_a_file_replace_the_tenant(cxroute: Program, form: str) -> None:
+def test_rules_and_queues_of_a_file_replace_the_tenant(
+    cxroute: Program, form: str
+) -> None:
     """The same rules give no change, for an environment without credentials."""
     told = state()
     name = {"rules": "rules", "page": "entities"}[form]
     file = written({name: told["rules"], "queues": told["queues"]})
     assert 0 == cxroute("plan", "-e", "prod", "--live", file, "--detailed-exitcode")
-    assert cxroute.out.startswith("No tenant was contacted: the live rules come from live.json.\nPlan for prod   live")
+    assert cxroute.out.startswith(
+        "No tenant was contacted: the live rules come from live.json.\nPlan for prod   live"
+    )
     assert "No changes. 3 rules in prod match the manifests." in cxroute.out
     assert "apply reads the tenant itself" in cxroute.out
     assert "" == cxroute.err
 
 
-def test_queues_missing_from_a_file_come_from_the_manifests_with_a_notice(cxroute: Program) -> None:
+def test_queues_missing_from_a_file_come_from_the_manifests_with_a_notice(
+    cxroute: Program,
+) -> None:
     """Queue names with the targets, as in a plan's JSON, are enough to identify a queue."""
     names = {queue["id"]: queue["name"] for queue in state()["queues"]}
     rules = state()["rules"]
@@ -80,7 +88,11 @@ def test_every_form_says_that_no_tenant_was_read(cxroute: Program, form: str) ->
     """As in the text form."""
     told = state()
     assert 0 == cxroute(
-        "plan", "--live", written({"rules": told["rules"][1:], "queues": told["queues"]}), "--format", form
+        "plan",
+        "--live",
+        written({"rules": told["rules"][1:], "queues": told["queues"]}),
+        "--format",
+        form,
     )
     assert "no tenant was contacted" in cxroute.out
     assert "simulated" not in cxroute.out
@@ -92,13 +104,24 @@ def test_a_plan_from_a_file_is_applied_only_if_the_tenant_matches_it(
     """Apply reads the tenant itself, as always."""
     told = state()
     change = Path("manifests/routing.yaml")
-    change.write_text(change.read_text(encoding="utf-8").replace("priority: 10", "priority: 11"), encoding="utf-8")
+    change.write_text(
+        change.read_text(encoding="utf-8").replace("priority: 10", "priority: 11"),
+        encoding="utf-8",
+    )
     assert 0 == cxroute(
-        "plan", "--live", written({"rules": told["rules"], "queues": told["queues"]}), "--out", "good.json"
+        "plan",
+        "--live",
+        written({"rules": told["rules"], "queues": told["queues"]}),
+        "--out",
+        "good.json",
     )
     told["rules"][0]["name"] = "older"
     assert 0 == cxroute(
-        "plan", "--live", written({"rules": told["rules"], "queues": told["queues"]}), "--out", "old.json"
+        "plan",
+        "--live",
+        written({"rules": told["rules"], "queues": told["queues"]}),
+        "--out",
+        "old.json",
     )
     monkeypatch.setattr(httpx, "AsyncClient", REAL)
     assert 4 == cxroute("apply", "old.json", "--yes")
@@ -112,12 +135,17 @@ def test_a_plan_from_a_file_is_applied_only_if_the_tenant_matches_it(
         ({"entities": [], "total": 3}, "a page with 0 of 3 rules"),
         ([{"name": "x"}], "`priority` is not a number"),
         (
-            [{"id": "a", "name": "x", "priority": 1}, {"id": "a", "name": "y", "priority": 2}],
+            [
+                {"id": "a", "name": "x", "priority": 1},
+                {"id": "a", "name": "y", "priority": 2},
+            ],
             "two rules have the id 'a'",
         ),
     ],
 )
-def test_an_invalid_file_is_an_error_in_one_sentence(cxroute: Program, form: object, said: str) -> None:
+def test_an_invalid_file_is_an_error_in_one_sentence(
+    cxroute: Program, form: object, said: str
+) -> None:
     """Exit 64, with the file and the problem."""
     assert 64 == cxroute("plan", "--live", written(form))
     assert "live.json: " in cxroute.err
@@ -125,7 +153,9 @@ def test_an_invalid_file_is_an_error_in_one_sentence(cxroute: Program, form: obj
     assert "" == cxroute.out
 
 
-def test_a_missing_file_and_several_environments_are_usage_errors(cxroute: Program) -> None:
+def test_a_missing_file_and_several_environments_are_usage_errors(
+    cxroute: Program,
+) -> None:
     """The rules of one tenant are not those of another one."""
     assert 64 == cxroute("plan", "--live", "nowhere.json")
     assert "cannot read nowhere.json" in cxroute.err
@@ -135,14 +165,46 @@ def test_a_missing_file_and_several_environments_are_usage_errors(cxroute: Progr
 
 def test_rules_of_a_file_become_manifests(cxroute: Program) -> None:
     """Without a tenant; a plan of the written manifests has only adoptions of the file's rules."""
-    rule = {"id": "1", "name": "By hand", "priority": 7, "enabled": True, "description": ""}
-    rule["conditions"] = [{"type": "attribute", "attributeName": "tier", "operator": "equals", "value": "gold"}]
+    rule = {
+        "id": "1",
+        "name": "By hand",
+        "priority": 7,
+        "enabled": True,
+        "description": "",
+    }
+    rule["conditions"] = [
+        {
+            "type": "attribute",
+            "attributeName": "tier",
+            "operator": "equals",
+            "value": "gold",
+        }
+    ]
     rule["targets"] = [{"type": "queue", "queueId": "q", "weight": 1}]
-    file = written({"rules": [rule], "queues": [*state()["queues"], {"id": "q", "name": "Gold Desk"}]})
-    assert 0 == cxroute("export", "-e", "prod", "--all", "--live", file, "--into", "manifests/")
+    file = written(
+        {
+            "rules": [rule],
+            "queues": [*state()["queues"], {"id": "q", "name": "Gold Desk"}],
+        }
+    )
+    assert 0 == cxroute(
+        "export", "-e", "prod", "--all", "--live", file, "--into", "manifests/"
+    )
     assert "no tenant was contacted" in cxroute.err
-    assert 0 == cxroute("plan", "-e", "prod", "--live", file, "--format", "json", "--only", "gold-desk/*")
-    assert ["adopt"] == [change["action"] for change in json.loads(cxroute.out)["changes"]]
+    assert 0 == cxroute(
+        "plan",
+        "-e",
+        "prod",
+        "--live",
+        file,
+        "--format",
+        "json",
+        "--only",
+        "gold-desk/*",
+    )
+    assert ["adopt"] == [
+        change["action"] for change in json.loads(cxroute.out)["changes"]
+    ]
 
 
 def test_values_of_a_file_are_not_patched_into_manifests(cxroute: Program) -> None:

@@ -1,4 +1,6 @@
-"""The guard `promises`: the rules that are live after a plan keep each promise of severity error."""
+"""The guard `promises`: the rules that are live after a plan keep each promise of severity
+error.
+"""
 
 from __future__ import annotations
 
@@ -19,26 +21,54 @@ from reconciler.model.live import LiveRule
 from reconciler.model.rule import Source, Target
 from reconciler.plan.guards import check_guards, guard_refusals, lift_guards
 from reconciler.plan.plan import GuardResult, Plan, PlanOptions, draft_plan
-from tests.support.builders import NOW, OWNER, at_least, desired, intent_is, live, managed, rule, unmanaged, wanted
+from tests.support.builders import (
+    NOW,
+    OWNER,
+    at_least,
+    desired,
+    intent_is,
+    live,
+    managed,
+    rule,
+    unmanaged,
+    wanted,
+)
 from tests.support.program import Program, write
 
-ENVIRONMENT = Environment.model_validate({"name": "prod", "owner": OWNER, "tenant": "acme"})
+ENVIRONMENT = Environment.model_validate(
+    {"name": "prod", "owner": OWNER, "tenant": "acme"}
+)
 SOURCE = Source("manifests/p.yaml", 3, 5)
 FRAUD = [Target("q-fraud", 1)]
 
 
-def stated(name: str = "safe", severity: Any = "error", **promise: Any) -> StatedPromise:
+def stated(
+    name: str = "safe", severity: Any = "error", **promise: Any
+) -> StatedPromise:
     finding = Finding(code="CXR221", severity=severity, message="", source=SOURCE)
-    fields: dict[str, Any] = {"conditions": (intent_is("vip"),), "always": frozenset(["q-cards"]), **promise}
+    fields: dict[str, Any] = {
+        "conditions": (intent_is("vip"),),
+        "always": frozenset(["q-cards"]),
+        **promise,
+    }
     return StatedPromise(
-        document="d", name=name, finding=finding, promise=Promise(**fields), requirement='only "cards"'
+        document="d",
+        name=name,
+        finding=finding,
+        promise=Promise(**fields),
+        requirement='only "cards"',
     )
 
 
 SAFE = (stated(),)
 
 
-def guarded(*rules: DesiredRule, at: tuple[LiveRule, ...] = (), promises: Any = SAFE, **more: Any) -> Plan:
+def guarded(
+    *rules: DesiredRule,
+    at: tuple[LiveRule, ...] = (),
+    promises: Any = SAFE,
+    **more: Any,
+) -> Plan:
     want = replace(desired(*rules), promises=tuple(promises), **more)
     return check_guards(draft_plan(want, live(*at), PlanOptions(), NOW), ENVIRONMENT)
 
@@ -51,32 +81,50 @@ def result(plan: Plan) -> GuardResult:
 def test_a_plan_that_keeps_its_promises_is_not_refused() -> None:
     """The guard is one of the plan's, with a value of 0."""
     found = result(guarded(wanted("cards/vip", rule())))
-    expected = (0, 0, True, "the rules after this plan keep every promise of severity error")
+    expected = (
+        0,
+        0,
+        True,
+        "the rules after this plan keep every promise of severity error",
+    )
     assert expected == (found.value, found.limit, found.ok, found.message)
 
 
 def test_without_promises_there_is_no_guard() -> None:
     """Plans of environments without promises stay as they were."""
     assert [] == [
-        guard for guard in guarded(wanted("cards/vip", rule()), promises=()).guards if guard.name == "promises"
+        guard
+        for guard in guarded(wanted("cards/vip", rule()), promises=()).guards
+        if guard.name == "promises"
     ]
 
 
 def test_a_promise_that_would_be_broken_refuses_the_plan() -> None:
     """With its name, an example, the destination and the rule; a reason lifts it."""
-    plan = guarded(wanted("cards/vip", rule(targets=FRAUD)), at=(managed("1", "cards/vip", rule()),))
+    plan = guarded(
+        wanted("cards/vip", rule(targets=FRAUD)),
+        at=(managed("1", "cards/vip", rule()),),
+    )
     expected = 'promise "safe" is broken for intent "vip": '
     expected += 'expected only "cards", but goes to "Fraud" by rule cards/vip (manifests/x.yaml:1)'
-    assert (1, False, expected) == (result(plan).value, result(plan).ok, result(plan).message)
+    assert (1, False, expected) == (
+        result(plan).value,
+        result(plan).ok,
+        result(plan).message,
+    )
     assert ["promises"] == [guard.name for guard in guard_refusals(plan)]
     assert () == guard_refusals(lift_guards(plan, ["promises"], "why"))
 
 
 def test_a_promise_that_is_broken_today_too_refuses() -> None:
     """A new rule elsewhere does not repair it; a plan that repairs it is not refused."""
-    hand = unmanaged("9", rule("by hand", priority=1, conditions=[intent_is("vip")], targets=FRAUD))
+    hand = unmanaged(
+        "9", rule("by hand", priority=1, conditions=[intent_is("vip")], targets=FRAUD)
+    )
     plan = guarded(
-        wanted("cards/vip", rule()), wanted("cards/b", rule("b")), at=(managed("1", "cards/vip", rule()), hand)
+        wanted("cards/vip", rule()),
+        wanted("cards/b", rule("b")),
+        at=(managed("1", "cards/vip", rule()), hand),
     )
     assert result(plan).message.endswith('but goes to "Fraud" by rule "by hand"')
     wrong = managed("1", "cards/vip", rule(targets=FRAUD))
@@ -86,8 +134,15 @@ def test_a_promise_that_is_broken_today_too_refuses() -> None:
 def test_a_warning_never_refuses() -> None:
     """Severity `warning` is for the reports; of two promises only the error counts."""
     both = (stated("soft", "warning"), stated("hard"))
-    assert result(guarded(wanted("cards/vip", rule(targets=FRAUD)), promises=both[:1])).ok
-    assert 1 == result(guarded(wanted("cards/vip", rule(targets=FRAUD)), promises=both)).value
+    assert result(
+        guarded(wanted("cards/vip", rule(targets=FRAUD)), promises=both[:1])
+    ).ok
+    assert (
+        1
+        == result(
+            guarded(wanted("cards/vip", rule(targets=FRAUD)), promises=both)
+        ).value
+    )
 
 
 def test_decided_by_counts_an_unmanaged_rule_as_another_one() -> None:
@@ -95,7 +150,9 @@ def test_decided_by_counts_an_unmanaged_rule_as_another_one() -> None:
     promise = stated(always=None, decided_by="cards/*")
     hand = unmanaged("9", rule("by hand", priority=1, conditions=[intent_is("vip")]))
     assert result(guarded(wanted("cards/vip", rule()), promises=[promise])).ok
-    assert not result(guarded(wanted("cards/vip", rule()), at=(hand,), promises=[promise])).ok
+    assert not result(
+        guarded(wanted("cards/vip", rule()), at=(hand,), promises=[promise])
+    ).ok
 
 
 def test_an_undecided_promise_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,13 +161,21 @@ def test_an_undecided_promise_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"reconciler.behaviour.diff.promises.{name}", 0)
     found = result(guarded(wanted("cards/vip", rule())))
     assert not found.ok
-    assert 'promise "safe" is not proven: the analysis stopped at its bound of work' in found.message
+    assert (
+        'promise "safe" is not proven: the analysis stopped at its bound of work'
+        in found.message
+    )
 
 
 def test_the_endpoint_comes_before_the_rules() -> None:
-    """An event below the endpoint's confidence is another intent for the rules, so it breaks the promise."""
+    """An event below the endpoint's confidence is another intent for the rules, so it breaks the
+    promise.
+    """
     endpoint = EndpointStage(fallback=FallbackPolicy("none", 0.5, frozenset()))
-    rules = (wanted("cards/vip", rule()), wanted("cards/none", rule("none", targets=FRAUD)))
+    rules = (
+        wanted("cards/vip", rule()),
+        wanted("cards/none", rule("none", targets=FRAUD)),
+    )
     found = result(guarded(*rules, endpoint=endpoint))
     assert 'but goes to "Fraud" by rule cards/none' in found.message
     sure = stated(conditions=(intent_is("vip"), at_least(0.5)))
@@ -138,16 +203,35 @@ promises:
 
 
 def test_apply_refuses_and_a_reason_lifts_the_guard(cxroute: Program) -> None:
-    """Exit 4 for a rule made by hand that breaks a promise; every form of the plan names guard and promise."""
+    """Exit 4 for a rule made by hand that breaks a promise; every form of the plan names guard and
+    promise.
+    """
     assert 0 == cxroute("init")
     write("promises.yaml", PROMISE)
     assert 0 == cxroute("apply", "--yes"), cxroute.out + cxroute.err
     with open_state(STATE) as state:
         first = next(iter(state.rules()))
-        hand = {"id": "hand", "name": "by hand", "description": "", "priority": -5, "conditions": []}
-        other = next(one for one in state.queues if one["id"] != first["targets"][0]["queueId"])
-        state.put({**first, **hand, "targets": [{"type": "queue", "queueId": other["id"], "weight": 1}]})
-    write("more.yaml", "{apiVersion: routing/v1, kind: RuleSet, name: more, rules: [{intent: z, queue: cards}]}\n")
+        hand = {
+            "id": "hand",
+            "name": "by hand",
+            "description": "",
+            "priority": -5,
+            "conditions": [],
+        }
+        other = next(
+            one for one in state.queues if one["id"] != first["targets"][0]["queueId"]
+        )
+        state.put(
+            {
+                **first,
+                **hand,
+                "targets": [{"type": "queue", "queueId": other["id"], "weight": 1}],
+            }
+        )
+    write(
+        "more.yaml",
+        "{apiVersion: routing/v1, kind: RuleSet, name: more, rules: [{intent: z, queue: cards}]}\n",
+    )
     code, form = cxroute.json("plan")
     (guard,) = [one for one in form["guards"] if one["name"] == "promises"]
     assert (0, False, 1) == (code, guard["ok"], guard["value"])
@@ -157,13 +241,20 @@ def test_apply_refuses_and_a_reason_lifts_the_guard(cxroute: Program) -> None:
     assert 4 == cxroute("plan", "--fail-on-guards")
     assert 4 == cxroute("apply", "--yes")
     assert '--allow promises --reason "why"' in cxroute.err
-    assert 0 == cxroute("apply", "--yes", "--allow", "promises", "--reason", "CHG-1"), cxroute.err
+    assert 0 == cxroute("apply", "--yes", "--allow", "promises", "--reason", "CHG-1"), (
+        cxroute.err
+    )
 
 
-def test_a_broken_promise_that_is_a_warning_is_in_each_form_of_the_plan(cxroute: Program) -> None:
+def test_a_broken_promise_that_is_a_warning_is_in_each_form_of_the_plan(
+    cxroute: Program,
+) -> None:
     """It does not refuse; the guard is about promises of severity error."""
     assert 0 == cxroute("init")
-    write("promises.yaml", f"{PROMISE.replace('[cards]', '[nobody]')}    severity: warning\n")
+    write(
+        "promises.yaml",
+        f"{PROMISE.replace('[cards]', '[nobody]')}    severity: warning\n",
+    )
     code, form = cxroute.json("plan")
     (guard,) = [one for one in form["guards"] if one["name"] == "promises"]
     (finding,) = [one for one in form["findings"] if one["code"] == "CXR221"]

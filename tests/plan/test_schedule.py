@@ -1,4 +1,6 @@
-"""The order of the steps, where the analysis stops at its bound: what is not proven is not done first."""
+"""The order of the steps, where the analysis stops at its bound: what is not proven is not done
+first.
+"""
 
 from __future__ import annotations
 
@@ -13,39 +15,76 @@ from reconciler.model.live import LiveRule, Marker, format_description, marker_d
 from reconciler.model.rule import Target
 from reconciler.plan import schedule
 from reconciler.plan.plan import Plan, PlanOptions, draft_plan
-from tests.support.builders import NOW, OWNER, address, at_least, desired, intent_is, live, managed, rule, wanted
+from tests.support.builders import (
+    NOW,
+    OWNER,
+    address,
+    at_least,
+    desired,
+    intent_is,
+    live,
+    managed,
+    rule,
+    wanted,
+)
 
 FRAUD: Final = [Target("q-fraud", 1)]
 GENERAL: Final = [Target("q-general", 1)]
 
 
 def plan_with_idle_copy() -> Plan:
-    """Return a plan that needs a new temporary copy of cards/b, where an earlier run left a copy without effect."""
+    """Return a plan that needs a new temporary copy of cards/b, where an earlier run left a copy
+    without effect.
+    """
     everything = rule("all", priority=900, conditions=[], targets=GENERAL)
     found = [
-        managed("id-a", "cards/a", rule("a", conditions=[intent_is("x")], priority=20, targets=FRAUD)),
-        managed("id-b", "cards/b", rule("b", conditions=[intent_is("x")], priority=10, targets=GENERAL)),
+        managed(
+            "id-a",
+            "cards/a",
+            rule("a", conditions=[intent_is("x")], priority=20, targets=FRAUD),
+        ),
+        managed(
+            "id-b",
+            "cards/b",
+            rule("b", conditions=[intent_is("x")], priority=10, targets=GENERAL),
+        ),
         managed("id-all", "cards/all", everything),
     ]
     goal = desired(
-        wanted("cards/a", rule("a", conditions=[intent_is("y")], priority=30, targets=FRAUD)),
+        wanted(
+            "cards/a",
+            rule("a", conditions=[intent_is("y")], priority=30, targets=FRAUD),
+        ),
         wanted("cards/b", rule("b", conditions=[intent_is("y")], priority=10)),
         wanted("cards/all", everything),
     )
-    copied = rule("left", conditions=[intent_is("y"), at_least(0.5)], priority=30, targets=GENERAL)
+    copied = rule(
+        "left", conditions=[intent_is("y"), at_least(0.5)], priority=30, targets=GENERAL
+    )
     temporary = replace(copied, name=f"(next) {OWNER}/cards/b")
     marker = Marker(OWNER, address("cards/b"), marker_digest(temporary), copy=True)
-    raw = {"id": "left", "name": temporary.name, "description": format_description(temporary, marker)}
+    raw = {
+        "id": "left",
+        "name": temporary.name,
+        "description": format_description(temporary, marker),
+    }
     state = live(*found, LiveRule("left", temporary, marker, raw))
     return draft_plan(goal, state, PlanOptions(), NOW)
 
 
-def test_a_leftover_copy_is_deleted_first_only_with_a_complete_proof(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the proof, the copy goes first. Where the analysis stops, the plan names what it could not prove."""
+def test_a_leftover_copy_is_deleted_first_only_with_a_complete_proof(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With the proof, the copy goes first.
+
+    Where the analysis stops, the plan names what it could not prove.
+    """
     proven = schedule.schedule_steps(plan_with_idle_copy())
     first = [(step.call, str(step.change.address)) for step in proven.steps[0]]
     assert ([("delete", "cards/b")], ()) == (first, proven.unproven)
-    monkeypatch.setattr(schedule, "compare_behaviour", partial(compare_behaviour, work=0))
+    monkeypatch.setattr(
+        schedule, "compare_behaviour", partial(compare_behaviour, work=0)
+    )
     stopped = schedule.schedule_steps(plan_with_idle_copy())
     assert (address("cards/b"),) == stopped.unproven
     calls = [step.call for wave in stopped.steps for step in wave]
@@ -55,14 +94,29 @@ def test_a_leftover_copy_is_deleted_first_only_with_a_complete_proof(monkeypatch
 def test_a_leftover_copy_is_the_cause_of_what_it_moves() -> None:
     """The rule itself does not change, and neither does the endpoint's fallback."""
     everything = rule("a", conditions=[], priority=20, targets=FRAUD)
-    temporary = replace(rule("x", conditions=[intent_is("y")], priority=10, targets=GENERAL), name="(next) a")
+    temporary = replace(
+        rule("x", conditions=[intent_is("y")], priority=10, targets=GENERAL),
+        name="(next) a",
+    )
     marker = Marker(OWNER, address("cards/a"), marker_digest(temporary), copy=True)
-    raw = {"id": "left", "name": temporary.name, "description": format_description(temporary, marker)}
-    state = live(managed("id-a", "cards/a", everything), LiveRule("left", temporary, marker, raw))
+    raw = {
+        "id": "left",
+        "name": temporary.name,
+        "description": format_description(temporary, marker),
+    }
+    state = live(
+        managed("id-a", "cards/a", everything), LiveRule("left", temporary, marker, raw)
+    )
 
-    made = schedule.predict_impact(draft_plan(desired(wanted("cards/a", everything)), state, PlanOptions(), NOW))
+    made = schedule.predict_impact(
+        draft_plan(desired(wanted("cards/a", everything)), state, PlanOptions(), NOW)
+    )
 
     assert made.impact
     (effect,) = made.impact.behaviour.effects
     (edited,) = (made.impact.edits[number] for number in effect.edits)
-    assert ("delete", f"(next) {OWNER}/cards/a", True) == (edited.action, edited.entry.name, edited.is_copy)
+    assert ("delete", f"(next) {OWNER}/cards/a", True) == (
+        edited.action,
+        edited.entry.name,
+        edited.is_copy,
+    )

@@ -1,4 +1,6 @@
-"""The fields in which two live rules differ and that cxroute does not know: a duplicate differs in none."""
+"""The fields in which two live rules differ and that cxroute does not know: a duplicate differs in
+none.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,14 @@ RULE: dict[str, Any] = {
     "description": "Routes vip",
     "priority": 100,
     "enabled": True,
-    "conditions": [{"type": "attribute", "attributeName": "intent", "operator": "in", "value": ["a", "b"]}],
+    "conditions": [
+        {
+            "type": "attribute",
+            "attributeName": "intent",
+            "operator": "in",
+            "value": ["a", "b"],
+        }
+    ],
     "targets": [{"type": "queue", "queueId": "q-cards", "weight": 1}],
 }
 CONDITION, TARGET = RULE["conditions"][0], RULE["targets"][0]
@@ -25,19 +34,50 @@ OTHER_CONDITION = {**CONDITION, "value": ["c"]}
 
 
 def compared(ours: dict[str, Any], other: dict[str, Any]) -> tuple[str, ...]:
-    return differing_fields(parse_live_rule({**RULE, **ours}), parse_live_rule({**RULE, "id": "2", **other}))
+    return differing_fields(
+        parse_live_rule({**RULE, **ours}), parse_live_rule({**RULE, "id": "2", **other})
+    )
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        *("version", "revision", "etag", "_etag", "@odata.etag", "selfUri", "self", "href", "links", "_links"),
-        *("dateCreated", "dateModified", "createdDate", "createdAt", "created_at", "created", "creationTime"),
-        *("lastModified", "lastModifiedDate", "modifiedOn", "updatedAt", "lastUpdated", "lastUpdateTime", "createTime"),
+        *(
+            "version",
+            "revision",
+            "etag",
+            "_etag",
+            "@odata.etag",
+            "selfUri",
+            "self",
+            "href",
+            "links",
+            "_links",
+        ),
+        *(
+            "dateCreated",
+            "dateModified",
+            "createdDate",
+            "createdAt",
+            "created_at",
+            "created",
+            "creationTime",
+        ),
+        *(
+            "lastModified",
+            "lastModifiedDate",
+            "modifiedOn",
+            "updatedAt",
+            "lastUpdated",
+            "lastUpdateTime",
+            "createTime",
+        ),
     ],
 )
 def test_fields_of_the_server_are_not_a_difference(name: str) -> None:
-    """Its id, version, links, ETag, and the dates of creation and last change: in the rule and in its parts."""
+    """Its id, version, links, ETag, and the dates of creation and last change: in the rule and in
+    its parts.
+    """
     assert () == compared({name: "x"}, {name: "y"}) == compared({}, {name: "y"})
     assert () == compared({}, {"targets": [{**TARGET, name: "y"}]})
 
@@ -45,14 +85,44 @@ def test_fields_of_the_server_are_not_a_difference(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("division", "schedule", "scheduleId", "divisionId", "createdBy", "startDate", "effectiveDate", "validUntil"),
-        *("version2", "url", "uuid", "ids", "idé", "updatedBy", "dateOfBirth", "~id", "ID", "NAME", ""),
+        *(
+            "division",
+            "schedule",
+            "scheduleId",
+            "divisionId",
+            "createdBy",
+            "startDate",
+            "effectiveDate",
+            "validUntil",
+        ),
+        *(
+            "version2",
+            "url",
+            "uuid",
+            "ids",
+            "idé",
+            "updatedBy",
+            "dateOfBirth",
+            "~id",
+            "ID",
+            "NAME",
+            "",
+        ),
     ],
 )
 def test_any_other_field_is_a_difference(name: str) -> None:
     """Another value, or a field of one side only."""
-    assert (name,) == compared({name: "x"}, {name: "y"}) == compared({}, {name: None}) == compared({name: 1}, {})
-    assert (name,) == compared({name: True}, {name: 1}) == compared({name: {"id": 1}}, {name: {"id": 2}})
+    assert (
+        (name,)
+        == compared({name: "x"}, {name: "y"})
+        == compared({}, {name: None})
+        == compared({name: 1}, {})
+    )
+    assert (
+        (name,)
+        == compared({name: True}, {name: 1})
+        == compared({name: {"id": 1}}, {name: {"id": 2}})
+    )
     assert () == compared({name: [{"b": 1, "a": 2}]}, {name: [{"a": 2, "b": 1}]})
 
 
@@ -62,8 +132,16 @@ def test_any_other_field_is_a_difference(name: str) -> None:
         ({}, {"targets": [{**TARGET, "hint": 1}]}, ("targets[].hint",)),
         ({"targets": [{**TARGET, "hint": 1}]}, {}, ("targets[].hint",)),
         ({}, {"conditions": [{**CONDITION, "negate": True}]}, ("conditions[].negate",)),
-        ({"conditions": [{**CONDITION, "value": ["b", "a"], "n": 1}]}, {"conditions": [{**CONDITION, "n": 1}]}, ()),
-        ({"conditions": [{**CONDITION, "n": False}]}, {"conditions": [{**OTHER_CONDITION, "n": False}]}, ()),
+        (
+            {"conditions": [{**CONDITION, "value": ["b", "a"], "n": 1}]},
+            {"conditions": [{**CONDITION, "n": 1}]},
+            (),
+        ),
+        (
+            {"conditions": [{**CONDITION, "n": False}]},
+            {"conditions": [{**OTHER_CONDITION, "n": False}]},
+            (),
+        ),
         ({}, {"conditions": [{**OTHER_CONDITION, "n": True}]}, ("conditions[].n",)),
         (
             {"conditions": [{**CONDITION, "n": True}, {**OTHER_CONDITION, "n": False}]},
@@ -71,24 +149,38 @@ def test_any_other_field_is_a_difference(name: str) -> None:
             ("conditions[].n",),
         ),
         ({"conditions": None}, {"conditions": []}, ()),
-        ({"conditions": [{"type": "time", "n": 1}]}, {"conditions": [{"type": "time", "n": 2}]}, ()),
+        (
+            {"conditions": [{"type": "time", "n": 1}]},
+            {"conditions": [{"type": "time", "n": 2}]},
+            (),
+        ),
     ],
 )
 def test_fields_of_conditions_and_targets_count(
     ours: dict[str, Any], other: dict[str, Any], names: tuple[str, ...]
 ) -> None:
-    """By part; in a part that only an older version has, a value of another part of the original is allowed."""
+    """By part; in a part that only an older version has, a value of another part of the original is
+    allowed.
+    """
     assert names == compared(ours, other)
 
 
 def test_the_id_and_the_date_are_those_of_the_profile() -> None:
     """Another field that is called `id` there is an ordinary field."""
     dialect = ProfileMapper(
-        Profile.model_validate({"name": "acd", "rules": {"id": "ruleId"}, "rule": {"dateCreated": "madeOn"}})
+        Profile.model_validate(
+            {
+                "name": "acd",
+                "rules": {"id": "ruleId"},
+                "rule": {"dateCreated": "madeOn"},
+            }
+        )
     )
     first, second = (
         parse_live_rule(
-            dialect.canonical_rule({**RULE, "ruleId": str(n), "id": n, "madeOn": f"2026-01-0{n}T00:00:00Z"})
+            dialect.canonical_rule(
+                {**RULE, "ruleId": str(n), "id": n, "madeOn": f"2026-01-0{n}T00:00:00Z"}
+            )
         )
         for n in (1, 2)
     )

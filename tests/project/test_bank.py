@@ -21,7 +21,9 @@ from reconciler.model.rule import OPERATORS, Condition, Queue
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = load_manifests(ROOT / "manifests")
-BANK = json.loads((ROOT / "reconciler/simulator/tenants/bank.json").read_text(encoding="utf-8"))
+BANK = json.loads(
+    (ROOT / "reconciler/simulator/tenants/bank.json").read_text(encoding="utf-8")
+)
 CATALOGUE = [intent for loaded in MANIFESTS.intents for intent in loaded.document.names]
 INTENT = "cognigyDetectedIntent"
 
@@ -29,12 +31,16 @@ INTENT = "cognigyDetectedIntent"
 def desired(environment: str, queues: Iterable[Queue]) -> DesiredState:
     chosen = MANIFESTS.environments[environment].document
     return expand_manifests(
-        MANIFESTS, chosen, QueueResolver(environment, resolve_aliases(MANIFESTS, environment), queues)
+        MANIFESTS,
+        chosen,
+        QueueResolver(environment, resolve_aliases(MANIFESTS, environment), queues),
     )
 
 
 def on_the_bank(environment: str) -> DesiredState:
-    return desired(environment, [Queue(queue["id"], queue["name"]) for queue in BANK["queues"]])
+    return desired(
+        environment, [Queue(queue["id"], queue["name"]) for queue in BANK["queues"]]
+    )
 
 
 def intents_of(wanted: DesiredState) -> set[str]:
@@ -42,15 +48,26 @@ def intents_of(wanted: DesiredState) -> set[str]:
     found: set[str] = set()
     for one in wanted.rules.values():
         for part in one.rule.conditions:
-            if isinstance(part, Condition) and part.attribute == INTENT and part.value is not None:
-                found |= set(map(str, part.value if isinstance(part.value, tuple) else (part.value,)))
+            if (
+                isinstance(part, Condition)
+                and part.attribute == INTENT
+                and part.value is not None
+            ):
+                found |= set(
+                    map(
+                        str,
+                        part.value if isinstance(part.value, tuple) else (part.value,),
+                    )
+                )
     return found
 
 
 def written(rule: dict[str, Any]) -> str:
     """Return the canonical JSON of a rule, derived only from ownership "The digest"."""
     text, _ = marker.parse_marker(rule["description"])
-    kept = {name: rule[name] for name in ("name", "priority", "enabled")} | {"description": text}
+    kept = {name: rule[name] for name in ("name", "priority", "enabled")} | {
+        "description": text
+    }
     for name in ("conditions", "targets"):
         kept[name] = sorted(rule[name], key=canonical)
     return canonical(kept)
@@ -65,8 +82,14 @@ def adoptions(environment: str) -> dict[str, list[dict[str, Any]]]:
     found = {}
     for address, one in on_the_bank(environment).rules.items():
         if one.adopt is not None:
-            field, meant = ("name", one.adopt) if isinstance(one.adopt, str) else ("id", str(one.adopt.id))
-            found[str(address)] = [rule for rule in BANK["rules"] if rule[field] == meant]
+            field, meant = (
+                ("name", one.adopt)
+                if isinstance(one.adopt, str)
+                else ("id", str(one.adopt.id))
+            )
+            found[str(address)] = [
+                rule for rule in BANK["rules"] if rule[field] == meant
+            ]
     return found
 
 
@@ -88,9 +111,14 @@ def test_every_intent_is_routed_by_name(environment: str) -> None:
 
 def test_staging_has_its_own_queues() -> None:
     """Staging uses the queues of queues.yaml, not the real fraud and priority desks."""
-    names = {queue["name"] for queue in BANK["queues"]} - {"Fraud Desk", "Priority Desk"}
+    names = {queue["name"] for queue in BANK["queues"]} - {
+        "Fraud Desk",
+        "Priority Desk",
+    }
     names |= {"Fraud Desk (test)", "Priority Desk (test)"}
-    extra = set(desired("staging", [Queue(name, name) for name in names]).rules) - set(on_the_bank("prod").rules)
+    extra = set(desired("staging", [Queue(name, name) for name in names]).rules) - set(
+        on_the_bank("prod").rules
+    )
     assert {("smoke-tests", "nightly-call")} == extra
 
 
@@ -102,33 +130,60 @@ def test_prod_protects_rules_that_exist() -> None:
 
 @pytest.mark.parametrize("environment", ["sandbox", "prod"])
 def test_every_adoption_finds_one_unmanaged_rule(environment: str) -> None:
-    """Each `adopt:` matches exactly one unmanaged rule of the bank, and no two match the same rule."""
+    """Each `adopt:` matches exactly one unmanaged rule of the bank, and no two match the same
+    rule.
+    """
     found = adoptions(environment)
-    assert dict.fromkeys(found, 1) == {address: len(rules) for address, rules in found.items()}
+    assert dict.fromkeys(found, 1) == {
+        address: len(rules) for address, rules in found.items()
+    }
     ids = [rules[0]["id"] for rules in found.values()]
     assert 8 == len(ids) == len(set(ids))
-    assert [] == [rule["name"] for rules in found.values() for rule in rules if "[" in rule["description"]]
+    assert [] == [
+        rule["name"]
+        for rules in found.values()
+        for rule in rules
+        if "[" in rule["description"]
+    ]
 
 
 @pytest.mark.parametrize("environment", ["sandbox", "prod"])
 def test_nothing_conflicts_after_the_adoptions(environment: str) -> None:
     """No rule that stays unmanaged has the name of a desired rule."""
-    adopted = {rule["id"] for rules in adoptions(environment).values() for rule in rules}
+    adopted = {
+        rule["id"] for rules in adoptions(environment).values() for rule in rules
+    }
     left = {rule["name"] for rule in BANK["rules"] if rule["id"] not in adopted}
-    assert set() == left & {one.rule.name for one in on_the_bank(environment).rules.values()}
+    assert set() == left & {
+        one.rule.name for one in on_the_bank(environment).rules.values()
+    }
 
 
 @pytest.mark.parametrize("environment", ["sandbox", "staging", "prod"])
 def test_route_tests_and_promises_notice_nearly_every_edit(environment: str) -> None:
-    """At most 2 % of the single edits that move callers are unnoticed; each promise is kept, in each of its forms."""
-    checked = with_promises(check(MANIFESTS, MANIFESTS.environments[environment].document))
+    """At most 2 % of the single edits that move callers are unnoticed; each promise is kept, in
+    each of its forms.
+    """
+    checked = with_promises(
+        check(MANIFESTS, MANIFESTS.environments[environment].document)
+    )
     assert {None} == {result.failure for result in checked.tried}
-    promises = [entry for loaded in MANIFESTS.promises for entry in loaded.document.promises]
-    assert all(any(getattr(entry, form) for entry in promises) for form in ("always", "never", "decided_by", "split"))
+    promises = [
+        entry for loaded in MANIFESTS.promises for entry in loaded.document.promises
+    ]
+    assert all(
+        any(getattr(entry, form) for entry in promises)
+        for form in ("always", "never", "decided_by", "split")
+    )
     adequacy = measure_adequacy(checked)
     assert 0 == adequacy.undecided
     assert adequacy.edits > 500
-    assert [] == [each.edit.before.name for each in adequacy.unnoticed][adequacy.edits // 50 :]
+    assert (
+        []
+        == [each.edit.before.name for each in adequacy.unnoticed][
+            adequacy.edits // 50 :
+        ]
+    )
 
 
 def test_the_bank_is_consistent() -> None:
@@ -136,13 +191,22 @@ def test_the_bank_is_consistent() -> None:
     queues = {queue["id"]: queue["name"] for queue in BANK["queues"]}
     assert len(BANK["queues"]) == len(queues) == len(set(queues.values()))
     assert len(BANK["rules"]) == len({rule["id"] for rule in BANK["rules"]})
-    assert set() == {target["queueId"] for rule in BANK["rules"] for target in rule["targets"]} - set(queues)
+    assert set() == {
+        target["queueId"] for rule in BANK["rules"] for target in rule["targets"]
+    } - set(queues)
 
 
 def test_the_bank_has_no_rule_of_this_owner() -> None:
     """Markers in the bank are those of another owner, each with the digest of its rule."""
-    markers = {rule["id"]: marker.parse_marker(rule["description"])[1] for rule in BANK["rules"]}
-    signed = [(rule, found) for rule in BANK["rules"] if (found := markers[rule["id"]]) is not None]
+    markers = {
+        rule["id"]: marker.parse_marker(rule["description"])[1]
+        for rule in BANK["rules"]
+    }
+    signed = [
+        (rule, found)
+        for rule in BANK["rules"]
+        if (found := markers[rule["id"]]) is not None
+    ]
     assert ["branch-appointments"] * 3 == [found.owner for _, found in signed]
     assert [found.digest for _, found in signed] == [
         sha256(written(rule).encode()).hexdigest()[:8] for rule, _ in signed
@@ -161,4 +225,6 @@ def test_the_bank_has_the_features_of_real_tenants() -> None:
     assert {"⭐", "🎄", "💳", "ü", "é"} <= set("".join(names))
     assert {"matchesRegex"} == operators - OPERATORS
     assert 2 == ties[850]
-    assert {"workflowHints", "legacyFlags", "division"} <= {field for rule in rules for field in rule}
+    assert {"workflowHints", "legacyFlags", "division"} <= {
+        field for rule in rules for field in rule
+    }

@@ -15,14 +15,18 @@ from tests.support.house import ROOT
 
 OLD = re.compile(
     r"\b(nobody|whoever|somebody|anybody|theirs|thereof|anew|likewise|ours|of others|for to|but for"
-    r"|be it|no one|left alone|let alone|mend|mended|mends|foreseen|(?<!there )(?:is|are|was|were) no(?! longer)\b)\b",
+    r"|be it|no one|left alone|let alone|mend|mended|mends|foreseen|(?<!there )(?:is|are|was|were) "
+    r"no(?! longer)\b)\b",
     re.IGNORECASE,
 )
-"""Each has a plain form: "not changed" for "left alone", "managed" for "ours", "is not a plan" for "is no plan"."""
+"""Each has a plain form: "not changed" for "left alone", "managed" for "ours", "is not a plan" for
+"is no plan"."""
 ABOUT_CHANGES = re.compile(
-    r"\b(?:(?:keep|take) theirs\b|moves? nobody\b|in CXone, somebody\b|nobody \(proven\))", re.IGNORECASE
+    r"\b(?:(?:keep|take) theirs\b|moves? nobody\b|in CXone, somebody\b|nobody \(proven\))",
+    re.IGNORECASE,
 )
-"""Sentences about a change, which everybody who reads a plan learns once (docs/reading-a-plan.md)."""
+"""Sentences about a change, which everybody who reads a plan learns once
+(docs/reading-a-plan.md)."""
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 PAGES = [
     *ROOT.glob("*.md"),
@@ -34,14 +38,24 @@ FILES = [
     *PAGES,
     *(ROOT / "reconciler").rglob("*.py"),
     *(ROOT / "reconciler").rglob("*.j2"),
-    *(path for path in (ROOT / "tests").rglob("*.py") if "node_modules" not in path.parts),
+    *(
+        path
+        for path in (ROOT / "tests").rglob("*.py")
+        if "node_modules" not in path.parts
+    ),
 ]
 
 
 @pytest.mark.parametrize("folder", ["reconciler", "docs", "tests", "benchmarks", "."])
 def test_texts_use_plain_words(folder: str) -> None:
-    """In strings, docstrings, comments, names of tests, and pages; a quotation of the old form has its own place."""
-    files = [path for path in FILES if (path.relative_to(ROOT).parts[:-1] or (".",))[0] == folder]
+    """In strings, docstrings, comments, names of tests, and pages; a quotation of the old form has
+    its own place.
+    """
+    files = [
+        path
+        for path in FILES
+        if (path.relative_to(ROOT).parts[:-1] or (".",))[0] == folder
+    ]
     old = [
         f"{path.relative_to(ROOT)}:{line}: {text}"
         for path in files

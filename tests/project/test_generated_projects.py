@@ -1,4 +1,6 @@
-"""Generated projects and random edits: valid, realistic, the same for the same seed, and comments stay."""
+"""Generated projects and random edits: valid, realistic, the same for the same seed, and comments
+stay.
+"""
 
 from __future__ import annotations
 
@@ -46,14 +48,23 @@ def texts(folder: Path) -> dict[str, str]:
 
 def comments(folder: Path) -> Counter[str]:
     """Return the comments of the RuleSets, each with the number of times."""
-    files = {name: text for name, text in texts(folder).items() if "kind: RuleSet" in text}
-    return Counter(line.partition("# ")[2] for text in files.values() for line in text.splitlines() if "# " in line)
+    files = {
+        name: text for name, text in texts(folder).items() if "kind: RuleSet" in text
+    }
+    return Counter(
+        line.partition("# ")[2]
+        for text in files.values()
+        for line in text.splitlines()
+        if "# " in line
+    )
 
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("trade", TRADES)
 def test_a_generated_project_is_valid(trade: str, seed: int, tmp_path: Path) -> None:
-    """It has 40 to 80 rules in several RuleSets, passing route tests and kept promises; no check finds anything."""
+    """It has 40 to 80 rules in several RuleSets, passing route tests and kept promises; no check
+    finds anything.
+    """
     write_project(trade, seed, tmp_path)
     found = checked(tmp_path)
     assert () == found.findings
@@ -65,14 +76,20 @@ def test_a_generated_project_is_valid(trade: str, seed: int, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("trade", TRADES)
-def test_a_generated_sample_has_every_tested_attribute(trade: str, tmp_path: Path) -> None:
+def test_a_generated_sample_has_every_tested_attribute(
+    trade: str, tmp_path: Path
+) -> None:
     """As the bank's: plans show single figures."""
     write_project(trade, 3, tmp_path)
     manifests = load_manifests(tmp_path)
     sample = declared_traffic(manifests.environments["sandbox"], tmp_path)
     (declared,) = manifests.attributes
     assert sample is not None
-    assert {*declared.document.attributes, "cognigyDetectedIntent", "cognigyConfidence"} == {*sample.rows[0].attributes}
+    assert {
+        *declared.document.attributes,
+        "cognigyDetectedIntent",
+        "cognigyConfidence",
+    } == {*sample.rows[0].attributes}
 
 
 @pytest.mark.parametrize("trade", TRADES)
@@ -91,7 +108,11 @@ def test_random_edits_change_so_many_rules(project: str, tmp_path: Path) -> None
     before = {rule.address: rule.values for rule in read_texts(folder).rules}
     edits = edit_rules(folder, Random(f"edits {project}"), 8)
     after = {rule.address: rule.values for rule in read_texts(folder).rules}
-    changed = {address for address in {*before, *after} if before.get(address) != after.get(address)}
+    changed = {
+        address
+        for address in {*before, *after}
+        if before.get(address) != after.get(address)
+    }
     assert 8 == len({edit.address for edit in edits}) == len(changed)
     assert [] == [result.failure for result in checked(folder).tried if result.failure]
 
@@ -100,10 +121,18 @@ def test_random_edits_change_so_many_rules(project: str, tmp_path: Path) -> None
 def test_one_equal_edit_changes_a_whole_rule_set(project: str, tmp_path: Path) -> None:
     """Only rules of one RuleSet change, and at least four of them."""
     folder = written(project, tmp_path / "manifests")
-    before = {rule.address: (rule.values, rule.confidence) for rule in read_texts(folder).rules}
+    before = {
+        rule.address: (rule.values, rule.confidence)
+        for rule in read_texts(folder).rules
+    }
     edit = edit_rule_set(folder, Random(f"set {project}"))
-    after = {rule.address: (rule.values, rule.confidence) for rule in read_texts(folder).rules}
-    changed = {address for address, values in before.items() if after[address] != values}
+    after = {
+        rule.address: (rule.values, rule.confidence)
+        for rule in read_texts(folder).rules
+    }
+    changed = {
+        address for address, values in before.items() if after[address] != values
+    }
     assert before.keys() == after.keys()
     assert len(changed) >= 4
     assert {edit.address} == {f"{address.partition('/')[0]}/*" for address in changed}
@@ -117,7 +146,11 @@ def test_an_edit_keeps_comments_and_the_other_lines(tmp_path: Path) -> None:
         kept = comments(folder)
         (edit,) = edit_rules(folder, Random(f"comments {seed}"), 1)
         after = texts(folder)
-        files = [name for name in before if not name.startswith("tests/") and before[name] != after[name]]
+        files = [
+            name
+            for name in before
+            if not name.startswith("tests/") and before[name] != after[name]
+        ]
         assert 1 == len(files), edit
         assert edit.kind == "delete" or comments(folder) == kept, edit
 
@@ -126,7 +159,10 @@ def test_an_edit_keeps_comments_and_the_other_lines(tmp_path: Path) -> None:
 def test_every_kind_of_edit_is_possible(kind: str, tmp_path: Path) -> None:
     """In the bank, two rules after the other."""
     folder = written("bank", tmp_path / "manifests")
-    assert [kind, kind] == [edit.kind for edit in edit_rules(folder, Random(f"kind {kind}"), 2, kinds=[kind])]
+    assert [kind, kind] == [
+        edit.kind
+        for edit in edit_rules(folder, Random(f"kind {kind}"), 2, kinds=[kind])
+    ]
 
 
 def test_a_seed_determines_the_edits(tmp_path: Path) -> None:

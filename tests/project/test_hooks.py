@@ -1,4 +1,6 @@
-"""The pre-commit hook: its description is valid, and its command checks the manifests of a repository."""
+"""The pre-commit hook: its description is valid, and its command checks the manifests of a
+repository.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +15,52 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-HOOKS: list[dict[str, Any]] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+HOOKS: list[dict[str, Any]] = yaml.safe_load(
+    (ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8")
+)
 REQUIRED = {"id": str, "name": str, "entry": str, "language": str}
 OPTIONAL = {
-    **dict.fromkeys(("alias", "files", "exclude", "description", "language_version", "log_file"), str),
-    **dict.fromkeys(("types", "types_or", "exclude_types", "additional_dependencies", "args", "stages"), list),
-    **dict.fromkeys(("always_run", "fail_fast", "pass_filenames", "require_serial", "verbose"), bool),
+    **dict.fromkeys(
+        ("alias", "files", "exclude", "description", "language_version", "log_file"),
+        str,
+    ),
+    **dict.fromkeys(
+        (
+            "types",
+            "types_or",
+            "exclude_types",
+            "additional_dependencies",
+            "args",
+            "stages",
+        ),
+        list,
+    ),
+    **dict.fromkeys(
+        ("always_run", "fail_fast", "pass_filenames", "require_serial", "verbose"), bool
+    ),
     "minimum_pre_commit_version": str,
 }
 """The fields of a hook's description and their types, from pre-commit's documentation."""
 
 
 def run(entry: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a hook as pre-commit does: its entry as the words of a command installed next to this Python."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    """Run a hook as pre-commit does: its entry as the words of a command installed next to this
+    Python.
+    """
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
     command = [*shlex.split(entry), *arguments]
     return subprocess.run(
-        command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=60, check=False, encoding="utf-8"
+        command,
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        encoding="utf-8",
     )
 
 
@@ -45,20 +76,26 @@ def test_the_description_of_the_hook_is_valid() -> None:
 
 
 def test_it_runs_once_for_all_files() -> None:
-    """Duplicates concern several files, so no names are passed and files are not split between runs."""
+    """Duplicates concern several files, so no names are passed and files are not split between
+    runs.
+    """
     (hook,) = HOOKS
     assert (False, True) == (hook["pass_filenames"], hook["require_serial"])
 
 
 def test_it_runs_in_every_commit() -> None:
-    """Pre-commit passes over deleted files: with a pattern, a commit that only deletes a manifest is not checked."""
+    """Pre-commit passes over deleted files: with a pattern, a commit that only deletes a manifest
+    is not checked.
+    """
     (hook,) = HOOKS
     assert hook["always_run"] is True
     assert "files" not in hook
 
 
 @pytest.mark.parametrize("ci", ["", "true"])
-def test_its_command_passes_on_this_repository(ci: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_command_passes_on_this_repository(
+    ci: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The manifests of the example are valid, locally and in CI."""
     monkeypatch.setenv("CI", ci)
     monkeypatch.delenv("CXROUTE_ENV", raising=False)
@@ -73,7 +110,8 @@ def test_its_command_fails_on_a_duplicate_across_files(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / "routing").mkdir(exist_ok=True)
         (tmp_path / "routing" / f"{name}.yaml").write_text(
-            "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n", encoding="utf-8"
+            "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n",
+            encoding="utf-8",
         )
     (hook,) = HOOKS
     ended = run(hook["entry"], "-m", "routing", cwd=tmp_path)

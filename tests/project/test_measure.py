@@ -1,4 +1,6 @@
-"""Coverage includes the processes that tests fork, start and end; otherwise their lines would count as not run."""
+"""Coverage includes the processes that tests fork, start and end; otherwise their lines would count
+as not run.
+"""
 
 from __future__ import annotations
 
@@ -37,24 +39,41 @@ subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": os.environ["PYTH
 """
 
 
-def test_processes_that_are_forked_ended_or_started_are_measured(tmp_path: Path) -> None:
-    """With the settings of pyproject.toml, the lines of a module that only such processes import count as run."""
+def test_processes_that_are_forked_ended_or_started_are_measured(
+    tmp_path: Path,
+) -> None:
+    """With the settings of pyproject.toml, the lines of a module that only such processes import
+    count as run.
+    """
     (tmp_path / "reconciler").mkdir()
     (tmp_path / "reconciler/lines.py").write_text(LINES, encoding="utf-8")
     (tmp_path / "parent.py").write_text(PARENT, encoding="utf-8")
-    variables = {**os.environ, "PYTHONPATH": f"{tmp_path}/reconciler:{ROOT}", "COVERAGE_FILE": str(tmp_path / "data")}
+    variables = {
+        **os.environ,
+        "PYTHONPATH": f"{tmp_path}/reconciler:{ROOT}",
+        "COVERAGE_FILE": str(tmp_path / "data"),
+    }
     settings = f"--rcfile={ROOT / 'pyproject.toml'}"
     for step in (["run", settings, "parent.py"], ["combine", "--quiet", settings]):
-        subprocess.run([sys.executable, "-m", "coverage", *step], cwd=tmp_path, env=variables, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "coverage", *step],
+            cwd=tmp_path,
+            env=variables,
+            check=True,
+        )
     data = CoverageData(str(tmp_path / "data"))
     data.read()
-    assert [1, 2, 3, 4, 5, 6] == sorted(data.lines(str(tmp_path / "reconciler/lines.py")) or ())
+    assert [1, 2, 3, 4, 5, 6] == sorted(
+        data.lines(str(tmp_path / "reconciler/lines.py")) or ()
+    )
 
 
 def test_a_module_without_imports_is_reported(tmp_path: Path) -> None:
     """It would be missing in the reports and would not lower the figures."""
     data = CoverageData(str(tmp_path / "data"))
-    imported = set((ROOT / "reconciler").rglob("*.py")) - {ROOT / "reconciler/text/phrases.py"}
+    imported = set((ROOT / "reconciler").rglob("*.py")) - {
+        ROOT / "reconciler/text/phrases.py"
+    }
     data.add_arcs({str(path): [(-1, 1)] for path in imported})
     data.write()
     assert ["reconciler/text/phrases.py"] == never_imported(tmp_path / "data")
@@ -62,7 +81,13 @@ def test_a_module_without_imports_is_reported(tmp_path: Path) -> None:
 
 def test_a_module_belongs_to_the_longest_entry() -> None:
     """A pure module of an impure package is pure, and vice versa."""
-    modules = ["apply/loop", "apply/progress", "text/files", "text/phrases", "plan/plan"]
+    modules = [
+        "apply/loop",
+        "apply/progress",
+        "text/files",
+        "text/phrases",
+        "plan/plan",
+    ]
     entries = ["apply", "apply/progress", "text/files", "text", "plan"]
     assert entries == [entry_of(ROOT / f"reconciler/{name}.py") for name in modules]
     assert ["apply/progress", "text/phrases", "plan/plan"] == [

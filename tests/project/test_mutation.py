@@ -42,18 +42,32 @@ _STATEMENTS = {
 
 
 def _of(text: str, operator: str) -> list[Mutant]:
-    return [mutant for mutant in Source(dedent(text), "x.py").mutants() if mutant.operator == operator]
+    return [
+        mutant
+        for mutant in Source(dedent(text), "x.py").mutants()
+        if mutant.operator == operator
+    ]
 
 
-@pytest.mark.parametrize(("operator", "text", "made"), [(key, *value) for key, value in _MADE.items()])
-def test_an_operator_changes_one_place_of_an_expression(operator: str, text: str, made: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("operator", "text", "made"), [(key, *value) for key, value in _MADE.items()]
+)
+def test_an_operator_changes_one_place_of_an_expression(
+    operator: str, text: str, made: list[str]
+) -> None:
     """Each mutant is the statement with one change, in the order of the text."""
-    assert [f"x = {one}" for one in made] == [mutant.new for mutant in _of(f"x = {text}", operator)]
+    assert [f"x = {one}" for one in made] == [
+        mutant.new for mutant in _of(f"x = {text}", operator)
+    ]
     assert {f"x = {text}"} == {mutant.old for mutant in _of(f"x = {text}", operator)}
 
 
-@pytest.mark.parametrize(("operator", "text", "made"), [(key, *value) for key, value in _STATEMENTS.items()])
-def test_an_operator_changes_one_statement(operator: str, text: str, made: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("operator", "text", "made"), [(key, *value) for key, value in _STATEMENTS.items()]
+)
+def test_an_operator_changes_one_statement(
+    operator: str, text: str, made: list[str]
+) -> None:
     """Each mutant replaces one statement."""
     assert made == [mutant.new for mutant in _of(text, operator)]
 
@@ -66,11 +80,20 @@ def test_every_operator_is_among_these() -> None:
 
 @pytest.mark.parametrize(
     ("returns", "new"),
-    [("str", "''"), ("list[int]", "[]"), ("tuple[int, ...]", "()"), ("Mapping[str, int]", "{}"), ("Plan", "None")],
+    [
+        ("str", "''"),
+        ("list[int]", "[]"),
+        ("tuple[int, ...]", "()"),
+        ("Mapping[str, int]", "{}"),
+        ("Plan", "None"),
+    ],
 )
 def test_a_returned_value_becomes_empty(returns: str, new: str) -> None:
     """The annotation determines the empty value; without a known annotation it is None."""
-    assert [f"return {new}"] == [mutant.new for mutant in _of(f"def f() -> {returns}:\n    return a", "returned value")]
+    assert [f"return {new}"] == [
+        mutant.new
+        for mutant in _of(f"def f() -> {returns}:\n    return a", "returned value")
+    ]
 
 
 _NOTICED: dict[str, tuple[str, Any]] = {
@@ -80,10 +103,19 @@ _NOTICED: dict[str, tuple[str, Any]] = {
     "arithmetic": ("def f():\n    a = 7\n    a -= 2\n    return a // 2 + 3 * 3", 11),
     "constant": ("def f():\n    return [True, 3, 0, (None,)]", [True, 3, 0, (None,)]),
     "text": ("def f():\n    return ['a', f'b{1}c', b'd']", ["a", "b1c", b"d"]),
-    "break, continue": ("def f():\n    for n in range(5):\n        if n == 2:\n            break\n    return n", 2),
+    "break, continue": (
+        "def f():\n    for n in range(5):\n        if n == 2:\n            break\n    return n",
+        2,
+    ),
     "returned value": ("def f() -> int:\n    return 3", 3),
-    "deleted statement": ("def f():\n    a = []\n    a.append(1)\n    a[0] = 2\n    return a", [2]),
-    "forced condition": ("def f():\n    return [1 if n else 2 for n in range(4) if n != 1]", [2, 1, 1]),
+    "deleted statement": (
+        "def f():\n    a = []\n    a.append(1)\n    a[0] = 2\n    return a",
+        [2],
+    ),
+    "forced condition": (
+        "def f():\n    return [1 if n else 2 for n in range(4) if n != 1]",
+        [2, 1, 1],
+    ),
     "arguments": ("def f():\n    return [pow(2, 3), int('11', base=2)]", [8, 3]),
     "called function": (
         "def f():\n    return [min(1, 2), any([0, 1]), sorted([2, 1]), 'ab'.startswith('a')]",
@@ -117,7 +149,9 @@ def _returned(code: Any) -> str:
 
 
 def test_code_without_behaviour_has_no_mutant() -> None:
-    """Annotations, decorators, docstrings, imports, code for type checkers, and impossible assertions."""
+    """Annotations, decorators, docstrings, imports, code for type checkers, and impossible
+    assertions.
+    """
     text = '''
         """A docstring."""
         from a import b
@@ -145,7 +179,10 @@ def test_a_mutant_names_its_function_and_the_head_of_its_statement() -> None:
                 if d:
                     e()
     """
-    found = [(one.function, one.old, one.new, one.lines, one.called) for one in Source(dedent(text), "x.py").mutants()]
+    found = [
+        (one.function, one.old, one.new, one.lines, one.called)
+        for one in Source(dedent(text), "x.py").mutants()
+    ]
     assert [
         ("A", "b = 1", "b = 2", range(3, 4), False),
         ("A", "b = 1", "b = 0", range(3, 4), False),
@@ -159,23 +196,41 @@ def test_a_sample_is_the_same_each_time_and_after_a_change_elsewhere() -> None:
     """Only the seed selects mutants; a new function adds its own and does not change others."""
     text = "def f(a):\n    return a + 1 < 3 and not a\n"
     first = [("m", one) for one in Source(text, "x.py").mutants()]
-    longer = [("m", one) for one in Source("def g():\n    h()\n" + text, "x.py").mutants()]
+    longer = [
+        ("m", one) for one in Source("def g():\n    h()\n" + text, "x.py").mutants()
+    ]
     assert _texts(run.sample(first, 1, 5)) == _texts(run.sample(first, 1, 5))
     assert _texts(run.sample(first, 1, 5)) != _texts(run.sample(first, 2, 5))
-    assert _texts(run.sample(first, 1, 99)) == [one for one in _texts(run.sample(longer, 1, 99)) if one != "pass"]
+    assert _texts(run.sample(first, 1, 99)) == [
+        one for one in _texts(run.sample(longer, 1, 99)) if one != "pass"
+    ]
 
 
 def test_a_sample_has_mutants_of_every_package_by_its_share() -> None:
-    """The core has two thirds, and each package around it some, whatever the seed; a seed gives the same each time."""
+    """The core has two thirds, and each package around it some, whatever the seed; a seed gives the
+    same each time.
+    """
     texts = "\n".join(f"def f{number}():\n    a({number})\n" for number in range(60))
-    mutants = [(name, one) for name in GROUP_OF for one in Source(texts, "x.py").mutants()]
+    mutants = [
+        (name, one) for name in GROUP_OF for one in Source(texts, "x.py").mutants()
+    ]
     for seed in range(3):
         drawn = run.sample_groups(mutants, seed, 300)
         counts = Counter(GROUP_OF[name] for name, _ in drawn)
-        expected = {"cli": 30, "render": 20, "studio": 20, "export": 10, "journal": 10, "watch": 10, CORE: 200}
+        expected = {
+            "cli": 30,
+            "render": 20,
+            "studio": 20,
+            "export": 10,
+            "journal": 10,
+            "watch": 10,
+            CORE: 200,
+        }
         assert expected == counts
         assert _places(drawn) == _places(run.sample_groups(mutants, seed, 300))
-    assert _places(run.sample_groups(mutants, 1, 300)) != _places(run.sample_groups(mutants, 2, 300))
+    assert _places(run.sample_groups(mutants, 1, 300)) != _places(
+        run.sample_groups(mutants, 2, 300)
+    )
 
 
 def _places(mutants: list[tuple[str, Mutant]]) -> list[tuple[str, str]]:
@@ -183,11 +238,16 @@ def _places(mutants: list[tuple[str, Mutant]]) -> list[tuple[str, str]]:
 
 
 def test_every_module_of_the_packages_around_the_core_is_in_one_group() -> None:
-    """A new module of a package is drawn from as well, unless it is named as one that runs as a process."""
+    """A new module of a package is drawn from as well, unless it is named as one that runs as a
+    process.
+    """
     for package in ("cli", "render", "studio", "export", "journal", "watch"):
         folder = ROOT / "reconciler" / package
         files = {path for path in folder.rglob("*.py") if path.stem != "__init__"}
-        missing = {path.relative_to(ROOT / "reconciler").with_suffix("").as_posix() for path in files} - MODULES.keys()
+        missing = {
+            path.relative_to(ROOT / "reconciler").with_suffix("").as_posix()
+            for path in files
+        } - MODULES.keys()
         assert missing <= set(PROCESSES)
     assert len(MODULES) == sum(map(len, GROUPS.values()))
     assert all(path.is_file() for path in MODULES.values())
@@ -196,7 +256,9 @@ def test_every_module_of_the_packages_around_the_core_is_in_one_group() -> None:
 def test_words_of_a_sentence_are_not_changed_outside_of_the_core() -> None:
     """A key or an operator is; so is everything else in a statement with a sentence."""
     text = "def f(a):\n    return g(a + 1, 'key', 'a whole sentence')\n"
-    changed = [one.new for one in Source(text, "x.py").mutants() if not run.is_wording(one)]
+    changed = [
+        one.new for one in Source(text, "x.py").mutants() if not run.is_wording(one)
+    ]
     assert any("'XXkey'" in new for new in changed)
     assert not any("XXa whole" in new for new in changed)
     assert any("a - 1" in new for new in changed)
@@ -207,10 +269,15 @@ def _texts(mutants: list[tuple[str, Mutant]]) -> list[str]:
 
 
 def test_survivors_and_mutants_that_no_test_runs_count_against_the_share() -> None:
-    """Equal mutants are not counted; a table lists each module, and survivors are printed in full."""
+    """Equal mutants are not counted; a table lists each module, and survivors are printed in
+    full.
+    """
     mutants = Source("def f():\n    a(1, 'b')\n", "x.py").mutants()
     statuses = ["caught", "endless", "survived", "not run", "equal"]
-    results = [run.MutantResult("m", mutant, status, "why") for mutant, status in zip(mutants, statuses, strict=True)]
+    results = [
+        run.MutantResult("m", mutant, status, "why")
+        for mutant, status in zip(mutants, statuses, strict=True)
+    ]
     text = run.told(results, [])
     assert 0.5 == run.share(results)
     assert 1.0 == run.share(results[4:])
@@ -222,17 +289,38 @@ def test_survivors_and_mutants_that_no_test_runs_count_against_the_share() -> No
 
 
 def test_the_tests_of_two_files_come_first() -> None:
-    """Those of the files with the most tests, the fastest first; tests beyond the time limit are omitted."""
-    tests = {"c::1": 0.1, "a::1": 0.2, "a::2": 0.3, "b::1": 0.4, "b::2": 50.0, "d::1": 59.0, "d::2": 61.0}
-    assert [["a::1", "a::2", "b::1"], ["c::1", "b::2"]] == [list(one) for one in trial.portions(tests)]
+    """Those of the files with the most tests, the fastest first; tests beyond the time limit are
+    omitted.
+    """
+    tests = {
+        "c::1": 0.1,
+        "a::1": 0.2,
+        "a::2": 0.3,
+        "b::1": 0.4,
+        "b::2": 50.0,
+        "d::1": 59.0,
+        "d::2": 61.0,
+    }
+    assert [["a::1", "a::2", "b::1"], ["c::1", "b::2"]] == [
+        list(one) for one in trial.portions(tests)
+    ]
 
 
 def test_each_known_equal_mutant_still_exists() -> None:
     """Each entry of equal.toml occurs exactly once in the code, and has a reason."""
     entries = known()
-    made = {name: Source(MODULES[name].read_text("utf-8"), name).mutants() for name in {one.module for one in entries}}
-    assert [] == [one for one in entries if not any(one.is_of(one.module, mutant) for mutant in made[one.module])]
-    assert len(entries) == len({(one.module, one.function, one.old, one.new) for one in entries})
+    made = {
+        name: Source(MODULES[name].read_text("utf-8"), name).mutants()
+        for name in {one.module for one in entries}
+    }
+    assert [] == [
+        one
+        for one in entries
+        if not any(one.is_of(one.module, mutant) for mutant in made[one.module])
+    ]
+    assert len(entries) == len(
+        {(one.module, one.function, one.old, one.new) for one in entries}
+    )
     assert all(one.reason for one in entries)
 
 
@@ -243,11 +331,15 @@ def test_an_outdated_entry_is_reported() -> None:
     assert "m.py f\n- a = 1\n" in run.told([], [entry])
 
 
-_OF_MARKERS = ("test_the_last_of_two_markers_counts", "test_the_digest_covers_the_written_fields_without_the_marker")
+_OF_MARKERS = (
+    "test_the_last_of_two_markers_counts",
+    "test_the_digest_covers_the_written_fields_without_the_marker",
+)
 
 
 def test_a_mutant_is_tried_in_a_separate_process() -> None:
-    """A test passes without a mutant, catches a mutant of its subject, and ends a mutant that never ends.
+    """A test passes without a mutant, catches a mutant of its subject, and ends a mutant that never
+    ends.
 
     A test that always fails proves nothing.
     """
@@ -255,9 +347,22 @@ def test_a_mutant_is_tried_in_a_separate_process() -> None:
     tests = {f"tests/model/test_marker.py::{name}": 0.1 for name in _OF_MARKERS}
     wrong = text.replace("match.start()]", "match.start() - 1]")
     endless = text.replace("return fingerprint(rule)[:8]", "while True: pass")
-    codes = [marshal.dumps(compile(code, "live.py", "exec")) for code in (text, wrong, endless)]
+    codes = [
+        marshal.dumps(compile(code, "live.py", "exec"))
+        for code in (text, wrong, endless)
+    ]
     with ProcessPoolExecutor(1, get_context("spawn"), trial.preload) as pool:
-        tried = [pool.submit(trial.tried, "reconciler.model.live", code, tests).result()[0] for code in codes]
-        with pytest.raises(AssertionError, match=r"test_gone\.py::test_x fails without a mutant"):
-            pool.submit(trial.tried, "reconciler.model.live", codes[0], {"tests/test_gone.py::test_x": 0.1}).result()
+        tried = [
+            pool.submit(trial.tried, "reconciler.model.live", code, tests).result()[0]
+            for code in codes
+        ]
+        with pytest.raises(
+            AssertionError, match=r"test_gone\.py::test_x fails without a mutant"
+        ):
+            pool.submit(
+                trial.tried,
+                "reconciler.model.live",
+                codes[0],
+                {"tests/test_gone.py::test_x": 0.1},
+            ).result()
     assert ["survived", "caught", "endless"] == tried

@@ -36,7 +36,9 @@ def members(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def cut_texts(text: str) -> list[str]:
-    """Return the names that are the rest of a text after a comma without quotes: they have no value."""
+    """Return the names that are the rest of a text after a comma without quotes: they have no
+    value.
+    """
     return [name for name, value in members(yaml.safe_load(text)) if value is None]
 
 

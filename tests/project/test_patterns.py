@@ -1,4 +1,6 @@
-"""No pattern of the package takes much longer for a text of twice the length: a small file must not stop a run."""
+"""No pattern of the package takes much longer for a text of twice the length: a small file must not
+stop a run.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,10 @@ def patterns() -> dict[str, tuple[re.Pattern[Any], frozenset[str]]]:
         for name, value in vars(loaded).items():
             if isinstance(value, re.Pattern):
                 private = str(loaded.__file__) if name.startswith("_") else ""
-                found[f"{module.name}.{name}"] = value, frozenset(calls.get((private, name), ()))
+                found[f"{module.name}.{name}"] = (
+                    value,
+                    frozenset(calls.get((private, name), ())),
+                )
             for number, listed in enumerate(listed_patterns(value)):
                 found[f"{module.name}.{name}[{number}]"] = listed, frozenset()
     return found
@@ -52,12 +57,18 @@ def patterns() -> dict[str, tuple[re.Pattern[Any], frozenset[str]]]:
 def listed_patterns(value: object) -> list[re.Pattern[Any]]:
     """Return the patterns in a list, or among the keys and values of a dictionary."""
     items = [*value, *value.values()] if isinstance(value, dict) else value
-    return [item for item in items if isinstance(item, re.Pattern)] if isinstance(items, list | tuple) else []
+    return (
+        [item for item in items if isinstance(item, re.Pattern)]
+        if isinstance(items, list | tuple)
+        else []
+    )
 
 
 def pumps(pattern: re.Pattern[Any]) -> Iterator[str]:
     """Yield texts that repeat one or two signs, after a start that the pattern may need."""
-    literals = re.findall(r"[A-Za-z0-9<>\[\](){}:;#=/\"'`!@ -]{2,}", str(pattern.pattern))[:6]
+    literals = re.findall(
+        r"[A-Za-z0-9<>\[\](){}:;#=/\"'`!@ -]{2,}", str(pattern.pattern)
+    )[:6]
     starts = ("", "a", "1", '"', *literals)
     for letter in LETTERS:
         yield letter * SIZE
@@ -99,24 +110,34 @@ def cost(pattern: re.Pattern[Any], method: str, text: str) -> float:
 
 
 def test_the_time_of_each_pattern_grows_with_the_text() -> None:
-    """One test for all of them: a case for each would load the whole package in each worker that collects the tests."""
+    """One test for all of them: a case for each would load the whole package in each worker that
+    collects the tests.
+    """
     listed = patterns()
     assert set(BOUNDED) <= set(listed)
-    slow = [name for name, (pattern, methods) in listed.items() if name not in BOUNDED and is_slow(pattern, methods)]
+    slow = [
+        name
+        for name, (pattern, methods) in listed.items()
+        if name not in BOUNDED and is_slow(pattern, methods)
+    ]
     assert not slow
 
 
 def is_slow(pattern: re.Pattern[Any], methods: AbstractSet[str]) -> bool:
     """Return whether a pattern takes much longer for a text of twice the length."""
     method = "search" if methods & SEARCHES else "match"
-    return any(grows_faster(pattern, method, pump, end) for pump in pumps(pattern) for end in ("", "\x00"))
+    return any(
+        grows_faster(pattern, method, pump, end)
+        for pump in pumps(pattern)
+        for end in ("", "\x00")
+    )
 
 
 def grows_faster(pattern: re.Pattern[Any], method: str, pump: str, end: str) -> bool:
     """Return whether the time grows faster than the text.
 
-    A quadratic time grows by 16 where the text grows by 4, a linear one by 4. The shorter text is longer than any bound
-    of a repetition, up to which a time may be quadratic.
+    A quadratic time grows by 16 where the text grows by 4, a linear one by 4. The shorter text is
+    longer than any bound of a repetition, up to which a time may be quadratic.
     """
     if cost(pattern, method, pump + end) < 0.003:
         return False

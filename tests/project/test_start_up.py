@@ -47,23 +47,41 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def started(folder: Path, moment: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def started(
+    folder: Path, moment: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
     """Start the program, and send a signal at the given moment."""
     path = os.pathsep.join([str(folder), str(ROOT)])
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "MOMENT": moment}
     command = [sys.executable, "-m", "reconciler", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_an_interrupt_during_the_start_is_one_sentence(moment: str, folder: Path) -> None:
+def test_an_interrupt_during_the_start_is_one_sentence(
+    moment: str, folder: Path
+) -> None:
     """During the import of modules, and while manifests are read."""
     ended = started(folder, moment, "plan")
-    assert (130, "", "error: interrupted\n") == (ended.returncode, ended.stdout, ended.stderr)
+    assert (130, "", "error: interrupted\n") == (
+        ended.returncode,
+        ended.stdout,
+        ended.stderr,
+    )
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_an_interrupt_during_the_start_is_one_document(moment: str, folder: Path) -> None:
+def test_an_interrupt_during_the_start_is_one_document(
+    moment: str, folder: Path
+) -> None:
     """Under `--format json` the error is the only document on stdout, and stderr is empty."""
     ended = started(folder, moment, "plan", "--format", "json")
     assert (130, "") == (ended.returncode, ended.stderr)
@@ -73,4 +91,6 @@ def test_an_interrupt_during_the_start_is_one_document(moment: str, folder: Path
 
 def test_without_a_signal_the_program_runs(folder: Path) -> None:
     """The same start without a signal succeeds."""
-    assert 0 == started(folder, "no.such.module", "validate", "-e", "sandbox").returncode
+    assert (
+        0 == started(folder, "no.such.module", "validate", "-e", "sandbox").returncode
+    )

@@ -1,6 +1,7 @@
 """A run of the release workflow without a network: its scripts with bash, its artifacts as folders.
 
-What a step publishes is compared with SHA256SUMS; `make` and `gh` are stand-ins that record their arguments.
+What a step publishes is compared with SHA256SUMS; `make` and `gh` are stand-ins that record their
+arguments.
 """
 
 from __future__ import annotations
@@ -32,14 +33,22 @@ _STAND_INS: Final = {
 
 
 def subjects(folder: Path) -> str:
-    """Return what attestations are about, in the form of SHA256SUMS: digest and name of each file of a folder."""
+    """Return what attestations are about, in the form of SHA256SUMS: digest and name of each file
+    of a folder.
+    """
     files = sorted(path for path in folder.iterdir() if path.is_file())
-    return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
+    return "".join(
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+        for path in files
+    )
 
 
 @dataclass
 class DryRun:
-    """One run of the workflow for a tag. `checked` has the files of the release, `source` those of the commit."""
+    """One run of the workflow for a tag.
+
+    `checked` has the files of the release, `source` those of the commit.
+    """
 
     source: Path
     checked: Path
@@ -56,16 +65,28 @@ class DryRun:
         return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
     def run(self) -> None:
-        """Take every step of every job in the order of `needs`; raise ReleaseError at the first one that fails."""
-        form = yaml.load((self.source / WORKFLOW).read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506 - plain texts
-        if not any(re.fullmatch(pattern.replace(".", r"\."), self.tag) for pattern in form["on"]["push"]["tags"]):
+        """Take every step of every job in the order of `needs`; raise ReleaseError at the first one
+        that fails.
+        """
+        form = yaml.load(
+            (self.source / WORKFLOW).read_text(encoding="utf-8"),
+            yaml.BaseLoader,  # noqa: S506 - plain texts
+        )
+        if not any(
+            re.fullmatch(pattern.replace(".", r"\."), self.tag)
+            for pattern in form["on"]["push"]["tags"]
+        ):
             raise ReleaseError(f"{WORKFLOW} does not run for the tag {self.tag}")
         (self.folder / "bin").mkdir(parents=True)
         for name, script in _STAND_INS.items():
-            (self.folder / "bin" / name).write_text(f"#!/bin/bash\nset -e\n{script}\n", encoding="utf-8")
+            (self.folder / "bin" / name).write_text(
+                f"#!/bin/bash\nset -e\n{script}\n", encoding="utf-8"
+            )
             (self.folder / "bin" / name).chmod(0o755)
         jobs, finished = dict(form["jobs"]), set[str]()
-        while ready := [name for name, job in jobs.items() if job.get("needs") in {None, *finished}]:
+        while ready := [
+            name for name, job in jobs.items() if job.get("needs") in {None, *finished}
+        ]:
             self._job(ready[0], jobs.pop(ready[0]))
             finished.add(ready[0])
         if jobs:
@@ -78,16 +99,26 @@ class DryRun:
         if "uses" in job:
             self._called_workflow(job["uses"])
         for step in job.get("steps", []):
-            label = f"{name}: {step.get('name', step.get('uses', '').partition('@')[0])}"
+            label = (
+                f"{name}: {step.get('name', step.get('uses', '').partition('@')[0])}"
+            )
             if "run" in step:
                 self._script(step, workspace)
                 self.lines.append(f"{label}: ran")
             else:
-                inputs = {key: self._filled(text) for key, text in step.get("with", {}).items()}
-                self.lines.append(f"{label}: {self._action(step['uses'].partition('@')[0], inputs, workspace)}")
+                inputs = {
+                    key: self._filled(text)
+                    for key, text in step.get("with", {}).items()
+                }
+                self.lines.append(
+                    f"{label}: {self._action(step['uses'].partition('@')[0], inputs, workspace)}"
+                )
 
     def _called_workflow(self, path: str) -> None:
-        form = yaml.load((self.source / path).read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506 - plain texts
+        form = yaml.load(
+            (self.source / path).read_text(encoding="utf-8"),
+            yaml.BaseLoader,  # noqa: S506 - plain texts
+        )
         if "workflow_call" not in form["on"]:
             raise ReleaseError(f"{path} cannot be called by another workflow")
         self.lines.append(f"{path}: can be called")
@@ -96,14 +127,37 @@ class DryRun:
         """Run a script as the runner does, and keep its outputs."""
         output = self.folder / "output"
         output.write_text("", encoding="utf-8")
-        variables = {name: self._filled(text) for name, text in step.get("env", {}).items()}
-        variables |= {"GITHUB_OUTPUT": str(output), "GITHUB_REPOSITORY": REPOSITORY, "HOME": str(self.folder)}
+        variables = {
+            name: self._filled(text) for name, text in step.get("env", {}).items()
+        }
+        variables |= {
+            "GITHUB_OUTPUT": str(output),
+            "GITHUB_REPOSITORY": REPOSITORY,
+            "HOME": str(self.folder),
+        }
         variables |= {"CALLS": str(self.folder / "calls"), "CHECKED": str(self.checked)}
         variables["PATH"] = f"{self.folder / 'bin'}:{os.environ['PATH']}"
-        command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
-        done = subprocess.run(command, cwd=workspace, env=variables, capture_output=True, text=True, check=False)
+        command = [
+            "bash",
+            "--noprofile",
+            "--norc",
+            "-eo",
+            "pipefail",
+            "-c",
+            step["run"],
+        ]
+        done = subprocess.run(
+            command,
+            cwd=workspace,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode:
-            raise ReleaseError(f"the step {step.get('name')} failed: {done.stdout}{done.stderr}")
+            raise ReleaseError(
+                f"the step {step.get('name')} failed: {done.stdout}{done.stderr}"
+            )
         for line in output.read_text(encoding="utf-8").splitlines():
             name, _, value = line.partition("=")
             self._outputs[f"steps.{step['id']}.outputs.{name}"] = value
@@ -148,7 +202,9 @@ class DryRun:
         for pattern in inputs["path"].split():
             files = sorted(workspace.glob(pattern))
             if not files:
-                raise ReleaseError(f"the artifact {inputs['name']} has no file {pattern}")
+                raise ReleaseError(
+                    f"the artifact {inputs['name']} has no file {pattern}"
+                )
             for file in files:
                 shutil.copyfile(file, target / file.name)
         return f"{len(list(target.iterdir()))} files"
@@ -161,13 +217,23 @@ class DryRun:
         return f"{len(list(artifact.iterdir()))} files"
 
     def _packages(self, inputs: dict[str, str], workspace: Path) -> str:
-        """Check what the index gets: exactly the wheel and the archive, each with an attestation of its digest."""
+        """Check what the index gets: exactly the wheel and the archive, each with an attestation of
+        its digest.
+        """
         if inputs.get("attestations") != "true":
             raise ReleaseError("the package is published without attestations")
         self.published["package"] = subjects(workspace / inputs["packages-dir"])
-        sums = (self.checked / "SHA256SUMS").read_text(encoding="utf-8").splitlines(keepends=True)
-        if self.published["package"] != "".join(line for line in sums if line.endswith((".whl\n", ".tar.gz\n"))):
-            raise ReleaseError(f"the publish step gets other files than were checked:\n{self.published['package']}")
+        sums = (
+            (self.checked / "SHA256SUMS")
+            .read_text(encoding="utf-8")
+            .splitlines(keepends=True)
+        )
+        if self.published["package"] != "".join(
+            line for line in sums if line.endswith((".whl\n", ".tar.gz\n"))
+        ):
+            raise ReleaseError(
+                f"the publish step gets other files than were checked:\n{self.published['package']}"
+            )
         return "attests the checked digests of 2 files"
 
     def _image(self, inputs: dict[str, str], workspace: Path) -> str:

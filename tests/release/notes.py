@@ -27,7 +27,9 @@ def read_version(module: str) -> str:
 def check_tag(tag: str, version: str) -> None:
     """Raise ReleaseError unless a tag is that of the version."""
     if tag != f"v{version}":
-        raise ReleaseError(f"the tag is {tag}, and reconciler/version.py has {version}: the tag must be v{version}")
+        raise ReleaseError(
+            f"the tag is {tag}, and reconciler/version.py has {version}: the tag must be v{version}"
+        )
 
 
 def find_section(changelog: str, version: str) -> tuple[str, str]:
@@ -40,21 +42,35 @@ def find_section(changelog: str, version: str) -> tuple[str, str]:
     headings = list(_HEADING.finditer(changelog))
     for number, heading in enumerate(headings):
         if heading[1] == version:
-            end = headings[number + 1].start() if number + 1 < len(headings) else len(changelog)
+            end = (
+                headings[number + 1].start()
+                if number + 1 < len(headings)
+                else len(changelog)
+            )
             text = changelog[heading.end() : end].strip()
             if not text:
                 raise ReleaseError(f"the section [{version}] of CHANGELOG.md is empty")
             if version != UNRELEASED and not _DATE.fullmatch(heading[2]):
-                raise ReleaseError(f"the section [{version}] of CHANGELOG.md has no date: ## [{version}] - YYYY-MM-DD")
+                raise ReleaseError(
+                    f"the section [{version}] of CHANGELOG.md has no date: ## [{version}] - "
+                    f"YYYY-MM-DD"
+                )
             return heading[0], text
     raise ReleaseError(f"CHANGELOG.md has no section [{version}]")
 
 
 def release_notes(section: str, repository: str, version: str) -> str:
-    """Return the notes: the section with full links, and where the documents of this version are."""
+    """Return the notes: the section with full links, and where the documents of this version
+    are.
+    """
     docs = f"{repository}/blob/v{version}/docs"
     notes = with_full_links(section, repository, f"v{version}")
-    notes += f"\n\nInstall: [install.md]({docs}/install.md). All pages: [docs]({repository}/tree/v{version}/docs).\n"
+    notes += (
+        f"\n\nInstall: [install.md]({docs}/install.md). All pages: "
+        f"[docs]({repository}/tree/v{version}/docs).\n"
+    )
     if len(notes) > LIMIT:
-        raise ReleaseError(f"the notes have {len(notes):,} characters; GitHub takes {LIMIT:,}")
+        raise ReleaseError(
+            f"the notes have {len(notes):,} characters; GitHub takes {LIMIT:,}"
+        )
     return notes

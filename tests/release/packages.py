@@ -1,4 +1,6 @@
-"""The wheel and the source archive: clean copies of a commit, builds, and what the two files must contain."""
+"""The wheel and the source archive: clean copies of a commit, builds, and what the two files must
+contain.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,11 @@ from typing import Final
 from zipfile import ZipFile
 
 from packaging.metadata import Metadata
-from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
+from packaging.utils import (
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 
 NAME: Final = "cxroute"
 _ADDED_TO_SDIST: Final = {"PKG-INFO"}
@@ -34,7 +40,9 @@ def commit_time(repository: Path) -> str:
 
 
 def unpack(archive: tarfile.TarFile, folder: Path) -> None:
-    """Write the files of an archive that this project made; Python 3.11 before 3.11.4 has no filters."""
+    """Write the files of an archive that this project made; Python 3.11 before 3.11.4 has no
+    filters.
+    """
     if hasattr(tarfile, "data_filter"):
         archive.extractall(folder, filter="data")
     else:
@@ -42,31 +50,48 @@ def unpack(archive: tarfile.TarFile, folder: Path) -> None:
 
 
 def copy_commit(repository: Path, folder: Path, mode: int) -> Path:
-    """Write the files of the last commit into a new folder, with the given permissions, and return it."""
-    with tarfile.open(fileobj=io.BytesIO(_git(repository, "archive", "--format=tar", "HEAD"))) as archive:
+    """Write the files of the last commit into a new folder, with the given permissions, and return
+    it.
+    """
+    with tarfile.open(
+        fileobj=io.BytesIO(_git(repository, "archive", "--format=tar", "HEAD"))
+    ) as archive:
         unpack(archive, folder)
     for path in folder.rglob("*"):
         if path.is_file():
             path.chmod(mode | (0o111 if os.access(path, os.X_OK) else 0))
-            os.utime(path, (mode, mode))  # a time of its own for each copy: it must not get into a package
+            os.utime(
+                path, (mode, mode)
+            )  # a time of its own for each copy: it must not get into a package
     return folder
 
 
 def _git(repository: Path, *arguments: str) -> bytes:
-    done = subprocess.run(["git", *arguments], cwd=repository, capture_output=True, check=False)
+    done = subprocess.run(
+        ["git", *arguments], cwd=repository, capture_output=True, check=False
+    )
     if done.returncode:
         raise ReleaseError(f"git {arguments[0]}: {done.stderr.decode().strip()}")
     return done.stdout
 
 
-def build_packages(source: Path, folder: Path, variables: dict[str, str]) -> dict[str, bytes]:
+def build_packages(
+    source: Path, folder: Path, variables: dict[str, str]
+) -> dict[str, bytes]:
     """Build wheel and source archive of a folder, and return each file's content by its name.
 
     `variables` are added to the environment.
     """
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(folder)]
     environment = {**os.environ, **variables}
-    done = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=source,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise ReleaseError(f"the build failed: {done.stderr}")
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
@@ -78,26 +103,42 @@ def require_same(first: dict[str, bytes], second: dict[str, bytes], how: str) ->
         raise ReleaseError(f"{how}: {sorted(first)} and {sorted(second)}")
     for name, content in first.items():
         if content != second[name]:
-            parts = sorted(_differing(_contents(name, content), _contents(name, second[name])))
-            raise ReleaseError(f"{how}: {name} differs in {', '.join(parts) or 'the form of the archive'}")
+            parts = sorted(
+                _differing(_contents(name, content), _contents(name, second[name]))
+            )
+            raise ReleaseError(
+                f"{how}: {name} differs in {', '.join(parts) or 'the form of the archive'}"
+            )
 
 
 def _differing(first: dict[str, bytes], second: dict[str, bytes]) -> set[str]:
-    return {name for name in first.keys() | second.keys() if first.get(name) != second.get(name)}
+    return {
+        name
+        for name in first.keys() | second.keys()
+        if first.get(name) != second.get(name)
+    }
 
 
 def _contents(name: str, content: bytes) -> dict[str, bytes]:
-    """Return the files of a wheel or a source archive; those of the latter without its top folder."""
+    """Return the files of a wheel or a source archive; those of the latter without its top
+    folder.
+    """
     if name.endswith(".whl"):
         with ZipFile(io.BytesIO(content)) as archive:
             return {one: archive.read(one) for one in archive.namelist()}
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        members = {one.name.partition("/")[2]: tar.extractfile(one) for one in tar if one.isfile()}
+        members = {
+            one.name.partition("/")[2]: tar.extractfile(one)
+            for one in tar
+            if one.isfile()
+        }
         return {path: file.read() for path, file in members.items() if file}
 
 
 def extract_sdist(content: bytes, folder: Path) -> Path:
-    """Write the files of a source archive into a new folder, and return the folder with pyproject.toml."""
+    """Write the files of a source archive into a new folder, and return the folder with
+    pyproject.toml.
+    """
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         unpack(archive, folder)
     (top,) = folder.iterdir()
@@ -105,7 +146,8 @@ def extract_sdist(content: bytes, folder: Path) -> Path:
 
 
 def check_names(names: set[str], version: str) -> None:
-    """Raise ReleaseError unless there is one wheel for every platform and one source archive, by normalized names.
+    """Raise ReleaseError unless there is one wheel for every platform and one source archive, by
+    normalized names.
 
     Attestations bind to these names.
     """
@@ -113,19 +155,42 @@ def check_names(names: set[str], version: str) -> None:
     if names != wanted:
         raise ReleaseError(f"the build has {sorted(names)} instead of {sorted(wanted)}")
     for name in names:
-        project, found = parse_wheel_filename(name)[:2] if name.endswith(".whl") else parse_sdist_filename(name)
+        project, found = (
+            parse_wheel_filename(name)[:2]
+            if name.endswith(".whl")
+            else parse_sdist_filename(name)
+        )
         if (project, str(found)) != (canonicalize_name(NAME), version):
             raise ReleaseError(f"{name} is not the normalized name of {NAME} {version}")
 
 
 def check_wheel(content: bytes, source: Path, version: str) -> None:
-    """Raise ReleaseError unless a wheel has exactly the package, the bank's manifests and its description."""
+    """Raise ReleaseError unless a wheel has exactly the package, the bank's manifests and its
+    description.
+    """
     files = _contents(".whl", content)
     info = f"{NAME}-{version}.dist-info"
-    wanted = {path.relative_to(source).as_posix() for path in (source / "reconciler").rglob("*") if path.is_file()}
+    wanted = {
+        path.relative_to(source).as_posix()
+        for path in (source / "reconciler").rglob("*")
+        if path.is_file()
+    }
     bank = source / "manifests"
-    wanted |= {f"reconciler/bank/{path.relative_to(bank).as_posix()}" for path in bank.rglob("*") if path.is_file()}
-    wanted |= {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")}
+    wanted |= {
+        f"reconciler/bank/{path.relative_to(bank).as_posix()}"
+        for path in bank.rglob("*")
+        if path.is_file()
+    }
+    wanted |= {
+        f"{info}/{name}"
+        for name in (
+            "METADATA",
+            "WHEEL",
+            "RECORD",
+            "entry_points.txt",
+            "licenses/LICENSE",
+        )
+    }
     _require_files(files.keys(), wanted, "wheel")
     for path, digest, _ in csv.reader(files[f"{info}/RECORD"].decode().splitlines()):
         if digest and digest != f"sha256={_urlsafe_digest(files[path])}":
@@ -134,37 +199,60 @@ def check_wheel(content: bytes, source: Path, version: str) -> None:
 
 
 def check_sdist(content: bytes, wheel: bytes, source: Path, version: str) -> None:
-    """Raise ReleaseError unless a source archive has every file of the commit, and the wheel's metadata."""
+    """Raise ReleaseError unless a source archive has every file of the commit, and the wheel's
+    metadata.
+    """
     files = _contents(".tar.gz", content)
-    wanted = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
-    wanted = {path for path in wanted if "__pycache__" not in path}  # of building, beside the files of the commit
+    wanted = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*")
+        if path.is_file()
+    }
+    wanted = {
+        path for path in wanted if "__pycache__" not in path
+    }  # of building, beside the files of the commit
     _require_files(files.keys(), wanted | _ADDED_TO_SDIST, "source archive")
-    if files["PKG-INFO"] != _contents(".whl", wheel)[f"{NAME}-{version}.dist-info/METADATA"]:
+    if (
+        files["PKG-INFO"]
+        != _contents(".whl", wheel)[f"{NAME}-{version}.dist-info/METADATA"]
+    ):
         raise ReleaseError("wheel and source archive have different metadata")
 
 
 def _require_files(names: Collection[str], wanted: set[str], where: str) -> None:
     surplus, missing = sorted(set(names) - wanted), sorted(wanted - set(names))
     if surplus or missing:
-        raise ReleaseError(f"the {where} has {surplus[:5]} too much and lacks {missing[:5]}")
+        raise ReleaseError(
+            f"the {where} has {surplus[:5]} too much and lacks {missing[:5]}"
+        )
 
 
 def _urlsafe_digest(content: bytes) -> str:
-    return base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    return (
+        base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+    )
 
 
 def _check_metadata(content: bytes, version: str) -> None:
-    """Check the metadata by their specification, and that the description has no link to a file beside it."""
+    """Check the metadata by their specification, and that the description has no link to a file
+    beside it.
+    """
     try:
         metadata = Metadata.from_email(content, validate=True)
     except ExceptionGroup as error:
-        raise ReleaseError(f"invalid metadata: {'; '.join(map(str, error.exceptions))}") from error
+        raise ReleaseError(
+            f"invalid metadata: {'; '.join(map(str, error.exceptions))}"
+        ) from error
     if (metadata.name, str(metadata.version)) != (NAME, version):
-        raise ReleaseError(f"the metadata are of {metadata.name} {metadata.version}, not of {NAME} {version}")
+        raise ReleaseError(
+            f"the metadata are of {metadata.name} {metadata.version}, not of {NAME} {version}"
+        )
     if metadata.description_content_type != "text/markdown":
         raise ReleaseError("the description is not Markdown")
     if links := _LINK.findall(metadata.description or "]()"):
-        raise ReleaseError(f"the description has relative links, which lead nowhere on an index: {links[:3]}")
+        raise ReleaseError(
+            f"the description has relative links, which lead nowhere on an index: {links[:3]}"
+        )
     addresses = metadata.project_urls or {}
     if f"/v{version}/" not in addresses.get("Documentation", ""):
         raise ReleaseError(f"the address of the documentation does not name v{version}")

@@ -1,4 +1,6 @@
-"""The list of packages that come with a release (SBOM), in CycloneDX form, from the requirement files."""
+"""The list of packages that come with a release (SBOM), in CycloneDX form, from the requirement
+files.
+"""
 
 from __future__ import annotations
 
@@ -26,27 +28,55 @@ Pins = dict[tuple[str, str], set[str]]
 
 
 def requirements_of_users(source: Path) -> str:
-    """Return the pinned packages of the program and of all its extras, each once, as one requirement file."""
-    files = [path for path in sorted(source.glob("requirements*.txt")) if path.name != "requirements-dev.txt"]
+    """Return the pinned packages of the program and of all its extras, each once, as one
+    requirement file.
+    """
+    files = [
+        path
+        for path in sorted(source.glob("requirements*.txt"))
+        if path.name != "requirements-dev.txt"
+    ]
     entries: dict[str, None] = {}
     for file in files:
-        lines = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.lstrip().startswith("#")]
+        lines = [
+            line
+            for line in file.read_text(encoding="utf-8").splitlines()
+            if not line.lstrip().startswith("#")
+        ]
         text = "\n".join(lines).replace("\\\n", " ")
-        entries |= dict.fromkeys(" ".join(line.split()) for line in text.splitlines() if line.strip())
+        entries |= dict.fromkeys(
+            " ".join(line.split()) for line in text.splitlines() if line.strip()
+        )
     return "".join(f"{entry}\n" for entry in sorted(entries))
 
 
 def require_extras(source: Path, requirements: str) -> None:
-    """Raise ReleaseError unless the requirement files of users pin what the program and each of its extras require."""
-    project = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    """Raise ReleaseError unless the requirement files of users pin what the program and each of its
+    extras require.
+    """
+    project = tomllib.loads((source / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
     pinned = {name for name, _ in _pins(requirements)}
-    for extra, wanted in {"the program": project["dependencies"], **project["optional-dependencies"]}.items():
-        if missing := sorted({canonicalize_name(Requirement(one).name) for one in wanted} - pinned):
-            raise ReleaseError(f"no requirements*.txt of users pins {', '.join(missing)}, which {extra} requires")
+    for extra, wanted in {
+        "the program": project["dependencies"],
+        **project["optional-dependencies"],
+    }.items():
+        if missing := sorted(
+            {canonicalize_name(Requirement(one).name) for one in wanted} - pinned
+        ):
+            raise ReleaseError(
+                f"no requirements*.txt of users pins {', '.join(missing)}, which {extra} requires"
+            )
 
 
-def write_sbom(source: Path, version: str, file: Path, variables: dict[str, str]) -> None:
-    """Write the list for the requirement files of a folder. `variables` are added to the environment."""
+def write_sbom(
+    source: Path, version: str, file: Path, variables: dict[str, str]
+) -> None:
+    """Write the list for the requirement files of a folder.
+
+    `variables` are added to the environment.
+    """
     command = [
         str(Path(sys.executable).with_name("cyclonedx-py")),
         "requirements",
@@ -67,20 +97,31 @@ def write_sbom(source: Path, version: str, file: Path, variables: dict[str, str]
         raise ReleaseError(f"cyclonedx-py failed: {done.stderr}")
     document = json.loads(file.read_text(encoding="utf-8"))
     # pyproject.toml has no version: the tool cannot know it.
-    document["metadata"]["component"] |= {"version": version, "purl": f"pkg:pypi/{NAME}@{version}"}
-    file.write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    document["metadata"]["component"] |= {
+        "version": version,
+        "purl": f"pkg:pypi/{NAME}@{version}",
+    }
+    file.write_text(
+        json.dumps(document, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
 
 
 def check_sbom(text: str, requirements: str) -> int:
-    """Raise ReleaseError unless the list is valid and has each pinned package with its digests; return their number."""
+    """Raise ReleaseError unless the list is valid and has each pinned package with its digests;
+    return their number.
+    """
     if error := JsonStrictValidator(SchemaVersion.V1_6).validate_str(text):
         raise ReleaseError(f"the SBOM is not CycloneDX 1.6: {error}")
     pinned, listed = _pins(requirements), _listed(json.loads(text))
     for pin, digests in pinned.items():
         if listed.get(pin) != digests:
-            raise ReleaseError(f"the SBOM lacks {pin[0]} {pin[1]}, or some of its digests")
+            raise ReleaseError(
+                f"the SBOM lacks {pin[0]} {pin[1]}, or some of its digests"
+            )
     if surplus := listed.keys() - pinned.keys():
-        raise ReleaseError(f"the SBOM has packages that are not pinned: {sorted(surplus)}")
+        raise ReleaseError(
+            f"the SBOM has packages that are not pinned: {sorted(surplus)}"
+        )
     return len(pinned)
 
 

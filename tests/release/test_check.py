@@ -1,4 +1,6 @@
-"""Each reason for which `make release-check` refuses a release, on packages that are really built."""
+"""Each reason for which `make release-check` refuses a release, on packages that are really
+built.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,15 @@ from tests.support.checkout import commit_checkout
 
 EPOCH: Final = {"SOURCE_DATE_EPOCH": "1700000000"}
 CHANGELOG: Final = (
-    "# Changelog\n\n## [Unreleased]\n\n- next\n\n## [1.2.3] - 2026-01-31\n\n- [new](docs/a.md)\n\n## [1.2.2]\n"
+    "# Changelog\n\n## [Unreleased]\n\n- next\n\n## [1.2.3] - 2026-01-31\n\n- "
+    "[new](docs/a.md)\n\n## [1.2.2]\n"
 )
 
 
 class Built(NamedTuple):
-    """A repository with this project's files as its commit, a copy of the commit, and its packages."""
+    """A repository with this project's files as its commit, a copy of the commit, and its
+    packages.
+    """
 
     repository: Path
     source: Path
@@ -38,16 +43,24 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     folder = tmp_path_factory.mktemp("release")
     repository = commit_checkout(folder / "repository")
     source = packages.copy_commit(repository, folder / "source", 0o644)
-    version = notes.read_version((source / "reconciler/version.py").read_text(encoding="utf-8"))
+    version = notes.read_version(
+        (source / "reconciler/version.py").read_text(encoding="utf-8")
+    )
     files = packages.build_packages(source, folder / "dist", EPOCH)
     packages.check_names(set(files), version)
     return Built(
-        repository, source, files[f"cxroute-{version}-py3-none-any.whl"], files[f"cxroute-{version}.tar.gz"], version
+        repository,
+        source,
+        files[f"cxroute-{version}-py3-none-any.whl"],
+        files[f"cxroute-{version}.tar.gz"],
+        version,
     )
 
 
 def test_the_packages_of_this_project_are_valid(built: Built) -> None:
-    """Wheel, source archive and metadata; a changed package below is refused for its change alone."""
+    """Wheel, source archive and metadata; a changed package below is refused for its change
+    alone.
+    """
     packages.check_wheel(built.wheel, built.source, built.version)
     packages.check_sdist(built.sdist, built.wheel, built.source, built.version)
 
@@ -64,14 +77,20 @@ def edited(wheel: bytes, edit: Callable[[dict[str, bytes]], object]) -> bytes:
     return buffer.getvalue()
 
 
-def replace(path: str, before: bytes, after: bytes) -> Callable[[dict[str, bytes]], object]:
+def replace(
+    path: str, before: bytes, after: bytes
+) -> Callable[[dict[str, bytes]], object]:
     def edit(files: dict[str, bytes]) -> None:
         (name,) = (name for name in files if name.endswith(path))
         assert before in files[name]
         files[name] = files[name].replace(before, after, 1)
         if name.endswith("METADATA"):
             record = next(one for one in files if one.endswith("RECORD"))
-            lines = [line for line in files[record].splitlines(keepends=True) if b"METADATA" not in line]
+            lines = [
+                line
+                for line in files[record].splitlines(keepends=True)
+                if b"METADATA" not in line
+            ]
             files[record] = b"".join(lines)
 
     return edit
@@ -80,27 +99,57 @@ def replace(path: str, before: bytes, after: bytes) -> Callable[[dict[str, bytes
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
-        (lambda files: files.update({"tests/conftest.py": b""}), r"\['tests/conftest.py'\] too much"),
-        (lambda files: files.update({"reconciler/secret.env": b""}), r"\['reconciler/secret.env'\] too much"),
-        (lambda files: files.pop("reconciler/py.typed"), r"lacks \['reconciler/py.typed'\]"),
-        (replace("reconciler/version.py", b'"0', b'"9'), "another digest of reconciler/version.py"),
-        (replace("METADATA", b"\nVersion: ", b"\nVersion: 9"), "metadata are of cxroute 9"),
-        (replace("METADATA", b"\nLicense-Expression: MIT", b"\nLicense-Expression: None"), "invalid metadata: .*None"),
+        (
+            lambda files: files.update({"tests/conftest.py": b""}),
+            r"\['tests/conftest.py'\] too much",
+        ),
+        (
+            lambda files: files.update({"reconciler/secret.env": b""}),
+            r"\['reconciler/secret.env'\] too much",
+        ),
+        (
+            lambda files: files.pop("reconciler/py.typed"),
+            r"lacks \['reconciler/py.typed'\]",
+        ),
+        (
+            replace("reconciler/version.py", b'"0', b'"9'),
+            "another digest of reconciler/version.py",
+        ),
+        (
+            replace("METADATA", b"\nVersion: ", b"\nVersion: 9"),
+            "metadata are of cxroute 9",
+        ),
+        (
+            replace(
+                "METADATA", b"\nLicense-Expression: MIT", b"\nLicense-Expression: None"
+            ),
+            "invalid metadata: .*None",
+        ),
         (replace("METADATA", b"text/markdown", b"text/x-rst"), "not Markdown"),
-        (replace("METADATA", b"\n# cxroute", b"\n[guide](docs/guide.md)"), r"relative links.*docs/guide.md"),
-        (replace("METADATA", b"cxroute/tree/v", b"cxroute/tree/main-v"), "does not name v"),
+        (
+            replace("METADATA", b"\n# cxroute", b"\n[guide](docs/guide.md)"),
+            r"relative links.*docs/guide.md",
+        ),
+        (
+            replace("METADATA", b"cxroute/tree/v", b"cxroute/tree/main-v"),
+            "does not name v",
+        ),
     ],
 )
 def test_a_wheel_with_other_contents_is_refused(
     built: Built, edit: Callable[[dict[str, bytes]], object], reason: str
 ) -> None:
-    """A file too much or too few, a changed file, metadata that an index refuses or that lead nowhere."""
+    """A file too much or too few, a changed file, metadata that an index refuses or that lead
+    nowhere.
+    """
     wheel = edited(built.wheel, edit)
     with pytest.raises(ReleaseError, match=reason):
         packages.check_wheel(wheel, built.source, built.version)
 
 
-def test_a_source_archive_of_other_files_is_refused(built: Built, tmp_path: Path) -> None:
+def test_a_source_archive_of_other_files_is_refused(
+    built: Built, tmp_path: Path
+) -> None:
     """One that lacks a file of the commit, and one whose metadata are not the wheel's."""
     extracted = packages.extract_sdist(built.sdist, tmp_path / "extracted")
     assert (extracted / "docs/guide.md").is_file()
@@ -115,14 +164,25 @@ def test_a_source_archive_of_other_files_is_refused(built: Built, tmp_path: Path
         packages.check_sdist(built.sdist, other, built.source, built.version)
 
 
-def test_a_build_that_depends_on_more_than_the_commit_is_refused(built: Built, tmp_path: Path) -> None:
+def test_a_build_that_depends_on_more_than_the_commit_is_refused(
+    built: Built, tmp_path: Path
+) -> None:
     """Builds of two times are different, in any case; a wheel with another file names the file."""
-    later = packages.build_packages(built.source, tmp_path / "later", {"SOURCE_DATE_EPOCH": "1800000000"})
-    wheel, sdist = (next(name for name in later if name.endswith(end)) for end in (".whl", ".tar.gz"))
+    later = packages.build_packages(
+        built.source, tmp_path / "later", {"SOURCE_DATE_EPOCH": "1800000000"}
+    )
+    wheel, sdist = (
+        next(name for name in later if name.endswith(end))
+        for end in (".whl", ".tar.gz")
+    )
     with pytest.raises(ReleaseError, match="differs in the form of the archive"):
-        packages.require_same({wheel: built.wheel}, {wheel: later[wheel]}, "built twice")
+        packages.require_same(
+            {wheel: built.wheel}, {wheel: later[wheel]}, "built twice"
+        )
     with pytest.raises(ReleaseError, match=r"\.tar\.gz differs"):
-        packages.require_same({sdist: built.sdist}, {sdist: later[sdist]}, "built twice")
+        packages.require_same(
+            {sdist: built.sdist}, {sdist: later[sdist]}, "built twice"
+        )
     other = edited(built.wheel, replace("reconciler/version.py", b'"0', b'"9'))
     with pytest.raises(ReleaseError, match=r"differs in reconciler/version\.py"):
         packages.require_same({wheel: built.wheel}, {wheel: other}, "built twice")
@@ -130,7 +190,10 @@ def test_a_build_that_depends_on_more_than_the_commit_is_refused(built: Built, t
         packages.require_same({wheel: built.wheel}, {}, "built twice")
 
 
-@pytest.mark.parametrize("name", ["cxroute-{}-py2.py3-none-any.whl", "CXroute-{}.tar.gz", "cxroute-9.9.9.tar.gz"])
+@pytest.mark.parametrize(
+    "name",
+    ["cxroute-{}-py2.py3-none-any.whl", "CXroute-{}.tar.gz", "cxroute-9.9.9.tar.gz"],
+)
 def test_other_names_of_packages_are_refused(name: str) -> None:
     """Attestations bind to names: exactly the two normalized ones of the version."""
     names = {"cxroute-1.2.3-py3-none-any.whl", "cxroute-1.2.3.tar.gz"}
@@ -147,29 +210,46 @@ def bill(built: Built, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def drop_digest(document: dict[str, Any]) -> None:
-    next(one for one in document["components"] if one["name"] == "pyyaml")["externalReferences"][0]["hashes"].pop()
+    next(one for one in document["components"] if one["name"] == "pyyaml")[
+        "externalReferences"
+    ][0]["hashes"].pop()
 
 
 @pytest.mark.parametrize(
     ("edit", "reason"),
     [
-        (lambda document: document["components"].pop(3), "lacks .* or some of its digests"),
-        (drop_digest, "lacks pyyaml"),
-        (lambda document: document["components"][0].update(version="0.0.1"), "lacks aiohappyeyeballs"),
         (
-            lambda document: document["components"].append({"type": "library", "name": "left-pad", "version": "1"}),
+            lambda document: document["components"].pop(3),
+            "lacks .* or some of its digests",
+        ),
+        (drop_digest, "lacks pyyaml"),
+        (
+            lambda document: document["components"][0].update(version="0.0.1"),
+            "lacks aiohappyeyeballs",
+        ),
+        (
+            lambda document: document["components"].append(
+                {"type": "library", "name": "left-pad", "version": "1"}
+            ),
             "not pinned: .*left-pad",
         ),
-        (lambda document: document["components"][0].update(type="nonsense"), "not CycloneDX 1.6"),
+        (
+            lambda document: document["components"][0].update(type="nonsense"),
+            "not CycloneDX 1.6",
+        ),
     ],
 )
 def test_a_list_of_other_packages_is_refused(
     built: Built, bill: str, edit: Callable[[dict[str, Any]], object], reason: str
 ) -> None:
-    """A pinned package or digest that is missing, another version, a package too much, an invalid document."""
+    """A pinned package or digest that is missing, another version, a package too much, an invalid
+    document.
+    """
     requirements = sbom.requirements_of_users(built.source)
     assert sbom.check_sbom(bill, requirements) == len(requirements.splitlines())
-    assert {"aiohttp", "uvicorn", "openpyxl"} <= {line.partition("==")[0] for line in requirements.splitlines()}
+    assert {"aiohttp", "uvicorn", "openpyxl"} <= {
+        line.partition("==")[0] for line in requirements.splitlines()
+    }
     assert "pytest==" not in requirements
     document = json.loads(bill)
     assert built.version == document["metadata"]["component"]["version"]
@@ -188,13 +268,19 @@ def test_an_extra_without_pinned_packages_is_refused(built: Built) -> None:
     """The list could not have them; each extra needs a requirement file that `make lock` writes."""
     requirements = sbom.requirements_of_users(built.source)
     sbom.require_extras(built.source, requirements)
-    others = "".join(line for line in requirements.splitlines(keepends=True) if not line.startswith("openpyxl=="))
+    others = "".join(
+        line
+        for line in requirements.splitlines(keepends=True)
+        if not line.startswith("openpyxl==")
+    )
     with pytest.raises(ReleaseError, match="pins openpyxl, which sheets requires"):
         sbom.require_extras(built.source, others)
 
 
 def test_the_notes_are_the_section_with_links_to_the_tag() -> None:
-    """Full links, because a release shows no file beside its notes; the documents are those of the version."""
+    """Full links, because a release shows no file beside its notes; the documents are those of the
+    version.
+    """
     heading, section = notes.find_section(CHANGELOG, "1.2.3")
     assert ("## [1.2.3] - 2026-01-31", "- [new](docs/a.md)") == (heading, section)
     text = notes.release_notes(section, "https://git.example/a/b", "1.2.3")
@@ -207,30 +293,48 @@ def test_the_notes_are_the_section_with_links_to_the_tag() -> None:
 
 @pytest.mark.parametrize(
     ("version", "reason"),
-    [("1.2.2", "is empty"), ("1.2", "has no section"), ("2.0.0", "has no date"), ("3.0.0", "has no date")],
+    [
+        ("1.2.2", "is empty"),
+        ("1.2", "has no section"),
+        ("2.0.0", "has no date"),
+        ("3.0.0", "has no date"),
+    ],
 )
 def test_a_version_without_its_section_is_refused(version: str, reason: str) -> None:
     """A heading without text, none, and one without a date."""
     changelog = f"{CHANGELOG}\n## [2.0.0]\n\n- a\n\n## [3.0.0] - soon\n\n- b\n"
     with pytest.raises(ReleaseError, match=reason):
-        notes.find_section(changelog.replace("## [1.2.2]\n\n", "## [1.2.2] - 2026-01-01\n\n"), version)
+        notes.find_section(
+            changelog.replace("## [1.2.2]\n\n", "## [1.2.2] - 2026-01-01\n\n"), version
+        )
 
 
 def test_a_tag_of_another_version_or_a_placeholder_is_refused(
     built: Built, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Before anything is built; the command prints one sentence and exits with 1."""
-    for tag, reason in (("v9.9.9", "must be v"), (f"v{built.version}", "placeholder https://git.example")):
+    for tag, reason in (
+        ("v9.9.9", "must be v"),
+        (f"v{built.version}", "placeholder https://git.example"),
+    ):
         with pytest.raises(ReleaseError, match=reason):
-            check.check_release(built.repository, tmp_path / tag, tmp_path / "dist", tag)
+            check.check_release(
+                built.repository, tmp_path / tag, tmp_path / "dist", tag
+            )
     assert not (tmp_path / "dist").exists()
     assert 1 == check.main(["--tag", "v9.9.9"])
-    assert "release-check: the tag is v9.9.9, and reconciler/version.py has" in capsys.readouterr().err
+    assert (
+        "release-check: the tag is v9.9.9, and reconciler/version.py has"
+        in capsys.readouterr().err
+    )
 
 
 def test_relative_links_of_a_description_lead_to_its_tag() -> None:
     """Pages as pages, pictures as files; full addresses and places in the same text stay."""
-    text = "[a](docs/a.md#b) ![c d](.github/c.png) [e](#e) [f](https://f.example/g) [h](mailto:i@j.example)"
+    text = (
+        "[a](docs/a.md#b) ![c d](.github/c.png) [e](#e) [f](https://f.example/g) "
+        "[h](mailto:i@j.example)"
+    )
     assert (
         "[a](https://git.example/r/blob/v1.2.3/docs/a.md#b) ![c d](https://git.example/r/raw/v1.2.3/.github/c.png)"
         " [e](#e) [f](https://f.example/g) [h](mailto:i@j.example)"

@@ -18,10 +18,13 @@ def jobs_of(name: str) -> dict[str, Any]:
 
 
 def test_a_job_can_do_only_what_its_step_of_the_release_needs() -> None:
-    """The token for attestations, the image and the release are in three jobs; none of them runs project code."""
+    """The token for attestations, the image and the release are in three jobs; none of them runs
+    project code.
+    """
     jobs = jobs_of("release.yml")
     writing = {
-        name: {key for key, value in job["permissions"].items() if value == "write"} for name, job in jobs.items()
+        name: {key for key, value in job["permissions"].items() if value == "write"}
+        for name, job in jobs.items()
     }
     assert {
         "test": set(),
@@ -32,30 +35,55 @@ def test_a_job_can_do_only_what_its_step_of_the_release_needs() -> None:
     } == writing
     assert ["package"] == [name for name, job in jobs.items() if "environment" in job]
     for name in ("package", "image", "release"):
-        assert not [step for step in jobs[name]["steps"] if re.search(r"\b(make|python|pip)\b", step.get("run", ""))]
+        assert not [
+            step
+            for step in jobs[name]["steps"]
+            if re.search(r"\b(make|python|pip)\b", step.get("run", ""))
+        ]
 
 
 def test_nothing_is_published_before_all_tests_pass() -> None:
     """Each job needs the one before it: tests, build, package, image, release."""
     needs = {name: job.get("needs") for name, job in jobs_of("release.yml").items()}
-    assert {"test": None, "build": "test", "package": "build", "image": "package", "release": "image"} == needs
+    assert {
+        "test": None,
+        "build": "test",
+        "package": "build",
+        "image": "package",
+        "release": "image",
+    } == needs
 
 
 def test_a_release_is_built_without_a_cache() -> None:
     """An earlier run could have left other packages in it."""
-    uses = [step for job in jobs_of("release.yml").values() for step in job.get("steps", []) if "uses" in step]
-    assert not [step for step in uses if "cache" in step["uses"] or "cache" in step.get("with", {})]
+    uses = [
+        step
+        for job in jobs_of("release.yml").values()
+        for step in job.get("steps", [])
+        if "uses" in step
+    ]
+    assert not [
+        step
+        for step in uses
+        if "cache" in step["uses"] or "cache" in step.get("with", {})
+    ]
 
 
 @pytest.mark.parametrize("workflow", ["ci.yml", "weekly.yml"])
 def test_jobs_that_run_tests_install_the_programs_of_tests(workflow: str) -> None:
-    """A runner has neither Redis nor LibreOffice, which .ci/run installs; with CI=true a test without them fails."""
+    """A runner has neither Redis nor LibreOffice, which .ci/run installs; with CI=true a test
+    without them fails.
+    """
     listed = re.search(
-        r"^packages=\((.*?)^\)", (ROOT / ".ci/run").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+        r"^packages=\((.*?)^\)",
+        (ROOT / ".ci/run").read_text(encoding="utf-8"),
+        re.MULTILINE | re.DOTALL,
     )
     assert listed
     needed = {"libreoffice-calc-nogui", "redis-server"}
-    assert needed <= {line.split()[0] for line in listed[1].splitlines() if line.strip()}
+    assert needed <= {
+        line.split()[0] for line in listed[1].splitlines() if line.strip()
+    }
     checked = 0
     for name, job in jobs_of(workflow).items():
         text = "\n".join(step.get("run", "") for step in job["steps"])

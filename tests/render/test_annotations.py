@@ -8,7 +8,11 @@ import pytest
 
 from reconciler.model.finding import CODES, Finding, Severity
 from reconciler.model.rule import Source
-from reconciler.render.github_annotations import annotate_findings, job_summary, quote_for_runner
+from reconciler.render.github_annotations import (
+    annotate_findings,
+    job_summary,
+    quote_for_runner,
+)
 from reconciler.text.escape import sanitize
 from tests.support.github_runner import WorkflowCommand, workflow_commands
 from tests.support.hostile_names import HOSTILE_NAMES
@@ -18,13 +22,28 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 HOSTILE = pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
 
 
-def found(message: str, severity: Severity = "error", file: str = "manifests/a.yaml", hint: str = "") -> Finding:
-    return Finding(code="CXR105", severity=severity, message=message, source=Source(file, 12, 9), hint=hint)
+def found(
+    message: str,
+    severity: Severity = "error",
+    file: str = "manifests/a.yaml",
+    hint: str = "",
+) -> Finding:
+    return Finding(
+        code="CXR105",
+        severity=severity,
+        message=message,
+        source=Source(file, 12, 9),
+        hint=hint,
+    )
 
 
 def test_an_annotation_is_one_command_with_its_place_title_and_hint() -> None:
     """Properties and message are escaped as GitHub requires; the hint is on its own line."""
-    finding = found('queue "Biling" is 100% unknown', file="manifests/a,b:c.yaml", hint='did you mean "Billing"?')
+    finding = found(
+        'queue "Biling" is 100% unknown',
+        file="manifests/a,b:c.yaml",
+        hint='did you mean "Billing"?',
+    )
     assert (
         "::error file=manifests/a%2Cb%3Ac.yaml,line=12,col=9,title=CXR105%3A unknown queue"
         '::queue "Biling" is 100%25 unknown%0Adid you mean "Billing"?\n'
@@ -33,15 +52,20 @@ def test_an_annotation_is_one_command_with_its_place_title_and_hint() -> None:
 
 def test_a_finding_without_a_place_has_no_file() -> None:
     """A finding about live rules has no location in a manifest."""
-    assert "::warning title=CXR204%3A equal priority%2C different queues::x\n" == annotate_findings(
-        [Finding(code="CXR204", severity="warning", message="x")]
+    assert (
+        "::warning title=CXR204%3A equal priority%2C different queues::x\n"
+        == annotate_findings([Finding(code="CXR204", severity="warning", message="x")])
     )
 
 
 def test_ten_errors_and_ten_warnings_are_listed_and_the_rest_counted() -> None:
     """GitHub shows ten errors and ten warnings of a step, and silently drops further ones."""
-    findings = [found(f"w{at}", "warning") for at in range(17)] + [found(f"e{at}") for at in range(17)]
-    said = workflow_commands(annotate_findings([*findings, found("worth knowing", "info")]))
+    findings = [found(f"w{at}", "warning") for at in range(17)] + [
+        found(f"e{at}") for at in range(17)
+    ]
+    said = workflow_commands(
+        annotate_findings([*findings, found("worth knowing", "info")])
+    )
     assert [
         *(("error", f"e{at}") for at in range(10)),
         *(("warning", f"w{at}") for at in range(10)),
@@ -51,21 +75,32 @@ def test_ten_errors_and_ten_warnings_are_listed_and_the_rest_counted() -> None:
 
 def test_ten_of_each_need_no_notice() -> None:
     """Nothing is omitted, and there is no notice; without findings there is no command."""
-    findings = [*(found("w", "warning") for _ in range(10)), *(found("e") for _ in range(10))]
-    assert {"error", "warning"} == {command.name for command in workflow_commands(annotate_findings(findings))}
+    findings = [
+        *(found("w", "warning") for _ in range(10)),
+        *(found("e") for _ in range(10)),
+    ]
+    assert {"error", "warning"} == {
+        command.name for command in workflow_commands(annotate_findings(findings))
+    }
     assert "" == annotate_findings([found("worth knowing", "info")])
 
 
 @HOSTILE
 def test_no_name_makes_a_command_or_ends_a_property(name: str) -> None:
-    """In file, message and hint, for three findings: a runner reads three commands, each with the intended values."""
+    """In file, message and hint, for three findings: a runner reads three commands, each with the
+    intended values.
+    """
     shown = "".join(map(sanitize, name))
     properties = {"line": "12", "col": "9", "title": f"CXR105: {CODES['CXR105'].title}"}
     place = {"file": shown} if shown else {}
-    message = "\n".join(filter(None, [f"no queue {sanitize(name)}"[:303], sanitize(name)]))
+    message = "\n".join(
+        filter(None, [f"no queue {sanitize(name)}"[:303], sanitize(name)])
+    )
     finding = found(f"no queue {name}", file=name, hint=name)
     said = workflow_commands(annotate_findings([finding] * 3))
-    assert [("error", place | properties)] * 3 == [(one.name, one.properties) for one in said]
+    assert [("error", place | properties)] * 3 == [
+        (one.name, one.properties) for one in said
+    ]
     if len(name) < 100:
         assert {message} == {one.data for one in said}
 
@@ -73,7 +108,9 @@ def test_no_name_makes_a_command_or_ends_a_property(name: str) -> None:
 @HOSTILE
 def test_an_unknown_code_is_escaped(name: str) -> None:
     """A plan from a file may contain any code."""
-    said = workflow_commands(annotate_findings([Finding(code=name, severity="error", message="x")]))
+    said = workflow_commands(
+        annotate_findings([Finding(code=name, severity="error", message="x")])
+    )
     assert [("error", "x")] == [(one.name, one.data) for one in said]
     assert {"title": sanitize(name).strip()} == {"title": ""} | {
         key: text.strip() for key, text in said[0].properties.items()
@@ -82,15 +119,24 @@ def test_an_unknown_code_is_escaped(name: str) -> None:
 
 @HOSTILE
 def test_quoted_text_contains_no_command(name: str) -> None:
-    """Not at the start of a line, inside it or after white space; the runner continues after the quote."""
+    """Not at the start of a line, inside it or after white space; the runner continues after the
+    quote.
+    """
     text = f"{name}\n::error::x\n ##[error]x\n\u00a0::add-mask::{name}"
     after = "::notice::ours\n"
-    assert [WorkflowCommand("notice", {}, "ours")] == workflow_commands(quote_for_runner(text, TOKEN) + after)
+    assert [WorkflowCommand("notice", {}, "ours")] == workflow_commands(
+        quote_for_runner(text, TOKEN) + after
+    )
     assert text in quote_for_runner(text, TOKEN)
 
 
-@pytest.mark.parametrize("form", ["::{}::", "::{} x=y::z", "a ##[{}]", "##[{} a=b;]c", "\u3000::{}::\r::{}::"])
-@pytest.mark.parametrize("token", [TOKEN, TOKEN.upper(), TOKEN[:16] + TOKEN[16:].upper()])
+@pytest.mark.parametrize(
+    "form",
+    ["::{}::", "::{} x=y::z", "a ##[{}]", "##[{} a=b;]c", "\u3000::{}::\r::{}::"],
+)
+@pytest.mark.parametrize(
+    "token", [TOKEN, TOKEN.upper(), TOKEN[:16] + TOKEN[16:].upper()]
+)
 def test_a_text_with_the_token_does_not_end_the_quote(form: str, token: str) -> None:
     """In both command forms, and with letters of either case."""
     text = f"{form.replace('{}', token)}\n::error::not ours\n"
@@ -98,7 +144,9 @@ def test_a_text_with_the_token_does_not_end_the_quote(form: str, token: str) -> 
     assert [] == workflow_commands(quote_for_runner(text * 2, TOKEN))
 
 
-@pytest.mark.parametrize("token", ["", "pause-logging", "error", "0123", "x" * 32, ".*" * 16])
+@pytest.mark.parametrize(
+    "token", ["", "pause-logging", "error", "0123", "x" * 32, ".*" * 16]
+)
 def test_a_token_that_could_be_guessed_is_refused(token: str) -> None:
     """Also a token with a special meaning for a runner, or in a pattern."""
     with pytest.raises(ValueError, match="16 hexadecimal digits"):
@@ -129,7 +177,9 @@ def test_a_summary_stays_below_the_limit_of_github() -> None:
 @pytest.fixture
 def wrong(cxroute: Program) -> Program:
     """Manifests with fourteen errors, one of them with a hostile name."""
-    rules = "".join(f"  - {{intent: i{at}, queue: '${{no{at}}}'}}\n" for at in range(13))
+    rules = "".join(
+        f"  - {{intent: i{at}, queue: '${{no{at}}}'}}\n" for at in range(13)
+    )
     evil = '  - {intent: "::error::a ##[error]b", queue: "${x %0A::error::y}", nonsense: 1}\n'
     write("a.yaml", f"apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n{rules}")
     write("b.yaml", f"apiVersion: routing/v1\nkind: RuleSet\nname: b\nrules:\n{evil}")
@@ -137,11 +187,16 @@ def wrong(cxroute: Program) -> Program:
     return cxroute
 
 
-def test_validate_prints_annotations_and_the_totals(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validate_prints_annotations_and_the_totals(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The commands, then the same last line as in text; exit 3 as usual."""
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
-    write("a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i, queue: '${no}'}\n")
+    write(
+        "a.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i, queue: '${no}'}\n",
+    )
     assert 3 == cxroute("validate", "--format", "github")
     (said,) = workflow_commands(cxroute.out)
     assert ("error", "manifests/a.yaml", "5", "24") == (
@@ -157,7 +212,10 @@ def test_validate_prints_only_the_totals_without_findings(cxroute: Program) -> N
     assert 0 == cxroute("init")
     name_tenant()
     assert 0 == cxroute("validate", "--format", "github")
-    assert "No errors in 6 files. 3 route tests passed in prod and sandbox.\n" == cxroute.out
+    assert (
+        "No errors in 6 files. 3 route tests passed in prod and sandbox.\n"
+        == cxroute.out
+    )
 
 
 def test_more_than_ten_are_listed_in_the_log_and_in_the_summary(
@@ -167,7 +225,10 @@ def test_more_than_ten_are_listed_in_the_log_and_in_the_summary(
     Path("manifests/b ##[error]x, ::error::.yaml").unlink()
     monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
     assert 3 == wrong("validate", "--format", "github")
-    assert WorkflowCommand("notice", {}, "and 3 more, listed above") == workflow_commands(wrong.out)[-1]
+    assert (
+        WorkflowCommand("notice", {}, "and 3 more, listed above")
+        == workflow_commands(wrong.out)[-1]
+    )
     assert 13 == wrong.out.count(": error[CXR107]: ")
     Path("summary.md").write_text("text of an earlier command\n", encoding="utf-8")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "summary.md")
@@ -179,7 +240,9 @@ def test_more_than_ten_are_listed_in_the_log_and_in_the_summary(
     assert written.endswith("13 errors in 1 file.\n```\n")
 
 
-def test_a_summary_that_cannot_be_written_is_a_warning(wrong: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_summary_that_cannot_be_written_is_a_warning(
+    wrong: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Annotations and the exit code are the same."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "no/such/folder.md")
     assert 3 == wrong("validate", "--format", "github")
@@ -192,18 +255,35 @@ def test_a_hostile_manifest_runs_no_command(wrong: Program) -> None:
     assert 3 == wrong("validate", "--format", "github")
     said = workflow_commands(wrong.out)
     assert {"error"} == {one.name for one in said}
-    assert {"manifests/b ##[error]x, ::error::.yaml"} == {one.properties["file"] for one in said}
+    assert {"manifests/b ##[error]x, ::error::.yaml"} == {
+        one.properties["file"] for one in said
+    }
 
 
-def test_files_are_paths_from_the_root_of_the_repository(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_paths_from_the_root_of_the_repository(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also if the command runs in a subfolder, with a relative or an absolute path of manifests."""
-    write("a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i, queue: '${no}'}\n")
+    write(
+        "a.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i, queue: '${no}'}\n",
+    )
     monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd().parent))
     here = Path.cwd().name
     Path("link").symlink_to("manifests")
-    for named in ("manifests", "./manifests", str(Path("manifests").resolve()), f"../{here}/manifests", "link"):
+    for named in (
+        "manifests",
+        "./manifests",
+        str(Path("manifests").resolve()),
+        f"../{here}/manifests",
+        "link",
+    ):
         assert 3 == cxroute("validate", "--format", "github", "-m", named)
-        assert [f"{here}/manifests/a.yaml"] == [one.properties["file"] for one in workflow_commands(cxroute.out)]
+        assert [f"{here}/manifests/a.yaml"] == [
+            one.properties["file"] for one in workflow_commands(cxroute.out)
+        ]
     monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd() / "elsewhere"))
     assert 3 == cxroute("validate", "--format", "github")
-    assert ["manifests/a.yaml"] == [one.properties["file"] for one in workflow_commands(cxroute.out)]
+    assert ["manifests/a.yaml"] == [
+        one.properties["file"] for one in workflow_commands(cxroute.out)
+    ]

@@ -47,7 +47,11 @@ ADOPT: Final = Adopt(
     fields=(),
     source=None,
 )
-DELETE: Final = Delete(address=address("cards/fax"), live=managed("4", "cards/fax", rule("fax")), cause="manifest")
+DELETE: Final = Delete(
+    address=address("cards/fax"),
+    live=managed("4", "cards/fax", rule("fax")),
+    cause="manifest",
+)
 
 APPLIED: Final = (
     Applied(CREATE, 1, "91aa\x1b[31m03f2"),
@@ -63,7 +67,12 @@ NOT_APPLIED: Final = (
 )
 IN_BETWEEN: Final = (
     UnknownOutcome(CREATE, 2, "no answer within 30 s"),
-    Failed(UPDATE, 1, "the server stored other values than were sent: priority", left_partial=True),
+    Failed(
+        UPDATE,
+        1,
+        "the server stored other values than were sent: priority",
+        left_partial=True,
+    ),
     Skipped(ADOPT, "interrupted", left_partial=True),
     UnknownOutcome(DELETE, 1, "no answer within 30 s"),
 )
@@ -71,7 +80,10 @@ IN_BETWEEN: Final = (
 
 def left(*, undo: str | None = None, kept: int = 0, held: int = 0) -> Plan:
     """The last read of a run: texts that the tenant stores differently, and held changes."""
-    findings = [Finding(code=TEXT_ALTERED, severity="warning", message=f"text {n}") for n in range(kept)]
+    findings = [
+        Finding(code=TEXT_ALTERED, severity="warning", message=f"text {n}")
+        for n in range(kept)
+    ]
     return replace(
         empty_plan(),
         options=PlanOptions(undo=undo),
@@ -102,7 +114,9 @@ The leftovers of an earlier run are removed. Read again: no differences.
 """,
     ),
     "all is applied, and some changes are held": (
-        ApplyReport(outcomes=APPLIED[:1], converged=True, remaining=left(kept=1, held=2)),
+        ApplyReport(
+            outcomes=APPLIED[:1], converged=True, remaining=left(kept=1, held=2)
+        ),
         0,
         """\
   + cards/new  created   id 91aa\\u001b[31m03f2
@@ -112,7 +126,11 @@ held changes.
 """,
     ),
     "a run is undone": (
-        ApplyReport(outcomes=APPLIED[1:2], converged=True, remaining=left(undo="2026-11-25T120000-prod-91aa", held=1)),
+        ApplyReport(
+            outcomes=APPLIED[1:2],
+            converged=True,
+            remaining=left(undo="2026-11-25T120000-prod-91aa", held=1),
+        ),
         0,
         """\
   ~ cards/lost  updated
@@ -121,7 +139,9 @@ Applied 1 of 1 in 2.3 s. Read again: run 2026-11-25T120000-prod-91aa is undone, 
 """,
     ),
     "the last read failed": (
-        ApplyReport(outcomes=APPLIED[:2], converged=False, error="HTTP 503: try again\x1b[31m"),
+        ApplyReport(
+            outcomes=APPLIED[:2], converged=False, error="HTTP 503: try again\x1b[31m"
+        ),
         5,
         """\
   + cards/new   created   id 91aa\\u001b[31m03f2
@@ -146,7 +166,9 @@ Remaining differences: cxroute plan -e prod
     ),
     "a rule became unmanaged, and nothing differs": (
         ApplyReport(
-            outcomes=(*APPLIED[:1], Skipped(DELETE, "no longer managed by cxroute")), converged=True, remaining=left()
+            outcomes=(*APPLIED[:1], Skipped(DELETE, "no longer managed by cxroute")),
+            converged=True,
+            remaining=left(),
         ),
         0,
         """\
@@ -174,7 +196,10 @@ Remaining differences: cxroute plan -e prod
     ),
     "one change is not applied": (
         ApplyReport(
-            outcomes=NOT_APPLIED[:2], converged=False, error="HTTP 403: the scope is missing", remaining=left()
+            outcomes=NOT_APPLIED[:2],
+            converged=False,
+            error="HTTP 403: the scope is missing",
+            remaining=left(),
         ),
         5,
         """\
@@ -189,7 +214,10 @@ Remaining differences: cxroute plan -e prod
     ),
     "interrupted": (
         ApplyReport(
-            outcomes=(*APPLIED[:1], Skipped(DELETE, "interrupted")), converged=False, interrupted=True, remaining=left()
+            outcomes=(*APPLIED[:1], Skipped(DELETE, "interrupted")),
+            converged=False,
+            interrupted=True,
+            remaining=left(),
         ),
         130,
         """\
@@ -203,7 +231,12 @@ Remaining differences: cxroute plan -e prod
 """,
     ),
     "some are in between, some unknown": (
-        ApplyReport(outcomes=IN_BETWEEN, converged=False, interrupted=True, error="the tenant cannot be reached"),
+        ApplyReport(
+            outcomes=IN_BETWEEN,
+            converged=False,
+            interrupted=True,
+            error="the tenant cannot be reached",
+        ),
         130,
         """\
   + cards/new      unknown   no answer within 30 s
@@ -227,29 +260,51 @@ Remaining differences: cxroute plan -e prod
 def test_a_report_reads_like_this(name: str) -> None:
     """Line by line; text from outside is escaped."""
     report, code, text = READ_LIKE[name]
-    assert (code, text) == (exit_code(report), report_text(report, no_style, "cxroute plan -e prod", 2.345))
+    assert (code, text) == (
+        exit_code(report),
+        report_text(report, no_style, "cxroute plan -e prod", 2.345),
+    )
 
 
 def test_every_outcome_and_sentence_of_a_report_has_a_test() -> None:
     """A new outcome, and a new sentence, needs a text in READ_LIKE."""
-    kinds = {type(outcome) for report, _, _ in READ_LIKE.values() for outcome in report.outcomes}
+    kinds = {
+        type(outcome)
+        for report, _, _ in READ_LIKE.values()
+        for outcome in report.outcomes
+    }
     assert set(get_args(Outcome)) == kinds
-    assert [] == missing_sentences(["render/text/apply.py"], [text for _, _, text in READ_LIKE.values()])
+    assert [] == missing_sentences(
+        ["render/text/apply.py"], [text for _, _, text in READ_LIKE.values()]
+    )
     codes = {0, PARTLY, InterruptedRunError.exit_code}
     assert codes == {code for _, code, _ in READ_LIKE.values()}
 
 
 def test_a_run_that_wrote_nothing_exits_with_1() -> None:
     """Exit code 5 is for a run that may be partly applied."""
-    outcomes = (Failed(UPDATE, 1, "HTTP 422"), Skipped(DELETE, "kept, because another change was not applied"))
+    outcomes = (
+        Failed(UPDATE, 1, "HTTP 422"),
+        Skipped(DELETE, "kept, because another change was not applied"),
+    )
     assert 1 == exit_code(ApplyReport(outcomes=outcomes, converged=False))
     assert PARTLY == exit_code(
-        ApplyReport(outcomes=(*outcomes, UnknownOutcome(CREATE, 1, "no answer")), converged=False)
+        ApplyReport(
+            outcomes=(*outcomes, UnknownOutcome(CREATE, 1, "no answer")),
+            converged=False,
+        )
     )
-    assert PARTLY == exit_code(ApplyReport(outcomes=(replace(outcomes[0], left_partial=True),), converged=False))
+    assert PARTLY == exit_code(
+        ApplyReport(
+            outcomes=(replace(outcomes[0], left_partial=True),), converged=False
+        )
+    )
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(0.0, "0.00 s"), (0.994, "0.99 s"), (1.0, "1.0 s"), (75.04, "75.0 s")])
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.0, "0.00 s"), (0.994, "0.99 s"), (1.0, "1.0 s"), (75.04, "75.0 s")],
+)
 def test_the_duration_is_in_seconds(seconds: float, shown: str) -> None:
     """With two digits below one second."""
     assert f"Applied 1 of 1 in {shown}." in report_text(
@@ -259,11 +314,17 @@ def test_the_duration_is_in_seconds(seconds: float, shown: str) -> None:
 
 def test_failed_changes_are_red_on_a_terminal() -> None:
     """The symbols have the colours that they have in a plan."""
-    lines = [outcome_line(outcome, ansi_style, 9) for outcome in (*APPLIED[:2], *NOT_APPLIED[1:3], *IN_BETWEEN[:1])]
+    lines = [
+        outcome_line(outcome, ansi_style, 9)
+        for outcome in (*APPLIED[:2], *NOT_APPLIED[1:3], *IN_BETWEEN[:1])
+    ]
     assert [
         "  \x1b[32m+\x1b[0m cards/new  created   id 91aa\\u001b[31m03f2",
         "  \x1b[33m~\x1b[0m cards/lost  updated",
-        "  \x1b[33m~\x1b[0m cards/lost  \x1b[31mfailed\x1b[0m    HTTP 422: no such queue\\u001b[31m",
+        (
+            "  \x1b[33m~\x1b[0m cards/lost  \x1b[31mfailed\x1b[0m    HTTP 422: no such "
+            "queue\\u001b[31m"
+        ),
         "  \x1b[34m>\x1b[0m cards/by-hand  not tried: the run stopped early",
         "  \x1b[32m+\x1b[0m cards/new  \x1b[31munknown\x1b[0m   no answer within 30 s",
     ] == lines
@@ -272,9 +333,17 @@ def test_failed_changes_are_red_on_a_terminal() -> None:
 def test_programs_read_each_outcome_as_a_word() -> None:
     """The words of plan-json "Apply"; an applied change has no error."""
     outcomes = (APPLIED[1], NOT_APPLIED[1], IN_BETWEEN[2], IN_BETWEEN[3])
-    assert ["applied", "failed", "skipped", "unknown"] == [one.status for one in outcomes]
+    assert ["applied", "failed", "skipped", "unknown"] == [
+        one.status for one in outcomes
+    ]
     assert [
-        {"address": "cards/lost", "action": "update", "status": "applied", "error": None, "attempts": 2},
+        {
+            "address": "cards/lost",
+            "action": "update",
+            "status": "applied",
+            "error": None,
+            "attempts": 2,
+        },
         {
             "address": "cards/lost",
             "action": "update",
@@ -282,7 +351,13 @@ def test_programs_read_each_outcome_as_a_word() -> None:
             "error": "HTTP 422: no such queue\x1b[31m",
             "attempts": 4,
         },
-        {"address": "cards/by-hand", "action": "adopt", "status": "skipped", "error": "interrupted", "attempts": 0},
+        {
+            "address": "cards/by-hand",
+            "action": "adopt",
+            "status": "skipped",
+            "error": "interrupted",
+            "attempts": 0,
+        },
         {
             "address": "cards/fax",
             "action": "delete",

@@ -1,4 +1,6 @@
-"""One change in words: each changed field as a row, and the reason unless it is the manifest alone."""
+"""One change in words: each changed field as a row, and the reason unless it is the manifest
+alone.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +10,41 @@ from typing import get_args
 import pytest
 
 from reconciler.model.change import Cause, Delete
-from reconciler.model.rule import Opaque, Queue, Rule, Target, make_condition, make_opaque
+from reconciler.model.rule import (
+    Opaque,
+    Queue,
+    Rule,
+    Target,
+    make_condition,
+    make_opaque,
+)
 from reconciler.plan.plan import LiveState, PlanOptions, draft_plan
 from reconciler.render.change_summary import FieldRow, summarize_change
-from tests.support.builders import NOW, QUEUES, at_least, desired, intent_is, live, managed, rule, unmanaged, wanted
+from tests.support.builders import (
+    NOW,
+    QUEUES,
+    at_least,
+    desired,
+    intent_is,
+    live,
+    managed,
+    rule,
+    unmanaged,
+    wanted,
+)
 
-NIGHTS, DAYS = make_opaque({"type": "schedule", "name": "nights"}), make_opaque({"type": "schedule", "name": "days"})
+NIGHTS, DAYS = (
+    make_opaque({"type": "schedule", "name": "nights"}),
+    make_opaque({"type": "schedule", "name": "days"}),
+)
 SAME_NAME = Queue("q-cards-2", "Card Services")
 CARDS, FRAUD = Target("q-cards", 1), Target("q-fraud", 3)
-NIGHTS_SHOWN = 'a part that cxroute does not understand: {"name":"nights","type":"schedule"}'
-NIGHTS_QUEUE = 'something that cxroute does not understand ({"name":"nights","type":"schedule"})'
+NIGHTS_SHOWN = (
+    'a part that cxroute does not understand: {"name":"nights","type":"schedule"}'
+)
+NIGHTS_QUEUE = (
+    'something that cxroute does not understand ({"name":"nights","type":"schedule"})'
+)
 ODD = [make_opaque({"type": "skill", "text": "x" * 400 + end}) for end in "ab"]
 ODD_SHOWN = 'something that cxroute does not understand ({"text":"' + "x" * 291 + "...)"
 ODD_QUEUES = f'50 % "Card Services" (q-cards), 50 % {ODD_SHOWN}'
@@ -40,36 +67,83 @@ def rows(before: Rule, after: Rule) -> tuple[FieldRow, ...]:
     ("before", "after", "expected"),
     [
         ([CARDS], [FRAUD], [("queue", '"Card Services"', '"Fraud"')]),
-        ([CARDS], [CARDS, FRAUD], [("queue", '"Card Services"', '75 % "Fraud", 25 % "Card Services"')]),
-        ([CARDS, FRAUD], [CARDS], [("queue", '75 % "Fraud", 25 % "Card Services"', '"Card Services"')]),
+        (
+            [CARDS],
+            [CARDS, FRAUD],
+            [("queue", '"Card Services"', '75 % "Fraud", 25 % "Card Services"')],
+        ),
+        (
+            [CARDS, FRAUD],
+            [CARDS],
+            [("queue", '75 % "Fraud", 25 % "Card Services"', '"Card Services"')],
+        ),
         ([CARDS], [], [("queue", '"Card Services"', "no queue")]),
         (
             [CARDS],
             [Target("q-cards", 2)],
-            [("queue", '"Card Services" with weight 1', '"Card Services" with weight 2')],
+            [
+                (
+                    "queue",
+                    '"Card Services" with weight 1',
+                    '"Card Services" with weight 2',
+                )
+            ],
         ),
         (
             [CARDS],
             [Target("q-cards-2", 1)],
             [("queue", '"Card Services" (q-cards)', '"Card Services" (q-cards-2)')],
         ),
-        ([CARDS], [Target("gone", 1)], [("queue", '"Card Services"', "an unknown queue (gone)")]),
+        (
+            [CARDS],
+            [Target("gone", 1)],
+            [("queue", '"Card Services"', "an unknown queue (gone)")],
+        ),
         ([CARDS, ODD[0]], [CARDS, ODD[1]], [("queue", ODD_QUEUES, ODD_QUEUES)]),
-        ([CARDS, NIGHTS], [CARDS], [("queue", f'50 % "Card Services", 50 % {NIGHTS_QUEUE}', '"Card Services"')]),
+        (
+            [CARDS, NIGHTS],
+            [CARDS],
+            [
+                (
+                    "queue",
+                    f'50 % "Card Services", 50 % {NIGHTS_QUEUE}',
+                    '"Card Services"',
+                )
+            ],
+        ),
     ],
-    ids=["another", "added", "removed", "none", "weight", "same name", "gone", "not understood", "understood"],
+    ids=[
+        "another",
+        "added",
+        "removed",
+        "none",
+        "weight",
+        "same name",
+        "gone",
+        "not understood",
+        "understood",
+    ],
 )
 def test_differences_of_queues(
-    before: list[Target | Opaque], after: list[Target | Opaque], expected: list[tuple[str, str, str]]
+    before: list[Target | Opaque],
+    after: list[Target | Opaque],
+    expected: list[tuple[str, str, str]],
 ) -> None:
     """One row for the destination with its shares, or with the weights if these alone differ."""
-    assert expected == [(row.name, row.before, row.after) for row in rows(rule(targets=before), rule(targets=after))]
+    assert expected == [
+        (row.name, row.before, row.after)
+        for row in rows(rule(targets=before), rule(targets=after))
+    ]
 
 
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
-        ([at_least(0.5)], [at_least(0.7)], [("condition", "confidence >= 0.5", "confidence >= 0.7")]),
+        (
+            [at_least(0.5)],
+            [at_least(0.7)],
+            [("condition", "confidence >= 0.5", "confidence >= 0.7")],
+        ),
         (
             [at_least(0.5)],
             [make_condition("cognigyConfidence", "lessThan", 0.7)],
@@ -78,15 +152,29 @@ def test_differences_of_queues(
         (
             [make_condition("tier", "in", ["gold", "platinum"])],
             [make_condition("tier", "notIn", ["gold", "platinum"])],
-            [("condition", 'tier is one of "gold", "platinum"', 'tier is none of "gold", "platinum"')],
+            [
+                (
+                    "condition",
+                    'tier is one of "gold", "platinum"',
+                    'tier is none of "gold", "platinum"',
+                )
+            ],
         ),
         (
             [make_condition("tier", "exists", value=True)],
             [make_condition("tier", "equals", "gold")],
             [("condition", "tier exists", 'tier is "gold"')],
         ),
-        ([], [make_condition("tier", "equals", "gold")], [("condition", "(none)", 'tier is "gold"')]),
-        ([make_condition("tier", "equals", "gold")], [], [("condition", 'tier is "gold"', "(none)")]),
+        (
+            [],
+            [make_condition("tier", "equals", "gold")],
+            [("condition", "(none)", 'tier is "gold"')],
+        ),
+        (
+            [make_condition("tier", "equals", "gold")],
+            [],
+            [("condition", 'tier is "gold"', "(none)")],
+        ),
         (
             [NIGHTS],
             [DAYS],
@@ -96,19 +184,32 @@ def test_differences_of_queues(
             ],
         ),
     ],
-    ids=["value", "operator", "operator of a list", "existence", "added", "removed", "not understood"],
+    ids=[
+        "value",
+        "operator",
+        "operator of a list",
+        "existence",
+        "added",
+        "removed",
+        "not understood",
+    ],
 )
 def test_differences_of_conditions(
     before: list[object], after: list[object], expected: list[tuple[str, str, str]]
 ) -> None:
     """One row for each changed condition, with the labels of attributes."""
-    told = rows(*(rule(conditions=[intent_is("vip"), *some]) for some in (before, after)))
+    told = rows(
+        *(rule(conditions=[intent_is("vip"), *some]) for some in (before, after))
+    )
     assert expected == [(row.name, row.before, row.after) for row in told]
 
 
 def test_differences_of_other_fields() -> None:
     """Fields by name, values as JSON."""
-    before, after = rule("old", description="a", priority=7), rule("new", description="b", enabled=False)
+    before, after = (
+        rule("old", description="a", priority=7),
+        rule("new", description="b", enabled=False),
+    )
     same = replace(before, conditions=after.conditions)
     expected = [
         ("priority", "7", "100"),
@@ -122,14 +223,21 @@ def test_differences_of_other_fields() -> None:
 def test_differences_of_the_marker() -> None:
     """A moved rule, a rule with an outdated marker, and a rule that becomes unmanaged."""
     moved = draft_plan(
-        desired(wanted("fraud/vip", rule())), live(managed("1", "cards/vip", rule())), PlanOptions(), NOW
+        desired(wanted("fraud/vip", rule())),
+        live(managed("1", "cards/vip", rule())),
+        PlanOptions(),
+        NOW,
     )
-    assert (FieldRow("moved", "cards/vip", "fraud/vip"),) == summarize_change(moved, moved.changes[0]).rows
+    assert (FieldRow("moved", "cards/vip", "fraud/vip"),) == summarize_change(
+        moved, moved.changes[0]
+    ).rows
     old = live(managed("1", "cards/vip", rule(), last_written=rule(priority=1)))
     marked = draft_plan(desired(wanted("cards/vip", rule())), old, PlanOptions(), NOW)
     told = summarize_change(marked, marked.changes[0])
     assert () == told.rows
-    assert ("the rule matches the manifest; only its marker is updated",) == told.sentences
+    assert (
+        "the rule matches the manifest; only its marker is updated",
+    ) == told.sentences
     given = draft_plan(
         desired(wanted("cards/vip", rule(), unadopted_id="1")),
         live(managed("1", "cards/vip", rule())),
@@ -138,7 +246,9 @@ def test_differences_of_the_marker() -> None:
     )
     told = summarize_change(given, given.changes[0])
     assert (FieldRow("managed", "yes", "no"),) == told.rows
-    assert ("run run-7 adopted this unmanaged rule; after this change it is unmanaged again",) == told.sentences
+    assert (
+        "run run-7 adopted this unmanaged rule; after this change it is unmanaged again",
+    ) == told.sentences
 
 
 def test_each_change_has_a_reason() -> None:
@@ -155,8 +265,15 @@ def test_each_change_has_a_reason() -> None:
     assert copy.marker is not None
     found = live(
         managed("1", "cards/changed", rule("changed")),
-        managed("2", "cards/drifted", rule("drifted", enabled=False), last_written=rule("drifted")),
-        managed("3", "cards/both", rule("both", enabled=False), last_written=rule("both")),
+        managed(
+            "2",
+            "cards/drifted",
+            rule("drifted", enabled=False),
+            last_written=rule("drifted"),
+        ),
+        managed(
+            "3", "cards/both", rule("both", enabled=False), last_written=rule("both")
+        ),
         managed("4", "cards/gone", rule("gone")),
         unmanaged("5", rule("by hand")),
         managed("6", "cards/twice", rule("twice")),
@@ -165,16 +282,25 @@ def test_each_change_has_a_reason() -> None:
     )
     made = draft_plan(want, found, PlanOptions(), NOW)
     told = [summarize_change(made, change) for change in made.changes]
-    second = "a second copy of this rule, left by a lost response or two concurrent runs; the other copy stays"
+    second = (
+        "a second copy of this rule, left by a lost response or two concurrent runs; the other "
+        "copy stays"
+    )
     expected = {
         ("create", "cards/new"): "",
         ("update", "cards/changed"): "",
         ("update", "cards/drifted"): "changed in CXone since the last apply",
-        ("update", "cards/both"): "changed in CXone since the last apply, and in the manifests",
+        (
+            "update",
+            "cards/both",
+        ): "changed in CXone since the last apply, and in the manifests",
         ("adopt", "cards/hand"): 'adopts the unmanaged rule "by hand"',
         ("delete", "cards/gone"): "no manifest defines it here any more",
         ("delete", "cards/twice"): second,
-        ("delete", "cards/drifted"): "a temporary copy that an earlier run left; it is deleted",
+        (
+            "delete",
+            "cards/drifted",
+        ): "a temporary copy that an earlier run left; it is deleted",
     }
     assert expected == {(one.action, str(one.address)): one.reason for one in told}
     assert {"create", "delete"} == {one.action for one in told if one.rule_text}
@@ -183,18 +309,29 @@ def test_each_change_has_a_reason() -> None:
 
 def test_an_undo_names_the_change_of_the_run() -> None:
     """The run created, changed or deleted the rule."""
-    want = desired(wanted("cards/new", rule("new")), wanted("cards/vip", rule(priority=1)))
-    found = live(managed("1", "cards/vip", rule()), managed("2", "cards/gone", rule("gone")))
-    made = draft_plan(want, found, PlanOptions(undo="run-7"), NOW)
-    told = {change.action: change for change in (summarize_change(made, one) for one in made.changes)}
-    assert ("run run-7 deleted it", "run run-7 created it", "run run-7 changed it") == tuple(
-        told[action].reason for action in ("create", "delete", "update")
+    want = desired(
+        wanted("cards/new", rule("new")), wanted("cards/vip", rule(priority=1))
     )
+    found = live(
+        managed("1", "cards/vip", rule()), managed("2", "cards/gone", rule("gone"))
+    )
+    made = draft_plan(want, found, PlanOptions(undo="run-7"), NOW)
+    told = {
+        change.action: change
+        for change in (summarize_change(made, one) for one in made.changes)
+    }
+    assert (
+        "run run-7 deleted it",
+        "run run-7 created it",
+        "run run-7 changed it",
+    ) == tuple(told[action].reason for action in ("create", "delete", "update"))
 
 
 def test_a_note_is_the_first_sentence() -> None:
     """It is one of the sentences."""
-    made = draft_plan(desired(), live(managed("1", "cards/gone", rule("gone"))), PlanOptions(), NOW)
+    made = draft_plan(
+        desired(), live(managed("1", "cards/gone", rule("gone"))), PlanOptions(), NOW
+    )
     (change,) = made.changes
     assert isinstance(change, Delete)
     told = summarize_change(made, change, "not applied: incident 42")

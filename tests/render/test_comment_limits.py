@@ -1,4 +1,6 @@
-"""The limits of the comment: with any number of changes and any names it fits, and the main parts come first."""
+"""The limits of the comment: with any number of changes and any names it fits, and the main parts
+come first.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,13 @@ from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Condition, make_condition
 from reconciler.render.markdown import plan as comment
-from reconciler.render.markdown.plan import DETAIL_LEVELS, MAX_BYTES, MAX_CHARACTERS, DetailLevel, render_markdown
+from reconciler.render.markdown.plan import (
+    DETAIL_LEVELS,
+    MAX_BYTES,
+    MAX_CHARACTERS,
+    DetailLevel,
+    render_markdown,
+)
 from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import Lane
 from reconciler.render.summary import PlanSummary
@@ -23,15 +31,22 @@ from tests.support.plan_formats import as_markdown
 from tests.support.plans import large_plan, summary_of, with_unproven_regions
 from tests.support.work_bounds import takes_at_most
 
-HEADS = (["Callers", "Today", "Afterwards"], ["Today", "Afterwards", "Intents", "Rules"])
+HEADS = (
+    ["Callers", "Today", "Afterwards"],
+    ["Today", "Afterwards", "Intents", "Rules"],
+)
 WIDE = "\U0001f600" * 40
-LADEN = pytest.mark.parametrize("name", ["", "| `a` [b] ", WIDE], ids=["plain", "hostile", "wide"])
+LADEN = pytest.mark.parametrize(
+    "name", ["", "| `a` [b] ", WIDE], ids=["plain", "hostile", "wide"]
+)
 
 
 @LADEN
 @pytest.mark.parametrize("count", [5, 60, 200, 1_000])
 def test_a_comment_of_any_plan_fits(count: int, name: str) -> None:
-    """60,000 characters and 200,000 bytes hold the counts, the refusals and the effects of any plan."""
+    """60,000 characters and 200,000 bytes hold the counts, the refusals and the effects of any
+    plan.
+    """
     text = as_markdown(large_plan(count, name))
     assert len(text) <= MAX_CHARACTERS
     assert len(text.encode()) <= MAX_BYTES
@@ -49,7 +64,9 @@ def test_ten_thousand_changes_fit() -> None:
 @pytest.mark.parametrize("level", range(len(DETAIL_LEVELS)))
 @LADEN
 def test_each_level_has_the_main_parts(level: int, name: str) -> None:
-    """With room for exactly one level of detail, the comment is that level, or a more detailed one of that length."""
+    """With room for exactly one level of detail, the comment is that level, or a more detailed one
+    of that length.
+    """
     made = summary_of(large_plan(200, name))
     wanted = written(made, DETAIL_LEVELS[level])
     unhurried = tuple(replace(one, wanted=MAX_BYTES) for one in DETAIL_LEVELS)
@@ -70,7 +87,9 @@ def test_bytes_are_limited_too() -> None:
 
 
 def test_a_thousand_changes_are_written_quickly() -> None:
-    """A fifth of the allowed two seconds; asserted: the time of 80,000 plain rules, about two seconds."""
+    """A fifth of the allowed two seconds; asserted: the time of 80,000 plain rules, about two
+    seconds.
+    """
     made = summary_of(large_plan(1_000, WIDE))
     with takes_at_most(rules=80_000):
         render_markdown(*made)
@@ -86,13 +105,28 @@ def test_less_detail_is_shorter() -> None:
 
 @pytest.mark.parametrize("sign", ["|", "`", "[", "@", "\U0001f600", "a b "])
 def test_the_longest_names_fit(sign: str) -> None:
-    """Rows that are too long are counted, and findings and guards cut, before a comment exceeds GitHub's limit."""
+    """Rows that are too long are counted, and findings and guards cut, before a comment exceeds
+    GitHub's limit.
+    """
     name = sign * 2_000
     made = large_plan(40, name)
-    broad = rule("broad", conditions=[make_condition(f"{name}{n}", "equals", name) for n in range(30)])
-    clauses = tuple(Clause(one) for one in broad.conditions if isinstance(one, Condition))
-    finding = Finding(code="CXR301", severity="error", message=name, hint=name, address=address("cards/r1"))
-    worst = replace(with_unproven_regions(made, *[clauses] * 9), findings=(finding,) * 99)
+    broad = rule(
+        "broad",
+        conditions=[make_condition(f"{name}{n}", "equals", name) for n in range(30)],
+    )
+    clauses = tuple(
+        Clause(one) for one in broad.conditions if isinstance(one, Condition)
+    )
+    finding = Finding(
+        code="CXR301",
+        severity="error",
+        message=name,
+        hint=name,
+        address=address("cards/r1"),
+    )
+    worst = replace(
+        with_unproven_regions(made, *[clauses] * 9), findings=(finding,) * 99
+    )
     text = as_markdown(worst)
     assert len(text) <= MAX_CHARACTERS
     assert len(text.encode()) <= MAX_BYTES
@@ -100,18 +134,33 @@ def test_the_longest_names_fit(sign: str) -> None:
 
 
 def says_the_main_things(text: str, count: int) -> None:
-    """Assert that the refusals are before the effects, and these before the number of changed rules."""
+    """Assert that the refusals are before the effects, and these before the number of changed
+    rules.
+    """
     page = parse_as_github(text)
     assert [] == page.unclosed
     assert page.rows()[0][0] in HEADS
-    created, deleted = (sum(1 for n in range(count) if n % 6 == rest) for rest in (1, 0))
+    created, deleted = (
+        sum(1 for n in range(count) if n % 6 == rest) for rest in (1, 0)
+    )
     head = f"| {page.rows()[0][0][0]} | "
-    said = ["Apply will refuse this plan", f"deletes {deleted} of", head, f"{created:,} to create", "guard.allow"]
+    said = [
+        "Apply will refuse this plan",
+        f"deletes {deleted} of",
+        head,
+        f"{created:,} to create",
+        "guard.allow",
+    ]
     assert sorted(map(text.index, said)) == [text.index(one) for one in said]
-    assert f"{count - created - deleted:,} to update, {deleted:,} to delete" in page.text_inside("strong")
+    assert (
+        f"{count - created - deleted:,} to update, {deleted:,} to delete"
+        in page.text_inside("strong")
+    )
 
 
-def written(made: tuple[PlanSummary, Sequence[Lane], Provenance], level: DetailLevel) -> str:
+def written(
+    made: tuple[PlanSummary, Sequence[Lane], Provenance], level: DetailLevel
+) -> str:
     """Return the comment at one level of detail, without other limits."""
     with patch.object(comment, "DETAIL_LEVELS", (level,)):
         return render_markdown(*made, characters=0)

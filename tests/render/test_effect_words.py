@@ -1,4 +1,6 @@
-"""Effects in words: the examples of the text for a terminal, shares, the queues, and the first sentence."""
+"""Effects in words: the examples of the text for a terminal, shares, the queues, and the first
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +18,19 @@ from reconciler.model.rule import Address
 from reconciler.plan.headline import MAX_WORDS, headline
 from reconciler.plan.impact import Impact
 from reconciler.plan.traffic_shares import ShareRange, measure_traffic
-from reconciler.plan.words import NO_IMPACT, NO_KNOWN_IMPACT, listed_intents, share_phrase
+from reconciler.plan.words import (
+    NO_IMPACT,
+    NO_KNOWN_IMPACT,
+    listed_intents,
+    share_phrase,
+)
 from reconciler.render.colour import ansi_style, no_style
-from reconciler.render.effects import FIRST_FITS, OTHERS_UNCHANGED, EffectsSummary, summarize_effects
+from reconciler.render.effects import (
+    FIRST_FITS,
+    OTHERS_UNCHANGED,
+    EffectsSummary,
+    summarize_effects,
+)
 from reconciler.render.row_order import row_blocks
 from reconciler.render.text.effects import effects_lines
 from reconciler.text.phrases import Labels
@@ -47,32 +59,64 @@ def addressed(forms: Sequence[Json]) -> list[RoutingEntry]:
     return made
 
 
-def compared(old: Sequence[Json], new: Sequence[Json], *, sample: TrafficSample | None = None) -> Impact:
+def compared(
+    old: Sequence[Json], new: Sequence[Json], *, sample: TrafficSample | None = None
+) -> Impact:
     before, after = addressed(old), addressed(new)
     impact = compare_lists(before, after)
     if sample is None:
         return impact
     return replace(
-        impact, traffic=measure_traffic(impact.behaviour, order_entries(before), order_entries(after), sample)
+        impact,
+        traffic=measure_traffic(
+            impact.behaviour, order_entries(before), order_entries(after), sample
+        ),
     )
 
 
-def summarized(old: Sequence[Json], new: Sequence[Json], *, sample: TrafficSample | None = None) -> EffectsSummary:
+def summarized(
+    old: Sequence[Json], new: Sequence[Json], *, sample: TrafficSample | None = None
+) -> EffectsSummary:
     return summarize_effects(compared(old, new, sample=sample), NAMES, LABELS)
 
 
-def told(old: Sequence[Json], new: Sequence[Json], *, sample: TrafficSample | None = None) -> str:
-    return "\n".join(effects_lines(summarized(old, new, sample=sample), no_style)) + "\n"
+def told(
+    old: Sequence[Json], new: Sequence[Json], *, sample: TrafficSample | None = None
+) -> str:
+    return (
+        "\n".join(effects_lines(summarized(old, new, sample=sample), no_style)) + "\n"
+    )
 
 
 def sample_of(*rows: tuple[dict[str, Any], float]) -> TrafficSample:
-    made = tuple(SampleRow(attributes, count, line) for line, (attributes, count) in enumerate(rows, 2))
-    return TrafficSample(name="t.csv", digest="", period="June", rows=made, total=sum(count for _, count in rows))
+    made = tuple(
+        SampleRow(attributes, count, line)
+        for line, (attributes, count) in enumerate(rows, 2)
+    )
+    return TrafficSample(
+        name="t.csv",
+        digest="",
+        period="June",
+        rows=made,
+        total=sum(count for _, count in rows),
+    )
 
 
-def asks(name: str, intent: str | list[str], least: float, place: str, priority: int = 100, *more: Json) -> Json:
+def asks(
+    name: str,
+    intent: str | list[str],
+    least: float,
+    place: str,
+    priority: int = 100,
+    *more: Json,
+) -> Json:
     intents = attribute("intent", "equals" if isinstance(intent, str) else "in", intent)
-    return rule(name, priority, [intents, attribute("conf", "greaterThanOrEqual", least), *more], place)
+    return rule(
+        name,
+        priority,
+        [intents, attribute("conf", "greaterThanOrEqual", least), *more],
+        place,
+    )
 
 
 GERMAN = rule("languages/german", 10, [attribute("language", "equals", "de")], "C")
@@ -87,14 +131,31 @@ FRENCH = [
 ]
 REST = rule("general/catch-all", 900, [], "C")
 CALLERS = [
-    ({"intent": "pin", "conf": 0.9, "language": "en", "menu": "x", "tier": "basic"}, 19),
-    ({"intent": "pin", "conf": 0.72, "language": "en", "menu": "x", "tier": "basic"}, 0.5),
-    ({"intent": "other", "conf": 0.9, "language": "en", "menu": "x", "tier": "basic"}, 980.5),
+    (
+        {"intent": "pin", "conf": 0.9, "language": "en", "menu": "x", "tier": "basic"},
+        19,
+    ),
+    (
+        {"intent": "pin", "conf": 0.72, "language": "en", "menu": "x", "tier": "basic"},
+        0.5,
+    ),
+    (
+        {
+            "intent": "other",
+            "conf": 0.9,
+            "language": "en",
+            "menu": "x",
+            "tier": "basic",
+        },
+        980.5,
+    ),
 ]
 
 
 def test_one_edit_reads_like_this() -> None:
-    """Cause and consequence stand together; the earlier rules are named once, those with one beginning together."""
+    """Cause and consequence stand together; the earlier rules are named once, those with one
+    beginning together.
+    """
     before = [GERMAN, *FRENCH, asks("cards/pin-blocked", "pin", 0.7, "A"), REST]
     after = [GERMAN, *FRENCH, asks("cards/pin-blocked", "pin", 0.75, "B"), REST]
     expected = """\
@@ -105,37 +166,76 @@ def test_one_edit_reads_like_this() -> None:
 Everyone else: no change (proven).
 """
     assert expected == told(before, after, sample=sample_of(*CALLERS))
-    assert 'PIN blocked moves from "Card Services" to "Fraud Desk" (1.9 % of callers); 1 more move.' == (
-        summarized(before, after, sample=sample_of(*CALLERS)).headline
+    assert (
+        'PIN blocked moves from "Card Services" to "Fraud Desk" (1.9 % of callers); 1 more move.'
+        == (summarized(before, after, sample=sample_of(*CALLERS)).headline)
     )
 
 
 def test_equal_edits_read_like_this() -> None:
-    """Their intents are counted, equal conditions stand once, and the row of a catch-all is all others."""
-    gold = rule("priority/gold-unsure", 500, [attribute("tier", "in", ["gold", "platinum"])], "B")
-    french = rule("languages/french-everything-else", 600, [attribute("language", "equals", "fr")], "B")
+    """Their intents are counted, equal conditions stand once, and the row of a catch-all is all
+    others.
+    """
+    gold = rule(
+        "priority/gold-unsure",
+        500,
+        [attribute("tier", "in", ["gold", "platinum"])],
+        "B",
+    )
+    french = rule(
+        "languages/french-everything-else",
+        600,
+        [attribute("language", "equals", "fr")],
+        "B",
+    )
     least = {"before": 0.6, "after": 0.7}
     lists = {
-        side: [*(asks(f"cards/r{n}", f"intent {n}", least[side], "A") for n in range(5)), gold, french, REST]
+        side: [
+            *(asks(f"cards/r{n}", f"intent {n}", least[side], "A") for n in range(5)),
+            gold,
+            french,
+            REST,
+        ]
         for side in least
     }
-    cells = [re.split("  +", line.strip()) for line in told(lists["before"], lists["after"]).splitlines()]
-    fraud, general = ('"Card Services" -> "Fraud Desk"', '"Card Services" -> "General Service"')
+    cells = [
+        re.split("  +", line.strip())
+        for line in told(lists["before"], lists["after"]).splitlines()
+    ]
+    fraud, general = (
+        '"Card Services" -> "Fraud Desk"',
+        '"Card Services" -> "General Service"',
+    )
     assert [
         ["~ 5 rules of cards/", "confidence 0.6 -> 0.7"],
-        ["their 5 intents, confidence 0.6 to 0.7, tier gold or platinum", fraud, "by priority/gold-unsure"],
+        [
+            "their 5 intents, confidence 0.6 to 0.7, tier gold or platinum",
+            fraud,
+            "by priority/gold-unsure",
+        ],
         ["..., language fr", fraud, "by languages/french-everything-else"],
         ["..., all others", general, "by general/catch-all"],
         [f"{FIRST_FITS} {OTHERS_UNCHANGED}"],
     ] == cells
-    full = summarize_effects(compared(lists["before"], lists["after"]), NAMES, LABELS, values=10**9)
-    assert '"intent 0", "intent 1", "intent 2", "intent 3" or "intent 4", ' in full.rows[0].callers
+    full = summarize_effects(
+        compared(lists["before"], lists["after"]), NAMES, LABELS, values=10**9
+    )
+    assert (
+        '"intent 0", "intent 1", "intent 2", "intent 3" or "intent 4", '
+        in full.rows[0].callers
+    )
 
 
 def test_intents_that_an_edit_changes_are_listed() -> None:
     """Not as "their intents": that would not say whether the new one is among them."""
-    before = [*(asks(f"cards/r{n}", [f"i{n}", "x"], 0.6, "A", 100 + n) for n in range(4)), REST]
-    after = [*(asks(f"cards/r{n}", [f"i{n}", "y"], 0.6, "A", 100 + n) for n in range(4)), REST]
+    before = [
+        *(asks(f"cards/r{n}", [f"i{n}", "x"], 0.6, "A", 100 + n) for n in range(4)),
+        REST,
+    ]
+    after = [
+        *(asks(f"cards/r{n}", [f"i{n}", "y"], 0.6, "A", 100 + n) for n in range(4)),
+        REST,
+    ]
     assert "their" not in told(before, after)
 
 
@@ -169,7 +269,12 @@ def test_many_earlier_rules_are_folded_by_rule_set_and_counted() -> None:
 
     def earlier(sets: int, each: int) -> list[Json]:
         return [
-            rule(f"s{number}/k{key}", 1 + number, [attribute(f"a{number}{key}", "equals", "x")], "C")
+            rule(
+                f"s{number}/k{key}",
+                1 + number,
+                [attribute(f"a{number}{key}", "equals", "x")],
+                "C",
+            )
             for number in range(sets)
             for key in range(each)
         ]
@@ -178,21 +283,37 @@ def test_many_earlier_rules_are_folded_by_rule_set_and_counted() -> None:
         edits = [[*rules, rule("z/z", 500, [], place)] for place in "AB"]
         return told(*edits).splitlines()[2].strip()
 
-    assert "Earlier rules keep theirs: s0/k0, s0/k1, s0/k2, s1/k0, s1/k1, s1/k2" == note(earlier(2, 3))
+    assert (
+        "Earlier rules keep theirs: s0/k0, s0/k1, s0/k2, s1/k0, s1/k1, s1/k2"
+        == note(earlier(2, 3))
+    )
     assert "Earlier rules keep theirs: s0/* (4), s1/* (4)" == note(earlier(2, 4))
-    assert "Earlier rules keep theirs: s0/* (2), s1/* (2), s2/* (2), s3/* (2), s4/* (2), s5/* (2) and 4 more" == note(
-        earlier(8, 2)
+    assert (
+        "Earlier rules keep theirs: s0/* (2), s1/* (2), s2/* (2), s3/* (2), s4/* (2), s5/* (2) and "
+        "4 more" == note(earlier(8, 2))
     )
     edits = [[*earlier(2, 4), rule("z/z", 500, [], place)] for place in "AB"]
     (effect,) = summarize_effects(compared(*edits), NAMES, LABELS, values=10**9).effects
-    assert ("Earlier rules keep theirs: s0/k0, s0/k1, s0/k2, s0/k3, s1/k0, s1/k1, s1/k2, s1/k3",) == effect.notes
+    assert (
+        "Earlier rules keep theirs: s0/k0, s0/k1, s0/k2, s0/k3, s1/k0, s1/k1, s1/k2, s1/k3",
+    ) == effect.notes
 
 
 def test_a_beginning_stands_only_for_all_rules_that_have_it() -> None:
     """Another French rule is not named: both names are written."""
     other = rule("languages/french-other", 700, [attribute("menu", "equals", "z")], "C")
-    for more, expected in (([], "languages/french-* (2)"), ([other], "languages/french-cards, languages/french-cash")):
-        edits = [[*FRENCH, rule("z/z", 500, [attribute("language", "equals", "fr")], place), *more] for place in "AB"]
+    for more, expected in (
+        ([], "languages/french-* (2)"),
+        ([other], "languages/french-cards, languages/french-cash"),
+    ):
+        edits = [
+            [
+                *FRENCH,
+                rule("z/z", 500, [attribute("language", "equals", "fr")], place),
+                *more,
+            ]
+            for place in "AB"
+        ]
         assert f"Earlier rules keep theirs: {expected}\n" in told(*edits)
 
 
@@ -213,7 +334,10 @@ def test_flows_are_the_first_part_of_a_large_change() -> None:
     """With more than 12 rows: at most eight flows, the largest first; -v has the effects, too."""
     menus = [attribute("menu", "equals", f"m{n}") for n in range(14)]
     names = {f"Q{n}": f"Queue {n}" for n in range(14)}
-    lists = [[rule(f"r/k{n}", n, [menus[n]], f"{side}{n}") for n in range(14)] for side in "QR"]
+    lists = [
+        [rule(f"r/k{n}", n, [menus[n]], f"{side}{n}") for n in range(14)]
+        for side in "QR"
+    ]
     impact = compared(*lists)
     summary = summarize_effects(impact, names, LABELS)
     assert (8, "and 6 more flows") == (len(summary.flows), summary.more_flows)
@@ -230,7 +354,10 @@ def test_colours_do_not_change_the_text() -> None:
     edits = [[rule("a/x", 1, [], place)] for place in "AB"]
     painted = list(effects_lines(summarized(*edits), ansi_style))
     assert '\x1b[33m~ a/x\x1b[0m   queue "Card Services" -> "Fraud Desk"' == painted[0]
-    assert '    every conversation   \x1b[33m"Card Services" -> "Fraud Desk"\x1b[0m' == painted[1]
+    assert (
+        '    every conversation   \x1b[33m"Card Services" -> "Fraud Desk"\x1b[0m'
+        == painted[1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -258,7 +385,9 @@ def test_the_total_is_a_minimum_with_unknown_cases() -> None:
         impact = compare_lists(before, after, work=work)
         traffic = measure_traffic(impact.behaviour, before, after, sample)
         assert impact.behaviour.effects
-        totals[impact.behaviour.complete] = summarize_effects(replace(impact, traffic=traffic), QUEUES, LABELS).share
+        totals[impact.behaviour.complete] = summarize_effects(
+            replace(impact, traffic=traffic), QUEUES, LABELS
+        ).share
     assert totals[False].startswith("at least ")
     assert not totals[True].startswith("at least ")
 
@@ -277,47 +406,92 @@ def test_the_total_is_a_minimum_with_unknown_cases() -> None:
             [queue("A", 2 * 10**8), queue("C", 2 * 10**8 + 1)],
             '50 % "General" (A), 50 % "Other" (C) -> 49.999999875 % "General" (A), 50.000000125 % "Other" (C)',
         ),
-        ([queue("A", 1), queue("C", 1)], "A", '50 % "General", 50 % "Other" -> "General"'),
+        (
+            [queue("A", 1), queue("C", 1)],
+            "A",
+            '50 % "General", 50 % "Other" -> "General"',
+        ),
     ],
 )
-def test_no_row_has_equal_texts_for_origin_and_destination(old: Any, new: Any, way: str) -> None:
-    """Two queues of one name, and splits that are equal in eight digits, have ids and all digits."""
-    impact = compare_lists(entries([rule("a", 1, [], old)]), entries([rule("a", 1, [], new)]))
-    (row,) = summarize_effects(impact, {"A": "General", "B": "General", "C": "Other"}, LABELS).rows
+def test_no_row_has_equal_texts_for_origin_and_destination(
+    old: Any, new: Any, way: str
+) -> None:
+    """Two queues of one name, and splits that are equal in eight digits, have ids and all
+    digits.
+    """
+    impact = compare_lists(
+        entries([rule("a", 1, [], old)]), entries([rule("a", 1, [], new)])
+    )
+    (row,) = summarize_effects(
+        impact, {"A": "General", "B": "General", "C": "Other"}, LABELS
+    ).rows
     assert way == row.route
 
 
 def test_two_queues_of_one_name_are_two_in_the_balance() -> None:
     """Otherwise one name would have two different shares."""
-    impact = compared(*([rule("a/a", 1, [], place)] for place in "AB"), sample=sample_of(({}, 1)))
-    balance = summarize_effects(impact, {"A": "General", "B": "General"}, LABELS).balance
+    impact = compared(
+        *([rule("a/a", 1, [], place)] for place in "AB"), sample=sample_of(({}, 1))
+    )
+    balance = summarize_effects(
+        impact, {"A": "General", "B": "General"}, LABELS
+    ).balance
     assert {'"General" (A)', '"General" (B)'} == {one.queue for one in balance}
 
 
 def test_a_queue_whose_change_is_not_known_is_counted() -> None:
-    """The sample does not have the attribute: both queues may gain or lose nothing, or one may gain all."""
+    """The sample does not have the attribute: both queues may gain or lose nothing, or one may gain
+    all.
+    """
     old = [
         rule("a/a", 1, [attribute("tier", "equals", "x")], "A"),
         rule("a/b", 2, [attribute("tier", "equals", "y")], "B"),
     ]
-    new = [{**old[0], "targets": old[1]["targets"]}, {**old[1], "targets": old[0]["targets"]}]
-    summary = summarize_effects(compared(old, new, sample=sample_of(({"intent": "p"}, 1))), NAMES, LABELS)
-    assert ((), "2 queues: the sample does not say") == (summary.balance, summary.balance_note)
+    new = [
+        {**old[0], "targets": old[1]["targets"]},
+        {**old[1], "targets": old[0]["targets"]},
+    ]
+    summary = summarize_effects(
+        compared(old, new, sample=sample_of(({"intent": "p"}, 1))), NAMES, LABELS
+    )
+    assert ((), "2 queues: the sample does not say") == (
+        summary.balance,
+        summary.balance_note,
+    )
 
 
 def test_conditions_that_are_not_understood_are_distinguished() -> None:
-    """Text besides the attribute, the operator and the value is shown, too: they are two conditions."""
-    plainly = {"type": "attribute", "attributeName": "x", "operator": "matches", "value": "a"}
-    old = [rule("a", 1, [plainly], "A"), rule("b", 2, [{**plainly, "ignoreCase": True}], "C")]
+    """Text besides the attribute, the operator and the value is shown, too: they are two
+    conditions.
+    """
+    plainly = {
+        "type": "attribute",
+        "attributeName": "x",
+        "operator": "matches",
+        "value": "a",
+    }
+    old = [
+        rule("a", 1, [plainly], "A"),
+        rule("b", 2, [{**plainly, "ignoreCase": True}], "C"),
+    ]
     new = [{**one, "targets": [queue("B")]} for one in old]
-    callers = [row.callers for row in summarize_effects(compare_lists(entries(old), entries(new)), QUEUES, LABELS).rows]
+    callers = [
+        row.callers
+        for row in summarize_effects(
+            compare_lists(entries(old), entries(new)), QUEUES, LABELS
+        ).rows
+    ]
     assert any('if x matches "a" (not understood here)' in each for each in callers)
     assert any('"ignoreCase":true' in each for each in callers)
 
 
 def test_a_stopped_analysis_is_never_called_proven() -> None:
-    """The bound ended the analysis before its first row: no sentence says that no conversation moves."""
-    impact = compare_lists(entries([rule("a", 1, [], "A")]), entries([rule("a", 1, [], "B")]), work=0)
+    """The bound ended the analysis before its first row: no sentence says that no conversation
+    moves.
+    """
+    impact = compare_lists(
+        entries([rule("a", 1, [], "A")]), entries([rule("a", 1, [], "B")]), work=0
+    )
     assert (False, ()) == (impact.behaviour.complete, impact.behaviour.effects)
     summary = summarize_effects(impact, QUEUES, LABELS)
     assert summary.headline.startswith(NO_KNOWN_IMPACT)
@@ -341,8 +515,9 @@ def test_callers_that_lose_their_queue_come_first() -> None:
     sample = sample_of(({"menu": "m0"}, 90), ({"menu": "m1"}, 6), ({"menu": "m2"}, 4))
     moved = {**rules[0], "targets": [queue("B")]}
     nowhere = {**rules[2], "targets": [queue("A", 0)]}
-    assert 'Callers with menu m2 go from "Card Services" to no queue (4.0 % of callers); 2 more moves.' == (
-        summarized(rules, [moved, nowhere], sample=sample).headline
+    assert (
+        'Callers with menu m2 go from "Card Services" to no queue (4.0 % of callers); 2 more moves.'
+        == (summarized(rules, [moved, nowhere], sample=sample).headline)
     )
     assert summarized(rules, [moved, rules[2]], sample=sample).headline.startswith(
         'Callers with menu m1 go from "Card Services" to the tenant\'s default routing (6.0 % of callers); 1 more'
@@ -353,16 +528,23 @@ def test_callers_that_lose_their_queue_come_first() -> None:
 def test_a_headline_has_at_most_30_words(words: int) -> None:
     """With any names: the text has less detail, but the share and the number of moves stay."""
     name = " ".join(["long"] * words)
-    asked = [attribute("intent", "in", [f"{name} {n}" for n in range(3)]), attribute("tier", "equals", name)]
+    asked = [
+        attribute("intent", "in", [f"{name} {n}" for n in range(3)]),
+        attribute("tier", "equals", name),
+    ]
     lists = [[rule("a/x", 1, asked, place)] for place in "AB"]
-    impact = compared(*lists, sample=sample_of(({"intent": f"{name} 1", "tier": name}, 1)))
+    impact = compared(
+        *lists, sample=sample_of(({"intent": f"{name} 1", "tier": name}, 1))
+    )
     sentence = headline(impact, {"A": f"{name} a", "B": f"{name} b"}, LABELS)
     assert len(sentence.split()) <= MAX_WORDS
     assert sentence.endswith("(100.0 % of callers).")
 
 
 def test_a_value_is_in_quotes_only_where_it_could_be_read_as_other_words() -> None:
-    """Plain labels and single words stand alone; words of the grammar, names of attributes and odd signs do not."""
+    """Plain labels and single words stand alone; words of the grammar, names of attributes and odd
+    signs do not.
+    """
     texts = {
         "Gold": "Gold",
         "German (Austria)": "German (Austria)",
@@ -385,35 +567,64 @@ def test_a_value_is_in_quotes_only_where_it_could_be_read_as_other_words() -> No
     assert '"Gold" (undeclared)' == labels.plain_value("tier", "Gold")
     assert '"two words"' == labels.plain_value("tier", "two words")
     assert ["word", "true", '"true"', "0.5", '"0.5"'] == [
-        labels.plain_value("tier", value) for value in ("word", True, "true", 0.5, "0.5")
+        labels.plain_value("tier", value)
+        for value in ("word", True, "true", 0.5, "0.5")
     ]
 
 
 def test_a_long_list_that_a_row_above_has_is_not_written_again() -> None:
-    """Only if no other list of the effect is as long; the reader then knows which intents are meant."""
+    """Only if no other list of the effect is as long; the reader then knows which intents are
+    meant.
+    """
     many = [f"i{number}" for number in range(5)]
-    gold = rule("tiers/gold", 1, [attribute("tier", "equals", "gold")], "B", enabled=False)
+    gold = rule(
+        "tiers/gold", 1, [attribute("tier", "equals", "gold")], "B", enabled=False
+    )
     taken = rule("cards/many", 2, [attribute("intent", "in", many)], "A")
     rest = rule("rest/all", 9, [], "C")
     before, after = [gold, taken, rest], [gold, {**taken, "enabled": False}, rest]
     vip = rule("tiers/vip", 3, [attribute("tier", "equals", "vip")], "B")
     rows = summarized([*before, vip], [*after, vip]).effects[0].rows
-    assert ["i0, i1 and 3 more intents, tier vip", "the same 5 intents"] == [row.callers for row in rows]
+    assert ["i0, i1 and 3 more intents, tier vip", "the same 5 intents"] == [
+        row.callers for row in rows
+    ]
 
-    other = rule("cards/other", 2.5, [attribute("intent", "in", [f"j{number}" for number in range(5)])], "A")
+    other = rule(
+        "cards/other",
+        2.5,
+        [attribute("intent", "in", [f"j{number}" for number in range(5)])],
+        "A",
+    )
     edited = [{**each, "enabled": False} for each in (taken, other)]
-    texts = [row.callers for row in summarized([gold, taken, other, vip, rest], [gold, *edited, vip, rest]).rows]
+    texts = [
+        row.callers
+        for row in summarized(
+            [gold, taken, other, vip, rest], [gold, *edited, vip, rest]
+        ).rows
+    ]
     assert not any(text.startswith("the same") for text in texts), texts
 
 
 def test_a_move_between_the_same_queues_names_them_once() -> None:
     """A headline leaves the shares of splits to the row, unless the same queue is on both sides."""
     split = [queue("A", 3), queue("B", 1)]
-    listed = {**rule("a/x", 1, [attribute("intent", "equals", "pin")], "A"), "targets": split}
+    listed = {
+        **rule("a/x", 1, [attribute("intent", "equals", "pin")], "A"),
+        "targets": split,
+    }
     for targets, headline_text in (
-        ([queue("A", 1), queue("B", 1)], 'PIN blocked is split differently between "Card Services" and "Fraud Desk".'),
-        ([queue("C")], 'PIN blocked moves from "Card Services" and "Fraud Desk" to "General Service".'),
-        ([queue("A")], 'PIN blocked moves from 75 % "Card Services", 25 % "Fraud Desk" to "Card Services".'),
+        (
+            [queue("A", 1), queue("B", 1)],
+            'PIN blocked is split differently between "Card Services" and "Fraud Desk".',
+        ),
+        (
+            [queue("C")],
+            'PIN blocked moves from "Card Services" and "Fraud Desk" to "General Service".',
+        ),
+        (
+            [queue("A")],
+            'PIN blocked moves from 75 % "Card Services", 25 % "Fraud Desk" to "Card Services".',
+        ),
     ):
         summary = summarized([listed], [{**listed, "targets": targets}])
         assert headline_text == summary.headline
@@ -422,8 +633,13 @@ def test_a_move_between_the_same_queues_names_them_once() -> None:
 
 def test_a_new_rule_leaves_its_queue_to_its_row() -> None:
     """The row says it; a new rule that moves nobody has no row, and is named in one line."""
-    (effect,) = summarized([], [rule("a/x", 1, [attribute("intent", "equals", "pin")], "A")]).effects
-    assert (('new: to "Card Services", priority 1',), ("new, priority 1",)) == (effect.edits, effect.short_edits)
+    (effect,) = summarized(
+        [], [rule("a/x", 1, [attribute("intent", "equals", "pin")], "A")]
+    ).effects
+    assert (('new: to "Card Services", priority 1',), ("new, priority 1",)) == (
+        effect.edits,
+        effect.short_edits,
+    )
 
 
 _GOLD = rule("priority/gold", 500, [attribute("tier", "in", ["gold", "platinum"])], "B")
@@ -431,7 +647,9 @@ _GOLD = rule("priority/gold", 500, [attribute("tier", "in", ["gold", "platinum"]
 
 def with_bound(least: float) -> list[Json]:
     """Rules with equal bounds: those of one RuleSet send two kinds of intents to two queues."""
-    cards = [asks(f"cards/r{number}", f"card {number}", least, "A") for number in range(2)]
+    cards = [
+        asks(f"cards/r{number}", f"card {number}", least, "A") for number in range(2)
+    ]
     cash = [asks("cards/cash", "cash", least, "B")]
     late = rule("languages/french", 600, [attribute("language", "equals", "fr")], "D")
     return [*cards, *cash, late, REST]
@@ -439,26 +657,43 @@ def with_bound(least: float) -> list[Json]:
 
 def test_rows_about_the_same_intents_stand_together() -> None:
     """The queue and the conditions that they share are written once."""
-    cells = [re.split("  +", line.strip()) for line in told(with_bound(0.6), with_bound(0.7)).splitlines()]
+    cells = [
+        re.split("  +", line.strip())
+        for line in told(with_bound(0.6), with_bound(0.7)).splitlines()
+    ]
     callers = [row[0] for row in cells[1:5]]
     routes = [row[1] for row in cells[1:5]]
     shared = "..., all others"
     bound = "confidence 0.6 to 0.7, language fr"
-    assert [f"cash, {bound}", shared, f'"card 0" or "card 1", {bound}', shared] == callers
+    assert [
+        f"cash, {bound}",
+        shared,
+        f'"card 0" or "card 1", {bound}',
+        shared,
+    ] == callers
     before = [route.partition(" -> ")[0] for route in routes]
     assert ['"Fraud Desk"', "...", '"Card Services"', "..."] == before
 
 
 def test_three_rows_or_fewer_name_their_queues_in_full() -> None:
     """Only with more rows does `...` stand for a single queue."""
-    old, new = ([asks("cards/cash", "cash", least, "B"), with_bound(least)[3], REST] for least in (0.6, 0.7))
+    old, new = (
+        [asks("cards/cash", "cash", least, "B"), with_bound(least)[3], REST]
+        for least in (0.6, 0.7)
+    )
     (effect,) = summarized(old, new).effects
-    assert ['"Fraud Desk"', '"Fraud Desk"'] == [row.short_route.partition(" -> ")[0] for row in effect.rows]
+    assert ['"Fraud Desk"', '"Fraud Desk"'] == [
+        row.short_route.partition(" -> ")[0] for row in effect.rows
+    ]
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_blocks_keep_every_row_and_the_order_of_rows_with_a_common_intent(seed: int) -> None:
-    """Random lists of intents; a row without a list fits every intent, so nothing changes places."""
+def test_blocks_keep_every_row_and_the_order_of_rows_with_a_common_intent(
+    seed: int,
+) -> None:
+    """Random lists of intents; a row without a list fits every intent, so nothing changes
+    places.
+    """
     rows = random_rows(Random(seed))
     ordered = [row for block in row_blocks(rows, LABELS) for row in block]
     assert sorted(map(id, rows)) == sorted(map(id, ordered))
@@ -479,7 +714,19 @@ def random_rows(random: Random) -> list[EffectRow]:
     before = []
     for number in range(6):
         listed = random.sample(intents, random.randint(1, 3))
-        before.append(asks(f"s/r{number}", listed, random.choice((0.5, 0.6)), random.choice("ABC"), 100 + number))
+        before.append(
+            asks(
+                f"s/r{number}",
+                listed,
+                random.choice((0.5, 0.6)),
+                random.choice("ABC"),
+                100 + number,
+            )
+        )
     after = [form for form in before if random.random() < 0.6]
-    rows = [row for effect in compared([*before, _GOLD, REST], [*after, REST]).behaviour.effects for row in effect.rows]
+    rows = [
+        row
+        for effect in compared([*before, _GOLD, REST], [*after, REST]).behaviour.effects
+        for row in effect.rows
+    ]
     return random.sample(rows, len(rows))

@@ -1,4 +1,6 @@
-"""The text about effects says the truth: a reader that shares no code with it reads each sentence back."""
+"""The text about effects says the truth: a reader that shares no code with it reads each sentence
+back.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,13 @@ from tests.support.brute_force import Destination, Json
 from tests.support.brute_force_checks import QUEUES, RoutingDifference
 from tests.support.grown_pairs import generate_pair, generate_tangled_pair
 from tests.support.random_rules import RulePair, a_pair, entries
-from tests.support.read_back import ParsedEffect, ParsedRow, RuleReader, TextReader, read_destination
+from tests.support.read_back import (
+    ParsedEffect,
+    ParsedRow,
+    RuleReader,
+    TextReader,
+    read_destination,
+)
 from tests.tiers import FULL
 
 SHORT = {"intent": "intent", "conf": "confidence"}
@@ -53,7 +61,8 @@ SIZE = 200 if FULL else 3
 CALLERS = 12
 HEADLINE = re.compile(
     r"(?P<who>.*?) (?:"
-    r"(?:moves?|go|goes) (?:from (?P<before>.*) )?to (?P<after>.*?)|(?:is|are) split differently between (?P<split>.*?)"
+    r"(?:moves?|go|goes) (?:from (?P<before>.*) )?to (?P<after>.*?)|(?:is|are) split differently "
+    r"between (?P<split>.*?)"
     r")(?: \((?P<share>[^()]*) of callers\))?(?:; (?P<more>[\d,]+) more moves?)?\."
 )
 
@@ -66,7 +75,9 @@ class Told:
     impact: Impact
     summary: EffectsSummary
     moved: RoutingDifference
-    sample: list[tuple[int, float]]  # inputs of the sample, each as a set of one, and their number
+    sample: list[
+        tuple[int, float]
+    ]  # inputs of the sample, each as a set of one, and their number
 
     @property
     def text(self) -> str:
@@ -81,22 +92,37 @@ class Told:
 
 def with_addresses(forms: Iterable[Json]) -> list[RoutingEntry]:
     """Return rules as a plan has them: each has an address."""
-    return [replace(entry, address=Address("set", entry.id), name=f"set/{entry.id}") for entry in entries(list(forms))]
+    return [
+        replace(entry, address=Address("set", entry.id), name=f"set/{entry.id}")
+        for entry in entries(list(forms))
+    ]
 
 
 def tell(pair: RulePair, random: Random, values: int = ALL_VALUES) -> Told:
     old, new = with_addresses(pair.old), with_addresses(pair.new)
     edits = edits_of_lists(old, new, LABELS, words="plan")
-    behaviour = compare_behaviour(old, new, pair.evaluation, edited=EditSet([edited.edit for edited in edits]))
+    behaviour = compare_behaviour(
+        old, new, pair.evaluation, edited=EditSet([edited.edit for edited in edits])
+    )
     moved = RoutingDifference(pair.old, pair.new, pair.evaluation)
     chosen = known_inputs(moved, random)
     traffic = None
     if chosen:
-        rows = [SampleRow(moved.universe.example(bits)[0], count, line) for line, (bits, count) in enumerate(chosen, 2)]
+        rows = [
+            SampleRow(moved.universe.example(bits)[0], count, line)
+            for line, (bits, count) in enumerate(chosen, 2)
+        ]
         sample = TrafficSample(
-            name="t.csv", digest="", period="June", rows=tuple(rows), total=sum(count for _, count in chosen)
+            name="t.csv",
+            digest="",
+            period="June",
+            rows=tuple(rows),
+            total=sum(count for _, count in chosen),
         )
-        before, after = order_entries(old, pair.evaluation), order_entries(new, pair.evaluation)
+        before, after = (
+            order_entries(old, pair.evaluation),
+            order_entries(new, pair.evaluation),
+        )
         traffic = measure_traffic(behaviour, before, after, sample)
     impact = Impact(behaviour, edits, traffic)
     summary = summarize_effects(impact, QUEUES, LABELS, values=values)
@@ -106,7 +132,10 @@ def tell(pair: RulePair, random: Random, values: int = ALL_VALUES) -> Told:
 def known_inputs(moved: RoutingDifference, random: Random) -> list[tuple[int, float]]:
     """Return inputs of which every attribute is known: a sample of them determines each share."""
     universe = moved.universe
-    if any(values == [False, True] for values in universe.axes.values()) or not universe.axes:
+    if (
+        any(values == [False, True] for values in universe.axes.values())
+        or not universe.axes
+    ):
         return []
     chosen: list[tuple[int, float]] = []
     for _ in range(CALLERS * 20):
@@ -125,15 +154,29 @@ def reader_of(told: Told) -> TextReader:
     }
 
     def matched(name: str, side: str) -> int:
-        versions = [rules[each][name] for each in ("before", "after") if name in rules[each] and side in ("", each)]
+        versions = [
+            rules[each][name]
+            for each in ("before", "after")
+            if name in rules[each] and side in ("", each)
+        ]
         found = {told.moved.universe.matched(rule) for rule in versions}
         assert len(found) <= 1, f"{told.report}{name} has two versions"
         return found.pop() if found else 0
 
-    opaque = {_opaque_words(json.loads(key)): key for key in told.moved.universe.axes if key.startswith("{")}
-    names = {SHORT.get(name, name): name for name in told.moved.universe.axes if not name.startswith("{")}
+    opaque = {
+        _opaque_words(json.loads(key)): key
+        for key in told.moved.universe.axes
+        if key.startswith("{")
+    }
+    names = {
+        SHORT.get(name, name): name
+        for name in told.moved.universe.axes
+        if not name.startswith("{")
+    }
     names = {"intent": "intent", "confidence": "conf"} | names
-    values: dict[tuple[str, str], Any] = {(key[0], label): key[1] for key, label in TEXTS.items()}
+    values: dict[tuple[str, str], Any] = {
+        (key[0], label): key[1] for key, label in TEXTS.items()
+    }
     return TextReader(told.moved.universe, names, values, opaque, RuleReader(matched))
 
 
@@ -151,7 +194,9 @@ def check(told: Told) -> list[ParsedEffect]:
     for effect in effects:
         for row in effect.rows:
             check_row(told, effect, row)
-            assert not row.inputs & seen, f"{told.report}in two rows: {moved.universe.example(row.inputs & seen)}"
+            assert not row.inputs & seen, (
+                f"{told.report}in two rows: {moved.universe.example(row.inputs & seen)}"
+            )
             seen |= row.inputs
         check_earlier(told, effect)
     missed = moved.all & ~seen
@@ -186,22 +231,36 @@ def check_row(told: Told, effect: ParsedEffect, row: ParsedRow) -> None:
             assert default or (winners["before"] == winners["after"] <= members), report
     if told.sample:
         part = sum(count for one, count in told.sample if one & row.inputs)
-        assert row.share == share_text(part * distance(row.before, row.after), told), report
+        assert row.share == share_text(part * distance(row.before, row.after), told), (
+            report
+        )
 
 
 def places(moved: RoutingDifference, side: str, place: Destination) -> int:
     """Return the inputs of a destination that a text has to eight digits."""
-    return next((bits for found, bits in moved.to[side].items() if _rounded(found) == _rounded(place)), 0)
+    return next(
+        (
+            bits
+            for found, bits in moved.to[side].items()
+            if _rounded(found) == _rounded(place)
+        ),
+        0,
+    )
 
 
 def _rounded(place: Destination) -> Any:
-    return place and frozenset((queue, round(float(share), 7)) for queue, share in place)
+    return place and frozenset(
+        (queue, round(float(share), 7)) for queue, share in place
+    )
 
 
 def distance(before: Destination, after: Destination) -> float:
     first, second = _parts(before), _parts(after)
     nothing = Fraction(0)
-    changes = (abs(first.get(queue, nothing) - second.get(queue, nothing)) for queue in {**first, **second})
+    changes = (
+        abs(first.get(queue, nothing) - second.get(queue, nothing))
+        for queue in {**first, **second}
+    )
     return float(sum(changes, nothing)) / 2
 
 
@@ -219,7 +278,9 @@ def check_earlier(told: Told, effect: ParsedEffect) -> None:
     """Assert that rules which "keep theirs" lose and win no conversation."""
     for name in effect.keeping:
         for wins in told.moved.wins.values():
-            taken = sum(bits for rule, bits in wins if rule and f"set/{rule['id']}" == name)
+            taken = sum(
+                bits for rule, bits in wins if rule and f"set/{rule['id']}" == name
+            )
             assert not taken & told.moved.all, f"{told.report}{name} does not keep all"
 
 
@@ -228,7 +289,8 @@ def check_quiet(told: Told, effects: Iterable[ParsedEffect]) -> None:
     summary = summarize_effects(told.impact, QUEUES, LABELS)
     moving = {name for effect in effects for name in effect.members}
     found = re.fullmatch(
-        r"(?:(\d+) further edits? moves? nobody \(proven\)|Edited): (.*?)(?: and (\d+) more)?\.", summary.quiet
+        r"(?:(\d+) further edits? moves? nobody \(proven\)|Edited): (.*?)(?: and (\d+) more)?\.",
+        summary.quiet,
     )
     if not found:
         return
@@ -237,19 +299,27 @@ def check_quiet(told: Told, effects: Iterable[ParsedEffect]) -> None:
     assert not found[1] or int(found[1]) == len(named) + int(found[3] or 0), told.report
     for name in named:
         for wins in told.moved.wins.values():
-            taken = sum(bits for rule, bits in wins if rule and f"set/{rule['id']}" == name)
-            assert not taken & told.moved.all, f"{told.report}{name} moves conversations"
+            taken = sum(
+                bits for rule, bits in wins if rule and f"set/{rule['id']}" == name
+            )
+            assert not taken & told.moved.all, (
+                f"{told.report}{name} moves conversations"
+            )
 
 
 def check_headline(told: Told, effects: list[ParsedEffect]) -> None:
-    """Assert that the first sentence is short, and that its move and its numbers are those of a row or a flow."""
+    """Assert that the first sentence is short, and that its move and its numbers are those of a row
+    or a flow.
+    """
     sentence = told.summary.headline
     assert len(sentence.split()) <= MAX_WORDS, told.report
     rows = [row for effect in effects for row in effect.rows]
     if not rows:
         count = len(told.impact.edits)
         edits = f" {count} edit{'s' * (count != 1)}." if count else ""
-        assert f"No conversation goes elsewhere (proven).{edits}" == sentence, told.report
+        assert f"No conversation goes elsewhere (proven).{edits}" == sentence, (
+            told.report
+        )
         return
 
     found = HEADLINE.fullmatch(sentence)
@@ -260,18 +330,34 @@ def check_headline(told: Told, effects: list[ParsedEffect]) -> None:
 
     if found["before"] or found["split"]:
         ends = [found["split"] or found[side] for side in ("before", "after")]
-        same = [row for row in rows if _is_named(row.before, ends[0]) and _is_named(row.after, ends[1])]
+        same = [
+            row
+            for row in rows
+            if _is_named(row.before, ends[0]) and _is_named(row.after, ends[1])
+        ]
         assert same, told.report
         queues = _queues(same[0].before)
-        assert bool(found["split"]) is bool(queues and queues == _queues(same[0].after)), told.report
-        assert is_large or not told.sample or found["share"] in {row.share for row in same}, told.report
+        assert bool(found["split"]) is bool(
+            queues and queues == _queues(same[0].after)
+        ), told.report
+        assert (
+            is_large or not told.sample or found["share"] in {row.share for row in same}
+        ), told.report
 
     lost = [row for row in rows if row.after is None or not row.after]
     if lost:
-        assert found["after"] in ("no queue", "the tenant's default routing", "the default routing"), told.report
+        assert found["after"] in (
+            "no queue",
+            "the tenant's default routing",
+            "the default routing",
+        ), told.report
         has_none = any(row.after is not None for row in lost)
         assert (found["after"] == "no queue") is has_none, told.report
-    has_unusual = any(row.other_type for effect in told.impact.behaviour.effects for row in effect.rows)
+    has_unusual = any(
+        row.other_type
+        for effect in told.impact.behaviour.effects
+        for row in effect.rows
+    )
     if told.sample and not lost and not is_large and not has_unusual:
         largest = max((row.share for row in rows), key=_percent)
         assert _percent(found["share"]) == _percent(largest), told.report
@@ -294,9 +380,11 @@ def _percent(text: str) -> float:
 
 
 def pairs_of(kind: str, block: int) -> Iterable[tuple[RulePair, Random]]:
-    make: Callable[[Random], RulePair] = {"small": a_pair, "grown": generate_pair, "tangled": generate_tangled_pair}[
-        kind
-    ]
+    make: Callable[[Random], RulePair] = {
+        "small": a_pair,
+        "grown": generate_pair,
+        "tangled": generate_tangled_pair,
+    }[kind]
     for seed in range(block * SIZE, (block + 1) * SIZE):
         random = Random(f"text {kind} {seed}")
         yield make(random), random
@@ -312,9 +400,13 @@ def test_every_sentence_is_true(kind: str, block: int) -> None:
 
 
 def test_a_conversation_that_fits_two_lines_has_the_rule_for_it() -> None:
-    """Without the sentence about the first line, no conversation fits the conditions of two lines of an edit."""
+    """Without the sentence about the first line, no conversation fits the conditions of two lines
+    of an edit.
+    """
     with_sentence = without = 0
-    for pair, random in chain.from_iterable(pairs_of("small", block) for block in range(BLOCKS)):
+    for pair, random in chain.from_iterable(
+        pairs_of("small", block) for block in range(BLOCKS)
+    ):
         told = tell(pair, random)
         universe = told.moved.universe
         document = impact_to_json(told.impact, QUEUES)

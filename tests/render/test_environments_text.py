@@ -24,13 +24,17 @@ from reconciler.render.text.environments import (
 from tests.support.builders import address, managed, rule
 from tests.support.plans import empty_plan, plan_of_everything, with_unproven_regions
 
-FREEZE = GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now")
+FREEZE = GuardResult(
+    name="freeze", value=1, limit=0, ok=False, message="prod is frozen now"
+)
 
 
 def differing(**said: object) -> Plan:
     """A plan of seven changes, one of them held, that no guard refuses."""
     plan = replace(plan_of_everything(), guards=())
-    plan = replace(plan, findings=tuple(one for one in plan.findings if one.severity != "error"))
+    plan = replace(
+        plan, findings=tuple(one for one in plan.findings if one.severity != "error")
+    )
     return replace(plan, **said)  # type: ignore[arg-type]
 
 
@@ -52,10 +56,19 @@ ROWS = {
         (COUNTS, "", "refused", "apply will refuse this: 1 rule in the way, freeze"),
     ),
     "failing route tests": (
-        planned_row(differing(failed_tests=(Finding(code="CXR220", severity="error", message="goes elsewhere"),))),
+        planned_row(
+            differing(
+                failed_tests=(
+                    Finding(code="CXR220", severity="error", message="goes elsewhere"),
+                )
+            )
+        ),
         (COUNTS, "", "refused", "1 route test fails: apply will refuse this plan"),
     ),
-    "nothing was to be applied": (applied_row(empty_plan(), None), ("none", "none", "same", "")),
+    "nothing was to be applied": (
+        applied_row(empty_plan(), None),
+        ("none", "none", "same", ""),
+    ),
 }
 
 
@@ -63,7 +76,12 @@ ROWS = {
 def test_a_row_has_the_changes_and_the_conflicts(name: str) -> None:
     """Changes by kind, the impact, the status and its reason."""
     row, (changes, who, state, said) = ROWS[name]
-    assert ("prod", changes, state, said) == (row.environment, row.changes, row.status, row.detail)
+    assert ("prod", changes, state, said) == (
+        row.environment,
+        row.changes,
+        row.status,
+        row.detail,
+    )
     assert who in row.impact
 
 
@@ -73,7 +91,10 @@ def test_the_impact_is_a_count_or_not_known() -> None:
     assert effects.endswith(" effects")
     assert share.endswith(" % of callers")
     assert "not known" == planned_row(differing(impact=None)).impact
-    assert "not known" == planned_row(with_unproven_regions(differing(impact=None), ())).impact
+    assert (
+        "not known"
+        == planned_row(with_unproven_regions(differing(impact=None), ())).impact
+    )
 
 
 def test_a_plan_with_only_a_clean_up() -> None:
@@ -81,7 +102,9 @@ def test_a_plan_with_only_a_clean_up() -> None:
     copy = managed("9", "cards/vip", rule())
     assert copy.marker is not None
     clearing = Delete(
-        address=address("cards/vip"), live=replace(copy, marker=replace(copy.marker, copy=True)), cause="duplicate"
+        address=address("cards/vip"),
+        live=replace(copy, marker=replace(copy.marker, copy=True)),
+        cause="duplicate",
     )
     assert "clean-up" == planned_row(replace(empty_plan(), changes=(clearing,))).changes
 
@@ -101,12 +124,21 @@ def test_a_row_has_the_result_of_an_apply() -> None:
         "partly": "applied 6 of 7; HTTP 403",
         "interrupted": "applied 6 of 7",
     } == {state: applied_row(plan, report).detail for state, report in reports.items()}
-    assert list(reports) == [applied_row(plan, report).status for report in reports.values()]
+    assert list(reports) == [
+        applied_row(plan, report).status for report in reports.values()
+    ]
 
 
 TABLE = [
-    EnvironmentRow(environment="prod-apac", changes="2 create", impact="2 effects", status="differs"),
-    EnvironmentRow(environment="prod-emea", changes="none", impact="none", status="same"),
+    EnvironmentRow(
+        environment="prod-apac",
+        changes="2 create",
+        impact="2 effects",
+        status="differs",
+    ),
+    EnvironmentRow(
+        environment="prod-emea", changes="none", impact="none", status="same"
+    ),
     EnvironmentRow(
         environment="prod-|us",
         changes="1 update",
@@ -114,7 +146,13 @@ TABLE = [
         status="partly",
         detail="applied 0 of 1; HTTP 403 <b>\x1b[31m",
     ),
-    EnvironmentRow(environment="prod-x", changes="1 update", impact="none", status="failed", detail="x" * 80),
+    EnvironmentRow(
+        environment="prod-x",
+        changes="1 update",
+        impact="none",
+        status="failed",
+        detail="x" * 80,
+    ),
 ]
 
 
@@ -148,10 +186,16 @@ def test_every_status_has_a_phrase_and_a_colour() -> None:
         for state in get_args(EnvironmentStatus)
     ]
     assert (
-        "7 environments: 1 applied, 1 with changes, 1 with nothing to do, 1 not fully applied, 1 refused, 1 failed,"
+        "7 environments: 1 applied, 1 with changes, 1 with nothing to do, 1 not fully applied, 1 "
+        "refused, 1 failed,"
         " 1 interrupted"
     ) == status_totals(rows)
     painted = environments_text(rows, "Plan for", ansi_style)
-    for words in ("\x1b[2mnothing to do", "\x1b[31mrefused", "\x1b[31mpartly", "\x1b[32mapplied"):
+    for words in (
+        "\x1b[2mnothing to do",
+        "\x1b[31mrefused",
+        "\x1b[31mpartly",
+        "\x1b[32mapplied",
+    ):
         assert words in painted
     assert "0 environments" == status_totals([])

@@ -1,4 +1,6 @@
-"""Sentences as Markdown: values become code spans, and so does every word with a possible meaning in Markdown."""
+"""Sentences as Markdown: values become code spans, and so does every word with a possible meaning
+in Markdown.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.render.escape_markdown import code_block, code_span, escape_markdown, table_cell, unquote
+from reconciler.render.escape_markdown import (
+    code_block,
+    code_span,
+    escape_markdown,
+    table_cell,
+    unquote,
+)
 from reconciler.text.escape import escape_invisible, quote
 from tests.support.parsed_html import Page, parse_as_github
 
-SIGNS = st.text(st.sampled_from("ab 12\"'`|\\[]()<>@#*_~:;.,!$&/-+={}\n\t\u200bé漢😀"), max_size=24)
+SIGNS = st.text(
+    st.sampled_from("ab 12\"'`|\\[]()<>@#*_~:;.,!$&/-+={}\n\t\u200bé漢😀"), max_size=24
+)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +31,10 @@ SIGNS = st.text(st.sampled_from("ab 12\"'`|\\[]()<>@#*_~:;.,!$&/-+={}\n\t\u200b�
         ('"Card Services" -> "General"', "`Card Services` → `General`"),
         ("confidence >= 0.7 (or not known)", "confidence ≥ 0.7 (or not known)"),
         ('intent is "10": to "x", priority 5', 'intent is `"10"`: to `x`, priority 5'),
-        ("queue 'Card Services' is no alias of October's", "queue `Card Services` is no alias of October's"),
+        (
+            "queue 'Card Services' is no alias of October's",
+            "queue `Card Services` is no alias of October's",
+        ),
         ("take it over with `adopt:` here", "take it over with `adopt:` here"),
         ("by cards/vip and 1 more", "by `cards/vip` and 1 more"),
         ("9.4 % of it", "9.4\u00a0% of it"),
@@ -32,7 +45,10 @@ SIGNS = st.text(st.sampled_from("ab 12\"'`|\\[]()<>@#*_~:;.,!$&/-+={}\n\t\u200b�
         ("deadbee1-foo GH-12 #12 facade", "`deadbee1-foo` `GH-12` `#12` facade"),
         ("[x](y) :a: _b_", r"\[`x](y`) `:a`: `_b_`"),
         ("a\nb", r"`a\u000ab`"),
-        ('to "x"; why: cxroute explain -e a --attr b="c d"', 'to `x`; why: `cxroute explain -e a --attr b="c d"`'),
+        (
+            'to "x"; why: cxroute explain -e a --attr b="c d"',
+            'to `x`; why: `cxroute explain -e a --attr b="c d"`',
+        ),
     ],
 )
 def test_a_sentence_reads_like_this(said: str, expected: str) -> None:
@@ -41,7 +57,9 @@ def test_a_sentence_reads_like_this(said: str, expected: str) -> None:
 
 
 def test_a_long_sentence_is_complete() -> None:
-    """A case of many intents is not cut if the terminal does not cut it; a name is cut in every format."""
+    """A case of many intents is not cut if the terminal does not cut it; a name is cut in every
+    format.
+    """
     said = ", ".join(f'"intent_number_{n}"' for n in range(40))
     assert "`intent_number_39`" in escape_markdown(said)
     assert 303 == len(code_span("x" * 400).strip("`"))
@@ -77,7 +95,11 @@ def test_every_sentence_is_one_paragraph_of_text_and_code(said: str) -> None:
     """No text creates another element, and all of it is readable, also at the start of a line."""
     page = parse_as_github(f"- {escape_markdown(said)}\n")
     assert set() == {tag for tag, _ in page.tags} - {"ul", "li", "code"}
-    assert [] == [text for text in page.texts_outside("code") if re.search(r"[@#`*_~$|]|<[\w/!?]", text)]
+    assert [] == [
+        text
+        for text in page.texts_outside("code")
+        if re.search(r"[@#`*_~$|]|<[\w/!?]", text)
+    ]
     assert folded(escape_invisible(said)) == folded(read(page))
 
 
@@ -93,9 +115,12 @@ def test_a_code_span_has_exactly_its_text(name: str) -> None:
 @settings(max_examples=400, deadline=None)
 @given(SIGNS, SIGNS)
 def test_a_cell_is_one_cell(name: str, said: str) -> None:
-    """With any content: bars are escaped, in code too; after an odd number of backslashes they are numeric escapes."""
+    """With any content: bars are escaped, in code too; after an odd number of backslashes they are
+    numeric escapes.
+    """
     page = parse_as_github(
-        f"| a | b |\n|---|---|\n| {table_cell(code_span(name))} | {table_cell(escape_markdown(said))} |\n"
+        f"| a | b |\n|---|---|\n| {table_cell(code_span(name))} | "
+        f"{table_cell(escape_markdown(said))} |\n"
     )
     assert [2, 2] == [len(row) for row in page.rows()[0]]
     shown = page.rows()[0][1][0].replace("\\u007c", "|")
@@ -103,7 +128,8 @@ def test_a_cell_is_one_cell(name: str, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("a|b", r"a\|b"), (r"a\|b", r"a\\u007cb"), (r"a\\|b", r"a\\\|b"), ("||", r"\|\|")]
+    ("text", "expected"),
+    [("a|b", r"a\|b"), (r"a\|b", r"a\\u007cb"), (r"a\\|b", r"a\\\|b"), ("||", r"\|\|")],
 )
 def test_every_parser_reads_a_bar_in_the_same_way(text: str, expected: str) -> None:
     """Parsers disagree on whether a backslash before a bar belongs to it."""

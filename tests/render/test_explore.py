@@ -1,4 +1,6 @@
-"""The page of `cxroute explore`, as an HTML parser reads it: the intended elements, for all names; and its data."""
+"""The page of `cxroute explore`, as an HTML parser reads it: the intended elements, for all names;
+and its data.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,12 @@ from reconciler.model.rule import Target, make_condition, make_opaque
 from reconciler.plan.guards import check_guards
 from reconciler.plan.promises import run_promises
 from reconciler.plan.traffic_shares import ShareRange, rule_shares
-from reconciler.render.explore import ExplorePage, build_plan_sides, explore_data, fragment_of
+from reconciler.render.explore import (
+    ExplorePage,
+    build_plan_sides,
+    explore_data,
+    fragment_of,
+)
 from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.support.builders import intent_is, rule, wanted
@@ -40,11 +47,19 @@ from tests.support.explore_pages import (
     page_of,
     two_sides_page,
 )
-from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.support.hostile_names import (
+    CONTROL_CHARACTERS,
+    HOSTILE_NAMES,
+    MARKDOWN_NAMES,
+)
 from tests.support.parsed_html import Page, parse_html
 from tests.support.plans import ORIGIN, assessed_plan, environment, plan_of_everything
 
-NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
+NAMES = pytest.mark.parametrize(
+    "name",
+    (HOSTILE_NAMES | MARKDOWN_NAMES).values(),
+    ids=HOSTILE_NAMES | MARKDOWN_NAMES,
+)
 
 
 @cache
@@ -64,19 +79,42 @@ def test_a_name_changes_only_text(name: str) -> None:
     assert shape(of("Billing")) == shape(read)
     assert [] == read.unclosed
     assert [] == read.comments
-    assert set() == {key for _, attributes in read.tags for key in attributes if key.startswith("on") or key == "style"}
+    assert set() == {
+        key
+        for _, attributes in read.tags
+        for key in attributes
+        if key.startswith("on") or key == "style"
+    }
     assert not CONTROL_CHARACTERS.search(html_of(hostile_page([name, "plain"])))
 
 
 @NAMES
 def test_the_page_is_self_contained(name: str) -> None:
-    """No element loads anything; links lead to the page itself; the policy allows only its own style and script."""
+    """No element loads anything; links lead to the page itself; the policy allows only its own
+    style and script.
+    """
     read = of(name)
-    loading = {"img", "link", "iframe", "object", "embed", "base", "form", "audio", "video", "source"}
+    loading = {
+        "img",
+        "link",
+        "iframe",
+        "object",
+        "embed",
+        "base",
+        "form",
+        "audio",
+        "video",
+        "source",
+    }
     assert set() == loading & {tag for tag, _ in read.tags}
-    assert [] == [link for link in read.all("a") if not str(link["href"]).startswith("#view=")]
+    assert [] == [
+        link for link in read.all("a") if not str(link["href"]).startswith("#view=")
+    ]
     html = html_of(hostile_page([name, "plain"]))
-    for element, pattern in (("style", "<style>(.*?)</style>"), ("script", "<script>(.*?)</script>")):
+    for element, pattern in (
+        ("style", "<style>(.*?)</style>"),
+        ("script", "<script>(.*?)</script>"),
+    ):
         (content,) = re.findall(pattern, html, re.DOTALL)
         digest = b64encode(sha256(content.encode()).digest()).decode()
         assert f"{element}-src 'sha256-{digest}'" in str(read.all("meta")[1]["content"])
@@ -87,14 +125,21 @@ def test_the_page_is_self_contained(name: str) -> None:
 def test_the_data_have_each_name_exactly(name: str) -> None:
     """The script's JSON is ASCII without markup, and has names, values and attributes unchanged."""
     html = html_of(hostile_page([name, "plain"]))
-    (text,) = re.findall('<script type="application/json" id="data">(.*?)</script>', html)
+    (text,) = re.findall(
+        '<script type="application/json" id="data">(.*?)</script>', html
+    )
     assert text.isascii()
     assert "<" not in text
     data = json.loads(text)
     assert name == data["rules"][0][0]
-    assert [name] == [value for _, operator, value in data["conditions"] if operator == "equals"][:1]
+    assert [name] == [
+        value for _, operator, value in data["conditions"] if operator == "equals"
+    ][:1]
     assert f"{name}a" in dict(data["attributes"])
-    assert all(not link or link.startswith(f"{ORIGIN.repository}/blob/") for _, link in data["files"])
+    assert all(
+        not link or link.startswith(f"{ORIGIN.repository}/blob/")
+        for _, link in data["files"]
+    )
 
 
 @pytest.mark.parametrize("build", [bank_page, two_sides_page, lambda: page_of([])])
@@ -104,15 +149,30 @@ def test_ids_are_unique_and_labels_refer_to_an_element(build: Any) -> None:
     ids = [attributes["id"] for _, attributes in read.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     keys = ("aria-labelledby", "for", "list")
-    wanted = {word for _, each in read.tags for key in keys for word in str(each.get(key) or "").split()}
+    wanted = {
+        word
+        for _, each in read.tags
+        for key in keys
+        for word in str(each.get(key) or "").split()
+    }
     assert set() == wanted - set(ids)
 
 
 def test_the_table_has_every_rule_in_order() -> None:
-    """Priority, conditions by attribute, queues, shares and place; an unknown condition has a column of its own."""
+    """Priority, conditions by attribute, queues, shares and place; an unknown condition has a
+    column of its own.
+    """
     read = parse_html(html_of(bank_page()))
     rows = read.rows()[0]
-    heads = ["Rule", "Priority", "intent", "confidence", "customer tier", "language", "transfer amount"]
+    heads = [
+        "Rule",
+        "Priority",
+        "intent",
+        "confidence",
+        "customer tier",
+        "language",
+        "transfer amount",
+    ]
     assert [*heads, "Queue", "Share of callers", "File"] == rows[0]
     assert 70 == len(rows)
     assert [10.0, 900.0] == [float(rows[1][1]), float(rows[-1][1])]
@@ -134,24 +194,47 @@ def test_the_table_has_every_rule_in_order() -> None:
     ]
     (row,) = parse_html(html_of(page_of(listed))).rows()[0][1:]
     name, priority, intent, opaque, queue, place = row
-    assert ('"x" (switched off, not managed)', "100", '75 % "Desk B", 25 % "A"', "") == (name, priority, queue, place)
+    assert (
+        '"x" (switched off, not managed)',
+        "100",
+        '75 % "Desk B", 25 % "A"',
+        "",
+    ) == (name, priority, queue, place)
     assert ('is not "a" and is not "b"', '{"type":"schedule"}') == (intent, opaque)
 
 
 def test_labels_stand_in_the_table_and_names_in_the_data() -> None:
     """People read labels; the script returns names."""
-    listed = [RoutingEntry(name="x", rule=rule("x", conditions=[make_condition("tier", "equals", "g")]))]
-    page = page_of(listed, labels=Labels({INTENT: "intent"}, {("tier",): "Customer tier", ("tier", "g"): "Gold"}))
+    listed = [
+        RoutingEntry(
+            name="x", rule=rule("x", conditions=[make_condition("tier", "equals", "g")])
+        )
+    ]
+    page = page_of(
+        listed,
+        labels=Labels(
+            {INTENT: "intent"}, {("tier",): "Customer tier", ("tier", "g"): "Gold"}
+        ),
+    )
     (heads, row) = parse_html(html_of(page)).rows()[0]
     assert ("Customer tier", 'is "Gold"') == (heads[2], row[2])
     assert [[0, "equals", "g"]] == explore_data(page)["conditions"]
 
 
 def test_groups_stand_in_the_table_and_values_in_the_data() -> None:
-    """A cell with all values of a group has its name; the script gets the values of each group, for the search."""
-    listed = [RoutingEntry(name="x", rule=rule("x", conditions=[make_condition("tier", "in", ["g", "p", "s"])]))]
+    """A cell with all values of a group has its name; the script gets the values of each group, for
+    the search.
+    """
+    listed = [
+        RoutingEntry(
+            name="x",
+            rule=rule("x", conditions=[make_condition("tier", "in", ["g", "p", "s"])]),
+        )
+    ]
     groups = {"tier": {"Best": frozenset({"p", "g"})}}
-    page = page_of(listed, labels=Labels({INTENT: "intent"}, {("tier", "s"): "Silver"}, groups))
+    page = page_of(
+        listed, labels=Labels({INTENT: "intent"}, {("tier", "s"): "Silver"}, groups)
+    )
     (_, row) = parse_html(html_of(page)).rows()[0]
     assert 'is one of "Best", "Silver"' == row[2]
     data = explore_data(page)
@@ -175,28 +258,61 @@ def test_each_side_has_its_rules_and_promises() -> None:
 def test_each_side_has_its_endpoint() -> None:
     """Under --base, the rules today are behind the endpoint before the change."""
     made = assessed_plan([wanted("cards/vip", rule())], [])
-    made = replace(made, options=replace(made.options, base_fallback=FallbackPolicy("none", 0.5, frozenset({"vip"}))))
+    made = replace(
+        made,
+        options=replace(
+            made.options, base_fallback=FallbackPolicy("none", 0.5, frozenset({"vip"}))
+        ),
+    )
     sides = build_plan_sides(made)
-    data = explore_data(ExplorePage(desired=made.desired, queues=made.queue_names, sides=sides))
+    data = explore_data(
+        ExplorePage(desired=made.desired, queues=made.queue_names, sides=sides)
+    )
     assert [("none", 0.5, ["vip"]), (None, 0.0, [])] == [
-        (side["fallback"], side["minConfidence"], side["known"]) for side in data["sides"]
+        (side["fallback"], side["minConfidence"], side["known"])
+        for side in data["sides"]
     ]
 
 
 def test_a_broken_promise_has_an_example_to_try() -> None:
     """With its route; a promise that holds has none, and one that is about nothing says so."""
-    listed = [RoutingEntry(name="x", rule=rule("x", conditions=[make_condition(INTENT, "equals", "lost")]))]
-    never = Promise(conditions=(make_condition(INTENT, "equals", "lost"),), always=frozenset({"B"}))
-    holds = Promise(conditions=(make_condition(INTENT, "equals", "lost"),), always=frozenset({"q-cards"}))
-    empty = Promise(conditions=(make_condition(INTENT, "in", []),), always=frozenset({"B"}))
+    listed = [
+        RoutingEntry(
+            name="x",
+            rule=rule("x", conditions=[make_condition(INTENT, "equals", "lost")]),
+        )
+    ]
+    never = Promise(
+        conditions=(make_condition(INTENT, "equals", "lost"),), always=frozenset({"B"})
+    )
+    holds = Promise(
+        conditions=(make_condition(INTENT, "equals", "lost"),),
+        always=frozenset({"q-cards"}),
+    )
+    empty = Promise(
+        conditions=(make_condition(INTENT, "in", []),), always=frozenset({"B"})
+    )
     finding = Finding(code="CXR221", severity="error", message="")
     promises = tuple(
-        StatedPromise(document="safety", name=name, promise=each, finding=finding, requirement='only "B"')
+        StatedPromise(
+            document="safety",
+            name=name,
+            promise=each,
+            finding=finding,
+            requirement='only "B"',
+        )
         for name, each in (("never", never), ("holds", holds), ("empty", empty))
     )
-    read = parse_html(html_of(page_of(listed, queues={"q-cards": "Cards"}, promises=promises)))
+    read = parse_html(
+        html_of(page_of(listed, queues={"q-cards": "Cards"}, promises=promises))
+    )
     _, broken, kept, nothing = read.rows()[1]
-    assert ["never", "broken for intent lost: goes to Cards by rule x try it", "intent is lost", "only B"] == broken
+    assert [
+        "never",
+        "broken for intent lost: goes to Cards by rule x try it",
+        "intent is lost",
+        "only B",
+    ] == broken
     assert ("holds", "about no conversation") == (kept[1], nothing[1])
     assert "#view=try&side=0&intent=lost" in [link["href"] for link in read.all("a")]
 
@@ -213,27 +329,44 @@ def test_a_fragment_has_each_attribute_once() -> None:
 
 
 def test_shares_of_rules_hold_for_every_completion_of_the_sample() -> None:
-    """Each conversation of a sample is completed at random: a rule's share is inside its range, and so is a queue's."""
+    """Each conversation of a sample is completed at random: a rule's share is inside its range, and
+    so is a queue's.
+    """
     random = Random(5)
     for _ in range(150):
         page = a_page(random)
         entries = page.sides[0].entries
-        values = [{INTENT: text_value(random), CONFIDENCE: random.choice((0.5, 0.7, None, 1))} for _ in range(6)]
+        values = [
+            {INTENT: text_value(random), CONFIDENCE: random.choice((0.5, 0.7, None, 1))}
+            for _ in range(6)
+        ]
         rows = tuple(
-            SampleRow({**each, **({"any": None} if random.random() < 0.5 else {})}, at + 1, at)
+            SampleRow(
+                {**each, **({"any": None} if random.random() < 0.5 else {})}, at + 1, at
+            )
             for at, each in enumerate(values)
         )
         total = sum(row.count for row in rows)
         sample = TrafficSample(name="x", digest="", period="", rows=rows, total=total)
         direct = replace(
-            page, sides=(replace(page.sides[0], endpoint=replace(page.sides[0].endpoint, context_types={})),)
+            page,
+            sides=(
+                replace(
+                    page.sides[0],
+                    endpoint=replace(page.sides[0].endpoint, context_types={}),
+                ),
+            ),
         )
-        shares = rule_shares(entries, replace(page.desired, endpoint=direct.sides[0].endpoint), sample)
+        shares = rule_shares(
+            entries, replace(page.desired, endpoint=direct.sides[0].endpoint), sample
+        )
         for _ in range(4):
             taken: dict[tuple[str, str] | None, float] = {}
             for row in rows:
                 completed = {
-                    name: a_value(random, []) for name in ("any", "said", "odd", "face") if name not in row.attributes
+                    name: a_value(random, [])
+                    for name in ("any", "said", "odd", "face")
+                    if name not in row.attributes
                 }
                 result = explained(direct, {**row.attributes, **completed})
                 if result.undecided:
@@ -253,25 +386,42 @@ def text_value(random: Random) -> str | None:
 
 def test_queues_of_the_tests_have_names() -> None:
     """An unknown queue is named by its id alone."""
-    listed = [RoutingEntry(name="x", rule=rule("x", conditions=[], targets=[Target("gone", 1)]))]
+    listed = [
+        RoutingEntry(
+            name="x", rule=rule("x", conditions=[], targets=[Target("gone", 1)])
+        )
+    ]
     assert "gone" not in QUEUES
     assert "an unknown queue (gone)" in html_of(page_of(listed))
 
 
 def test_the_sides_of_a_plan_have_its_shares_and_promises() -> None:
     """They are computed once for a plan; those of each side are what its rules alone give."""
-    promise = Promise(conditions=(intent_is("card_lost"),), always=frozenset({"q-cards"}))
+    promise = Promise(
+        conditions=(intent_is("card_lost"),), always=frozenset({"q-cards"})
+    )
     finding = Finding(code="CXR221", severity="error", message="")
     stated = StatedPromise(
-        document="safety", name="cards", promise=promise, finding=finding, requirement='only "Cards"'
+        document="safety",
+        name="cards",
+        promise=promise,
+        finding=finding,
+        requirement='only "Cards"',
     )
     made = plan_of_everything()
-    made = check_guards(replace(made, desired=replace(made.desired, promises=(stated,))), environment())
+    made = check_guards(
+        replace(made, desired=replace(made.desired, promises=(stated,))), environment()
+    )
     assert made.impact
     assert made.impact.traffic
     today, after = build_plan_sides(made)
     for side in (today, after):
-        assert rule_shares(side.entries, made.desired, made.impact.traffic.sample) == side.shares
-        assert run_promises(made.desired, side.entries, made.queue_names) == side.promises
+        assert (
+            rule_shares(side.entries, made.desired, made.impact.traffic.sample)
+            == side.shares
+        )
+        assert (
+            run_promises(made.desired, side.entries, made.queue_names) == side.promises
+        )
     assert today.shares != after.shares
     assert today.promises != after.promises

@@ -1,4 +1,6 @@
-"""The effects on the page of `cxroute explore`: its data alone say which conversations move, and where they go."""
+"""The effects on the page of `cxroute explore`: its data alone say which conversations move, and
+where they go.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,11 @@ class PageReader:
         attribute, operator, value = self.data["conditions"][position]
         if operator is None:
             return dict(_decoded(value))
-        form = {"type": "attribute", "attributeName": self.data["attributes"][attribute][0], "operator": operator}
+        form = {
+            "type": "attribute",
+            "attributeName": self.data["attributes"][attribute][0],
+            "operator": operator,
+        }
         return form if "xists" in operator else {**form, "value": _decoded(value)}
 
     def destination(self, position: int) -> Any:
@@ -53,7 +59,10 @@ class PageReader:
         form = self.data["destinations"][position][0]
         if "queues" not in form:
             return destination_of(form)
-        queues = [{"queueId": one["queueId"] or one["queueName"], "share": one["share"]} for one in form["queues"]]
+        queues = [
+            {"queueId": one["queueId"] or one["queueName"], "share": one["share"]}
+            for one in form["queues"]
+        ]
         return destination_of({"queues": queues})
 
     def inputs(self, row: Any) -> int:
@@ -66,7 +75,9 @@ class PageReader:
         return found
 
     def destinations(self, side: int) -> dict[Any, int]:
-        """Return the inputs of each destination, by the rules of a side in the order of the data."""
+        """Return the inputs of each destination, by the rules of a side in the order of the
+        data.
+        """
         left = self.universe.all_inputs
         found: dict[Any, int] = {}
         for _, _, conditions, destination, sides, is_on, *_ in self.data["rules"]:
@@ -84,20 +95,30 @@ def _decoded(value: Any) -> Any:
         return list(map(_decoded, value))
     if not isinstance(value, dict):
         return value
-    return int(value["big"]) if "big" in value else {name: _decoded(part) for name, part in value["object"].items()}
+    return (
+        int(value["big"])
+        if "big" in value
+        else {name: _decoded(part) for name, part in value["object"].items()}
+    )
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_the_data_say_exactly_what_moves(block: int) -> None:
-    """For random changes, by trying all inputs: today's and the later queues; each row moves, once, and none lacks."""
+    """For random changes, by trying all inputs: today's and the later queues; each row moves, once,
+    and none lacks.
+    """
     for seed in range(block * SIZE, (block + 1) * SIZE):
         pair = a_pair(Random(seed))
         page = a_compared_page(Random(seed), direct=True)
         moved = RoutingDifference(pair.old, pair.new, pair.evaluation)
         reader = PageReader(json.loads(json.dumps(explore_data(page))), moved.universe)
         for side, name in enumerate(("before", "after")):
-            said = {key: bits for key, bits in reader.destinations(side).items() if bits}
-            assert {key: bits for key, bits in moved.to[name].items() if bits} == said, moved.report
+            said = {
+                key: bits for key, bits in reader.destinations(side).items() if bits
+            }
+            assert {
+                key: bits for key, bits in moved.to[name].items() if bits
+            } == said, moved.report
 
         seen = 0
         for _, rows, unwritten in reader.data["effects"]:
@@ -106,7 +127,9 @@ def test_the_data_say_exactly_what_moves(block: int) -> None:
                 before, after = map(reader.destination, row[2:])
                 assert inside, moved.report + str(row)
                 assert not inside & seen, moved.report + str(row)
-                assert not inside & ~(moved.to["before"][before] & moved.to["after"][after]), moved.report + str(row)
+                assert not inside & ~(
+                    moved.to["before"][before] & moved.to["after"][after]
+                ), moved.report + str(row)
                 seen |= inside
         assert page.impact is not None
         assert page.impact.behaviour.complete
@@ -114,13 +137,22 @@ def test_the_data_say_exactly_what_moves(block: int) -> None:
 
 
 def test_the_page_begins_with_the_headline_and_the_effects() -> None:
-    """Each effect has its cause, rows, shares and earlier rules; the tabs come after the headline."""
+    """Each effect has its cause, rows, shares and earlier rules; the tabs come after the
+    headline.
+    """
     read = parse_html(html_of(changed_bank_page()))
     text = html_of(changed_bank_page())
     assert (
-        text.index('class="headline"') < text.index("<nav") < text.index('id="view-changes"') < text.index('id="try"')
+        text.index('class="headline"')
+        < text.index("<nav")
+        < text.index('id="view-changes"')
+        < text.index('id="try"')
     )
-    tables = [rows for rows in read.rows() if rows[0][:3] == ["Callers", "Today", "After this change"]]
+    tables = [
+        rows
+        for rows in read.rows()
+        if rows[0][:3] == ["Callers", "Today", "After this change"]
+    ]
     pin = next(rows for rows in tables if rows[1][0].startswith("PIN blocked"))
     assert ["Card Services", "Fraud Desk"] == pin[1][1:3]
     assert pin[1][3].endswith("%")
@@ -132,8 +164,13 @@ def test_equal_edits_list_their_rules() -> None:
     """One effect has all of them; the place of an edit is a link."""
     text = html_of(changed_bank_page())
     assert "<code>6 rules of transfers/</code> confidence 0.6 → 0.8" in text
-    assert "<summary>which rules</summary><ul><li><code>transfers/declined-transfer</code>" in text
-    assert f'/blob/{ORIGIN.commit}/manifests/set-0.yaml#L13"' in html_of(large_change_page(40, 2))
+    assert (
+        "<summary>which rules</summary><ul><li><code>transfers/declined-transfer</code>"
+        in text
+    )
+    assert f'/blob/{ORIGIN.commit}/manifests/set-0.yaml#L13"' in html_of(
+        large_change_page(40, 2)
+    )
 
 
 def test_the_number_of_rules_is_one_number() -> None:
@@ -154,7 +191,10 @@ def test_a_change_without_moves_says_so() -> None:
     """And its list of effects is empty."""
     page = bank_page()
     entries = page.sides[0].entries
-    described = [replace(entries[0], rule=replace(entries[0].rule, description="new")), *entries[1:]]
+    described = [
+        replace(entries[0], rule=replace(entries[0].rule, description="new")),
+        *entries[1:],
+    ]
     page = compared_page(entries, described, page.desired, page.queues)
     assert "No conversation goes elsewhere (proven). 1 edit." in html_of(page)
     assert [] == explore_data(page)["effects"]
@@ -168,11 +208,16 @@ def test_a_page_of_one_side_has_no_effects() -> None:
 
 
 def test_ten_thousand_rules_with_a_change_fit() -> None:
-    """In 3 MB with a hundred edits; a page leaves out the rows behind the first thousand, and says how many."""
+    """In 3 MB with a hundred edits; a page leaves out the rows behind the first thousand, and says
+    how many.
+    """
     assert len(html_of(large_change_page(10_000, 100)).encode()) <= 3_000_000
     page = large_change_page(3_000, 3_000)
     assert page.change is not None
     assert MAX_ROWS == sum(len(each.rows) for each in page.change.effects)
     hidden = len(page.change.summary.rows) - MAX_ROWS
     assert hidden > 0
-    assert f"and {hidden:,} more moves, which this page leaves out; plan.json has all." in html_of(page)
+    assert (
+        f"and {hidden:,} more moves, which this page leaves out; plan.json has all."
+        in html_of(page)
+    )

@@ -16,7 +16,9 @@ from tests.support.builders import address
 LONG = f"  - {{intent: {'x' * 50}, a: b, quue: fraud, and: so, on: y}}"
 
 
-def finding(excerpt: str = "  - quue: fraud", column: int = 5, span: int = 4, **said: Any) -> Finding:
+def finding(
+    excerpt: str = "  - quue: fraud", column: int = 5, span: int = 4, **said: Any
+) -> Finding:
     """An error about `quue`."""
     return Finding(
         code="CXR102",
@@ -40,16 +42,24 @@ def shown(one: Finding, width: int = 40) -> list[str]:
 def test_the_caret_is_below_the_error_and_the_hint_follows() -> None:
     """There is one caret for each character."""
     hint = 'did you mean "queue"?'
-    assert ["   12 |   - quue: fraud", f"      |     ^^^^ {hint}"] == shown(finding(hint=hint))
+    assert ["   12 |   - quue: fraud", f"      |     ^^^^ {hint}"] == shown(
+        finding(hint=hint)
+    )
     assert ["   12 |   - quue: fraud", "      |     ^^^^"] == shown(finding())
 
 
 def test_a_hint_that_does_not_fit_is_on_the_next_line() -> None:
     """It fits if the line is not longer than the terminal is wide."""
     fits = "x" * (40 - 8 - len("    ^^^^ "))
-    assert ["   12 |   - quue: fraud", f"      |     ^^^^ {fits}"] == shown(finding(hint=fits))
+    assert ["   12 |   - quue: fraud", f"      |     ^^^^ {fits}"] == shown(
+        finding(hint=fits)
+    )
     longer = f"{fits}x"
-    assert ["   12 |   - quue: fraud", "      |     ^^^^", f"      | {longer}"] == shown(finding(hint=longer))
+    assert [
+        "   12 |   - quue: fraud",
+        "      |     ^^^^",
+        f"      | {longer}",
+    ] == shown(finding(hint=longer))
 
 
 def test_of_a_long_line_the_part_with_the_caret_is_shown() -> None:
@@ -74,21 +84,30 @@ def test_of_a_long_line_the_part_with_the_caret_is_shown() -> None:
     ],
     ids=["escapes", "wide", "cut wide", "accent", "behind the end"],
 )
-def test_a_caret_is_at_the_right_column_of_any_line(excerpt: str, column: int, line: str, carets: str) -> None:
-    """Escapes count with their length; a wide character takes two columns; there is at least one caret."""
+def test_a_caret_is_at_the_right_column_of_any_line(
+    excerpt: str, column: int, line: str, carets: str
+) -> None:
+    """Escapes count with their length; a wide character takes two columns; there is at least one
+    caret.
+    """
     assert [f"   12 | {line}", f"      | {carets}"] == shown(finding(excerpt, column))
 
 
 def test_without_a_line_the_hint_is_below_the_message() -> None:
     """For example, for a file that cannot be read."""
     assert ["      run `cxroute init`"] == shown(finding("", hint="run `cxroute init`"))
-    assert ["      run `cxroute init`"] == shown(replace(finding(hint="run `cxroute init`"), source=None))
+    assert ["      run `cxroute init`"] == shown(
+        replace(finding(hint="run `cxroute init`"), source=None)
+    )
     assert [] == shown(finding(""))
 
 
 def test_a_finding_about_several_rules_names_them_below() -> None:
     """Up to the limit; the head has their number."""
-    rules = [replace(finding(), severity="warning", address=address(f"cards/r{n}")) for n in range(5)]
+    rules = [
+        replace(finding(), severity="warning", address=address(f"cards/r{n}"))
+        for n in range(5)
+    ]
     group = replace(rules[0], repeats=tuple(rules[1:]))
     assert [
         "m.yaml:12:5: warning[CXR102]: 5 rules: unknown field",
@@ -96,7 +115,9 @@ def test_a_finding_about_several_rules_names_them_below() -> None:
         "      |     ^^^^",
         "      cards/r0, cards/r1, cards/r2 and 2 more",
     ] == findings_with_carets([group], no_style, 40).splitlines()
-    assert findings_with_carets([group], no_style, 40, 9).endswith("cards/r3, cards/r4\n")
+    assert findings_with_carets([group], no_style, 40, 9).endswith(
+        "cards/r3, cards/r4\n"
+    )
 
 
 def test_an_error_is_red_and_its_line_dim() -> None:
@@ -108,13 +129,19 @@ def test_an_error_is_red_and_its_line_dim() -> None:
     ) == findings_with_carets([finding()], ansi_style, 40)
     colours = {"warning": "\x1b[33mwarning", "info": "\x1b[2minfo"}
     for severity, painted in colours.items():
-        assert painted in findings_with_carets([replace(finding(), severity=severity)], ansi_style, 40)  # type: ignore[arg-type]
+        assert painted in findings_with_carets(
+            [replace(finding(), severity=severity)],  # type: ignore[arg-type]
+            ansi_style,
+            40,
+        )
 
 
 def test_totals_count_errors_warnings_and_files() -> None:
     """Infos are not counted."""
     error, info = finding(), replace(finding(), severity="info")
     warning = replace(finding(), severity="warning")
-    assert "2 errors and 1 warning in 12 files." == severity_totals([error, warning, error, info], 12)
+    assert "2 errors and 1 warning in 12 files." == severity_totals(
+        [error, warning, error, info], 12
+    )
     assert "1 warning in 1 file." == severity_totals([warning], 1)
     assert "No errors in 1,000 files." == severity_totals([info], 1000)

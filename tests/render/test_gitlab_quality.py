@@ -17,7 +17,14 @@ from tests.support.program import Program, write
 def found(line: int = 14, **more: str) -> Finding:
     excerpt = "    queue: Biling  # soon"
     source = Source("manifests/a.yaml", line, 12)
-    form = Finding(code="CXR105", severity="error", message="no such queue", source=source, excerpt=excerpt, span=6)
+    form = Finding(
+        code="CXR105",
+        severity="error",
+        message="no such queue",
+        source=source,
+        excerpt=excerpt,
+        span=6,
+    )
     return replace(form, **more)  # type: ignore[arg-type]
 
 
@@ -40,8 +47,14 @@ def test_a_fingerprint_does_not_change_with_the_line() -> None:
 
 def test_the_worst_findings_are_first_and_their_number_is_limited() -> None:
     """An error after many infos stays."""
-    entries = code_quality_report([*[found(severity="info")] * MAX_RESULTS, found(severity="warning")], "m")
-    assert (MAX_RESULTS, "minor", "info") == (len(entries), entries[0]["severity"], entries[1]["severity"])
+    entries = code_quality_report(
+        [*[found(severity="info")] * MAX_RESULTS, found(severity="warning")], "m"
+    )
+    assert (MAX_RESULTS, "minor", "info") == (
+        len(entries),
+        entries[0]["severity"],
+        entries[1]["severity"],
+    )
 
 
 def test_a_finding_without_a_file_is_one_of_the_folder() -> None:
@@ -50,11 +63,15 @@ def test_a_finding_without_a_file_is_one_of_the_folder() -> None:
     assert {"path": "manifests", "lines": {"begin": 1}} == entry["location"]
 
 
-def test_validate_writes_the_report(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validate_writes_the_report(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With paths from the root of the repository, and the exit code of the checks."""
     write("a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: [{}]\n")
     monkeypatch.setenv("CI_PROJECT_DIR", str(Path.cwd().parent))
     assert 3 == cxroute("validate", "--format", "gitlab")
     report = json.loads(cxroute.out)
-    assert {f"{Path.cwd().name}/manifests/a.yaml"} == {entry["location"]["path"] for entry in report}
+    assert {f"{Path.cwd().name}/manifests/a.yaml"} == {
+        entry["location"]["path"] for entry in report
+    }
     assert len(report) == len({entry["fingerprint"] for entry in report})

@@ -1,4 +1,6 @@
-"""Every format of a plan, compared with tests/golden; `python -m tests.render.test_golden` writes the files."""
+"""Every format of a plan, compared with tests/golden; `python -m tests.render.test_golden` writes
+the files.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,14 @@ from reconciler.render.effects import OTHERS_UNCHANGED
 from tests.support.effect_tables import plain as squeezed
 from tests.support.effect_tables import read_tables, told_tables
 from tests.support.parsed_html import parse_as_github, parse_html
-from tests.support.plan_formats import FORMS, as_details, as_html, as_json, as_markdown, as_text
+from tests.support.plan_formats import (
+    FORMS,
+    as_details,
+    as_html,
+    as_json,
+    as_markdown,
+    as_text,
+)
 from tests.support.plans import empty_plan, plan_of_everything, plan_of_many, summary_of
 
 GOLDEN: Final = Path(__file__).parents[1] / "golden"
@@ -30,15 +39,23 @@ PLANS: Final[dict[str, Callable[[], Plan]]] = {
 
 @cache
 def written() -> dict[str, str]:
-    """Return every file's name and content, without a version, so that a release changes no file."""
+    """Return every file's name and content, without a version, so that a release changes no
+    file.
+    """
     with patch.object(saved_plan, "__version__", "0.0.0"):
         made = {name: build() for name, build in PLANS.items()}
-        return {f"{name}.{end}": form(one) for name, one in made.items() for end, form in FORMS.items()}
+        return {
+            f"{name}.{end}": form(one)
+            for name, one in made.items()
+            for end, form in FORMS.items()
+        }
 
 
 @pytest.mark.parametrize("name", [f"{name}.{end}" for name in PLANS for end in FORMS])
 def test_every_format_reads_like_this(name: str) -> None:
-    """Every format of a plan with all parts, of one with more rows than the limit, and of an empty one."""
+    """Every format of a plan with all parts, of one with more rows than the limit, and of an empty
+    one.
+    """
     assert (GOLDEN / name).read_text(encoding="utf-8") == written()[name]
 
 
@@ -54,7 +71,11 @@ PLAN = pytest.mark.parametrize("build", PLANS.values(), ids=PLANS)
 def test_every_format_has_the_same_counts(build: Callable[[], Plan]) -> None:
     """The text, the comment, the page and the JSON document have the same numbers."""
     made = build()
-    expected = {kind: count for kind, count in saved_plan.plan_to_json(made)["summary"].items() if kind != "unmanaged"}
+    expected = {
+        kind: count
+        for kind, count in saved_plan.plan_to_json(made)["summary"].items()
+        if kind != "unmanaged"
+    }
     shown = [
         as_text(made),
         parse_as_github(as_markdown(made)).text_inside("p"),
@@ -65,11 +86,17 @@ def test_every_format_has_the_same_counts(build: Callable[[], Plan]) -> None:
 
 
 @PLAN
-def test_every_format_has_the_effects_in_the_same_words(build: Callable[[], Plan]) -> None:
+def test_every_format_has_the_effects_in_the_same_words(
+    build: Callable[[], Plan],
+) -> None:
     """Each edit, its rows and notes, in one order; the unknown cases; the proof for all others."""
     made = build()
     effects = summary_of(made)[0].effects
-    comment, report, text = parse_as_github(as_markdown(made)), parse_html(as_html(made)), squeezed(as_text(made))
+    comment, report, text = (
+        parse_as_github(as_markdown(made)),
+        parse_html(as_html(made)),
+        squeezed(as_text(made)),
+    )
     assert told_tables(effects, short=True) == read_tables(comment)
     assert told_tables(effects, short=False) == read_tables(report)
     for row in effects.rows if effects and not effects.flows else ():
@@ -87,16 +114,26 @@ def test_every_format_has_the_effects_in_the_same_words(build: Callable[[], Plan
 
 
 @PLAN
-def test_every_format_has_the_same_refusals_and_findings(build: Callable[[], Plan]) -> None:
+def test_every_format_has_the_same_refusals_and_findings(
+    build: Callable[[], Plan],
+) -> None:
     """Refusals, lifted guards with their reasons, findings: the same sentences everywhere."""
     made = build()
     telling = summary_of(made)[0]
     said = [one.message for one in (*telling.conflicts, *telling.notes)]
     said += [one.message for one in telling.refusals]
-    said += [text for one in telling.lifted_guards for text in (one.message, one.reason)]
-    said += [change.note.removeprefix("not applied: ") for change in telling.held_changes]
+    said += [
+        text for one in telling.lifted_guards for text in (one.message, one.reason)
+    ]
+    said += [
+        change.note.removeprefix("not applied: ") for change in telling.held_changes
+    ]
     comment, report = parse_as_github(as_markdown(made)), parse_html(as_html(made))
-    for form in (as_details(made), "".join(comment.texts_outside("pre")), report.text_inside("main")):
+    for form in (
+        as_details(made),
+        "".join(comment.texts_outside("pre")),
+        report.text_inside("main"),
+    ):
         assert [] == [one for one in said if plain(one) not in plain(form)]
 
 
@@ -109,10 +146,17 @@ def plain(text: str) -> str:
 
 def counts(text: str) -> dict[str, int]:
     """Return the number of changes of each kind and of unchanged rules in a text."""
-    found = dict.fromkeys(("create", "update", "adopt", "delete", "unchanged", "held"), 0)
-    said = re.findall(r"([\d,]+) to (create|update|adopt|delete)|([\d,]+) (unchanged|held)|([\d,]+) rules? in", text)
+    found = dict.fromkeys(
+        ("create", "update", "adopt", "delete", "unchanged", "held"), 0
+    )
+    said = re.findall(
+        r"([\d,]+) to (create|update|adopt|delete)|([\d,]+) (unchanged|held)|([\d,]+) rules? in",
+        text,
+    )
     for changed, kind, stays, state, match in said:
-        found[kind or ("held" if state == "held" else "unchanged")] = int((changed or stays or match).replace(",", ""))
+        found[kind or ("held" if state == "held" else "unchanged")] = int(
+            (changed or stays or match).replace(",", "")
+        )
     return found
 
 

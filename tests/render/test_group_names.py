@@ -11,7 +11,11 @@ from reconciler.model.rule import Queue, Target, make_condition
 from reconciler.plan.plan import Plan
 from reconciler.text.phrases import Labels
 from tests.support.builders import LABELS, intent_is, managed, rule, wanted
-from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.support.hostile_names import (
+    CONTROL_CHARACTERS,
+    HOSTILE_NAMES,
+    MARKDOWN_NAMES,
+)
 from tests.support.parsed_html import parse_as_github, parse_html
 from tests.support.plan_formats import FORMS, as_html, as_json, as_markdown
 from tests.support.plans import assessed_plan
@@ -23,15 +27,29 @@ NAMES = {kind: name for kind, name in (HOSTILE_NAMES | MARKDOWN_NAMES).items() i
 def plan_of_group(name: str) -> Plan:
     """Return a plan with a created, a changed and a deleted rule for all values of a group."""
     want = [
-        wanted("cards/new", rule("new", conditions=[intent_is("a"), BEST], targets=[Target("q-odd", 1)])),
-        wanted("cards/changed", rule("changed", conditions=[intent_is("b"), BEST], targets=[Target("q-odd", 1)])),
+        wanted(
+            "cards/new",
+            rule(
+                "new", conditions=[intent_is("a"), BEST], targets=[Target("q-odd", 1)]
+            ),
+        ),
+        wanted(
+            "cards/changed",
+            rule(
+                "changed",
+                conditions=[intent_is("b"), BEST],
+                targets=[Target("q-odd", 1)],
+            ),
+        ),
     ]
     found = [
         managed("1", "cards/changed", rule("changed", conditions=[intent_is("b")])),
         managed("2", "cards/gone", rule("gone", conditions=[intent_is("c"), BEST])),
     ]
     plan = assessed_plan(want, found, None, Queue("q-odd", "Odd"))
-    return replace(plan, labels=Labels(LABELS.short, {}, {"tier": {name: frozenset({"g", "p"})}}))
+    return replace(
+        plan, labels=Labels(LABELS.short, {}, {"tier": {name: frozenset({"g", "p"})}})
+    )
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
@@ -51,7 +69,9 @@ def test_a_hostile_group_is_only_text(name: str) -> None:
 
 
 def test_json_has_the_values() -> None:
-    """A program reads the values; people read the group, in text, comment, page and the headline."""
+    """A program reads the values; people read the group, in text, comment, page and the
+    headline.
+    """
     plain = plan_of_group("Billing")
     without = replace(plain, labels=LABELS)
     documents = [json.loads(as_json(plan)) for plan in (without, plain)]

@@ -13,9 +13,20 @@ from reconciler.render.html import split_sentence
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import Page, parse_html
 from tests.support.plan_formats import as_html
-from tests.support.plans import ORIGIN, empty_plan, hostile_plan, large_plan, plan_of_everything, plan_of_many
+from tests.support.plans import (
+    ORIGIN,
+    empty_plan,
+    hostile_plan,
+    large_plan,
+    plan_of_everything,
+    plan_of_many,
+)
 
-NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
+NAMES = pytest.mark.parametrize(
+    "name",
+    (HOSTILE_NAMES | MARKDOWN_NAMES).values(),
+    ids=HOSTILE_NAMES | MARKDOWN_NAMES,
+)
 
 
 @cache
@@ -35,19 +46,46 @@ def test_a_name_changes_only_text(name: str) -> None:
     assert shape(of("Billing")) == shape(read)
     assert [] == read.unclosed
     assert [] == read.comments
-    assert set() == {key for _, attributes in read.tags for key in attributes if key.startswith("on") or key == "style"}
+    assert set() == {
+        key
+        for _, attributes in read.tags
+        for key in attributes
+        if key.startswith("on") or key == "style"
+    }
 
 
 @NAMES
 def test_the_page_is_self_contained(name: str) -> None:
-    """No element loads anything; links lead to this repository; the policy allows only this page's style and script."""
+    """No element loads anything; links lead to this repository; the policy allows only this page's
+    style and script.
+    """
     read = of(name)
-    loading = {"img", "link", "iframe", "object", "embed", "base", "form", "audio", "video", "source"}
+    loading = {
+        "img",
+        "link",
+        "iframe",
+        "object",
+        "embed",
+        "base",
+        "form",
+        "audio",
+        "video",
+        "source",
+    }
     assert set() == loading & {tag for tag, _ in read.tags}
-    assert set() == {key for _, attributes in read.tags for key in attributes if key in ("src", "srcset", "background")}
+    assert set() == {
+        key
+        for _, attributes in read.tags
+        for key in attributes
+        if key in ("src", "srcset", "background")
+    }
     ids = {attributes.get("id") for _, attributes in read.tags}
     links = [str(link["href"]) for link in read.all("a")]
-    assert [] == [link for link in links if link[1:] not in ids and not link.startswith(f"{ORIGIN.repository}/")]
+    assert [] == [
+        link
+        for link in links
+        if link[1:] not in ids and not link.startswith(f"{ORIGIN.repository}/")
+    ]
     assert "url(" not in read.text_inside("style")
     policy = str(read.all("meta")[1]["content"])
     for element in ("style", "script"):
@@ -60,7 +98,8 @@ def test_the_page_is_self_contained(name: str) -> None:
 def test_every_character_is_visible(name: str) -> None:
     """The page contains no invisible or directional character."""
     assert not re.search(
-        "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]", as_html(hostile_plan(name))
+        "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]",
+        as_html(hostile_plan(name)),
     )
 
 
@@ -72,7 +111,10 @@ def test_ids_are_unique_and_labels_refer_to_an_element(made: object) -> None:
     ids = [attributes["id"] for _, attributes in read.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     wanted = {
-        attributes[key] for _, attributes in read.tags for key in ("aria-labelledby", "for") if attributes.get(key)
+        attributes[key]
+        for _, attributes in read.tags
+        for key in ("aria-labelledby", "for")
+        if attributes.get(key)
     }
     assert set() == wanted - set(ids)
 
@@ -104,7 +146,8 @@ def test_a_thousand_changes_are_all_there() -> None:
 def test_values_and_words_have_different_elements() -> None:
     """A quoted text is a value; arrows are drawn."""
     assert [("Cards", True), (" → the tenant's default routing", False)] == [
-        (piece.text, piece.is_value) for piece in split_sentence('"Cards" -> the tenant\'s default routing')
+        (piece.text, piece.is_value)
+        for piece in split_sentence('"Cards" -> the tenant\'s default routing')
     ]
 
 
@@ -118,5 +161,7 @@ def test_a_command_is_one_piece() -> None:
 
 def test_a_language_stays_on_one_line() -> None:
     """No line break inside de-AT; a name with spaces, and a long one, may be broken."""
-    found = split_sentence('language "de" or "de-AT", to "Late-night Desk" or "a-name-that-no-column-of-a-phone-holds"')
+    found = split_sentence(
+        'language "de" or "de-AT", to "Late-night Desk" or "a-name-that-no-column-of-a-phone-holds"'
+    )
     assert ["de-AT"] == [piece.text for piece in found if piece.is_unbreakable]

@@ -20,11 +20,20 @@ from reconciler.render.colour import no_style
 from reconciler.render.effects import summarize_effects
 from reconciler.render.text.effects import effects_lines
 from reconciler.text.escape import quote
-from reconciler.text.phrases import Labels, condition_phrase, conversation_phrase, rule_phrase
+from reconciler.text.phrases import (
+    Labels,
+    condition_phrase,
+    conversation_phrase,
+    rule_phrase,
+)
 from tests.support.brute_force_checks import QUEUES
 from tests.support.builders import LABELS
 from tests.support.grown_pairs import generate_pair
-from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.support.hostile_names import (
+    CONTROL_CHARACTERS,
+    HOSTILE_NAMES,
+    MARKDOWN_NAMES,
+)
 from tests.support.impacts import compare_lists, effect_rows
 from tests.support.parsed_html import parse_as_github, parse_html
 from tests.support.plan_formats import FORMS, as_html, as_json, as_markdown
@@ -79,19 +88,35 @@ rules:
 
 
 def some_labels(random: Random, rules: Iterable[Rule], short: dict[str, str]) -> Labels:
-    """Return labels for some attributes and texts: each of one sign of its own, and as long as the name (layout)."""
-    parts = [part for one in rules for part in one.conditions if isinstance(part, Condition)]
+    """Return labels for some attributes and texts: each of one sign of its own, and as long as the
+    name (layout).
+    """
+    parts = [
+        part for one in rules for part in one.conditions if isinstance(part, Condition)
+    ]
     values = chain.from_iterable(
-        ((part.attribute, value) for value in (part.value if isinstance(part.value, tuple) else (part.value,)))
+        (
+            (part.attribute, value)
+            for value in (
+                part.value if isinstance(part.value, tuple) else (part.value,)
+            )
+        )
         for part in parts
     )
     # A boolean has the label of its text, and is written without quotes.
-    strings = {(name, value) for name, value in values if isinstance(value, str) and value not in ("", "true", "false")}
+    strings = {
+        (name, value)
+        for name, value in values
+        if isinstance(value, str) and value not in ("", "true", "false")
+    }
     texts = {pair for pair in strings if quote(pair[1]) == f'"{pair[1]}"'}
     signs = map(chr, range(0x4E00, 0x9000))
     attributes = sorted({part.attribute for part in parts} - {*short})
     names: list[tuple[str, ...]] = [*((name,) for name in attributes), *sorted(texts)]
-    return Labels(short, {name: next(signs) * len(name[-1]) for name in names if random.random() < 0.7})
+    return Labels(
+        short,
+        {name: next(signs) * len(name[-1]) for name in names if random.random() < 0.7},
+    )
 
 
 def with_names(text: str, labels: Labels) -> str:
@@ -108,7 +133,9 @@ def without_layout(text: str) -> str:
 
 @pytest.mark.parametrize("grow", [a_pair, generate_pair])
 def test_rows_with_labels_are_those_with_names(grow: object) -> None:
-    """For random changes of rules: the same rows and rules, in the same order, with each name replaced."""
+    """For random changes of rules: the same rows and rules, in the same order, with each name
+    replaced.
+    """
     assert callable(grow)
     labelled = 0
     for seed in range(PAIRS):
@@ -120,9 +147,16 @@ def test_rows_with_labels_are_those_with_names(grow: object) -> None:
         texts = [
             "\n".join(
                 [
-                    *effects_lines(summarize_effects(impact, QUEUES, each, values=ALL_VALUES), no_style, verbose=True),
+                    *effects_lines(
+                        summarize_effects(impact, QUEUES, each, values=ALL_VALUES),
+                        no_style,
+                        verbose=True,
+                    ),
                     *(rule_phrase(one, QUEUES, each) for one in rules),
-                    *(conversation_phrase(row.example.attributes, each) for row in effect_rows(impact)),
+                    *(
+                        conversation_phrase(row.example.attributes, each)
+                        for row in effect_rows(impact)
+                    ),
                 ]
             )
             for each in (labels, names)
@@ -133,12 +167,19 @@ def test_rows_with_labels_are_those_with_names(grow: object) -> None:
 
 
 def test_every_format_shows_labels_and_json_names() -> None:
-    """Text, comments, issues and pages differ from those without labels only in the labels; JSON does not differ."""
+    """Text, comments, issues and pages differ from those without labels only in the labels; JSON
+    does not differ.
+    """
     plain = plan_of_everything()
-    rules = [*(one.rule for one in plain.desired.rules.values()), *(one.rule for one in plain.live.rules)]
+    rules = [
+        *(one.rule for one in plain.desired.rules.values()),
+        *(one.rule for one in plain.live.rules),
+    ]
     made = replace(plain, labels=some_labels(Random(1), rules, {**LABELS.short}))
     for name, form in FORMS.items():
-        assert without_layout(form(plain)) == without_layout(with_names(form(made), made.labels)), name
+        assert without_layout(form(plain)) == without_layout(
+            with_names(form(made), made.labels)
+        ), name
         assert (name == "json") is (form(plain) == form(made)), name
     assert as_json(plain) == as_json(made)
 
@@ -149,7 +190,11 @@ def test_a_hostile_label_is_only_text(name: str) -> None:
     if not name:
         return  # an empty label is an error in manifests
     plain = hostile_plan("Billing")
-    texts = {("Billing",): name, (INTENT, "Billing"): name, ("Billing", "Billing"): name}
+    texts = {
+        ("Billing",): name,
+        (INTENT, "Billing"): name,
+        ("Billing", "Billing"): name,
+    }
     made = replace(plain, labels=Labels(LABELS.short, texts))
     uncounted = ("code", "a", "span")
     for write_page, parse in ((as_markdown, parse_as_github), (as_html, parse_html)):
@@ -159,7 +204,9 @@ def test_a_hostile_label_is_only_text(name: str) -> None:
             tag for tag in actual.shape if tag.strip("/") not in uncounted
         ]
         assert expected.comments == actual.comments
-        assert {key for _, keys in expected.tags for key in keys} == {key for _, keys in actual.tags for key in keys}
+        assert {key for _, keys in expected.tags for key in keys} == {
+            key for _, keys in actual.tags for key in keys
+        }
     for form_name, form in FORMS.items():
         assert CONTROL_CHARACTERS.search(form(made)) is None, form_name
 
@@ -172,13 +219,19 @@ def test_a_text_means_one_name(tmp_path: Path) -> None:
         random = Random(seed)
         names = random.sample(words[:4], 3)
         entry = [
-            f"{{label: {random.choice(words)}, values: {{{', '.join(f'{v}: {random.choice(words)}' for v in names)}}}}}"
+            f"{{label: {random.choice(words)}, values: "
+            f"{{{', '.join(f'{v}: {random.choice(words)}' for v in names)}}}}}"
             for _ in names
         ]
-        intents = ", ".join(f"{{name: {name}, label: {random.choice(words)}}}" for name in names)
-        text = "".join(f"  {name}: {fields}\n" for name, fields in zip(names, entry, strict=True))
+        intents = ", ".join(
+            f"{{name: {name}, label: {random.choice(words)}}}" for name in names
+        )
+        text = "".join(
+            f"  {name}: {fields}\n" for name, fields in zip(names, entry, strict=True)
+        )
         (tmp_path / "a.yaml").write_text(
-            f"{ENVIRONMENT}---\napiVersion: routing/v1\nkind: Attributes\nname: a\nattributes:\n{text}---\n"
+            f"{ENVIRONMENT}---\napiVersion: routing/v1\nkind: Attributes\nname: "
+            f"a\nattributes:\n{text}---\n"
             f"apiVersion: routing/v1\nkind: Intents\nname: i\nintents: [{intents}]\n"
         )
         manifests = load_manifests(tmp_path)
@@ -186,7 +239,9 @@ def test_a_text_means_one_name(tmp_path: Path) -> None:
         attributes = ["a", "b", "c", "A", "B", INTENT, "cognigyConfidence"]
         assert len(attributes) == len({labels.name(name) for name in attributes})
         for attribute in attributes:
-            assert len(words) == len({labels.value(attribute, value) for value in words})
+            assert len(words) == len(
+                {labels.value(attribute, value) for value in words}
+            )
         dropped += sum(len(name) == 1 for name in labels.texts) < len(names)
         marked += any("(undeclared)" in labels.name(name) for name in attributes)
     assert dropped
@@ -195,7 +250,9 @@ def test_a_text_means_one_name(tmp_path: Path) -> None:
 
 def test_only_compared_values_have_labels() -> None:
     """A part of a text, a bound and a number are not values: their words stay."""
-    labels = Labels({}, {("tier",): "Tier", ("tier", "gold"): "Gold", ("tier", "true"): "Yes"})
+    labels = Labels(
+        {}, {("tier",): "Tier", ("tier", "gold"): "Gold", ("tier", "true"): "Yes"}
+    )
     phrases: dict[tuple[str, Any], str] = {
         ("equals", "gold"): 'Tier is "Gold"',
         ("in", ("gold", "new", 3)): 'Tier is one of "Gold", "new", 3',
@@ -207,23 +264,43 @@ def test_only_compared_values_have_labels() -> None:
         ("exists", None): "Tier exists",
     }
     assert list(phrases.values()) == [
-        condition_phrase(Condition("tier", operator, value, value), labels) for operator, value in phrases
+        condition_phrase(Condition("tier", operator, value, value), labels)
+        for operator, value in phrases
     ]
 
 
 @pytest.mark.usefixtures("elsewhere")
 def test_a_command_shows_labels_and_names_with_v(cxroute: Program) -> None:
-    """`explain` in text, with -v and as JSON; a JUnit file has names, because they identify a test."""
+    """`explain` in text, with -v and as JSON; a JUnit file has names, because they identify a
+    test.
+    """
     write("bank.yaml", BANK)
-    words = ("explain", "-e", "prod", "--intent", "lost_or_stolen_card", "--attr", "customerTier=basic")
+    words = (
+        "explain",
+        "-e",
+        "prod",
+        "--intent",
+        "lost_or_stolen_card",
+        "--attr",
+        "customerTier=basic",
+    )
     assert 0 == cxroute(*words)
-    assert 'a conversation with intent "Lost or stolen card", Customer tier "Basic"' in cxroute.out
+    assert (
+        'a conversation with intent "Lost or stolen card", Customer tier "Basic"'
+        in cxroute.out
+    )
     assert 'Customer tier is "Gold", but it is "Basic"' in cxroute.out
     assert 0 == cxroute(*words, "-v")
-    assert 'a conversation with intent "lost_or_stolen_card", customerTier "basic"' in cxroute.out
+    assert (
+        'a conversation with intent "lost_or_stolen_card", customerTier "basic"'
+        in cxroute.out
+    )
     assert 'customerTier is "gold", but it is "basic"' in cxroute.out
     _, form = cxroute.json(*words)
-    assert {"cognigyDetectedIntent": "lost_or_stolen_card", "customerTier": "basic"} == form["input"]
+    assert {
+        "cognigyDetectedIntent": "lost_or_stolen_card",
+        "customerTier": "basic",
+    } == form["input"]
     assert 0 == cxroute("test", "--junit", "junit.xml")
     assert "customerTier" in Path("junit.xml").read_text(encoding="utf-8")
     assert "Customer tier" not in Path("junit.xml").read_text(encoding="utf-8")
@@ -233,9 +310,15 @@ def test_a_command_shows_labels_and_names_with_v(cxroute: Program) -> None:
 def test_diff_shows_the_labels_of_both_sides(cxroute: Program) -> None:
     """A comparison of two manifests has the labels; with -v the names."""
     write("bank.yaml", BANK)
-    write("staging.yaml", ENVIRONMENT.replace("prod", "staging").replace("acme", "other"))
+    write(
+        "staging.yaml", ENVIRONMENT.replace("prod", "staging").replace("acme", "other")
+    )
     write("more.yaml", MORE)
     assert 0 == cxroute("diff", "manifests:staging", "manifests:prod")
-    assert '"Lost or stolen card", Customer tier Basic   "Cards" -> "Fraud"' in cxroute.out
+    assert (
+        '"Lost or stolen card", Customer tier Basic   "Cards" -> "Fraud"' in cxroute.out
+    )
     assert 0 == cxroute("diff", "manifests:staging", "manifests:prod", "-v")
-    assert '"lost_or_stolen_card", customerTier basic   "Cards" -> "Fraud"' in cxroute.out
+    assert (
+        '"lost_or_stolen_card", customerTier basic   "Cards" -> "Fraud"' in cxroute.out
+    )

@@ -1,4 +1,6 @@
-"""The comment and the page of a plan: every edit, row and note once, no condition dropped, and the verdict first."""
+"""The comment and the page of a plan: every edit, row and note once, no condition dropped, and the
+verdict first.
+"""
 
 from __future__ import annotations
 
@@ -40,14 +42,22 @@ from tests.tiers import FULL
 LABELS = Labels({"intent": "intent", "conf": "confidence"})
 PAIRS = 300 if FULL else 60
 EVERYTHING = replace(DETAIL_LEVELS[0], rows=10**6, wanted=10**9, max_row=10**6)
-PARTS = ("What apply will refuse", "What changes for callers", "What else changes", "How to go on", "Changed rules")
+PARTS = (
+    "What apply will refuse",
+    "What changes for callers",
+    "What else changes",
+    "How to go on",
+    "Changed rules",
+)
 SEEDS = pytest.mark.parametrize("seed", range(PAIRS))
 
 
 def impact_of_pair(pair: RulePair) -> Impact:
     old, new = entries(pair.old), entries(pair.new)
     edits = edits_of_lists(old, new, LABELS, words="plan")
-    change = compare_behaviour(old, new, pair.evaluation, edited=EditSet([edited.edit for edited in edits]))
+    change = compare_behaviour(
+        old, new, pair.evaluation, edited=EditSet([edited.edit for edited in edits])
+    )
     return Impact(change, edits)
 
 
@@ -59,19 +69,29 @@ def with_effects(effects: EffectsSummary) -> PlanSummary:
 def written(summary: PlanSummary, monkeypatch: pytest.MonkeyPatch) -> Page:
     """Return the comment without limits."""
     monkeypatch.setattr(comment, "DETAIL_LEVELS", (EVERYTHING,))
-    return parse_as_github(render_markdown(summary, [], FACTS, characters=10**9, size=10**9))
+    return parse_as_github(
+        render_markdown(summary, [], FACTS, characters=10**9, size=10**9)
+    )
 
 
 @SEEDS
-def test_every_edit_row_and_note_stands_once(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table of the comment and that of the page are the summary's, row by row, for random edits of rules."""
+def test_every_edit_row_and_note_stands_once(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table of the comment and that of the page are the summary's, row by row, for random edits
+    of rules.
+    """
     random = Random(f"reports {seed}")
     pair = (generate_pair if seed % 2 else a_pair)(random)
     impact = impact_of_pair(pair)
     effects = summarize_effects(impact, QUEUES, LABELS)
     summary = with_effects(effects)
-    assert told_tables(effects, short=True) == read_tables(written(summary, monkeypatch))
-    assert told_tables(effects, short=False) == read_tables(parse_html(render_html(summary, FACTS)))
+    assert told_tables(effects, short=True) == read_tables(
+        written(summary, monkeypatch)
+    )
+    assert told_tables(effects, short=False) == read_tables(
+        parse_html(render_html(summary, FACTS))
+    )
 
 
 @SEEDS
@@ -80,21 +100,40 @@ def test_no_condition_is_dropped(seed: int) -> None:
     impact = impact_of_pair(generate_pair(Random(f"conditions {seed}")))
     effects = summarize_effects(impact, QUEUES, LABELS)
     page = parse_html(render_html(with_effects(effects), FACTS))
-    cells = [plain(row[0]) for table in page.rows() if table[0][0] == "Callers" for row in table[1:] if len(row) > 1]
+    cells = [
+        plain(row[0])
+        for table in page.rows()
+        if table[0][0] == "Callers"
+        for row in table[1:]
+        if len(row) > 1
+    ]
 
-    told = [row for effect in impact.behaviour.effects for row in effect.rows if not row.other_type]
+    told = [
+        row
+        for effect in impact.behaviour.effects
+        for row in effect.rows
+        if not row.other_type
+    ]
     assert len(told) == len(cells)
     closed = [cell.split("example", 1)[1] for cell in cells]
     for row in told:
-        example = conversation_phrase(row.example.attributes, LABELS, row.example.absent)
+        example = conversation_phrase(
+            row.example.attributes, LABELS, row.example.absent
+        )
         ending = plain(f"For example: {example}")
         phrases = [plain(text) for text in row_phrases(row, LABELS, ALL_VALUES)]
-        having = [cell for cell in closed if cell.endswith(ending) and all(text in cell for text in phrases)]
+        having = [
+            cell
+            for cell in closed
+            if cell.endswith(ending) and all(text in cell for text in phrases)
+        ]
         assert having, phrases
 
 
 def test_the_verdict_is_first() -> None:
-    """Headline, refusals, effects, what else changes, how to go on: in the comment and on the page."""
+    """Headline, refusals, effects, what else changes, how to go on: in the comment and on the
+    page.
+    """
     summary = full_summary()
     effects = summary.effects
     assert effects is not None
@@ -110,8 +149,15 @@ def test_the_verdict_is_first() -> None:
         next_step(summary),
     ]
     page = parse_html(render_html(summary, FACTS))
-    for text in (parse_as_github(render_markdown(summary, [], FACTS)).texts, page.texts):
-        whole = plain("".join(part.text for part in text if not {"style", "script"} & set(part.inside)))
+    for text in (
+        parse_as_github(render_markdown(summary, [], FACTS)).texts,
+        page.texts,
+    ):
+        whole = plain(
+            "".join(
+                part.text for part in text if not {"style", "script"} & set(part.inside)
+            )
+        )
         places = [whole.find(plain(sentence)) for sentence in told]
         assert sorted(places) == places
         assert -1 not in places
@@ -128,35 +174,59 @@ def full_summary() -> PlanSummary:
         source=source,
         hint="why: cxroute explain -e prod --intent lost",
     )
-    promise = Finding(code="CXR221", severity="error", message='promise "lost cards" is broken for intent "lost"')
+    promise = Finding(
+        code="CXR221",
+        severity="error",
+        message='promise "lost cards" is broken for intent "lost"',
+    )
     return replace(summary, failed_tests=(test,), broken_promises=(promise,))
 
 
 def test_the_page_lists_its_parts_first() -> None:
-    """Before the first section there is a link to each part, in order; a part with refusals is marked."""
+    """Before the first section there is a link to each part, in order; a part with refusals is
+    marked.
+    """
     page = parse_html(render_html(full_summary(), FACTS))
     links = [link for link in page.all("a") if str(link["href"]).startswith("#")]
     titles = page.text_inside("nav")
-    assert ["#refused", "#who", "#others", "#next", "#rules", "#notes"] == [link["href"] for link in links]
+    assert ["#refused", "#who", "#others", "#next", "#rules", "#notes"] == [
+        link["href"] for link in links
+    ]
     assert sorted(map(titles.index, PARTS)) == [titles.index(title) for title in PARTS]
-    assert ["bad", None, None, None, None, None] == [link.get("class") for link in links]
+    assert ["bad", None, None, None, None, None] == [
+        link.get("class") for link in links
+    ]
     assert page.shape.index("nav") < page.shape.index("section")
     assert [*PARTS, "Warnings and notes"] == [
-        next(title for title in [*PARTS, "Warnings and notes"] if text.startswith(title))
-        for text in [part.text for part in page.texts if "h2" in part.inside and "small" not in part.inside]
+        next(
+            title for title in [*PARTS, "Warnings and notes"] if text.startswith(title)
+        )
+        for text in [
+            part.text
+            for part in page.texts
+            if "h2" in part.inside and "small" not in part.inside
+        ]
     ]
 
 
 def test_failed_tests_are_grouped_by_their_rule() -> None:
     """Three groups are shown in a comment, others are counted; the page has each test."""
-    tests = [failed_test(number, rule=number % 5, queue=number % 2) for number in range(20)]
+    tests = [
+        failed_test(number, rule=number % 5, queue=number % 2) for number in range(20)
+    ]
     groups = group_failed_tests(tests)
     assert 10 == len(groups)
-    assert sorted(map(id, tests)) == sorted(id(test) for group in groups for test in group.tests)
-    assert groups[0].message.startswith('2 route tests: expected "Fraud", but goes to "Queue 0" by rule cards/r0')
+    assert sorted(map(id, tests)) == sorted(
+        id(test) for group in groups for test in group.tests
+    )
+    assert groups[0].message.startswith(
+        '2 route tests: expected "Fraud", but goes to "Queue 0" by rule cards/r0'
+    )
 
     summary = replace(full_summary(), failed_tests=tuple(tests))
-    text = "".join(parse_as_github(render_markdown(summary, [], FACTS)).texts_outside("pre"))
+    text = "".join(
+        parse_as_github(render_markdown(summary, [], FACTS)).texts_outside("pre")
+    )
     assert 3 == text.count("2 route tests: expected")
     assert "and 14 further tests" in text
     page = parse_html(render_html(summary, FACTS)).text_inside("section")
@@ -175,17 +245,29 @@ def failed_test(number: int, rule: int, queue: int) -> Finding:
 def test_different_expectations_of_one_rule_are_counted() -> None:
     """A group says how many tests expect which queue; a name with `, but ` in it is not divided."""
     route = 'goes to "Cards" by rule cards/r0'
-    texts = [f'expected "A, but B", but {route}', f'expected "C", but {route}', f'expected "C", but {route}']
-    findings = [Finding(code="CXR220", severity="error", message=text) for text in texts]
+    texts = [
+        f'expected "A, but B", but {route}',
+        f'expected "C", but {route}',
+        f'expected "C", but {route}',
+    ]
+    findings = [
+        Finding(code="CXR220", severity="error", message=text) for text in texts
+    ]
     (group,) = group_failed_tests(findings)
-    assert f'3 route tests: expected "A, but B" (1 test) or "C" (2 tests), but {route}' == group.message
+    assert (
+        f'3 route tests: expected "A, but B" (1 test) or "C" (2 tests), but {route}'
+        == group.message
+    )
 
 
 def test_a_failed_test_of_another_form_stands_alone() -> None:
     """A message without the two halves is shown as it is."""
-    finding = Finding(code="CXR220", severity="error", message="the destination is unknown")
+    finding = Finding(
+        code="CXR220", severity="error", message="the destination is unknown"
+    )
     assert [("the destination is unknown", 1)] * 2 == [
-        (group.message, len(group.tests)) for group in group_failed_tests([finding, finding])
+        (group.message, len(group.tests))
+        for group in group_failed_tests([finding, finding])
     ]
 
 
@@ -193,17 +275,33 @@ def test_each_broken_promise_has_its_example() -> None:
     """The guard's own sentence, which has the first example alone, is left out."""
     summary = full_summary()
     promises = tuple(
-        Finding(code="CXR221", severity="error", message=f'promise "p{number}" is broken for intent "i{number}"')
+        Finding(
+            code="CXR221",
+            severity="error",
+            message=f'promise "p{number}" is broken for intent "i{number}"',
+        )
         for number in range(7)
     )
-    guard = summary.refusals[0]._replace(name="promises", message="7 promises are not kept")
-    summary = replace(summary, broken_promises=promises, refusals=(*summary.refusals, guard))
-    text = "".join(parse_as_github(render_markdown(summary, [], FACTS)).texts_outside("pre"))
-    assert all(f"promise p{number} is broken for intent i{number}" in text for number in range(5))
+    guard = summary.refusals[0]._replace(
+        name="promises", message="7 promises are not kept"
+    )
+    summary = replace(
+        summary, broken_promises=promises, refusals=(*summary.refusals, guard)
+    )
+    text = "".join(
+        parse_as_github(render_markdown(summary, [], FACTS)).texts_outside("pre")
+    )
+    assert all(
+        f"promise p{number} is broken for intent i{number}" in text
+        for number in range(5)
+    )
     assert "and 2 further promises" in text
     assert "not kept" not in text
     page = parse_html(render_html(summary, FACTS)).text_inside("section")
-    assert all(f"promise p{number} is broken for intent i{number}" in page for number in range(7))
+    assert all(
+        f"promise p{number} is broken for intent i{number}" in page
+        for number in range(7)
+    )
     assert "not kept" not in page
 
 
@@ -212,7 +310,10 @@ def test_a_comment_of_up_to_thirty_edits_is_short(count: int) -> None:
     """Below 12 KB, with nothing but closed parts after the line that says how to go on."""
     text = render_markdown(*summary_of(large_plan(count)))
     assert len(text.encode()) < WANTED_BYTES
-    rest = text.partition("how to go on")[2] or text.partition("Nothing has been changed")[2]
+    rest = (
+        text.partition("how to go on")[2]
+        or text.partition("Nothing has been changed")[2]
+    )
     assert "\n|" not in outside_details(rest)
 
 
@@ -236,4 +337,6 @@ def test_nothing_to_do_asks_for_nothing() -> None:
     summary = summary_of(assessed_plan([], []))[0]
     assert not next_step(summary)
     assert "merge" not in render_markdown(summary, [], FACTS)
-    assert "Nothing is to be done." in parse_html(render_html(summary, FACTS)).text_inside("section")
+    assert "Nothing is to be done." in parse_html(
+        render_html(summary, FACTS)
+    ).text_inside("section")

@@ -16,7 +16,18 @@ from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.plan import TextLimits, plan_text
 from reconciler.text.escape import sanitize
 from reconciler.text.phrases import condition_phrase
-from tests.support.builders import LABELS, NOW, QUEUES, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.support.builders import (
+    LABELS,
+    NOW,
+    QUEUES,
+    at_least,
+    desired,
+    intent_is,
+    managed,
+    rule,
+    unmanaged,
+    wanted,
+)
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.plan_formats import as_drift, as_text
 from tests.support.plans import empty_plan, plan_of_everything
@@ -25,8 +36,14 @@ from tests.support.plans import empty_plan, plan_of_everything
 def test_a_plan_reads_like_this() -> None:
     """Refusals first, then deletes, updates, adoptions and creates, then the totals."""
     want = desired(
-        wanted("cards/new", rule("new", conditions=[intent_is("new"), at_least(0.7)], priority=15)),
-        wanted("cards/changed", rule("changed", priority=10, targets=[Target("q-fraud", 1)])),
+        wanted(
+            "cards/new",
+            rule("new", conditions=[intent_is("new"), at_least(0.7)], priority=15),
+        ),
+        wanted(
+            "cards/changed",
+            rule("changed", priority=10, targets=[Target("q-fraud", 1)]),
+        ),
         wanted("cards/off", rule("off")),
         wanted("cards/hand", rule("hand"), adopt="by hand"),
         wanted("cards/taken", rule("taken")),
@@ -34,8 +51,14 @@ def test_a_plan_reads_like_this() -> None:
     found = LiveState(
         (
             managed("1", "cards/changed", rule("changed", priority=20)),
-            managed("2", "cards/off", rule("off", enabled=False), last_written=rule("off")),
-            managed("3", "cards/fax", rule("fax", priority=900, targets=[Target("q-gone", 1)])),
+            managed(
+                "2", "cards/off", rule("off", enabled=False), last_written=rule("off")
+            ),
+            managed(
+                "3",
+                "cards/fax",
+                rule("fax", priority=900, targets=[Target("q-gone", 1)]),
+            ),
             unmanaged("4", rule("by hand")),
             unmanaged("5", rule("taken")),
         ),
@@ -67,25 +90,43 @@ Plan for prod   tenant acme
 
 Plan: 1 to create, 2 to update, 1 to adopt, 1 to delete, 0 unchanged.
 """
-    assert expected == plan_text(draft_plan(want, found, PlanOptions(), NOW), no_style, "tenant acme")
+    assert expected == plan_text(
+        draft_plan(want, found, PlanOptions(), NOW), no_style, "tenant acme"
+    )
 
 
 def test_nothing_to_do_is_one_sentence() -> None:
     """With the number of matching rules."""
     made = draft_plan(
-        desired(wanted("cards/vip", rule())), LiveState((managed("1", "cards/vip", rule()),), ()), PlanOptions(), NOW
+        desired(wanted("cards/vip", rule())),
+        LiveState((managed("1", "cards/vip", rule()),), ()),
+        PlanOptions(),
+        NOW,
     )
-    assert "No changes. 1 rule in prod matches the manifests." in plan_text(made, no_style, "tenant acme")
+    assert "No changes. 1 rule in prod matches the manifests." in plan_text(
+        made, no_style, "tenant acme"
+    )
     assert "No drift. 1 rule in prod matches the manifests.\n" == as_drift(made)
 
 
 @pytest.mark.parametrize("name", HOSTILE_TEXTS)
 def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
-    """No control character, no bidirectional or invisible one, and no line that a name started, in any text."""
+    """No control character, no bidirectional or invisible one, and no line that a name started, in
+    any text.
+    """
     queue = Queue("q", name)
-    hostile = rule(name, description=name, conditions=[make_condition(name, "equals", name)], targets=[Target("q", 1)])
-    want = desired(wanted("cards/new", rule("new")), wanted("cards/hand", rule("mine"), adopt=name))
-    found = LiveState((managed("1", "cards/gone", hostile), unmanaged("2", hostile)), (queue,))
+    hostile = rule(
+        name,
+        description=name,
+        conditions=[make_condition(name, "equals", name)],
+        targets=[Target("q", 1)],
+    )
+    want = desired(
+        wanted("cards/new", rule("new")), wanted("cards/hand", rule("mine"), adopt=name)
+    )
+    found = LiveState(
+        (managed("1", "cards/gone", hostile), unmanaged("2", hostile)), (queue,)
+    )
     made = draft_plan(want, found, PlanOptions(), NOW)
     for text in (plan_text(made, no_style, name), as_drift(made)):
         assert not CONTROL_CHARACTERS.search(text)
@@ -104,7 +145,11 @@ def test_readable_text_is_not_escaped() -> None:
     [
         ("equals", "x", 'intent is "x"'),
         ("in", ["x", "y"], 'intent is one of "x", "y"'),
-        ("in", [str(n) for n in range(10)], 'intent is one of "0", "1", "2", "3", "4", "5", "6", "7" and 2 more'),
+        (
+            "in",
+            [str(n) for n in range(10)],
+            'intent is one of "0", "1", "2", "3", "4", "5", "6", "7" and 2 more',
+        ),
         ("between", [0, 1], "intent is between 0 and 1"),
         ("exists", True, "intent exists"),
         ("notExists", True, "intent is missing"),
@@ -112,33 +157,56 @@ def test_readable_text_is_not_escaped() -> None:
         ("notContains", "x", 'intent does not contain "x"'),
     ],
 )
-def test_every_condition_has_a_phrase(operator: str, value: object, expected: str) -> None:
+def test_every_condition_has_a_phrase(
+    operator: str, value: object, expected: str
+) -> None:
     """Values as JSON, so that "10" and 10 differ."""
-    assert expected == condition_phrase(make_condition("cognigyDetectedIntent", operator, value), LABELS)
+    assert expected == condition_phrase(
+        make_condition("cognigyDetectedIntent", operator, value), LABELS
+    )
 
 
 def test_only_symbols_have_colours() -> None:
     """Without its colours, the text is the same."""
-    made = draft_plan(desired(wanted("cards/vip", rule())), LiveState((), ()), PlanOptions(), NOW)
-    assert plan_text(made, no_style, "t") == re.sub(r"\x1b\[\d+m", "", plan_text(made, ansi_style, "t"))
+    made = draft_plan(
+        desired(wanted("cards/vip", rule())), LiveState((), ()), PlanOptions(), NOW
+    )
+    assert plan_text(made, no_style, "t") == re.sub(
+        r"\x1b\[\d+m", "", plan_text(made, ansi_style, "t")
+    )
 
 
-def foreseen(before: list[LiveRule], after: DesiredState, *, verbose: bool = False) -> str:
+def foreseen(
+    before: list[LiveRule], after: DesiredState, *, verbose: bool = False
+) -> str:
     """Return the plan's text with its order and its impact, as a command prints it."""
-    made = predict_impact(schedule_steps(draft_plan(after, LiveState(tuple(before), QUEUES), PlanOptions(), NOW)))
+    made = predict_impact(
+        schedule_steps(
+            draft_plan(after, LiveState(tuple(before), QUEUES), PlanOptions(), NOW)
+        )
+    )
     return plan_text(made, no_style, "tenant acme", TextLimits(verbose=verbose))
 
 
 def test_the_impact_is_above_the_rules_and_every_copy_is_named() -> None:
     """Two intents change places above a catch-all: each edit with its callers, and the steps."""
-    everyone = rule("all", priority=900, conditions=[], targets=[Target("q-general", 1)])
+    everyone = rule(
+        "all", priority=900, conditions=[], targets=[Target("q-general", 1)]
+    )
     sides = [("a", "x", "q-cards"), ("b", "y", "q-fraud")]
     before = [
-        managed(key, f"cards/{key}", rule(key, conditions=[intent_is(intent)], targets=[Target(queue, 1)]))
+        managed(
+            key,
+            f"cards/{key}",
+            rule(key, conditions=[intent_is(intent)], targets=[Target(queue, 1)]),
+        )
         for key, intent, queue in sides
     ]
     after = [
-        wanted(f"cards/{key}", rule(key, conditions=[intent_is(other)], targets=[Target(queue, 1)]))
+        wanted(
+            f"cards/{key}",
+            rule(key, conditions=[intent_is(other)], targets=[Target(queue, 1)]),
+        )
         for (key, _, queue), other in zip(sides, "yx", strict=True)
     ]
     wanted_lists = desired(*after, wanted("cards/all", everyone))
@@ -157,12 +225,16 @@ Everyone else: no change (proven).
 """
     assert expected in text
     assert "Safe order" not in text
-    verbose = foreseen([*before, managed("all", "cards/all", everyone)], wanted_lists, verbose=True)
-    assert (
-        "Safe order (proven): 4 steps. After every single write, each conversation goes to its old or its new queue.\n"
-        in verbose
+    verbose = foreseen(
+        [*before, managed("all", "cards/all", everyone)], wanted_lists, verbose=True
     )
-    assert not re.search(r"\b(region|witness|wave|opaque|marker|digest)", text, re.IGNORECASE)
+    assert (
+        "Safe order (proven): 4 steps. After every single write, each conversation goes to its old "
+        "or its new queue.\n" in verbose
+    )
+    assert not re.search(
+        r"\b(region|witness|wave|opaque|marker|digest)", text, re.IGNORECASE
+    )
 
 
 def test_a_change_without_impact() -> None:
@@ -175,20 +247,34 @@ def test_a_change_without_impact() -> None:
 
 def test_thirty_rules_that_take_over_alike_are_two_flows() -> None:
     """Each takes its intent from a rule for one tier and from the default."""
-    many = [wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-fraud", 1)], priority=n)) for n in range(30)]
+    many = [
+        wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-fraud", 1)], priority=n))
+        for n in range(30)
+    ]
     tiers = [make_condition("tier", "equals", f"t{n}") for n in range(30)]
     before = [
-        managed(f"g{n}", f"cards/g{n}", rule(f"g{n}", priority=100 + n, conditions=[intent_is(f"r{n}"), tiers[n]]))
+        managed(
+            f"g{n}",
+            f"cards/g{n}",
+            rule(f"g{n}", priority=100 + n, conditions=[intent_is(f"r{n}"), tiers[n]]),
+        )
         for n in range(30)
     ]
     text = foreseen(before, desired(*many))
     assert '\n30 intents move from "Card Services" to "Fraud"; 1 more move.\n' in text
-    assert '  "Card Services" -> "Fraud"                30 intents: r0, r1, ...   30 rules\n' in text
+    assert (
+        '  "Card Services" -> "Fraud"                30 intents: r0, r1, ...   30 rules\n'
+        in text
+    )
     assert "Everyone else: no change (proven).\n" in text
 
 
 @pytest.mark.parametrize(("held", "said"), [(0, ""), (1, " 1 change held.")])
 def test_an_undo_with_nothing_left_to_undo_says_so(held: int, said: str) -> None:
     """The sentence does not claim that the tenant matches the manifests."""
-    made = replace(empty_plan(), options=PlanOptions(undo="run-7"), held=plan_of_everything().held[:held])
+    made = replace(
+        empty_plan(),
+        options=PlanOptions(undo="run-7"),
+        held=plan_of_everything().held[:held],
+    )
     assert f"No changes. Nothing is left to undo of run run-7.{said}\n" in as_text(made)

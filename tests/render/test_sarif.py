@@ -1,7 +1,7 @@
 """Findings as SARIF 2.1.0: the format of the standard, locations for editors, and escaped names.
 
-The schema of the standard belongs to OASIS and cannot be distributed with this project. `FORM` is stricter: it allows
-only the parts that cxroute writes.
+The schema of the standard belongs to OASIS and cannot be distributed with this project. `FORM` is
+stricter: it allows only the parts that cxroute writes.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def fingerprints(*findings: Finding) -> list[str]:
     return [one["partialFingerprints"]["cxroute/v1"] for one in results(*findings)]
 
 
-def found(message: str = "no such queue", at: tuple[int, int] = (14, 12), **more: Any) -> Finding:
+def found(
+    message: str = "no such queue", at: tuple[int, int] = (14, 12), **more: Any
+) -> Finding:
     excerpt = "    queue: Biling  # soon"
     return Finding(
         code="CXR105",
@@ -57,7 +59,9 @@ def text(said: Any) -> str:
 
 
 def test_a_result_has_code_level_message_and_place() -> None:
-    """Lines and columns from 1, the end one past the last character; the hint follows the message."""
+    """Lines and columns from 1, the end one past the last character; the hint follows the
+    message.
+    """
     finding = found(hint='did you mean "Billing"?', address=Address("cards", "help"))
     (result,) = results(finding)
     fingerprint = result.pop("partialFingerprints")
@@ -69,7 +73,12 @@ def test_a_result_has_code_level_message_and_place() -> None:
             {
                 "physicalLocation": {
                     "artifactLocation": {"uri": "manifests/a.yaml"},
-                    "region": {"startLine": 14, "startColumn": 12, "endLine": 14, "endColumn": 18},
+                    "region": {
+                        "startLine": 14,
+                        "startColumn": 12,
+                        "endLine": 14,
+                        "endColumn": 18,
+                    },
                 },
                 "logicalLocations": [{"fullyQualifiedName": "cards/help"}],
             }
@@ -84,15 +93,23 @@ def test_every_code_is_a_rule_with_its_help() -> None:
     rules = run_of(findings_to_sarif([]))["tool"]["driver"]["rules"]
     assert [*CODES] == [rule["id"] for rule in rules]
     for rule, code in zip(rules, CODES.values(), strict=True):
-        assert (code.title, code.text) == (text(rule["shortDescription"]), text(rule["fullDescription"]))
+        assert (code.title, code.text) == (
+            text(rule["shortDescription"]),
+            text(rule["fullDescription"]),
+        )
         assert text(rule["help"]).startswith(code.text)
         assert len(rule["fullDescription"]["text"]) <= 1024
 
 
 def test_levels_are_those_of_the_standard_and_the_worst_come_first() -> None:
     """An info is a note; within a level the order is kept."""
-    given = [replace(found(severity), severity=severity) for severity in ("info", "warning", "error", "warning")]
-    assert ["error", "warning", "warning", "note"] == [one["level"] for one in results(*given)]
+    given = [
+        replace(found(severity), severity=severity)
+        for severity in ("info", "warning", "error", "warning")
+    ]
+    assert ["error", "warning", "warning", "note"] == [
+        one["level"] for one in results(*given)
+    ]
 
 
 def test_a_finding_outside_manifests_has_no_place() -> None:
@@ -101,7 +118,9 @@ def test_a_finding_outside_manifests_has_no_place() -> None:
         one["locations"]
         for one in results(
             Finding(code="CXR302", severity="error", message="x"),
-            Finding(code="CXR302", severity="error", message="x", address=Address("a", "b")),
+            Finding(
+                code="CXR302", severity="error", message="x", address=Address("a", "b")
+            ),
         )
     ]
 
@@ -109,14 +128,26 @@ def test_a_finding_outside_manifests_has_no_place() -> None:
 def test_a_fingerprint_stays_when_lines_move_and_when_columns_do() -> None:
     """And when the message changes: it consists of the code, and of the rule or the line's text."""
     for address in (None, Address("cards", "help")):
-        before, after = found(address=address), found("other words", at=(99, 12), address=address)
-        moved = replace(before, source=Source("manifests/a.yaml", 3, 14), excerpt=f"  {before.excerpt}")
-        assert 1 == len({*fingerprints(before), *fingerprints(after), *fingerprints(moved)})
+        before, after = (
+            found(address=address),
+            found("other words", at=(99, 12), address=address),
+        )
+        moved = replace(
+            before,
+            source=Source("manifests/a.yaml", 3, 14),
+            excerpt=f"  {before.excerpt}",
+        )
+        assert 1 == len(
+            {*fingerprints(before), *fingerprints(after), *fingerprints(moved)}
+        )
 
 
 def test_a_rule_s_fingerprint_stays_when_its_file_is_renamed() -> None:
     """The address identifies the rule in any file."""
-    there = replace(found(address=Address("cards", "help")), source=Source("manifests/b.yaml", 14, 12))
+    there = replace(
+        found(address=Address("cards", "help")),
+        source=Source("manifests/b.yaml", 14, 12),
+    )
     assert fingerprints(found(address=Address("cards", "help"))) == fingerprints(there)
 
 
@@ -131,43 +162,77 @@ def test_different_findings_have_different_fingerprints() -> None:
         replace(one, excerpt="    queue: Biling  # later"),
         replace(one, excerpt="    queue: Bilin   # soon"),
     ]
-    known, again, *different = (known.split(":") for known in fingerprints(one, one, *others))
+    known, again, *different = (
+        known.split(":") for known in fingerprints(one, one, *others)
+    )
     assert (known[0], "1", "2") == (again[0], known[1], again[1])
     assert len(others) + 1 == len({known[0], *(made for made, _ in different)})
 
 
 def test_results_above_the_limit_of_github_are_omitted() -> None:
     """The worst 5,000 are kept, and a notification has the total number."""
-    run = run_of(findings_to_sarif([*[replace(found(), severity="warning")] * 5000, found("the error")]))
-    assert (5000, "the error") == (len(run["results"]), run["results"][0]["message"]["text"])
+    run = run_of(
+        findings_to_sarif(
+            [*[replace(found(), severity="warning")] * 5000, found("the error")]
+        )
+    )
+    assert (5000, "the error") == (
+        len(run["results"]),
+        run["results"][0]["message"]["text"],
+    )
     (said,) = run["invocations"][0]["toolExecutionNotifications"]
-    assert ("warning", "Only the worst 5,000 of 5,001 findings are here.") == (said["level"], text(said["message"]))
-    assert [{"executionSuccessful": True}] == run_of(findings_to_sarif([found()] * 5000))["invocations"]
+    assert ("warning", "Only the worst 5,000 of 5,001 findings are here.") == (
+        said["level"],
+        text(said["message"]),
+    )
+    assert [{"executionSuccessful": True}] == run_of(
+        findings_to_sarif([found()] * 5000)
+    )["invocations"]
 
 
 @HOSTILE
 def test_no_name_breaks_the_format(name: str) -> None:
-    """In file, message and hint: the text is that of other formats, and contains no link and no placeholder."""
-    finding = replace(found(f"no queue {name}", hint=f"or {name}"), source=Source(name, 1, 1), excerpt=name)
+    """In file, message and hint: the text is that of other formats, and contains no link and no
+    placeholder.
+    """
+    finding = replace(
+        found(f"no queue {name}", hint=f"or {name}"),
+        source=Source(name, 1, 1),
+        excerpt=name,
+    )
     (result,) = results(finding)
-    assert f"{sanitize(f'no queue {name}')} ({sanitize(f'or {name}')})" == text(result["message"])
+    assert f"{sanitize(f'no queue {name}')} ({sanitize(f'or {name}')})" == text(
+        result["message"]
+    )
 
 
 @HOSTILE
 def test_a_file_of_any_name_is_a_relative_reference(name: str) -> None:
-    """It has no scheme and no host, and decodes to the exact name; invalid Unicode becomes a question mark."""
+    """It has no scheme and no host, and decodes to the exact name; invalid Unicode becomes a
+    question mark.
+    """
     (result,) = results(replace(found(), source=Source(f"m/{name}", 1, 1)))
     uri = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
-    assert ("", "", "", "") == (urlsplit(uri).scheme, urlsplit(uri).netloc, urlsplit(uri).query, urlsplit(uri).fragment)
+    assert ("", "", "", "") == (
+        urlsplit(uri).scheme,
+        urlsplit(uri).netloc,
+        urlsplit(uri).query,
+        urlsplit(uri).fragment,
+    )
     assert f"m/{name}".encode("utf-8", "replace").decode() == unquote(uri)
-    first = results(replace(found(), source=Source(name, 1, 1)))[0]["locations"][0]["physicalLocation"]
+    first = results(replace(found(), source=Source(name, 1, 1)))[0]["locations"][0][
+        "physicalLocation"
+    ]
     assert "" == urlsplit(first["artifactLocation"]["uri"]).scheme
 
 
 def test_an_absolute_path_is_a_file_url() -> None:
     """For editors; if the repository's root is known, validate makes paths relative first."""
     (result,) = results(replace(found(), source=Source("/srv/a b.yaml", 1, 1)))
-    assert "file:///srv/a%20b.yaml" == result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert (
+        "file:///srv/a%20b.yaml"
+        == result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    )
 
 
 def test_a_failed_run_is_a_log_too() -> None:
@@ -175,20 +240,33 @@ def test_a_failed_run_is_a_log_too() -> None:
     run = run_of(failure_to_sarif("no Environment is named {x}"))
     (invocation,) = run["invocations"]
     assert (False, []) == (invocation["executionSuccessful"], run["results"])
-    assert "no Environment is named {x}" == text(invocation["toolExecutionNotifications"][0]["message"])
+    assert "no Environment is named {x}" == text(
+        invocation["toolExecutionNotifications"][0]["message"]
+    )
 
 
 @pytest.mark.parametrize(
     ("rule", "code"),
-    [("{intent: i, queue: '${no}'}", 3), ("{intent: i, queue: A}", 0), ("{intent: i, nonsense: 1, queue: [}", 3)],
+    [
+        ("{intent: i, queue: '${no}'}", 3),
+        ("{intent: i, queue: A}", 0),
+        ("{intent: i, nonsense: 1, queue: [}", 3),
+    ],
 )
-def test_validate_prints_one_log_with_the_findings_of_other_formats(cxroute: Program, rule: str, code: int) -> None:
+def test_validate_prints_one_log_with_the_findings_of_other_formats(
+    cxroute: Program, rule: str, code: int
+) -> None:
     """The same findings as JSON, the same exit code."""
-    write("a.yaml", f"apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {rule}\n")
+    write(
+        "a.yaml",
+        f"apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {rule}\n",
+    )
     _, form = cxroute.json("validate")
     assert code == cxroute("validate", "--format", "sarif")
     run = run_of(json.loads(cxroute.out))
-    assert sorted((one["code"], one["message"], one["source"]["line"]) for one in form["findings"]) == sorted(
+    assert sorted(
+        (one["code"], one["message"], one["source"]["line"]) for one in form["findings"]
+    ) == sorted(
         (
             one["ruleId"],
             text(one["message"]),
@@ -201,19 +279,33 @@ def test_validate_prints_one_log_with_the_findings_of_other_formats(cxroute: Pro
 def test_columns_count_characters(cxroute: Program) -> None:
     """Also outside the basic plane of Unicode, where UTF-16 would count two."""
     write(
-        "a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: \U0001f600, queue: '${no}'}\n"
+        "a.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: \U0001f600, queue: "
+        "'${no}'}\n",
     )
     assert 3 == cxroute("validate", "--format", "sarif")
-    (result,) = (one for one in run_of(json.loads(cxroute.out))["results"] if one["ruleId"] == "CXR107")
+    (result,) = (
+        one
+        for one in run_of(json.loads(cxroute.out))["results"]
+        if one["ruleId"] == "CXR107"
+    )
     region = result["locations"][0]["physicalLocation"]["region"]
-    line = Path("manifests/a.yaml").read_text(encoding="utf-8").splitlines()[region["startLine"] - 1]
+    line = (
+        Path("manifests/a.yaml")
+        .read_text(encoding="utf-8")
+        .splitlines()[region["startLine"] - 1]
+    )
     assert "'${no}'" == line[region["startColumn"] - 1 : region["endColumn"] - 1]
 
 
-def test_validate_that_cannot_start_prints_a_log_with_the_reason(cxroute: Program) -> None:
+def test_validate_that_cannot_start_prints_a_log_with_the_reason(
+    cxroute: Program,
+) -> None:
     """Exit 64 for an unknown environment, exit 3 without manifests: one document in both cases."""
     assert 3 == cxroute("validate", "--format", "sarif")
-    assert ["CXR115"] == [one["ruleId"] for one in run_of(json.loads(cxroute.out))["results"]]
+    assert ["CXR115"] == [
+        one["ruleId"] for one in run_of(json.loads(cxroute.out))["results"]
+    ]
     assert 0 == cxroute("init")
     assert 64 == cxroute("validate", "-e", "prd", "--format", "sarif")
     (invocation,) = run_of(json.loads(cxroute.out))["invocations"]
@@ -221,9 +313,14 @@ def test_validate_that_cannot_start_prints_a_log_with_the_reason(cxroute: Progra
     assert "prd" in invocation["toolExecutionNotifications"][0]["message"]["text"]
 
 
-def test_files_are_paths_from_the_root_of_the_repository(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_paths_from_the_root_of_the_repository(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Code scanning shows a result at its line only with a path from the root."""
-    write("a.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i}\n")
+    write(
+        "a.yaml",
+        "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n  - {intent: i}\n",
+    )
     monkeypatch.setenv("GITHUB_WORKSPACE", str(Path.cwd().parent))
     assert 3 == cxroute("validate", "--format", "sarif")
     (result,) = run_of(json.loads(cxroute.out))["results"]

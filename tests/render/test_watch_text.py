@@ -22,19 +22,40 @@ from tests.support.plans import empty_plan, plan_of_everything
 from tests.support.sentences import missing_sentences
 
 BROKEN: Final = ManifestError(
-    [Finding(code="CXR101", severity="error", message="no such kind", source=Source("m.yaml", 2, 7))]
+    [
+        Finding(
+            code="CXR101",
+            severity="error",
+            message="no such kind",
+            source=Source("m.yaml", 2, 7),
+        )
+    ]
 )
-FREEZE: Final = GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now")
+FREEZE: Final = GuardResult(
+    name="freeze", value=1, limit=0, ok=False, message="prod is frozen now"
+)
 FAILED_TEST: Final = Finding(code="CXR220", severity="error", message="goes elsewhere")
 HAND: Final = unmanaged("9", rule("by hand"))
 
 
-def differing(*, about: str = "", conflicts: bool = False, held: bool = True, **said: object) -> CycleResult:
-    """A round that found differences; `about` has the causes and kinds of its changes, all of them if it is empty."""
+def differing(
+    *, about: str = "", conflicts: bool = False, held: bool = True, **said: object
+) -> CycleResult:
+    """A round that found differences; `about` has the causes and kinds of its changes, all of them
+    if it is empty.
+    """
     plan = plan_of_everything()
     findings = [one for one in plan.findings if conflicts or one.severity != "error"]
-    changes = tuple(one for one in plan.changes if not about or _kind(one) in about.split())
-    plan = replace(plan, guards=(), findings=tuple(findings), changes=changes, held=plan.held if held else ())
+    changes = tuple(
+        one for one in plan.changes if not about or _kind(one) in about.split()
+    )
+    plan = replace(
+        plan,
+        guards=(),
+        findings=tuple(findings),
+        changes=changes,
+        held=plan.held if held else (),
+    )
     return CycleResult(started_at=NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
 
 
@@ -45,9 +66,15 @@ def _kind(change: Change) -> str:
 def applied(*failed: int, error: str = "", left: Plan | None = None) -> CycleResult:
     """A round that applied some changes; those with these numbers failed."""
     changes = plan_of_everything().changes
-    outcomes = [Failed(one, 1, "422") if n in failed else Applied(one, 1, "id") for n, one in enumerate(changes)]
+    outcomes = [
+        Failed(one, 1, "422") if n in failed else Applied(one, 1, "id")
+        for n, one in enumerate(changes)
+    ]
     report = ApplyReport(
-        outcomes=tuple(outcomes), converged=not failed and not error, error=error, remaining=left or empty_plan()
+        outcomes=tuple(outcomes),
+        converged=not failed and not error,
+        error=error,
+        remaining=left or empty_plan(),
     )
     return CycleResult(
         started_at=NOW,
@@ -62,26 +89,51 @@ def applied(*failed: int, error: str = "", left: Plan | None = None) -> CycleRes
 def drifting(one: CycleResult) -> CycleResult:
     """The round, with an unmanaged rule in the way, and route tests that fail on the live rules."""
     assert one.plan is not None
-    return replace(one, drift=Drift(plan=one.plan, in_the_way=(HAND,), failed_checks=(FAILED_TEST, FAILED_TEST)))
+    return replace(
+        one,
+        drift=Drift(
+            plan=one.plan, in_the_way=(HAND,), failed_checks=(FAILED_TEST, FAILED_TEST)
+        ),
+    )
 
 
 EDITED = "2 rules changed in CXone, 1 rule missing in CXone"
 ALL = f"{EDITED}, 4 changes not applied"
 LINES: Final[dict[str, tuple[CycleResult, str]]] = {
-    "clean": (CycleResult(started_at=NOW, seconds=0.25, calls=ApiCallCounts(5), plan=empty_plan()), "no differences"),
+    "clean": (
+        CycleResult(
+            started_at=NOW, seconds=0.25, calls=ApiCallCounts(5), plan=empty_plan()
+        ),
+        "no differences",
+    ),
     "clean, something held": (
         CycleResult(started_at=NOW, plan=replace(differing().plan, changes=())),  # type: ignore[type-var]
         "no differences, 1 held",
     ),
     "pending": (differing(), f"{ALL}, 1 held"),
-    "changed in CXone": (differing(about="drift", held=False), "1 rule changed in CXone"),
-    "changed here and there": (differing(about="both", held=False), "1 rule changed in CXone"),
-    "missing in CXone": (differing(about="create", held=False), "1 rule missing in CXone"),
-    "changed in the manifests": (differing(about="manifest", held=False), "3 changes not applied"),
+    "changed in CXone": (
+        differing(about="drift", held=False),
+        "1 rule changed in CXone",
+    ),
+    "changed here and there": (
+        differing(about="both", held=False),
+        "1 rule changed in CXone",
+    ),
+    "missing in CXone": (
+        differing(about="create", held=False),
+        "1 rule missing in CXone",
+    ),
+    "changed in the manifests": (
+        differing(about="manifest", held=False),
+        "3 changes not applied",
+    ),
     "in conflict": (differing(about="drift", conflicts=True), "1 rule in conflict"),
     "in the way": (
         drifting(differing(held=False)),
-        f"{EDITED}, 1 rule in the way, 2 route tests failed on the live rules, 4 changes not applied",
+        (
+            f"{EDITED}, 1 rule in the way, 2 route tests failed on the live rules, 4 changes not "
+            f"applied"
+        ),
     ),
     "refused by a guard": (
         replace(differing(guards=(FREEZE,)), may_write=True),
@@ -92,45 +144,79 @@ LINES: Final[dict[str, tuple[CycleResult, str]]] = {
         f"{ALL}, 1 rule in conflict, 1 held; refused",
     ),
     "refused by route tests and a guard": (
-        replace(differing(failed_tests=(FAILED_TEST, FAILED_TEST), guards=(FREEZE,), held=False), may_write=True),
+        replace(
+            differing(
+                failed_tests=(FAILED_TEST, FAILED_TEST), guards=(FREEZE,), held=False
+            ),
+            may_write=True,
+        ),
         f"{ALL}, 2 route tests fail; refused: freeze",
     ),
     "refused while it began": (
-        replace(differing(held=False), may_write=True, error=RefusedError("the tenant changed\x1b[31m")),
+        replace(
+            differing(held=False),
+            may_write=True,
+            error=RefusedError("the tenant changed\x1b[31m"),
+        ),
         f"{ALL}; refused: the tenant changed\\u001b[31m",
     ),
     "failed before a plan": (
         CycleResult(started_at=NOW, error=UnreachableError("no route\x1b[31m")),
         "failed: no route\\u001b[31m",
     ),
-    "failed after a plan": (replace(differing(), error=UnreachableError("no route")), "failed: no route"),
-    "broken manifests": (CycleResult(started_at=NOW, error=BROKEN), "failed: 1 error in the manifests"),
+    "failed after a plan": (
+        replace(differing(), error=UnreachableError("no route")),
+        "failed: no route",
+    ),
+    "broken manifests": (
+        CycleResult(started_at=NOW, error=BROKEN),
+        "failed: 1 error in the manifests",
+    ),
     "applied": (applied(), "7 of 7 changes applied"),
     "applied, and something remains": (
         drifting(applied()),
         "7 of 7 changes applied, 1 rule in the way, 2 route tests failed on the live rules",
     ),
-    "partly": (applied(0, 1, error="HTTP 403\x1b[31m"), "5 of 7 changes applied: HTTP 403\\u001b[31m"),
+    "partly": (
+        applied(0, 1, error="HTTP 403\x1b[31m"),
+        "5 of 7 changes applied: HTTP 403\\u001b[31m",
+    ),
 }
 """Each round, and the text of its result."""
 
 
 @pytest.mark.parametrize("name", LINES)
 def test_a_round_is_one_line(name: str) -> None:
-    """Its start, findings, writes and calls, and the start of the next round; text from outside is escaped."""
+    """Its start, findings, writes and calls, and the start of the next round; text from outside is
+    escaped.
+    """
     one, said = LINES[name]
     line = cycle_line(one, 271.6)
     assert line.startswith("2026-11-25T12:00:00Z ")
     assert said in line
-    assert line.endswith(f", {one.calls.requests} calls in {one.seconds:.1f} s; next in 272 s")
+    assert line.endswith(
+        f", {one.calls.requests} calls in {one.seconds:.1f} s; next in 272 s"
+    )
 
 
 def test_the_lines_are_complete() -> None:
-    """Nothing further is between the time and the calls; every result and every sentence is among them."""
-    whole = {name: f"2026-11-25T12:00:00Z {said}, " for name, (_, said) in LINES.items() if name != "in conflict"}
-    assert [] == [name for name, start in whole.items() if not cycle_line(LINES[name][0], 1).startswith(start)]
+    """Nothing further is between the time and the calls; every result and every sentence is among
+    them.
+    """
+    whole = {
+        name: f"2026-11-25T12:00:00Z {said}, "
+        for name, (_, said) in LINES.items()
+        if name != "in conflict"
+    }
+    assert [] == [
+        name
+        for name, start in whole.items()
+        if not cycle_line(LINES[name][0], 1).startswith(start)
+    ]
     assert set(CYCLE_STATUSES) == {one.status for one, _ in LINES.values()}
-    assert [] == missing_sentences(["render/text/watch.py"], [cycle_line(one, 1) for one, _ in LINES.values()])
+    assert [] == missing_sentences(
+        ["render/text/watch.py"], [cycle_line(one, 1) for one, _ in LINES.values()]
+    )
 
 
 def test_programs_read_a_round_as_json() -> None:
@@ -161,9 +247,22 @@ def test_programs_read_a_round_as_json() -> None:
     } == json.loads(json.dumps(cycle_document(one, "prod", 300)))
     failed = cycle_document(CycleResult(started_at=NOW, error=BROKEN), "prod", 300)
     assert "CXR101" in failed["findings"][0]["code"]
-    unknown = ("pending", "drifted", "missing", "inTheWay", "failedTests", "held", "conflicts")
+    unknown = (
+        "pending",
+        "drifted",
+        "missing",
+        "inTheWay",
+        "failedTests",
+        "held",
+        "conflicts",
+    )
     assert [None] * len(unknown) == [failed[name] for name in unknown]
     clean = cycle_document(CycleResult(started_at=NOW, plan=empty_plan()), "prod", 300)
-    assert (0, None, [], None) == (clean["pending"], clean["error"], clean["findings"], clean["inTheWay"])
+    assert (0, None, [], None) == (
+        clean["pending"],
+        clean["error"],
+        clean["findings"],
+        clean["inTheWay"],
+    )
     tested = cycle_document(differing(failed_tests=(FAILED_TEST,)), "prod", 300)
     assert ["CXR220"] == [finding["code"] for finding in tested["findings"]]

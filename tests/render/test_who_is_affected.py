@@ -18,7 +18,15 @@ from tests.support.brute_force_checks import holds_where
 from tests.support.program import Program, write
 
 INTENTS = [
-    *("boarding_pass", "book_flight", "cancel_flight", "change_seat", "check_in", "delayed_bag", "extra_bag"),
+    *(
+        "boarding_pass",
+        "book_flight",
+        "cancel_flight",
+        "change_seat",
+        "check_in",
+        "delayed_bag",
+        "extra_bag",
+    ),
     *(
         "flight_status",
         "lost_bag",
@@ -35,7 +43,13 @@ INTENTS = [
 ]
 QUEUES = ("Bookings", "Baggage", "Ground Services")
 BANK = Path(__file__).parents[2] / "manifests"
-BANK_INTENTS = ("card_arrival", "lost_or_stolen_card", "request_refund", "terminate_account", "small_talk")
+BANK_INTENTS = (
+    "card_arrival",
+    "lost_or_stolen_card",
+    "request_refund",
+    "terminate_account",
+    "small_talk",
+)
 CONFIDENCES = (None, 0.1, 0.6, 0.65, 0.7, 0.95)
 
 
@@ -90,21 +104,33 @@ def matching(behaviour: Json, given: dict[str, Any]) -> list[Json]:
     parts = [*named, *(part for row in rows for part in row["where"])]
     assumed = {text_of(part): False for part in parts if not is_supported(part)}
     earlier = [[rules[name]["conditions"] for name in row["earlier"]] for row in rows]
-    return [row for row, lists in zip(rows, earlier, strict=True) if holds_where(row["where"], lists, (given, assumed))]
+    return [
+        row
+        for row, lists in zip(rows, earlier, strict=True)
+        if holds_where(row["where"], lists, (given, assumed))
+    ]
 
 
 def check_every_conversation(program: Program, behaviour: Json) -> None:
-    """Assert that each conversation is in exactly one row that agrees with `explain`, or in none if it stays."""
-    for intent, confidence in itertools.product((*INTENTS[:4], "small_talk"), CONFIDENCES):
+    """Assert that each conversation is in exactly one row that agrees with `explain`, or in none if
+    it stays.
+    """
+    for intent, confidence in itertools.product(
+        (*INTENTS[:4], "small_talk"), CONFIDENCES
+    ):
         given: dict[str, Any] = {"cognigyDetectedIntent": intent}
         given |= {} if confidence is None else {"cognigyConfidence": confidence}
-        today, then = goes(program, intent, confidence, "--live"), goes(program, intent, confidence)
+        today, then = (
+            goes(program, intent, confidence, "--live"),
+            goes(program, intent, confidence),
+        )
         found = matching(behaviour, given)
         assert (today != then) == bool(found), given
         for row in found:
             assert 1 == len(found)
             assert [{today}, {then}] == [
-                {queue["queueName"] for queue in row[side]["queues"]} for side in ("before", "after")
+                {queue["queueName"] for queue in row[side]["queues"]}
+                for side in ("before", "after")
             ]
 
 
@@ -117,26 +143,43 @@ def test_a_higher_floor_is_exact_rows(flown: Program) -> None:
 
 
 def test_a_deleted_rule_does_not_remove_a_condition_of_a_row(flown: Program) -> None:
-    """A deleted rule and the higher floor: confident callers of the other intents are not in a row."""
+    """A deleted rule and the higher floor: confident callers of the other intents are not in a
+    row.
+    """
     write("airline.yaml", airline(0.7, without="boarding_pass"))
     effects = effects_of(flown)
     check_every_conversation(flown, effects)
-    (deleted,) = matching(effects, {"cognigyDetectedIntent": "boarding_pass", "cognigyConfidence": 0.9})
-    assert not matching(effects, {"cognigyDetectedIntent": "book_flight", "cognigyConfidence": 0.9})
-    listed = [part["value"] for part in deleted["where"] if part["attributeName"] == "cognigyDetectedIntent"]
+    (deleted,) = matching(
+        effects, {"cognigyDetectedIntent": "boarding_pass", "cognigyConfidence": 0.9}
+    )
+    assert not matching(
+        effects, {"cognigyDetectedIntent": "book_flight", "cognigyConfidence": 0.9}
+    )
+    listed = [
+        part["value"]
+        for part in deleted["where"]
+        if part["attributeName"] == "cognigyDetectedIntent"
+    ]
     assert ["boarding_pass"] == listed
 
 
 def test_rows_of_a_first_plan_do_not_contradict_each_other(cxroute: Program) -> None:
-    """The bank's manifests on its tenant of unmanaged rules: no row omits the tier or the language."""
+    """The bank's manifests on its tenant of unmanaged rules: no row omits the tier or the
+    language.
+    """
     shutil.copytree(BANK, "manifests")
     with open_state(STATE, bank_tenant()):
         pass
     effects = effects_of(cxroute)
     languages, tiers = (None, "de", "fr", "en"), (None, "gold", "platinum", "standard")
     seen = 0
-    for intent, confidence, language, tier in itertools.product(BANK_INTENTS, CONFIDENCES, languages, tiers):
-        given: dict[str, Any] = {"cognigyDetectedIntent": intent, "cognigyConfidence": confidence}
+    for intent, confidence, language, tier in itertools.product(
+        BANK_INTENTS, CONFIDENCES, languages, tiers
+    ):
+        given: dict[str, Any] = {
+            "cognigyDetectedIntent": intent,
+            "cognigyConfidence": confidence,
+        }
         given |= {"language": language, "customerTier": tier}
         found = matching(effects, given)
         assert len(found) <= 1, given

@@ -1,4 +1,6 @@
-"""The client of GitHub's API: recipients of the token, pages, limits, faults, and their messages."""
+"""The client of GitHub's API: recipients of the token, pages, limits, faults, and their
+messages.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ PURPOSE = Purpose("read the comments", "pull-requests: write")
 class ScriptedGitHub:
     """Scripted responses, in order; the requests; a clock that only waits move."""
 
-    def __init__(self, answers: Iterable[httpx.Response | Exception], pause: float = 0.0) -> None:
+    def __init__(
+        self, answers: Iterable[httpx.Response | Exception], pause: float = 0.0
+    ) -> None:
         self.answers, self.pause = list(answers), pause
         self.asked: list[httpx.Request] = []
         self.clock = FakeClock()
@@ -57,10 +61,19 @@ def following(url: str) -> dict[str, str]:
 
 def test_pages_are_followed_to_the_last() -> None:
     """Each by the link in the previous one."""
-    world = ScriptedGitHub([ok([{"id": 1}], **following(f"{API}/repositories/1/comments?page=2")), ok([{"id": 2}])])
-    assert [{"id": 1}, {"id": 2}] == list(world.github.pages("/issues/7/comments", PURPOSE))
+    world = ScriptedGitHub(
+        [
+            ok([{"id": 1}], **following(f"{API}/repositories/1/comments?page=2")),
+            ok([{"id": 2}]),
+        ]
+    )
+    assert [{"id": 1}, {"id": 2}] == list(
+        world.github.pages("/issues/7/comments", PURPOSE)
+    )
     assert f"{API}/repositories/1/comments?page=2" == str(world.asked[1].url)
-    assert [f"Bearer {TOKEN}"] * 2 == [request.headers["Authorization"] for request in world.asked]
+    assert [f"Bearer {TOKEN}"] * 2 == [
+        request.headers["Authorization"] for request in world.asked
+    ]
 
 
 @pytest.mark.parametrize(
@@ -79,14 +92,18 @@ def test_pages_are_followed_to_the_last() -> None:
 def test_a_next_page_on_another_host_is_not_requested(url: str) -> None:
     """It would get the token."""
     world = ScriptedGitHub([ok([], **following(url))])
-    with pytest.raises(RestError, match="the link to the next page leads to another host"):
+    with pytest.raises(
+        RestError, match="the link to the next page leads to another host"
+    ):
         list(world.github.pages("/issues/7/comments", PURPOSE))
     assert 1 == len(world.asked)
 
 
 def test_endless_pages_are_an_error() -> None:
     """After a high number of pages."""
-    world = ScriptedGitHub(ok([], **following(f"{API}/again")) for _ in range(MAX_PAGES + 1))
+    world = ScriptedGitHub(
+        ok([], **following(f"{API}/again")) for _ in range(MAX_PAGES + 1)
+    )
     with pytest.raises(RestError, match="more than 100 pages"):
         list(world.github.pages("/issues/7/comments", PURPOSE))
 
@@ -96,8 +113,18 @@ def test_endless_pages_are_an_error() -> None:
     [
         (httpx.Response(403, headers={"Retry-After": "7"}), [7.0]),
         (httpx.Response(429, headers={"Retry-After": "7"}), [7.0]),
-        (httpx.Response(403, headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1010"}), [11.0]),
-        (httpx.Response(403, json={"message": "You have exceeded a secondary rate limit"}), [60.0]),
+        (
+            httpx.Response(
+                403, headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1010"}
+            ),
+            [11.0],
+        ),
+        (
+            httpx.Response(
+                403, json={"message": "You have exceeded a secondary rate limit"}
+            ),
+            [60.0],
+        ),
         (httpx.Response(429), [60.0]),
         (httpx.Response(502), [1.0]),
         (httpx.ConnectError("no"), [1.0]),
@@ -111,7 +138,9 @@ def test_a_rate_limit_or_a_fault_is_retried(answer: Any, waits: list[float]) -> 
     assert waits == world.clock.slept
 
 
-@pytest.mark.parametrize("answer", [httpx.Response(502), httpx.ReadTimeout("slow"), httpx.ConnectError("no")])
+@pytest.mark.parametrize(
+    "answer", [httpx.Response(502), httpx.ReadTimeout("slow"), httpx.ConnectError("no")]
+)
 def test_a_post_with_an_unknown_outcome_is_not_repeated(answer: Any) -> None:
     """A comment may exist although its response is lost: a second one would stay."""
     world = ScriptedGitHub([answer])
@@ -122,15 +151,25 @@ def test_a_post_with_an_unknown_outcome_is_not_repeated(answer: Any) -> None:
 
 def test_a_post_is_retried_after_a_limit_and_an_edit_after_any_fault() -> None:
     """The POST was certainly not done; the edit may be done twice."""
-    limited = ScriptedGitHub([httpx.Response(403, headers={"Retry-After": "1"}), ok({"id": 1})])
-    assert {"id": 1} == limited.github.send("POST", "/issues/7/comments", {"body": "x"}, PURPOSE)
-    broken = ScriptedGitHub([httpx.Response(500), httpx.ReadTimeout("slow"), ok({"id": 1})])
-    assert {"id": 1} == broken.github.send("PATCH", "/issues/comments/1", {"body": "x"}, PURPOSE)
+    limited = ScriptedGitHub(
+        [httpx.Response(403, headers={"Retry-After": "1"}), ok({"id": 1})]
+    )
+    assert {"id": 1} == limited.github.send(
+        "POST", "/issues/7/comments", {"body": "x"}, PURPOSE
+    )
+    broken = ScriptedGitHub(
+        [httpx.Response(500), httpx.ReadTimeout("slow"), ok({"id": 1})]
+    )
+    assert {"id": 1} == broken.github.send(
+        "PATCH", "/issues/comments/1", {"body": "x"}, PURPOSE
+    )
     assert [1.0, 2.0] == broken.clock.slept
 
 
 def test_waits_end() -> None:
-    """After four attempts, after two minutes in all, and without a wait if GitHub asks for a longer one."""
+    """After four attempts, after two minutes in all, and without a wait if GitHub asks for a longer
+    one.
+    """
     world = ScriptedGitHub([httpx.Response(500)] * 4)
     with pytest.raises(RestError, match="HTTP 500"):
         world.github.get_object("", PURPOSE)
@@ -149,22 +188,37 @@ def test_waits_end() -> None:
     ("answer", "said"),
     [
         (
-            httpx.Response(403, json={"message": "Resource not accessible by integration"}),
-            "cannot read the comments: HTTP 403 Resource not accessible by integration; the job needs " + NEEDED,
+            httpx.Response(
+                403, json={"message": "Resource not accessible by integration"}
+            ),
+            "cannot read the comments: HTTP 403 Resource not accessible by integration; the job "
+            "needs " + NEEDED,
         ),
         (
             httpx.Response(404, json={"message": "Not Found"}),
-            "cannot read the comments: HTTP 404 Not Found; it does not exist, or the job lacks " + NEEDED,
+            "cannot read the comments: HTTP 404 Not Found; it does not exist, or the job lacks "
+            + NEEDED,
         ),
-        (httpx.Response(401), "cannot read the comments: HTTP 401; GITHUB_TOKEN is not valid (any more)"),
+        (
+            httpx.Response(401),
+            "cannot read the comments: HTTP 401; GITHUB_TOKEN is not valid (any more)",
+        ),
         (httpx.Response(422, json=["x"]), "cannot read the comments: HTTP 422"),
         (httpx.Response(400, text="<html>"), "cannot read the comments: HTTP 400"),
         (ok({"a": 1}), "cannot read the comments: GitHub's response is not a list"),
-        (httpx.Response(200, text="<html>"), "cannot read the comments: GitHub's response is not JSON"),
-        (httpx.Response(200, text="[" * 100_000), "cannot read the comments: GitHub's response is not JSON"),
+        (
+            httpx.Response(200, text="<html>"),
+            "cannot read the comments: GitHub's response is not JSON",
+        ),
+        (
+            httpx.Response(200, text="[" * 100_000),
+            "cannot read the comments: GitHub's response is not JSON",
+        ),
     ],
 )
-def test_an_error_is_one_sentence_that_says_what_to_do(answer: httpx.Response, said: str) -> None:
+def test_an_error_is_one_sentence_that_says_what_to_do(
+    answer: httpx.Response, said: str
+) -> None:
     """The failed task, GitHub's text, and the missing permission."""
     with pytest.raises(RestError) as raised:
         list(ScriptedGitHub([answer]).github.pages("/issues/7/comments", PURPOSE))
@@ -180,7 +234,9 @@ def test_a_response_is_bounded_in_size_and_time() -> None:
                 yield b" " * (1 << 20)
 
     with pytest.raises(RestError, match="larger than 16 MiB"):
-        ScriptedGitHub([httpx.Response(200, stream=Flood())]).github.get_object("", PURPOSE)
+        ScriptedGitHub([httpx.Response(200, stream=Flood())]).github.get_object(
+            "", PURPOSE
+        )
     drips = [httpx.Response(200, stream=Flood()) for _ in range(4)]
     with pytest.raises(RestError, match="took too long"):
         ScriptedGitHub(drips, pause=30.0).github.get_object("", PURPOSE)
@@ -189,26 +245,43 @@ def test_a_response_is_bounded_in_size_and_time() -> None:
 def test_a_file_is_fetched_from_its_location_without_the_token() -> None:
     """GitHub names the location; only GitHub gets the token."""
     place = "https://store.example/blob?sig=1"
-    world = ScriptedGitHub([httpx.Response(302, headers={"Location": place}), httpx.Response(200, content=b"zip")])
+    world = ScriptedGitHub(
+        [
+            httpx.Response(302, headers={"Location": place}),
+            httpx.Response(200, content=b"zip"),
+        ]
+    )
     assert b"zip" == world.github.download("/actions/artifacts/1/zip", 100, PURPOSE)
     assert place == str(world.asked[1].url)
     assert "Authorization" not in world.asked[1].headers
 
 
 @pytest.mark.parametrize(
-    "place", ["http://store.example/blob", "http://api.github.example/blob", "file:///etc/passwd", "", "https://", "/x"]
+    "place",
+    [
+        "http://store.example/blob",
+        "http://api.github.example/blob",
+        "file:///etc/passwd",
+        "",
+        "https://",
+        "/x",
+    ],
 )
 def test_a_file_is_fetched_only_over_https(place: str) -> None:
     """Otherwise an attacker on the network would decide what is applied."""
     world = ScriptedGitHub([httpx.Response(302, headers={"Location": place})])
-    with pytest.raises(RestError, match="GitHub's link to it is not an https:// address"):
+    with pytest.raises(
+        RestError, match="GitHub's link to it is not an https:// address"
+    ):
         world.github.download("/actions/artifacts/1/zip", 100, PURPOSE)
 
 
 def test_a_file_has_a_maximum_size() -> None:
     """With any headers."""
     blob = httpx.Response(200, stream=httpx.ByteStream(b"x" * 101))
-    world = ScriptedGitHub([httpx.Response(302, headers={"Location": "https://store.example/x"}), blob])
+    world = ScriptedGitHub(
+        [httpx.Response(302, headers={"Location": "https://store.example/x"}), blob]
+    )
     with pytest.raises(RestError, match="it is larger than"):
         world.github.download("/actions/artifacts/1/zip", 100, PURPOSE)
 

@@ -1,4 +1,6 @@
-"""The simulator against `contract/*.json`: its responses match the contract (contract/README.md)."""
+"""The simulator against `contract/*.json`: its responses match the contract
+(contract/README.md).
+"""
 
 from __future__ import annotations
 
@@ -8,26 +10,43 @@ import httpx
 import pytest
 
 from reconciler.simulator.app import Simulator
-from tests.support.contract import Json, check_response, examples, send_example, settings, tenant
+from tests.support.contract import (
+    Json,
+    check_response,
+    examples,
+    send_example,
+    settings,
+    tenant,
+)
 
 
-@pytest.mark.parametrize("example", examples(), ids=lambda example: str(example["name"]))
+@pytest.mark.parametrize(
+    "example", examples(), ids=lambda example: str(example["name"])
+)
 def test_the_simulator_keeps_the_contract(example: Json) -> None:
-    """In each example the in-process response matches the contract, except for the parts that it leaves open."""
+    """In each example the in-process response matches the contract, except for the parts that it
+    leaves open.
+    """
 
     async def replay() -> httpx.Response:
         app = Simulator(tenant(example["given"]), settings(example["given"]))
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://localhost"
+        ) as client:
             return await send_example(example, client)
 
     check_response(example, asyncio.run(replay()))
 
 
 def test_there_are_examples_of_every_call() -> None:
-    """The files have an example with a server's response for every call and status of api-contract."""
+    """The files have an example with a server's response for every call and status of
+    api-contract.
+    """
     seen = {(one["request"]["method"], one["response"]["status"]) for one in examples()}
     every = {("POST", s) for s in (200, 201, 400, 401, 403, 404, 409, 422)}
     every |= {("GET", s) for s in (200, 400, 401, 403, 404, 429)}
-    every |= {("PUT", s) for s in (200, 404, 409, 412)} | {("DELETE", s) for s in (204, 404, 412)}
+    every |= {("PUT", s) for s in (200, 404, 409, 412)} | {
+        ("DELETE", s) for s in (204, 404, 412)
+    }
     assert set() == every - seen

@@ -19,13 +19,28 @@ from tests.support.simulated_routing import (
 
 def condition(operator: str, value: Any = None) -> dict[str, Any]:
     """Return a condition on the attribute `a`."""
-    return {"type": "attribute", "attributeName": "a", "operator": operator, "value": value}
+    return {
+        "type": "attribute",
+        "attributeName": "a",
+        "operator": operator,
+        "value": value,
+    }
 
 
-def route(number: int, queue: str, *conditions: dict[str, Any], **more: Any) -> dict[str, Any]:
+def route(
+    number: int, queue: str, *conditions: dict[str, Any], **more: Any
+) -> dict[str, Any]:
     """Return a rule of one queue."""
     target = {"type": "queue", "queueId": queue, "weight": 1}
-    return stored(number, **{"conditions": list(conditions), "targets": [target], "priority": number, **more})
+    return stored(
+        number,
+        **{
+            "conditions": list(conditions),
+            "targets": [target],
+            "priority": number,
+            **more,
+        },
+    )
 
 
 ONE = Fraction(1)
@@ -33,7 +48,10 @@ GONE = object()
 
 HOLDS = [
     # S3: missing, negative operators included
-    *[(one, "x", GONE, False) for one in ("equals", "notEquals", "contains", "notContains", "startsWith")],
+    *[
+        (one, "x", GONE, False)
+        for one in ("equals", "notEquals", "contains", "notContains", "startsWith")
+    ],
     ("notIn", ["x"], GONE, False),
     ("greaterThan", 1, GONE, False),
     ("exists", None, GONE, False),
@@ -89,7 +107,12 @@ HOLDS = [
 
 
 @pytest.mark.parametrize(("operator", "wanted", "value", "expected"), HOLDS)
-def test_each_operator_follows_the_semantics(operator: str, wanted: Any, value: Any, expected: bool) -> None:  # noqa: FBT001 - the table's last column
+def test_each_operator_follows_the_semantics(
+    operator: str,
+    wanted: Any,
+    value: Any,
+    expected: bool,  # noqa: FBT001 - the table's last column
+) -> None:
     """S3 to S9, one case per line."""
     attributes = {} if value is GONE else {"a": value}
     assert expected == condition_holds(condition(operator, wanted), attributes)
@@ -103,7 +126,9 @@ def test_other_text_is_not_a_number(wanted: str) -> None:
 
 
 def test_the_first_enabled_rule_by_priority_decides() -> None:
-    """S1, S2: lowest first in any list order; disabled rules do not match; a rule without conditions always matches."""
+    """S1, S2: lowest first in any list order; disabled rules do not match; a rule without
+    conditions always matches.
+    """
     rules = [
         route(3, "all"),
         route(2, "x", condition("equals", "x")),
@@ -121,7 +146,10 @@ def test_the_first_enabled_rule_by_priority_decides() -> None:
 def test_all_conditions_must_hold() -> None:
     """A rule with one condition that fails does not match."""
     rules = [route(1, "q", condition("startsWith", "a"), condition("endsWith", "z"))]
-    assert ({"q": ONE}, None) == (queue_shares(rules, {"a": "az"}), queue_shares(rules, {"a": "ab"}))
+    assert ({"q": ONE}, None) == (
+        queue_shares(rules, {"a": "az"}),
+        queue_shares(rules, {"a": "ab"}),
+    )
 
 
 @pytest.mark.parametrize("evaluation", ["lowest-first", "highest-first"])
@@ -132,22 +160,43 @@ def test_equal_priorities_are_ordered_by_name(evaluation: Any) -> None:
 
 
 def test_a_split_is_normalised() -> None:
-    """S10: weights of a queue add up, zero ones are dropped, shares are exact; no positive weight is an empty split."""
+    """S10: weights of a queue add up, zero ones are dropped, shares are exact; no positive weight
+    is an empty split.
+    """
 
     def weighed(*pairs: tuple[str, float]) -> dict[str, Fraction]:
-        return rule_shares({"targets": [{"type": "queue", "queueId": q, "weight": w} for q, w in pairs]})
+        return rule_shares(
+            {
+                "targets": [
+                    {"type": "queue", "queueId": q, "weight": w} for q, w in pairs
+                ]
+            }
+        )
 
     assert {"a": ONE} == weighed(("a", 7)) == weighed(("a", 1), ("b", 0))
-    assert {"a": Fraction(2, 3), "b": Fraction(1, 3)} == weighed(("a", 0.1), ("b", 0.1), ("a", 0.1))
+    assert {"a": Fraction(2, 3), "b": Fraction(1, 3)} == weighed(
+        ("a", 0.1), ("b", 0.1), ("a", 0.1)
+    )
     assert {} == weighed(("a", 0)) == weighed()
     assert queue_shares([route(1, "q", targets=[])], {}) == {}
 
 
 def test_an_unknown_condition_holds_as_specified() -> None:
-    """S11: one truth value for each distinct text; without it, only a case that it decides is an error."""
-    odd = {"type": "attribute", "attributeName": "a", "operator": "matches", "value": "x"}
+    """S11: one truth value for each distinct text; without it, only a case that it decides is an
+    error.
+    """
+    odd = {
+        "type": "attribute",
+        "attributeName": "a",
+        "operator": "matches",
+        "value": "x",
+    }
     again = dict(reversed(odd.items()))
-    rules = [route(1, "odd", odd, condition("startsWith", "a")), route(2, "too", again), route(3, "rest")]
+    rules = [
+        route(1, "odd", odd, condition("startsWith", "a")),
+        route(2, "too", again),
+        route(3, "rest"),
+    ]
     text = opaque_text(odd)
     assert {"odd": ONE} == queue_shares(rules, {"a": "ab"}, opaque={text: True})
     assert {"too": ONE} == queue_shares(rules, {"a": "b"}, opaque={text: True})
@@ -159,8 +208,12 @@ def test_an_unknown_condition_holds_as_specified() -> None:
 
 
 def test_an_unknown_type_of_condition_or_target_is_opaque() -> None:
-    """S11: a condition of another type is opaque; a target of another type is a separate destination."""
+    """S11: a condition of another type is opaque; a target of another type is a separate
+    destination.
+    """
     with pytest.raises(SimulatedConditionError):
         queue_shares([route(1, "q", {"type": "schedule", "id": "s1"})], {})
     skill = {"type": "skill", "skillId": "s1"}
-    assert {opaque_text(skill): ONE} == queue_shares([route(1, "q", targets=[skill])], {})
+    assert {opaque_text(skill): ONE} == queue_shares(
+        [route(1, "q", targets=[skill])], {}
+    )

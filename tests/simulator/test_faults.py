@@ -1,4 +1,6 @@
-"""Each fault has the effect of its name at the time of its rule, and the same seed gives the same faults."""
+"""Each fault has the effect of its name at the time of its rule, and the same seed gives the same
+faults.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +17,35 @@ from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
-from tests.support.simulated import CREDENTIALS, QUEUES, RULES, SimulatorTransport, body, run, sign_in, stored
+from tests.support.simulated import (
+    CREDENTIALS,
+    QUEUES,
+    RULES,
+    SimulatorTransport,
+    body,
+    run,
+    sign_in,
+    stored,
+)
 
 ONE = f"{RULES}/r1"
 
 
-def world(spec: str, count: int = 2, seed: int = 0, **settings: Any) -> tuple[Simulator, FaultInjector]:
+def world(
+    spec: str, count: int = 2, seed: int = 0, **settings: Any
+) -> tuple[Simulator, FaultInjector]:
     """Return a simulator with so many rules, and its faults."""
     faults = FaultInjector(spec, seed)
     return Simulator(
-        TenantState(QUEUES, [stored(n) for n in range(1, count + 1)]), SimulatorSettings(**settings), faults
+        TenantState(QUEUES, [stored(n) for n in range(1, count + 1)]),
+        SimulatorSettings(**settings),
+        faults,
     ), faults
 
 
-async def seen(http: httpx.AsyncClient, method: str, path: str, sent: Any = None) -> int | type[Exception]:
+async def seen(
+    http: httpx.AsyncClient, method: str, path: str, sent: Any = None
+) -> int | type[Exception]:
     """Return the status, or the fault of the connection."""
     try:
         return (await http.request(method, path, json=sent)).status_code
@@ -38,7 +55,9 @@ async def seen(http: httpx.AsyncClient, method: str, path: str, sent: Any = None
 
 def page(spec: str, query: str = "", count: int = 5, **settings: Any) -> Any:
     """Return the page of a response with a fault."""
-    return run(world(spec, count, **settings)[0], lambda http: http.get(f"{RULES}?{query}")).json()
+    return run(
+        world(spec, count, **settings)[0], lambda http: http.get(f"{RULES}?{query}")
+    ).json()
 
 
 INSTEAD = [
@@ -79,7 +98,9 @@ def test_a_response_that_replaces_the_real_one(name: str, outcome: Any) -> None:
     """The create is not done; with -applied it is done, and the response is the same."""
     base, _, argument = name.partition("=")
     for suffix, count in (("", 2), ("-applied", 3)):
-        app, faults = world(f"POST rules:{base}{suffix}" + (f"={argument}" if argument else ""))
+        app, faults = world(
+            f"POST rules:{base}{suffix}" + (f"={argument}" if argument else "")
+        )
 
         async def talk(http: httpx.AsyncClient) -> list[Any]:
             found = await seen(http, "POST", RULES, body("new"))
@@ -88,7 +109,10 @@ def test_a_response_that_replaces_the_real_one(name: str, outcome: Any) -> None:
         assert [outcome, count] == run(app, talk)
         assert 1 == len(faults.fired_faults)
         asked = app.state.requests[1]
-        assert (count == 3, outcome if isinstance(outcome, int) else None) == (asked.changed_state, asked.status)
+        assert (count == 3, outcome if isinstance(outcome, int) else None) == (
+            asked.changed_state,
+            asked.status,
+        )
 
 
 def test_401_once_and_always() -> None:
@@ -136,7 +160,10 @@ def test_bodies_that_no_api_returns() -> None:
     assert 200_000 == len(answer("deep").content)
     assert b"NaN" in answer("nan").content
     assert {"status": "ok", "items": [[]]} == answer("shape").json()
-    assert f"https://elsewhere.example.com{RULES}" == answer("redirect").headers["Location"]
+    assert (
+        f"https://elsewhere.example.com{RULES}"
+        == answer("redirect").headers["Location"]
+    )
     assert 2 * 1024 * 1024 + 2 == len(answer("huge=2").content)
 
 
@@ -155,7 +182,9 @@ def test_a_gzip_bomb_is_small_and_unpacks_to_the_stated_size() -> None:
 
 
 def test_half_and_cut_bodies() -> None:
-    """half: half of a document that looks complete; cut: the connection breaks; both times the rule was created."""
+    """half: half of a document that looks complete; cut: the connection breaks; both times the rule
+    was created.
+    """
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         try:
@@ -164,7 +193,10 @@ def test_half_and_cut_bodies() -> None:
             return [type(error), None]
         with pytest.raises(json.JSONDecodeError):
             answer.json()
-        return [answer.status_code, int(answer.headers["Content-Length"]) == len(answer.content)]
+        return [
+            answer.status_code,
+            int(answer.headers["Content-Length"]) == len(answer.content),
+        ]
 
     half, cut = world("POST rules:half")[0], world("POST rules:cut")[0]
     assert [201, True] == run(half, talk)
@@ -185,7 +217,9 @@ def test_a_slow_drip_takes_its_time() -> None:
 
 
 def test_responses_with_another_rule() -> None:
-    """other: a priority that is not the stored one; no-id: the rule lacks its id; the state is right."""
+    """other: a priority that is not the stored one; no-id: the rule lacks its id; the state is
+    right.
+    """
     app, _ = world("POST rules:other@#1,POST rules:no-id@#2,GET rules:no-id")
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
@@ -215,7 +249,10 @@ def test_a_server_that_stores_another_value(field: str, sent: Any, kept: Any) ->
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         one = {**body("x"), field: sent}
-        return [(await http.post(RULES, json=one)).json()[field], (await http.put(ONE, json=one)).json()[field]]
+        return [
+            (await http.post(RULES, json=one)).json()[field],
+            (await http.put(ONE, json=one)).json()[field],
+        ]
 
     assert [kept, kept] == run(app, talk)
     assert [kept, kept] == [rule[field] for rule in app.state.rules()]
@@ -223,7 +260,9 @@ def test_a_server_that_stores_another_value(field: str, sent: Any, kept: Any) ->
 
 
 def test_pages_that_are_inconsistent() -> None:
-    """duplicate, missing, empty-list and shift change the entities; total stays, except 0 for empty-list."""
+    """duplicate, missing, empty-list and shift change the entities; total stays, except 0 for
+    empty-list.
+    """
     assert (["r1", "r2", "r1"], 5) == names(page("GET:duplicate", "pageSize=2"))
     assert (["r1"], 5) == names(page("GET:missing", "pageSize=2"))
     assert ([], 0) == names(page("GET:empty-list"))
@@ -239,9 +278,17 @@ def names(found: Any) -> tuple[list[str], int]:
 
 def test_paging_that_leads_to_a_wrong_page() -> None:
     """cycle: nextUri is page 1; other-host: nextUri is on another host; also for queues."""
-    assert f"{RULES}?pageNumber=1&pageSize=2" == page("GET:cycle", "pageSize=2&pageNumber=3")["nextUri"]
-    assert f"https://elsewhere.example.com{RULES}?pageNumber=2" == page("GET:other-host", "pageSize=2")["nextUri"]
-    queues = run(world("GET queues:cycle")[0], lambda http: http.get("/api/v2/routing/queues")).json()
+    assert (
+        f"{RULES}?pageNumber=1&pageSize=2"
+        == page("GET:cycle", "pageSize=2&pageNumber=3")["nextUri"]
+    )
+    assert (
+        f"https://elsewhere.example.com{RULES}?pageNumber=2"
+        == page("GET:other-host", "pageSize=2")["nextUri"]
+    )
+    queues = run(
+        world("GET queues:cycle")[0], lambda http: http.get("/api/v2/routing/queues")
+    ).json()
     assert "/api/v2/routing/queues?pageNumber=1&pageSize=100" == queues["nextUri"]
 
 
@@ -258,7 +305,11 @@ def test_a_stale_replica() -> None:
                 (await http.get(RULES)).json()["entities"][0]["priority"],
             ]
         await http.delete(ONE)
-        return [*found, (await http.get(RULES)).json()["total"], await seen(http, "GET", ONE)]
+        return [
+            *found,
+            (await http.get(RULES)).json()["total"],
+            await seen(http, "GET", ONE),
+        ]
 
     assert [10, 10, 10, 10, 20, 20, 1, 200] == run(app, talk)
     assert {} == app.state.stored_rules
@@ -270,14 +321,18 @@ def test_another_user_changes_rules_just_before_the_request() -> None:
     async def put(http: httpx.AsyncClient) -> Any:
         return await seen(http, "PUT", ONE, body("mine"))
 
-    edited, removed, cloned = (world(f"PUT:{kind}")[0] for kind in ("edit", "remove", "clone"))
+    edited, removed, cloned = (
+        world(f"PUT:{kind}")[0] for kind in ("edit", "remove", "clone")
+    )
     assert [200, 404, 200] == [run(app, put) for app in (edited, removed, cloned)]
     assert (3, "mine") == (
         edited.state.stored_rules["r1"]["version"],
         edited.state.stored_rules["r1"]["name"],
     )
     assert ["r2"] == list(removed.state.stored_rules)
-    assert ["mine", "rule 2", "rule 1 (copy)"] == [rule["name"] for rule in cloned.state.rules()]
+    assert ["mine", "rule 2", "rule 1 (copy)"] == [
+        rule["name"] for rule in cloned.state.rules()
+    ]
     assert "Routes rule 1" == cloned.state.rules()[2]["description"]
     by_lot = world("GET rules:remove", count=9)[0]
     assert 8 == run(by_lot, lambda http: http.get(RULES)).json()["total"]
@@ -289,13 +344,17 @@ def test_a_concurrent_edit_is_detected_by_if_match() -> None:
 
     async def talk(http: httpx.AsyncClient) -> int:
         tag = (await http.get(ONE)).headers["ETag"]
-        return (await http.put(ONE, json=body("x"), headers={"If-Match": tag})).status_code
+        return (
+            await http.put(ONE, json=body("x"), headers={"If-Match": tag})
+        ).status_code
 
     assert 412 == run(app, talk)
 
 
 def test_a_late_request_is_processed_later() -> None:
-    """late=2: no response; the create is done just before the second request after it, and the log has it."""
+    """late=2: no response; the create is done just before the second request after it, and the log
+    has it.
+    """
     app, _ = world("POST rules:late=2@#1", count=0)
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
@@ -303,7 +362,10 @@ def test_a_late_request_is_processed_later() -> None:
         return [*found, *[(await http.get(RULES)).json()["total"] for _ in range(3)]]
 
     assert [httpx.ReadTimeout, 0, 1, 1] == run(app, talk)
-    assert (True, None) == (app.state.requests[1].changed_state, app.state.requests[1].status)
+    assert (True, None) == (
+        app.state.requests[1].changed_state,
+        app.state.requests[1].status,
+    )
 
 
 def test_delayed_requests_can_be_processed_on_demand() -> None:
@@ -332,8 +394,12 @@ WHEN = [
 
 
 @pytest.mark.parametrize(("spec", "expected"), WHEN)
-def test_a_fault_applies_at_the_time_of_its_rule(spec: str, expected: list[int]) -> None:
-    """Numbers count the requests that the rule matches, windows the seconds since the first; the first rule decides."""
+def test_a_fault_applies_at_the_time_of_its_rule(
+    spec: str, expected: list[int]
+) -> None:
+    """Numbers count the requests that the rule matches, windows the seconds since the first; the
+    first rule decides.
+    """
     now = [100.0]
     quiet = Simulator(TenantState(), SimulatorSettings(clock=lambda: now[0]))
     faulty = Simulator(quiet.state, quiet.api.settings, FaultInjector(spec))
@@ -342,7 +408,9 @@ def test_a_fault_applies_at_the_time_of_its_rule(spec: str, expected: list[int])
     async def talk(signed_in: httpx.AsyncClient) -> list[Any]:
         found = []
         async with httpx.AsyncClient(
-            transport=SimulatorTransport(faulty), base_url="http://x", headers=signed_in.headers
+            transport=SimulatorTransport(faulty),
+            base_url="http://x",
+            headers=signed_in.headers,
         ) as http:
             for _ in expected:
                 found.append(await seen(http, "GET", RULES))
@@ -353,7 +421,9 @@ def test_a_fault_applies_at_the_time_of_its_rule(spec: str, expected: list[int])
 
 
 def test_the_resources_of_a_spec_match_their_requests() -> None:
-    """token, rules, rule, queues and context are distinct; a path of none of them matches only *."""
+    """token, rules, rule, queues and context are distinct; a path of none of them matches only
+    *.
+    """
     calls = [
         ("POST", "/oauth/token"),
         ("GET", RULES),
@@ -367,9 +437,13 @@ def test_the_resources_of_a_spec_match_their_requests() -> None:
         app, faults = world(f"{word}:418@#1-")
 
         async def talk() -> list[bool]:
-            async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x") as http:
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(app=app), base_url="http://x"
+            ) as http:
                 return [
-                    (await http.request(method, path, data=CREDENTIALS)).status_code == 418 for method, path in calls
+                    (await http.request(method, path, data=CREDENTIALS)).status_code
+                    == 418
+                    for method, path in calls
                 ]
 
         found = asyncio.run(talk())
@@ -384,7 +458,9 @@ def test_the_resources_of_a_spec_match_their_requests() -> None:
 
 
 def test_a_seed_repeats_a_run_and_another_seed_does_not() -> None:
-    """The same seed gives the same faults at the same requests, with the same ids; another seed gives others."""
+    """The same seed gives the same faults at the same requests, with the same ids; another seed
+    gives others.
+    """
 
     def history(seed: int) -> list[Any]:
         ids = iter(range(1_000))
@@ -396,9 +472,17 @@ def test_a_seed_repeats_a_run_and_another_seed_does_not() -> None:
         )
 
         async def talk(http: httpx.AsyncClient) -> list[Any]:
-            return [await seen(http, method, RULES, body("x")) for _ in range(40) for method in ("POST", "GET")]
+            return [
+                await seen(http, method, RULES, body("x"))
+                for _ in range(40)
+                for method in ("POST", "GET")
+            ]
 
-        return [run(app, talk), app.state.to_document(), [text for text, _ in faults.fired_faults]]
+        return [
+            run(app, talk),
+            app.state.to_document(),
+            [text for text, _ in faults.fired_faults],
+        ]
 
     first = history(1)
     assert first == history(1)

@@ -1,4 +1,6 @@
-"""The simulated Scripts API beyond the contract's examples: saves, locks, history, contacts, faults, state."""
+"""The simulated Scripts API beyond the contract's examples: saves, locks, history, contacts,
+faults, state.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,14 @@ from reconciler.simulator.state import TenantState
 from reconciler.simulator.storage import StateError
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import SimulatorTransport, run
-from tests.support.studio_scripts import DESKTOP_SCRIPT, PATH, SCRIPTS, code_of, with_block, with_code
+from tests.support.studio_scripts import (
+    DESKTOP_SCRIPT,
+    PATH,
+    SCRIPTS,
+    code_of,
+    with_block,
+    with_code,
+)
 from tests.tiers import FULL
 
 QUEUES = [{"id": "4001", "name": "Cards"}, {"id": "4002", "name": "Fraud_Desk"}]
@@ -44,7 +53,9 @@ def world(spec: str = "", **switches: Any) -> Simulator:
     """Return a tenant with one script and two skills."""
     state = TenantState(QUEUES)
     state.add_script(PATH)
-    return Simulator(state, SimulatorSettings(**switches), FaultInjector(spec) if spec else None)
+    return Simulator(
+        state, SimulatorSettings(**switches), FaultInjector(spec) if spec else None
+    )
 
 
 async def read(http: httpx.AsyncClient) -> Any:
@@ -64,20 +75,25 @@ async def lock(http: httpx.AsyncClient, command: str) -> Any:
 
 async def history(http: httpx.AsyncClient) -> list[dict[str, str]]:
     """Return the versions."""
-    versions: list[dict[str, str]] = (await http.get(f"{SCRIPTS}/historyByName", params=ONE)).json()["versions"]
+    versions: list[dict[str, str]] = (
+        await http.get(f"{SCRIPTS}/historyByName", params=ONE)
+    ).json()["versions"]
     return versions
 
 
 async def sign_in_as(http: httpx.AsyncClient, key: str) -> None:
     """Sign in with an access key: from now on the client is another user."""
     answer = await http.post(
-        "/authentication/v1/token/access-key", json={"accessKeyId": key, "accessKeySecret": "secret"}
+        "/authentication/v1/token/access-key",
+        json={"accessKeyId": key, "accessKeySecret": "secret"},
     )
     http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
 
 def test_the_default_script_is_read_with_its_odd_parts() -> None:
-    """One SNIPPET holds the two marker lines; numbers and the order of keys survive; the lock is free."""
+    """One SNIPPET holds the two marker lines; numbers and the order of keys survive; the lock is
+    free.
+    """
 
     async def talk(http: httpx.AsyncClient) -> str:
         return (await http.get(SCRIPTS, params=ONE)).text
@@ -88,7 +104,9 @@ def test_the_default_script_is_read_with_its_odd_parts() -> None:
     assert "// cxroute:begin acme-routing/main\r\n// cxroute:end\r\n" in code_of(script)
     assert "1000.0" in text
     assert ["1", "3", "2"] == list(script["actions"])
-    assert {"lockedName": "", "lockedId": "", "lockedDate": ""} == script["header"]["lockInfo"]
+    assert {"lockedName": "", "lockedId": "", "lockedDate": ""} == script["header"][
+        "lockInfo"
+    ]
     assert app.state.current_script(PATH) == script["header"]["masterId"]
 
 
@@ -99,9 +117,14 @@ def test_a_save_is_served_as_it_was_sent() -> None:
         await save(http, *LOST_CARD)
         first = (await http.get(SCRIPTS, params=ONE)).text
         sent = f'{{"scriptContent":{first}}}'.encode()
-        answer = await http.post(SCRIPTS, content=sent, headers={"Content-Type": "application/json"})
+        answer = await http.post(
+            SCRIPTS, content=sent, headers={"Content-Type": "application/json"}
+        )
         again = (await http.get(SCRIPTS, params=ONE)).text
-        return first.replace(json.loads(first)["header"]["masterId"], answer.json()["results"][0]["masterId"]), again
+        return first.replace(
+            json.loads(first)["header"]["masterId"],
+            answer.json()["results"][0]["masterId"],
+        ), again
 
     first, again = run(world(), talk)
     assert first == again
@@ -121,21 +144,35 @@ def test_every_save_makes_a_version_and_runs_at_once() -> None:
 
     ids, versions, current = run(app, talk)
     assert len({*ids, current}) == 4
-    assert [current, *reversed(ids)] == [version["scriptId"] for version in versions[:4]]
-    assert ["CURR", "PREV", "PREV", "PREV", "PREV"] == [version["status"] for version in versions]
+    assert [current, *reversed(ids)] == [
+        version["scriptId"] for version in versions[:4]
+    ]
+    assert ["CURR", "PREV", "PREV", "PREV", "PREV"] == [
+        version["status"] for version in versions
+    ]
     users = [version["modifyUser"] for version in versions]
-    assert ("Ada Lovelace", "Studio Author", 1) == (users[0], users[-1], len(set(users[1:4])))
-    date = datetime.strptime(versions[1]["modifyDate"], "%m/%d/%Y %I:%M:%S %p").replace(tzinfo=UTC)
+    assert ("Ada Lovelace", "Studio Author", 1) == (
+        users[0],
+        users[-1],
+        len(set(users[1:4])),
+    )
+    date = datetime.strptime(versions[1]["modifyDate"], "%m/%d/%Y %I:%M:%S %p").replace(
+        tzinfo=UTC
+    )
     assert clock.seconds - 60 == date.timestamp()
 
 
 def test_a_save_with_an_old_master_id_replaces_a_newer_version() -> None:
-    """The tenant does not compare: an edit of a person between read and save is lost, so a client must look again."""
+    """The tenant does not compare: an edit of a person between read and save is lost, so a client
+    must look again.
+    """
     app = world()
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         body = with_block(await read(http), *LOST_CARD)
-        app.state.save_script_by_person(PATH, "Ada Lovelace", lambda code: code + "// hers\r\n")
+        app.state.save_script_by_person(
+            PATH, "Ada Lovelace", lambda code: code + "// hers\r\n"
+        )
         seen = code_of(await read(http))
         status = (await http.post(SCRIPTS, json=body)).status_code
         return ["// hers" in seen, status, "// hers" in code_of(await read(http))]
@@ -144,27 +181,48 @@ def test_a_save_with_an_old_master_id_replaces_a_newer_version() -> None:
 
 
 def test_warnings_save_and_errors_do_not() -> None:
-    """206 for an unknown skill, in the block or outside it; 409 for invalid code, and nothing is stored."""
+    """206 for an unknown skill, in the block or outside it; 409 for invalid code, and nothing is
+    stored.
+    """
     app = world()
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         warned = await save(http, "ASSIGN cxr_skill = 4999")
         before = json.dumps(app.state.to_document())
         refused = await save(http, "CASE 1")
-        return [warned, refused, before == json.dumps(app.state.to_document()), app.state.requests[-1].changed_state]
+        return [
+            warned,
+            refused,
+            before == json.dumps(app.state.to_document()),
+            app.state.requests[-1].changed_state,
+        ]
 
     warned, refused, is_unchanged, changed = run(app, talk)
     (result,), (error,) = warned.json()["results"], refused.json()["results"]
-    assert (206, True, 409, False) == (warned.status_code, result["success"], refused.status_code, error["success"])
-    assert [{"key": "UnknownSkill (4999)"}] == result["error_code"]["details"]["actions"]["2"]["warnings"]
+    assert (206, True, 409, False) == (
+        warned.status_code,
+        result["success"],
+        refused.status_code,
+        error["success"],
+    )
+    assert [{"key": "UnknownSkill (4999)"}] == result["error_code"]["details"][
+        "actions"
+    ]["2"]["warnings"]
     assert 1 == error["error_code"]["details"]["totalErrors"]
-    assert "line 5" in error["error_code"]["details"]["actions"]["2"]["errors"][0]["key"]
+    assert (
+        "line 5" in error["error_code"]["details"]["actions"]["2"]["errors"][0]["key"]
+    )
     assert (True, False) == (is_unchanged, changed)
 
 
 def test_a_comment_names_no_skill() -> None:
     """A disabled rule's lines are comments: an unknown skill in them causes no warning."""
-    assert 200 == run(world(), lambda http: save(http, "//- ASSIGN cxr_skill = 4999")).status_code
+    assert (
+        200
+        == run(
+            world(), lambda http: save(http, "//- ASSIGN cxr_skill = 4999")
+        ).status_code
+    )
 
 
 def test_a_save_under_a_new_name_makes_a_script() -> None:
@@ -174,13 +232,18 @@ def test_a_save_under_a_new_name_makes_a_script() -> None:
         body = with_block(await read(http))
         body["scriptContent"]["header"]["scriptName"] = "Acme\\Other"
         await http.post(SCRIPTS, json=body)
-        return [len(await history(http)), (await http.get(SCRIPTS, params={"scriptPath": "Acme\\Other"})).status_code]
+        return [
+            len(await history(http)),
+            (await http.get(SCRIPTS, params={"scriptPath": "Acme\\Other"})).status_code,
+        ]
 
     assert [1, 200] == run(world(), talk)
 
 
 def test_a_lock_belongs_to_one_access_key() -> None:
-    """Its own key takes it again and releases it; another key is told the holder; a person's lock is as strong."""
+    """Its own key takes it again and releases it; another key is told the holder; a person's lock
+    is as strong.
+    """
     app = world()
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
@@ -190,21 +253,34 @@ def test_a_lock_belongs_to_one_access_key() -> None:
         await sign_in_as(http, "key-2")
         second = [await lock(http, "true"), await lock(http, "false")]
         await sign_in_as(http, "key-1")
-        released = [(await lock(http, "false"))["errorState"], (await read(http))["header"]["lockInfo"]["lockedName"]]
+        released = [
+            (await lock(http, "false"))["errorState"],
+            (await read(http))["header"]["lockInfo"]["lockedName"],
+        ]
         app.state.lock_script(PATH, "Ada Lovelace")
-        return [first, holder, second, released, (await lock(http, "true"))["errorMessage"]]
+        return [
+            first,
+            holder,
+            second,
+            released,
+            (await lock(http, "true"))["errorMessage"],
+        ]
 
     first, holder, second, released, message = run(app, talk)
     assert [False, False] == first
     assert [True, True] == [answer["errorState"] for answer in second]
-    assert {f"The script is locked by {holder}"} == {answer["errorMessage"] for answer in second}
+    assert {f"The script is locked by {holder}"} == {
+        answer["errorMessage"] for answer in second
+    }
     assert [False, ""] == released
     assert "The script is locked by Ada Lovelace" == message
 
 
 @pytest.mark.parametrize(("binds", "status"), [(False, 200), (True, 409)])
 def test_whether_a_lock_binds_is_a_setting(binds: bool, status: int) -> None:  # noqa: FBT001 - a setting
-    """Another user's save succeeds or is refused; a save keeps the lock, and its holder may save."""
+    """Another user's save succeeds or is refused; a save keeps the lock, and its holder may
+    save.
+    """
     app = world(locks_bind=binds)
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
@@ -212,23 +288,37 @@ def test_whether_a_lock_binds_is_a_setting(binds: bool, status: int) -> None:  #
         await lock(http, "true")
         own = (await save(http)).status_code
         await sign_in_as(http, "key-2")
-        return [own, (await save(http)).status_code, (await read(http))["header"]["lockInfo"]["lockedName"] != ""]
+        return [
+            own,
+            (await save(http)).status_code,
+            (await read(http))["header"]["lockInfo"]["lockedName"] != "",
+        ]
 
     assert [200, status, True] == run(app, talk)
 
 
 def test_a_desktop_script_is_read_by_its_id_alone() -> None:
-    """By its path it is an error 500; its history leads to the XML; it can be edited by a person."""
+    """By its path it is an error 500; its history leads to the XML; it can be edited by a
+    person.
+    """
     state = TenantState(QUEUES)
     state.add_script(PATH, DESKTOP_SCRIPT)
-    state.save_script_by_person(PATH, "Ada Lovelace", lambda text: text.replace("4001", "4002"))
+    state.save_script_by_person(
+        PATH, "Ada Lovelace", lambda text: text.replace("4001", "4002")
+    )
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         (current, _) = await history(http)
         version = (await http.get(f"{SCRIPTS}/{current['scriptId']}")).json()
-        return [(await http.get(SCRIPTS, params=ONE)).status_code, version["status"], version["scriptContent"]]
+        return [
+            (await http.get(SCRIPTS, params=ONE)).status_code,
+            version["status"],
+            version["scriptContent"],
+        ]
 
-    assert [500, "CURR", DESKTOP_SCRIPT.replace("4001", "4002")] == run(Simulator(state, SimulatorSettings()), talk)
+    assert [500, "CURR", DESKTOP_SCRIPT.replace("4001", "4002")] == run(
+        Simulator(state, SimulatorSettings()), talk
+    )
 
 
 def test_an_old_token_can_do_nothing() -> None:
@@ -295,32 +385,52 @@ def test_a_script_may_be_eight_megabytes_long() -> None:
     async def talk(http: httpx.AsyncClient) -> list[int]:
         script = await read(http)
         comments = ["//" + "x" * size for size in (8_000_000, 9_000_000)]
-        bodies = [with_code(script, lambda _: f"a = 1\n{comment}") for comment in comments]  # noqa: B023 - called at once
+        bodies = [
+            with_code(script, lambda _: f"a = 1\n{comment}")  # noqa: B023 - called at once
+            for comment in comments
+        ]
         return [(await http.post(SCRIPTS, json=body)).status_code for body in bodies]
 
     assert [200, 413] == run(world(), talk)
 
 
 ODD = strategies.recursive(
-    strategies.none() | strategies.integers() | strategies.text(max_size=5) | strategies.just('a = 1\nb = "'),
-    lambda inner: strategies.lists(inner, max_size=2) | strategies.dictionaries(strategies.text(max_size=3), inner),
+    strategies.none()
+    | strategies.integers()
+    | strategies.text(max_size=5)
+    | strategies.just('a = 1\nb = "'),
+    lambda inner: (
+        strategies.lists(inner, max_size=2)
+        | strategies.dictionaries(strategies.text(max_size=3), inner)
+    ),
     max_leaves=6,
 )
 PARTS = strategies.dictionaries(
     strategies.sampled_from(["1", "2"]),
     ODD
     | strategies.fixed_dictionaries({"actionType": strategies.just("SNIPPET") | ODD})
-    | strategies.dictionaries(strategies.just("0"), strategies.fixed_dictionaries({"value": ODD})),
+    | strategies.dictionaries(
+        strategies.just("0"), strategies.fixed_dictionaries({"value": ODD})
+    ),
 )
 
 
 @given(actions=PARTS | ODD, properties=PARTS | ODD, header=ODD)
 @settings(max_examples=1_000 if FULL else 60, deadline=None)
-def test_any_script_is_stored_or_refused(actions: Any, properties: Any, header: Any) -> None:
-    """Nothing is raised by the save, a read, a contact and the history; what is stored is served."""
+def test_any_script_is_stored_or_refused(
+    actions: Any, properties: Any, header: Any
+) -> None:
+    """Nothing is raised by the save, a read, a contact and the history; what is stored is
+    served.
+    """
     app = world()
     header = {"scriptName": PATH, "odd": header}
-    content = {"header": header, "actions": actions, "properties": properties, "branches": {}}
+    content = {
+        "header": header,
+        "actions": actions,
+        "properties": properties,
+        "branches": {},
+    }
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         answers = [
@@ -347,23 +457,40 @@ def test_any_script_is_stored_or_refused(actions: Any, properties: Any, header: 
         ("billing", "1", "4001", ""),
     ],
 )
-def test_a_signal_runs_the_script(intent: str, confidence: str, skill: str, rule: str) -> None:
-    """The conversation's context then has the skill and the rule, and a request for the context shows them."""
+def test_a_signal_runs_the_script(
+    intent: str, confidence: str, skill: str, rule: str
+) -> None:
+    """The conversation's context then has the skill and the rule, and a request for the context
+    shows them.
+    """
     app = world()
 
     async def talk(http: httpx.AsyncClient) -> Any:
         await save(http, *LOST_CARD)
         query = {"p1": intent, "p2": confidence, "p3": "2026-02-01T09:00:00Z"}
-        assert 204 == (await http.post(SIGNAL.format("468137592041"), params=query)).status_code
-        return (await http.post(CONTEXT.format("468137592041"), json={"attributes": {}})).json()["attributes"]
+        assert (
+            204
+            == (
+                await http.post(SIGNAL.format("468137592041"), params=query)
+            ).status_code
+        )
+        return (
+            await http.post(CONTEXT.format("468137592041"), json={"attributes": {}})
+        ).json()["attributes"]
 
     attributes = run(app, talk)
-    assert (skill, rule, intent) == (attributes["skillId"], attributes["cxrRule"], attributes["p1"])
+    assert (skill, rule, intent) == (
+        attributes["skillId"],
+        attributes["cxrRule"],
+        attributes["p1"],
+    )
     assert attributes == app.state.contexts["468137592041"]
 
 
 def test_custom_fields_and_contexts_run_the_script_too() -> None:
-    """Their names are the script's variables; the dialect is a setting; later values join the earlier ones."""
+    """Their names are the script's variables; the dialect is a setting; later values join the
+    earlier ones.
+    """
     switches: dict[str, Any] = {
         "custom_fields": ("cognigyDetectedIntent", "cognigyConfidence"),
         "studio_dialect": SimDialect(case_sensitive=True),
@@ -375,7 +502,10 @@ def test_custom_fields_and_contexts_run_the_script_too() -> None:
         fields = [{"ident": "cognigyDetectedIntent", "value": "lost_card"}]
         await http.put("/dfo/3.0/contacts/c1/custom-fields", json=fields)
         rules = [app.state.contexts["c1"]["cxrRule"]]
-        for attributes in ({"cognigyConfidence": 0.9}, {"cognigyDetectedIntent": "Lost_Card"}):
+        for attributes in (
+            {"cognigyConfidence": 0.9},
+            {"cognigyDetectedIntent": "Lost_Card"},
+        ):
             await http.post(CONTEXT.format("c1"), json={"attributes": attributes})
             rules.append(app.state.contexts["c1"]["cxrRule"])
         return rules
@@ -384,14 +514,22 @@ def test_custom_fields_and_contexts_run_the_script_too() -> None:
 
 
 def test_numbers_of_any_size_reach_the_script() -> None:
-    """The longest integer that JSON may have here, and numbers near the end of the range of floats."""
+    """The longest integer that JSON may have here, and numbers near the end of the range of
+    floats.
+    """
     app = world()
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         await save(http, *LOST_CARD)
         values = [int("9" * 4_300), 1e308, -5e-324, True, None]
-        bodies = [{"attributes": {"cognigyConfidence": value, "other": value}} for value in values]
-        return [(await http.post(CONTEXT.format("9" * 128), json=body)).status_code for body in bodies]
+        bodies = [
+            {"attributes": {"cognigyConfidence": value, "other": value}}
+            for value in values
+        ]
+        return [
+            (await http.post(CONTEXT.format("9" * 128), json=body)).status_code
+            for body in bodies
+        ]
 
     assert [200] * 5 == run(app, talk)
 
@@ -400,7 +538,10 @@ def test_a_tenant_without_a_script_stores_signals_alone() -> None:
     """Neither does a Desktop script run."""
     state = TenantState(QUEUES)
     state.add_script(PATH, DESKTOP_SCRIPT)
-    run(Simulator(state, SimulatorSettings()), lambda http: http.post(SIGNAL.format("c1"), params={"p1": "x"}))
+    run(
+        Simulator(state, SimulatorSettings()),
+        lambda http: http.post(SIGNAL.format("c1"), params={"p1": "x"}),
+    )
     assert {"c1": {"p1": "x"}} == state.contexts
 
 
@@ -409,8 +550,13 @@ def test_a_split_by_contact_id_is_exact() -> None:
     state = TenantState(QUEUES)
     state.add_script(PATH)
     split = "IF ( ContactID % 100 ) < 20\r\n{\r\nASSIGN cxr_skill = 4002\r\n}\r\n// cxroute:end"
-    state.save_script_by_person(PATH, "Ada Lovelace", lambda code: code.replace("// cxroute:end", split))
-    skills = [run_script(state, SimulatorSettings(), f"{468137592041 + n}", {})["skillId"] for n in range(100)]
+    state.save_script_by_person(
+        PATH, "Ada Lovelace", lambda code: code.replace("// cxroute:end", split)
+    )
+    skills = [
+        run_script(state, SimulatorSettings(), f"{468137592041 + n}", {})["skillId"]
+        for n in range(100)
+    ]
     assert (20, 80) == (skills.count("4002"), skills.count("4001"))
 
 
@@ -452,10 +598,17 @@ def test_faults_of_reads_and_locks(call: str) -> None:
     async def talk(http: httpx.AsyncClient) -> set[int]:
         identity = app.state.current_script(PATH)
         calls = {
-            "GET": [(SCRIPTS, ONE), (f"{SCRIPTS}/historyByName", ONE), (f"{SCRIPTS}/{identity}", {})],
+            "GET": [
+                (SCRIPTS, ONE),
+                (f"{SCRIPTS}/historyByName", ONE),
+                (f"{SCRIPTS}/{identity}", {}),
+            ],
             "PUT": [(SCRIPTS, {**ONE, "lockScript": "true"})],
         }
-        return {(await http.request(call, path, params=query)).status_code for path, query in calls[call]}
+        return {
+            (await http.request(call, path, params=query)).status_code
+            for path, query in calls[call]
+        }
 
     assert {503} == run(app, talk)
     assert {} == app.state.scripts[app.state.current_script(PATH)]["lock"]
@@ -495,10 +648,14 @@ def test_two_saves_at_one_time_are_two_versions() -> None:
     app = world()
 
     async def talk() -> None:
-        async with httpx.AsyncClient(transport=SimulatorTransport(app), base_url="http://localhost") as http:
+        async with httpx.AsyncClient(
+            transport=SimulatorTransport(app), base_url="http://localhost"
+        ) as http:
             await sign_in_as(http, "key-1")
             script = await read(http)
-            bodies = [with_block(script, f'ASSIGN cxr_rule = "{name}"') for name in ("a", "b")]
+            bodies = [
+                with_block(script, f'ASSIGN cxr_rule = "{name}"') for name in ("a", "b")
+            ]
             await asyncio.gather(*(http.post(SCRIPTS, json=body) for body in bodies))
             assert 3 == len(await history(http))
 

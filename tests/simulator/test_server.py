@@ -1,4 +1,6 @@
-"""The simulator over a real socket: the contract again, connections that really break, and real kills."""
+"""The simulator over a real socket: the contract again, connections that really break, and real
+kills.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,14 @@ from reconciler.simulator.messages import encode_json
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 from tests.support.command import serving
-from tests.support.contract import Json, check_response, examples, send_example, settings, tenant
+from tests.support.contract import (
+    Json,
+    check_response,
+    examples,
+    send_example,
+    settings,
+    tenant,
+)
 from tests.support.plain_http import PLAIN
 from tests.support.simulated import QUEUES, RULES, body, sign_in, stored
 
@@ -47,15 +56,23 @@ state.close()
 
 
 @asynccontextmanager
-async def listening(app: Any, http: Literal["h11", "httptools"]) -> AsyncIterator[httpx.AsyncClient]:
-    """Serve an app in this event loop under one of uvicorn's two parsers, and yield a client of it."""
-    config = uvicorn.Config(app, log_level="warning", lifespan="off", ws="none", http=http)
+async def listening(
+    app: Any, http: Literal["h11", "httptools"]
+) -> AsyncIterator[httpx.AsyncClient]:
+    """Serve an app in this event loop under one of uvicorn's two parsers, and yield a client of
+    it.
+    """
+    config = uvicorn.Config(
+        app, log_level="warning", lifespan="off", ws="none", http=http
+    )
     server = uvicorn.Server(config)
     with open_listener("127.0.0.1", 0) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
-            async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN, timeout=5) as client:
+            async with httpx.AsyncClient(
+                base_url=url, trust_env=False, verify=PLAIN, timeout=5
+            ) as client:
                 yield client
         finally:
             server.should_exit = True
@@ -63,10 +80,14 @@ async def listening(app: Any, http: Literal["h11", "httptools"]) -> AsyncIterato
 
 
 @contextmanager
-def process(state: Path, latency: float = 0.0) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def process(
+    state: Path, latency: float = 0.0
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """Run a real server process; yield it and its URL; kill it at the end if it still runs."""
     arguments = [sys.executable, "-c", SERVER, str(state), str(latency)]
-    server = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     with serving(server) as url:
         yield server, url
 
@@ -82,7 +103,9 @@ def test_the_contract_holds_over_a_socket(parser: Literal["h11", "httptools"]) -
     async def replay(all_of_them: list[Json]) -> None:
         async with listening(switch, parser) as http:
             for example in all_of_them:
-                switches = replace(settings(example["given"]), issuer="http://localhost")
+                switches = replace(
+                    settings(example["given"]), issuer="http://localhost"
+                )
                 current[:] = [Simulator(tenant(example["given"]), switches)]
                 check_response(example, await send_example(example, http))
 
@@ -105,7 +128,9 @@ BROKEN = [
 def test_a_broken_connection_is_really_broken(
     parser: Literal["h11", "httptools"], name: str, expected: type[Exception], made: int
 ) -> None:
-    """The client gets its own exception for a reset, a cut body or silence; the server serves the next request."""
+    """The client gets its own exception for a reset, a cut body or silence; the server serves the
+    next request.
+    """
     state = TenantState(QUEUES)
     app = Simulator(state, SimulatorSettings(), FaultInjector(f"POST rules:{name}@#1"))
 
@@ -113,7 +138,11 @@ def test_a_broken_connection_is_really_broken(
         async with listening(app, parser) as http:
             await sign_in(http)
             with pytest.raises(expected):
-                await http.post(RULES, json=body("x"), timeout=0.3 if expected is httpx.ReadTimeout else 5)
+                await http.post(
+                    RULES,
+                    json=body("x"),
+                    timeout=0.3 if expected is httpx.ReadTimeout else 5,
+                )
             return int((await http.get(RULES)).json()["total"])
 
     assert made == asyncio.run(talk())
@@ -126,7 +155,9 @@ def test_a_reset_is_a_tcp_reset(parser: Literal["h11", "httptools"]) -> None:
 
     async def talk() -> None:
         async with listening(app, parser) as http:
-            reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+            reader, writer = await asyncio.open_connection(
+                http.base_url.host, http.base_url.port
+            )
             writer.write(f"GET {RULES} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             with pytest.raises(ConnectionResetError):
                 await reader.read()
@@ -137,7 +168,11 @@ def test_a_reset_is_a_tcp_reset(parser: Literal["h11", "httptools"]) -> None:
 
 def test_a_drip_comes_a_byte_at_a_time() -> None:
     """Over a socket the bytes of a slow drip arrive one by one."""
-    app = Simulator(TenantState(QUEUES, [stored(1)]), SimulatorSettings(), FaultInjector("GET:drip=0.001"))
+    app = Simulator(
+        TenantState(QUEUES, [stored(1)]),
+        SimulatorSettings(),
+        FaultInjector("GET:drip=0.001"),
+    )
 
     async def talk() -> list[int]:
         async with listening(app, "h11") as http:
@@ -163,40 +198,62 @@ def create_request(number: int, token: str, upgrade: str, *, chunked: bool) -> b
     form = json.dumps(body(f"rule {number}")).encode()
     size, content = f"Content-Length: {len(form)}", form
     if chunked:
-        size, content = "Transfer-Encoding: chunked", b"%x\r\n%b\r\n0\r\n\r\n" % (len(form), form)
-    head = f"POST {RULES} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Type: application/json\r\n"
+        size, content = (
+            "Transfer-Encoding: chunked",
+            b"%x\r\n%b\r\n0\r\n\r\n" % (len(form), form),
+        )
+    head = (
+        f"POST {RULES} HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Type: "
+        f"application/json\r\n"
+    )
     return f"{head}{size}\r\n{upgrade}\r\n".encode() + content
 
 
 @pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES)
-def test_a_request_that_asks_for_another_protocol_keeps_its_body(tmp_path: Path, upgrade: str) -> None:
-    """Three creates on one connection, one of them chunked: each is answered in HTTP/1.1, and nothing is logged."""
+def test_a_request_that_asks_for_another_protocol_keeps_its_body(
+    tmp_path: Path, upgrade: str
+) -> None:
+    """Three creates on one connection, one of them chunked: each is answered in HTTP/1.1, and
+    nothing is logged.
+    """
 
     async def talk(url: str) -> list[bytes]:
-        async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN) as http:
+        async with httpx.AsyncClient(
+            base_url=url, trust_env=False, verify=PLAIN
+        ) as http:
             await sign_in(http)
             token = http.headers["Authorization"]
-        reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+        reader, writer = await asyncio.open_connection(
+            http.base_url.host, http.base_url.port
+        )
         lines = []
         for number in range(3):
             writer.write(create_request(number, token, upgrade, chunked=number == 1))
             head = await reader.readuntil(b"\r\n\r\n")
-            length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            length = (
+                head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            )
             await reader.readexactly(int(length))
             lines.append(head.partition(b"\r\n")[0])
         writer.close()
         return lines
 
     with process(tmp_path / "state.json") as (server, url):
-        assert [b"HTTP/1.1 201"] * 3 == [line.strip()[:12] for line in asyncio.run(talk(url))]
+        assert [b"HTTP/1.1 201"] * 3 == [
+            line.strip()[:12] for line in asyncio.run(talk(url))
+        ]
         server.terminate()
         assert "" == (server.stderr.read() if server.stderr else None)
     with TenantState.load(tmp_path / "state.json") as state:
-        assert ["rule 0", "rule 1", "rule 2"] == [rule["name"] for rule in state.rules()]
+        assert ["rule 0", "rule 1", "rule 2"] == [
+            rule["name"] for rule in state.rules()
+        ]
 
 
 async def create(url: str, count: int, stop_at: int, stop: Any) -> set[str]:
-    """Create rules 16 at a time, call `stop` after so many are acknowledged, and return all acknowledged ids."""
+    """Create rules 16 at a time, call `stop` after so many are acknowledged, and return all
+    acknowledged ids.
+    """
     acknowledged: set[str] = set()
     async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN) as http:
         await sign_in(http)
@@ -218,8 +275,12 @@ async def create(url: str, count: int, stop_at: int, stop: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("killed_at", [1, 30, 150, 299])
-def test_a_killed_server_has_every_acknowledged_create(tmp_path: Path, killed_at: int) -> None:
-    """SIGKILL in the middle of 300 creates: after a restart each acknowledged one is there, and at most 16 others."""
+def test_a_killed_server_has_every_acknowledged_create(
+    tmp_path: Path, killed_at: int
+) -> None:
+    """SIGKILL in the middle of 300 creates: after a restart each acknowledged one is there, and at
+    most 16 others.
+    """
     path = tmp_path / "state.json"
     with process(path) as (server, url):
         acknowledged = asyncio.run(create(url, 300, killed_at, server.kill))
@@ -232,13 +293,17 @@ def test_a_killed_server_has_every_acknowledged_create(tmp_path: Path, killed_at
 
 
 def test_a_restarted_server_serves_the_existing_rules(tmp_path: Path) -> None:
-    """After a kill and a new start on the same file, it lists over HTTP the rules created before."""
+    """After a kill and a new start on the same file, it lists over HTTP the rules created
+    before.
+    """
     path = tmp_path / "state.json"
     with process(path) as (server, url):
         acknowledged = asyncio.run(create(url, 20, 20, server.kill))
 
     async def talk(url: str) -> Any:
-        async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN) as http:
+        async with httpx.AsyncClient(
+            base_url=url, trust_env=False, verify=PLAIN
+        ) as http:
             await sign_in(http)
             return (await http.get(RULES)).json()
 
@@ -254,7 +319,9 @@ def test_a_signal_ends_it_gracefully(tmp_path: Path, ending: signal.Signals) -> 
     with process(path, latency=0.2) as (server, url):
 
         async def talk() -> int:
-            async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN) as http:
+            async with httpx.AsyncClient(
+                base_url=url, trust_env=False, verify=PLAIN
+            ) as http:
                 await sign_in(http)
                 call = asyncio.create_task(http.post(RULES, json=body("x")))
                 await asyncio.sleep(0.1)
@@ -262,5 +329,8 @@ def test_a_signal_ends_it_gracefully(tmp_path: Path, ending: signal.Signals) -> 
                 return (await call).status_code
 
         assert 201 == asyncio.run(talk())
-        assert (0, "") == (server.wait(5), server.stderr.read() if server.stderr else None)
+        assert (0, "") == (
+            server.wait(5),
+            server.stderr.read() if server.stderr else None,
+        )
     assert ["x"] == [rule["name"] for rule in json.loads(path.read_text())["rules"]]

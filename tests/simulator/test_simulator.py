@@ -16,7 +16,15 @@ from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES, SimulatorSettings
 from reconciler.simulator.state import TenantState, bank_tenant
 from tests.support.fake_clock import FakeClock
-from tests.support.simulated import CREDENTIALS, QUEUES, RULES, body, run, sign_in, stored
+from tests.support.simulated import (
+    CREDENTIALS,
+    QUEUES,
+    RULES,
+    body,
+    run,
+    sign_in,
+    stored,
+)
 from tests.support.work_bounds import takes_at_most
 
 CONTEXT = "/api/v2/interactions/interactions/{}/context"
@@ -76,7 +84,9 @@ def test_without_set_credentials_all_nonempty_ones_are_accepted(missing: str) ->
 
 
 def test_a_new_rule_is_missing_from_lists_for_some_reads() -> None:
-    """lag_reads=2: two reads of the list lack it, and so does total; a GET of the rule finds it immediately."""
+    """lag_reads=2: two reads of the list lack it, and so does total; a GET of the rule finds it
+    immediately.
+    """
     app = Simulator(TenantState(QUEUES, [stored(1)]), SimulatorSettings(lag_reads=2))
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
@@ -105,7 +115,9 @@ def test_a_new_rule_is_missing_from_lists_for_some_seconds() -> None:
 
 
 def test_the_rate_is_a_token_bucket() -> None:
-    """rate=2, burst=3: of four immediate calls the fourth gets 429; half a second later one more succeeds."""
+    """rate=2, burst=3: of four immediate calls the fourth gets 429; half a second later one more
+    succeeds.
+    """
     clock = FakeClock()
     app = Simulator(TenantState(), SimulatorSettings(rate=2, burst=3, clock=clock))
 
@@ -132,30 +144,49 @@ def test_retry_after_is_long_enough() -> None:
 
 
 def test_latency_precedes_each_response() -> None:
-    """latency=0.05: each request, including that for a token, takes that long by the injected clock."""
+    """latency=0.05: each request, including that for a token, takes that long by the injected
+    clock.
+    """
     clock = FakeClock()
     start = clock.seconds
     run(
-        Simulator(TenantState(), SimulatorSettings(latency=0.05, clock=clock, sleep=clock.sleep)),
+        Simulator(
+            TenantState(),
+            SimulatorSettings(latency=0.05, clock=clock, sleep=clock.sleep),
+        ),
         lambda http: http.get(RULES),
     )
     assert round(clock.seconds - start, 6) == 0.1
 
 
 def test_a_put_removes_absent_fields_and_stores_unknown_ones() -> None:
-    """PUT replaces: an absent description or division is removed, an unknown field is stored, the id stays."""
-    state = TenantState(QUEUES, [stored(1, division={"id": "d"}, hints=["a"], dateCreated="then")])
+    """PUT replaces: an absent description or division is removed, an unknown field is stored, the
+    id stays.
+    """
+    state = TenantState(
+        QUEUES, [stored(1, division={"id": "d"}, hints=["a"], dateCreated="then")]
+    )
     sent = body("renamed", hints=["b"], extra=None)
     del sent["description"]
-    run(Simulator(state, SimulatorSettings()), lambda http: http.put(f"{RULES}/r1", json=sent))
-    kept = {key: value for key, value in state.stored_rules["r1"].items() if key != "dateModified"}
+    run(
+        Simulator(state, SimulatorSettings()),
+        lambda http: http.put(f"{RULES}/r1", json=sent),
+    )
+    kept = {
+        key: value
+        for key, value in state.stored_rules["r1"].items()
+        if key != "dateModified"
+    }
     assert {**sent, "id": "r1", "version": 2, "dateCreated": "then"} == kept
 
 
 def test_a_put_with_another_id_in_its_body_is_refused() -> None:
     """422, and nothing changed."""
     state = TenantState(QUEUES, [stored(1)])
-    answer = run(Simulator(state, SimulatorSettings()), lambda http: http.put(f"{RULES}/r1", json=body("x", id="r2")))
+    answer = run(
+        Simulator(state, SimulatorSettings()),
+        lambda http: http.put(f"{RULES}/r1", json=body("x", id="r2")),
+    )
     assert (422, 0) == (answer.status_code, state.revision)
 
 
@@ -164,20 +195,30 @@ def test_a_client_cannot_set_the_servers_own_fields() -> None:
     state = TenantState(QUEUES)
     sent = body("x", id="mine", version=9, dateCreated="then", selfUri="/elsewhere")
     made = run(
-        Simulator(state, SimulatorSettings(new_id=lambda: "i1")), lambda http: http.post(RULES, json=sent)
+        Simulator(state, SimulatorSettings(new_id=lambda: "i1")),
+        lambda http: http.post(RULES, json=sent),
     ).json()
     assert ("i1", 1, f"{RULES}/i1") == (made["id"], made["version"], made["selfUri"])
     assert made["dateCreated"] != "then"
 
 
 def test_one_idempotency_key_makes_one_rule() -> None:
-    """Profile E: the first response is repeated; another body with the key gets 422; profile C creates two."""
+    """Profile E: the first response is repeated; another body with the key gets 422; profile C
+    creates two.
+    """
     keyed = {"Idempotency-Key": "k"}
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
-        first, second = [await http.post(RULES, json=body("x"), headers=keyed) for _ in range(2)]
+        first, second = [
+            await http.post(RULES, json=body("x"), headers=keyed) for _ in range(2)
+        ]
         other = await http.post(RULES, json=body("y"), headers=keyed)
-        return [first.status_code, second.status_code, other.status_code, first.json() == second.json()]
+        return [
+            first.status_code,
+            second.status_code,
+            other.status_code,
+            first.json() == second.json(),
+        ]
 
     keys, none = TenantState(QUEUES), TenantState(QUEUES)
     assert [201, 201, 422, True] == run(Simulator(keys, PROFILES["E"]), talk)
@@ -190,13 +231,20 @@ def test_a_refused_create_leaves_its_idempotency_key_free() -> None:
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         sent = [body("x", priority="high"), body("x")]
-        return [(await http.post(RULES, json=one, headers={"Idempotency-Key": "k"})).status_code for one in sent]
+        return [
+            (
+                await http.post(RULES, json=one, headers={"Idempotency-Key": "k"})
+            ).status_code
+            for one in sent
+        ]
 
     assert [422, 201] == run(Simulator(TenantState(QUEUES), PROFILES["E"]), talk)
 
 
 def test_a_freed_name_can_be_used_again() -> None:
-    """With unique names: 409 for a used one; free after a rename and after a delete; a rule may keep its own."""
+    """With unique names: 409 for a used one; free after a rename and after a delete; a rule may
+    keep its own.
+    """
     state = TenantState(QUEUES, [stored(1), stored(2)])
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
@@ -209,9 +257,14 @@ def test_a_freed_name_can_be_used_again() -> None:
             ("DELETE", f"{RULES}/r2", None),
             ("PUT", f"{RULES}/r1", body("rule 2")),
         ]
-        return [(await http.request(method, path, json=sent)).status_code for method, path, sent in calls]
+        return [
+            (await http.request(method, path, json=sent)).status_code
+            for method, path, sent in calls
+        ]
 
-    assert [409, 200, 200, 201, 409, 204, 200] == run(Simulator(state, PROFILES["A"]), talk)
+    assert [409, 200, 200, 201, 409, 204, 200] == run(
+        Simulator(state, PROFILES["A"]), talk
+    )
 
 
 BAD_FIELDS = [
@@ -228,24 +281,36 @@ BAD_FIELDS = [
     ({"conditions": ["x"]}, ["conditions[0]"]),
     ({"conditions": [{"type": "time"}]}, ["conditions[0].type"]),
     (
-        {"conditions": [{"type": "attribute", "operator": ["equals"], "attributeName": ""}]},
+        {
+            "conditions": [
+                {"type": "attribute", "operator": ["equals"], "attributeName": ""}
+            ]
+        },
         ["conditions[0].attributeName", "conditions[0].operator"],
     ),
     ({"targets": []}, ["targets"]),
     ({"targets": [{"type": "skill"}]}, ["targets[0].type"]),
-    ({"targets": [{"type": "queue", "queueId": ["q1"], "weight": -1}]}, ["targets[0].queueId", "targets[0].weight"]),
+    (
+        {"targets": [{"type": "queue", "queueId": ["q1"], "weight": -1}]},
+        ["targets[0].queueId", "targets[0].weight"],
+    ),
     ({"targets": [{"type": "queue", "queueId": "q1"}]}, ["targets[0].weight"]),
 ]  # fmt: skip - a table
 
 
 @pytest.mark.parametrize(("change", "fields"), BAD_FIELDS)
-def test_a_bad_rule_is_refused_with_its_fields(change: dict[str, Any], fields: list[str]) -> None:
+def test_a_bad_rule_is_refused_with_its_fields(
+    change: dict[str, Any], fields: list[str]
+) -> None:
     """422 names each invalid field, for create and update, and nothing changes."""
     state = TenantState(QUEUES, [stored(1)])
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         sent = {**body("x"), **change}
-        return [await http.post(RULES, json=sent), await http.put(f"{RULES}/r1", json=sent)]
+        return [
+            await http.post(RULES, json=sent),
+            await http.put(f"{RULES}/r1", json=sent),
+        ]
 
     for answer in run(Simulator(state, SimulatorSettings()), talk):
         assert 422 == answer.status_code
@@ -269,21 +334,43 @@ VALUES = [
 
 
 @pytest.mark.parametrize(("operator", "good", "bad"), VALUES)
-def test_each_operator_accepts_its_values(operator: str, good: list[Any], bad: list[Any]) -> None:
+def test_each_operator_accepts_its_values(
+    operator: str, good: list[Any], bad: list[Any]
+) -> None:
     """A value that the operator can compare with is stored as sent; another is 422."""
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
-        sent = [{"type": "attribute", "attributeName": "a", "operator": operator, "value": one} for one in good + bad]
-        return [(await http.post(RULES, json=body("x", conditions=[one]))).status_code for one in sent]
+        sent = [
+            {
+                "type": "attribute",
+                "attributeName": "a",
+                "operator": operator,
+                "value": one,
+            }
+            for one in good + bad
+        ]
+        return [
+            (await http.post(RULES, json=body("x", conditions=[one]))).status_code
+            for one in sent
+        ]
 
     state = TenantState(QUEUES)
-    assert [201] * len(good) + [422] * len(bad) == run(Simulator(state, SimulatorSettings()), talk)
+    assert [201] * len(good) + [422] * len(bad) == run(
+        Simulator(state, SimulatorSettings()), talk
+    )
     assert good == [rule["conditions"][0]["value"] for rule in state.rules()]
 
 
 def test_parts_of_a_live_rule_are_accepted() -> None:
-    """A condition of unknown operator gets 422, unless a live rule has it: adopting that rule must work."""
-    odd = {"type": "attribute", "attributeName": "a", "operator": "matchesRegex", "value": "x.*"}
+    """A condition of unknown operator gets 422, unless a live rule has it: adopting that rule must
+    work.
+    """
+    odd = {
+        "type": "attribute",
+        "attributeName": "a",
+        "operator": "matchesRegex",
+        "value": "x.*",
+    }
     state = TenantState(QUEUES, [stored(1, conditions=[odd])])
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
@@ -317,24 +404,48 @@ def test_a_hostile_body_is_refused(path: str, sent: bytes, status: int) -> None:
     """For any bytes the response is an error in the API's form, and nothing changes."""
     state = TenantState(QUEUES)
     headers = {"Content-Type": "application/json"}
-    answer = run(Simulator(state, SimulatorSettings()), lambda http: http.post(path, content=sent, headers=headers))
+    answer = run(
+        Simulator(state, SimulatorSettings()),
+        lambda http: http.post(path, content=sent, headers=headers),
+    )
     assert (status, 0) == (answer.status_code, state.revision)
     assert answer.json()["errors"][0]["message"]
 
 
 ANY_JSON = strategies.recursive(
-    strategies.none() | strategies.booleans() | strategies.integers() | strategies.floats() | strategies.text(),
-    lambda inner: strategies.lists(inner, max_size=3) | strategies.dictionaries(strategies.text(), inner, max_size=3),
+    strategies.none()
+    | strategies.booleans()
+    | strategies.integers()
+    | strategies.floats()
+    | strategies.text(),
+    lambda inner: (
+        strategies.lists(inner, max_size=3)
+        | strategies.dictionaries(strategies.text(), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 FIELDS = strategies.sampled_from(
-    ["name", "description", "priority", "enabled", "conditions", "targets", "id", "attributes"]
+    [
+        "name",
+        "description",
+        "priority",
+        "enabled",
+        "conditions",
+        "targets",
+        "id",
+        "attributes",
+    ]
 )
 PARTS = strategies.dictionaries(
-    strategies.sampled_from(["type", "attributeName", "operator", "value", "queueId", "weight"]),
-    ANY_JSON | strategies.sampled_from(["attribute", "queue", "equals", "between", "in", "q1"]),
+    strategies.sampled_from(
+        ["type", "attributeName", "operator", "value", "queueId", "weight"]
+    ),
+    ANY_JSON
+    | strategies.sampled_from(["attribute", "queue", "equals", "between", "in", "q1"]),
 )
-BODIES = ANY_JSON | strategies.dictionaries(FIELDS, ANY_JSON | strategies.lists(PARTS, max_size=3))
+BODIES = ANY_JSON | strategies.dictionaries(
+    FIELDS, ANY_JSON | strategies.lists(PARTS, max_size=3)
+)
 
 
 @given(sent=BODIES, overlaid=strategies.booleans())
@@ -346,15 +457,28 @@ def test_any_json_is_answered(sent: Any, overlaid: bool) -> None:  # noqa: FBT00
     content, headers = json.dumps(one).encode(), {"Content-Type": "application/json"}
 
     async def talk(http: httpx.AsyncClient) -> set[int]:
-        calls = [("POST", RULES), ("PUT", f"{RULES}/r1"), ("POST", CONTEXT.format("c1"))]
-        return {(await http.request(how, path, content=content, headers=headers)).status_code for how, path in calls}
+        calls = [
+            ("POST", RULES),
+            ("PUT", f"{RULES}/r1"),
+            ("POST", CONTEXT.format("c1")),
+        ]
+        return {
+            (
+                await http.request(how, path, content=content, headers=headers)
+            ).status_code
+            for how, path in calls
+        }
 
     assert run(Simulator(state, SimulatorSettings()), talk) <= {200, 201, 400, 422}
     for rule in state.rules()[1:]:
-        assert {key: one[key] for key in body("x") if key in one} == {key: rule[key] for key in body("x") if key in one}
+        assert {key: one[key] for key in body("x") if key in one} == {
+            key: rule[key] for key in body("x") if key in one
+        }
 
 
-@pytest.mark.parametrize("media", ["", "text/plain", "application/x-www-form-urlencoded"])
+@pytest.mark.parametrize(
+    "media", ["", "text/plain", "application/x-www-form-urlencoded"]
+)
 def test_another_media_type_is_refused(media: str) -> None:
     """415 for a body that is not declared as JSON."""
     sent = json.dumps(body("x")).encode()
@@ -366,13 +490,24 @@ def test_another_media_type_is_refused(media: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "conversation", ["..%2F..%2Frouting%2Frules%2Fr1%3Fx=", "a%20b", "%C3%A9", "x" * 129, "unknown-7", "%00"]
+    "conversation",
+    [
+        "..%2F..%2Frouting%2Frules%2Fr1%3Fx=",
+        "a%20b",
+        "%C3%A9",
+        "x" * 129,
+        "unknown-7",
+        "%00",
+    ],
 )
 def test_an_encoded_slash_does_not_change_the_path(conversation: str) -> None:
     """An invalid conversation id is 404 in any encoding, and no other path is reached."""
     state = TenantState(QUEUES, [stored(1)])
     path = CONTEXT.format(conversation)
-    answer = run(Simulator(state, SimulatorSettings()), lambda http: http.post(path, json={"attributes": {"a": 1}}))
+    answer = run(
+        Simulator(state, SimulatorSettings()),
+        lambda http: http.post(path, json={"attributes": {"a": 1}}),
+    )
     assert (404, 0) == (answer.status_code, state.revision)
 
 
@@ -382,17 +517,23 @@ def test_attributes_merge() -> None:
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         sent = [{"a": 1, "b": "x"}, {"b": None, "c": True}]
-        return [(await http.post(CONTEXT.format("c1"), json={"attributes": one})).json() for one in sent]
+        return [
+            (await http.post(CONTEXT.format("c1"), json={"attributes": one})).json()
+            for one in sent
+        ]
 
     after = {"a": 1, "b": None, "c": True}
-    assert [{"id": "c1", "attributes": {"a": 1, "b": "x"}}, {"id": "c1", "attributes": after}] == run(
-        Simulator(state, SimulatorSettings()), talk
-    )
+    assert [
+        {"id": "c1", "attributes": {"a": 1, "b": "x"}},
+        {"id": "c1", "attributes": after},
+    ] == run(Simulator(state, SimulatorSettings()), talk)
     assert {"c1": after} == state.contexts
 
 
 def test_pages_hold_every_rule_once() -> None:
-    """Following nextUri over 7 rules in pages of 3 gives each once, in one order, under one total."""
+    """Following nextUri over 7 rules in pages of 3 gives each once, in one order, under one
+    total.
+    """
     state = TenantState(QUEUES, [stored(n) for n in range(7)])
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
@@ -404,25 +545,42 @@ def test_pages_hold_every_rule_once() -> None:
             path = page["nextUri"]
         return seen
 
-    assert [f"r{n}" for n in range(7)] == run(Simulator(state, SimulatorSettings()), talk)
+    assert [f"r{n}" for n in range(7)] == run(
+        Simulator(state, SimulatorSettings()), talk
+    )
 
 
 @pytest.mark.parametrize(
-    "query", ["pageNumber=x", "pageSize=0", "pageSize=-1", "pageNumber=1.5", "pageNumber=9999999999", "pageSize="]
+    "query",
+    [
+        "pageNumber=x",
+        "pageSize=0",
+        "pageSize=-1",
+        "pageNumber=1.5",
+        "pageNumber=9999999999",
+        "pageSize=",
+    ],
 )
 def test_a_bad_page_is_400(query: str) -> None:
     """400, for rules and for queues."""
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
-        return [(await http.get(f"{path}?{query}")).status_code for path in (RULES, "/api/v2/routing/queues")]
+        return [
+            (await http.get(f"{path}?{query}")).status_code
+            for path in (RULES, "/api/v2/routing/queues")
+        ]
 
     assert [400, 400] == run(Simulator(TenantState(), SimulatorSettings()), talk)
 
 
 def test_the_log_records_state_changes_and_watchers_see_each_state() -> None:
-    """state.requests has every request with its status and effect; a watcher sees the full state after each change."""
+    """state.requests has every request with its status and effect; a watcher sees the full state
+    after each change.
+    """
     state, seen = TenantState(QUEUES), []
-    state.watchers.append(lambda watched: seen.append([rule["name"] for rule in watched.rules()]))
+    state.watchers.append(
+        lambda watched: seen.append([rule["name"] for rule in watched.rules()])
+    )
 
     async def talk(http: httpx.AsyncClient) -> None:
         made = (await http.post(RULES, json=body("x"))).json()
@@ -440,18 +598,27 @@ def test_the_log_records_state_changes_and_watchers_see_each_state() -> None:
         ("PUT", one, 422, False),
         ("DELETE", one, 204, True),
         ("GET", RULES, 200, False),
-    ] == [(asked.method, asked.path, asked.status, asked.changed_state) for asked in state.requests]
+    ] == [
+        (asked.method, asked.path, asked.status, asked.changed_state)
+        for asked in state.requests
+    ]
     assert [["x"], ["y"], []] == seen
     assert body("x") == state.requests[1].json()
 
 
 def test_initial_tenants() -> None:
-    """A new tenant has queues alone; the bank has rules whose targets are its queues, apart from each other."""
+    """A new tenant has queues alone; the bank has rules whose targets are its queues, apart from
+    each other.
+    """
     assert (QUEUES, []) == (TenantState(QUEUES).queues, TenantState(QUEUES).rules())
     first, second = bank_tenant(), bank_tenant()
     known = {queue["id"] for queue in first.queues}
     assert first.rules()
-    assert set() == {target["queueId"] for rule in first.rules() for target in rule["targets"]} - known
+    assert (
+        set()
+        == {target["queueId"] for rule in first.rules() for target in rule["targets"]}
+        - known
+    )
     first.remove(first.rules()[0]["id"])
     assert len(second.rules()) == len(first.rules()) + 1
 
@@ -459,14 +626,22 @@ def test_initial_tenants() -> None:
 def test_importing_the_simulator_is_cheap() -> None:
     """The package imports no HTTP library, no ASGI framework and no event loop."""
     heavy = {"starlette", "uvicorn", "httpx", "anyio", "asyncio"}
-    code = f"import sys, reconciler.simulator; print(sorted({heavy} & set(sys.modules)))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    code = (
+        f"import sys, reconciler.simulator; print(sorted({heavy} & set(sys.modules)))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert "[]\n" == found.stdout
 
 
 def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
-    """In the simulator itself, ASGI included: about 0.2 s of CPU time for the pages, and 0.5 s for the creates."""
-    app = Simulator(TenantState(QUEUES, [stored(n) for n in range(10_000)]), SimulatorSettings())
+    """In the simulator itself, ASGI included: about 0.2 s of CPU time for the pages, and 0.5 s for
+    the creates.
+    """
+    app = Simulator(
+        TenantState(QUEUES, [stored(n) for n in range(10_000)]), SimulatorSettings()
+    )
     run(app, lambda http: http.get(RULES))
     token = app.state.requests[-1].headers["authorization"]
     sent = [json.dumps(body(f"new {n}")).encode() for n in range(1_000)]
@@ -484,7 +659,9 @@ def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
     assert len(app.state.stored_rules) == 11_000
 
 
-async def bare(app: Simulator, method: str, query: bytes, content: bytes, token: str) -> None:
+async def bare(
+    app: Simulator, method: str, query: bytes, content: bytes, token: str
+) -> None:
     """Call the app as a server would, without the cost of a client."""
 
     async def receive() -> dict[str, Any]:
@@ -493,6 +670,15 @@ async def bare(app: Simulator, method: str, query: bytes, content: bytes, token:
     async def send(message: Any) -> None:
         assert message.get("status", 200) in (200, 201)
 
-    headers = [(b"authorization", token.encode()), (b"content-type", b"application/json")]
-    scope = {"type": "http", "method": method, "path": RULES, "raw_path": RULES.encode(), "query_string": query}
+    headers = [
+        (b"authorization", token.encode()),
+        (b"content-type", b"application/json"),
+    ]
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": RULES,
+        "raw_path": RULES.encode(),
+        "query_string": query,
+    }
     await app({**scope, "headers": headers}, receive, send)

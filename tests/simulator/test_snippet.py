@@ -1,4 +1,6 @@
-"""The simulator's evaluator of SNIPPET code: the documented language, every dialect, hostile code."""
+"""The simulator's evaluator of SNIPPET code: the documented language, every dialect, hostile
+code.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,20 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies
 
-from reconciler.simulator.snippet import SimDialect, SimSnippet, script_text, script_value
+from reconciler.simulator.snippet import (
+    SimDialect,
+    SimSnippet,
+    script_text,
+    script_value,
+)
 from tests.support.work_bounds import takes_at_most
 
 DIALECTS = [SimDialect(*facts) for facts in product((False, True), repeat=4)]
 
 
-def run(code: str, dialect: SimDialect = DIALECTS[0], **variables: Any) -> dict[str, str]:
+def run(
+    code: str, dialect: SimDialect = DIALECTS[0], **variables: Any
+) -> dict[str, str]:
     """Return the variables after a run, as texts; `_err` is one of them if the code failed."""
     values = {name.lower(): script_value(value) for name, value in variables.items()}
     SimSnippet(code, values, dialect, is_active=True).run()
@@ -58,7 +67,9 @@ EVERYWHERE = [
 
 
 @pytest.mark.parametrize(("expression", "value"), EVERYWHERE)
-def test_an_expression_is_the_same_in_every_dialect(expression: str, value: str) -> None:
+def test_an_expression_is_the_same_in_every_dialect(
+    expression: str, value: str
+) -> None:
     """Arithmetic, truth values, texts, methods and `$` do not depend on the unknown facts."""
     variables = {"n": 5, "word": "card", "digits": "20", "d$": 20, "ContactID": 1042}
     assert {value} == {result(expression, dialect, **variables) for dialect in DIALECTS}
@@ -83,35 +94,51 @@ DEPENDENT: list[tuple[str, Callable[[SimDialect], bool]]] = [
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_arithmetic_with_text_of_digits_follows_the_dialect(dialect: SimDialect) -> None:
+def test_arithmetic_with_text_of_digits_follows_the_dialect(
+    dialect: SimDialect,
+) -> None:
     """Where such text is not a number, it is ignored as any text, also as a condition."""
     texts = ('digits + "2"', "digits + 1", '"5" + 0', '( "1" ) & ( 1 = 1 )')
-    expected = ("22", "21", "5", "1") if dialect.digit_text_is_number else ("0", "1", "0", "0")
+    expected = (
+        ("22", "21", "5", "1") if dialect.digit_text_is_number else ("0", "1", "0", "0")
+    )
     assert expected == tuple(result(text, dialect, digits="20") for text in texts)
 
 
-@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: "".join(str(int(fact)) for fact in dialect))
+@pytest.mark.parametrize(
+    "dialect", DIALECTS, ids=lambda dialect: "".join(str(int(fact)) for fact in dialect)
+)
 def test_a_comparison_follows_the_dialect(dialect: SimDialect) -> None:
     """Each fact decides its comparisons, and no other; with `$` digits stay text."""
     expected = [(text, str(int(holds(dialect)))) for text, holds in DEPENDENT]
     variables = {"w$": "card", "d$": 20}
-    assert expected == [(text, result(text, dialect, **variables)) for text, _ in DEPENDENT]
+    assert expected == [
+        (text, result(text, dialect, **variables)) for text, _ in DEPENDENT
+    ]
 
 
 STATEMENTS = [
     ("r = 1\r\nASSIGN R = r + 1 // r = 9\r\n", "2"),
     ("IF ( 1 = 2 ) { r = 1 }\nELSE\n{\n  r = 2\n}", "2"),
     ("IF x = 1\n{\n  r = 1\n} ELSE { IF 1 { r = 3 } }", "3"),
-    ("SELECT {\n CASE x = 1\n CASE 1 { r = 1 }\n CASE 1 { r = 2 }\n DEFAULT { r = 3 }\n}", "1"),
+    (
+        "SELECT {\n CASE x = 1\n CASE 1 { r = 1 }\n CASE 1 { r = 2 }\n DEFAULT { r = 3 }\n}",
+        "1",
+    ),
     ("select { case 0 { r = 1 } default { r = 3 } }", "3"),
     ("r = 0\nSELECT { CASE x = 1 { r = 1 } }", "0"),
-    ("r = 1\nIF ( 1 = 2 ) { r = 1 / 0 }\nSELECT { CASE 1 { r = 2 }\n CASE ( 1 / 0 ) { r = 3 } }", "2"),
+    (
+        "r = 1\nIF ( 1 = 2 ) { r = 1 / 0 }\nSELECT { CASE 1 { r = 2 }\n CASE ( 1 / 0 ) { r = 3 } }",
+        "2",
+    ),
 ]
 
 
 @pytest.mark.parametrize(("code", "value"), STATEMENTS)
 def test_statements(code: str, value: str) -> None:
-    """Key words and names ignore case, the first true CASE counts, and what is not reached is not computed."""
+    """Key words and names ignore case, the first true CASE counts, and what is not reached is not
+    computed.
+    """
     after = run(code, x="c")
     assert (value, False) == (after["r"], "_err" in after)
 
@@ -125,7 +152,12 @@ def test_a_failing_snippet_stops_and_says_why() -> None:
 def test_trace_prints_and_changes_nothing() -> None:
     """The lines of a run are kept in order; an inactive TRACE prints nothing."""
     values: dict[str, Any] = {"a": Decimal(2)}
-    snippet = SimSnippet('TRACE "a is {a}"\nIF 0 { TRACE "no" }\nTRACE a', values, DIALECTS[0], is_active=True)
+    snippet = SimSnippet(
+        'TRACE "a is {a}"\nIF 0 { TRACE "no" }\nTRACE a',
+        values,
+        DIALECTS[0],
+        is_active=True,
+    )
     assert ("", ["a is 2", "2"], {"a": 2}) == (snippet.run(), snippet.traces, values)
 
 
@@ -189,11 +221,17 @@ def test_a_block_of_ten_thousand_rules_is_quick() -> None:
     assert "rule 9999" == after["r"]
 
 
-WORDS = "IF ELSE SELECT CASE DEFAULT ASSIGN TRACE a b$ = != ( ) { } 1 0.5 . .contains( & | + / % ^ // ?"
+WORDS = (
+    "IF ELSE SELECT CASE DEFAULT ASSIGN TRACE a b$ = != ( ) { } 1 0.5 . .contains( & | + / % ^ // "
+    "?"
+)
 PIECES = strategies.sampled_from([*re.split(" ", WORDS), "\n", '"x"', '"{a}"', '$"\\"'])
 
 
-@given(code=strategies.lists(PIECES, max_size=40).map(" ".join) | strategies.text(max_size=40))
+@given(
+    code=strategies.lists(PIECES, max_size=40).map(" ".join)
+    | strategies.text(max_size=40)
+)
 @settings(max_examples=300, deadline=None)
 def test_any_code_ends_with_a_result_or_a_reason(code: str) -> None:
     """Nothing is raised; code that passes the check runs, or fails for a value."""

@@ -20,10 +20,16 @@ from tests.support.simulated import QUEUES, stored
 def killed(path: Path, steps: str) -> None:
     """Do steps on the state in a separate process that dies without closing it."""
     code = (
-        "import os, sys; from pathlib import Path; from reconciler.simulator.state import TenantState\n"
+        "import os, sys; from pathlib import Path; from reconciler.simulator.state import "
+        "TenantState\n"
         f"state = TenantState.load(Path(sys.argv[1]))\n{steps}\nos.kill(os.getpid(), 9)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert -9 == done.returncode, done.stderr
 
 
@@ -35,7 +41,9 @@ def reopened(path: Path) -> dict[str, Any]:
 
 def write(path: Path, **parts: Any) -> None:
     """Write a state as a manual edit would."""
-    path.write_text(json.dumps({"queues": QUEUES, "rules": [], "contexts": {}, **parts}, indent=4))
+    path.write_text(
+        json.dumps({"queues": QUEUES, "rules": [], "contexts": {}, **parts}, indent=4)
+    )
 
 
 def test_a_new_state_is_empty_and_writes_no_file(tmp_path: Path) -> None:
@@ -52,7 +60,11 @@ def test_a_state_is_one_readable_file(tmp_path: Path) -> None:
         state.put(stored(1, name="Überweisung"))
         state.put(stored(2))
         state.merge("c1", {"a": 1})
-    document = {"queues": QUEUES, "rules": [stored(1, name="Überweisung"), stored(2)], "contexts": {"c1": {"a": 1}}}
+    document = {
+        "queues": QUEUES,
+        "rules": [stored(1, name="Überweisung"), stored(2)],
+        "contexts": {"c1": {"a": 1}},
+    }
     assert document == json.loads(path.read_text(encoding="utf-8"))
     assert document == reopened(path)
     assert "Überweisung" in path.read_text(encoding="utf-8")
@@ -75,7 +87,9 @@ state.merge("c1", {{"a": 1}}); state.merge("c1", {{"b": 2}})
 
 
 @pytest.mark.parametrize("rest", [b"", b'{"queues": [', b"[]"])
-def test_a_kill_while_the_file_is_replaced_does_no_harm(tmp_path: Path, rest: bytes) -> None:
+def test_a_kill_while_the_file_is_replaced_does_no_harm(
+    tmp_path: Path, rest: bytes
+) -> None:
     """The document that was not finished is ignored, and replaced by the next one."""
     path = tmp_path / "state.json"
     killed(path, f"state.put({stored(1)!r})")
@@ -83,11 +97,15 @@ def test_a_kill_while_the_file_is_replaced_does_no_harm(tmp_path: Path, rest: by
     with TenantState.load(path) as state:
         state.put(stored(2))
     assert [stored(1), stored(2)] == reopened(path)["rules"]
-    assert {"state.json", "state.json.lock"} == {each.name for each in tmp_path.iterdir()}
+    assert {"state.json", "state.json.lock"} == {
+        each.name for each in tmp_path.iterdir()
+    }
 
 
 def test_a_state_is_read_without_a_lock(tmp_path: Path) -> None:
-    """Another process may have it open; changes of the copy stay in memory, and nothing is written."""
+    """Another process may have it open; changes of the copy stay in memory, and nothing is
+    written.
+    """
     path = tmp_path / "state.json"
     with TenantState.load(path, initial=TenantState(QUEUES, [stored(1)])):
         copy = TenantState.read(path)
@@ -126,7 +144,10 @@ BROKEN = [
     ('{"rules": {}}', "rules must be a list"),
     ('{"rules": [{"id": "r1"}]}', "rules[0] must be an object with an id and a name"),
     ('{"queues": ["x"]}', "queues[0] must be an object with an id and a name"),
-    ('{"queues": [{"id": "a", "name": "A"}, {"id": "a", "name": "B"}]}', "queues[1]: duplicate id a"),
+    (
+        '{"queues": [{"id": "a", "name": "A"}, {"id": "a", "name": "B"}]}',
+        "queues[1]: duplicate id a",
+    ),
     ('{"contexts": {"c": 1}}', "contexts must be an object of objects"),
     ("[" * 100_000, "is not JSON"),
     ('{"rules": [{"id": "r1", "name": "x", "priority": NaN}]}', "is not JSON"),
@@ -136,7 +157,9 @@ BROKEN = [
 
 @pytest.mark.parametrize(("text", "reason"), BROKEN, ids=lambda value: value[:30])
 def test_a_broken_file_is_a_clear_error(tmp_path: Path, text: str, reason: str) -> None:
-    """The error names the file and the problem; nothing is written, and the state is not left locked."""
+    """The error names the file and the problem; nothing is written, and the state is not left
+    locked.
+    """
     path = tmp_path / "state.json"
     path.write_text(text, encoding="utf-8")
     for _ in range(2):
@@ -156,9 +179,14 @@ def test_another_kind_of_file_is_a_clear_error(tmp_path: Path) -> None:
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
-    """An open state is refused to a second process after its timeout, and is free again after the close."""
+    """An open state is refused to a second process after its timeout, and is free again after the
+    close.
+    """
     path = tmp_path / "state.json"
-    with TenantState.load(path), pytest.raises(StateError, match="another process uses this state"):
+    with (
+        TenantState.load(path),
+        pytest.raises(StateError, match="another process uses this state"),
+    ):
         TenantState.load(path, lock_timeout=0.05)
     TenantState.load(path, lock_timeout=0).close()
 
@@ -171,7 +199,9 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> Non
 
 
 def test_a_change_that_cannot_be_stored_is_not_made(tmp_path: Path) -> None:
-    """With a full disk put, remove and merge raise; the state does not change, and later changes are stored."""
+    """With a full disk put, remove and merge raise; the state does not change, and later changes
+    are stored.
+    """
     path = tmp_path / "state.json"
     large = stored(2, description="x" * 10_000)
     with TenantState.load(path) as state:
@@ -179,7 +209,11 @@ def test_a_change_that_cannot_be_stored_is_not_made(tmp_path: Path) -> None:
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
         try:
-            for change in (lambda: state.put(large), lambda: state.remove("r1"), lambda: state.merge("c", {})):
+            for change in (
+                lambda: state.put(large),
+                lambda: state.remove("r1"),
+                lambda: state.merge("c", {}),
+            ):
                 with pytest.raises(StateError, match="cannot be written"):
                     change()
         finally:
@@ -195,7 +229,13 @@ def test_an_edit_in_the_ui_is_one_change() -> None:
     state, seen = TenantState(QUEUES, [stored(1, division={"id": "d"})]), []
     state.watchers.append(lambda watched: seen.append(watched.revision))
     state.edit("r1", 0.0, priority=3)
-    expected = stored(1, division={"id": "d"}, priority=3, version=2, dateModified="1970-01-01T00:00:00.000Z")
+    expected = stored(
+        1,
+        division={"id": "d"},
+        priority=3,
+        version=2,
+        dateModified="1970-01-01T00:00:00.000Z",
+    )
     assert ([expected], [1]) == (state.rules(), seen)
     with pytest.raises(KeyError):
         state.edit("r9", priority=3)

@@ -1,4 +1,6 @@
-"""An edit of a block by hand is read as it is: as another rule, an opaque part, or an unmanaged rule."""
+"""An edit of a block by hand is read as it is: as another rule, an opaque part, or an unmanaged
+rule.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ import pytest
 
 from reconciler.behaviour.evaluate import route_conversation
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
-from reconciler.model.rule import Condition, Opaque, Rule, Target, make_condition, make_opaque
+from reconciler.model.rule import (
+    Condition,
+    Opaque,
+    Rule,
+    Target,
+    make_condition,
+    make_opaque,
+)
 from reconciler.studio.evaluate import run_snippet
 from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import BlockLayout
@@ -40,7 +49,11 @@ TEXT = block_of(RULES)
 HELPERS = TEXT[: TEXT.index("SELECT")]
 AFTER_CHECK = {  # a helper's assignment moves behind the lines that use it
     line: (HELPERS, f"{HELPERS.replace(f'ASSIGN {line}' + chr(10), '')}ASSIGN {line}\n")
-    for line in ("cxr_isnum_bot_sure = 0", "cxr_num_bot_sure = ( bot_sure + 0 )", 'cxr_text_bot_sure$ = "{bot_sure}"')
+    for line in (
+        "cxr_isnum_bot_sure = 0",
+        "cxr_num_bot_sure = ( bot_sure + 0 )",
+        'cxr_text_bot_sure$ = "{bot_sure}"',
+    )
 }
 HIGHEST = BlockLayout(owner="a", block="b", variables={}, highest_first=True)
 
@@ -66,20 +79,37 @@ def case_lines(key: str, text: str = TEXT) -> str:
 
 
 def test_an_edited_literal_is_another_value() -> None:
-    """A changed text, number, operator, skill and attribute are read; the digest shows that they were edited."""
+    """A changed text, number, operator, skill and attribute are read; the digest shows that they
+    were edited.
+    """
     for old, new, condition in [
         ('= "lost" )', '= "stolen" )', make_condition("intent", "equals", "stolen")),
-        ('cxr_text_intent$ = "lost" )', 'cxr_text_intent$ > "" )', make_condition("intent", "exists", None)),
-        ('cxr_text_intent$ = "lost" )', 'INTENT.Contains("lo") )', make_condition("intent", "contains", "lo")),
+        (
+            'cxr_text_intent$ = "lost" )',
+            'cxr_text_intent$ > "" )',
+            make_condition("intent", "exists", None),
+        ),
+        (
+            'cxr_text_intent$ = "lost" )',
+            'INTENT.Contains("lo") )',
+            make_condition("intent", "contains", "lo"),
+        ),
         ('( cxr_text_intent$ = "lost" )', 'CXR_Text_Intent$ = "lost"', LOST),
     ]:
         assert by_id(edited(old, new))["cards/r0"].conditions == (condition,)
     number = by_id(edited(">= 0.7", "< 0.25"))["cards/r1"]
     assert number.conditions == (CARD, make_condition("sure", "lessThan", 0.25))
-    assert by_id(edited("cxr_skill = 4001", "cxr_skill = 4003"))["cards/r0"].targets == (Target("4003", 1),)
-    values = by_id(edited('"x" ) | ( cxr_text_intent$ = "y"', '"z" ) | ( cxr_text_intent$ = "b"'))["cards/r2"]
+    assert by_id(edited("cxr_skill = 4001", "cxr_skill = 4003"))[
+        "cards/r0"
+    ].targets == (Target("4003", 1),)
+    values = by_id(
+        edited('"x" ) | ( cxr_text_intent$ = "y"', '"z" ) | ( cxr_text_intent$ = "b"')
+    )["cards/r2"]
     assert values.conditions == (make_condition("intent", "notIn", ["z", "b"]),)
-    assert edited('= "lost" )', '= "stolen" )')[0].digest == read_block(TEXT, LAYOUT)[0].digest
+    assert (
+        edited('= "lost" )', '= "stolen" )')[0].digest
+        == read_block(TEXT, LAYOUT)[0].digest
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,26 +117,54 @@ def test_an_edited_literal_is_another_value() -> None:
     [
         ('( cxr_text_intent$ = "lost" )', '( intent = "lost" )', '( intent = "lost" )'),
         ('= "lost" )', '= "lo{b}st" )', '( cxr_text_intent$ = "lo{b}st" )'),
-        ('( cxr_text_intent$ = "lost" )', '( a$ = "x" ) | ( b$ = "y" )', '( a$ = "x" ) | ( b$ = "y" )'),
-        ('( cxr_text_intent$ = "lost" )', '( a$ = "x" ) & ( b$ = "y" ) = 0', '( a$ = "x" ) & ( b$ = "y" ) = 0'),
-        ('( cxr_text_intent$ = "lost" )', '( cxr_skill.contains("4") )', '( cxr_skill.contains("4") )'),
-        ('( cxr_text_intent$ = "lost" )', "( cxr_num_other = 1 )", "( cxr_num_other = 1 )"),
+        (
+            '( cxr_text_intent$ = "lost" )',
+            '( a$ = "x" ) | ( b$ = "y" )',
+            '( a$ = "x" ) | ( b$ = "y" )',
+        ),
+        (
+            '( cxr_text_intent$ = "lost" )',
+            '( a$ = "x" ) & ( b$ = "y" ) = 0',
+            '( a$ = "x" ) & ( b$ = "y" ) = 0',
+        ),
+        (
+            '( cxr_text_intent$ = "lost" )',
+            '( cxr_skill.contains("4") )',
+            '( cxr_skill.contains("4") )',
+        ),
+        (
+            '( cxr_text_intent$ = "lost" )',
+            "( cxr_num_other = 1 )",
+            "( cxr_num_other = 1 )",
+        ),
         ('( cxr_text_intent$ = "lost" )', '( x[1] = "lost', '( x [ 1 ] = " lost'),
         ('( cxr_text_intent$ = "lost" )', '"&"', '"&"'),
-        ('CASE ( cxr_text_intent$ = "lost" )', "CASE a = 1\nCASE b = 2", "( a = 1 ) | ( b = 2 )"),
+        (
+            'CASE ( cxr_text_intent$ = "lost" )',
+            "CASE a = 1\nCASE b = 2",
+            "( a = 1 ) | ( b = 2 )",
+        ),
         ('( cxr_text_intent$ = "lost" )', "", ""),
     ],
 )
-def test_an_expression_that_is_not_understood_is_opaque(old: str, new: str, text: str) -> None:
+def test_an_expression_that_is_not_understood_is_opaque(
+    old: str, new: str, text: str
+) -> None:
     """Its text is shown. The rule keeps its name, place and target."""
     rule = by_id(edited(old, new))["cards/r0"]
     assert rule.conditions == (opaque(text),)
-    assert (rule.name, rule.priority, rule.targets) == (RULES[0].name, 10, RULES[0].targets)
+    assert (rule.name, rule.priority, rule.targets) == (
+        RULES[0].name,
+        10,
+        RULES[0].targets,
+    )
 
 
 def test_understood_conditions_beside_an_opaque_one_stay() -> None:
     """Only the part in parentheses that was edited is opaque."""
-    rule = by_id(edited("( cxr_num_bot_sure >= 0.7 ) )", "( cxr_num_bot_sure >= other ) )"))["cards/r1"]
+    rule = by_id(
+        edited("( cxr_num_bot_sure >= 0.7 ) )", "( cxr_num_bot_sure >= other ) )")
+    )["cards/r1"]
     text = "( ( cxr_isnum_bot_sure = 1 ) & ( cxr_num_bot_sure >= other ) )"
     assert set(rule.conditions) == {CARD, opaque(text)}
 
@@ -119,7 +177,9 @@ def test_a_number_that_no_rule_holds_exactly_is_opaque() -> None:
 
 
 def test_reordered_cases_change_the_fewest_priorities() -> None:
-    """The rule that was moved gets a priority between its neighbours; the order is that of the text."""
+    """The rule that was moved gets a priority between its neighbours; the order is that of the
+    text.
+    """
     first, last = case_lines("r0"), case_lines("r2")
     block = read_block(TEXT.replace(first, "").replace(last, last + first), LAYOUT)
     assert [(rule.id, rule.rule.priority) for rule in block] == [
@@ -135,28 +195,47 @@ def test_reordered_cases_change_the_fewest_priorities() -> None:
     ]
 
 
-@pytest.mark.parametrize("layout", [LAYOUT, HIGHEST], ids=["lowest-first", "highest-first"])
+@pytest.mark.parametrize(
+    "layout", [LAYOUT, HIGHEST], ids=["lowest-first", "highest-first"]
+)
 def test_any_order_of_cases_is_read_in_that_order(layout: BlockLayout) -> None:
-    """After any permutation, also with ties and CASEs without a comment, evaluation order is the text's order."""
+    """After any permutation, also with ties and CASEs without a comment, evaluation order is the
+    text's order.
+    """
     for seed in range(60):
         random = Random(f"order {seed}")
-        rules = [plain_rule(random.choice((1, 2, 2, 2.5, 3)), [LOST], name=random.choice("abc")) for _ in range(6)]
+        rules = [
+            plain_rule(
+                random.choice((1, 2, 2, 2.5, 3)), [LOST], name=random.choice("abc")
+            )
+            for _ in range(6)
+        ]
         text = block_of(rules, layout)
         cases = [case_lines(f"r{i}", text) for i in range(6)]
         start = min(map(text.index, cases))
         random.shuffle(cases)
-        cases = [case.partition("\n")[2] if random.random() < 0.2 else case for case in cases]
+        cases = [
+            case.partition("\n")[2] if random.random() < 0.2 else case for case in cases
+        ]
         block = read_block(
-            text[:start] + "".join(cases) + text[start + len("".join(cases)) :].partition("}\n//")[1], layout
+            text[:start]
+            + "".join(cases)
+            + text[start + len("".join(cases)) :].partition("}\n//")[1],
+            layout,
         )
         sources = [case.rstrip("\n") for case in cases]
-        assert sources == [rule.text if rule.address else f"  // 4001 Fraud Desk\n{rule.text}" for rule in block]
+        assert sources == [
+            rule.text if rule.address else f"  // 4001 Fraud Desk\n{rule.text}"
+            for rule in block
+        ]
         keys = [layout.order_key(rule.rule, rule.id) for rule in block]
         assert all(before < after for before, after in pairwise(keys)), keys
 
 
 def test_a_deleted_case_is_a_deleted_rule() -> None:
-    """The others stay as they are; a comment without a CASE is not a rule, and not that of the next CASE."""
+    """The others stay as they are; a comment without a CASE is not a rule, and not that of the next
+    CASE.
+    """
     assert [*by_id(edited(case_lines("r1"), ""))] == ["cards/r0", "cards/r2"]
     comment, _, case = case_lines("r1").partition("\n")
     block = edited(case, "")
@@ -171,7 +250,9 @@ def test_a_hand_commented_case_gives_its_comment_to_no_other() -> None:
     """A CASE without a comment line below a CASE that is commented out is not managed."""
     case = case_lines("r1").partition("\n")[2]
     block = edited(
-        case, "".join(f"  // {line}\n" for line in case.splitlines()) + "  CASE ( 1 = 1 ) { cxr_skill = 7 }\n"
+        case,
+        "".join(f"  // {line}\n" for line in case.splitlines())
+        + "  CASE ( 1 = 1 ) { cxr_skill = 7 }\n",
     )
     number = next(rule for rule in block if not rule.address)
     assert (number.rule.conditions, number.rule.targets) == ((), (Target("7", 1),))
@@ -180,11 +261,18 @@ def test_a_hand_commented_case_gives_its_comment_to_no_other() -> None:
 
 def test_an_added_case_without_a_comment_is_not_managed() -> None:
     """It is read at its place, with its line in the name, and keeps its text."""
-    added = '  CASE ( cxr_text_intent$ = "new" )\n  {\n    ASSIGN cxr_skill = 4009\n  }\n'
+    added = (
+        '  CASE ( cxr_text_intent$ = "new" )\n  {\n    ASSIGN cxr_skill = 4009\n  }\n'
+    )
     block = edited(case_lines("r1"), added + case_lines("r1"))
     rule = block[1]
     line = TEXT[: TEXT.index(case_lines("r1"))].count("\n") + 1
-    assert (rule.id, rule.rule.name, rule.address, rule.digest) == (f"line {line}", f"CASE in line {line}", None, "")
+    assert (rule.id, rule.rule.name, rule.address, rule.digest) == (
+        f"line {line}",
+        f"CASE in line {line}",
+        None,
+        "",
+    )
     assert rule.rule.conditions == (make_condition("intent", "equals", "new"),)
     assert rule.rule.targets == (Target("4009", 1),)
     assert (rule.rule.priority, rule.text) == (15, added.rstrip("\n"))
@@ -209,20 +297,42 @@ def test_a_stray_statement_may_override_every_rule(old: str, new: str) -> None:
     stray = edited(old, new)[0]
     assert stray.address is None
     assert stray.rule.name == f"statement in line {stray.line}"
-    assert [type(part) for part in (*stray.rule.conditions, *stray.rule.targets)] == [Opaque, Opaque]
+    assert [type(part) for part in (*stray.rule.conditions, *stray.rule.targets)] == [
+        Opaque,
+        Opaque,
+    ]
     for layout in (LAYOUT, HIGHEST):
         rules = read_block(TEXT.replace(old, new), layout)
-        assert min(rules, key=lambda rule: layout.order_key(rule.rule, rule.id)) is rules[0]
+        assert (
+            min(rules, key=lambda rule: layout.order_key(rule.rule, rule.id))
+            is rules[0]
+        )
 
 
 @pytest.mark.parametrize(
     ("old", "new", "ids"),
     [
-        ('ASSIGN cxr_text_intent$ = "{intent}"', 'ASSIGN cxr_text_intent$ = "{other}"', {"r0", "r1", "r2"}),
-        ('ASSIGN cxr_text_intent$ = "{intent}"', 'ASSIGN cxr_text_intent$ = "}{a b"', {"r0", "r1", "r2"}),
+        (
+            'ASSIGN cxr_text_intent$ = "{intent}"',
+            'ASSIGN cxr_text_intent$ = "{other}"',
+            {"r0", "r1", "r2"},
+        ),
+        (
+            'ASSIGN cxr_text_intent$ = "{intent}"',
+            'ASSIGN cxr_text_intent$ = "}{a b"',
+            {"r0", "r1", "r2"},
+        ),
         ('ASSIGN cxr_text_intent$ = "{intent}"', "", {"r0", "r1", "r2"}),
-        ("ASSIGN cxr_num_bot_sure = ( bot_sure + 0 )", "ASSIGN cxr_num_bot_sure = 1", {"r1"}),
-        ("  ASSIGN cxr_isnum_bot_sure = 1\n", "  ASSIGN cxr_isnum_bot_sure = 1\n  cxr_num_bot_sure = 7\n", {"r1"}),
+        (
+            "ASSIGN cxr_num_bot_sure = ( bot_sure + 0 )",
+            "ASSIGN cxr_num_bot_sure = 1",
+            {"r1"},
+        ),
+        (
+            "  ASSIGN cxr_isnum_bot_sure = 1\n",
+            "  ASSIGN cxr_isnum_bot_sure = 1\n  cxr_num_bot_sure = 7\n",
+            {"r1"},
+        ),
         ("ASSIGN cxr_isnum_bot_sure = 0", "ASSIGN cxr_isnum_bot_sure = 1", {"r1"}),
         ("ASSIGN cxr_isnum_bot_sure = 0\n", "", {"r1"}),
         (*AFTER_CHECK["cxr_isnum_bot_sure = 0"], {"r1"}),
@@ -230,10 +340,16 @@ def test_a_stray_statement_may_override_every_rule(old: str, new: str) -> None:
         (*AFTER_CHECK['cxr_text_bot_sure$ = "{bot_sure}"'], {"r1"}),
     ],
 )
-def test_an_edited_helper_variable_makes_its_conditions_opaque(old: str, new: str, ids: set[str]) -> None:
+def test_an_edited_helper_variable_makes_its_conditions_opaque(
+    old: str, new: str, ids: set[str]
+) -> None:
     """The conditions that use it, and no others."""
     rules = by_id(edited(old, new))
-    opaque_ids = {name for name, rule in rules.items() if any(isinstance(part, Opaque) for part in rule.conditions)}
+    opaque_ids = {
+        name
+        for name, rule in rules.items()
+        if any(isinstance(part, Opaque) for part in rule.conditions)
+    }
     assert opaque_ids == {f"cards/{name}" for name in ids}
     assert [*rules] == ["cards/r0", "cards/r1", "cards/r2"]
 
@@ -241,11 +357,16 @@ def test_an_edited_helper_variable_makes_its_conditions_opaque(old: str, new: st
 def test_default_is_an_unmanaged_rule_without_conditions_behind_all_others() -> None:
     """Wherever DEFAULT stands."""
     for layout in (LAYOUT, HIGHEST):
-        text = TEXT.replace("SELECT\n{\n", "SELECT\n{\n  DEFAULT\n  {\n    ASSIGN cxr_skill = 3\n  }\n")
+        text = TEXT.replace(
+            "SELECT\n{\n", "SELECT\n{\n  DEFAULT\n  {\n    ASSIGN cxr_skill = 3\n  }\n"
+        )
         rules = read_block(text, layout)
         last = max(rules, key=lambda rule: layout.order_key(rule.rule, rule.id))
         assert last is rules[-1]
-        assert (last.rule.name, last.rule.conditions) == (f"DEFAULT in line {last.line}", ())
+        assert (last.rule.name, last.rule.conditions) == (
+            f"DEFAULT in line {last.line}",
+            (),
+        )
         assert last.rule.targets == (Target("3", 1),)
 
 
@@ -268,7 +389,10 @@ def test_a_damaged_comment_line_makes_the_rule_unmanaged(old: str, new: str) -> 
     block = edited(comment, comment.replace(old, new, 1))
     rule = block[1]
     assert rule.address is None
-    assert (rule.rule.conditions, rule.rule.targets) == (RULES[1].conditions, RULES[1].targets)
+    assert (rule.rule.conditions, rule.rule.targets) == (
+        RULES[1].conditions,
+        RULES[1].targets,
+    )
     assert [other.id for other in block] == ["cards/r0", rule.id, "cards/r2"]
 
 
@@ -278,11 +402,17 @@ def test_a_damaged_comment_line_makes_the_rule_unmanaged(old: str, new: str) -> 
         ("    ASSIGN cxr_skill = 4001\n", ""),
         ('    ASSIGN cxr_rule = "cards/r0"\n', ""),
         ('cxr_rule = "cards/r0"', 'cxr_rule = "cards/r9"'),
-        ("ASSIGN cxr_skill = 4001\n", "ASSIGN cxr_skill = 4001\n    ASSIGN cxr_skill = 4002\n"),
+        (
+            "ASSIGN cxr_skill = 4001\n",
+            "ASSIGN cxr_skill = 4001\n    ASSIGN cxr_skill = 4002\n",
+        ),
         ("cxr_skill = 4001", "cxr_skill = 0042"),
         ("cxr_skill = 4001", "cxr_skill = ( 4001 )"),
         ("cxr_skill = 4001", "other = 4001"),
-        ("ASSIGN cxr_skill = 4001", "IF ( cxr_split < 10 )\n    {\n      cxr_skill = 1\n    }"),
+        (
+            "ASSIGN cxr_skill = 4001",
+            "IF ( cxr_split < 10 )\n    {\n      cxr_skill = 1\n    }",
+        ),
         ("ASSIGN cxr_skill = 4001", "CASE 1\n    CASE 2 {\n    }"),
     ],
 )
@@ -317,45 +447,77 @@ SPLIT_TEXT = block_of([SPLIT])
         ("cxr_split < 50", "cxr_split <= 50", None),
     ],
 )
-def test_an_edited_split_is_read(old: str, new: str, weights: dict[str, int] | None) -> None:
+def test_an_edited_split_is_read(
+    old: str, new: str, weights: dict[str, int] | None
+) -> None:
     """Percents that a person changed are read; other forms are opaque."""
     targets = by_id(edited(old, new, SPLIT_TEXT))["cards/r0"].targets
     if weights is None:
         assert [type(part) for part in targets] == [Opaque]
     else:
-        assert targets == tuple(Target(queue, weight) for queue, weight in sorted(weights.items()))
+        assert targets == tuple(
+            Target(queue, weight) for queue, weight in sorted(weights.items())
+        )
 
 
 def test_a_disabled_rule_that_was_edited_is_read() -> None:
-    """Without its prefix it is enabled; a literal is another value; a broken line makes it opaque, and disabled."""
-    off = Rule(**{**{name: getattr(RULES[0], name) for name in Rule.__slots__}, "enabled": False})
+    """Without its prefix it is enabled; a literal is another value; a broken line makes it opaque,
+    and disabled.
+    """
+    off = Rule(
+        **{
+            **{name: getattr(RULES[0], name) for name in Rule.__slots__},
+            "enabled": False,
+        }
+    )
     text = block_of([off, RULES[1]])
     assert by_id(read_block(text, LAYOUT))["cards/r0"] == off
     rule = by_id(edited('"lost"', '"stolen"', text))["cards/r0"]
-    assert (rule.enabled, rule.conditions) == (False, (make_condition("intent", "equals", "stolen"),))
+    assert (rule.enabled, rule.conditions) == (
+        False,
+        (make_condition("intent", "equals", "stolen"),),
+    )
     on = by_id(read_block(text.replace("//- ", ""), LAYOUT))["cards/r0"]
     assert (on.enabled, on.conditions) == (True, off.conditions)
     by_hand = by_id(read_block(text.replace(" enabled=false", ""), LAYOUT))["cards/r0"]
     assert by_hand == off
     for broken in ('CASE ( cxr_text_intent$ = "lost" )', "{\n"):
-        rule = by_id(read_block(text.replace(f"//- {broken}", f"//- }} {broken}"), LAYOUT))["cards/r0"]
+        rule = by_id(
+            read_block(text.replace(f"//- {broken}", f"//- }} {broken}"), LAYOUT)
+        )["cards/r0"]
         assert rule.enabled is False
-        assert [type(part) for part in (*rule.conditions, *rule.targets)] == [Opaque, Opaque]
-    body = by_id(edited("//-   ASSIGN cxr_skill = 4001", "//-   ASSIGN cxr_skill = x", text))["cards/r0"]
-    assert body.targets == (opaque('ASSIGN cxr_skill = x\nASSIGN cxr_rule = "cards/r0"'),)
+        assert [type(part) for part in (*rule.conditions, *rule.targets)] == [
+            Opaque,
+            Opaque,
+        ]
+    body = by_id(
+        edited("//-   ASSIGN cxr_skill = 4001", "//-   ASSIGN cxr_skill = x", text)
+    )["cards/r0"]
+    assert body.targets == (
+        opaque('ASSIGN cxr_skill = x\nASSIGN cxr_rule = "cards/r0"'),
+    )
 
 
 def test_a_rule_of_one_address_twice_has_two_ids() -> None:
     """The second one is shown beside the first."""
     lines = case_lines("r1")
     block = edited(lines, lines + lines)
-    assert [rule.id for rule in block] == ["cards/r0", "cards/r1", "cards/r1 (2)", "cards/r2"]
+    assert [rule.id for rule in block] == [
+        "cards/r0",
+        "cards/r1",
+        "cards/r1 (2)",
+        "cards/r2",
+    ]
     assert block[1].rule.conditions == block[2].rule.conditions
 
 
 def test_white_space_and_comments_are_not_drift() -> None:
     """Indentation, blank lines and further comments change no rule; a save repairs them."""
-    for old, new in [("SELECT\n", "\n\nSELECT // choose\n"), ("  CASE", "\t CASE "), ("ASSIGN cxr_skill", "cxr_skill")]:
+    for old, new in [
+        ("SELECT\n", "\n\nSELECT // choose\n"),
+        ("  CASE", "\t CASE "),
+        ("ASSIGN cxr_skill", "cxr_skill"),
+    ]:
         block = read_block(TEXT.replace(old, new), LAYOUT)
         assert list(by_id(block).values()) == RULES
         assert rebuilt(block) == TEXT
@@ -364,58 +526,129 @@ def test_white_space_and_comments_are_not_drift() -> None:
 
 def test_an_attribute_under_another_variable_is_not_its_own_variable() -> None:
     """`sure` is the script's variable bot_sure: a CASE on the script's variable sure is opaque."""
-    rule = by_id(edited('( cxr_text_intent$ = "lost" )', '( sure.contains("x") )'))["cards/r0"]
+    rule = by_id(edited('( cxr_text_intent$ = "lost" )', '( sure.contains("x") )'))[
+        "cards/r0"
+    ]
     assert rule.conditions == (opaque('( sure.contains("x") )'),)
 
 
 def test_random_damage_is_an_error_or_read() -> None:
-    """After deleted and doubled lines, a block is refused with a line, or every CASE in it is read as one rule."""
+    """After deleted and doubled lines, a block is refused with a line, or every CASE in it is read
+    as one rule.
+    """
     for seed in range(200):
         random = Random(f"damage {seed}")
         lines = block_of([odd_rule(random) for _ in range(4)]).split("\n")
         for _ in range(random.randint(1, 3)):
             at = random.randrange(len(lines))
-            lines[at : at + 1] = random.choice(([], [lines[at]] * 2, [random.choice(lines)]))
+            lines[at : at + 1] = random.choice(
+                ([], [lines[at]] * 2, [random.choice(lines)])
+            )
         with suppress(SnippetError):
             rules = read_block("\n".join(lines), LAYOUT)
             assert len({rule.id for rule in rules}) == len(rules)
-            keys = [LAYOUT.order_key(rule.rule, rule.id) for rule in rules if rule.rule.enabled]
+            keys = [
+                LAYOUT.order_key(rule.rule, rule.id)
+                for rule in rules
+                if rule.rule.enabled
+            ]
             assert keys == sorted(keys)
 
 
 TOKENS = (
-    *('"lost"', '"card"', '"cards"', '""', "=", ">", "<", ">=", "!=", "&", "|", "~", "(", ")", "0", "1", "0.7", "- 1"),
-    *("intent", "channel", "cxr_text_intent$", "cxr_text_channel$", "cxr_num_Score", "cxr_isnum_Score", "cxr_split"),
-    *("CASE ( 1 = 1 )", "DEFAULT", "{", "}", "ASSIGN", "cxr_skill", "cxr_rule", "4002", "50", ".contains(", "// x\n"),
+    *(
+        '"lost"',
+        '"card"',
+        '"cards"',
+        '""',
+        "=",
+        ">",
+        "<",
+        ">=",
+        "!=",
+        "&",
+        "|",
+        "~",
+        "(",
+        ")",
+        "0",
+        "1",
+        "0.7",
+        "- 1",
+    ),
+    *(
+        "intent",
+        "channel",
+        "cxr_text_intent$",
+        "cxr_text_channel$",
+        "cxr_num_Score",
+        "cxr_isnum_Score",
+        "cxr_split",
+    ),
+    *(
+        "CASE ( 1 = 1 )",
+        "DEFAULT",
+        "{",
+        "}",
+        "ASSIGN",
+        "cxr_skill",
+        "cxr_rule",
+        "4002",
+        "50",
+        ".contains(",
+        "// x\n",
+    ),
     *("IF ( 1 = 1 )", "ELSE", "\n", "name_of", "bot_sure", "TRACE", "//- ", "x"),
 )
 
 
 def test_an_edited_block_without_opaque_parts_decides_as_it_is_read() -> None:
-    """After any exchange, loss or doubling of words: where all of it is understood, it does what the rules say."""
+    """After any exchange, loss or doubling of words: where all of it is understood, it does what
+    the rules say.
+    """
     compared = 0
     for seed in range(30_000 if FULL else 700):
         random = Random(f"truth {seed}")
-        text = block_of([domain_rule(random, random.choice((1, 2, 3))) for _ in range(random.choice((1, 2, 4)))])
+        text = block_of(
+            [
+                domain_rule(random, random.choice((1, 2, 3)))
+                for _ in range(random.choice((1, 2, 4)))
+            ]
+        )
         words = re.split(r"(?<=[ \n])", text)
         for _ in range(random.choice((1, 1, 2, 3))):
             at = random.randrange(len(words))
-            new = random.choice((f"{random.choice(TOKENS)} ", "", words[at] * 2, random.choice(words)))
+            new = random.choice(
+                (f"{random.choice(TOKENS)} ", "", words[at] * 2, random.choice(words))
+            )
             words[at] = new if random.random() < 0.8 else f"{new}\n"
         text = "".join(words)
         with suppress(SnippetError):
             rules = read_block(text, LAYOUT)
-            parts = [part for rule in rules for part in (*rule.rule.conditions, *rule.rule.targets)]
+            parts = [
+                part
+                for rule in rules
+                for part in (*rule.rule.conditions, *rule.rule.targets)
+            ]
             if any(isinstance(part, Opaque) for part in parts):
                 continue
-            ordered = order_entries([RoutingEntry(name=rule.id, id=rule.id, rule=rule.rule) for rule in rules])
+            ordered = order_entries(
+                [
+                    RoutingEntry(name=rule.id, id=rule.id, rule=rule.rule)
+                    for rule in rules
+                ]
+            )
             statements = parse_snippet(text)
             for _ in range(20):
                 attributes, variables = conversation(random, STRICT)
                 winner = route_conversation(ordered, attributes).winner
                 contact_id = random.randrange(100)
-                skill = run_snippet(statements, {"cxr_skill": 77, **variables}, STRICT, contact_id)["cxr_skill"]
+                skill = run_snippet(
+                    statements, {"cxr_skill": 77, **variables}, STRICT, contact_id
+                )["cxr_skill"]
                 targets = winner.rule.targets if winner else (Target("77", 1),)
-                assert str(skill) in {part.queue_id for part in targets if isinstance(part, Target)}, (text, variables)
+                assert str(skill) in {
+                    part.queue_id for part in targets if isinstance(part, Target)
+                }, (text, variables)
             compared += 1
     assert compared > 100

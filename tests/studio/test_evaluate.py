@@ -1,4 +1,6 @@
-"""A block decides as the rules do, in every dialect; and the language is evaluated as it is documented."""
+"""A block decides as the rules do, in every dialect; and the language is evaluated as it is
+documented.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +10,25 @@ from typing import Any
 import pytest
 
 from reconciler.behaviour.evaluate import route_conversation
-from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, destination_of, order_entries
+from reconciler.behaviour.routing_entry import (
+    Evaluation,
+    RoutingEntry,
+    destination_of,
+    order_entries,
+)
 from reconciler.model.rule import Rule, make_condition
 from reconciler.studio.evaluate import possible_dialects, run_snippet
 from reconciler.studio.language import SnippetError, parse_snippet
 from reconciler.studio.layout import BlockLayout, storable_rule
-from tests.support.studio_rules import HIGHEST_FIRST, LAYOUT, STRICT, block_of, conversation, domain_rule, plain_rule
+from tests.support.studio_rules import (
+    HIGHEST_FIRST,
+    LAYOUT,
+    STRICT,
+    block_of,
+    conversation,
+    domain_rule,
+    plain_rule,
+)
 from tests.tiers import FULL
 
 DIALECTS = possible_dialects({})
@@ -23,10 +38,18 @@ PARTS = 8 if FULL else 1
 
 
 def queue_at(rule: Rule, contact_id: int) -> int:
-    """Return the queue of a contact: those of the split, one after another, each as many of 100 as its percent."""
+    """Return the queue of a contact: those of the split, one after another, each as many of 100 as
+    its percent.
+    """
     shares = destination_of(rule.targets) or ()
-    targets = [part for part in storable_rule(rule, LAYOUT).targets if hasattr(part, "queue_id")]
-    order = sorted(shares, key=lambda share: [part.queue_id for part in targets].index(share[0]))
+    targets = [
+        part
+        for part in storable_rule(rule, LAYOUT).targets
+        if hasattr(part, "queue_id")
+    ]
+    order = sorted(
+        shares, key=lambda share: [part.queue_id for part in targets].index(share[0])
+    )
     total = 0
     for queue_id, share in order:
         total += int(share * 100)
@@ -36,23 +59,41 @@ def queue_at(rule: Rule, contact_id: int) -> int:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.parametrize("layout", [LAYOUT, HIGHEST_FIRST], ids=["lowest-first", "highest-first"])
-def test_a_block_decides_as_its_rules_in_every_dialect(layout: BlockLayout, part: int) -> None:
-    """For conversations in Studio's domain, skill and address are those of the winner; without one, the presets."""
+@pytest.mark.parametrize(
+    "layout", [LAYOUT, HIGHEST_FIRST], ids=["lowest-first", "highest-first"]
+)
+def test_a_block_decides_as_its_rules_in_every_dialect(
+    layout: BlockLayout, part: int
+) -> None:
+    """For conversations in Studio's domain, skill and address are those of the winner; without one,
+    the presets.
+    """
     evaluation: Evaluation = "highest-first" if layout.highest_first else "lowest-first"
     for seed in range(part, CONVERSATIONS // PER_LIST // 2, PARTS):
         random = Random(f"decide {seed}")
-        rules = [domain_rule(random, random.choice((1, 2, 2, 3))) for _ in range(random.choice((1, 3, 6)))]
+        rules = [
+            domain_rule(random, random.choice((1, 2, 2, 3)))
+            for _ in range(random.choice((1, 3, 6)))
+        ]
         statements = parse_snippet(block_of(rules, layout))
-        entries = [RoutingEntry(name=f"cards/r{i}", id=f"cards/r{i}", rule=rule) for i, rule in enumerate(rules)]
+        entries = [
+            RoutingEntry(name=f"cards/r{i}", id=f"cards/r{i}", rule=rule)
+            for i, rule in enumerate(rules)
+        ]
         ordered = order_entries(entries, evaluation)
         for dialect in DIALECTS:
             for _ in range(PER_LIST):
                 attributes, variables = conversation(random, dialect)
                 contact_id = random.randrange(10**12)
                 winner = route_conversation(ordered, attributes).winner
-                expected = (queue_at(winner.rule, contact_id), winner.name) if winner else (77, "")
-                result = run_snippet(statements, {"cxr_skill": 77, **variables}, dialect, contact_id)
+                expected = (
+                    (queue_at(winner.rule, contact_id), winner.name)
+                    if winner
+                    else (77, "")
+                )
+                result = run_snippet(
+                    statements, {"cxr_skill": 77, **variables}, dialect, contact_id
+                )
                 assert expected == (result["cxr_skill"], result["cxr_rule"]), (
                     dialect,
                     variables,
@@ -60,24 +101,48 @@ def test_a_block_decides_as_its_rules_in_every_dialect(layout: BlockLayout, part
                 )
 
 
-@pytest.mark.parametrize("value", [None, "", "abc", "n/a", " ", "1,5", "0x10", "--", "1 2", "NaN", "Infinity"])
-def test_no_numeric_condition_holds_for_a_value_that_is_not_a_number(value: str | None) -> None:
-    """In no dialect does a missing, empty or other text satisfy a numeric condition, also around 0."""
-    tests: list[tuple[str, Any]] = [("lessThan", 5), ("lessThanOrEqual", 0), ("greaterThan", -1), ("equals", 0)]
+@pytest.mark.parametrize(
+    "value",
+    [None, "", "abc", "n/a", " ", "1,5", "0x10", "--", "1 2", "NaN", "Infinity"],
+)
+def test_no_numeric_condition_holds_for_a_value_that_is_not_a_number(
+    value: str | None,
+) -> None:
+    """In no dialect does a missing, empty or other text satisfy a numeric condition, also
+    around 0.
+    """
+    tests: list[tuple[str, Any]] = [
+        ("lessThan", 5),
+        ("lessThanOrEqual", 0),
+        ("greaterThan", -1),
+        ("equals", 0),
+    ]
     tests += [("between", [-9, 9]), ("in", [0, 1]), ("greaterThanOrEqual", 0)]
     for dialect in DIALECTS:
         for operator, operand in tests:
-            statements = parse_snippet(block_of([plain_rule(1, [make_condition("Score", operator, operand)])]))
-            result = run_snippet(statements, {} if value is None else {"score": value}, dialect)
+            statements = parse_snippet(
+                block_of([plain_rule(1, [make_condition("Score", operator, operand)])])
+            )
+            result = run_snippet(
+                statements, {} if value is None else {"score": value}, dialect
+            )
             assert "cxr_skill" not in result, (dialect, operator)
 
 
 @pytest.mark.parametrize("value", [0, 0.0, -0.0, "0", "0.0"])
 def test_zero_is_a_number(value: str | float) -> None:
     """A zero satisfies the conditions that it satisfies for the rules."""
-    for operator, operand, is_taken in (("lessThan", 5, True), ("equals", 0, True), ("greaterThan", 0, False)):
-        statements = parse_snippet(block_of([plain_rule(1, [make_condition("Score", operator, operand)])]))
-        assert is_taken == ("cxr_skill" in run_snippet(statements, {"Score": value}, STRICT))
+    for operator, operand, is_taken in (
+        ("lessThan", 5, True),
+        ("equals", 0, True),
+        ("greaterThan", 0, False),
+    ):
+        statements = parse_snippet(
+            block_of([plain_rule(1, [make_condition("Score", operator, operand)])])
+        )
+        assert is_taken == (
+            "cxr_skill" in run_snippet(statements, {"Score": value}, STRICT)
+        )
 
 
 LANGUAGE: list[tuple[str, dict[str, Any], str, Any]] = [
@@ -105,10 +170,16 @@ LANGUAGE: list[tuple[str, dict[str, Any], str, Any]] = [
 
 
 @pytest.mark.parametrize(("snippet", "variables", "name", "expected"), LANGUAGE)
-def test_the_documented_language_is_evaluated(snippet: str, variables: Any, name: str, expected: Any) -> None:
-    """Line ends, comments, key words and names in any case, operators, text with variables, methods."""
+def test_the_documented_language_is_evaluated(
+    snippet: str, variables: Any, name: str, expected: Any
+) -> None:
+    """Line ends, comments, key words and names in any case, operators, text with variables,
+    methods.
+    """
     for text in (snippet, snippet.replace("\n", "\r\n")):
-        assert expected == run_snippet(parse_snippet(text), variables, STRICT, 1042)[name]
+        assert (
+            expected == run_snippet(parse_snippet(text), variables, STRICT, 1042)[name]
+        )
 
 
 @pytest.mark.parametrize(
@@ -144,7 +215,17 @@ def test_an_undocumented_or_unbounded_part_is_an_error(snippet: str) -> None:
 def test_the_facts_rule_dialects_out() -> None:
     """Each known fact halves the dialects; keys are equal as the dialect says."""
     assert len(DIALECTS) == 16 == len(set(DIALECTS))
-    assert {dialect.trims_blanks for dialect in possible_dialects({"trimsBlanks": False})} == {False}
+    assert {
+        dialect.trims_blanks for dialect in possible_dialects({"trimsBlanks": False})
+    } == {False}
     assert len(possible_dialects({"caseSensitive": True, "mixedIsZero": False})) == 4
-    equal = [dialect for dialect in DIALECTS if dialect.text_key(" Card") == dialect.text_key("card")]
-    assert equal == [dialect for dialect in DIALECTS if dialect.trims_blanks and not dialect.case_sensitive]
+    equal = [
+        dialect
+        for dialect in DIALECTS
+        if dialect.text_key(" Card") == dialect.text_key("card")
+    ]
+    assert equal == [
+        dialect
+        for dialect in DIALECTS
+        if dialect.trims_blanks and not dialect.case_sensitive
+    ]

@@ -1,4 +1,6 @@
-"""Any text is parsed, read and evaluated, or refused with one error, in time that grows with its length."""
+"""Any text is parsed, read and evaluated, or refused with one error, in time that grows with its
+length.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ import pytest
 
 from reconciler.studio.build import number_helpers
 from reconciler.studio.evaluate import possible_dialects, run_snippet
-from reconciler.studio.language import MAX_LENGTH, Expression, SnippetError, format_expression, parse_snippet
+from reconciler.studio.language import (
+    MAX_LENGTH,
+    Expression,
+    SnippetError,
+    format_expression,
+    parse_snippet,
+)
 from reconciler.studio.read import read_block
 from reconciler.studio.script import ScriptError, find_file_block
 from tests.support.studio_rules import LAYOUT, block_of, odd_rule
@@ -36,10 +44,16 @@ def test_random_texts_are_read_or_refused() -> None:
     """Nothing but SnippetError and ScriptError is raised, for random pieces and damaged blocks."""
     for seed in range(20_000 if FULL else 300):
         random = Random(f"hostile {seed}")
-        attempt(random.choice(("", " ", "\n")).join(random.choices(PIECES, k=random.randint(1, 40))))
+        attempt(
+            random.choice(("", " ", "\n")).join(
+                random.choices(PIECES, k=random.randint(1, 40))
+            )
+        )
         block = block_of([odd_rule(random) for _ in range(2)])
         at = random.randrange(len(block))
-        attempt(block[:at] + random.choice(PIECES) + block[at + random.choice((0, 1, 30)) :])
+        attempt(
+            block[:at] + random.choice(PIECES) + block[at + random.choice((0, 1, 30)) :]
+        )
         attempt(random.randbytes(random.randint(1, 200)).decode("latin-1"))
 
 
@@ -58,25 +72,33 @@ HUGE = {
     "members": "a = b" + ".c" * (SIZE // 2),
     "terms": "a = 1" + " + 1" * (SIZE // 4),
     "alternating terms": "a = 1" + " + 1 * 2 = 3 & 4" * (SIZE // 16),
-    "values": "SELECT { CASE ( " + " | ".join(['( cxr_text_intent$ = "a" )'] * (SIZE // 20)) + " ) { a = 1 } }",
+    "values": "SELECT { CASE ( "
+    + " | ".join(['( cxr_text_intent$ = "a" )'] * (SIZE // 20))
+    + " ) { a = 1 } }",
     "cases before a block": "SELECT { " + "CASE 1\n" * (SIZE // 20) + "{ } }",
     "cases without a block": "SELECT { " + "CASE 1\n" * (SIZE // 20) + "}",
     "comments": "//\n" * (SIZE // 3),
     "failing else": "IF a { } ELSE IF b\n" * (SIZE // 20),
     "statements": "x\n// c\n" * (SIZE // 7),
-    "rule comments": '// cxroute:rule a/b#00000000 priority=1 name=""\n//- CASE 1 {\n//- }\n' * (SIZE // 50),
+    "rule comments": '// cxroute:rule a/b#00000000 priority=1 name=""\n//- CASE 1 {\n//- }\n'
+    * (SIZE // 50),
     "a long name": '// cxroute:rule a/b#00000000 priority=1 name="' + "\\" * SIZE,
     "helpers": "".join(
-        "\n".join([f'ASSIGN cxr_text_v{i}$ = "{{v{i}}}"', *number_helpers(f"v{i}"), ""]) for i in range(SIZE // 400)
+        "\n".join([f'ASSIGN cxr_text_v{i}$ = "{{v{i}}}"', *number_helpers(f"v{i}"), ""])
+        for i in range(SIZE // 400)
     ),
-    "conditions": "SELECT { CASE ( " + " & ".join(['( a.contains("a") )'] * (SIZE // 22)) + " ) { a = 1 } }",
+    "conditions": "SELECT { CASE ( "
+    + " & ".join(['( a.contains("a") )'] * (SIZE // 22))
+    + " ) { a = 1 } }",
     "variables in a text": 'a = "' + "{x}" * (SIZE // 5) + '"',
 }
 
 
 @pytest.mark.parametrize("name", HUGE)
 def test_a_huge_text_is_read_or_refused_soon(name: str) -> None:
-    """No text takes time that grows with the square of its length, or ends the recursion: the test would not end."""
+    """No text takes time that grows with the square of its length, or ends the recursion: the test
+    would not end.
+    """
     attempt(HUGE[name])
 
 
@@ -91,16 +113,23 @@ def read_expression(text: str) -> Expression:
 
 
 def test_nesting_up_to_the_limit_is_read() -> None:
-    """64 levels of blocks are read, the next is an error with its line; an expression with more is not understood."""
+    """64 levels of blocks are read, the next is an error with its line; an expression with more is
+    not understood.
+    """
     for opening, closing in ("IF ( a ) {\n", "}\n"), ("b = " + "( " * 1, ")"):
         assert parse_snippet(opening + closing)
     deep = "\n".join(["IF a\n{"] * 64 + ["}"] * 64)
     assert parse_snippet(deep)
-    with pytest.raises(SnippetError, match="line 130: blocks are nested more than 64 deep"):
+    with pytest.raises(
+        SnippetError, match="line 130: blocks are nested more than 64 deep"
+    ):
         parse_snippet(f"IF a\n{{\n{deep}\n}}")
     for levels, kind in ((63, "group"), (64, "unknown")):
         expression = "( " * levels + "a" + " )" * levels
-        assert (kind, expression) == (read_expression(expression).kind, format_expression(read_expression(expression)))
+        assert (kind, expression) == (
+            read_expression(expression).kind,
+            format_expression(read_expression(expression)),
+        )
 
 
 def test_the_text_of_a_tree_is_the_same_tree() -> None:
@@ -108,7 +137,16 @@ def test_the_text_of_a_tree_is_the_same_tree() -> None:
     for seed in range(300):
         random = Random(f"tree {seed}")
         text = " ".join(
-            random.choices([piece for piece in PIECES if not {"\n", "{", "}"} & {*piece} and "//" not in piece], k=7)
+            random.choices(
+                [
+                    piece
+                    for piece in PIECES
+                    if not {"\n", "{", "}"} & {*piece} and "//" not in piece
+                ],
+                k=7,
+            )
         )
         node = read_expression(text)
-        assert node.kind == "unknown" or read_expression(format_expression(node)) == node, text
+        assert (
+            node.kind == "unknown" or read_expression(format_expression(node)) == node
+        ), text

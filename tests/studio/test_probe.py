@@ -21,11 +21,27 @@ def test_the_probe_finds_each_dialect() -> None:
 
 def test_a_fact_whose_tests_disagree_stays_unknown() -> None:
     """If `=` and `contains` differ, or a digit has no meaning, nothing is assumed."""
-    assert parse_probe("cxr-probe:1111") == {"digitTextIsNumber": True, "mixedIsZero": True}
-    assert parse_probe("cxr-probe:3299") == {"caseSensitive": False, "trimsBlanks": True}
+    assert parse_probe("cxr-probe:1111") == {
+        "digitTextIsNumber": True,
+        "mixedIsZero": True,
+    }
+    assert parse_probe("cxr-probe:3299") == {
+        "caseSensitive": False,
+        "trimsBlanks": True,
+    }
 
 
-@pytest.mark.parametrize("line", ["", "cxr-probe:", "cxr-probe:000", "cxr-probe:00000", "0000", "cxr-probe:{cxr_case}"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "cxr-probe:",
+        "cxr-probe:000",
+        "cxr-probe:00000",
+        "0000",
+        "cxr-probe:{cxr_case}",
+    ],
+)
 def test_another_line_is_refused(line: str) -> None:
     """The error says which line to copy."""
     with pytest.raises(ValueError, match="copy its last line"):
@@ -35,16 +51,29 @@ def test_another_line_is_refused(line: str) -> None:
 def test_the_probe_uses_helper_variables_only() -> None:
     """It assigns nothing but variables of cxroute, and has about 30 lines."""
     text = probe_snippet()
-    assert all(statement.text.startswith("cxr_") for statement in parse_snippet(text) if statement.kind == "assign")
+    assert all(
+        statement.text.startswith("cxr_")
+        for statement in parse_snippet(text)
+        if statement.kind == "assign"
+    )
     assert text.count("\n") < 50
-    assert not [statement for statement in parse_snippet(text) if statement.kind == "unknown"]
+    assert not [
+        statement for statement in parse_snippet(text) if statement.kind == "unknown"
+    ]
 
 
 def test_the_recipe_has_every_part_of_the_set_up() -> None:
     """A preset for each variable once, both marker lines, the skill's variable, and the probe."""
     text = format_recipe(LAYOUT, ["intent", "sure", "intent"])
-    assert text.count('ASSIGN intent = ""\n') == text.count('ASSIGN bot_sure = ""\n') == 1
-    for part in (f"{LAYOUT.begin}\n{LAYOUT.end}\n", "{cxr_skill}", "REQAGENT", probe_snippet()):
+    assert (
+        text.count('ASSIGN intent = ""\n') == text.count('ASSIGN bot_sure = ""\n') == 1
+    )
+    for part in (
+        f"{LAYOUT.begin}\n{LAYOUT.end}\n",
+        "{cxr_skill}",
+        "REQAGENT",
+        probe_snippet(),
+    ):
         assert part in text
     with pytest.raises(NotStorableError):
         format_recipe(LAYOUT, ["no variable"])

@@ -11,36 +11,60 @@ from reconciler.model.live import marker_digest
 from reconciler.studio.build import BlockEntry, build_block
 from reconciler.studio.layout import BlockLayout, NotStorableError, storable_rule
 from reconciler.studio.read import read_block
-from tests.support.studio_rules import HIGHEST_FIRST, LAYOUT, block_of, entries_of, odd_rule, rebuilt
+from tests.support.studio_rules import (
+    HIGHEST_FIRST,
+    LAYOUT,
+    block_of,
+    entries_of,
+    odd_rule,
+    rebuilt,
+)
 from tests.tiers import FULL
 
 LISTS = 1_500 if FULL else 75
 
 
-@pytest.mark.parametrize("layout", [LAYOUT, HIGHEST_FIRST], ids=["lowest-first", "highest-first"])
+@pytest.mark.parametrize(
+    "layout", [LAYOUT, HIGHEST_FIRST], ids=["lowest-first", "highest-first"]
+)
 def test_a_block_is_read_as_the_rules_it_was_built_from(layout: BlockLayout) -> None:
-    """Rules, order, addresses and digests are equal, for hostile names, ties, splits, and disabled rules."""
+    """Rules, order, addresses and digests are equal, for hostile names, ties, splits, and disabled
+    rules.
+    """
     for seed in range(LISTS):
         random = Random(f"round trip {seed}")
-        entries = entries_of([odd_rule(random) for _ in range(random.choice((0, 1, 2, 5, 9)))], layout)
+        entries = entries_of(
+            [odd_rule(random) for _ in range(random.choice((0, 1, 2, 5, 9)))], layout
+        )
         text = build_block(entries, layout, {"4001": "Fraud Desk"})
         block = read_block(text, layout)
         expected = {str(entry.address): (entry.rule, entry.digest) for entry in entries}
         assert expected == {rule.id: (rule.rule, rule.digest) for rule in block}, text
-        assert [rule.digest for rule in block] == [marker_digest(rule.rule) for rule in block]
+        assert [rule.digest for rule in block] == [
+            marker_digest(rule.rule) for rule in block
+        ]
         keys = [layout.order_key(rule.rule, rule.id) for rule in block]
         assert keys == sorted(keys)
         assert text == rebuilt(block, layout)
 
 
 def test_equal_rules_have_equal_text() -> None:
-    """The text does not depend on the order of the entries, and a block of its own rules as they were read is equal."""
+    """The text does not depend on the order of the entries, and a block of its own rules as they
+    were read is equal.
+    """
     for seed in range(LISTS // 3):
         random = Random(f"bytes {seed}")
-        entries = entries_of([odd_rule(random) for _ in range(random.choice((0, 1, 6)))], LAYOUT)
+        entries = entries_of(
+            [odd_rule(random) for _ in range(random.choice((0, 1, 6)))], LAYOUT
+        )
         text = build_block(entries, LAYOUT, {"12": "Desk"})
-        assert text == build_block(random.sample(entries, len(entries)), LAYOUT, {"12": "Desk"})
-        kept = [BlockEntry(rule.rule, rule.address, rule.digest, rule.text) for rule in read_block(text, LAYOUT)]
+        assert text == build_block(
+            random.sample(entries, len(entries)), LAYOUT, {"12": "Desk"}
+        )
+        kept = [
+            BlockEntry(rule.rule, rule.address, rule.digest, rule.text)
+            for rule in read_block(text, LAYOUT)
+        ]
         assert text == build_block(random.sample(kept, len(kept)), LAYOUT, {})
 
 
@@ -59,7 +83,10 @@ def test_a_storable_rule_is_stored_as_it_is() -> None:
 def test_a_large_block_is_read() -> None:
     """Size alone changes nothing; `make bench` says how long it takes."""
     random = Random("size")
-    rules = [replace(odd_rule(random), name="name", description="") for _ in range(5_000 if FULL else 300)]
+    rules = [
+        replace(odd_rule(random), name="name", description="")
+        for _ in range(5_000 if FULL else 300)
+    ]
     entries = entries_of(rules, LAYOUT)
     text = build_block(entries, LAYOUT, {})
     block = read_block(text, LAYOUT)
@@ -69,7 +96,9 @@ def test_a_large_block_is_read() -> None:
 
 def test_a_block_that_could_not_be_read_is_not_built() -> None:
     """More characters than a snippet can have are an error when the block is built."""
-    rules = [replace(odd_rule(Random("long")), description="x" * 1_000_000) for _ in range(6)]
+    rules = [
+        replace(odd_rule(Random("long")), description="x" * 1_000_000) for _ in range(6)
+    ]
     with pytest.raises(NotStorableError, match="more than 5,242,880 characters"):
         block_of(rules)
 
@@ -79,6 +108,10 @@ def test_line_numbers_and_queue_names_are_those_of_the_text() -> None:
     text = block_of([odd_rule(Random("lines")) for _ in range(1)])
     lines = text.split("\n")
     for rule in read_block(text, LAYOUT, 101):
-        assert lines[rule.line - 101].strip().startswith(f"// cxroute:rule {rule.address}#")
+        assert (
+            lines[rule.line - 101]
+            .strip()
+            .startswith(f"// cxroute:rule {rule.address}#")
+        )
         assert rule.text.split("\n")[0] == lines[rule.line - 101]
         assert set(rule.queue_names.values()) <= {"Fraud Desk", "Ü Desk"}

@@ -10,7 +10,12 @@ from typing import Any
 import pytest
 
 from reconciler.studio.layout import BlockLayout
-from reconciler.studio.script import ScriptError, find_block, find_file_block, replace_block
+from reconciler.studio.script import (
+    ScriptError,
+    find_block,
+    find_file_block,
+    replace_block,
+)
 from tests.support.studio_rules import LAYOUT, block_of, odd_rule
 from tests.tiers import FULL
 
@@ -36,14 +41,28 @@ def script(value: str, random: Random, actions: int = 3) -> str:
     home, others = random.choice(names), random.choices(ODD, k=actions)
     properties: dict[str, Any] = {
         name: {
-            "0": {"name": "caption", "value": other, "hidden": False, "extra": [1.5, {"x": None}]},
-            "1": {"name": "text", "value": value if name == home else f"x{other}", "hidden": True},
+            "0": {
+                "name": "caption",
+                "value": other,
+                "hidden": False,
+                "extra": [1.5, {"x": None}],
+            },
+            "1": {
+                "name": "text",
+                "value": value if name == home else f"x{other}",
+                "hidden": True,
+            },
             "2": {"name": "number", "value": 1000, "value2": other},
         }
         for name, other in zip(names, others, strict=True)
     }
     data = {
-        "header": {"masterId": "77", "lockInfo": {"lockedName": "", "lockedId": ""}, "version": 1, "é": "ü"},
+        "header": {
+            "masterId": "77",
+            "lockInfo": {"lockedName": "", "lockedId": ""},
+            "version": 1,
+            "é": "ü",
+        },
         "actions": {name: {"x": 12, "label": "// cxroute:begin"} for name in names},
         "properties": properties,
         "branches": {name: [] for name in names},
@@ -52,18 +71,24 @@ def script(value: str, random: Random, actions: int = 3) -> str:
     random.shuffle(members)
     indent = random.choice((None, 1))
     text = json.dumps(dict(members), ensure_ascii=random.random() < 0.5, indent=indent)
-    return re.sub(r": 1000\b", ": 1000.0", text).replace('": ', random.choice(('": ', '" :\t')))
+    return re.sub(r": 1000\b", ": 1000.0", text).replace(
+        '": ', random.choice(('": ', '" :\t'))
+    )
 
 
 def test_only_the_lines_of_the_block_change() -> None:
-    """Every byte outside the string stays, and every character of its value outside the marker lines."""
+    """Every byte outside the string stays, and every character of its value outside the marker
+    lines.
+    """
     for seed in range(300 if FULL else 40):
         random = Random(f"replace {seed}")
         newline = random.choice(("\n", "\r\n"))
-        before = newline.join(random.choices(["a = 1", 'b = "{x}"', "// ü \u2028", ""], k=3)) + random.choice(
-            ("  ", newline)
+        before = newline.join(
+            random.choices(["a = 1", 'b = "{x}"', "// ü \u2028", ""], k=3)
+        ) + random.choice(("  ", newline))
+        after = random.choice((newline, "  ")) + newline.join(
+            ["", "c = 2", "// cxroute:end"]
         )
-        after = random.choice((newline, "  ")) + newline.join(["", "c = 2", "// cxroute:end"])
         before = before if before.endswith(("\n", "  ")) else before + newline
         before = before if before.strip(" ").endswith("\n") else newline + "  "
         value = before + OLD.replace("\n", newline) + after
@@ -73,7 +98,9 @@ def test_only_the_lines_of_the_block_change() -> None:
         assert found.first_line == before.count("\n") + 1
         written = replace_block(content, found, BLOCK)
         assert written[: found.start] == content[: found.start]
-        assert written[len(written) - len(content) + found.end :] == content[found.end :]
+        assert (
+            written[len(written) - len(content) + found.end :] == content[found.end :]
+        )
         string = written[found.start : len(written) - len(content) + found.end]
         assert json.loads(string) == before + BLOCK.replace("\n", newline) + after
         assert find_block(written, LAYOUT).text == BLOCK
@@ -81,7 +108,9 @@ def test_only_the_lines_of_the_block_change() -> None:
 
 
 def simple(value: str, **members: Any) -> str:
-    return json.dumps({"header": {}, "properties": {"1": {"0": {"value": value}}}, **members})
+    return json.dumps(
+        {"header": {}, "properties": {"1": {"0": {"value": value}}}, **members}
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,7 +125,10 @@ def simple(value: str, **members: Any) -> str:
         (simple("x"), "has no block"),
         (simple(OLD.replace("main", "mains")), "has no block"),
         (simple(OLD.replace("begin ", "begin  ")), "has no block"),
-        (simple(f"{END}\n{BEGIN}"), "begins in line 2 of its snippet, and does not end"),
+        (
+            simple(f"{END}\n{BEGIN}"),
+            "begins in line 2 of its snippet, and does not end",
+        ),
         (simple(f"{OLD}\n{OLD}"), "has 2 blocks"),
         (simple(f"{BEGIN}\n{OLD}"), "does not end"),
         (simple(f"{BEGIN}\n// cxroute:begin x/y\n{END}"), "does not end"),
@@ -104,11 +136,16 @@ def simple(value: str, **members: Any) -> str:
         (simple("x", actions={"1": {"value": OLD}}), "has no block"),
         (simple("x", properties={"1": {"0": {"name": OLD}}}), "has no block"),
         (simple("x", properties=[OLD]), "has no block"),
-        (simple(OLD, properties={"1": {"0": {"value": OLD}, "1": {"value": OLD}}}), "has 2 blocks"),
+        (
+            simple(OLD, properties={"1": {"0": {"value": OLD}, "1": {"value": OLD}}}),
+            "has 2 blocks",
+        ),
         (simple(OLD, actions={"1": {"label": OLD}}), "has 2 blocks"),
     ],
 )
-def test_a_script_without_exactly_one_block_is_refused(content: str, message: str) -> None:
+def test_a_script_without_exactly_one_block_is_refused(
+    content: str, message: str
+) -> None:
     """The message says what is wrong, and then what to do."""
     with pytest.raises(ScriptError, match=re.escape(message)) as caught:
         find_block(content, LAYOUT)
@@ -116,7 +153,9 @@ def test_a_script_without_exactly_one_block_is_refused(content: str, message: st
 
 
 def test_a_member_that_is_repeated_counts_as_the_parser_counts_it() -> None:
-    """A block in a value that a later member of the same name replaces is not a block of the script."""
+    """A block in a value that a later member of the same name replaces is not a block of the
+    script.
+    """
     value = json.dumps(OLD)
     content = f'{{"properties": {{"1": {{"0": {{"value": {value}, "value": "x"}}}}}}}}'
     with pytest.raises(ScriptError, match="has no block"):
@@ -144,7 +183,12 @@ def test_a_block_is_not_written_into_another_script() -> None:
     """If the string is not where it was, the script is another one."""
     content = simple(OLD)
     found = find_block(content, LAYOUT)
-    for other in (content.replace("old", "new"), f" {content}", "", content[: found.end - 1]):
+    for other in (
+        content.replace("old", "new"),
+        f" {content}",
+        "",
+        content[: found.end - 1],
+    ):
         with pytest.raises(ScriptError, match="not the one that was read"):
             replace_block(other, found, BLOCK)
 
@@ -161,17 +205,26 @@ XML = """<?xml version="1.0" encoding="utf-8"?>
 HAND_WRITTEN = 'SELECT\n{\n  case ( intent = "a" )\n  {\n    skill = 1\n  }\n}'
 
 
-@pytest.mark.parametrize("value", [f"a = 1\n{OLD}\nb = 2", HAND_WRITTEN], ids=["block", "hand-written"])
+@pytest.mark.parametrize(
+    "value", [f"a = 1\n{OLD}\nb = 2", HAND_WRITTEN], ids=["block", "hand-written"]
+)
 def test_a_file_may_have_any_form_of_a_script(value: str) -> None:
-    """The JSON of both calls, the XML of Desktop Studio, and a snippet give the same text, with LF line ends."""
+    """The JSON of both calls, the XML of Desktop Studio, and a snippet give the same text, with LF
+    line ends.
+    """
     expected = OLD if BEGIN in value else HAND_WRITTEN
     wide = value.replace("\n", "\r\n")
     xml = XML.format(wide.replace("&", "&amp;"))
     content = json.loads(simple(wide))
     forms = [value, wide, f"\ufeff{wide}", simple(wide), f" \n{simple(value)}", xml]
-    forms += [json.dumps({"scriptContent": content}), json.dumps({"scriptContent": json.dumps(content)})]
+    forms += [
+        json.dumps({"scriptContent": content}),
+        json.dumps({"scriptContent": json.dumps(content)}),
+    ]
     forms += [json.dumps({"name": "x", "scriptContent": xml})]
-    assert [expected] * len(forms) == [find_file_block(form, LAYOUT)[0] for form in forms]
+    assert [expected] * len(forms) == [
+        find_file_block(form, LAYOUT)[0] for form in forms
+    ]
 
 
 @pytest.mark.parametrize(
@@ -190,7 +243,16 @@ def test_a_file_may_have_any_form_of_a_script(value: str) -> None:
         "<?xml version='1.0' encoding='nonsense'?><a/>",
         "<a>\x00</a>",
         "<a>\ud800</a>",
-        json.dumps({"properties": {"1": {"0": {"value": HAND_WRITTEN}, "1": {"value": f"{HAND_WRITTEN} "}}}}),
+        json.dumps(
+            {
+                "properties": {
+                    "1": {
+                        "0": {"value": HAND_WRITTEN},
+                        "1": {"value": f"{HAND_WRITTEN} "},
+                    }
+                }
+            }
+        ),
         f"{OLD}\n{OLD}",
         f"{BEGIN}\n",
     ],

@@ -30,7 +30,14 @@ KEYS: Final = ClientCredentials(
     key_secret=canary.KEY_SECRET,
     variables=("THE_KEY", "THE_SECRET"),
 )
-EMPTY: Final = {"entities": [], "pageNumber": 1, "pageSize": 100, "total": 0, "pageCount": 0, "nextUri": None}
+EMPTY: Final = {
+    "entities": [],
+    "pageNumber": 1,
+    "pageSize": 100,
+    "total": 0,
+    "pageCount": 0,
+    "nextUri": None,
+}
 
 
 def jwt(payload: object) -> str:
@@ -43,15 +50,25 @@ def part(form: object) -> str:
     return urlsafe_b64encode(text).decode().rstrip("=")
 
 
-def token(life: int = 3600, access_token: str = canary.TOKEN, **more: Any) -> dict[str, Any]:
+def token(
+    life: int = 3600, access_token: str = canary.TOKEN, **more: Any
+) -> dict[str, Any]:
     """Return the response to valid credentials."""
     identity = {"iss": ISSUER, "tenantId": "11111111-2222-4333-8444-555555555555"}
-    form = {"access_token": access_token, "token_type": "Bearer", "expires_in": life, "id_token": jwt(identity)}
+    form = {
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": life,
+        "id_token": jwt(identity),
+    }
     return form | more
 
 
 class ScriptedIssuer:
-    """Responds by address: JSON, raw bytes, a status with JSON, or the result of a function. Records requests."""
+    """Responds by address: JSON, raw bytes, a status with JSON, or the result of a function.
+
+    Records requests.
+    """
 
     def __init__(self, **answers: Any) -> None:
         """`answers` are of openid, token, cxone and rules."""
@@ -64,18 +81,32 @@ class ScriptedIssuer:
         self.asked: list[ApiRequest] = []
 
     async def carry(self, request: ApiRequest) -> ApiResponse:
-        """Respond to one request; a request to an unknown address gets a response too, and is recorded."""
+        """Respond to one request; a request to an unknown address gets a response too, and is
+        recorded.
+        """
         self.asked.append(request)
         found = self.answers.get(request.url.partition("?")[0], EMPTY)
         found = found(request) if callable(found) else found
         status, form = found if isinstance(found, tuple) else (200, found)
         content = form if isinstance(form, bytes) else json.dumps(form).encode()
-        return ApiResponse(request.call, status, {"location": RULES} if status in (302, 307) else {}, content)
+        return ApiResponse(
+            request.call,
+            status,
+            {"location": RULES} if status in (302, 307) else {},
+            content,
+        )
 
-    def client(self, tenant: TenantSettings = AT_ISSUER, clock: FakeClock | None = None) -> ReadingClient:
+    def client(
+        self, tenant: TenantSettings = AT_ISSUER, clock: FakeClock | None = None
+    ) -> ReadingClient:
         """Return a client inside its fence; its waits take no time."""
         calm = replace(tenant, patience_seconds=0.0)
-        return ReadingClient(read_only_transport(self.carry, tenant), calm, KEYS, (clock or FakeClock()).time)
+        return ReadingClient(
+            read_only_transport(self.carry, tenant),
+            calm,
+            KEYS,
+            (clock or FakeClock()).time,
+        )
 
     @property
     def calls(self) -> list[str]:
@@ -88,7 +119,11 @@ class ScriptedIssuer:
 
     def sent(self, *hosts: str) -> str:
         """Return everything that was sent to other hosts than these."""
-        return "".join(f"{one.url} {one.headers} {one.content!r}" for one in self.asked if one.server.host not in hosts)
+        return "".join(
+            f"{one.url} {one.headers} {one.content!r}"
+            for one in self.asked
+            if one.server.host not in hosts
+        )
 
 
 def answers_in_turn(*answers: Any) -> Callable[[ApiRequest], Any]:

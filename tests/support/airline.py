@@ -13,16 +13,28 @@ ADDRESSES: Final = [f"air/{intent}" for intent in INTENTS]
 """Those of their rules."""
 
 
-def rules(confidence: float = 0.6, catch_all: str = "", environment: str = "", own: str = "") -> None:
-    """Write the manifests: a rule for each intent, and the given further rules, Environment fields and rule 3."""
+def rules(
+    confidence: float = 0.6, catch_all: str = "", environment: str = "", own: str = ""
+) -> None:
+    """Write the manifests: a rule for each intent, and the given further rules, Environment fields
+    and rule 3.
+    """
     listed = [
         f"{{intent: {intent}, queue: Q{n % 4}, priority: {10 + n}{own if n == 3 else ''}}}"
         for n, intent in enumerate(INTENTS)
     ]
-    text = "".join(f"  - {rule}\n" for rule in (*listed, *([catch_all] if catch_all else [])))
-    head = f"apiVersion: routing/v1\nkind: RuleSet\nname: air\ndefaults: {{minConfidence: {confidence}}}\nrules:\n"
+    text = "".join(
+        f"  - {rule}\n" for rule in (*listed, *([catch_all] if catch_all else []))
+    )
+    head = (
+        f"apiVersion: routing/v1\nkind: RuleSet\nname: air\ndefaults: {{minConfidence: "
+        f"{confidence}}}\nrules:\n"
+    )
     write("rules.yaml", head + text)
-    write("sandbox.yaml", f"apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: air\n{environment}\n")
+    write(
+        "sandbox.yaml",
+        f"apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: air\n{environment}\n",
+    )
 
 
 def create_unmanaged_rule(name: str = "ALL CALLS", priority: int = 1) -> None:
@@ -30,5 +42,12 @@ def create_unmanaged_rule(name: str = "ALL CALLS", priority: int = 1) -> None:
     with open_state(STATE) as state:
         queue = next(one["id"] for one in state.queues if one["name"] == "Q0")
         target = {"type": "queue", "queueId": queue, "weight": 1}
-        rest = {"priority": priority, "enabled": True, "conditions": [], "targets": [target]}
-        state.put({"id": "by-hand", "name": name, "description": "", "version": 1, **rest})
+        rest = {
+            "priority": priority,
+            "enabled": True,
+            "conditions": [],
+            "targets": [target],
+        }
+        state.put(
+            {"id": "by-hand", "name": name, "description": "", "version": 1, **rest}
+        )

@@ -1,4 +1,6 @@
-"""A realistic review: the bank's manifests with three edits, against a simulated tenant that matches them."""
+"""A realistic review: the bank's manifests with three edits, against a simulated tenant that
+matches them.
+"""
 
 from __future__ import annotations
 
@@ -38,12 +40,15 @@ EDITS: Final = (
         "{intent: failed_transfer, confidence: 0.9}, expect: {queue: payments}",
         "{intent: failed_transfer, confidence: 0.9}, expect: {queue: disputes}",
     ),
-    FileEdit("tests/generated.yaml", GENERATED, GENERATED.replace("payments", "disputes")),
+    FileEdit(
+        "tests/generated.yaml", GENERATED, GENERATED.replace("payments", "disputes")
+    ),
     # No conversation moves.
     FileEdit(
         "cards.yaml",
         "  - intent: card_linking\n    queue: card-services\n",
-        "  - intent: card_linking\n    queue: card-services\n    description: Link a card to a phone or a watch\n",
+        "  - intent: card_linking\n    queue: card-services\n    description: Link a card to a "
+        "phone or a watch\n",
     ),
 )
 RUNNER: Final = {
@@ -57,23 +62,36 @@ RUNNER: Final = {
 
 
 def review() -> dict[str, str]:
-    """Return the files of `cxroute plan --report`: plan.json, plan.md, plan.html; and plan.txt, its output."""
+    """Return the files of `cxroute plan --report`: plan.json, plan.md, plan.html; and plan.txt, its
+    output.
+    """
     with bank_with_simulator():
         run("apply", "--yes", "-q")
         for edit in EDITS:
             edit.make()
         text = run("plan", "--report", "out")
-        return {path.name: path.read_text(encoding="utf-8") for path in Path("out").iterdir()} | {"plan.txt": text}
+        return {
+            path.name: path.read_text(encoding="utf-8")
+            for path in Path("out").iterdir()
+        } | {"plan.txt": text}
 
 
 @contextmanager
 def bank_with_simulator() -> Iterator[None]:
-    """Work in a temporary folder with the bank's manifests, and with a tenant without rules on a loopback port."""
+    """Work in a temporary folder with the bank's manifests, and with a tenant without rules on a
+    loopback port.
+    """
     before = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder, loopback_server() as server, patch.dict(os.environ, RUNNER):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        loopback_server() as server,
+        patch.dict(os.environ, RUNNER),
+    ):
         os.chdir(folder)
         try:
-            server.app = Simulator(TenantState(queues=bank_tenant().queues), PROFILES["A"])
+            server.app = Simulator(
+                TenantState(queues=bank_tenant().queues), PROFILES["A"]
+            )
             shutil.copytree(bank_manifests(), "manifests")
             set_environment(server.url)
             yield
@@ -82,11 +100,16 @@ def bank_with_simulator() -> Iterator[None]:
 
 
 def set_environment(url: str) -> None:
-    """Give the Environment the address of the tenant; without a freeze window and without a channel for messages."""
+    """Give the Environment the address of the tenant; without a freeze window and without a channel
+    for messages.
+    """
     path = Path("manifests/environments/prod.yaml")
     text = path.read_text(encoding="utf-8").partition("freeze:")[0]
     lines = [line for line in text.splitlines() if not line.startswith("notify:")]
-    path.write_text("\n".join(lines).replace("api:\n", f"api:\n  baseUrl: {url}\n") + "\n", encoding="utf-8")
+    path.write_text(
+        "\n".join(lines).replace("api:\n", f"api:\n  baseUrl: {url}\n") + "\n",
+        encoding="utf-8",
+    )
 
 
 def run(*arguments: str) -> str:

@@ -1,6 +1,8 @@
-"""The bank's recorded conversations and traffic sample: `python -m tests.support.bank_traffic` writes both files.
+"""The bank's recorded conversations and traffic sample: `python -m tests.support.bank_traffic`
+writes both files.
 
-The figures are made up for the example. The sample is what `cxroute traffic import` makes of the records.
+The figures are made up for the example. The sample is what `cxroute traffic import` makes of the
+records.
 """
 
 from __future__ import annotations
@@ -12,7 +14,14 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.cli.main import main
-from tests.support.traffic_records import MISTAKEN, NO_SCORE, SOME_WITHOUT_SCORE, Record, TrafficModel, weights_of
+from tests.support.traffic_records import (
+    MISTAKEN,
+    NO_SCORE,
+    SOME_WITHOUT_SCORE,
+    Record,
+    TrafficModel,
+    weights_of,
+)
 
 TRAFFIC: Final = Path(__file__).parents[2] / "manifests" / "traffic"
 RECORDS: Final = TRAFFIC / "conversations.csv"
@@ -64,10 +73,16 @@ _MISTAKEN_INTENTS: Final = """
     extra_charge_on_statement request_refund terminate_account transaction_charged_twice
     transfer_not_received_by_recipient verify_source_of_funds wrong_exchange_rate_for_cash_withdrawal
 """
-_URGENT_INTENTS: Final = "card_payment_not_recognised compromised_card lost_or_stolen_card lost_or_stolen_phone"
+_URGENT_INTENTS: Final = (
+    "card_payment_not_recognised compromised_card lost_or_stolen_card "
+    "lost_or_stolen_phone"
+)
 """Most of these callers use the phone, and some hang up before the bot has a score."""
 
-_LANGUAGES: Final = "en 70, de-DE 8, de 2, de-AT 2, de-CH 3, fr-FR 5, fr 1.5, fr-CH 2, fr-BE 1.5, fr-LU 0.6, - 4.4"
+_LANGUAGES: Final = (
+    "en 70, de-DE 8, de 2, de-AT 2, de-CH 3, fr-FR 5, fr 1.5, fr-CH 2, fr-BE 1.5, fr-LU 0.6, - "
+    "4.4"
+)
 _ATTRIBUTES: Final = {
     "language": weights_of(_LANGUAGES),
     "customerTier": weights_of("standard 72, silver 14, gold 8, platinum 2, - 4"),
@@ -77,9 +92,14 @@ _ATTRIBUTES: Final = {
     "smokeTest": weights_of("- 1"),
 }
 _EXCEPTIONS: Final = {
-    **{intent: {"channel": weights_of("phone 80, app 18, web 2")} for intent in _URGENT_INTENTS.split()},
+    **{
+        intent: {"channel": weights_of("phone 80, app 18, web 2")}
+        for intent in _URGENT_INTENTS.split()
+    },
     "cancel_transfer": {
-        "transferAmount": weights_of("- 25, 50 12, 200 20, 1000 20, 5000 12, 10000 7, 25000 4"),
+        "transferAmount": weights_of(
+            "- 25, 50 12, 200 20, 1000 20, 5000 12, 10000 7, 25000 4"
+        ),
     },
     "": {
         "language": weights_of("- 1"),
@@ -93,20 +113,30 @@ _CONFIDENCES: Final = {
     "": NO_SCORE,
     "none": NO_SCORE,
 }
-_TEST_CALLS: Final[dict[Record, int]] = {("", "", "", "", "", "phone", "", "routing"): 31}
+_TEST_CALLS: Final[dict[Record, int]] = {
+    ("", "", "", "", "", "phone", "", "routing"): 31
+}
 """One each night."""
 
 
 def volumes() -> dict[str, int]:
     """Return the conversations of the month by intent; "" is without the bot."""
     words = _VOLUMES.split()
-    by_intent = {intent: int(number) for intent, number in zip(words[::2], words[1::2], strict=True)}
+    by_intent = {
+        intent: int(number)
+        for intent, number in zip(words[::2], words[1::2], strict=True)
+    }
     return {**by_intent, "": _WITHOUT_BOT}
 
 
 def records_text() -> str:
     """Return the records as CSV: one row for each kind of conversation, with the number of them."""
-    model = TrafficModel(volumes=volumes(), attributes=_ATTRIBUTES, exceptions=_EXCEPTIONS, confidences=_CONFIDENCES)
+    model = TrafficModel(
+        volumes=volumes(),
+        attributes=_ATTRIBUTES,
+        exceptions=_EXCEPTIONS,
+        confidences=_CONFIDENCES,
+    )
     out = StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow((*COLUMNS.values(), "count"))

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from tests.support import canary_secrets as canary
-from tests.support.command import Command, RunResult, process_environment, run_measured, serving
+from tests.support.command import (
+    Command,
+    RunResult,
+    process_environment,
+    run_measured,
+    serving,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = """\
@@ -39,15 +45,30 @@ class BankWorkspace:
             target = self.path / "manifests" / source.relative_to(ROOT / "manifests")
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(source.read_bytes())
-        (self.path / "manifests/environments/bank.yaml").write_text(ENVIRONMENT.format(url=url, rate=rate))
+        (self.path / "manifests/environments/bank.yaml").write_text(
+            ENVIRONMENT.format(url=url, rate=rate)
+        )
         queues = self.path / "manifests/queues.yaml"
         text = queues.read_text(encoding="utf-8")
-        queues.write_text(re.sub(r"(    sandbox: (\{.*\}))", r"\1\n    bank: \2", text), encoding="utf-8")
+        queues.write_text(
+            re.sub(r"(    sandbox: (\{.*\}))", r"\1\n    bank: \2", text),
+            encoding="utf-8",
+        )
 
     def start(self, *arguments: str, **options: Any) -> subprocess.Popen[str]:
         """Start a command and return the process."""
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
-        return Command(*arguments, cwd=self.path, env=self.environment, text=True, **{**pipes, **options})
+        pipes = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "stdin": subprocess.DEVNULL,
+        }
+        return Command(
+            *arguments,
+            cwd=self.path,
+            env=self.environment,
+            text=True,
+            **{**pipes, **options},
+        )
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""

@@ -1,7 +1,9 @@
-"""The effect of rule lists on conversations, by trying all: an oracle that shares no code with the analysis.
+"""The effect of rule lists on conversations, by trying all: an oracle that shares no code with the
+analysis.
 
-Rules are the API's JSON. A `Universe` is the product of representative values of every attribute (and both truths of
-each condition that is not understood); a set of its inputs is the bits of one int.
+Rules are the API's JSON. A `Universe` is the product of representative values of every attribute
+(and both truths of each condition that is not understood); a set of its inputs is the bits of one
+int.
 """
 
 from __future__ import annotations
@@ -44,13 +46,17 @@ def is_number(value: Any) -> bool:
 def numeral(value: Any) -> bool:
     """S9: a number, or text that is a decimal number."""
     return is_number(value) or (
-        isinstance(value, str) and re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", value) is not None
+        isinstance(value, str)
+        and re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", value)
+        is not None
     )
 
 
 def as_number(value: Any) -> Fraction:
     if isinstance(value, str):
-        return Fraction(float(value)) if set(value) & set(".eE") else Fraction(int(value))
+        return (
+            Fraction(float(value)) if set(value) & set(".eE") else Fraction(int(value))
+        )
     return Fraction(value)
 
 
@@ -64,27 +70,43 @@ def plain(value: Any) -> str | Fraction:
 def is_supported(condition: Json) -> bool:
     """S11, S9: a known type and operator, and a value that the operator can have."""
     operator, value = positive(condition.get("operator", "")), condition.get("value")
-    if condition.get("type", "attribute") != "attribute" or not isinstance(condition.get("attributeName"), str):
+    if condition.get("type", "attribute") != "attribute" or not isinstance(
+        condition.get("attributeName"), str
+    ):
         return False
     if operator == "in":
-        return isinstance(value, list) and all(isinstance(one, str | int | float) for one in value)
+        return isinstance(value, list) and all(
+            isinstance(one, str | int | float) for one in value
+        )
     if operator == "between":
         return isinstance(value, list) and len(value) == 2 and all(map(numeral, value))
     if operator in PATTERNS:
         return isinstance(value, str)
     if operator in NUMERIC:
         return numeral(value)
-    return operator in ("exists", "notExists") or (operator == "equals" and isinstance(value, str | int | float))
+    return operator in ("exists", "notExists") or (
+        operator == "equals" and isinstance(value, str | int | float)
+    )
 
 
 def text_of(part: Json) -> str:
-    return json.dumps({key: part[key] for key in part if key != "negate"}, sort_keys=True, separators=(",", ":"))
+    return json.dumps(
+        {key: part[key] for key in part if key != "negate"},
+        sort_keys=True,
+        separators=(",", ":"),
+    )
 
 
-def holds(condition: Json, attributes: Mapping[str, Any], assumed: Mapping[str, bool]) -> bool:
+def holds(
+    condition: Json, attributes: Mapping[str, Any], assumed: Mapping[str, bool]
+) -> bool:
     """`negate`, which only regions have, is the plain complement."""
     if is_supported(condition):
-        truth = _understood(condition["operator"], attributes.get(condition["attributeName"]), condition.get("value"))
+        truth = _understood(
+            condition["operator"],
+            attributes.get(condition["attributeName"]),
+            condition.get("value"),
+        )
     else:
         truth = assumed[text_of(condition)]
     return truth is not condition.get("negate", False)
@@ -95,12 +117,16 @@ def _understood(operator: str, value: Any, wanted: Any) -> bool:
         return operator == "notExists"  # S3
     if operator in ("exists", "notExists"):
         return operator == "exists"
-    return _compared(positive(operator), plain(value), wanted) is not (operator in NEGATIVES)  # S6
+    return _compared(positive(operator), plain(value), wanted) is not (
+        operator in NEGATIVES
+    )  # S6
 
 
 def _compared(operator: str, value: str | Fraction, wanted: Any) -> bool:
     if operator in ("equals", "in"):
-        return value in [plain(one) for one in (wanted if operator == "in" else [wanted])]
+        return value in [
+            plain(one) for one in (wanted if operator == "in" else [wanted])
+        ]
     if operator in PATTERNS:
         return (
             isinstance(value, str)
@@ -123,7 +149,9 @@ def _compared(operator: str, value: str | Fraction, wanted: Any) -> bool:
 
 
 def matches(rule: Json, one: Input) -> bool:
-    return bool(rule["enabled"]) and all(holds(condition, *one) for condition in rule["conditions"])
+    return bool(rule["enabled"]) and all(
+        holds(condition, *one) for condition in rule["conditions"]
+    )
 
 
 def destination(rule: Json | None) -> Destination:
@@ -131,15 +159,25 @@ def destination(rule: Json | None) -> Destination:
     if rule is None:
         return DEFAULT
     parts = [
-        (one["queueId"] if one["type"] == "queue" else text_of(one), Fraction(str(one.get("weight", 1))))
+        (
+            one["queueId"] if one["type"] == "queue" else text_of(one),
+            Fraction(str(one.get("weight", 1))),
+        )
         for one in rule["targets"]
     ]
     total = sum(weight for _, weight in parts)
-    sums = {queue: sum(weight for other, weight in parts if other == queue) for queue, _ in parts}
-    return frozenset((queue, weight / total) for queue, weight in sums.items() if weight)
+    sums = {
+        queue: sum(weight for other, weight in parts if other == queue)
+        for queue, _ in parts
+    }
+    return frozenset(
+        (queue, weight / total) for queue, weight in sums.items() if weight
+    )
 
 
-def in_routing_order(rules: Iterable[Json], evaluation: str = "lowest-first") -> list[Json]:
+def in_routing_order(
+    rules: Iterable[Json], evaluation: str = "lowest-first"
+) -> list[Json]:
     """S1; rules that even bear one name, by id."""
     sign = -1 if evaluation == "highest-first" else 1
     return sorted(
@@ -148,8 +186,13 @@ def in_routing_order(rules: Iterable[Json], evaluation: str = "lowest-first") ->
     )
 
 
-def winner(rules: Iterable[Json], one: Input, evaluation: str = "lowest-first") -> Json | None:
-    return next((rule for rule in in_routing_order(rules, evaluation) if matches(rule, one)), None)
+def winner(
+    rules: Iterable[Json], one: Input, evaluation: str = "lowest-first"
+) -> Json | None:
+    return next(
+        (rule for rule in in_routing_order(rules, evaluation) if matches(rule, one)),
+        None,
+    )
 
 
 @dataclass(frozen=True)
@@ -174,11 +217,23 @@ class Universe:
         """Return the inputs for which a condition holds."""
         key = json.dumps(condition, sort_keys=True)
         if key not in self._columns:
-            name = condition["attributeName"] if is_supported(condition) else text_of(condition)
-            before = prod(len(self.axes[axis]) for axis in list(self.axes)[: list(self.axes).index(name)])
+            name = (
+                condition["attributeName"]
+                if is_supported(condition)
+                else text_of(condition)
+            )
+            before = prod(
+                len(self.axes[axis])
+                for axis in list(self.axes)[: list(self.axes).index(name)]
+            )
             after = self.size // before // len(self.axes[name])
-            truths = (holds(condition, {name: value}, {name: value}) for value in self.axes[name])
-            self._columns[key] = int("".join(("1" if truth else "0") * after for truth in truths) * before, 2)
+            truths = (
+                holds(condition, {name: value}, {name: value})
+                for value in self.axes[name]
+            )
+            self._columns[key] = int(
+                "".join(("1" if truth else "0") * after for truth in truths) * before, 2
+            )
         return self._columns[key]
 
     def all_of(self, conditions: Iterable[Json]) -> int:
@@ -193,26 +248,38 @@ class Universe:
         return self.all_of(rule["conditions"]) if rule["enabled"] else 0
 
     def region(self, region: Json) -> int:
-        """Return the inputs of a region: all of `where`, except those that match a full list of `except`."""
+        """Return the inputs of a region: all of `where`, except those that match a full list of
+        `except`.
+        """
         found = self.all_of(region["where"])
         for several in region["except"]:
             found &= ~self.all_of(several)
         return found
 
-    def wins(self, rules: Iterable[Json], evaluation: str = "lowest-first") -> list[tuple[Json | None, int]]:
-        """Return each rule in order of evaluation, with the inputs that it wins; None is the default."""
+    def wins(
+        self, rules: Iterable[Json], evaluation: str = "lowest-first"
+    ) -> list[tuple[Json | None, int]]:
+        """Return each rule in order of evaluation, with the inputs that it wins; None is the
+        default.
+        """
         left, found = self.all_inputs, list[tuple[Json | None, int]]()
         for rule in in_routing_order(rules, evaluation):
             found.append((rule, left & self.matched(rule)))
             left &= ~self.matched(rule)
         return [*found, (None, left)]
 
-    def may_win(self, rules: Iterable[Json], evaluation: str = "lowest-first") -> list[tuple[Json | None, int]]:
+    def may_win(
+        self, rules: Iterable[Json], evaluation: str = "lowest-first"
+    ) -> list[tuple[Json | None, int]]:
         """Return the inputs that each rule wins under some order of ties."""
         left, found = self.all_inputs, list[tuple[Json | None, int]]()
         ordered = in_routing_order(rules, evaluation)
         for priority in dict.fromkeys(rule["priority"] for rule in ordered):
-            level = [(rule, self.matched(rule)) for rule in ordered if rule["priority"] == priority]
+            level = [
+                (rule, self.matched(rule))
+                for rule in ordered
+                if rule["priority"] == priority
+            ]
             found += [(rule, left & bits) for rule, bits in level]
             for _, bits in level:
                 left &= ~bits
@@ -220,7 +287,11 @@ class Universe:
 
     def example(self, bits: int) -> Input:
         """Return one input of a set that is not empty."""
-        at, attributes, assumed = self.size - bits.bit_length(), dict[str, Any](), dict[str, bool]()
+        at, attributes, assumed = (
+            self.size - bits.bit_length(),
+            dict[str, Any](),
+            dict[str, bool](),
+        )
         for name, values in reversed(self.axes.items()):
             at, chosen = divmod(at, len(values))
             if isinstance(values[chosen], bool):
@@ -236,11 +307,24 @@ Known: TypeAlias = "Mapping[str, tuple[float, float] | None]"
 
 def inputs_for(*lists: Iterable[Json], known: Known | None = None) -> Universe:
     """Return the representative inputs of all enabled rules of the lists."""
-    conditions = [part for rules in lists for rule in rules if rule["enabled"] for part in rule["conditions"]]
-    names = dict.fromkeys(part["attributeName"] if is_supported(part) else text_of(part) for part in conditions)
+    conditions = [
+        part
+        for rules in lists
+        for rule in rules
+        if rule["enabled"]
+        for part in rule["conditions"]
+    ]
+    names = dict.fromkeys(
+        part["attributeName"] if is_supported(part) else text_of(part)
+        for part in conditions
+    )
     axes: dict[str, list[Any]] = {name: [False, True] for name in names}
     for name in {part["attributeName"]: 0 for part in conditions if is_supported(part)}:
-        here = [part for part in conditions if is_supported(part) and part["attributeName"] == name]
+        here = [
+            part
+            for part in conditions
+            if is_supported(part) and part["attributeName"] == name
+        ]
         values = representatives(here)
         if known and name in known:
             values = _of_type(values, known[name])
@@ -249,7 +333,9 @@ def inputs_for(*lists: Iterable[Json], known: Known | None = None) -> Universe:
 
 
 def representatives(conditions: Sequence[Json]) -> list[Any]:
-    """Return texts and numbers of one attribute that distinguish all its conditions (semantics "Evaluation")."""
+    """Return texts and numbers of one attribute that distinguish all its conditions (semantics
+    "Evaluation").
+    """
     texts, numbers, patterns = set[str](), set[float](), list[tuple[str, str]]()
     for part in conditions:
         operator, value = positive(part["operator"]), part.get("value")
@@ -270,24 +356,43 @@ def _of_type(values: list[Any], ends: tuple[float, float] | None) -> list[Any]:
         return [one for one in values if isinstance(one, str)]
     low, high = ends
     numbers = {one for one in values if is_number(one)}
-    return [one for one in _numbers(sorted({*numbers, low, high})) if low <= one <= high]
+    return [
+        one for one in _numbers(sorted({*numbers, low, high})) if low <= one <= high
+    ]
 
 
 def _typed(value: Any) -> float:
-    return value if is_number(value) else float(value) if set(value) & set(".eE") else int(value)
+    return (
+        value
+        if is_number(value)
+        else float(value)
+        if set(value) & set(".eE")
+        else int(value)
+    )
 
 
 def _texts(named: set[str], patterns: list[tuple[str, str]]) -> list[str]:
-    """Return the named texts, and one other for each way in which the patterns can match together."""
+    """Return the named texts, and one other for each way in which the patterns can match
+    together.
+    """
     wanted = list(dict.fromkeys(patterns))
     pieces = sorted({piece for _, piece in patterns})
-    free = next(one for one in "~|^_§¤¦" if not any(one in text for text in [*named, *pieces]))
+    free = next(
+        one for one in "~|^_§¤¦" if not any(one in text for text in [*named, *pieces])
+    )
     starts = ["", *(piece for operator, piece in wanted if operator == "startsWith")]
     ends = ["", *(piece for operator, piece in wanted if operator == "endsWith")]
     inner = [piece for operator, piece in wanted if operator == "contains"]
-    subsets = [some for count in range(len(inner) + 1) for some in combinations(inner, count)]
-    trials = [free.join((start, *some, end)) for start, some, end in product(starts, subsets, ends)]
-    trials += [one + joint + other for one, joint, other in product(pieces, ("", free), pieces)]
+    subsets = [
+        some for count in range(len(inner) + 1) for some in combinations(inner, count)
+    ]
+    trials = [
+        free.join((start, *some, end))
+        for start, some, end in product(starts, subsets, ends)
+    ]
+    trials += [
+        one + joint + other for one, joint, other in product(pieces, ("", free), pieces)
+    ]
     others = {
         tuple(_compared(operator, text, piece) for operator, piece in wanted): text
         for text in reversed(trials)
@@ -297,10 +402,14 @@ def _texts(named: set[str], patterns: list[tuple[str, str]]) -> list[str]:
 
 
 def _numbers(points: list[float]) -> list[float]:
-    """Return the points, one beyond each end, and a number between two neighbours if Python has one."""
+    """Return the points, one beyond each end, and a number between two neighbours if Python has
+    one.
+    """
     found = [ceil(points[0]) - 1, *points, floor(points[-1]) + 1] if points else []
     for low, high in pairwise(points):
         middle = (Fraction(low) + Fraction(high)) / 2
         trials = (int(middle), *([float(middle)] if abs(middle) < 10**308 else []))
-        found += [one for one in trials if Fraction(low) < Fraction(one) < Fraction(high)][-1:]
+        found += [
+            one for one in trials if Fraction(low) < Fraction(one) < Fraction(high)
+        ][-1:]
     return found

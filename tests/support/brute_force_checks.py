@@ -23,7 +23,8 @@ from tests.support.brute_force import (
 )
 
 State = dict[tuple[str, int], Json]
-"""The live rules by their role: ("fixed", 0), ("move", 1), or ("copy", 1) for its temporary copy."""
+"""The live rules by their role: ("fixed", 0), ("move", 1), or ("copy", 1) for its temporary
+copy."""
 Steps = Sequence[tuple[int, str]]
 """Calls: index of the move, and `whole`, `copy`, `aside` or `drop`."""
 
@@ -44,7 +45,9 @@ def destination_of(document: Json) -> Destination:
     if document.get("default"):
         return None
     for part in document["queues"]:
-        assert part.get("queueName", QUEUES.get(part.get("queueId"))) == QUEUES.get(part.get("queueId")), document
+        assert part.get("queueName", QUEUES.get(part.get("queueId"))) == QUEUES.get(
+            part.get("queueId")
+        ), document
     return frozenset(
         (
             part["queueId"] if "queueId" in part else text_of(part["target"]),
@@ -54,7 +57,9 @@ def destination_of(document: Json) -> Destination:
     )
 
 
-def holds_where(where: Sequence[Json], excepts: Sequence[Sequence[Json]], one: Input) -> bool:
+def holds_where(
+    where: Sequence[Json], excepts: Sequence[Sequence[Json]], one: Input
+) -> bool:
     """Return whether an input is in a region: all of `where`, and no full list of `except`."""
     return all(holds(condition, *one) for condition in where) and not any(
         all(holds(condition, *one) for condition in several) for several in excepts
@@ -68,9 +73,17 @@ def by_destination(wins: Iterable[tuple[Json | None, int]]) -> dict[Destination,
     return found
 
 
-def completions(universe: Universe, assumed: Mapping[str, bool]) -> Iterator[dict[str, bool]]:
-    """Return each combination of truths for the conditions that are not understood, with the assumed ones."""
-    free = [name for name, values in universe.axes.items() if values == [False, True] and name not in assumed]
+def completions(
+    universe: Universe, assumed: Mapping[str, bool]
+) -> Iterator[dict[str, bool]]:
+    """Return each combination of truths for the conditions that are not understood, with the
+    assumed ones.
+    """
+    free = [
+        name
+        for name, values in universe.axes.items()
+        if values == [False, True] and name not in assumed
+    ]
     for truths in product((False, True), repeat=len(free)):
         yield {**assumed, **dict(zip(free, truths, strict=True))}
 
@@ -78,37 +91,66 @@ def completions(universe: Universe, assumed: Mapping[str, bool]) -> Iterator[dic
 class RoutingDifference:
     """The destination of each input before and after."""
 
-    def __init__(self, old: list[Json], new: list[Json], evaluation: str, known: Known | None = None) -> None:
+    def __init__(
+        self,
+        old: list[Json],
+        new: list[Json],
+        evaluation: str,
+        known: Known | None = None,
+    ) -> None:
         self.old, self.new, self.evaluation = old, new, evaluation
         self.universe = inputs_for(old, new, known=known)
-        self.wins = {"before": self.universe.wins(old, evaluation), "after": self.universe.wins(new, evaluation)}
+        self.wins = {
+            "before": self.universe.wins(old, evaluation),
+            "after": self.universe.wins(new, evaluation),
+        }
         self.to = {side: by_destination(wins) for side, wins in self.wins.items()}
         self.all = self.universe.all_inputs
         for place, bits in self.to["before"].items():
             self.all &= ~(bits & self.to["after"].get(place, 0))
-        self.report = f"{evaluation}\nold:\n{rules_text(old)}\nnew:\n{rules_text(new)}\n"
+        self.report = (
+            f"{evaluation}\nold:\n{rules_text(old)}\nnew:\n{rules_text(new)}\n"
+        )
 
     def check(self, region: Json) -> int:
-        """Assert that all inputs of a region move as it says, including its witness; return them."""
+        """Assert that all inputs of a region move as it says, including its witness; return
+        them.
+        """
         inside = self.universe.region(region)
         report = f"{self.report}region: {region}\nexample: "
         one, other = destination_of(region["before"]), destination_of(region["after"])
         assert one != other, report
-        wrong = inside & ~(self.to["before"].get(one, 0) & self.to["after"].get(other, 0))
+        wrong = inside & ~(
+            self.to["before"].get(one, 0) & self.to["after"].get(other, 0)
+        )
         assert not wrong, report + str(self.universe.example(wrong))
         for side, wins in self.wins.items():
             taking = {entry_name(rule) for rule, bits in wins if bits & inside}
-            assert taking <= {region[f"{side}Rule"], *region[f"{side}Rules"]}, report + f"taken by {taking}"
+            assert taking <= {region[f"{side}Rule"], *region[f"{side}Rules"]}, (
+                report + f"taken by {taking}"
+            )
         for assumed in completions(self.universe, assumption(region)):
-            check_witness(self.old, self.new, region, (region["witness"], assumed), self.evaluation)
+            check_witness(
+                self.old,
+                self.new,
+                region,
+                (region["witness"], assumed),
+                self.evaluation,
+            )
         check_typable(self.universe, region["witness"])
         return inside
 
 
 def check_difference(
-    old: list[Json], new: list[Json], document: Json, evaluation: str = "lowest-first", known: Known | None = None
+    old: list[Json],
+    new: list[Json],
+    document: Json,
+    evaluation: str = "lowest-first",
+    known: Known | None = None,
 ) -> None:
-    """Assert that the regions are sound, complete and disjoint, each with a witness that moves as it says."""
+    """Assert that the regions are sound, complete and disjoint, each with a witness that moves as
+    it says.
+    """
     moved = RoutingDifference(old, new, evaluation, known)
     assert document["complete"] is True, moved.report
     assert "unknown" not in document, moved.report
@@ -116,7 +158,9 @@ def check_difference(
     _check_regions(moved, document)
 
 
-def check_bounded(old: list[Json], new: list[Json], document: Json, evaluation: str) -> None:
+def check_bounded(
+    old: list[Json], new: list[Json], document: Json, evaluation: str
+) -> None:
     """Assert that the regions are sound and disjoint, and that other moves are declared unknown."""
     _check_regions(RoutingDifference(old, new, evaluation), document)
 
@@ -125,7 +169,9 @@ def _check_regions(moved: RoutingDifference, document: Json) -> None:
     seen = 0
     for region in document["regions"]:
         inside = moved.check(region)
-        assert not inside & seen, f"{moved.report}region: {region}\nin two: {moved.universe.example(inside & seen)}"
+        assert not inside & seen, (
+            f"{moved.report}region: {region}\nin two: {moved.universe.example(inside & seen)}"
+        )
         seen |= inside
     unknown = 0
     for where in document.get("unknown", []):
@@ -136,21 +182,33 @@ def _check_regions(moved: RoutingDifference, document: Json) -> None:
 
 
 def assumption(region: Json) -> dict[str, bool]:
-    found = {text_of(one["condition"]): one["holds"] for one in region.get("assumed", [])}
-    assert not any(is_supported(one["condition"]) for one in region.get("assumed", [])), region
+    found = {
+        text_of(one["condition"]): one["holds"] for one in region.get("assumed", [])
+    }
+    assert not any(
+        is_supported(one["condition"]) for one in region.get("assumed", [])
+    ), region
     return found
 
 
-def check_witness(old: list[Json], new: list[Json], region: Json, one: Input, evaluation: str) -> None:
+def check_witness(
+    old: list[Json], new: list[Json], region: Json, one: Input, evaluation: str
+) -> None:
     """Assert that a region's witness is in it, and that the named rules match the witness."""
-    report = f"{evaluation}\nold:\n{rules_text(old)}\nnew:\n{rules_text(new)}\nregion: {region}\nassumed: {one[1]}"
+    report = (
+        f"{evaluation}\nold:\n{rules_text(old)}\nnew:\n{rules_text(new)}\nregion: "
+        f"{region}\nassumed: {one[1]}"
+    )
     assert holds_where(region["where"], region["except"], one), report
     first, second = winner(old, one, evaluation), winner(new, one, evaluation)
     assert (destination(first), destination(second)) == (
         destination_of(region["before"]),
         destination_of(region["after"]),
     ), report
-    assert (entry_name(first), entry_name(second)) == (region["beforeRule"], region["afterRule"]), report
+    assert (entry_name(first), entry_name(second)) == (
+        region["beforeRule"],
+        region["afterRule"],
+    ), report
 
 
 def check_typable(universe: Universe, witness: Json) -> None:
@@ -172,14 +230,22 @@ def check_typable(universe: Universe, witness: Json) -> None:
 def before_of(moves: Sequence[Move], fixed: Sequence[Json]) -> State:
     return {
         **{("fixed", at): rule for at, rule in enumerate(fixed)},
-        **{("move", at): move[0] for at, move in enumerate(moves) if move[0] is not None},
+        **{
+            ("move", at): move[0]
+            for at, move in enumerate(moves)
+            if move[0] is not None
+        },
     }
 
 
 def after_of(moves: Sequence[Move], fixed: Sequence[Json]) -> State:
     return {
         **{("fixed", at): rule for at, rule in enumerate(fixed)},
-        **{("move", at): move[1] for at, move in enumerate(moves) if move[1] is not None},
+        **{
+            ("move", at): move[1]
+            for at, move in enumerate(moves)
+            if move[1] is not None
+        },
     }
 
 
@@ -194,13 +260,21 @@ def state_after(state: State, moves: Sequence[Move], step: tuple[int, str]) -> S
     if kind == "copy":
         assert after is not None
         assert ("copy", at) not in found
-        return {**found, ("copy", at): {**after, "name": f"(next) {at}", "id": f"next-{at}"}}
+        return {
+            **found,
+            ("copy", at): {**after, "name": f"(next) {at}", "id": f"next-{at}"},
+        }
     assert before is None or ("move", at) in found
     if after is None:
         assert kind == "whole"
         del found["move", at]
         return found
-    return {**found, ("move", at): {**after, "name": f"(next) {at}, renamed"} if kind == "aside" else after}
+    return {
+        **found,
+        ("move", at): {**after, "name": f"(next) {at}, renamed"}
+        if kind == "aside"
+        else after,
+    }
 
 
 def shared_names(state: State) -> set[str]:
@@ -210,14 +284,24 @@ def shared_names(state: State) -> set[str]:
 
 
 class OrderSafety:
-    """The permitted states during the moves: old or new destinations under any order of ties, unique names."""
+    """The permitted states during the moves: old or new destinations under any order of ties,
+    unique names.
+    """
 
-    def __init__(self, moves: Sequence[Move], fixed: Sequence[Json], evaluation: str = "lowest-first") -> None:
+    def __init__(
+        self,
+        moves: Sequence[Move],
+        fixed: Sequence[Json],
+        evaluation: str = "lowest-first",
+    ) -> None:
         first, last = before_of(moves, fixed), after_of(moves, fixed)
         self.evaluation = evaluation
         self.universe = inputs_for(first.values(), last.values())
         self.allowed = by_destination(
-            chain.from_iterable(self.universe.may_win(state.values(), evaluation) for state in (first, last))
+            chain.from_iterable(
+                self.universe.may_win(state.values(), evaluation)
+                for state in (first, last)
+            )
         )
         self.names = shared_names(first) | shared_names(last)
         """Rules share these names at the start or at the end, so they may share them in between."""
@@ -232,12 +316,22 @@ class OrderSafety:
         return f"one name twice: {twice}" if twice else None
 
 
-def check_order(moves: Sequence[Move], fixed: Sequence[Json], waves: Sequence[Steps], evaluation: str) -> None:
+def check_order(
+    moves: Sequence[Move],
+    fixed: Sequence[Json],
+    waves: Sequence[Steps],
+    evaluation: str,
+) -> None:
     """Assert that the waves make all moves, and are safe after any part of a wave."""
-    report = f"{evaluation}\nfixed:\n{rules_text(fixed)}\nmoves:\n{rules_text(moves)}\nwaves: {waves}\n"
+    report = (
+        f"{evaluation}\nfixed:\n{rules_text(fixed)}\nmoves:\n{rules_text(moves)}\nwaves: "
+        f"{waves}\n"
+    )
     safety, state = OrderSafety(moves, fixed, evaluation), before_of(moves, fixed)
     for wave in waves:
-        assert len({at for at, _ in wave}) == len(wave) > 0, report + "two calls for one rule in a wave"
+        assert len({at for at, _ in wave}) == len(wave) > 0, (
+            report + "two calls for one rule in a wave"
+        )
         for count in range(1, len(wave) + 1):
             for some in combinations(wave, count):
                 reached = state
@@ -254,13 +348,24 @@ def check_order(moves: Sequence[Move], fixed: Sequence[Json], waves: Sequence[St
     assert all(kinds[at].count("whole") == 1 for at in kinds), report
 
 
-def order_without_copies(moves: Sequence[Move], fixed: Sequence[Json], evaluation: str = "lowest-first") -> bool:
-    """Return whether the moves can be made safely one by one, each in one call: every order is tried."""
+def order_without_copies(
+    moves: Sequence[Move], fixed: Sequence[Json], evaluation: str = "lowest-first"
+) -> bool:
+    """Return whether the moves can be made safely one by one, each in one call: every order is
+    tried.
+    """
     safety, start = OrderSafety(moves, fixed, evaluation), before_of(moves, fixed)
     reached = {frozenset[int]()}
     for _ in moves:
-        longer = {done | {at} for done in reached for at in range(len(moves)) if at not in done}
-        reached = {done for done in longer if safety.harm(_made(start, moves, done)) is None}
+        longer = {
+            done | {at}
+            for done in reached
+            for at in range(len(moves))
+            if at not in done
+        }
+        reached = {
+            done for done in longer if safety.harm(_made(start, moves, done)) is None
+        }
     return bool(reached)
 
 

@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.desired.desired import DesiredRule, DesiredState
-from reconciler.model.live import LiveRule, Marker, fingerprint, format_description, marker_digest
+from reconciler.model.live import (
+    LiveRule,
+    Marker,
+    fingerprint,
+    format_description,
+    marker_digest,
+)
 from reconciler.model.rule import (
     Address,
     Condition,
@@ -24,7 +30,11 @@ from reconciler.text.phrases import Labels
 OWNER = "acme"
 MARKER = Marker(OWNER, Address("cards", "vip"), "00000000")
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
-QUEUES = (Queue("q-cards", "Card Services"), Queue("q-fraud", "Fraud"), Queue("q-general", "General"))
+QUEUES = (
+    Queue("q-cards", "Card Services"),
+    Queue("q-fraud", "Fraud"),
+    Queue("q-general", "General"),
+)
 LABELS = Labels({"cognigyDetectedIntent": "intent", "cognigyConfidence": "confidence"})
 
 
@@ -46,7 +56,10 @@ def rule(name: str = "vip", **said: Any) -> Rule:
         "targets": [Target("q-cards", 1)],
         **said,
     }
-    conditions, targets = normalized_conditions(fields.pop("conditions")), sorted_targets(fields.pop("targets"))
+    conditions, targets = (
+        normalized_conditions(fields.pop("conditions")),
+        sorted_targets(fields.pop("targets")),
+    )
     return Rule(name=name, conditions=conditions, targets=targets, **fields)
 
 
@@ -57,8 +70,15 @@ def address(text: str) -> Address:
 
 def wanted(where: str, what: Rule, **said: Any) -> DesiredRule:
     """A desired rule at an address."""
-    fields: dict[str, Any] = {"source": Source("manifests/x.yaml", 1, 1), "hold": None, "adopt": None, **said}
-    return DesiredRule(address=address(where), rule=what, fingerprint=fingerprint(what), **fields)
+    fields: dict[str, Any] = {
+        "source": Source("manifests/x.yaml", 1, 1),
+        "hold": None,
+        "adopt": None,
+        **said,
+    }
+    return DesiredRule(
+        address=address(where), rule=what, fingerprint=fingerprint(what), **fields
+    )
 
 
 def desired(*rules: DesiredRule) -> DesiredState:
@@ -75,19 +95,37 @@ def desired(*rules: DesiredRule) -> DesiredState:
 
 def unmanaged(rule_id: str, what: Rule, **raw: Any) -> LiveRule:
     """A live rule without a marker."""
-    return LiveRule(rule_id, what, None, {"id": rule_id, "name": what.name, "description": what.description, **raw})
+    return LiveRule(
+        rule_id,
+        what,
+        None,
+        {"id": rule_id, "name": what.name, "description": what.description, **raw},
+    )
 
 
 def managed(
-    rule_id: str, where: str, what: Rule, *, owner: str = OWNER, last_written: Rule | None = None, **raw: Any
+    rule_id: str,
+    where: str,
+    what: Rule,
+    *,
+    owner: str = OWNER,
+    last_written: Rule | None = None,
+    **raw: Any,
 ) -> LiveRule:
-    """A live rule with a marker; `last_written` is the rule of its digest, if the rule was edited since."""
+    """A live rule with a marker; `last_written` is the rule of its digest, if the rule was edited
+    since.
+    """
     marker = Marker(owner, address(where), marker_digest(last_written or what))
     return LiveRule(
         rule_id,
         what,
         marker,
-        {"id": rule_id, "name": what.name, "description": format_description(what, marker), **raw},
+        {
+            "id": rule_id,
+            "name": what.name,
+            "description": format_description(what, marker),
+            **raw,
+        },
     )
 
 

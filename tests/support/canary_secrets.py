@@ -1,8 +1,9 @@
 """Canary secrets, and the search for them in all output (invariants R13).
 
-Written backwards here, so that a failing test that shows its source does not show a canary: no server and no format
-reverses a text, so a reversed secret is not searched for. Each is 13 letters
-and digits, characters that encodings change, and 13 more: each encoding leaves an end of it visible.
+Written backwards here, so that a failing test that shows its source does not show a canary: no
+server and no format reverses a text, so a reversed secret is not searched for. Each is 13 letters
+and digits, characters that encodings change, and 13 more: each encoding leaves an end of it
+visible.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ _BLOCK: Final = 6
 
 _SIMULATED: Final = re.compile(rb"simulated-[0-9a-f]{8}-[0-9a-f]{4}-")
 _LARGEST: Final = 4 * 1024 * 1024
-_DROPPED: Final = bytes(one for one in range(256) if not chr(one).isascii() or not chr(one).isalnum())
+_DROPPED: Final = bytes(
+    one for one in range(256) if not chr(one).isascii() or not chr(one).isalnum()
+)
 
 
 class Leak(NamedTuple):
@@ -67,15 +70,23 @@ def find_leaks(data: bytes | str) -> list[Leak]:
     """Return each secret in the data, complete, encoded, split, or half."""
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     squeezed = raw.translate(None, _DROPPED)
-    leaks = [leak for which, secret in SECRETS.items() for leak in _found(which, secret, raw, squeezed)]
+    leaks = [
+        leak
+        for which, secret in SECRETS.items()
+        for leak in _found(which, secret, raw, squeezed)
+    ]
     return leaks + [Leak("simulated token", "raw")] * bool(_SIMULATED.search(raw))
 
 
 def _found(which: str, secret: str, raw: bytes, squeezed: bytes) -> Iterator[Leak]:
-    """Look at letters and digits only first: line breaks, quotes and most encodings disappear with the rest."""
+    """Look at letters and digits only first: line breaks, quotes and most encodings disappear with
+    the rest.
+    """
     if not any(trace in squeezed for trace in _traces(secret)):
         return
-    named = [Leak(which, encoding) for encoding, form in encodings(secret) if form in raw]
+    named = [
+        Leak(which, encoding) for encoding, form in encodings(secret) if form in raw
+    ]
     yield from named
     if not named and any(run in squeezed for run in _runs(secret)):
         yield Leak(which, "half, split or mixed")
@@ -89,7 +100,9 @@ def encodings(secret: str) -> tuple[tuple[str, bytes], ...]:
         "percent-encoded": quote(secret, safe=""),
         "percent-encoded, slashes kept": quote(secret),
         "form-encoded": quote_plus(secret),
-        "percent-encoded, lower case": re.sub("%..", lambda one: one.group().lower(), quote(secret, safe="")),
+        "percent-encoded, lower case": re.sub(
+            "%..", lambda one: one.group().lower(), quote(secret, safe="")
+        ),
         "JSON": json.dumps(secret)[1:-1],
         "JSON in UTF-8": json.dumps(secret, ensure_ascii=False)[1:-1],
         "JSON, all escaped": "".join(f"\\u{ord(one):04x}" for one in secret),
@@ -101,8 +114,13 @@ def encodings(secret: str) -> tuple[tuple[str, bytes], ...]:
         "hex": secret.encode().hex(),
         "HEX": secret.encode().hex().upper(),
     }
-    binary = {"UTF-16 little": secret.encode("utf-16-le"), "UTF-16 big": secret.encode("utf-16-be")}
-    written = [(name, text.encode()) for name, text in texts.items()] + list(binary.items())
+    binary = {
+        "UTF-16 little": secret.encode("utf-16-le"),
+        "UTF-16 big": secret.encode("utf-16-be"),
+    }
+    written = [(name, text.encode()) for name, text in texts.items()] + list(
+        binary.items()
+    )
     return (*written, *(("base64", one) for one in _base64(secret)))
 
 
@@ -119,11 +137,22 @@ def _base64(secret: str) -> Iterator[bytes]:
 
 @cache
 def _traces(secret: str) -> tuple[bytes, ...]:
-    """Return letters and digits, one of which is in each text that contains the secret in some form."""
+    """Return letters and digits, one of which is in each text that contains the secret in some
+    form.
+    """
     letters = secret.encode().translate(None, _DROPPED)
-    blocks = [letters[at : at + _BLOCK] for at in range(0, len(letters) - _BLOCK + 1, _BLOCK)]
+    blocks = [
+        letters[at : at + _BLOCK] for at in range(0, len(letters) - _BLOCK + 1, _BLOCK)
+    ]
     kept = {"hex", "HEX", "base64", "JSON, all escaped", "HTML, decimal"}
-    return (*blocks, *(form.translate(None, _DROPPED) for name, form in encodings(secret) if name in kept))
+    return (
+        *blocks,
+        *(
+            form.translate(None, _DROPPED)
+            for name, form in encodings(secret)
+            if name in kept
+        ),
+    )
 
 
 @cache
@@ -155,7 +184,9 @@ def _beginning(path: Path) -> bytes:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the regular files of a folder, also of folders that a test left closed: they are open until the next."""
+    """Yield the regular files of a folder, also of folders that a test left closed: they are open
+    until the next.
+    """
     with _accessible(folder, stat.S_IRWXU):
         for path in sorted(folder.iterdir()):
             if not path.is_symlink() and path.is_dir():

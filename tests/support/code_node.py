@@ -24,7 +24,12 @@ def run_code_node(text: str, given: dict[str, Any]) -> Any:
     if NODE is None:
         skip_or_fail("Node.js is not installed")
     done = subprocess.run(
-        [NODE, "-e", RUN], input=json.dumps([text, given]), capture_output=True, text=True, timeout=30, check=False
+        [NODE, "-e", RUN],
+        input=json.dumps([text, given]),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
     assert 0 == done.returncode, done.stderr
     return json.loads(done.stdout)

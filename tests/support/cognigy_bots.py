@@ -1,4 +1,6 @@
-"""Bots for tests: intents of two locales, as a folder of the CLI, as an exported file, and behind a fake API."""
+"""Bots for tests: intents of two locales, as a folder of the CLI, as an exported file, and behind a
+fake API.
+"""
 
 from __future__ import annotations
 
@@ -21,28 +23,56 @@ LOCALES: Final[list[dict[str, Any]]] = [
 ]
 
 Intent = dict[str, Any]
-Flows = dict[str, dict[str, list[Intent]]]  # the intents by flow and locale, as the API lists them
+Flows = dict[
+    str, dict[str, list[Intent]]
+]  # the intents by flow and locale, as the API lists them
 
 
 def intent(name: str, **fields: Any) -> Intent:
     """Return an intent as the API lists it; `parent` is the parent's name."""
     parent = fields.pop("parent", None)
-    reference = str(uuid.uuid5(uuid.NAMESPACE_OID, name.encode("utf-8", "replace").decode()))
-    item = {"_id": f"id-{reference}", "referenceId": reference, "name": name, "description": "", "tags": []}
+    reference = str(
+        uuid.uuid5(uuid.NAMESPACE_OID, name.encode("utf-8", "replace").decode())
+    )
+    item = {
+        "_id": f"id-{reference}",
+        "referenceId": reference,
+        "name": name,
+        "description": "",
+        "tags": [],
+    }
     above = {} if parent is None else {"parentIntentId": intent(parent)["_id"]}
-    return {**item, "isDisabled": False, "isRejectIntent": False, "parentIntentId": None, **above, **fields}
+    return {
+        **item,
+        "isDisabled": False,
+        "isRejectIntent": False,
+        "parentIntentId": None,
+        **above,
+        **fields,
+    }
 
 
 def large_bot() -> Flows:
-    """Return 300 intents in two flows and two locales, with parents, disabled and reject intents."""
+    """Return 300 intents in two flows and two locales, with parents, disabled and reject
+    intents.
+    """
     flows: Flows = {"Main": {}, "Cards": {}}
     for number in range(300):
         name, flow = f"topic_{number:03}", "Main" if number % 3 else "Cards"
-        parent = f"topic_{number - number % 30:03}" if number % 30 and not number % 3 else None
+        parent = (
+            f"topic_{number - number % 30:03}"
+            if number % 30 and not number % 3
+            else None
+        )
         states = {"isDisabled": number % 100 == 7, "isRejectIntent": number % 100 == 8}
         for locale in ("English", "Deutsch"):
             if locale == "English" or number % 4:
-                item = intent(name, parent=parent, description=f"Topic {number} ({locale})", **states)
+                item = intent(
+                    name,
+                    parent=parent,
+                    description=f"Topic {number} ({locale})",
+                    **states,
+                )
                 flows[flow].setdefault(locale, []).append(item)
     return flows
 
@@ -51,35 +81,61 @@ def exported(items: list[Intent]) -> list[Intent]:
     """Return intents in the form of an export: the parent by its name."""
     names = {item["_id"]: item["name"] for item in items}
     return [
-        {key: value for key, value in item.items() if key not in ("_id", "parentIntentId")}
-        | {"parent": names.get(item["parentIntentId"]), "exampleSentences": ["Hello"], "rules": []}
+        {
+            key: value
+            for key, value in item.items()
+            if key not in ("_id", "parentIntentId")
+        }
+        | {
+            "parent": names.get(item["parentIntentId"]),
+            "exampleSentences": ["Hello"],
+            "rules": [],
+        }
         for item in items
     ]
 
 
-def write_folder(folder: Path, flows: Flows, charts: Mapping[str, Any] | None = None) -> Path:
+def write_folder(
+    folder: Path, flows: Flows, charts: Mapping[str, Any] | None = None
+) -> Path:
     """Write the intents as `cognigy clone` does, and charts by flow; return the folder."""
     for flow, locales in flows.items():
         for locale, items in locales.items():
             place = folder / "agent/flows" / flow / locale
             place.mkdir(parents=True, exist_ok=True)
-            (place / "intents.json").write_text(json.dumps(exported(items)), encoding="utf-8")
+            (place / "intents.json").write_text(
+                json.dumps(exported(items)), encoding="utf-8"
+            )
             if charts and flow in charts:
-                (place / "chart.json").write_text(json.dumps(charts[flow]), encoding="utf-8")
-    (folder / "agent/flows/locales.json").write_text(json.dumps(LOCALES), encoding="utf-8")
+                (place / "chart.json").write_text(
+                    json.dumps(charts[flow]), encoding="utf-8"
+                )
+    (folder / "agent/flows/locales.json").write_text(
+        json.dumps(LOCALES), encoding="utf-8"
+    )
     return folder
 
 
 def write_file(path: Path, flows: Flows) -> Path:
-    """Write the intents of all flows as one exported list, the primary locale first; return the path."""
-    items = [item for flow in sorted(flows) for name in ("English", "Deutsch") for item in flows[flow].get(name, [])]
+    """Write the intents of all flows as one exported list, the primary locale first; return the
+    path.
+    """
+    items = [
+        item
+        for flow in sorted(flows)
+        for name in ("English", "Deutsch")
+        for item in flows[flow].get(name, [])
+    ]
     path.write_text(json.dumps(exported(items)), encoding="utf-8")
     return path
 
 
 def lookup_chart(*values: Any, kind: str = "intent", **fields: Any) -> dict[str, Any]:
     """Return a chart with a Lookup node and its cases."""
-    cases = [{"_id": f"c{at}", "type": "case", "config": {"case": {"value": value}}} for at, value in enumerate(values)]
+    cases = [
+        {"_id": f"c{at}", "type": "case", "config": {"case": {"value": value}}}
+        for at, value in enumerate(values)
+    ]
     lookup = {
         "_id": "lookup",
         "type": "switch",
@@ -88,12 +144,18 @@ def lookup_chart(*values: Any, kind: str = "intent", **fields: Any) -> dict[str,
     }
     default = {"_id": "rest", "type": "default", "config": {}}
     children = [case["_id"] for case in cases]
-    return {"nodes": [lookup, *cases, default], "relations": [{"node": "lookup", "children": [*children, "rest"]}]}
+    return {
+        "nodes": [lookup, *cases, default],
+        "relations": [{"node": "lookup", "children": [*children, "rest"]}],
+    }
 
 
 @dataclass
 class FakeCognigy:
-    """The API of one project on a real socket. `faults` are raw responses that are sent first, in order."""
+    """The API of one project on a real socket.
+
+    `faults` are raw responses that are sent first, in order.
+    """
 
     flows: Flows
     prefix: str = "/v2.0"
@@ -109,11 +171,17 @@ class FakeCognigy:
     def items(self, path: str, query: Mapping[str, str]) -> list[Any] | None:
         """Return the list at a path; None if it does not exist."""
         if path == "/flows" and query["projectId"] == PROJECT:
-            return [{"_id": f"f-{number}", "name": name} for number, name in enumerate(self.flows)]
+            return [
+                {"_id": f"f-{number}", "name": name}
+                for number, name in enumerate(self.flows)
+            ]
         if path == "/locales" and query["projectId"] == PROJECT:
             return LOCALES
         for number, locales in enumerate(self.flows.values()):
-            if path == f"/flows/f-{number}/intents" and query["includeChildren"] == "true":
+            if (
+                path == f"/flows/f-{number}/intents"
+                and query["includeChildren"] == "true"
+            ):
                 names = {locale["_id"]: locale["name"] for locale in LOCALES}
                 return locales.get(names[query["preferredLocaleId"]], [])
         return None
@@ -126,9 +194,16 @@ class FakeCognigy:
         items = self.items(path, query) if parts.path.startswith(self.prefix) else None
         if items is None:
             return 404, {"detail": "Not Found"}
-        start, size = int(query.get("next", "c0")[1:]), min(self.page, int(query["limit"]))
+        start, size = (
+            int(query.get("next", "c0")[1:]),
+            min(self.page, int(query["limit"])),
+        )
         following = f"c{start + size}" if start + size < len(items) else None
-        page = {"items": items[start : start + size], "total": len(items), "nextCursor": following}
+        page = {
+            "items": items[start : start + size],
+            "total": len(items),
+            "nextCursor": following,
+        }
         return 200, self.answer(path, page) if self.answer else page
 
 
@@ -144,14 +219,27 @@ def serving(cognigy: FakeCognigy) -> Iterator[FakeCognigy]:
             return cognigy.faults.pop(0)
         status, payload = cognigy.respond(request.target)
         is_known = request.headers["X-API-Key"] == cognigy.key
-        return HttpReply(status, payload) if is_known else HttpReply(401, {"detail": "Unauthorized"})
+        return (
+            HttpReply(status, payload)
+            if is_known
+            else HttpReply(401, {"detail": "Unauthorized"})
+        )
 
     with threaded_server(respond) as cognigy.url:
         yield cognigy
 
 
-def reply(status: str, body: bytes = b"{}", *headers: str, length: int | None = None) -> bytes:
+def reply(
+    status: str, body: bytes = b"{}", *headers: str, length: int | None = None
+) -> bytes:
     """Return a raw response; a `length` that differs from the body's cuts it."""
     size = len(body) if length is None else length
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {size}", "Connection: close", *headers, "", ""]
+    lines = [
+        f"HTTP/1.1 {status}",
+        f"Content-Length: {size}",
+        "Connection: close",
+        *headers,
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode() + body

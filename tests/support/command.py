@@ -1,8 +1,10 @@
-"""The command as a process: `Command(...)` is a `subprocess.Popen` of it, `run_command(...)` runs it to its end.
+"""The command as a process: `Command(...)` is a `subprocess.Popen` of it, `run_command(...)` runs
+it to its end.
 
-On Linux the process is forked from one that has imported the program (tests/support/fork_server.py), which saves most
-of its start; it is nevertheless a child of this process. On other systems, with CXROUTE_TESTS_START=python, and with
-its own locale, Python starts normally, except for runs with skipped waits: the fork server returns their exit code.
+On Linux the process is forked from one that has imported the program
+(tests/support/fork_server.py), which saves most of its start; it is nevertheless a child of this
+process. On other systems, with CXROUTE_TESTS_START=python, and with its own locale, Python starts
+normally, except for runs with skipped waits: the fork server returns their exit code.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ from typing import Any, Final, NamedTuple
 from tests.support import canary_secrets as canary
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-FORKS: Final = sys.platform == "linux" and os.environ.get("CXROUTE_TESTS_START") != "python"
+FORKS: Final = (
+    sys.platform == "linux" and os.environ.get("CXROUTE_TESTS_START") != "python"
+)
 LOCALE: Final = ("LC_ALL", "PYTHONIOENCODING", "PYTHONCOERCECLOCALE")
 """The variables that decide how Python reads and writes when it starts."""
 _PR_SET_CHILD_SUBREAPER: Final = 36
@@ -38,17 +42,27 @@ socket.send_fds(line, [json.dumps(job).encode()], [0, 1, 2])
 line.shutdown(socket.SHUT_WR)
 sys.exit(int(line.recv(16) or b"99"))
 """
-"""For scripts that start the command: `python client.py SOCKET ARGUMENTS`. Waits between attempts take no time."""
+"""For scripts that start the command: `python client.py SOCKET ARGUMENTS`.
+
+Waits between attempts take no time.
+"""
 
 
 @cache
 def server_socket() -> str:
-    """Return the path of the fork server's socket. The first call starts the server, which ends with this process."""
+    """Return the path of the fork server's socket.
+
+    The first call starts the server, which ends with this process.
+    """
     folder = tempfile.TemporaryDirectory(prefix="cx")  # paths of sockets are short
     path = f"{folder.name}/s"
     command = [sys.executable, str(Path(__file__).with_name("fork_server.py")), path]
     server = subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, cwd=ROOT
+        command,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=ROOT,
     )
     assert server.stdout is not None
     assert "ready\n" == server.stdout.readline()
@@ -64,26 +78,50 @@ def server_socket() -> str:
 
 
 class Command(subprocess.Popen[Any]):
-    """A started `cxroute ARGUMENTS`; takes Popen's options. `waits="skipped"`: waits between attempts take no time."""
+    """A started `cxroute ARGUMENTS`; takes Popen's options.
+
+    `waits="skipped"`: waits between attempts take no time.
+    """
 
     def __init__(
-        self, *arguments: str, env: Mapping[str, str] | None = None, waits: str = "real", patience: int = 0, **more: Any
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        waits: str = "real",
+        patience: int = 0,
+        **more: Any,
     ) -> None:
         self.waits, self.patience = waits, patience
-        start = ["-m", "reconciler"] if FORKS or waits == "real" else ["-I", "-S", "-c", CLIENT, server_socket()]
+        start = (
+            ["-m", "reconciler"]
+            if FORKS or waits == "real"
+            else ["-I", "-S", "-c", CLIENT, server_socket()]
+        )
         env = {**(os.environ if env is None else env), "PYTHONPATH": str(ROOT)}
         super().__init__([sys.executable, *start, *arguments], env=env, **more)
 
     def _execute_child(self, *given: Any) -> None:
-        """Have the fork server start the process. The order of the parameters is that of Popen's own method."""
+        """Have the fork server start the process.
+
+        The order of the parameters is that of Popen's own method.
+        """
         arguments, _, _, _, _, cwd, environment, _, _, _, *pipes = given
-        if not FORKS or any(environment.get(name) != os.environ.get(name) for name in LOCALE if name in environment):
+        if not FORKS or any(
+            environment.get(name) != os.environ.get(name)
+            for name in LOCALE
+            if name in environment
+        ):
             super()._execute_child(*given)  # type: ignore[misc]
             return
         streams = [
-            given if given != -1 else inherited for inherited, given in enumerate((pipes[0], pipes[3], pipes[5]))
+            given if given != -1 else inherited
+            for inherited, given in enumerate((pipes[0], pipes[3], pipes[5]))
         ]
-        job = {"cwd": str(cwd or Path.cwd()), "arguments": arguments[3:], "environment": dict(environment)}
+        job = {
+            "cwd": str(cwd or Path.cwd()),
+            "arguments": arguments[3:],
+            "environment": dict(environment),
+        }
         job |= {"waits": self.waits, "patience": self.patience, "wait": False}
         try:
             self.pid = _started(job, streams)
@@ -105,15 +143,25 @@ def _started(job: Mapping[str, Any], streams: list[int]) -> int:
 
 
 def process_environment(**variables: str) -> dict[str, str]:
-    """Return variables for a process: a few of this one, canaries for the client's credentials, and the given ones."""
+    """Return variables for a process: a few of this one, canaries for the client's credentials, and
+    the given ones.
+    """
     names = ("PATH", "HOME", "LANG", "SYSTEMROOT", "PYTHONDONTWRITEBYTECODE")
     kept = {name: os.environ[name] for name in names if name in os.environ}
-    return {**kept, "CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET, **variables}
+    return {
+        **kept,
+        "CXONE_CLIENT_ID": canary.CLIENT,
+        "CXONE_CLIENT_SECRET": canary.SECRET,
+        **variables,
+    }
 
 
 @contextlib.contextmanager
 def serving(process: subprocess.Popen[str]) -> Iterator[str]:
-    """Yield the URL of a started server. After the block the process has ended, by SIGKILL if necessary."""
+    """Yield the URL of a started server.
+
+    After the block the process has ended, by SIGKILL if necessary.
+    """
     with process:
         assert process.stdout
         try:
@@ -125,8 +173,15 @@ def serving(process: subprocess.Popen[str]) -> Iterator[str]:
 
 
 def run_command(*arguments: str, **more: Any) -> subprocess.CompletedProcess[Any]:
-    """Run `cxroute ARGUMENTS` to its end, for at most a minute; text is captured, unless `more` differs."""
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    """Run `cxroute ARGUMENTS` to its end, for at most a minute; text is captured, unless `more`
+    differs.
+    """
+    pipes = {
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
     with Command(*arguments, **{**pipes, **more}) as process:
         try:
             out, err = process.communicate(timeout=60)
@@ -136,7 +191,9 @@ def run_command(*arguments: str, **more: Any) -> subprocess.CompletedProcess[Any
 
 
 class RunResult(NamedTuple):
-    """The end of a run; its seconds of the processor, and its `peak` bytes, if they were measured."""
+    """The end of a run; its seconds of the processor, and its `peak` bytes, if they were
+    measured.
+    """
 
     code: int
     out: str
@@ -145,8 +202,12 @@ class RunResult(NamedTuple):
     peak: int = 0
 
 
-def run_measured(folder: Path, arguments: list[str], environment: Mapping[str, str], patience: int) -> RunResult:
-    """Run the command in that folder, for at most so many seconds; waits between attempts take no time."""
+def run_measured(
+    folder: Path, arguments: list[str], environment: Mapping[str, str], patience: int
+) -> RunResult:
+    """Run the command in that folder, for at most so many seconds; waits between attempts take no
+    time.
+    """
     with (folder / "stdout").open("w+") as out, (folder / "stderr").open("w+") as err:
         process = Command(
             *arguments,
@@ -162,4 +223,6 @@ def run_measured(folder: Path, arguments: list[str], environment: Mapping[str, s
         process.returncode = os.waitstatus_to_exitcode(status)
     said, warned = ((folder / name).read_text("utf-8") for name in ("stdout", "stderr"))
     peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return RunResult(process.returncode, said, warned, usage.ru_utime + usage.ru_stime, peak)
+    return RunResult(
+        process.returncode, said, warned, usage.ru_utime + usage.ru_stime, peak
+    )

@@ -1,4 +1,6 @@
-"""The examples in tests/contract that a server must answer: their tenants, requests and responses."""
+"""The examples in tests/contract that a server must answer: their tenants, requests and
+responses.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +15,22 @@ from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 
 CONTRACT = Path(__file__).parents[1] / "contract"
-CREDENTIALS = {"grant_type": "client_credentials", "client_id": "example-id", "client_secret": "example-secret"}
+CREDENTIALS = {
+    "grant_type": "client_credentials",
+    "client_id": "example-id",
+    "client_secret": "example-secret",
+}
 Json = dict[str, Any]
 
 
 def examples() -> list[Json]:
     """Return the examples that a server answers to."""
     files = sorted(CONTRACT.glob("*.json"))
-    found = [example for file in files for example in json.loads(file.read_text(encoding="utf-8"))]
+    found = [
+        example
+        for file in files
+        for example in json.loads(file.read_text(encoding="utf-8"))
+    ]
     return [example for example in found if "server" in example["sides"]]
 
 
@@ -34,7 +44,9 @@ def settings(given: Json) -> SimulatorSettings:
 
 def tenant(given: Json) -> TenantState:
     """Return the tenant that an example starts from."""
-    text = (CONTRACT / "tenant" / f"{given.get('tenant', 'example')}.json").read_text(encoding="utf-8")
+    text = (CONTRACT / "tenant" / f"{given.get('tenant', 'example')}.json").read_text(
+        encoding="utf-8"
+    )
     return TenantState(**json.loads(text))
 
 
@@ -43,7 +55,9 @@ async def send_example(example: Json, client: httpx.AsyncClient) -> httpx.Respon
     request = example["request"]
     headers = dict(request["headers"])
     if headers.get("Authorization") == "Bearer TOKEN":
-        token = (await client.post("/oauth/token", data=CREDENTIALS)).json()["access_token"]
+        token = (await client.post("/oauth/token", data=CREDENTIALS)).json()[
+            "access_token"
+        ]
         headers["Authorization"] = f"Bearer {token}"
     content = request["text"].encode() if "text" in request else None
     return await client.request(
@@ -58,7 +72,9 @@ async def send_example(example: Json, client: httpx.AsyncClient) -> httpx.Respon
 
 
 def copy_free_value(expected: Any, got: Any, path: list[str]) -> None:
-    """Copy the expected value into `got` at a path that the server may fill freely, after a check of its type."""
+    """Copy the expected value into `got` at a path that the server may fill freely, after a check
+    of its type.
+    """
     *way, last = [int(part) if part.isdigit() else part for part in path]
     for part in way:
         expected, got = expected[part], got[part]
@@ -80,6 +96,8 @@ def check_response(example: Json, response: httpx.Response) -> None:
             if not path.startswith("headers."):
                 copy_free_value(expected["json"], got, path.split("."))
         assert expected["json"] == got
-        assert json.dumps(expected["json"], sort_keys=True) == json.dumps(got, sort_keys=True), "1 is not 1.0 or true"
+        assert json.dumps(expected["json"], sort_keys=True) == json.dumps(
+            got, sort_keys=True
+        ), "1 is not 1.0 or true"
     else:
         assert expected.get("text", "") == response.text

@@ -1,4 +1,6 @@
-"""Single edits of rules, and which of them move callers, by trying every event: shares no code with the analysis."""
+"""Single edits of rules, and which of them move callers, by trying every event: shares no code with
+the analysis.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ BOUNDS = ("greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual", "b
 
 @dataclass(frozen=True)
 class PlainEndpoint:
-    """The endpoint as its reference describes it; without `fallback` it writes every event unchanged."""
+    """The endpoint as its reference describes it; without `fallback` it writes every event
+    unchanged.
+    """
 
     fallback: str | None = None
     least: float = 0
@@ -42,7 +46,11 @@ class PlainEndpoint:
         confidence: Any = event.get("conf")
         unsure = not is_number(confidence) or confidence < self.least
         unknown = bool(self.known) and event.get("intent") not in self.known
-        if self.fallback is None or event.get("intent") is None or not (unsure or unknown):
+        if (
+            self.fallback is None
+            or event.get("intent") is None
+            or not (unsure or unknown)
+        ):
             return dict(event)
         return {**event, "intent": self.fallback}
 
@@ -56,12 +64,26 @@ class PlainEndpoint:
 
 
 def list_key(rules: Iterable[Json]) -> str:
-    """Return a list of rules as text, in which the order of rules and of conditions does not count."""
+    """Return a list of rules as text, in which the order of rules and of conditions does not
+    count.
+    """
     normal = []
     for rule in rules:
-        conditions = sorted(json.dumps(_plain(part), sort_keys=True) for part in rule["conditions"])
-        targets = [[target["queueId"], float(target["weight"])] for target in rule["targets"]]
-        normal.append([rule["id"], float(rule["priority"]), rule["enabled"], sorted(set(conditions)), sorted(targets)])
+        conditions = sorted(
+            json.dumps(_plain(part), sort_keys=True) for part in rule["conditions"]
+        )
+        targets = [
+            [target["queueId"], float(target["weight"])] for target in rule["targets"]
+        ]
+        normal.append(
+            [
+                rule["id"],
+                float(rule["priority"]),
+                rule["enabled"],
+                sorted(set(conditions)),
+                sorted(targets),
+            ]
+        )
     return json.dumps(sorted(normal))
 
 
@@ -79,7 +101,11 @@ def _plain(part: Json) -> Json:
 
 
 def _text(value: Any) -> str:
-    return repr(float(value)) if is_number(value) else repr({True: "true", False: "false"}.get(value, value))
+    return (
+        repr(float(value))
+        if is_number(value)
+        else repr({True: "true", False: "false"}.get(value, value))
+    )
 
 
 def adequacy_sample(random: Random) -> tuple[list[Json], str, PlainEndpoint]:
@@ -87,13 +113,23 @@ def adequacy_sample(random: Random) -> tuple[list[Json], str, PlainEndpoint]:
     rules = []
     for rule in a_list(random, 4):
         conditions = [part for part in rule["conditions"] if is_supported(part)][:2]
-        targets = [part for part in rule["targets"] if part["type"] == "queue"] or [queue("A")]
-        rules.append({**rule, "conditions": conditions, "targets": targets, "name": rule["id"]})
+        targets = [part for part in rule["targets"] if part["type"] == "queue"] or [
+            queue("A")
+        ]
+        rules.append(
+            {**rule, "conditions": conditions, "targets": targets, "name": rule["id"]}
+        )
     endpoint = PlainEndpoint()
     if chance(random, 0.5):
         known = random.choice(((), (), ("a", "ab"), ("a", "x", "true")))
-        endpoint = PlainEndpoint(random.choice(("none", "a", "x")), random.choice((0, 0.3, 0.5, 0.95)), known)
-    return rules, random.choice(("lowest-first", "lowest-first", "highest-first")), endpoint
+        endpoint = PlainEndpoint(
+            random.choice(("none", "a", "x")), random.choice((0, 0.3, 0.5, 0.95)), known
+        )
+    return (
+        rules,
+        random.choice(("lowest-first", "lowest-first", "highest-first")),
+        endpoint,
+    )
 
 
 class EditOracle:
@@ -108,17 +144,36 @@ class EditOracle:
         promises: Sequence[AuthoredPromise] = (),
     ) -> None:
         self.rules, self.evaluation, self.endpoint = list(rules), evaluation, endpoint
-        self.queues = sorted({target["queueId"] for rule in rules for target in rule["targets"]})
-        conditional = [edited for rule in rules if rule["enabled"] for edited in self._edits_of_conditions(rule)]
-        asked = [{"id": "promise", "enabled": True, "conditions": promise.conditions} for promise in promises]
+        self.queues = sorted(
+            {target["queueId"] for rule in rules for target in rule["targets"]}
+        )
+        conditional = [
+            edited
+            for rule in rules
+            if rule["enabled"]
+            for edited in self._edits_of_conditions(rule)
+        ]
+        asked = [
+            {"id": "promise", "enabled": True, "conditions": promise.conditions}
+            for promise in promises
+        ]
         lists = [rules, conditional, endpoint.thresholds(), asked]
         axes = inputs_for(*lists, known=known).axes
         names = list(axes)
-        events = (dict(zip(names, values, strict=True)) for values in product(*axes.values()))
-        self.events = [{name: value for name, value in event.items() if value is not None} for event in events]
-        self.inputs: list[Input] = [(endpoint.context(event), {}) for event in self.events]
+        events = (
+            dict(zip(names, values, strict=True)) for values in product(*axes.values())
+        )
+        self.events = [
+            {name: value for name, value in event.items() if value is not None}
+            for event in events
+        ]
+        self.inputs: list[Input] = [
+            (endpoint.context(event), {}) for event in self.events
+        ]
         self.before = [self._destination(rules, one) for one in self.inputs]
-        self.promises = [promise for promise in promises if not self.breaks(rules, promise)]
+        self.promises = [
+            promise for promise in promises if not self.breaks(rules, promise)
+        ]
 
     def edited_lists(self) -> dict[str, list[Json]]:
         """Return each edited list by its key."""
@@ -138,16 +193,22 @@ class EditOracle:
 
     def moves(self, edited: Sequence[Json]) -> bool:
         """Return whether an event goes elsewhere."""
-        return any(self._destination(edited, one) != was for one, was in zip(self.inputs, self.before, strict=True))
+        return any(
+            self._destination(edited, one) != was
+            for one, was in zip(self.inputs, self.before, strict=True)
+        )
 
     def breaks(self, rules: Sequence[Json], promise: AuthoredPromise) -> bool:
         """Return whether an event breaks a promise."""
         return any(
-            holds_all(promise.conditions, event) and not promise.is_kept(winner(rules, read, self.evaluation))
+            holds_all(promise.conditions, event)
+            and not promise.is_kept(winner(rules, read, self.evaluation))
             for event, read in zip(self.events, self.inputs, strict=True)
         )
 
-    def destination_of_context(self, rules: Sequence[Json], context: Mapping[str, Any]) -> Destination:
+    def destination_of_context(
+        self, rules: Sequence[Json], context: Mapping[str, Any]
+    ) -> Destination:
         """Return where rules send what they read."""
         return self._destination(rules, (dict(context), {}))
 
@@ -155,23 +216,41 @@ class EditOracle:
         return destination(winner(rules, one, self.evaluation))
 
     def _edits_of_targets(self, rule: Json) -> Iterator[Json]:
-        choices = ({**rule, "targets": [{"type": "queue", "queueId": queue, "weight": 1}]} for queue in self.queues)
+        choices = (
+            {**rule, "targets": [{"type": "queue", "queueId": queue, "weight": 1}]}
+            for queue in self.queues
+        )
         yield from [new for new in choices if destination(new) != destination(rule)][:1]
 
     def _edits_of_conditions(self, rule: Json) -> Iterator[Json]:
         same = json.loads(list_key([rule]))
         for part in rule["conditions"]:
-            others = [other for other in rule["conditions"] if _plain(other) != _plain(part)]
+            others = [
+                other for other in rule["conditions"] if _plain(other) != _plain(part)
+            ]
             news = [others]
             if part["attributeName"] == "conf" and part["operator"] in BOUNDS:
-                ends = part["value"] if part["operator"] == "between" else [part["value"]]
+                ends = (
+                    part["value"] if part["operator"] == "between" else [part["value"]]
+                )
                 for at, end in enumerate(ends):
                     number = float(end) if numeral(end) else -1
                     for step in (0.05, -0.05) if 0 <= number <= 1 else ():
-                        moved = [*ends[:at], round(min(1, max(0, number + step)), 6), *ends[at + 1 :]]
-                        news.append([*others, {**part, "value": moved if len(ends) > 1 else moved[0]}])
+                        moved = [
+                            *ends[:at],
+                            round(min(1, max(0, number + step)), 6),
+                            *ends[at + 1 :],
+                        ]
+                        news.append(
+                            [
+                                *others,
+                                {**part, "value": moved if len(ends) > 1 else moved[0]},
+                            ]
+                        )
             yield from (
-                new for new in ({**rule, "conditions": one} for one in news) if json.loads(list_key([new])) != same
+                new
+                for new in ({**rule, "conditions": one} for one in news)
+                if json.loads(list_key([new])) != same
             )
 
     def _passing(self, rule: Json) -> Iterator[Json]:

@@ -1,4 +1,5 @@
-"""Effects by trying all inputs: each row, its cause and its rules, from a document alone (effects.md section 2).
+"""Effects by trying all inputs: each row, its cause and its rules, from a document alone
+(effects.md section 2).
 
 It shares no code with the analysis, except the one that reads conditions in the API's form.
 """
@@ -11,7 +12,14 @@ from functools import cached_property
 from itertools import combinations
 from typing import Final
 
-from tests.support.brute_force import Destination, Json, Universe, destination, holds, in_routing_order
+from tests.support.brute_force import (
+    Destination,
+    Json,
+    Universe,
+    destination,
+    holds,
+    in_routing_order,
+)
 from tests.support.brute_force_checks import (
     RoutingDifference,
     assumption,
@@ -30,7 +38,10 @@ FALLBACK: Final = "the fallback"
 
 @dataclass(frozen=True, kw_only=True)
 class EffectOracle:
-    """What moves between two lists. `middle` are the winners of the old list behind a new fallback of the endpoint."""
+    """What moves between two lists.
+
+    `middle` are the winners of the old list behind a new fallback of the endpoint.
+    """
 
     old: Sequence[Json]
     new: Sequence[Json]
@@ -42,12 +53,16 @@ class EffectOracle:
     report: str = field(default="", repr=False)
 
     def check(self, document: Json) -> None:
-        """Assert that the effects are exact, disjoint, complete, and attributed to the edits that move them."""
+        """Assert that the effects are exact, disjoint, complete, and attributed to the edits that
+        move them.
+        """
         seen = 0
         for effect in document["effects"]:
             for row in effect["rows"]:
                 inside = self._check_row(row, document["rules"])
-                assert not inside & seen, f"{self.report}{row}\nin two rows: {self.universe.example(inside & seen)}"
+                assert not inside & seen, (
+                    f"{self.report}{row}\nin two rows: {self.universe.example(inside & seen)}"
+                )
                 seen |= inside
             self._check_causes(effect, document["rules"])
             self._check_merged(effect, document["rules"])
@@ -72,7 +87,9 @@ class EffectOracle:
         return {side: by_destination(wins) for side, wins in self.wins.items()}
 
     def inputs_of(self, row: Json, rules: Json) -> int:
-        """Return the inputs of a row: all of `where`, without those that a rule of `earlier` matches."""
+        """Return the inputs of a row: all of `where`, without those that a rule of `earlier`
+        matches.
+        """
         found = self.universe.all_of(row["where"])
         for name in row["earlier"]:
             found &= ~self.universe.all_of(rules[name]["conditions"])
@@ -80,7 +97,10 @@ class EffectOracle:
 
     def _check_row(self, row: Json, rules: Json) -> int:
         inside = self.inputs_of(row, rules)
-        report = f"{self.report}row: {row}\nrules: { {name: rules[name] for name in row['earlier']} }\n"
+        report = (
+            f"{self.report}row: {row}\nrules: "
+            f"{ {name: rules[name] for name in row['earlier']} }\n"
+        )
         assert inside, f"{report}no input"
         before, after = destination_of(row["before"]), destination_of(row["after"])
         assert before != after, report
@@ -88,9 +108,15 @@ class EffectOracle:
             wrong = inside & ~self._to[side].get(place, 0)
             assert not wrong, report + side + str(self.universe.example(wrong))
 
-        counterparts: list[str | None] = [name and rules[name]["id"] for name in row["counterpart"]]
+        counterparts: list[str | None] = [
+            name and rules[name]["id"] for name in row["counterpart"]
+        ]
         assert len(set(counterparts)) == len(counterparts) or self.is_endpoint, report
-        side_of_taker = {"takes": "before", "releases": "after", "fallback": "after"}.get(row["kind"])
+        side_of_taker = {
+            "takes": "before",
+            "releases": "after",
+            "fallback": "after",
+        }.get(row["kind"])
         expected = self._takers(side_of_taker, inside) if side_of_taker else set()
         assert set(counterparts) == expected, f"{report}{expected}"
 
@@ -99,28 +125,42 @@ class EffectOracle:
             one = (row["example"], assumed)
             assert all(holds(part, *one) for part in row["where"]), report
             for name in row["earlier"]:
-                assert not all(holds(part, *one) for part in rules[name]["conditions"]), report
+                assert not all(
+                    holds(part, *one) for part in rules[name]["conditions"]
+                ), report
         return inside
 
     def _takers(self, side: str, inside: int) -> set[str | None]:
-        """Return the ids of the rules that take some of these inputs; None is the default routing."""
+        """Return the ids of the rules that take some of these inputs; None is the default
+        routing.
+        """
         return _ids(self.wins[side], inside)
 
     def _check_earlier(self, row: Json, rules: Json, inside: int) -> None:
-        """Assert that each earlier rule comes before a rule that takes some of the row, and matches some of `where`."""
+        """Assert that each earlier rule comes before a rule that takes some of the row, and matches
+        some of `where`.
+        """
         assert len(set(row["earlier"])) == len(row["earlier"]), row
         where = self.universe.all_of(row["where"])
         for name in row["earlier"]:
             named = rules[name]
-            assert where & self.universe.all_of(named["conditions"]), f"{self.report}{row}\n{named}"
-            assert any(self._is_before(named, side, inside) for side in SIDES[named["when"]]), f"{row}\n{named}"
+            assert where & self.universe.all_of(named["conditions"]), (
+                f"{self.report}{row}\n{named}"
+            )
+            assert any(
+                self._is_before(named, side, inside) for side in SIDES[named["when"]]
+            ), f"{row}\n{named}"
 
     def _is_before(self, named: Json, side: str, inside: int) -> bool:
-        ordered = [one["id"] for one in in_routing_order(self._list(side), self.evaluation)]
+        ordered = [
+            one["id"] for one in in_routing_order(self._list(side), self.evaluation)
+        ]
         takers = self._takers(side, inside)
         if side == "before" and self.middle is not None:
             takers |= _ids(self.middle, inside)
-        last = max(len(ordered) if taker is None else ordered.index(taker) for taker in takers)
+        last = max(
+            len(ordered) if taker is None else ordered.index(taker) for taker in takers
+        )
         place = ordered.index(named["id"])
         return place < last or (self.is_endpoint and place == last)
 
@@ -130,15 +170,22 @@ class EffectOracle:
     # Causes
 
     def _check_causes(self, effect: Json, rules: Json) -> None:
-        """Assert that the effect's edits move its rows, each in its kind, and that no other edit is named."""
+        """Assert that the effect's edits move its rows, each in its kind, and that no other edit is
+        named.
+        """
         found = set[str]()
         for row in effect["rows"]:
             inside = self.inputs_of(row, rules)
             for cause, kind, bits in self._moves:
                 if bits & inside:
-                    assert kind == row["kind"], f"{self.report}{row}\n{kind} {self.universe.example(bits & inside)}"
+                    assert kind == row["kind"], (
+                        f"{self.report}{row}\n{kind} {self.universe.example(bits & inside)}"
+                    )
                     found.add(cause)
-        told = {FALLBACK if cause == {"action": "fallback"} else cause["address"] for cause in effect["causes"]}
+        told = {
+            FALLBACK if cause == {"action": "fallback"} else cause["address"]
+            for cause in effect["causes"]
+        }
         assert told == found, f"{self.report}{effect}\n{found}"
         self._check_equal(effect["causes"])
 
@@ -154,12 +201,21 @@ class EffectOracle:
                         found.append((*self._cause(old, middle, new), bits & both))
         return found
 
-    def _cause(self, old: Json | None, middle: Json | None, new: Json | None) -> tuple[str, str]:
-        """Return the edit that moves an input of these rules; `middle` takes it behind the new fallback."""
+    def _cause(
+        self, old: Json | None, middle: Json | None, new: Json | None
+    ) -> tuple[str, str]:
+        """Return the edit that moves an input of these rules; `middle` takes it behind the new
+        fallback.
+        """
         if self.middle is not None and destination(middle) == destination(new):
             return FALLBACK, "fallback"
-        today, later = (one["id"] if one and self._is_edited(one["id"]) else None for one in (middle, new))
-        belongs_to_later = later is not None and (today is None or self._changes_what_it_takes(later))
+        today, later = (
+            one["id"] if one and self._is_edited(one["id"]) else None
+            for one in (middle, new)
+        )
+        belongs_to_later = later is not None and (
+            today is None or self._changes_what_it_takes(later)
+        )
         cause = later if belongs_to_later else today
         assert cause is not None, (old, middle, new)
         if old and new and cause == old["id"] == new["id"]:
@@ -173,25 +229,40 @@ class EffectOracle:
         return self._version("before", rule_id) != self._version("after", rule_id)
 
     def _changes_what_it_takes(self, rule_id: str) -> bool:
-        before, after = self._version("before", rule_id), self._version("after", rule_id)
+        before, after = (
+            self._version("before", rule_id),
+            self._version("after", rule_id),
+        )
         if before is None or after is None:
             return True
         one, other = entry(before).rule, entry(after).rule
-        if (one.conditions, one.priority, one.enabled) != (other.conditions, other.priority, other.enabled):
+        if (one.conditions, one.priority, one.enabled) != (
+            other.conditions,
+            other.priority,
+            other.enabled,
+        ):
             return True
-        return one.name != other.name and self._rank(before, rule_id) != self._rank(after, rule_id)
+        return one.name != other.name and self._rank(before, rule_id) != self._rank(
+            after, rule_id
+        )
 
     def _rank(self, form: Json, rule_id: str) -> int:
         """Return the place that a rule would have among the other rules after the change."""
         others = [one for one in self.new if one["id"] != rule_id]
-        ordered = in_routing_order([*others, {**form, "enabled": True}], self.evaluation)
+        ordered = in_routing_order(
+            [*others, {**form, "enabled": True}], self.evaluation
+        )
         return [one["id"] for one in ordered].index(rule_id)
 
     def _check_equal(self, causes: list[Json]) -> None:
-        """Assert that several causes are one edit: the same fields, with the same values before and after."""
+        """Assert that several causes are one edit: the same fields, with the same values before and
+        after.
+        """
         if len(causes) == 1:
             return
-        assert len({(cause["action"], *cause["fields"]) for cause in causes}) == 1, causes
+        assert len({(cause["action"], *cause["fields"]) for cause in causes}) == 1, (
+            causes
+        )
         if causes[0]["action"] == "update":
             assert len({self._values(cause) for cause in causes}) == 1, causes
 
@@ -200,7 +271,12 @@ class EffectOracle:
         versions = [self._version(side, rule_id) or {} for side in ("before", "after")]
         asked = [{str(part) for part in entry(one).rule.conditions} for one in versions]
         values = [str(sorted(asked[0] - asked[1])), str(sorted(asked[1] - asked[0]))]
-        for name, key in (("queue", "targets"), ("targets", "targets"), ("priority", "priority"), ("name", "name")):
+        for name, key in (
+            ("queue", "targets"),
+            ("targets", "targets"),
+            ("priority", "priority"),
+            ("name", "name"),
+        ):
             if name in cause["fields"]:
                 values += [str(one[key]) for one in versions]
         return tuple(values)
@@ -208,17 +284,26 @@ class EffectOracle:
     # Merging
 
     def _check_merged(self, effect: Json, rules: Json) -> None:
-        """Assert that no two rows differ in the listed texts of one attribute alone, and could be one row."""
+        """Assert that no two rows differ in the listed texts of one attribute alone, and could be
+        one row.
+        """
         for first, second in combinations(effect["rows"], 2):
             if any(first[name] != second[name] for name in ("kind", "before", "after")):
                 continue
             attribute = _differing_list(first["where"], second["where"])
             if attribute is None:
                 continue
-            rest = [part for part in first["where"] if part.get("attributeName") != attribute]
+            rest = [
+                part
+                for part in first["where"]
+                if part.get("attributeName") != attribute
+            ]
             wheres = [self.universe.all_of(row["where"]) for row in (first, second)]
             both = self.inputs_of(first, rules) | self.inputs_of(second, rules)
-            one = {"where": rest, "earlier": [*dict.fromkeys((*first["earlier"], *second["earlier"]))]}
+            one = {
+                "where": rest,
+                "earlier": [*dict.fromkeys((*first["earlier"], *second["earlier"]))],
+            }
             joined = self.inputs_of(one, rules) & (wheres[0] | wheres[1])
             assert joined != both, f"{self.report}could be one row:\n{first}\n{second}"
 
@@ -231,8 +316,13 @@ class EffectOracle:
         """
         places = []
         for row in effect["rows"]:
-            side, inside = "before" if row["kind"] == "takes" else "after", self.inputs_of(row, rules)
-            place = max(self._place(rule) for rule, bits in self.wins[side] if bits & inside)
+            side, inside = (
+                "before" if row["kind"] == "takes" else "after",
+                self.inputs_of(row, rules),
+            )
+            place = max(
+                self._place(rule) for rule, bits in self.wins[side] if bits & inside
+            )
             places.append(place)
         assert sorted(places) == places, f"{self.report}{effect}"
 
@@ -243,23 +333,38 @@ class EffectOracle:
         return False, sign * rule["priority"], rule["name"], rule["id"]
 
     def _check_named(self, document: Json) -> None:
-        """Assert that `rules` holds the rules that rows name and no other one, each as its list has it."""
+        """Assert that `rules` holds the rules that rows name and no other one, each as its list has
+        it.
+        """
         rows = [row for effect in document["effects"] for row in effect["rows"]]
-        named = {name for row in rows for name in (*row["earlier"], *row["counterpart"])} - {None}
+        named = {
+            name for row in rows for name in (*row["earlier"], *row["counterpart"])
+        } - {None}
         assert named == set(document["rules"]), document["rules"]
         for form in document["rules"].values():
             sides = {side for side in ("before", "after") if self._has(side, form)}
             told = set(SIDES[form["when"]])
-            assert (told <= sides) if self.is_endpoint else (told == sides), f"{self.report}{form}"
+            assert (told <= sides) if self.is_endpoint else (told == sides), (
+                f"{self.report}{form}"
+            )
 
     def _has(self, side: str, form: Json) -> bool:
-        """Return whether a list has a rule: with these conditions, or behind the endpoint with a part of them."""
+        """Return whether a list has a rule: with these conditions, or behind the endpoint with a
+        part of them.
+        """
         version = self._version(side, form["id"])
-        if version is None or not version["enabled"] or version["priority"] != form["priority"]:
+        if (
+            version is None
+            or not version["enabled"]
+            or version["priority"] != form["priority"]
+        ):
             return False
         if self.is_endpoint:
             return True
-        return entry(version).rule.conditions == entry({**version, "conditions": form["conditions"]}).rule.conditions
+        return (
+            entry(version).rule.conditions
+            == entry({**version, "conditions": form["conditions"]}).rule.conditions
+        )
 
 
 def oracle_of(moved: RoutingDifference) -> EffectOracle:
@@ -277,7 +382,8 @@ def oracle_of(moved: RoutingDifference) -> EffectOracle:
 def _differing_list(first: list[Json], second: list[Json]) -> str | None:
     """Return the attribute of the only condition that differs, if both list texts."""
     one, other = (
-        [part for part in where if part not in beside] for where, beside in ((first, second), (second, first))
+        [part for part in where if part not in beside]
+        for where, beside in ((first, second), (second, first))
     )
     if len(one) != 1 or len(other) != 1 or not all(map(_lists_texts, (*one, *other))):
         return None
@@ -288,7 +394,9 @@ def _differing_list(first: list[Json], second: list[Json]) -> str | None:
 
 
 def _lists_texts(part: Json) -> bool:
-    values = part["value"] if isinstance(part.get("value"), list) else [part.get("value")]
+    values = (
+        part["value"] if isinstance(part.get("value"), list) else [part.get("value")]
+    )
     is_list = part.get("operator") in ("equals", "in") and "negate" not in part
     return is_list and all(isinstance(value, str) for value in values)
 

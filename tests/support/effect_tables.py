@@ -1,4 +1,6 @@
-"""The table of effects as a summary tells it, and as a reader finds it in a comment or on a page."""
+"""The table of effects as a summary tells it, and as a reader finds it in a comment or on a
+page.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,10 @@ _PLACE = re.compile(r" \S+\.yaml:\d+")
 
 
 def told_tables(summary: EffectsSummary | None, *, short: bool) -> list[list[str]]:
-    """Return the cells of each row: each edit with its notes, then its rows. A comment has `short` edits."""
+    """Return the cells of each row: each edit with its notes, then its rows.
+
+    A comment has `short` edits.
+    """
     if summary is None:
         return []
     return [line for effect in summary.effects for line in _lines(effect, short=short)]
@@ -27,7 +32,9 @@ def _edit(effect: EffectText, *, short: bool) -> str:
     names = [member.name for member in effect.members]
     subject = ", ".join(names) if 0 < len(names) <= _MAX_MEMBERS else effect.subject
     edits = effect.short_edits if short else effect.edits
-    return plain(" ".join([SIGNS[effect.sign], subject, ", ".join(edits), *effect.notes]))
+    return plain(
+        " ".join([SIGNS[effect.sign], subject, ", ".join(edits), *effect.notes])
+    )
 
 
 def _row(row: RowText) -> list[str]:
@@ -39,7 +46,9 @@ def _row(row: RowText) -> list[str]:
 
 
 def read_tables(page: Page) -> list[list[str]]:
-    """Return the text of each row of all tables of effects, without places and closed parts of a cell."""
+    """Return the text of each row of all tables of effects, without places and closed parts of a
+    cell.
+    """
     tables = [table for table in page.rows() if table[0][0] == "Callers"]
     return [_read(row) for table in tables for row in table[1:]]
 

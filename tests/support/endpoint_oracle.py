@@ -1,4 +1,6 @@
-"""The endpoint in front of rules, by trying all events: an oracle that shares no code with the analysis."""
+"""The endpoint in front of rules, by trying all events: an oracle that shares no code with the
+analysis.
+"""
 
 from __future__ import annotations
 
@@ -35,11 +37,17 @@ def a_fallback(random: Random) -> FallbackPolicy:
     return FallbackPolicy(intent, random.choice((0, 0.5, 0.7, 0.95)), known)
 
 
-def stage(fallback: FallbackPolicy, compared: FallbackPolicy | None = None) -> EndpointStage:
+def stage(
+    fallback: FallbackPolicy, compared: FallbackPolicy | None = None
+) -> EndpointStage:
     """Return the endpoint of an Environment that stores numbers."""
     types = {INTENT: ANY_TEXT, CONFIDENCE: SHARE}
     return EndpointStage(
-        intent=INTENT, confidence=CONFIDENCE, fallback=fallback, context_types=types, compared=compared or fallback
+        intent=INTENT,
+        confidence=CONFIDENCE,
+        fallback=fallback,
+        context_types=types,
+        compared=compared or fallback,
     )
 
 
@@ -47,7 +55,9 @@ def context_of(event: Mapping[str, Any], fallback: FallbackPolicy) -> dict[str, 
     """Return what the rules read after an event."""
     if INTENT not in event or fallback.intent is None:
         return dict(event)
-    unknown = bool(fallback.known_intents) and event[INTENT] not in fallback.known_intents
+    unknown = (
+        bool(fallback.known_intents) and event[INTENT] not in fallback.known_intents
+    )
     confidence = event.get(CONFIDENCE)
     unsure = confidence is None or confidence < fallback.min_confidence
     return {**event, INTENT: fallback.intent} if unknown or unsure else dict(event)
@@ -62,17 +72,26 @@ class Behind:
 
     def winner(self, event: Input, evaluation: str) -> Json | None:
         """Return the rule that takes an event."""
-        return winner(self.rules, (context_of(event[0], self.fallback), event[1]), evaluation)
+        return winner(
+            self.rules, (context_of(event[0], self.fallback), event[1]), evaluation
+        )
 
 
 def events_for(*sides: Behind) -> Universe:
     """Return events that all rules and all fallbacks of the sides can distinguish."""
     tests = []
     for side in sides:
-        intents = [*side.fallback.known_intents, *([side.fallback.intent] if side.fallback.intent is not None else [])]
+        intents = [
+            *side.fallback.known_intents,
+            *([side.fallback.intent] if side.fallback.intent is not None else []),
+        ]
         tests += [attribute(INTENT, "in", [*intents, "a"])]
-        tests += [attribute(CONFIDENCE, "greaterThanOrEqual", side.fallback.min_confidence)]
-    return inputs_for(*(side.rules for side in sides), [rule("tests", 1, tests, "A")], known=KNOWN)
+        tests += [
+            attribute(CONFIDENCE, "greaterThanOrEqual", side.fallback.min_confidence)
+        ]
+    return inputs_for(
+        *(side.rules for side in sides), [rule("tests", 1, tests, "A")], known=KNOWN
+    )
 
 
 class EventDifference:
@@ -83,23 +102,38 @@ class EventDifference:
         if before.fallback.digest != after.fallback.digest:
             self.sides = (_with_own_truths(before), _with_own_truths(after))
         self.changes_fallback = before.fallback.digest != after.fallback.digest
-        middle = _with_own_truths(Behind(before.rules, after.fallback)) if self.changes_fallback else None
+        middle = (
+            _with_own_truths(Behind(before.rules, after.fallback))
+            if self.changes_fallback
+            else None
+        )
         self.universe = events_for(*self.sides, *([middle] if middle else []))
         self.bits = [1 << number for number in range(self.universe.size)]
         events = [self.universe.example(bit) for bit in self.bits]
-        self.winners = [[side.winner(event, evaluation) for event in events] for side in self.sides]
-        self.between = [middle.winner(event, evaluation) for event in events] if middle else None
+        self.winners = [
+            [side.winner(event, evaluation) for event in events] for side in self.sides
+        ]
+        self.between = (
+            [middle.winner(event, evaluation) for event in events] if middle else None
+        )
         self.moves: list[tuple[Destination, Destination]] = [
-            (destination(old), destination(new)) for old, new in zip(*self.winners, strict=True)
+            (destination(old), destination(new))
+            for old, new in zip(*self.winners, strict=True)
         ]
 
     @property
     def moved(self) -> int:
         """Return the events whose destination differs."""
-        return sum(bit for bit, (old, new) in zip(self.bits, self.moves, strict=True) if old != new)
+        return sum(
+            bit
+            for bit, (old, new) in zip(self.bits, self.moves, strict=True)
+            if old != new
+        )
 
     def check(self, document: Json) -> None:
-        """Assert that regions and effects are exact, disjoint and complete, and that examples move as they say."""
+        """Assert that regions and effects are exact, disjoint and complete, and that examples move
+        as they say.
+        """
         assert document["complete"] is True
         covered = 0
         for region in document["regions"]:
@@ -115,7 +149,9 @@ class EventDifference:
         oracle.check(document)
         for effect in document["effects"]:
             for row in effect["rows"]:
-                self._check_is_event(row, row["example"], oracle.inputs_of(row, document["rules"]))
+                self._check_is_event(
+                    row, row["example"], oracle.inputs_of(row, document["rules"])
+                )
 
     def effect_oracle(self) -> EffectOracle:
         """Return the oracle of the effects on events."""
@@ -125,7 +161,10 @@ class EventDifference:
             new=after.rules,
             evaluation=self.evaluation,
             universe=self.universe,
-            wins={"before": self._wins(self.winners[0]), "after": self._wins(self.winners[1])},
+            wins={
+                "before": self._wins(self.winners[0]),
+                "after": self._wins(self.winners[1]),
+            },
             middle=self._wins(self.between) if self.between is not None else None,
             is_endpoint=True,
             report=f"{before}\n{after}\n",
@@ -143,39 +182,73 @@ class EventDifference:
         rules = (set(region["beforeRules"]), set(region["afterRules"]))
         for number, bit in enumerate(self.bits):
             if inside & bit:
-                assert self.moves[number][0] == old, (region, self.universe.example(bit))
-                assert self.moves[number][1] == new, (region, self.universe.example(bit))
+                assert self.moves[number][0] == old, (
+                    region,
+                    self.universe.example(bit),
+                )
+                assert self.moves[number][1] == new, (
+                    region,
+                    self.universe.example(bit),
+                )
                 for side, names in enumerate(rules):
-                    assert entry_name(self.winners[side][number]) in names, (region, self.universe.example(bit))
+                    assert entry_name(self.winners[side][number]) in names, (
+                        region,
+                        self.universe.example(bit),
+                    )
 
     def _check_is_event(self, region: Json, example: Json, inside: int) -> None:
-        """Assert that the example is inside, and has an intent, and one of the known ones, if any event inside has."""
+        """Assert that the example is inside, and has an intent, and one of the known ones, if any
+        event inside has.
+        """
         truths = _assumed(region)
-        assert holds_where(region["where"], region.get("except", []), (example, truths)), region
+        assert holds_where(
+            region["where"], region.get("except", []), (example, truths)
+        ), region
         if {side.fallback.intent for side in self.sides} == {None}:
-            return  # the endpoint changes nothing: the analysis is about contexts, which may lack an intent
-        sent = {self.universe.example(bit)[0].get(INTENT) for bit in self.bits if inside & bit}
+            # the endpoint changes nothing: the analysis is about contexts, which may lack an intent
+            return
+        sent = {
+            self.universe.example(bit)[0].get(INTENT)
+            for bit in self.bits
+            if inside & bit
+        }
         assert (INTENT in example) is (sent != {None}), region
         known = self.sides[1].fallback.known_intents
         if sent & known:
             assert example[INTENT] in known, region
 
     def _check_example(self, region: Json) -> None:
-        truths = [name for name, values in self.universe.axes.items() if values == [False, True]]
+        truths = [
+            name
+            for name, values in self.universe.axes.items()
+            if values == [False, True]
+        ]
         assumed = {**dict.fromkeys(truths, False), **_assumed(region)}
         for side, name in zip(self.sides, ("beforeRule", "afterRule"), strict=True):
-            assert region[name] == entry_name(side.winner((region["witness"], assumed), self.evaluation)), region
+            assert region[name] == entry_name(
+                side.winner((region["witness"], assumed), self.evaluation)
+            ), region
 
 
 def _with_own_truths(side: Behind) -> Behind:
-    """Return a side with conditions of an unknown kind on the intent that may differ from those of the other side."""
+    """Return a side with conditions of an unknown kind on the intent that may differ from those of
+    the other side.
+    """
 
     def own(part: Json) -> Json:
         is_own = part.get("attributeName") == INTENT and not is_supported(part)
         return {**part, "fallback": side.fallback.digest} if is_own else part
 
-    return replace(side, rules=[{**form, "conditions": list(map(own, form["conditions"]))} for form in side.rules])
+    return replace(
+        side,
+        rules=[
+            {**form, "conditions": list(map(own, form["conditions"]))}
+            for form in side.rules
+        ],
+    )
 
 
 def _assumed(region: Json) -> dict[str, bool]:
-    return {text_of(one["condition"]): one["holds"] for one in region.get("assumed", [])}
+    return {
+        text_of(one["condition"]): one["holds"] for one in region.get("assumed", [])
+    }

@@ -1,4 +1,6 @@
-"""Pages of `cxroute explore` for random lists of rules, and random conversations near their conditions."""
+"""Pages of `cxroute explore` for random lists of rules, and random conversations near their
+conditions.
+"""
 
 from __future__ import annotations
 
@@ -36,17 +38,34 @@ from reconciler.plan.impact import Impact
 from reconciler.plan.routing_table import RuleList, desired_entries
 from reconciler.plan.traffic_shares import convert_sample, measure_traffic
 from reconciler.plan.words import order_effects
-from reconciler.render.explore import ExplorePage, build_plan_sides, build_side, render_explore
+from reconciler.render.explore import (
+    ExplorePage,
+    build_plan_sides,
+    build_side,
+    render_explore,
+)
 from reconciler.render.text.explain import DisplayNames, explain_document
 from reconciler.text.escape import quote
 from reconciler.text.phrases import Labels
 from reconciler.traffic.sample import SampleRow, TrafficSample, declared_traffic
 from tests.support.builders import intent_is, managed, rule, unmanaged, wanted
 from tests.support.plans import ORIGIN, assessed_plan
-from tests.support.random_rules import KINDS, a_list, a_pair, attribute, chance, entries, queue
+from tests.support.random_rules import (
+    KINDS,
+    a_list,
+    a_pair,
+    attribute,
+    chance,
+    entries,
+    queue,
+)
 
 INTENT, CONFIDENCE = "intent", "conf"
-QUEUES: Final = {"A": "A", "B": "Desk B", "C": "Desk <C>"}  # "A" is named as offline queues are: by its id
+QUEUES: Final = {
+    "A": "A",
+    "B": "Desk B",
+    "C": "Desk <C>",
+}  # "A" is named as offline queues are: by its id
 PIECES: Final = (
     "\U0001f600",
     "\ud83d",
@@ -67,14 +86,27 @@ def a_page(random: Random, most: int = 6) -> ExplorePage:
     forms = a_list(random, most)
     for form in forms:
         if chance(random, 0.2):
-            operators = ("equals", "contains", "startsWith", "endsWith", "notContains", "notStartsWith", "notEndsWith")
+            operators = (
+                "equals",
+                "contains",
+                "startsWith",
+                "endsWith",
+                "notContains",
+                "notStartsWith",
+                "notEndsWith",
+            )
             value = random.choice((*PIECES, ""))
-            form["conditions"] = [*form["conditions"], attribute(random.choice(NAMES), random.choice(operators), value)]
+            form["conditions"] = [
+                *form["conditions"],
+                attribute(random.choice(NAMES), random.choice(operators), value),
+            ]
         if chance(random, 0.05):
             form["targets"] = [queue("unknown"), queue("A", 0.3)]
     sources = (None, Source("rules.yaml", random.randint(1, 99), 3))
     listed = [_placed(entry, random.choice(sources)) for entry in entries(forms)]
-    return page_of(listed, random.choice(("lowest-first", "highest-first")), an_endpoint(random))
+    return page_of(
+        listed, random.choice(("lowest-first", "highest-first")), an_endpoint(random)
+    )
 
 
 def _placed(entry: RoutingEntry, source: Source | None) -> RoutingEntry:
@@ -90,16 +122,36 @@ def page_of(
     **more: Any,
 ) -> ExplorePage:
     """A page for a list of rules."""
-    state = desired_state(evaluation, endpoint or EndpointStage(intent=INTENT, confidence=CONFIDENCE), **more)
-    side = build_side("the manifests of prod", RuleList(tuple(listed), queues), state, sample)
+    state = desired_state(
+        evaluation,
+        endpoint or EndpointStage(intent=INTENT, confidence=CONFIDENCE),
+        **more,
+    )
+    side = build_side(
+        "the manifests of prod", RuleList(tuple(listed), queues), state, sample
+    )
     return ExplorePage(desired=state, queues=queues, sides=(side,))
 
 
-def desired_state(evaluation: Evaluation, endpoint: EndpointStage, **more: Any) -> DesiredState:
+def desired_state(
+    evaluation: Evaluation, endpoint: EndpointStage, **more: Any
+) -> DesiredState:
     """The state of an environment without rules of its own."""
     labels = Labels({endpoint.intent: "intent", endpoint.confidence: "confidence"})
-    fields: dict[str, Any] = {"rules": {}, "rulesets": frozenset(), "findings": (), "labels": labels, **more}
-    return DesiredState(environment="prod", owner="acme", evaluation=evaluation, endpoint=endpoint, **fields)
+    fields: dict[str, Any] = {
+        "rules": {},
+        "rulesets": frozenset(),
+        "findings": (),
+        "labels": labels,
+        **more,
+    }
+    return DesiredState(
+        environment="prod",
+        owner="acme",
+        evaluation=evaluation,
+        endpoint=endpoint,
+        **fields,
+    )
 
 
 def an_endpoint(random: Random) -> EndpointStage:
@@ -107,22 +159,45 @@ def an_endpoint(random: Random) -> EndpointStage:
     if chance(random, 0.5):
         return EndpointStage(intent=INTENT, confidence=CONFIDENCE)
     known = frozenset(random.choice(((), ("a", "b", "ab"), ("x",))))
-    policy = FallbackPolicy(random.choice((None, "a", "x")), random.choice((0.0, 0.5, 0.7, 0.95)), known)
-    types = random.choice(({}, {INTENT: ANY_TEXT, CONFIDENCE: SHARE}, {INTENT: ANY_TEXT, CONFIDENCE: ANY_TEXT}))
-    return EndpointStage(intent=INTENT, confidence=CONFIDENCE, fallback=policy, context_types=types)
+    policy = FallbackPolicy(
+        random.choice((None, "a", "x")), random.choice((0.0, 0.5, 0.7, 0.95)), known
+    )
+    types = random.choice(
+        (
+            {},
+            {INTENT: ANY_TEXT, CONFIDENCE: SHARE},
+            {INTENT: ANY_TEXT, CONFIDENCE: ANY_TEXT},
+        )
+    )
+    return EndpointStage(
+        intent=INTENT, confidence=CONFIDENCE, fallback=policy, context_types=types
+    )
 
 
 def an_event(random: Random, page: ExplorePage) -> dict[str, Any]:
-    """A conversation: values that conditions name, values near them, values of other types, missing ones."""
-    parts = [part for side in page.sides for entry in side.entries for part in entry.rule.conditions]
+    """A conversation: values that conditions name, values near them, values of other types, missing
+    ones.
+    """
+    parts = [
+        part
+        for side in page.sides
+        for entry in side.entries
+        for part in entry.rule.conditions
+    ]
     named: dict[str, list[Any]] = {}
     for part in parts:
         if isinstance(part, Condition):
-            values = part.raw_value if isinstance(part.raw_value, tuple) else (part.raw_value,)
+            values = (
+                part.raw_value
+                if isinstance(part.raw_value, tuple)
+                else (part.raw_value,)
+            )
             named.setdefault(part.attribute, []).extend(values)
     texts = page.desired.endpoint.context_types
     event = {}
-    for name in dict.fromkeys((INTENT, CONFIDENCE, *named, random.choice((*KINDS, *NAMES)))):
+    for name in dict.fromkeys(
+        (INTENT, CONFIDENCE, *named, random.choice((*KINDS, *NAMES)))
+    ):
         value = a_value(random, named.get(name, []))
         if not chance(random, 0.15):
             event[name] = _as_typed(value) if texts.get(name) == ANY_TEXT else value
@@ -130,37 +205,78 @@ def an_event(random: Random, page: ExplorePage) -> dict[str, Any]:
 
 
 def a_value(random: Random, named: Sequence[Any]) -> Any:
-    kinds: tuple[Any, ...] = (*random.choice([*KINDS.values()])[0], *PIECES, True, False, None, 2**53 + 1, -(10**30))
+    kinds: tuple[Any, ...] = (
+        *random.choice([*KINDS.values()])[0],
+        *PIECES,
+        True,
+        False,
+        None,
+        2**53 + 1,
+        -(10**30),
+    )
     value = random.choice((*named, *named, *named, *kinds))
     if isinstance(value, str) and chance(random, 0.5):
-        return _joined(random.choice(("", "a", *PIECES)) + value + random.choice(("", "b", *PIECES)))
-    if isinstance(value, int | float) and not isinstance(value, bool) and chance(random, 0.5):
-        return random.choice((value + 1, value - 1, value / 2, float(value), -value, value + 1e-9))
+        return _joined(
+            random.choice(("", "a", *PIECES))
+            + value
+            + random.choice(("", "b", *PIECES))
+        )
+    if (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and chance(random, 0.5)
+    ):
+        return random.choice(
+            (value + 1, value - 1, value / 2, float(value), -value, value + 1e-9)
+        )
     return value
 
 
 def _joined(text: str) -> str:
-    """Return a text as JSON and UTF-8 have it: two halves of a character beside each other are the character."""
+    """Return a text as JSON and UTF-8 have it: two halves of a character beside each other are the
+    character.
+    """
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _as_typed(value: Any) -> Any:
-    """Return a number as JavaScript has it: 1.0 and 1 are one number there, and the endpoint gets `1`."""
+    """Return a number as JavaScript has it: 1.0 and 1 are one number there, and the endpoint gets
+    `1`.
+    """
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def explained(page: ExplorePage, event: Mapping[str, Any], side: int = 0) -> Explanation:
+def explained(
+    page: ExplorePage, event: Mapping[str, Any], side: int = 0
+) -> Explanation:
     """What `cxroute explain` computes for a side."""
     names = BotAttributes(intent=INTENT, confidence=CONFIDENCE)
     api = Api(evaluation=page.desired.evaluation)
-    environment = Environment(name="prod", owner="acme", tenant="acme", attributes=names, api=api)
-    return explain(page.sides[side].entries, event, environment, page.sides[side].endpoint)
+    environment = Environment(
+        name="prod", owner="acme", tenant="acme", attributes=names, api=api
+    )
+    return explain(
+        page.sides[side].entries, event, environment, page.sides[side].endpoint
+    )
 
 
 def document_of(page: ExplorePage, event: Mapping[str, Any]) -> dict[str, Any]:
-    """The answer in the form of `window.cxroute.route`, from the document of `explain --format json`."""
-    form = explain_document(explained(page, event), DisplayNames("", page.queues, page.desired.labels))
-    kept = ("destination", "context", "fallback", "undecided", "next", "tied", "switchedOff", "otherwise")
+    """The answer in the form of `window.cxroute.route`, from the document of `explain --format
+    json`.
+    """
+    form = explain_document(
+        explained(page, event), DisplayNames("", page.queues, page.desired.labels)
+    )
+    kept = (
+        "destination",
+        "context",
+        "fallback",
+        "undecided",
+        "next",
+        "tied",
+        "switchedOff",
+        "otherwise",
+    )
     answer = {name: form[name] for name in kept if name in form}
     answer |= {"rule": form["winner"], "reasons": form["passed"]}
     return json.loads(json.dumps(answer))  # type: ignore[no-any-return]
@@ -173,8 +289,15 @@ def html_of(page: ExplorePage) -> str:
 def bank_page() -> ExplorePage:
     """The page of the bank's manifests, with its sample."""
     desired, queues, sample = _bank()
-    side = build_side("the manifests of prod", RuleList(desired_entries(desired), queues), desired, sample)
-    return ExplorePage(desired=desired, queues=queues, sides=(side,), links=ORIGIN, period="October")
+    side = build_side(
+        "the manifests of prod",
+        RuleList(desired_entries(desired), queues),
+        desired,
+        sample,
+    )
+    return ExplorePage(
+        desired=desired, queues=queues, sides=(side,), links=ORIGIN, period="October"
+    )
 
 
 def _bank() -> tuple[DesiredState, Mapping[str, str], TrafficSample | None]:
@@ -185,10 +308,16 @@ def _bank() -> tuple[DesiredState, Mapping[str, str], TrafficSample | None]:
 
 
 def changed_bank_page() -> ExplorePage:
-    """The page of a change of the bank: a queue, a bound, a deleted rule, and ten equal edits, with its sample."""
+    """The page of a change of the bank: a queue, a bound, a deleted rule, and ten equal edits, with
+    its sample.
+    """
     desired, queues, sample = _bank()
     before = desired_entries(desired)
-    fraud = next(entry.rule.targets for entry in before if str(entry.address) == "fraud/compromised-card")
+    fraud = next(
+        entry.rule.targets
+        for entry in before
+        if str(entry.address) == "fraud/compromised-card"
+    )
 
     def edited(entry: RoutingEntry) -> RoutingEntry:
         address = str(entry.address)
@@ -198,13 +327,19 @@ def changed_bank_page() -> ExplorePage:
             return replace(entry, rule=_with_bound(entry.rule, 0.8))
         return entry
 
-    after = [edited(entry) for entry in before if str(entry.address) != "cash/card-swallowed"]
+    after = [
+        edited(entry) for entry in before if str(entry.address) != "cash/card-swallowed"
+    ]
     page = compared_page(before, after, desired, queues, sample=sample)
     return replace(page, links=ORIGIN, period="October")
 
 
 def _with_bound(changed: Rule, least: float) -> Rule:
-    kept = [part for part in changed.conditions if getattr(part, "operator", "") != "greaterThanOrEqual"]
+    kept = [
+        part
+        for part in changed.conditions
+        if getattr(part, "operator", "") != "greaterThanOrEqual"
+    ]
     bound = make_condition("cognigyConfidence", "greaterThanOrEqual", least)
     return replace(changed, conditions=normalized_conditions([*kept, bound]))
 
@@ -220,21 +355,35 @@ def compared_page(
 ) -> ExplorePage:
     """The page of the change between two lists; `base` is the endpoint before it."""
     endpoint = desired.endpoint
-    endpoints = (base or endpoint).compared_with(endpoint), endpoint.compared_with(base or endpoint)
+    endpoints = (
+        (base or endpoint).compared_with(endpoint),
+        endpoint.compared_with(base or endpoint),
+    )
     old, new = endpoints[0].pull_back(before), endpoints[1].pull_back(after)
     edits = edits_of_lists(before, after, desired.labels, words="plan")
     is_moved = endpoints[0].fallback.digest != endpoints[1].fallback.digest
     middle = endpoints[1].pull_back(before) if is_moved else None
     edited = EditSet([each.edit for each in edits], middle)
     types = endpoints[1].types
-    behaviour = compare_behaviour(old, new, desired.evaluation, types=types, edited=edited)
+    behaviour = compare_behaviour(
+        old, new, desired.evaluation, types=types, edited=edited
+    )
     traffic = None
     if sample is not None:
-        ordered = order_entries(old, desired.evaluation), order_entries(new, desired.evaluation)
+        ordered = (
+            order_entries(old, desired.evaluation),
+            order_entries(new, desired.evaluation),
+        )
         traffic = measure_traffic(behaviour, *ordered, convert_sample(types, sample))
     lists = (("today", before), ("after this change", after))
-    sides = [build_side(name, RuleList(tuple(rules), queues), desired, sample) for name, rules in lists]
-    sides = [replace(side, endpoint=stage) for side, stage in zip(sides, endpoints, strict=True)]
+    sides = [
+        build_side(name, RuleList(tuple(rules), queues), desired, sample)
+        for name, rules in lists
+    ]
+    sides = [
+        replace(side, endpoint=stage)
+        for side, stage in zip(sides, endpoints, strict=True)
+    ]
     return ExplorePage(
         desired=desired,
         queues=queues,
@@ -244,14 +393,27 @@ def compared_page(
 
 
 def a_compared_page(random: Random, *, direct: bool = False) -> ExplorePage:
-    """The page of a random change, behind random endpoints, or behind none that changes an event."""
+    """The page of a random change, behind random endpoints, or behind none that changes an
+    event.
+    """
     pair = a_pair(random)
-    endpoint = EndpointStage(intent=INTENT, confidence=CONFIDENCE) if direct else an_endpoint(random)
+    endpoint = (
+        EndpointStage(intent=INTENT, confidence=CONFIDENCE)
+        if direct
+        else an_endpoint(random)
+    )
     base = endpoint
     if not direct and chance(random, 0.3):
         base = replace(endpoint, fallback=an_endpoint(random).fallback)
-    sources = (None, Source("rules.yaml", random.randint(1, 99), 3), Source("more.yaml", 7, 3))
-    old, new = ([_placed(entry, random.choice(sources)) for entry in entries(rules)] for rules in (pair.old, pair.new))
+    sources = (
+        None,
+        Source("rules.yaml", random.randint(1, 99), 3),
+        Source("more.yaml", 7, 3),
+    )
+    old, new = (
+        [_placed(entry, random.choice(sources)) for entry in entries(rules)]
+        for rules in (pair.old, pair.new)
+    )
     return compared_page(old, new, desired_state(pair.evaluation, endpoint), base=base)
 
 
@@ -259,7 +421,8 @@ def large_page(count: int) -> ExplorePage:
     """A page of many rules, with a sample and with links."""
     listed = [_numbered(number, count) for number in range(count)]
     rows = tuple(
-        SampleRow({INTENT: f"intent_number_{number}", "customerTier": None}, 1, number) for number in range(100)
+        SampleRow({INTENT: f"intent_number_{number}", "customerTier": None}, 1, number)
+        for number in range(100)
     )
     sample = TrafficSample(name="x", digest="", period="October", rows=rows, total=100)
     queues = {f"Queue {number}": f"Queue {number}" for number in range(60)}
@@ -267,11 +430,15 @@ def large_page(count: int) -> ExplorePage:
 
 
 def _numbered(number: int, count: int) -> RoutingEntry:
-    conditions = [make_condition(CONFIDENCE, "greaterThanOrEqual", (0.5, 0.6, 0.7)[number % 3])]
+    conditions = [
+        make_condition(CONFIDENCE, "greaterThanOrEqual", (0.5, 0.6, 0.7)[number % 3])
+    ]
     if number % 20:
         conditions.append(make_condition(INTENT, "equals", f"intent_number_{number}"))
     else:
-        conditions.append(make_condition("customerTier", "in", ["gold", f"tier-{number % 7}"]))
+        conditions.append(
+            make_condition("customerTier", "in", ["gold", f"tier-{number % 7}"])
+        )
     address = Address(f"set-{number // 100}", f"intent-number-{number}")
     what = rule(
         str(address),
@@ -284,14 +451,34 @@ def _numbered(number: int, count: int) -> RoutingEntry:
 
 
 def hostile_page(names: Sequence[str]) -> ExplorePage:
-    """A page with each name as a rule, a value, an attribute, a queue, an unknown condition, a label and a promise."""
+    """A page with each name as a rule, a value, an attribute, a queue, an unknown condition, a
+    label and a promise.
+    """
     listed = []
     for number, name in enumerate(names):
-        conditions = [make_condition(INTENT, "equals", name), make_condition(f"{name}a", "contains", name)]
+        conditions = [
+            make_condition(INTENT, "equals", name),
+            make_condition(f"{name}a", "contains", name),
+        ]
         parts = [*conditions, make_opaque({"type": name})] if number % 2 else conditions
-        what = rule(name, priority=number, conditions=parts, targets=[Target(name, 1), Target("A", 1)])
-        listed.append(RoutingEntry(name=name, rule=what, id=f"{number}", source=Source(f"{name}.yaml", 1, 1)))
-    labels = Labels({INTENT: "intent"}, {(INTENT, names[0]): names[-1], (f"{names[0]}a",): names[0] or "x"})
+        what = rule(
+            name,
+            priority=number,
+            conditions=parts,
+            targets=[Target(name, 1), Target("A", 1)],
+        )
+        listed.append(
+            RoutingEntry(
+                name=name,
+                rule=what,
+                id=f"{number}",
+                source=Source(f"{name}.yaml", 1, 1),
+            )
+        )
+    labels = Labels(
+        {INTENT: "intent"},
+        {(INTENT, names[0]): names[-1], (f"{names[0]}a",): names[0] or "x"},
+    )
     promises = tuple(_promise(name) for name in names)
     queues = {name: name for name in names}
     page = page_of(listed, queues=queues, labels=labels, promises=promises)
@@ -302,35 +489,62 @@ def _promise(name: str) -> StatedPromise:
     finding = Finding(code="CXR221", severity="error", message="")
     conditions = (make_condition(INTENT, "equals", name),)
     promise = Promise(conditions=conditions, always=frozenset({"other"}))
-    return StatedPromise(document=name, name=name, promise=promise, finding=finding, requirement=f"only {quote(name)}")
+    return StatedPromise(
+        document=name,
+        name=name,
+        promise=promise,
+        finding=finding,
+        requirement=f"only {quote(name)}",
+    )
 
 
 def two_sides_page() -> ExplorePage:
     """A page of a plan that moves one intent, and deletes and creates a rule."""
-    moved = rule("moved", targets=[Target("q-fraud", 1)], conditions=[intent_is("moved")], priority=1)
+    moved = rule(
+        "moved",
+        targets=[Target("q-fraud", 1)],
+        conditions=[intent_is("moved")],
+        priority=1,
+    )
     after = replace(moved, targets=(Target("q-cards", 1),))
     old = rule("old", conditions=[intent_is("old")], priority=2)
     made = assessed_plan(
         [wanted("cards/moved", after), wanted("cards/new", rule("new", priority=3))],
-        [managed("1", "cards/moved", moved), managed("2", "cards/old", old), unmanaged("3", rule("by hand"))],
+        [
+            managed("1", "cards/moved", moved),
+            managed("2", "cards/old", old),
+            unmanaged("3", rule("by hand")),
+        ],
     )
     sides = build_plan_sides(made)
-    return ExplorePage(desired=made.desired, queues=made.queue_names, sides=sides, impact=made.impact)
+    return ExplorePage(
+        desired=made.desired, queues=made.queue_names, sides=sides, impact=made.impact
+    )
 
 
 def large_change_page(count: int, edits: int) -> ExplorePage:
     """The page of a change of many rules: the first ones go to another queue."""
     page = large_page(count)
     before = page.sides[0].entries
-    moved = [replace(entry, rule=replace(entry.rule, targets=(Target("Queue 0", 1),))) for entry in before[:edits]]
+    moved = [
+        replace(entry, rule=replace(entry.rule, targets=(Target("Queue 0", 1),)))
+        for entry in before[:edits]
+    ]
     after = (*moved, *before[edits:])
-    return replace(compared_page(before, after, page.desired, page.queues), links=ORIGIN)
+    return replace(
+        compared_page(before, after, page.desired, page.queues), links=ORIGIN
+    )
 
 
 def hostile_change_page(names: Sequence[str]) -> ExplorePage:
-    """The page of a change with each name as a rule, a value, an attribute, a queue, a file and a label."""
+    """The page of a change with each name as a rule, a value, an attribute, a queue, a file and a
+    label.
+    """
     page = hostile_page(names)
     before = page.sides[0].entries
-    after = [replace(entry, rule=replace(entry.rule, targets=(Target("A", 1),))) for entry in before]
+    after = [
+        replace(entry, rule=replace(entry.rule, targets=(Target("A", 1),)))
+        for entry in before
+    ]
     compared = compared_page(before, after, page.desired, page.queues)
     return replace(page, sides=compared.sides, impact=compared.impact)

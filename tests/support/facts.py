@@ -12,7 +12,9 @@ from reconciler.behaviour.space.space import Space
 
 
 def analyze_rules(
-    entries: Iterable[RoutingEntry], evaluation: Evaluation = "lowest-first", work: int = DEFAULT_WORK
+    entries: Iterable[RoutingEntry],
+    evaluation: Evaluation = "lowest-first",
+    work: int = DEFAULT_WORK,
 ) -> RuleFacts:
     """Return the facts about a list of rules."""
     ordered = order_entries(entries, evaluation)

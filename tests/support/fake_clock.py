@@ -13,16 +13,24 @@ START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
 class FakeClock:
-    """A clock that each sleep moves immediately. Calling it returns its seconds; `slept` lists the sleeps.
+    """A clock that each sleep moves immediately.
+
+    Calling it returns its seconds; `slept` lists the sleeps.
 
     `time` is its time source for a client. Random numbers are all `chance`, or those of `random`.
     """
 
-    def __init__(self, chance: float = 0.5, random: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, chance: float = 0.5, random: Callable[[], float] | None = None
+    ) -> None:
         self.seconds = 1000.0
         self.slept: list[float] = []
         self.time = TimeSource(
-            clock=self, sleep=self.sleep, random=random or (lambda: chance), deadline=self._deadline, now=self._now
+            clock=self,
+            sleep=self.sleep,
+            random=random or (lambda: chance),
+            deadline=self._deadline,
+            now=self._now,
         )
 
     def __call__(self) -> float:

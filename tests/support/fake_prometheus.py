@@ -25,12 +25,17 @@ class FakePrometheus:
         self.paths.append(request.parts.path)
         self.queries.append(parse_qs(request.parts.query))
         self.headers.append(dict(request.headers))
-        return HttpReply(*(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]))
+        return HttpReply(
+            *(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
+        )
 
 
 def vector(*counts: tuple[str, str, str]) -> dict[str, Any]:
     """Return the response to an instant query: intent, confidence and value of each series."""
-    result = [{"metric": {"intent": a, "confidence": b}, "value": [1764000000.1, value]} for a, b, value in counts]
+    result = [
+        {"metric": {"intent": a, "confidence": b}, "value": [1764000000.1, value]}
+        for a, b, value in counts
+    ]
     return {"status": "success", "data": {"resultType": "vector", "result": result}}
 
 

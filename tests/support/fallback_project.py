@@ -28,6 +28,15 @@ rules:
 
 def git(*words: str, at: str = ".") -> str:
     """Run git as a person with a name, in a folder; return what it prints."""
-    identity = ["-c", "user.name=n", "-c", "user.email=n@example.com", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", "-C", at, *identity, *words], check=True, capture_output=True, text=True)
+    identity = [
+        "-c",
+        "user.name=n",
+        "-c",
+        "user.email=n@example.com",
+        "-c",
+        "commit.gpgsign=false",
+    ]
+    done = subprocess.run(
+        ["git", "-C", at, *identity, *words], check=True, capture_output=True, text=True
+    )
     return done.stdout.strip()

@@ -1,8 +1,10 @@
-"""Runs the command in processes forked from one that has imported it: each starts in a hundredth of a second.
+"""Runs the command in processes forked from one that has imported it: each starts in a hundredth of
+a second.
 
-Started as a script with the path of a socket. Each connection brings one job, `{"cwd", "arguments", "environment",
-"waits", "patience", "wait"}`, and three file descriptors: the streams of the process. The answer is the number of the
-process, or, to a job that says `wait`, its exit code once it has ended. tests/support/command.py speaks to it.
+Started as a script with the path of a socket. Each connection brings one job, `{"cwd", "arguments",
+"environment", "waits", "patience", "wait"}`, and three file descriptors: the streams of the
+process. The answer is the number of the process, or, to a job that says `wait`, its exit code once
+it has ended. tests/support/command.py speaks to it.
 """
 
 from __future__ import annotations
@@ -96,19 +98,24 @@ def _received(connection: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def _start(job: dict[str, Any], streams: list[int], connection: socket.socket) -> None:
-    """Fork twice, so that the process is an orphan: its new parent is the caller (tests/support/command.py)."""
+    """Fork twice, so that the process is an orphan: its new parent is the caller
+    (tests/support/command.py).
+    """
     between = os.fork()
     if between == 0:
         child = os.fork()
         if child == 0:
             _run(job, streams)
-        answer = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if job["wait"] else child
+        answer = (
+            os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if job["wait"] else child
+        )
         connection.sendall(str(answer).encode())
         os._exit(0)
     for stream in streams:
         os.close(stream)
     if not job["wait"]:
-        # The number is valid after the process has its new parent. The connection ends when this function returns.
+        # The number is valid after the process has its new parent. The connection ends when this
+        # function returns.
         os.waitpid(between, 0)
 
 
@@ -140,9 +147,17 @@ def _run(job: dict[str, Any], streams: list[int]) -> None:
 
 def _opened(number: int) -> TextIO:
     """Return a standard stream in the interpreter's form."""
-    mode, errors = ("r" if number == 0 else "w"), ("backslashreplace" if number == 2 else "strict")
-    by_lines = number == 2 or os.isatty(number) or bool(os.environ.get("PYTHONUNBUFFERED"))
-    return cast("TextIO", os.fdopen(number, mode, 1 if by_lines else -1, "utf-8", errors, closefd=False))
+    mode, errors = (
+        ("r" if number == 0 else "w"),
+        ("backslashreplace" if number == 2 else "strict"),
+    )
+    by_lines = (
+        number == 2 or os.isatty(number) or bool(os.environ.get("PYTHONUNBUFFERED"))
+    )
+    return cast(
+        "TextIO",
+        os.fdopen(number, mode, 1 if by_lines else -1, "utf-8", errors, closefd=False),
+    )
 
 
 if __name__ == "__main__":

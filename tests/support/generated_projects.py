@@ -1,7 +1,9 @@
-"""Projects as realistic as the bank, generated: an airline and a telecom with 40 to 80 rules, labels and traffic.
+"""Projects as realistic as the bank, generated: an airline and a telecom with 40 to 80 rules,
+labels and traffic.
 
-`write_project("airline", 7, folder)` writes the manifests into a folder: the same ones for the same seed, in the layout
-that people write. They have no error; their route tests pass, and their promises are kept.
+`write_project("airline", 7, folder)` writes the manifests into a folder: the same ones for the same
+seed, in the layout that people write. They have no error; their route tests pass, and their
+promises are kept.
 """
 
 from __future__ import annotations
@@ -14,7 +16,13 @@ from typing import Final
 
 from reconciler.traffic.cells import CellCounts, format_sample, merge_small
 from tests.support.trades import TRADES, Desk, Topic, Trade
-from tests.support.traffic_records import MISTAKEN, NO_SCORE, TrafficModel, Weights, weights_of
+from tests.support.traffic_records import (
+    MISTAKEN,
+    NO_SCORE,
+    TrafficModel,
+    Weights,
+    weights_of,
+)
 
 FALLBACK: Final = 0.35
 """Below this confidence, the endpoint writes the intent `none`."""
@@ -85,10 +93,16 @@ class PlannedRule:
             yield f"priority: {self.priority}"
 
     def _destination(self) -> str:
-        names = {queue: '"${overflow}"' if queue == OVERFLOW else queue for queue in self.shares}
+        names = {
+            queue: '"${overflow}"' if queue == OVERFLOW else queue
+            for queue in self.shares
+        }
         if len(names) == 1:
             return f"queue: {''.join(names.values())}"
-        targets = (f"{{queue: {names[queue]}, weight: {weight}}}" for queue, weight in self.shares.items())
+        targets = (
+            f"{{queue: {names[queue]}, weight: {weight}}}"
+            for queue, weight in self.shares.items()
+        )
         return f"targets: [{', '.join(targets)}]"
 
     def expectation(self) -> str:
@@ -180,23 +194,52 @@ def _plan_topic(topic: Topic, random: Random) -> PlannedSet:
     rules: list[PlannedRule] = []
     for key, labels in _entries(topic):
         own_floor = random.choice(_OWN_FLOORS) if random.random() < 0.25 else None
-        comment = random.choice(_REASONS) if own_floor is not None and random.random() < 0.7 else ""
+        comment = (
+            random.choice(_REASONS)
+            if own_floor is not None and random.random() < 0.7
+            else ""
+        )
         shares = {topic.queue: 1}
         if random.random() < 0.2:
             most, least = random.choice(_SPLITS)
             shares = {topic.queue: most, OVERFLOW: least}
         intents = list(labels)
-        rules.append(PlannedRule(key=key, intents=intents, shares=shares, floor=own_floor, comment=comment))
+        rules.append(
+            PlannedRule(
+                key=key,
+                intents=intents,
+                shares=shares,
+                floor=own_floor,
+                comment=comment,
+            )
+        )
         if own_floor is not None and own_floor > team_floor and random.random() < 0.4:
             unsure = {topic.queue: 50, "general": 50}
             name = f"Perhaps: {next(iter(labels.values()))}"
-            rules.append(PlannedRule(key=f"{key}-unsure", intents=intents, shares=unsure, below=own_floor, name=name))
-    return PlannedSet(name=topic.name, comment=topic.comment, priority=100, floor=team_floor, rules=rules)
+            rules.append(
+                PlannedRule(
+                    key=f"{key}-unsure",
+                    intents=intents,
+                    shares=unsure,
+                    below=own_floor,
+                    name=name,
+                )
+            )
+    return PlannedSet(
+        name=topic.name,
+        comment=topic.comment,
+        priority=100,
+        floor=team_floor,
+        rules=rules,
+    )
 
 
 def _plan_urgent(trade: Trade, random: Random) -> PlannedSet:
     topic, number = trade.urgent, trade.number
-    rules = [PlannedRule(key=key, intents=list(labels), shares={topic.queue: 1}) for key, labels in _entries(topic)]
+    rules = [
+        PlannedRule(key=key, intents=list(labels), shares={topic.queue: 1})
+        for key, labels in _entries(topic)
+    ]
     special = PlannedRule(
         key=number.key,
         intents=number.intents[:1],
@@ -207,23 +250,46 @@ def _plan_urgent(trade: Trade, random: Random) -> PlannedSet:
         name=number.name,
     )
     floor = random.choice(_URGENT_FLOORS)
-    return PlannedSet(name=topic.name, comment=topic.comment, priority=10, floor=floor, rules=[*rules, special])
+    return PlannedSet(
+        name=topic.name,
+        comment=topic.comment,
+        priority=10,
+        floor=floor,
+        rules=[*rules, special],
+    )
 
 
-def _plan_languages(trade: Trade, topics: Sequence[PlannedSet], random: Random) -> PlannedSet:
+def _plan_languages(
+    trade: Trade, topics: Sequence[PlannedSet], random: Random
+) -> PlannedSet:
     rules: list[PlannedRule] = []
     for desk in trade.language_desks:
         test = f"{{attribute: language, in: [{', '.join(desk.values)}]}}"
         name = f"Language: {desk.label}"
         if desk.is_for_all:
-            rules.append(PlannedRule(key=desk.key, shares={desk.queue: 1}, when=[_BOT_MET, test], name=name))
+            rules.append(
+                PlannedRule(
+                    key=desk.key,
+                    shares={desk.queue: 1},
+                    when=[_BOT_MET, test],
+                    name=name,
+                )
+            )
             continue
         first, second = random.sample(topics, 2)
-        intents = [*_sample_intents(first, 5, random), *_sample_intents(second, 4, random)]
+        intents = [
+            *_sample_intents(first, 5, random),
+            *_sample_intents(second, 4, random),
+        ]
         names = f"{first.name} and {second.name}"
         key = f"{desk.key}-{first.name}-and-{second.name}"
         some = PlannedRule(
-            key=key, intents=intents, shares={desk.queue: 1}, when=[test], priority=21, name=f"{name}, {names}"
+            key=key,
+            intents=intents,
+            shares={desk.queue: 1},
+            when=[test],
+            priority=21,
+            name=f"{name}, {names}",
         )
         rest = PlannedRule(
             key=f"{desk.key}-everything-else",
@@ -233,11 +299,17 @@ def _plan_languages(trade: Trade, topics: Sequence[PlannedSet], random: Random) 
             name=f"{name}, everything else",
         )
         rules += [some, rest]
-    comment = "Language comes early: a specialist who cannot be understood is not a help."
-    return PlannedSet(name="languages", comment=comment, priority=20, floor=0.6, rules=rules)
+    comment = (
+        "Language comes early: a specialist who cannot be understood is not a help."
+    )
+    return PlannedSet(
+        name="languages", comment=comment, priority=20, floor=0.6, rules=rules
+    )
 
 
-def _plan_tiers(trade: Trade, topics: Sequence[PlannedSet], random: Random) -> PlannedSet:
+def _plan_tiers(
+    trade: Trade, topics: Sequence[PlannedSet], random: Random
+) -> PlannedSet:
     desk = trade.tier_desk
     test = f"{{attribute: {trade.tier}, in: [{', '.join(desk.values)}]}}"
     rules: list[PlannedRule] = []
@@ -260,7 +332,13 @@ def _plan_tiers(trade: Trade, topics: Sequence[PlannedSet], random: Random) -> P
         priority=810,
         name=f"{desk.label}: no team found",
     )
-    return PlannedSet(name=desk.key, comment=f"{desk.label} customers.", priority=30, floor=0.6, rules=[*rules, rest])
+    return PlannedSet(
+        name=desk.key,
+        comment=f"{desk.label} customers.",
+        priority=30,
+        floor=0.6,
+        rules=[*rules, rest],
+    )
 
 
 def _plan_general() -> PlannedSet:
@@ -272,22 +350,35 @@ def _plan_general() -> PlannedSet:
         priority=820,
         name="Bot unsure, ask again",
     )
-    catch_all = PlannedRule(key="catch-all", shares={"general": 1}, when=[_BOT_MET], name="Everything else")
+    catch_all = PlannedRule(
+        key="catch-all", shares={"general": 1}, when=[_BOT_MET], name="Everything else"
+    )
     comment = "What no team takes."
-    return PlannedSet(name="general", comment=comment, priority=900, floor=None, rules=[ask_again, catch_all])
+    return PlannedSet(
+        name="general",
+        comment=comment,
+        priority=900,
+        floor=None,
+        rules=[ask_again, catch_all],
+    )
 
 
 def _entries(topic: Topic) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield the key of each rule of a topic, and the labels of its intents."""
     for line in topic.rules.strip().splitlines():
         key, colon, rest = line.strip().partition(": ")
-        pairs = [part.partition(" ") for part in (rest if colon else line.strip()).split(", ")]
+        pairs = [
+            part.partition(" ")
+            for part in (rest if colon else line.strip()).split(", ")
+        ]
         labels = {intent: label for intent, _, label in pairs}
         yield (key if colon else _key_of(next(iter(labels)))), labels
 
 
 def _sample_intents(topic: PlannedSet, most: int, random: Random) -> list[str]:
-    intents = list(dict.fromkeys(intent for rule in topic.rules for intent in rule.intents))
+    intents = list(
+        dict.fromkeys(intent for rule in topic.rules for intent in rule.intents)
+    )
     chosen = set(random.sample(intents, min(most, len(intents))))
     return [intent for intent in intents if intent in chosen]
 
@@ -303,7 +394,8 @@ def _environment(trade: Trade) -> str:
     return (
         f"# {trade.company}, simulated.\n{_HEAD.format(kind='Environment', name='sandbox')}"
         f"owner: {trade.name}-routing\n"
-        f"traffic: {{file: traffic/{trade.name}.csv, period: the June sample}}\nvars:\n  overflow: {OVERFLOW}\n"
+        f"traffic: {{file: traffic/{trade.name}.csv, period: the June sample}}\nvars:\n  overflow: "
+        f"{OVERFLOW}\n"
         f"context:\n  minConfidence: {FALLBACK}\n  below: {{intent: none}}\n"
     )
 
@@ -314,8 +406,16 @@ def _queues(trade: Trade) -> str:
 
 
 def _intents(trade: Trade) -> str:
-    labels = [labels for topic in (*trade.topics, trade.urgent) for _, labels in _entries(topic)]
-    lines = [f'  - {{name: {intent}, label: "{label}"}}\n' for each in labels for intent, label in each.items()]
+    labels = [
+        labels
+        for topic in (*trade.topics, trade.urgent)
+        for _, labels in _entries(topic)
+    ]
+    lines = [
+        f'  - {{name: {intent}, label: "{label}"}}\n'
+        for each in labels
+        for intent, label in each.items()
+    ]
     return f"{_HEAD.format(kind='Intents', name=f'{trade.name}-bot')}intents:\n{''.join(lines)}"
 
 
@@ -325,9 +425,15 @@ def _attributes(trade: Trade) -> str:
     channels = _values(trade.channels, [])
     return f"{_HEAD.format(kind='Attributes', name=trade.name)}attributes:\n" + "".join(
         (
-            f"  {trade.tier}:\n    label: {trade.tier_label}\n{tiers}    writtenBy: the CRM look-up\n",
+            (
+                f"  {trade.tier}:\n    label: {trade.tier_label}\n{tiers}    writtenBy: the CRM "
+                f"look-up\n"
+            ),
             f"  language:\n{languages}    writtenBy: the bot, after the caller's first sentence\n",
-            f"  {trade.number.attribute}:\n    label: {trade.number.label}\n    type: number\n    writtenBy: the bot\n",
+            (
+                f"  {trade.number.attribute}:\n    label: {trade.number.label}\n    type: number\n    "
+                f"writtenBy: the bot\n"
+            ),
             f"  channel:\n{channels}    writtenBy: CXone, when the conversation arrives\n",
         )
     )
@@ -347,11 +453,17 @@ def _values(values: Mapping[str, tuple[str, float]], groups: Sequence[Desk]) -> 
 
 
 def _promises(project: PlannedProject) -> str:
-    urgent = [intent for rule in project.urgent.rules for intent in rule.intents if rule.priority is None]
+    urgent = [
+        intent
+        for rule in project.urgent.rules
+        for intent in rule.intents
+        if rule.priority is None
+    ]
     desk = _queue_of(project.urgent.rules[0])
     early = ", ".join(dict.fromkeys((desk, project.trade.number.queue)))
     languages = [
-        f"  - name: {one.label} callers reach their desk, except for urgent calls\n    for:\n      when:\n"
+        f"  - name: {one.label} callers reach their desk, except for urgent calls\n    for:\n      "
+        f"when:\n"
         f"        - {_BOT_MET}\n        - {{attribute: language, in: [{', '.join(one.values)}]}}\n"
         f"    always: {{queues: [{one.queue}, {early}]}}\n"
         for one in project.trade.language_desks
@@ -375,7 +487,9 @@ def _queue_of(rule: PlannedRule) -> str:
 
 
 def _team_tests(project: PlannedProject) -> str:
-    """Return a route test of each rule of a team, at its floor and above, and of the callers below."""
+    """Return a route test of each rule of a team, at its floor and above, and of the callers
+    below.
+    """
     lines = []
     for topic in (*project.topics, project.urgent):
         for rule in topic.rules:
@@ -398,13 +512,31 @@ def _people_tests(project: PlannedProject) -> str:
     first = project.topics[0].rules[0].intents[0]
     lines = []
     for desk in trade.language_desks:
-        rules = [rule for rule in project.languages.rules if rule.key.startswith(desk.key)]
+        rules = [
+            rule for rule in project.languages.rules if rule.key.startswith(desk.key)
+        ]
         for value in desk.values:
-            lines.append(_test(first, 0.3, rules[-1].expectation(), f"language: {value}"))
-            lines.append(_test((rules[0].intents or [first])[0], 0.8, rules[0].expectation(), f"language: {value}"))
+            lines.append(
+                _test(first, 0.3, rules[-1].expectation(), f"language: {value}")
+            )
+            lines.append(
+                _test(
+                    (rules[0].intents or [first])[0],
+                    0.8,
+                    rules[0].expectation(),
+                    f"language: {value}",
+                )
+            )
     for rule in project.tiers.rules:
         value = trade.tier_desk.values[0]
-        lines.append(_test((rule.intents or [first])[0], _sure(rule), rule.expectation(), f"{trade.tier}: {value}"))
+        lines.append(
+            _test(
+                (rule.intents or [first])[0],
+                _sure(rule),
+                rule.expectation(),
+                f"{trade.tier}: {value}",
+            )
+        )
     return f"{_HEAD.format(kind='RouteTests', name='people')}tests:\n{''.join(lines)}"
 
 
@@ -414,7 +546,10 @@ def _sure(rule: PlannedRule) -> float:
 
 def _test(intent: str, confidence: float, expectation: str, attribute: str = "") -> str:
     attributes = f", attributes: {{{attribute}}}" if attribute else ""
-    return f"  - {{given: {{intent: {intent}, confidence: {confidence}{attributes}}}, expect: {expectation}}}\n"
+    return (
+        f"  - {{given: {{intent: {intent}, confidence: {confidence}{attributes}}}, expect: "
+        f"{expectation}}}\n"
+    )
 
 
 # Traffic
@@ -422,9 +557,20 @@ def _test(intent: str, confidence: float, expectation: str, attribute: str = "")
 
 def _traffic(project: PlannedProject, random: Random) -> str:
     trade = project.trade
-    intents = [intent for topic in (*trade.topics, trade.urgent) for _, labels in _entries(topic) for intent in labels]
+    intents = [
+        intent
+        for topic in (*trade.topics, trade.urgent)
+        for _, labels in _entries(topic)
+        for intent in labels
+    ]
     volumes = {intent: 700 + int(8_000 * random.random() ** 3) for intent in intents}
-    mistaken = [intent for topic in project.topics for rule in topic.rules if rule.below for intent in rule.intents]
+    mistaken = [
+        intent
+        for topic in project.topics
+        for rule in topic.rules
+        if rule.below
+        for intent in rule.intents
+    ]
     with_number = {trade.number.attribute: weights_of(trade.number.weights)}
     model = TrafficModel(
         volumes={**volumes, "small_talk": 2_000, "none": 2_500, "": 3_000},
@@ -434,16 +580,34 @@ def _traffic(project: PlannedProject, random: Random) -> str:
             trade.number.attribute: weights_of("- 1"),
             "channel": _weights(trade.channels),
         },
-        exceptions={**dict.fromkeys(trade.number.intents, with_number), "": {"language": weights_of("- 1")}},
-        confidences={**dict.fromkeys(mistaken, MISTAKEN), "none": NO_SCORE, "": NO_SCORE},
+        exceptions={
+            **dict.fromkeys(trade.number.intents, with_number),
+            "": {"language": weights_of("- 1")},
+        },
+        confidences={
+            **dict.fromkeys(mistaken, MISTAKEN),
+            "none": NO_SCORE,
+            "": NO_SCORE,
+        },
     )
-    convert: dict[str, Callable[[str], str | float]] = {"confidence": float, trade.number.attribute: float}
+    convert: dict[str, Callable[[str], str | float]] = {
+        "confidence": float,
+        trade.number.attribute: float,
+    }
     cells = CellCounts(("intent", "confidence", *model.attributes))
     for record, number in model.records().items():
         named = zip(cells.attributes, record, strict=True)
-        cells.add(tuple(convert.get(name, str)(value) if value else None for name, value in named), number)
+        cells.add(
+            tuple(
+                convert.get(name, str)(value) if value else None
+                for name, value in named
+            ),
+            number,
+        )
     return format_sample(merge_small(cells), {"source": "generated", "period": PERIOD})
 
 
 def _weights(values: Mapping[str, tuple[str, float]]) -> Weights:
-    return {"" if value == "-" else value: weight for value, (_, weight) in values.items()}
+    return {
+        "" if value == "-" else value: weight for value, (_, weight) in values.items()
+    }

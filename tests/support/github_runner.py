@@ -1,8 +1,10 @@
-"""The commands in a step's output for a GitHub runner, by the runner's published behaviour (actions/runner).
+"""The commands in a step's output for a GitHub runner, by the runner's published behaviour
+(actions/runner).
 
-A line is a command if it begins with `::name ...::` after white space, or, in the older form, if
-it contains `##[name ...]`; the first form has priority, and only known names count. Between
-`::stop-commands::TOKEN` and `::TOKEN::` only the token counts, in either form and letters of either case.
+A line is a command if it begins with `::name ...::` after white space, or, in the older form, if it
+contains `##[name ...]`; the first form has priority, and only known names count. Between
+`::stop-commands::TOKEN` and `::TOKEN::` only the token counts, in either form and letters of either
+case.
 """
 
 from __future__ import annotations
@@ -12,8 +14,26 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 KNOWN = {
-    *("error", "warning", "notice", "debug", "add-mask", "add-path", "set-env", "set-output", "save-state", "echo"),
-    *("group", "endgroup", "add-matcher", "remove-matcher", "stop-commands", "internal-set-repo-path"),
+    *(
+        "error",
+        "warning",
+        "notice",
+        "debug",
+        "add-mask",
+        "add-path",
+        "set-env",
+        "set-output",
+        "save-state",
+        "echo",
+    ),
+    *(
+        "group",
+        "endgroup",
+        "add-matcher",
+        "remove-matcher",
+        "stop-commands",
+        "internal-set-repo-path",
+    ),
 }
 
 
@@ -26,7 +46,9 @@ class WorkflowCommand(NamedTuple):
 
 
 def workflow_commands(output: str) -> list[WorkflowCommand]:
-    """Return the commands that a runner executes, in order, without those that stop and resume commands."""
+    """Return the commands that a runner executes, in order, without those that stop and resume
+    commands.
+    """
     found, known, token = [], set(KNOWN), ""
     for line in re.split(r"\r\n|\r|\n", output):
         command = _new_form(line, known) or _old_form(line, known)
@@ -51,7 +73,9 @@ def _new_form(line: str, known: set[str]) -> WorkflowCommand | None:
     name, _, properties = head.partition(" ")
     if not line.startswith("::") or not end or name.lower() not in known:
         return None
-    return WorkflowCommand(name, _properties(properties.strip(), ",", _property), _data(data))
+    return WorkflowCommand(
+        name, _properties(properties.strip(), ",", _property), _data(data)
+    )
 
 
 def _old_form(line: str, known: set[str]) -> WorkflowCommand | None:
@@ -63,9 +87,13 @@ def _old_form(line: str, known: set[str]) -> WorkflowCommand | None:
     return WorkflowCommand(name, _properties(properties, ";", _data), _data(data))
 
 
-def _properties(text: str, between: str, unescaped: Callable[[str], str]) -> dict[str, str]:
+def _properties(
+    text: str, between: str, unescaped: Callable[[str], str]
+) -> dict[str, str]:
     pairs = (one.split("=", 1) for one in text.split(between) if one)
-    return {pair[0]: unescaped(pair[1]) for pair in pairs if len(pair) == 2 and all(pair)}
+    return {
+        pair[0]: unescaped(pair[1]) for pair in pairs if len(pair) == 2 and all(pair)
+    }
 
 
 def _data(text: str) -> str:
@@ -73,5 +101,10 @@ def _data(text: str) -> str:
 
 
 def _property(text: str) -> str:
-    text = text.replace("%0D", "\r").replace("%0A", "\n").replace("%3A", ":").replace("%2C", ",")
+    text = (
+        text.replace("%0D", "\r")
+        .replace("%0A", "\n")
+        .replace("%3A", ":")
+        .replace("%2C", ",")
+    )
     return text.replace("%25", "%")

@@ -1,7 +1,9 @@
-"""Realistic pairs of rule lists: 20 to 60 rules by intent, confidence, language and tier, and an edit.
+"""Realistic pairs of rule lists: 20 to 60 rules by intent, confidence, language and tier, and an
+edit.
 
-The rules are the API's JSON, as in `random_rules`. The edits are realistic: the confidence of a full
-RuleSet, the last rule, several deleted rules, a language or a tier of its own, a first plan over manual rules.
+The rules are the API's JSON, as in `random_rules`. The edits are realistic: the confidence of a
+full RuleSet, the last rule, several deleted rules, a language or a tier of its own, a first plan
+over manual rules.
 """
 
 from __future__ import annotations
@@ -18,13 +20,17 @@ _QUEUES: Final = ("A", "B", "C")
 
 
 def generate_pair(random: Random) -> RulePair:
-    """Return a list of 20 to 60 rules and its result after one to three edits, or a manual list before it."""
+    """Return a list of 20 to 60 rules and its result after one to three edits, or a manual list
+    before it.
+    """
     old = _grown(random, random.randint(20, 60))
     if random.random() < 0.2:
         return RulePair(_by_hand(random, old), old, "lowest-first")
     new = old
     for _ in range(random.randint(1, 3)):
-        new = random.choice((_minimum, _last, _deleted, _split, _retargeted, _moved))(random, new)
+        new = random.choice((_minimum, _last, _deleted, _split, _retargeted, _moved))(
+            random, new
+        )
     return RulePair(old, new, "lowest-first")
 
 
@@ -42,11 +48,21 @@ def _one(random: Random, key: str, intents: list[str]) -> Json:
         several = random.sample(intents, random.choice((1, 1, 1, 2, 3)))
         conditions.append(attribute("intent", "in", several))
     if random.random() < 0.7:
-        conditions.append(attribute("conf", "greaterThanOrEqual", random.choice((0.5, 0.6, 0.6, 0.7))))
+        conditions.append(
+            attribute("conf", "greaterThanOrEqual", random.choice((0.5, 0.6, 0.6, 0.7)))
+        )
     if random.random() < 0.2:
-        conditions.append(attribute("language", random.choice(("equals", "notEquals")), random.choice(LANGUAGES)))
+        conditions.append(
+            attribute(
+                "language",
+                random.choice(("equals", "notEquals")),
+                random.choice(LANGUAGES),
+            )
+        )
     if random.random() < 0.2:
-        conditions.append(attribute("tier", random.choice(("in", "notIn")), random.sample(TIERS, 2)))
+        conditions.append(
+            attribute("tier", random.choice(("in", "notIn")), random.sample(TIERS, 2))
+        )
     return rule(key, random.choice((10, 20, 100, 100, 100)), conditions, _goes(random))
 
 
@@ -57,49 +73,89 @@ def _goes(random: Random) -> list[Json]:
 
 
 def _by_hand(random: Random, rules: list[Json]) -> list[Json]:
-    """Return a few of the rules in another order and to other queues, like a tenant before its first plan."""
+    """Return a few of the rules in another order and to other queues, like a tenant before its
+    first plan.
+    """
     kept = random.sample(rules, min(len(rules), random.randint(3, 12)))
-    return [{**one, "priority": place, "targets": _goes(random)} for place, one in enumerate(kept)]
+    return [
+        {**one, "priority": place, "targets": _goes(random)}
+        for place, one in enumerate(kept)
+    ]
 
 
 def _minimum(random: Random, rules: list[Json]) -> list[Json]:
     before, after = random.sample((0.5, 0.6, 0.7), 2)
-    old, new = (attribute("conf", "greaterThanOrEqual", value) for value in (before, after))
-    return [{**one, "conditions": [new if part == old else part for part in one["conditions"]]} for one in rules]
+    old, new = (
+        attribute("conf", "greaterThanOrEqual", value) for value in (before, after)
+    )
+    return [
+        {
+            **one,
+            "conditions": [new if part == old else part for part in one["conditions"]],
+        }
+        for one in rules
+    ]
 
 
 def _last(random: Random, rules: list[Json]) -> list[Json]:
     others = [one for one in rules if one["conditions"]]
-    return random.choice((others, [*others, rule("catch-all", 900, [], random.choice(_QUEUES))]))
+    return random.choice(
+        (others, [*others, rule("catch-all", 900, [], random.choice(_QUEUES))])
+    )
 
 
 def _deleted(random: Random, rules: list[Json]) -> list[Json]:
-    gone = {one["id"] for one in random.sample(rules, min(len(rules) - 1, random.randint(1, 5)))}
+    gone = {
+        one["id"]
+        for one in random.sample(rules, min(len(rules) - 1, random.randint(1, 5)))
+    }
     return [one for one in rules if one["id"] not in gone]
 
 
 def _split(random: Random, rules: list[Json]) -> list[Json]:
     extra = random.choice(
-        (attribute("language", "equals", random.choice(LANGUAGES)), attribute("tier", "equals", random.choice(TIERS)))
+        (
+            attribute("language", "equals", random.choice(LANGUAGES)),
+            attribute("tier", "equals", random.choice(TIERS)),
+        )
     )
     kept = f"s{len(rules)}-{random.randrange(10**6)}"
-    conditions = [extra, *([attribute("conf", "greaterThanOrEqual", 0.6)] if random.random() < 0.5 else [])]
+    conditions = [
+        extra,
+        *(
+            [attribute("conf", "greaterThanOrEqual", 0.6)]
+            if random.random() < 0.5
+            else []
+        ),
+    ]
     return [*rules, rule(kept, random.choice((5, 50, 800)), conditions, _goes(random))]
 
 
 def _retargeted(random: Random, rules: list[Json]) -> list[Json]:
-    chosen = {one["id"] for one in random.sample(rules, min(len(rules), random.randint(1, 8)))}
-    return [{**one, "targets": _goes(random)} if one["id"] in chosen else one for one in rules]
+    chosen = {
+        one["id"] for one in random.sample(rules, min(len(rules), random.randint(1, 8)))
+    }
+    return [
+        {**one, "targets": _goes(random)} if one["id"] in chosen else one
+        for one in rules
+    ]
 
 
 def _moved(random: Random, rules: list[Json]) -> list[Json]:
-    chosen = {one["id"] for one in random.sample(rules, min(len(rules), random.randint(1, 3)))}
-    return [{**one, "priority": random.choice((1, 15, 500))} if one["id"] in chosen else one for one in rules]
+    chosen = {
+        one["id"] for one in random.sample(rules, min(len(rules), random.randint(1, 3)))
+    }
+    return [
+        {**one, "priority": random.choice((1, 15, 500))} if one["id"] in chosen else one
+        for one in rules
+    ]
 
 
 def generate_tangled_pair(random: Random) -> RulePair:
     """Return two short lists of rules with conditions on five attributes, one of them a number."""
-    evaluation: Evaluation = "highest-first" if random.random() < 0.4 else "lowest-first"
+    evaluation: Evaluation = (
+        "highest-first" if random.random() < 0.4 else "lowest-first"
+    )
     old = [_tangled(random, f"k{number}") for number in range(random.randint(2, 6))]
     new = [one for one in old if random.random() < 0.6]
     new += [_tangled(random, f"n{number}") for number in range(random.randint(1, 4))]
@@ -108,12 +164,25 @@ def generate_tangled_pair(random: Random) -> RulePair:
 
 def _tangled(random: Random, key: str) -> Json:
     conditions = []
-    for name in random.sample(("intent", "a2", "a3", "a4"), random.choice((0, 1, 1, 2, 2, 3))):
-        operator = random.choice(("equals", "notEquals", "in", "exists", "notExists", "startsWith"))
-        value = {"in": random.sample("pqr", 2), "exists": None, "notExists": None}.get(operator, random.choice("pqr"))
+    for name in random.sample(
+        ("intent", "a2", "a3", "a4"), random.choice((0, 1, 1, 2, 2, 3))
+    ):
+        operator = random.choice(
+            ("equals", "notEquals", "in", "exists", "notExists", "startsWith")
+        )
+        value = {"in": random.sample("pqr", 2), "exists": None, "notExists": None}.get(
+            operator, random.choice("pqr")
+        )
         conditions.append(attribute(name, operator, value))
     if random.random() < 0.4:
         low = random.choice((0.3, 0.5, 0.6))
-        asked = random.choice((("between", [low, 0.7]), ("equals", 0.7), ("greaterThan", low), ("notEquals", low)))
+        asked = random.choice(
+            (
+                ("between", [low, 0.7]),
+                ("equals", 0.7),
+                ("greaterThan", low),
+                ("notEquals", low),
+            )
+        )
         conditions.append(attribute("conf", *asked))
     return rule(key, random.choice((1, 2, 3)), conditions, _goes(random))

@@ -1,7 +1,8 @@
-"""Realistic random tenants: every operator, odd names, unknown fields, ties, managed and unmanaged rules.
+"""Realistic random tenants: every operator, odd names, unknown fields, ties, managed and unmanaged
+rules.
 
-Each rule is either representable in a manifest or not (`GeneratedTenant.kept_out`). Random values come from a
-`random.Random`: a seeded one, or hypothesis's, which shrinks.
+Each rule is either representable in a manifest or not (`GeneratedTenant.kept_out`). Random values
+come from a `random.Random`: a seeded one, or hypothesis's, which shrinks.
 """
 
 from __future__ import annotations
@@ -32,7 +33,24 @@ TWINS: Final = ({"id": "t1-aaaa", "name": "Twice"}, {"id": "t2-bbbb", "name": "T
 """Two queues of one name with different ids."""
 
 LIKE_YAML: Final = (
-    *("no", "010", "- x", "a: b", "#x", "a #x", "{", "[a, b]", "true", "null", "~", "1e3", "0x1F", "*a", "&a", "!t"),
+    *(
+        "no",
+        "010",
+        "- x",
+        "a: b",
+        "#x",
+        "a #x",
+        "{",
+        "[a, b]",
+        "true",
+        "null",
+        "~",
+        "1e3",
+        "0x1F",
+        "*a",
+        "&a",
+        "!t",
+    ),
     *(
         "@x",
         "`x",
@@ -66,10 +84,15 @@ LIKE_YAML: Final = (
     ),
 )
 _HALF: Final = ("half a character", "not decodable")
-_ODD: Final = tuple(text for name, text in {**HOSTILE_NAMES, **MARKDOWN_NAMES}.items() if name not in _HALF)
+_ODD: Final = tuple(
+    text
+    for name, text in {**HOSTILE_NAMES, **MARKDOWN_NAMES}.items()
+    if name not in _HALF
+)
 NAMES: Final = tuple(text[:250] for text in (*_ODD, *LIKE_YAML) if text.strip())
 OUR_MARK: Final = "[cxroute:"
-"""A description in a manifest cannot contain it: the last line of a description names the owner of a rule."""
+"""A description in a manifest cannot contain it: the last line of a description names the owner of
+a rule."""
 TEXTS: Final = (*NAMES, "", "gold", "platinum", "0.5", "true")
 INTENTS: Final = (
     "lost_or_stolen_card",
@@ -79,12 +102,29 @@ INTENTS: Final = (
     "card-arrival",
 )
 NUMBERS: Final = (0, 1, -1, 0.5, 0.7, 1.0, 1e-9, 2**53 + 1, 10**20, 1e21, -0.0, 5e-324)
-PATTERNS: Final = ("contains", "notContains", "startsWith", "notStartsWith", "endsWith", "notEndsWith")
+PATTERNS: Final = (
+    "contains",
+    "notContains",
+    "startsWith",
+    "notStartsWith",
+    "endsWith",
+    "notEndsWith",
+)
 ORDERS: Final = ("greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual")
 UNKNOWN: Final[tuple[Json, ...]] = (
-    {"type": "attribute", "attributeName": "said", "operator": "matchesRegex", "value": "a.*"},
+    {
+        "type": "attribute",
+        "attributeName": "said",
+        "operator": "matchesRegex",
+        "value": "a.*",
+    },
     {"type": "attribute", "attributeName": "said", "operator": "equals", "value": None},
-    {"type": "attribute", "attributeName": "said", "operator": "contains", "value": True},
+    {
+        "type": "attribute",
+        "attributeName": "said",
+        "operator": "contains",
+        "value": True,
+    },
     {"type": "attribute", "attributeName": "", "operator": "equals", "value": "x"},
     {"type": "schedule", "name": "nights"},
 )
@@ -92,7 +132,10 @@ UNKNOWN: Final[tuple[Json, ...]] = (
 
 @dataclass
 class GeneratedTenant:
-    """A tenant's rules in the API's form. `kept_out` are the ids of rules that no manifest can or may have."""
+    """A tenant's rules in the API's form.
+
+    `kept_out` are the ids of rules that no manifest can or may have.
+    """
 
     rules: list[Json] = field(default_factory=list)
     queues: list[Json] = field(default_factory=lambda: [*map(dict, QUEUES)])
@@ -129,8 +172,15 @@ def _settle(random: Random, found: GeneratedTenant, rule: Json) -> None:
         found.kept_out.add(rule["id"])
     elif dice < 0.17:
         live = parse_live_rule({**rule, "name": f"Ours {rule['id']}"})
-        marker = Marker(OWNER, Address(random.choice(("cards", "support")), rule["id"]), marker_digest(live.rule))
-        rule |= {"name": live.rule.name, "description": format_description(live.rule, marker)}
+        marker = Marker(
+            OWNER,
+            Address(random.choice(("cards", "support")), rule["id"]),
+            marker_digest(live.rule),
+        )
+        rule |= {
+            "name": live.rule.name,
+            "description": format_description(live.rule, marker),
+        }
         found.ours.add(rule["id"])
     found.rules.append(rule)
 
@@ -148,39 +198,73 @@ def _spoil(random: Random, rule: Json) -> None:
 
 
 def _rule(random: Random, number: int, queues: list[str]) -> Json:
-    name = random.choice((random.choice(NAMES), f"rule {number}", f"Cognigy Intent Route: {random.choice(INTENTS)}"))
-    intent, said = random.choice(INTENTS), random.choice([one for one in TEXTS if OUR_MARK not in one])
+    name = random.choice(
+        (
+            random.choice(NAMES),
+            f"rule {number}",
+            f"Cognigy Intent Route: {random.choice(INTENTS)}",
+        )
+    )
+    intent, said = (
+        random.choice(INTENTS),
+        random.choice([one for one in TEXTS if OUR_MARK not in one]),
+    )
     rule: Json = {
         "id": f"r{number}",
         "name": f"{name} {number}"[-250:] if random.random() < 0.8 else name,
-        "description": random.choice(("", "by hand", said, f"Routes conversations with intent '{intent}' to Support")),
-        "priority": random.choice((100, 100, 100, 1, 2, -(2**31), 2**31 - 1, 50.0, random.randrange(1000))),
+        "description": random.choice(
+            (
+                "",
+                "by hand",
+                said,
+                f"Routes conversations with intent '{intent}' to Support",
+            )
+        ),
+        "priority": random.choice(
+            (100, 100, 100, 1, 2, -(2**31), 2**31 - 1, 50.0, random.randrange(1000))
+        ),
         "enabled": random.random() < 0.85,
         "conditions": [_condition(random, intent) for _ in range(random.randrange(4))],
-        "targets": [_target(random, queues) for _ in range(random.choice((1, 1, 1, 2, 3)))],
+        "targets": [
+            _target(random, queues) for _ in range(random.choice((1, 1, 1, 2, 3)))
+        ],
         "version": 1,
     }
     if random.random() < 0.5:
-        rule |= {"workflowHints": {"sticky": True, "deep": [1, {"a": None}]}, "legacy": random.choice(TEXTS)}
+        rule |= {
+            "workflowHints": {"sticky": True, "deep": [1, {"a": None}]},
+            "legacy": random.choice(TEXTS),
+        }
     return rule
 
 
 def _condition(random: Random, intent: str) -> Json:
-    attribute = random.choice((INTENT, INTENT, CONFIDENCE, "language", "a: b", "$x", "caf\u00e9"))
-    operator, value = random.choice((_of_intent, _of_confidence, _of_anything))(random, intent)
-    condition = {"type": "attribute", "attributeName": attribute, "operator": operator, "value": value}
+    attribute = random.choice(
+        (INTENT, INTENT, CONFIDENCE, "language", "a: b", "$x", "caf\u00e9")
+    )
+    operator, value = random.choice((_of_intent, _of_confidence, _of_anything))(
+        random, intent
+    )
+    condition = {
+        "type": "attribute",
+        "attributeName": attribute,
+        "operator": operator,
+        "value": value,
+    }
     return {**condition, "note": "kept"} if random.random() < 0.1 else condition
 
 
 def _of_intent(random: Random, intent: str) -> tuple[str, object]:
     several = random.sample(INTENTS, random.randrange(4))
-    return random.choice((("equals", intent), ("in", [*several, intent]), ("in", several)))
+    return random.choice(
+        (("equals", intent), ("in", [*several, intent]), ("in", several))
+    )
 
 
 def _of_confidence(random: Random, _intent: str) -> tuple[str, object]:
-    return random.choice(("greaterThanOrEqual", "greaterThanOrEqual", "lessThan")), random.choice(
-        (0.6, 0.6, 0, 1, 0.95, "0.7", 7)
-    )
+    return random.choice(
+        ("greaterThanOrEqual", "greaterThanOrEqual", "lessThan")
+    ), random.choice((0.6, 0.6, 0, 1, 0.95, "0.7", 7))
 
 
 def _of_anything(random: Random, _intent: str) -> tuple[str, object]:
@@ -188,7 +272,10 @@ def _of_anything(random: Random, _intent: str) -> tuple[str, object]:
     return random.choice(
         (
             (random.choice(("equals", "notEquals")), random.choice(scalars)),
-            (random.choice(("in", "notIn")), random.choices(scalars, k=random.randrange(5))),
+            (
+                random.choice(("in", "notIn")),
+                random.choices(scalars, k=random.randrange(5)),
+            ),
             (random.choice(PATTERNS), random.choice(TEXTS)),
             (random.choice(ORDERS), random.choice((*NUMBERS, "0.5", "1e2"))),
             ("between", [random.choice(NUMBERS), random.choice((*NUMBERS, "0.9"))]),

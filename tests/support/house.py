@@ -1,4 +1,7 @@
-"""Measures of the package's structure and names, each with its limit. `python -m tests.support.house` prints them."""
+"""Measures of the package's structure and names, each with its limit.
+
+`python -m tests.support.house` prints them.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from tests.support.imports import import_cycles
 
 ROOT: Final = Path(__file__).parents[2]
 _FILLERS: Final = (
-    "one found made said told what whole left known shown asked wanted written held there ours theirs other more some"
+    "one found made said told what whole left known shown asked wanted written held there ours "
+    "theirs other more some"
     " gone came goes sent seen given taken kept"
 )
 FILLERS: Final = frozenset(_FILLERS.split())
@@ -36,7 +40,11 @@ class Measure(NamedTuple):
         return self.value <= self.limit
 
     def __str__(self) -> str:
-        number = f"{self.value:,.1f}" if not float(self.value).is_integer() else f"{self.value:,}"
+        number = (
+            f"{self.value:,.1f}"
+            if not float(self.value).is_integer()
+            else f"{self.value:,}"
+        )
         mark = "ok  " if self.holds else "OVER"
         return f"{mark}  {self.name:<34} {number:>8}  at most {self.limit:,}  {self.worst}".rstrip()
 
@@ -54,9 +62,16 @@ def measures() -> list[Measure]:
         for node in ast.walk(tree)
         if isinstance(node, _FUNCTIONS)
     }
-    names = Counter(name.strip("_") for tree in trees.values() for name in bound_names(tree))
+    names = Counter(
+        name.strip("_") for tree in trees.values() for name in bound_names(tree)
+    )
     fillers = Counter({name: count for name, count in names.items() if name in FILLERS})
-    classes = Counter(node.name for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    classes = Counter(
+        node.name
+        for tree in trees.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    )
     repeated = sorted(name for name, count in classes.items() if count > 1)
     largest_function = max(functions, key=functions.__getitem__)
     circles = import_cycles(ROOT / "reconciler")
@@ -65,9 +80,19 @@ def measures() -> list[Measure]:
         Measure("packages and modules at the top", len(top_level()), 26),
         Measure("import layers", len(layers()), 10),
         Measure("import cycles", len(circles), 0, " ".join(map(str, circles[:1]))),
-        Measure("filler names, percent", share, 2.0, ", ".join(f"{name} {n}" for name, n in fillers.most_common(6))),
+        Measure(
+            "filler names, percent",
+            share,
+            2.0,
+            ", ".join(f"{name} {n}" for name, n in fillers.most_common(6)),
+        ),
         Measure("class names defined twice", len(repeated), 0, ", ".join(repeated[:6])),
-        Measure("largest function, AST nodes", functions[largest_function], 600, largest_function),
+        Measure(
+            "largest function, AST nodes",
+            functions[largest_function],
+            600,
+            largest_function,
+        ),
     ]
 
 
@@ -84,14 +109,18 @@ def top_level() -> set[str]:
     """Return the packages and modules in `reconciler/`, without the special ones."""
     room = ROOT / "reconciler"
     packages = {path.parent.name for path in room.glob("*/__init__.py")}
-    return packages | {path.stem for path in room.glob("*.py") if not path.stem.startswith("__")}
+    return packages | {
+        path.stem for path in room.glob("*.py") if not path.stem.startswith("__")
+    }
 
 
 def layers() -> list[str]:
     """Return the import layers, as import-linter holds them."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = project["tool"]["importlinter"]["contracts"]
-    found: list[str] = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    found: list[str] = next(
+        contract["layers"] for contract in contracts if contract["type"] == "layers"
+    )
     return found
 
 

@@ -25,7 +25,9 @@ Run = Callable[[Coroutine[Any, Any, Any]], Any]
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+@pytest.fixture(
+    params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
 def run(request: pytest.FixtureRequest) -> Run:
     """Run a function on one of the loops; nothing may remain that the loop would report."""
 
@@ -33,7 +35,9 @@ def run(request: pytest.FixtureRequest) -> Run:
         complaints: list[dict[str, Any]] = []
 
         async def watched() -> Any:
-            asyncio.get_running_loop().set_exception_handler(lambda _loop, context: complaints.append(context))
+            asyncio.get_running_loop().set_exception_handler(
+                lambda _loop, context: complaints.append(context)
+            )
             found = await main
             gc.collect()
             await asyncio.sleep(0)
@@ -57,13 +61,17 @@ class ScriptedServer:
         self.requests: list[bytes] = []
         self.transport: Transport
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         """Serve one connection."""
         self.connections.append(writer)
         self._serving.append(asyncio.ensure_future(self._answer(reader, writer)))
         await asyncio.sleep(0)
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         writer.write(self._greeting)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
@@ -75,24 +83,34 @@ class ScriptedServer:
             writer.close()
 
     @asynccontextmanager
-    async def open(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[ScriptedServer]:
+    async def open(
+        self, tls: ssl.SSLContext | None = None
+    ) -> AsyncIterator[ScriptedServer]:
         """Listen."""
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=tls)
-        self.server = ServerUrl("http", "127.0.0.1", server.sockets[0].getsockname()[1], "")
+        self.server = ServerUrl(
+            "http", "127.0.0.1", server.sockets[0].getsockname()[1], ""
+        )
         try:
             async with network_transport(TENANT, None, None) as self.transport:
                 yield self
         finally:
             server.close()
             for writer in self.connections:
-                with contextlib.suppress(AttributeError):  # a transport that closed by itself has no loop any more
+                with contextlib.suppress(
+                    AttributeError
+                ):  # a transport that closed by itself has no loop any more
                     writer.transport.abort()
             await asyncio.gather(*self._serving)
-            await server.wait_closed()  # last: from Python 3.12 on it waits for the connections, too
+            await (
+                server.wait_closed()
+            )  # last: from Python 3.12 on it waits for the connections, too
 
     async def ask(self, seconds: float = 2.0) -> tuple[int, bytes]:
         """Return status and body of a response."""
-        request = ApiRequest("POST", self.server, "/x?y=1", {"Accept-Encoding": "gzip"}, b"{}")
+        request = ApiRequest(
+            "POST", self.server, "/x?y=1", {"Accept-Encoding": "gzip"}, b"{}"
+        )
         answer = await send_with_timeout(self.transport, request, seconds, REAL_TIME)
         return answer.status, answer.content
 

@@ -27,7 +27,9 @@ def compare_lists(
     """Return the difference of two lists, with the edits between them."""
     edits = edits_of_lists(before, after, LABELS, words="plan")
     edited = EditSet([each.edit for each in edits])
-    return Impact(compare_behaviour(before, after, evaluation, work, types, edited), edits)
+    return Impact(
+        compare_behaviour(before, after, evaluation, work, types, edited), edits
+    )
 
 
 def compare_behind(
@@ -43,7 +45,9 @@ def compare_behind(
     middle = second.pull_back(before) if changes_fallback else None
     edited = EditSet([each.edit for each in edits], middle)
     lists = first.pull_back(before), second.pull_back(after)
-    return Impact(compare_behaviour(*lists, evaluation, types=second.types, edited=edited), edits)
+    return Impact(
+        compare_behaviour(*lists, evaluation, types=second.types, edited=edited), edits
+    )
 
 
 def effect_rows(impact: Impact) -> list[EffectRow]:
@@ -52,7 +56,12 @@ def effect_rows(impact: Impact) -> list[EffectRow]:
 
 
 def rows_of_document(document: Json) -> list[Json]:
-    """Return the rows of all effects of a document; `except` has the conditions of each earlier rule."""
+    """Return the rows of all effects of a document; `except` has the conditions of each earlier
+    rule.
+    """
     rules = document["rules"]
     rows = [row for effect in document["effects"] for row in effect["rows"]]
-    return [{**row, "except": [rules[name]["conditions"] for name in row["earlier"]]} for row in rows]
+    return [
+        {**row, "except": [rules[name]["conditions"] for name in row["earlier"]]}
+        for row in rows
+    ]

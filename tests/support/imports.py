@@ -8,25 +8,40 @@ from pathlib import Path
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Yield the full names of the modules that a file imports, in functions too; not imports for types only."""
+    """Yield the full names of the modules that a file imports, in functions too; not imports for
+    types only.
+    """
     return _imported(ast.parse(path.read_text("utf-8")))
 
 
 def import_cycles(package: Path) -> list[list[str]]:
-    """Return the groups of modules that import each other, directly or not; imports for types count."""
+    """Return the groups of modules that import each other, directly or not; imports for types
+    count.
+    """
     files = {_name(path, package): path for path in package.rglob("*.py")}
-    graph = {name: _modules(ast.parse(path.read_text("utf-8")), files) - {name} for name, path in files.items()}
+    graph = {
+        name: _modules(ast.parse(path.read_text("utf-8")), files) - {name}
+        for name, path in files.items()
+    }
     while leaves := {name for name, found in graph.items() if not found & graph.keys()}:
         graph = {name: found for name, found in graph.items() if name not in leaves}
-    return [sorted(_reached(name, graph) & graph.keys()) for name in graph if name in _reached(name, graph)]
+    return [
+        sorted(_reached(name, graph) & graph.keys())
+        for name in graph
+        if name in _reached(name, graph)
+    ]
 
 
 def _name(path: Path, package: Path) -> str:
-    return ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
+    return ".".join(
+        path.relative_to(package.parent).with_suffix("").parts
+    ).removesuffix(".__init__")
 
 
 def _modules(tree: ast.AST, files: Mapping[str, Path]) -> set[str]:
-    """Return the modules among `files` that a tree imports: a name of a package may be a module of it."""
+    """Return the modules among `files` that a tree imports: a name of a package may be a module of
+    it.
+    """
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -38,7 +53,9 @@ def _modules(tree: ast.AST, files: Mapping[str, Path]) -> set[str]:
 
 
 def _reached(start: str, graph: Mapping[str, set[str]]) -> set[str]:
-    """Return the modules that a module imports, directly or not; with itself if it is on a cycle."""
+    """Return the modules that a module imports, directly or not; with itself if it is on a
+    cycle.
+    """
     reached: set[str] = set()
     following = [start]
     while following:
@@ -54,5 +71,7 @@ def _imported(tree: ast.AST) -> Iterator[str]:
             yield from (one.name for one in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.module or ""
-        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+        elif not (
+            isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        ):
             yield from _imported(node)

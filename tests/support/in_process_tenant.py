@@ -86,8 +86,8 @@ async def _no_sleep(_seconds: float) -> None:
 class InProcessTenant:
     """A simulated tenant, its clients, and `plan` and `apply` with them.
 
-    `state` replaces the rules and the usual queues; `tenant` has the settings of the clients. `clock` is that of the
-    clients, and of the simulator if `settings` contain it.
+    `state` replaces the rules and the usual queues; `tenant` has the settings of the clients.
+    `clock` is that of the clients, and of the simulator if `settings` contain it.
     """
 
     def __init__(
@@ -101,14 +101,23 @@ class InProcessTenant:
     ) -> None:
         self.clock, self.tenant = FakeClock(), tenant
         queues = [queue._asdict() for queue in QUEUES]
-        self.state = state or TenantState(queues=queues, rules=[raw(rule) for rule in rules])
+        self.state = state or TenantState(
+            queues=queues, rules=[raw(rule) for rule in rules]
+        )
         self.app: Simulator = Simulator(self.state, settings, faults)
         self.recorder = RecorderInMemory()
 
     def client(self) -> WritingClient:
         """Return a new client, whose waits take no time."""
-        credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
-        return WritingClient(transport_over(SimulatorTransport(self.app)), self.tenant, credentials, self.clock.time)
+        credentials = ClientCredentials(
+            client_id=canary.CLIENT, client_secret=canary.SECRET
+        )
+        return WritingClient(
+            transport_over(SimulatorTransport(self.app)),
+            self.tenant,
+            credentials,
+            self.clock.time,
+        )
 
     def talk(self, talk: Callable[[WritingClient], Awaitable[Result]]) -> Result:
         """Return the result of a function with a new client."""

@@ -19,7 +19,9 @@ def live_file(environment: str = "prod") -> str:
         {
             "id": f"id-{address.ruleset}-{address.key}",
             "name": rule.rule.name,
-            "description": format_description(rule.rule, Marker(desired.owner, address, rule.marker_digest)),
+            "description": format_description(
+                rule.rule, Marker(desired.owner, address, rule.marker_digest)
+            ),
             "priority": rule.rule.priority,
             "enabled": rule.rule.enabled,
             "conditions": [to_api_json(part) for part in rule.rule.conditions],
@@ -27,6 +29,10 @@ def live_file(environment: str = "prod") -> str:
         }
         for address, rule in desired.rules.items()
     ]
-    named = [{"id": queue.id, "name": queue.name} for queue in queues.queues_by_id.values()]
-    Path("live.json").write_text(json.dumps({"rules": rules, "queues": named}), encoding="utf-8")
+    named = [
+        {"id": queue.id, "name": queue.name} for queue in queues.queues_by_id.values()
+    ]
+    Path("live.json").write_text(
+        json.dumps({"rules": rules, "queues": named}), encoding="utf-8"
+    )
     return "live.json"

@@ -24,7 +24,14 @@ class LoopbackServer:
         self.app: App = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.server = uvicorn.Server(
-            uvicorn.Config(self._answer, interface="asgi3", log_level="critical", lifespan="off", ws="none", http="h11")
+            uvicorn.Config(
+                self._answer,
+                interface="asgi3",
+                log_level="critical",
+                lifespan="off",
+                ws="none",
+                http="h11",
+            )
         )
         self._open = 0
 
@@ -41,8 +48,12 @@ class LoopbackServer:
         asyncio.run_coroutine_threadsafe(self._settled(), self.loop).result(20)
 
     async def _settled(self) -> None:
-        """Connect first: connections are accepted in order, so no earlier one can still be waiting."""
-        _, writer = await asyncio.open_connection("127.0.0.1", int(self.url.rpartition(":")[2]))
+        """Connect first: connections are accepted in order, so no earlier one can still be
+        waiting.
+        """
+        _, writer = await asyncio.open_connection(
+            "127.0.0.1", int(self.url.rpartition(":")[2])
+        )
         while not self.server.server_state.connections:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0)
         writer.close()
@@ -51,7 +62,9 @@ class LoopbackServer:
 
 
 async def _close_late_connections(server: uvicorn.Server) -> None:
-    """Close connections that were accepted while the server ended: asyncio warns of open ones in a later test."""
+    """Close connections that were accepted while the server ended: asyncio warns of open ones in a
+    later test.
+    """
     await asyncio.sleep(0.01)
     for connection in list(server.server_state.connections):
         connection.transport.close()

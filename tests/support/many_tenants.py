@@ -20,19 +20,25 @@ from reconciler.simulator.state import TenantState
 App = Any
 """An ASGI application."""
 Rule = dict[str, Any]
-QUEUES: Final = [{"id": f"q-{name}", "name": name} for name in ("Cards", "Fraud", "General")]
+QUEUES: Final = [
+    {"id": f"q-{name}", "name": name} for name in ("Cards", "Fraud", "General")
+]
 OWNER: Final = "acme"
 GENEROUS: Final = "requestsPerSecond: 10000, namesUnique: true"
 ONE_BY_ONE: Final = f"{GENEROUS}, concurrency: 1"
 
 
 class Tenants:
-    """The tenants by name: their states, ports, and applications (`apps`, which may be replaced)."""
+    """The tenants by name: their states, ports, and applications (`apps`, which may be
+    replaced).
+    """
 
     def __init__(self, ports: dict[str, int]) -> None:
         self.urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
         self.states = {name: TenantState(QUEUES) for name in ports}
-        self.apps: dict[str, App] = {name: Simulator(state, PROFILES["A"]) for name, state in self.states.items()}
+        self.apps: dict[str, App] = {
+            name: Simulator(state, PROFILES["A"]) for name, state in self.states.items()
+        }
         self._names = {port: name for name, port in ports.items()}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -50,19 +56,28 @@ class Tenants:
     def writes(self, name: str) -> int:
         """Return the number of writes that the tenant received."""
         requests = self.states[name].requests
-        return sum(one.method != "GET" and not one.path.endswith("/token") for one in requests)
+        return sum(
+            one.method != "GET" and not one.path.endswith("/token") for one in requests
+        )
 
     def manifests(self, api: str = GENEROUS, **more: str) -> None:
-        """Write an Environment for each tenant; `more` has further YAML for the one with that name."""
+        """Write an Environment for each tenant; `more` has further YAML for the one with that
+        name.
+        """
         folder = Path("manifests")
         folder.mkdir(exist_ok=True)
         documents = [
-            environment(name, url, more.get(name.replace("-", "_"), ""), api=api) for name, url in self.urls.items()
+            environment(name, url, more.get(name.replace("-", "_"), ""), api=api)
+            for name, url in self.urls.items()
         ]
-        (folder / "environments.yaml").write_text("---\n".join(documents), encoding="utf-8")
+        (folder / "environments.yaml").write_text(
+            "---\n".join(documents), encoding="utf-8"
+        )
 
 
-def environment(name: str, url: str, more: str = "", owner: str = OWNER, api: str = GENEROUS) -> str:
+def environment(
+    name: str, url: str, more: str = "", owner: str = OWNER, api: str = GENEROUS
+) -> str:
     """Return an Environment in YAML."""
     head = f"apiVersion: routing/v1\nkind: Environment\nname: {name}\nowner: {owner}\n"
     return f"{head}api: {{baseUrl: '{url}', {api}}}\n{more}\n"
@@ -77,14 +92,23 @@ def ruleset(rules: Iterable[Rule]) -> None:
 
 def rule(key: str, queue: str = "Cards", **more: Any) -> Rule:
     """Return a rule for one intent in a manifest's form."""
-    return {"key": key, "intent": key, "queue": queue, "priority": 10, "name": key, **more}
+    return {
+        "key": key,
+        "intent": key,
+        "queue": queue,
+        "priority": 10,
+        "name": key,
+        **more,
+    }
 
 
 @contextmanager
 def tenants(*names: str) -> Iterator[Tenants]:
     """Serve empty tenants of these names until the end of the block."""
     with ExitStack() as stack:
-        listeners = {name: stack.enter_context(open_listener("127.0.0.1", 0)) for name in names}
+        listeners = {
+            name: stack.enter_context(open_listener("127.0.0.1", 0)) for name in names
+        }
         here = Tenants({name: one.getsockname()[1] for name, one in listeners.items()})
         config = uvicorn.Config(here, log_level="critical", lifespan="off", ws="none")
         server = uvicorn.Server(config)

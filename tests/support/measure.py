@@ -1,6 +1,8 @@
-"""The coverage of the fast tests: `python -m tests.support.measure` reports it after `make test COVER=1`.
+"""The coverage of the fast tests: `python -m tests.support.measure` reports it after `make test
+COVER=1`.
 
-Child processes are measured too: commands by their environment, forks because coverage.py continues in them.
+Child processes are measured too: commands by their environment, forks because coverage.py continues
+in them.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ _PURE: Final = (
 PURE: Final = tuple(_PURE.split())
 """Decisions: no network, no clock, no process; only files that the caller names."""
 _IMPURE: Final = (
-    "__init__ __main__ apply cli cognigy/sources cxone doctor/examination doctor/reachability endpoint forge journal"
+    "__init__ __main__ apply cli cognigy/sources cxone doctor/examination doctor/reachability "
+    "endpoint forge journal"
     " rest simulator table/xlsx_file text/files text/redact watch"
 )
 IMPURE: Final = tuple(_IMPURE.split())
@@ -46,7 +49,10 @@ def main() -> int:
         ],
     ]
     codes = [
-        subprocess.run([sys.executable, "-m", "coverage", *step], cwd=ROOT, check=False).returncode for step in steps
+        subprocess.run(
+            [sys.executable, "-m", "coverage", *step], cwd=ROOT, check=False
+        ).returncode
+        for step in steps
     ]
     modules = never_imported(ROOT / ".coverage/data")
     if modules:
@@ -59,19 +65,29 @@ def never_imported(file: Path) -> list[str]:
     data = CoverageData(str(file))
     data.read()
     there = {str(path) for path in (ROOT / "reconciler").rglob("*.py")}
-    return sorted(str(Path(path).relative_to(ROOT)) for path in there - data.measured_files())
+    return sorted(
+        str(Path(path).relative_to(ROOT)) for path in there - data.measured_files()
+    )
 
 
 def entry_of(path: Path) -> str | None:
     """Return the longest entry of the two lists that contains the module."""
     name = path.relative_to(ROOT / "reconciler").with_suffix("").as_posix()
-    entries = [entry for entry in (*PURE, *IMPURE) if name == entry or name.startswith(f"{entry}/")]
+    entries = [
+        entry
+        for entry in (*PURE, *IMPURE)
+        if name == entry or name.startswith(f"{entry}/")
+    ]
     return max(entries, key=len, default=None)
 
 
 def pure_modules() -> list[Path]:
     """Return the modules with the bound for pure ones."""
-    return [path for path in sorted((ROOT / "reconciler").rglob("*.py")) if entry_of(path) in PURE]
+    return [
+        path
+        for path in sorted((ROOT / "reconciler").rglob("*.py"))
+        if entry_of(path) in PURE
+    ]
 
 
 def measure_children() -> None:

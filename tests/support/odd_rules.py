@@ -12,7 +12,10 @@ LONG_NUMBER: Final = int("7" * 500)
 LONGEST_NUMBER: Final = int("7" * 4300)
 UNKNOWN: Final = {"type": "skillLevel", "minimum": 3}
 UNKNOWN_TEXT: Final = '{"minimum":3,"type":"skillLevel"}'
-DEEP: Final[Any] = {"type": "odd", "value": [[[[[[[[[[[[[[[[[[[[{"a": [[[[[[[[{}]]]]]]]]}]]]]]]]]]]]]]]]]]]]]}
+DEEP: Final[Any] = {
+    "type": "odd",
+    "value": [[[[[[[[[[[[[[[[[[[[{"a": [[[[[[[[{}]]]]]]]]}]]]]]]]]]]]]]]]]]]]],
+}
 NUMBERS: Final[dict[str, Any]] = {
     "10**400": HUGE,
     "-10**400": -HUGE,
@@ -42,8 +45,15 @@ TEXTS: Final[dict[str, str]] = {
 }
 
 
-def asks(attribute: Any = "intent", operator: Any = "equals", value: Any = "x") -> dict[str, Any]:
-    return {"type": "attribute", "attributeName": attribute, "operator": operator, "value": value}
+def asks(
+    attribute: Any = "intent", operator: Any = "equals", value: Any = "x"
+) -> dict[str, Any]:
+    return {
+        "type": "attribute",
+        "attributeName": attribute,
+        "operator": operator,
+        "value": value,
+    }
 
 
 def goes(queue: Any = "q1", weight: Any = 1, **more: Any) -> dict[str, Any]:
@@ -51,7 +61,13 @@ def goes(queue: Any = "q1", weight: Any = 1, **more: Any) -> dict[str, Any]:
 
 
 def rule(name: str, **more: Any) -> dict[str, Any]:
-    fields = {"description": "by hand", "priority": 5, "enabled": True, "conditions": [asks()], "targets": [goes()]}
+    fields = {
+        "description": "by hand",
+        "priority": 5,
+        "enabled": True,
+        "conditions": [asks()],
+        "targets": [goes()],
+    }
     return {"id": f"odd {name}", "name": name, **fields, **more}
 
 
@@ -65,17 +81,38 @@ def odd_rules() -> Iterator[tuple[str, dict[str, Any]]]:
 def _odd_numbers() -> Iterator[tuple[str, dict[str, Any]]]:
     for what, number in NUMBERS.items():
         yield f"priority {what}", rule(f"priority {what}", priority=number)
-        yield f"weight {what}", rule(f"weight {what}", targets=[goes("q1", number), goes("q2", 1.5)])
-        yield f"only weight {what}", rule(f"only weight {what}", targets=[goes("q1", number)])
+        yield (
+            f"weight {what}",
+            rule(f"weight {what}", targets=[goes("q1", number), goes("q2", 1.5)]),
+        )
+        yield (
+            f"only weight {what}",
+            rule(f"only weight {what}", targets=[goes("q1", number)]),
+        )
         for operator in ("equals", "greaterThan", "lessThanOrEqual", "notEquals"):
             name = f"{operator} {what}"
-            yield name, rule(name, conditions=[asks("confidence", operator, number), asks()])
+            yield (
+                name,
+                rule(name, conditions=[asks("confidence", operator, number), asks()]),
+            )
         name = f"between {what}"
-        yield name, rule(name, conditions=[asks("confidence", "between", [0.1, number])])
+        yield (
+            name,
+            rule(name, conditions=[asks("confidence", "between", [0.1, number])]),
+        )
         name = f"in {what}"
-        yield name, rule(name, conditions=[asks("confidence", "in", [0.1, number, str(number)[:400]])])
+        yield (
+            name,
+            rule(
+                name,
+                conditions=[asks("confidence", "in", [0.1, number, str(number)[:400]])],
+            ),
+        )
         name = f"field {what}"
-        yield name, rule(name, version=number, conditions=[{"type": "odd", "value": number}])
+        yield (
+            name,
+            rule(name, version=number, conditions=[{"type": "odd", "value": number}]),
+        )
 
 
 def _odd_texts() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -85,8 +122,14 @@ def _odd_texts() -> Iterator[tuple[str, dict[str, Any]]]:
         for operator in ("equals", "contains", "notStartsWith", "in", "exists"):
             name, value = f"{operator} {what}", [text] if operator == "in" else text
             yield name, rule(name, conditions=[asks("intent", operator, value)])
-        yield f"attribute {what}", rule(f"attribute {what}", conditions=[asks(text), UNKNOWN])
-        yield f"operator {what}", rule(f"operator {what}", conditions=[asks("intent", text)])
+        yield (
+            f"attribute {what}",
+            rule(f"attribute {what}", conditions=[asks(text), UNKNOWN]),
+        )
+        yield (
+            f"operator {what}",
+            rule(f"operator {what}", conditions=[asks("intent", text)]),
+        )
         yield f"queue {what}", rule(f"queue {what}", targets=[goes(text)])
         yield f"target {what}", rule(f"target {what}", targets=[{"type": text}])
         yield f"field {what}", rule(f"field {what}", **{text[:100]: {text[:100]: text}})
@@ -100,11 +143,16 @@ def _odd_parts() -> Iterator[tuple[str, dict[str, Any]]]:
         "unknown beside its JSON": [UNKNOWN, asks(UNKNOWN_TEXT)],
         "unknown twice": [UNKNOWN, UNKNOWN],
         "deep": [DEEP],
-        "no value": [{"type": "attribute", "attributeName": "intent", "operator": "equals"}],
+        "no value": [
+            {"type": "attribute", "attributeName": "intent", "operator": "equals"}
+        ],
         "null": [asks(None, None, None)],
         "lists": [asks(["a"], ["b"], ["c"])],
         "objects": [asks({"a": 1}, {"b": 1}, {"c": 1})],
-        "flags": [asks("vip", "equals", True), asks("vip", "in", [True, False, "true"])],
+        "flags": [
+            asks("vip", "equals", True),
+            asks("vip", "in", [True, False, "true"]),
+        ],
         "flag as number": [asks("confidence", "greaterThan", True)],
         "empty list": [asks("intent", "in", [])],
         "empty range": [asks("confidence", "between", [0.9, 0.1])],

@@ -37,11 +37,16 @@ LOADERS: Final[dict[str, Callable[[str], list[Any]]]] = {
     "ruamel 1.1": _ruamel("1.1"),
     "ruamel 1.2": _ruamel("1.2"),
 }
-"""Each loader returns the documents of a text, without empty ones. All are written in Python, as most copies are."""
+"""Each loader returns the documents of a text, without empty ones.
+
+All are written in Python, as most copies are.
+"""
 
 
 def node_module(file: Path) -> list[str]:
-    """Return the command that runs a file of a Node package; without it, skip the test, or fail it in CI."""
+    """Return the command that runs a file of a Node package; without it, skip the test, or fail it
+    in CI.
+    """
     if shutil.which("node") is None:
         skip_or_fail("there is no node on the path")
     if not file.exists():
@@ -51,17 +56,44 @@ def node_module(file: Path) -> list[str]:
 
 def unstable_files(directory: Path) -> list[str]:
     """Return the files below a directory that Prettier, without any settings, would change."""
-    files = [str(path) for pattern in ("*.y*ml", "*.json") for path in sorted(directory.rglob(pattern))]
+    files = [
+        str(path)
+        for pattern in ("*.y*ml", "*.json")
+        for path in sorted(directory.rglob(pattern))
+    ]
     assert files
-    command = [*node_module(PRETTIER), "--no-config", "--no-editorconfig", "--ignore-path", "/dev/null"]
-    done = subprocess.run([*command, "--list-different", *files], capture_output=True, text=True, check=False)
+    command = [
+        *node_module(PRETTIER),
+        "--no-config",
+        "--no-editorconfig",
+        "--ignore-path",
+        "/dev/null",
+    ]
+    done = subprocess.run(
+        [*command, "--list-different", *files],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode in (0, 1), done.stderr
     return done.stdout.splitlines()
 
 
 def lint_problems(directory: Path) -> list[str]:
-    """Return what yamllint's relaxed rules find below a directory; the length of a line is Prettier's."""
-    command = [sys.executable, "-m", "yamllint", "--strict", "-f", "parsable", "-d", _RELAXED, str(directory)]
+    """Return what yamllint's relaxed rules find below a directory; the length of a line is
+    Prettier's.
+    """
+    command = [
+        sys.executable,
+        "-m",
+        "yamllint",
+        "--strict",
+        "-f",
+        "parsable",
+        "-d",
+        _RELAXED,
+        str(directory),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 1, 2), done.stderr
     return done.stdout.splitlines()

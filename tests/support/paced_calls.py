@@ -1,7 +1,9 @@
-"""Calls through the real rate limiter to a tenant with a token bucket, on a stepping clock; and an omniscient client.
+"""Calls through the real rate limiter to a tenant with a token bucket, on a stepping clock; and an
+omniscient client.
 
-The omniscient client knows the limit and the bucket: its rate causes no 429. It has the same concurrency, latency and
-random 429s, and the same rule: after a 429 all of its calls wait for the Retry-After.
+The omniscient client knows the limit and the bucket: its rate causes no 429. It has the same
+concurrency, latency and random 429s, and the same rule: after a 429 all of its calls wait for the
+Retry-After.
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The seconds from the first call to the last response, and for each response: whether it was accepted, when."""
+    """The seconds from the first call to the last response, and for each response: whether it was
+    accepted, when.
+    """
 
     seconds: float
     accepted: tuple[bool, ...]
@@ -88,7 +92,9 @@ class RatedTenant:
 
     async def respond(self) -> tuple[bool, str | None]:
         """Return whether a call was accepted, and the Retry-After of a 429."""
-        await asyncio.sleep(self._workload.latency + self._chance.expovariate(1 / self._workload.jitter))
+        await asyncio.sleep(
+            self._workload.latency + self._chance.expovariate(1 / self._workload.jitter)
+        )
         is_random = self._chance.random() < self._workload.random_share
         wait = 0.0 if is_random else self._take_permit()
         is_accepted = not is_random and wait <= 0
@@ -164,11 +170,17 @@ def paced(workload: Workload, seed: int) -> Outcome:
 
 def omniscient(workload: Workload, seed: int) -> Outcome:
     """Return what is possible."""
-    return _run(replace(workload, bucket=10**9), seed, lambda _, time: OmniscientLimiter(workload, time))
+    return _run(
+        replace(workload, bucket=10**9),
+        seed,
+        lambda _, time: OmniscientLimiter(workload, time),
+    )
 
 
 def multiple(workload: Workload, seeds: range) -> tuple[float, float]:
-    """Return the time as a multiple of the omniscient client's, and the share of 429s: means over some seeds."""
+    """Return the time as a multiple of the omniscient client's, and the share of 429s: means over
+    some seeds.
+    """
     outcomes = [paced(workload, seed) for seed in seeds]
     best = [omniscient(workload, seed).seconds for seed in seeds]
     seconds = sum(one.seconds for one in outcomes)
@@ -190,7 +202,9 @@ def _with_late_timers(usual: TimeSource, mean: float) -> TimeSource:
     return replace(usual, sleep=sleep)
 
 
-def _run(workload: Workload, seed: int, limiter_of: Callable[[Workload, TimeSource], Limiter]) -> Outcome:
+def _run(
+    workload: Workload, seed: int, limiter_of: Callable[[Workload, TimeSource], Limiter]
+) -> Outcome:
     async def calls() -> Outcome:
         chance = Random(seed)
         time = stepping_time(chance)
@@ -205,7 +219,9 @@ def _run(workload: Workload, seed: int, limiter_of: Callable[[Workload, TimeSour
                     pass
 
         await asyncio.gather(*(worker() for _ in range(workload.concurrency)))
-        return Outcome(tenant.times[-1] - began, tuple(tenant.accepted), tuple(tenant.times))
+        return Outcome(
+            tenant.times[-1] - began, tuple(tenant.accepted), tuple(tenant.times)
+        )
 
     return run(calls())
 

@@ -1,4 +1,6 @@
-"""The elements and texts of HTML or Markdown for a browser or GitHub, as a list that is easy to compare."""
+"""The elements and texts of HTML or Markdown for a browser or GitHub, as a list that is easy to
+compare.
+"""
 
 from __future__ import annotations
 
@@ -96,5 +98,9 @@ def parse_html(html: str) -> Page:
 
 
 def parse_as_github(markdown: str) -> Page:
-    """Read Markdown with GitHub's own parser, including raw HTML; without GitHub's later sanitizing."""
-    return parse_html(github_flavored_markdown_to_html(markdown, options=Options.CMARK_OPT_UNSAFE))
+    """Read Markdown with GitHub's own parser, including raw HTML; without GitHub's later
+    sanitizing.
+    """
+    return parse_html(
+        github_flavored_markdown_to_html(markdown, options=Options.CMARK_OPT_UNSAFE)
+    )

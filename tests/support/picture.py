@@ -33,7 +33,9 @@ FRAME = """\
 
 
 def demo_output() -> str:
-    """Return the output of `cxroute plan`, with colours, for one edited rule of the bank's manifests."""
+    """Return the output of `cxroute plan`, with colours, for one edited rule of the bank's
+    manifests.
+    """
     with (
         tempfile.TemporaryDirectory() as folder,
         contextlib.chdir(folder),
@@ -58,8 +60,16 @@ def run(*arguments: str) -> None:
 def draw_svg(text: str) -> str:
     """Return coloured text as SVG."""
     width = max(len(line) for line in re.sub(r"\x1b\[\d+m", "", text).splitlines()) + 2
-    console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True, color_system="standard")
-    console.print(Text.from_ansi(f"$ cxroute plan\n{text}".rstrip("\n")), soft_wrap=True)
+    console = Console(
+        record=True,
+        width=width,
+        file=io.StringIO(),
+        force_terminal=True,
+        color_system="standard",
+    )
+    console.print(
+        Text.from_ansi(f"$ cxroute plan\n{text}".rstrip("\n")), soft_wrap=True
+    )
     svg = console.export_svg(theme=MONOKAI, code_format=FRAME, unique_id="plan")
     return re.sub(r"[ \t]+$", "", svg, flags=re.MULTILINE)
 

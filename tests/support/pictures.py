@@ -1,4 +1,6 @@
-"""Draws the views of a plan into .github: report and comment, and the page to try conversations, also on a phone."""
+"""Draws the views of a plan into .github: report and comment, and the page to try conversations,
+also on a phone.
+"""
 
 from __future__ import annotations
 
@@ -32,23 +34,35 @@ blockquote{margin:0 0 16px;padding:8px 16px;border-left:4px solid #d0d7de}blockq
 
 
 def render_comment(markdown: str) -> str:
-    """Return a page with a comment as on GitHub: its parser's HTML, its coloured boxes, a similar style."""
+    """Return a page with a comment as on GitHub: its parser's HTML, its coloured boxes, a similar
+    style.
+    """
     shown = github_flavored_markdown_to_html(markdown, options=Options.CMARK_OPT_UNSAFE)
     shown = re.sub(
         r"<blockquote>\s*<p>\[!(\w+)\]\s*",
-        lambda found: f'<blockquote class="{found[1]}"><p><b>{found[1].title()}</b></p><p>',
+        lambda found: (
+            f'<blockquote class="{found[1]}"><p><b>{found[1].title()}</b></p><p>'
+        ),
         shown,
     )
     shown = re.sub(
-        r'<pre lang="mermaid"><code>(.*?)</code></pre>', r'<pre class="mermaid">\1</pre>', shown, flags=re.DOTALL
+        r'<pre lang="mermaid"><code>(.*?)</code></pre>',
+        r'<pre class="mermaid">\1</pre>',
+        shown,
+        flags=re.DOTALL,
     )
-    return f"<!DOCTYPE html><html lang=en><meta charset=utf-8><style>{STYLE}</style><main>{shown}</main>"
+    return (
+        f"<!DOCTYPE html><html lang=en><meta "
+        f"charset=utf-8><style>{STYLE}</style><main>{shown}</main>"
+    )
 
 
 def draw(browser: Browser, files: dict[str, str], into: Path) -> None:
     """Draw all pictures."""
     with tempfile.TemporaryDirectory() as folder:
-        report, comment, explore = (Path(folder) / f"{name}.html" for name in ("plan", "comment", "explore"))
+        report, comment, explore = (
+            Path(folder) / f"{name}.html" for name in ("plan", "comment", "explore")
+        )
         report.write_text(files["plan.html"], encoding="utf-8")
         explore.write_text(files["explore.html"], encoding="utf-8")
         comment.write_text(render_comment(files["plan.md"]), encoding="utf-8")
@@ -57,10 +71,17 @@ def draw(browser: Browser, files: dict[str, str], into: Path) -> None:
             ("report-dark", 960, 1010, "dark"),
             ("report-phone", 390, 1040, "light"),
         ):
-            with seen(browser, viewport={"width": width, "height": height}, color_scheme=scheme) as sight:
+            with seen(
+                browser,
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,
+            ) as sight:
                 sight.page.goto(report.as_uri())
                 sight.page.screenshot(path=into / f"{name}.png")
-        for name, width, height in (("explore", 960, 1010), ("explore-phone", 390, 1500)):
+        for name, width, height in (
+            ("explore", 960, 1010),
+            ("explore-phone", 390, 1500),
+        ):
             with seen(browser, viewport={"width": width, "height": height}) as sight:
                 sight.page.goto(f"{explore.as_uri()}{EXPLORED}")
                 sight.page.screenshot(path=into / f"{name}.png")
@@ -73,8 +94,12 @@ def draw(browser: Browser, files: dict[str, str], into: Path) -> None:
 def render_diagram(page: Page) -> None:
     """Draw the map as on GitHub, and open its folded block."""
     page.add_script_tag(path=MERMAID)
-    page.evaluate("document.querySelectorAll('details:has(.mermaid)').forEach(one => { one.open = true })")
-    page.evaluate("mermaid.initialize({startOnLoad: false, securityLevel: 'strict'}); mermaid.run()")
+    page.evaluate(
+        "document.querySelectorAll('details:has(.mermaid)').forEach(one => { one.open = true })"
+    )
+    page.evaluate(
+        "mermaid.initialize({startOnLoad: false, securityLevel: 'strict'}); mermaid.run()"
+    )
     page.wait_for_selector(".mermaid svg")
 
 

@@ -1,4 +1,6 @@
-"""Plain HTTP on loopback, for tests that poll or have many clients: `httpx.get(..., verify=PLAIN)`."""
+"""Plain HTTP on loopback, for tests that poll or have many clients: `httpx.get(...,
+verify=PLAIN)`.
+"""
 
 from __future__ import annotations
 
@@ -6,4 +8,7 @@ import ssl
 from typing import Final
 
 PLAIN: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""Trusts no certificate. Reading the public authorities, as httpx does for each client, takes longer than a request."""
+"""Trusts no certificate.
+
+Reading the public authorities, as httpx does for each client, takes longer than a request.
+"""

@@ -73,7 +73,9 @@ def as_drift(made: Plan) -> str:
 
 
 def drift_as_text(drift: Drift, *, brief: bool = False, verbose: bool = False) -> str:
-    """Drift for a terminal, without colours; brief, as `-q` prints it, or with all fields, as `-v` does."""
+    """Drift for a terminal, without colours; brief, as `-q` prints it, or with all fields, as `-v`
+    does.
+    """
     if brief:
         return drift_brief(drift, no_style)
     limit = ALL_ROWS if verbose else MAX_SHOWN

@@ -1,4 +1,6 @@
-"""Plans for display: with each kind of change, empty, with hostile names, of any size; in every format."""
+"""Plans for display: with each kind of change, empty, with hostile names, of any size; in every
+format.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +23,33 @@ from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.routing_map import Lane, build_routing_map
 from reconciler.render.summary import PlanSummary, summarize_plan
 from reconciler.traffic.sample import read_traffic
-from tests.support.builders import NOW, QUEUES, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
+from tests.support.builders import (
+    NOW,
+    QUEUES,
+    address,
+    at_least,
+    desired,
+    intent_is,
+    managed,
+    rule,
+    unmanaged,
+    wanted,
+)
 
 COMMIT: Final = "4be1c0d9a2f74be1c0d9a2f74be1c0d9a2f74be1"
 ORIGIN: Final = SourceLinks(
-    "https://github.example/acme/routing", COMMIT, "https://github.example/acme/routing/actions/runs/7"
+    "https://github.example/acme/routing",
+    COMMIT,
+    "https://github.example/acme/routing/actions/runs/7",
 )
-FACTS: Final = Provenance(plan_id="a1b2c3d4e5f6", read_at="2026-11-25T12:00:00Z", links=ORIGIN)
+FACTS: Final = Provenance(
+    plan_id="a1b2c3d4e5f6", read_at="2026-11-25T12:00:00Z", links=ORIGIN
+)
 TENANT: Final = "tenant acme"
 SAMPLE: Final = b"intent,confidence,count\ncard_lost,0.9,310\ncard_lost,0.5,90\nlegacy_fax,,4\nbilling,0.9,596\n"
-CARDS, FRAUD, GENERAL = ([Target(queue, 1)] for queue in ("q-cards", "q-fraud", "q-general"))
+CARDS, FRAUD, GENERAL = (
+    [Target(queue, 1)] for queue in ("q-cards", "q-fraud", "q-general")
+)
 NOTES: Final = (
     Finding(
         code="CXR204",
@@ -50,25 +69,44 @@ NOTES: Final = (
 
 
 def plan_of_everything() -> Plan:
-    """A plan with each kind of content: each action and cause, guards, a conflict, a sample, exact cases."""
-    hold = Hold.model_validate({"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"})
-    lost = rule("card_lost", conditions=[intent_is("card_lost"), at_least(0.7)], priority=10)
+    """A plan with each kind of content: each action and cause, guards, a conflict, a sample, exact
+    cases.
+    """
+    hold = Hold.model_validate(
+        {"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"}
+    )
+    lost = rule(
+        "card_lost", conditions=[intent_is("card_lost"), at_least(0.7)], priority=10
+    )
     half = [Target("q-cards", 1), Target("q-fraud", 3)]
     want = [
         wanted("cards/lost", lost, source=Source("manifests/cards.yaml", 4, 3)),
         wanted("cards/off", rule("off"), source=Source("manifests/cards.yaml", 9, 3)),
-        wanted("cards/both", rule("both", targets=half), source=Source("manifests/cards.yaml", 14, 3)),
+        wanted(
+            "cards/both",
+            rule("both", targets=half),
+            source=Source("manifests/cards.yaml", 14, 3),
+        ),
         wanted("cards/hand", rule("hand"), adopt="by hand"),
         wanted("cards/taken", rule("taken")),
         wanted("cards/held", rule("held", priority=5), hold=hold),
         wanted("cards/twice", rule("twice")),
-        wanted("cards/new", rule("new", conditions=[intent_is("new")], priority=15, targets=FRAUD)),
+        wanted(
+            "cards/new",
+            rule("new", conditions=[intent_is("new")], priority=15, targets=FRAUD),
+        ),
         wanted("cards/same", rule("same")),
     ]
     found = [
-        managed("1", "cards/lost", replace(lost, priority=20, conditions=(intent_is("card_lost"),))),
+        managed(
+            "1",
+            "cards/lost",
+            replace(lost, priority=20, conditions=(intent_is("card_lost"),)),
+        ),
         managed("2", "cards/off", rule("off", enabled=False), last_written=rule("off")),
-        managed("3", "cards/both", rule("both", targets=GENERAL), last_written=rule("both")),
+        managed(
+            "3", "cards/both", rule("both", targets=GENERAL), last_written=rule("both")
+        ),
         managed("4", "cards/fax", rule("legacy_fax", priority=900, targets=GENERAL)),
         managed("5", "cards/held", rule("held")),
         managed("6", "cards/twice", rule("twice")),
@@ -78,16 +116,39 @@ def plan_of_everything() -> Plan:
         unmanaged("10", rule("taken")),
         unmanaged("11", rule("partner", priority=1, conditions=[intent_is("partner")])),
     ]
-    said = {"guard": {"deletes": {"count": 0, "percent": 0}, "protected": ["cards/fax"]}}
-    made = check_guards(add_findings(assessed_plan(want, found, SAMPLE), NOTES), environment(**said))
-    return lift_guards(made, ["deletes", "protected"], "the fax line is closed, CHG-1042")
+    said = {
+        "guard": {"deletes": {"count": 0, "percent": 0}, "protected": ["cards/fax"]}
+    }
+    made = check_guards(
+        add_findings(assessed_plan(want, found, SAMPLE), NOTES), environment(**said)
+    )
+    return lift_guards(
+        made, ["deletes", "protected"], "the fax line is closed, CHG-1042"
+    )
 
 
 def plan_of_many() -> Plan:
     """A plan with more rows than are displayed; the effect on some conversations is unknown."""
-    asked = [[intent_is(f"r{n}"), make_condition(f"menu{n}", "equals", "x")] for n in range(30)]
-    want = [wanted(f"cards/r{n}", rule(f"r{n}", conditions=asked[n], targets=FRAUD, priority=n)) for n in range(30)]
-    made = assessed_plan(want, [managed("all", "cards/all", rule("all", priority=900, conditions=[], targets=CARDS))])
+    asked = [
+        [intent_is(f"r{n}"), make_condition(f"menu{n}", "equals", "x")]
+        for n in range(30)
+    ]
+    want = [
+        wanted(
+            f"cards/r{n}", rule(f"r{n}", conditions=asked[n], targets=FRAUD, priority=n)
+        )
+        for n in range(30)
+    ]
+    made = assessed_plan(
+        want,
+        [
+            managed(
+                "all",
+                "cards/all",
+                rule("all", priority=900, conditions=[], targets=CARDS),
+            )
+        ],
+    )
     unknown = [(Clause(make_condition("tier", "equals", f"t{n}")),) for n in range(7)]
     return check_guards(with_unproven_regions(made, *unknown), environment())
 
@@ -95,21 +156,45 @@ def plan_of_many() -> Plan:
 def empty_plan() -> Plan:
     """A plan without changes."""
     return check_guards(
-        assessed_plan([wanted("cards/vip", rule())], [managed("1", "cards/vip", rule())]), environment()
+        assessed_plan(
+            [wanted("cards/vip", rule())], [managed("1", "cards/vip", rule())]
+        ),
+        environment(),
     )
 
 
 def hostile_plan(name: str) -> Plan:
     """A plan with the name in each place that can come from outside."""
-    odd = rule(name, description=name, conditions=[intent_is(name), make_condition(name, "equals", name)], priority=7)
+    odd = rule(
+        name,
+        description=name,
+        conditions=[intent_is(name), make_condition(name, "equals", name)],
+        priority=7,
+    )
     twin = replace(odd, name=f"{name} 2", targets=(Target("q-odd", 1),))
     here = Source(f"manifests/{name}.yaml", 1, 1)
     hold = Hold.model_validate({"until": "2026-12-01T08:00:00+01:00", "reason": name})
     want = [
-        wanted("cards/new", rule("new", targets=[Target("q-odd", 1)], conditions=[intent_is(name)]), source=here),
-        wanted("cards/changed", replace(odd, name=f"{name} 3", priority=8), source=here),
-        wanted("cards/hand", replace(odd, name=f"{name} 4", priority=9), adopt=name, source=here),
-        wanted("cards/held", replace(odd, name=f"{name} 5", priority=6), hold=hold, source=here),
+        wanted(
+            "cards/new",
+            rule("new", targets=[Target("q-odd", 1)], conditions=[intent_is(name)]),
+            source=here,
+        ),
+        wanted(
+            "cards/changed", replace(odd, name=f"{name} 3", priority=8), source=here
+        ),
+        wanted(
+            "cards/hand",
+            replace(odd, name=f"{name} 4", priority=9),
+            adopt=name,
+            source=here,
+        ),
+        wanted(
+            "cards/held",
+            replace(odd, name=f"{name} 5", priority=6),
+            hold=hold,
+            source=here,
+        ),
         wanted("cards/taken", rule(f"{name} 6"), source=here),
     ]
     found = [
@@ -121,59 +206,114 @@ def hostile_plan(name: str) -> Plan:
     ]
     made = assessed_plan(want, found, SAMPLE, Queue("q-odd", name))
     said = [
-        Finding(code="CXR204", severity="warning", message=f"{name}: {name}", source=here, hint=name),
-        Finding(code="CXR206", severity="info", message=f"{name}: {name}", source=here, hint=name),
+        Finding(
+            code="CXR204",
+            severity="warning",
+            message=f"{name}: {name}",
+            source=here,
+            hint=name,
+        ),
+        Finding(
+            code="CXR206",
+            severity="info",
+            message=f"{name}: {name}",
+            source=here,
+            hint=name,
+        ),
     ]
     made = check_guards(
-        with_unproven_regions(add_findings(made, said), (Clause(make_condition(name, "equals", name)),)), environment()
+        with_unproven_regions(
+            add_findings(made, said), (Clause(make_condition(name, "equals", name)),)
+        ),
+        environment(),
     )
-    wrong = replace(made, guards=tuple(replace(one, message=f"{one.message}; {name}") for one in made.guards))
+    wrong = replace(
+        made,
+        guards=tuple(
+            replace(one, message=f"{one.message}; {name}") for one in made.guards
+        ),
+    )
     return lift_guards(wrong, ["deletes", "unrouted"], name)
 
 
 def plan_with_names(names: Iterable[str]) -> Plan:
-    """A plan with all these names: each for a rule, its queue, its description and its condition."""
+    """A plan with all these names: each for a rule, its queue, its description and its
+    condition.
+    """
     want, found, queues = [], [], []
     for n, name in enumerate(names):
         one = rule(
-            f"{name}{n}", description=name, priority=n, conditions=[intent_is(name), make_condition(name, "equals", n)]
+            f"{name}{n}",
+            description=name,
+            priority=n,
+            conditions=[intent_is(name), make_condition(name, "equals", n)],
         )
-        want.append(wanted(f"cards/r{n}", replace(one, targets=(Target(f"q{n}", 1),)), source=Source(name, n + 1, 1)))
+        want.append(
+            wanted(
+                f"cards/r{n}",
+                replace(one, targets=(Target(f"q{n}", 1),)),
+                source=Source(name, n + 1, 1),
+            )
+        )
         found.append(managed(str(n), f"cards/r{n}", one))
         queues.append(Queue(f"q{n}", name))
     return check_guards(assessed_plan(want, found, None, *queues), environment())
 
 
 def large_plan(count: int, name: str = "") -> Plan:
-    """A plan with so many changes, `name` in each: most to another queue, some new, some deleted and refused."""
+    """A plan with so many changes, `name` in each: most to another queue, some new, some deleted
+    and refused.
+    """
     want, found = [], []
     for n in range(count):
-        one = rule(f"{name}{n}", targets=[Target(f"q{n % 40}", 1)], priority=n, conditions=[intent_is(f"{name}i{n}")])
+        one = rule(
+            f"{name}{n}",
+            targets=[Target(f"q{n % 40}", 1)],
+            priority=n,
+            conditions=[intent_is(f"{name}i{n}")],
+        )
         other = replace(one, targets=(Target(f"q{(n + 1) % 40}", 1),))
         want += [wanted(f"cards/r{n}", one)] if n % 6 else []
         found += [managed(str(n), f"cards/r{n}", other)] if n % 6 != 1 else []
     queues = [Queue(f"q{n}", f"{name}Queue {n}") for n in range(40)]
     return check_guards(
-        assessed_plan(want, found, None, *queues), environment(guard={"deletes": {"count": 0, "percent": 1}})
+        assessed_plan(want, found, None, *queues),
+        environment(guard={"deletes": {"count": 0, "percent": 1}}),
     )
 
 
-def assessed_plan(want: list[DesiredRule], found: list[LiveRule], sample: bytes | None = None, *queues: Queue) -> Plan:
+def assessed_plan(
+    want: list[DesiredRule],
+    found: list[LiveRule],
+    sample: bytes | None = None,
+    *queues: Queue,
+) -> Plan:
     """A plan as from a command, with its order, its lint and its impact."""
-    made = draft_plan(desired(*want), LiveState(tuple(found), (*QUEUES, *queues)), PlanOptions(), NOW)
-    traffic = read_traffic(sample, "prod.csv", BotAttributes(), "October 2026") if sample else None
+    made = draft_plan(
+        desired(*want), LiveState(tuple(found), (*QUEUES, *queues)), PlanOptions(), NOW
+    )
+    traffic = (
+        read_traffic(sample, "prod.csv", BotAttributes(), "October 2026")
+        if sample
+        else None
+    )
     return predict_impact(schedule_steps(made), traffic)
 
 
 def with_unproven_regions(made: Plan, *unknown: tuple[Clause, ...]) -> Plan:
     """The plan, with conversations that the analysis could not prove."""
     impact = made.impact or NO_IMPACT
-    return replace(made, impact=replace(impact, behaviour=replace(impact.behaviour, undecided=unknown)))
+    return replace(
+        made,
+        impact=replace(impact, behaviour=replace(impact.behaviour, undecided=unknown)),
+    )
 
 
 def environment(**said: object) -> Environment:
     """An Environment from its YAML."""
-    return Environment.model_validate({"name": "prod", "owner": "acme", "tenant": "acme", **said})
+    return Environment.model_validate(
+        {"name": "prod", "owner": "acme", "tenant": "acme", **said}
+    )
 
 
 def summary_of(made: Plan) -> tuple[PlanSummary, list[Lane], Provenance]:

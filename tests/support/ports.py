@@ -1,4 +1,6 @@
-"""Ports for servers that start later or restart; in between they are not assigned to another server."""
+"""Ports for servers that start later or restart; in between they are not assigned to another
+server.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,11 @@ _BELOW: Final = range(20_000, 30_000)
 
 def free_ports(count: int) -> list[str]:
     """Return free ports of this machine, all different."""
-    return [str(port) for port in SystemRandom().sample(_BELOW, 20 * count) if _is_free(port)][:count]
+    return [
+        str(port)
+        for port in SystemRandom().sample(_BELOW, 20 * count)
+        if _is_free(port)
+    ][:count]
 
 
 def _is_free(port: int) -> bool:

@@ -28,7 +28,8 @@ VARIABLES = (
 )
 """Variables of the developer; they must not reach the tests."""
 NO_BACKOFF: Final = replace(REAL_TIME, random=lambda: 0.0)
-"""A random number that makes waits zero: an empty list is read twice, with a wait of half a second."""
+"""A random number that makes waits zero: an empty list is read twice, with a wait of half a
+second."""
 
 
 class Program:
@@ -54,7 +55,10 @@ class Program:
 def name_tenant() -> None:
     """Replace the placeholder that `init` wrote for the tenant."""
     path = Path("manifests/environments/prod.yaml")
-    path.write_text(path.read_text(encoding="utf-8").replace("your-tenant.invalid", "acme"), encoding="utf-8")
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("your-tenant.invalid", "acme"),
+        encoding="utf-8",
+    )
 
 
 def write(name: str, text: str) -> None:

@@ -1,7 +1,9 @@
-"""Random realistic edits of a project's rules, as people make them: in the text of the files, comments kept.
+"""Random realistic edits of a project's rules, as people make them: in the text of the files,
+comments kept.
 
-`edit_rules` edits some rules, `edit_rule_set` makes one equal edit of the rules of a RuleSet. The edited manifests are
-valid: they have no error and keep every promise. Route tests that fail after an edit are removed from the files.
+`edit_rules` edits some rules, `edit_rule_set` makes one equal edit of the rules of a RuleSet. The
+edited manifests are valid: they have no error and keep every promise. Route tests that fail after
+an edit are removed from the files.
 """
 
 from __future__ import annotations
@@ -69,8 +71,13 @@ class _Draft:
 _Drafter = Callable[[RuleText, ManifestTexts, Random], _Draft | None]
 
 
-def edit_rules(folder: Path, random: Random, count: int, kinds: Sequence[str] | None = None) -> list[RandomEdit]:
-    """Edit so many different rules of the manifests in a folder. `kinds` are some of KINDS. Raises NoEditError."""
+def edit_rules(
+    folder: Path, random: Random, count: int, kinds: Sequence[str] | None = None
+) -> list[RandomEdit]:
+    """Edit so many different rules of the manifests in a folder.
+
+    `kinds` are some of KINDS. Raises NoEditError.
+    """
     frequencies = {kind: _FREQUENCIES[kind] for kind in kinds or KINDS}
     edits: list[RandomEdit] = []
     edited: set[str] = set()
@@ -83,7 +90,9 @@ def edit_rules(folder: Path, random: Random, count: int, kinds: Sequence[str] | 
         rule, draft = _draft(kind, rules, texts, random)
         if draft is not None and _write_if_valid(folder, draft.replacements):
             edits.append(RandomEdit(kind, rule.address, draft.detail))
-            new = {one.address for one in read_texts(folder).rules} - {one.address for one in texts.rules}
+            new = {one.address for one in read_texts(folder).rules} - {
+                one.address for one in texts.rules
+            }
             edited |= {rule.address, *new}
     raise NoEditError(f"{folder}: {len(edits)} of {count} edits")
 
@@ -91,7 +100,9 @@ def edit_rules(folder: Path, random: Random, count: int, kinds: Sequence[str] | 
 def _draft(
     kind: str, rules: Sequence[RuleText], texts: ManifestTexts, random: Random
 ) -> tuple[RuleText, _Draft | None]:
-    """Return an edit of the first rule, in random order, for which this kind of edit makes sense."""
+    """Return an edit of the first rule, in random order, for which this kind of edit makes
+    sense.
+    """
     shuffled = random.sample(rules, len(rules))
     for rule in shuffled:
         if draft := _DRAFTERS[kind](rule, texts, random):
@@ -100,7 +111,10 @@ def _draft(
 
 
 def edit_rule_set(folder: Path, random: Random) -> RandomEdit:
-    """Make one equal edit of many rules of a RuleSet: another confidence, or another queue. Raises NoEditError."""
+    """Make one equal edit of many rules of a RuleSet: another confidence, or another queue.
+
+    Raises NoEditError.
+    """
     texts = read_texts(folder)
     for _ in range(_ATTEMPTS):
         name = random.choice(sorted(texts.defaults))
@@ -114,7 +128,9 @@ def edit_rule_set(folder: Path, random: Random) -> RandomEdit:
 # Edits of one rule
 
 
-def _change_queue(rule: RuleText, texts: ManifestTexts, random: Random) -> _Draft | None:
+def _change_queue(
+    rule: RuleText, texts: ManifestTexts, random: Random
+) -> _Draft | None:
     if "targets" in rule.fields:
         return _change_targets(rule, texts, random)
     before = rule.values["queue"]
@@ -122,7 +138,9 @@ def _change_queue(rule: RuleText, texts: ManifestTexts, random: Random) -> _Draf
     return _Draft(f"queue {before} -> {after}", [rule.set_field("queue", after)])
 
 
-def _change_targets(rule: RuleText, texts: ManifestTexts, random: Random) -> _Draft | None:
+def _change_targets(
+    rule: RuleText, texts: ManifestTexts, random: Random
+) -> _Draft | None:
     """Change the weights of two queues, or one of the queues."""
     targets = [fields_of(node) for node in rule.fields["targets"].value]
     values = rule.values["targets"]
@@ -138,15 +156,22 @@ def _change_targets(rule: RuleText, texts: ManifestTexts, random: Random) -> _Dr
         )
     used = {target["queue"] for target in values}
     queue = random.choice([one for one in texts.queues if one not in used])
-    return _Draft(f"queue {values[0]['queue']} -> {queue}", [rule.replace(targets[0]["queue"], queue)])
+    return _Draft(
+        f"queue {values[0]['queue']} -> {queue}",
+        [rule.replace(targets[0]["queue"], queue)],
+    )
 
 
-def _change_confidence(rule: RuleText, _texts: ManifestTexts, random: Random) -> _Draft | None:
+def _change_confidence(
+    rule: RuleText, _texts: ManifestTexts, random: Random
+) -> _Draft | None:
     before = rule.confidence
     after = _other_confidence(before, random)
     if before is None or after is None:
         return None
-    return _Draft(f"confidence {before} -> {after}", [rule.set_field("minConfidence", f"{after}")])
+    return _Draft(
+        f"confidence {before} -> {after}", [rule.set_field("minConfidence", f"{after}")]
+    )
 
 
 def _other_confidence(before: float | None, random: Random) -> float | None:
@@ -158,7 +183,9 @@ def _other_confidence(before: float | None, random: Random) -> float | None:
 
 
 def _add_intent(rule: RuleText, texts: ManifestTexts, random: Random) -> _Draft | None:
-    """Add an intent to a rule for some callers; other rules that list intents would be tied with the intent's rule."""
+    """Add an intent to a rule for some callers; other rules that list intents would be tied with
+    the intent's rule.
+    """
     if "intents" not in rule.fields or "when" not in rule.fields:
         return None
     node = rule.fields["intents"]
@@ -166,10 +193,15 @@ def _add_intent(rule: RuleText, texts: ManifestTexts, random: Random) -> _Draft 
     last = node.value[-1]
     separator = ", " if is_inline(node) else "\n" + " " * node.start_mark.column + "- "
     place = last.end_mark.index
-    return _Draft(f"intents + {intent}", [Replacement(rule.path, place, place, separator + _quoted(intent))])
+    return _Draft(
+        f"intents + {intent}",
+        [Replacement(rule.path, place, place, separator + _quoted(intent))],
+    )
 
 
-def _remove_intent(rule: RuleText, _texts: ManifestTexts, random: Random) -> _Draft | None:
+def _remove_intent(
+    rule: RuleText, _texts: ManifestTexts, random: Random
+) -> _Draft | None:
     if len(rule.values.get("intents", ())) < 2:
         return None
     node = rule.fields["intents"]
@@ -178,10 +210,14 @@ def _remove_intent(rule: RuleText, _texts: ManifestTexts, random: Random) -> _Dr
     # The separator goes, too: the one before the value, or, of the first value, the one after it.
     start = node.value[index - 1].end_mark.index if index else removed.start_mark.index
     end = removed.end_mark.index if index else node.value[1].start_mark.index
-    return _Draft(f"intents - {removed.value}", [Replacement(rule.path, start, end, "")])
+    return _Draft(
+        f"intents - {removed.value}", [Replacement(rule.path, start, end, "")]
+    )
 
 
-def _delete_rule(rule: RuleText, texts: ManifestTexts, _random: Random) -> _Draft | None:
+def _delete_rule(
+    rule: RuleText, texts: ManifestTexts, _random: Random
+) -> _Draft | None:
     if len(texts.rule_set(rule.rule_set)) == 1:
         return None
     return _Draft("deleted", [Replacement(rule.path, rule.start, rule.end, "")])
@@ -196,7 +232,9 @@ def _add_rule(rule: RuleText, texts: ManifestTexts, random: Random) -> _Draft | 
     priority = rule.priority - 5
     if _is_taken(condition, [intent], priority, texts):
         return None
-    queue = random.choice([one for one in texts.queues if one != rule.values.get("queue")])
+    queue = random.choice(
+        [one for one in texts.queues if one != rule.values.get("queue")]
+    )
     key = f"{condition.word}-{intent}".lower().replace("_", "-").replace("?", "")
     fields = [
         f"key: {key}",
@@ -208,7 +246,10 @@ def _add_rule(rule: RuleText, texts: ManifestTexts, random: Random) -> _Draft | 
         f"priority: {priority}",
     ]
     indent = " " * rule.node.start_mark.column
-    lines = [f"{indent[:-2]}- {fields[0]}\n", *(f"{indent}{line}\n" for line in fields[1:])]
+    lines = [
+        f"{indent[:-2]}- {fields[0]}\n",
+        *(f"{indent}{line}\n" for line in fields[1:]),
+    ]
     added = Replacement(rule.path, rule.end, rule.end, "".join(lines))
     return _Draft(f"new rule {key} for {condition.text}, to {queue}", [added])
 
@@ -226,14 +267,22 @@ class _NewCondition(NamedTuple):
     def text(self) -> str:
         """Return the condition in a manifest."""
         is_single = len(self.values) == 1
-        test = f"equals: {self.values[0]}" if is_single else f"in: [{', '.join(self.values)}]"
+        test = (
+            f"equals: {self.values[0]}"
+            if is_single
+            else f"in: [{', '.join(self.values)}]"
+        )
         return f"{{attribute: {self.attribute}, {test}}}"
 
 
-def _new_condition(rule: RuleText, texts: ManifestTexts, random: Random) -> _NewCondition | None:
-    """Return a condition on an attribute that the rule does not test and that every caller may have.
+def _new_condition(
+    rule: RuleText, texts: ManifestTexts, random: Random
+) -> _NewCondition | None:
+    """Return a condition on an attribute that the rule does not test and that every caller may
+    have.
 
-    Its values are those of another rule's condition, such as all variants of a language, or a single one.
+    Its values are those of another rule's condition, such as all variants of a language, or a
+    single one.
     """
     tested = {condition["attribute"] for condition in rule.values.get("when", ())}
     suitable = {
@@ -250,23 +299,44 @@ def _new_condition(rule: RuleText, texts: ManifestTexts, random: Random) -> _New
         for condition in other.values.get("when", ())
         if condition["attribute"] == attribute and "in" in condition
     ]
-    values = random.choice(groups) if groups and random.random() < 0.6 else [random.choice(suitable[attribute])]
+    values = (
+        random.choice(groups)
+        if groups and random.random() < 0.6
+        else [random.choice(suitable[attribute])]
+    )
     return _NewCondition(attribute, values)
 
 
-def _is_taken(condition: _NewCondition, intents: Sequence[str], priority: int, texts: ManifestTexts) -> bool:
-    """Return whether a rule with a better priority takes all callers with a condition and some intents."""
+def _is_taken(
+    condition: _NewCondition,
+    intents: Sequence[str],
+    priority: int,
+    texts: ManifestTexts,
+) -> bool:
+    """Return whether a rule with a better priority takes all callers with a condition and some
+    intents.
+    """
     for rule in texts.rules:
-        others = [other for other in rule.values.get("when", ()) if other["attribute"] != INTENT]
-        is_wider = all(other["attribute"] == condition.attribute for other in others) and all(
-            {*condition.values} <= {*other.get("in", ())} for other in others
-        )
-        if rule.priority < priority and is_wider and (not rule.intents or {*intents} <= {*rule.intents}):
+        others = [
+            other
+            for other in rule.values.get("when", ())
+            if other["attribute"] != INTENT
+        ]
+        is_wider = all(
+            other["attribute"] == condition.attribute for other in others
+        ) and all({*condition.values} <= {*other.get("in", ())} for other in others)
+        if (
+            rule.priority < priority
+            and is_wider
+            and (not rule.intents or {*intents} <= {*rule.intents})
+        ):
             return True
     return False
 
 
-def _change_priority(rule: RuleText, texts: ManifestTexts, random: Random) -> _Draft | None:
+def _change_priority(
+    rule: RuleText, texts: ManifestTexts, random: Random
+) -> _Draft | None:
     """Move a rule just before or behind the rules of another priority."""
     if not rule.intents:
         return None
@@ -275,12 +345,20 @@ def _change_priority(rule: RuleText, texts: ManifestTexts, random: Random) -> _D
     after = random.choice(sorted(others)) + random.choice((-5, 5))
     if after < 1 or after == before:
         return None
-    return _Draft(f"priority {before} -> {after}", [rule.set_field("priority", str(after))])
+    return _Draft(
+        f"priority {before} -> {after}", [rule.set_field("priority", str(after))]
+    )
 
 
-def _add_condition(rule: RuleText, texts: ManifestTexts, random: Random) -> _Draft | None:
+def _add_condition(
+    rule: RuleText, texts: ManifestTexts, random: Random
+) -> _Draft | None:
     condition = _new_condition(rule, texts, random)
-    if not rule.intents or condition is None or _is_taken(condition, rule.intents, rule.priority, texts):
+    if (
+        not rule.intents
+        or condition is None
+        or _is_taken(condition, rule.intents, rule.priority, texts)
+    ):
         return None
     detail = f"when + {condition.text}"
     if "when" not in rule.fields:
@@ -293,7 +371,9 @@ def _add_condition(rule: RuleText, texts: ManifestTexts, random: Random) -> _Dra
     return _Draft(detail, [Replacement(rule.path, place, place, line)])
 
 
-def _disable_rule(rule: RuleText, _texts: ManifestTexts, _random: Random) -> _Draft | None:
+def _disable_rule(
+    rule: RuleText, _texts: ManifestTexts, _random: Random
+) -> _Draft | None:
     if "enabled" in rule.fields:
         return None
     return _Draft("disabled", [rule.set_field("enabled", "false")])
@@ -322,7 +402,8 @@ _FREQUENCIES: Final = {
     "priority": 1,
     "disable": 1,
 }
-"""How often people make each kind of edit: most edits change a queue or a confidence, or add a rule or an intent."""
+"""How often people make each kind of edit: most edits change a queue or a confidence, or add a rule
+or an intent."""
 KINDS: Final = tuple(_DRAFTERS)
 """The kinds of edits of one rule."""
 
@@ -330,17 +411,27 @@ KINDS: Final = tuple(_DRAFTERS)
 # One equal edit of a RuleSet
 
 
-def _change_set_confidence(name: str, texts: ManifestTexts, random: Random) -> _Draft | None:
+def _change_set_confidence(
+    name: str, texts: ManifestTexts, random: Random
+) -> _Draft | None:
     node = texts.defaults[name].get("minConfidence")
-    users = [rule for rule in texts.rule_set(name) if rule.intents and "minConfidence" not in rule.fields]
+    users = [
+        rule
+        for rule in texts.rule_set(name)
+        if rule.intents and "minConfidence" not in rule.fields
+    ]
     if node is None or len(users) < _FEWEST_EQUAL:
         return None
     before = float(node.value)
     after = _other_confidence(before, random)
     if after is None:
         return None
-    replacement = Replacement(users[0].path, node.start_mark.index, node.end_mark.index, f"{after}")
-    return _Draft(f"confidence {before} -> {after} of {len(users)} rules", [replacement])
+    replacement = Replacement(
+        users[0].path, node.start_mark.index, node.end_mark.index, f"{after}"
+    )
+    return _Draft(
+        f"confidence {before} -> {after} of {len(users)} rules", [replacement]
+    )
 
 
 def _change_set_queue(name: str, texts: ManifestTexts, random: Random) -> _Draft | None:
@@ -350,11 +441,18 @@ def _change_set_queue(name: str, texts: ManifestTexts, random: Random) -> _Draft
         return None
     before, number = counts[0]
     after = random.choice([one for one in texts.queues if one != before])
-    changed = [rule.set_field("queue", after) for rule in rules if rule.values["queue"] == before]
+    changed = [
+        rule.set_field("queue", after)
+        for rule in rules
+        if rule.values["queue"] == before
+    ]
     return _Draft(f"queue {before} -> {after} of {number} rules", changed)
 
 
-_SET_DRAFTERS: Final = {"confidence": _change_set_confidence, "queue": _change_set_queue}
+_SET_DRAFTERS: Final = {
+    "confidence": _change_set_confidence,
+    "queue": _change_set_queue,
+}
 
 
 def _quoted(intent: str) -> str:
@@ -365,8 +463,13 @@ def _quoted(intent: str) -> str:
 
 
 def _write_if_valid(folder: Path, replacements: Sequence[Replacement]) -> bool:
-    """Write an edit and remove the route tests that it breaks; write nothing if the manifests would not be valid."""
-    before = {replacement.path: replacement.path.read_text(encoding="utf-8") for replacement in replacements}
+    """Write an edit and remove the route tests that it breaks; write nothing if the manifests would
+    not be valid.
+    """
+    before = {
+        replacement.path: replacement.path.read_text(encoding="utf-8")
+        for replacement in replacements
+    }
     write_replacements(replacements)
     checked = _checked(folder)
     if checked is not None:
@@ -378,12 +481,16 @@ def _write_if_valid(folder: Path, replacements: Sequence[Replacement]) -> bool:
 
 
 def _checked(folder: Path) -> Checked | None:
-    """Return the results of the route tests; None for manifests with an error or a promise that is not kept."""
+    """Return the results of the route tests; None for manifests with an error or a promise that is
+    not kept.
+    """
     try:
         manifests = load_manifests(folder)
     except ManifestError:
         return None
-    checked = with_promises(check(manifests, manifests.environments[ENVIRONMENT].document))
+    checked = with_promises(
+        check(manifests, manifests.environments[ENVIRONMENT].document)
+    )
     errors = [finding for finding in checked.findings if finding.severity == "error"]
     promises = [result for result in checked.tried if isinstance(result, PromiseResult)]
     return None if errors or any(result.failure for result in promises) else checked
@@ -391,13 +498,23 @@ def _checked(folder: Path) -> Checked | None:
 
 def _remove_failing_tests(folder: Path, checked: Checked) -> None:
     """Remove the route tests that fail; a file without tests is deleted."""
-    results = [result for result in checked.tried if isinstance(result, RouteTestResult)]
+    results = [
+        result for result in checked.tried if isinstance(result, RouteTestResult)
+    ]
     failing = {(result.document, result.number) for result in results if result.failure}
-    documents = [document for document in read_documents(folder) if document.kind == "RouteTests"]
+    documents = [
+        document for document in read_documents(folder) if document.kind == "RouteTests"
+    ]
     for document in documents if failing else ():
         items = list(enumerate(document.items("tests"), 1))
-        removed = [item for number, item in items if (document.values["name"], number) in failing]
+        removed = [
+            item
+            for number, item in items
+            if (document.values["name"], number) in failing
+        ]
         if len(removed) == len(items):
             document.path.unlink()
         else:
-            write_replacements(Replacement(document.path, item.start, item.end, "") for item in removed)
+            write_replacements(
+                Replacement(document.path, item.start, item.end, "") for item in removed
+            )

@@ -1,4 +1,6 @@
-"""Random manifests with a fallback of the endpoint, and the context of an event by the specification."""
+"""Random manifests with a fallback of the endpoint, and the context of an event by the
+specification.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def a_rule(random: Random, key: str) -> dict[str, Any]:
     elif kind < 0.6:
         rule["intents"] = random.sample(INTENTS, 2)
     elif kind < 0.85:
-        operator = random.choice(("exists", "notExists", "startsWith", "notIn", "notEquals", "contains"))
+        operator = random.choice(
+            ("exists", "notExists", "startsWith", "notIn", "notEquals", "contains")
+        )
         value: Any = True if "xists" in operator else random.choice(INTENTS)[:3]
         value = random.sample(INTENTS, 2) if operator == "notIn" else value
         rule["when"] = [{"attribute": INTENT, operator: value}]
@@ -44,15 +48,24 @@ def a_rule(random: Random, key: str) -> dict[str, Any]:
 
 
 def manifests_of(random: Random) -> str:
-    """Return an Environment with a fallback, Intents, and rules; the address of the tenant is to be filled in."""
-    context = {"minConfidence": random.choice(BOUNDS), "below": {"intent": random.choice(INTENTS)}}
+    """Return an Environment with a fallback, Intents, and rules; the address of the tenant is to be
+    filled in.
+    """
+    context = {
+        "minConfidence": random.choice(BOUNDS),
+        "below": {"intent": random.choice(INTENTS)},
+    }
     environment = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\n"
     environment += 'api: {{baseUrl: "{url}", requestsPerSecond: 20000}}\n'
     environment += f"context: {doubled(context if random.random() < 0.85 else {})}\n"
     rules = [a_rule(random, f"k{number}") for number in range(random.randint(2, 8))]
     ruleset = f"---\napiVersion: routing/v1\nkind: RuleSet\nname: set\nrules: {doubled(rules)}\n"
     known = random.sample(INTENTS, random.choice((0, 2, 4)))
-    intents = f"---\napiVersion: routing/v1\nkind: Intents\nname: bot\nintents: {doubled(known)}\n" if known else ""
+    intents = (
+        f"---\napiVersion: routing/v1\nkind: Intents\nname: bot\nintents: {doubled(known)}\n"
+        if known
+        else ""
+    )
     return environment + ruleset + intents
 
 
@@ -60,12 +73,22 @@ def doubled(value: Any) -> str:
     return json.dumps(value).replace("{", "{{").replace("}", "}}")
 
 
-def context_of(event: dict[str, Any], environment: Any, known: set[str]) -> dict[str, Any]:
+def context_of(
+    event: dict[str, Any], environment: Any, known: set[str]
+) -> dict[str, Any]:
     """Return what the rules read after an event, by the specification of the endpoint."""
-    intent, confidence, context = event["intent"], event.get("confidence"), environment.context
+    intent, confidence, context = (
+        event["intent"],
+        event.get("confidence"),
+        environment.context,
+    )
     if context.below is not None:
         unsure = confidence is None or confidence < (context.min_confidence or 0)
-        intent = context.below.intent if unsure or (known and intent not in known) else intent
+        intent = (
+            context.below.intent
+            if unsure or (known and intent not in known)
+            else intent
+        )
     attributes = {INTENT: intent, CONFIDENCE: confidence}
     return {name: value for name, value in attributes.items() if value is not None}
 

@@ -1,4 +1,6 @@
-"""Random promises about random lists of rules, and an oracle that tries all inputs and shares no code with them."""
+"""Random promises about random lists of rules, and an oracle that tries all inputs and shares no
+code with them.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,16 @@ from tests.support.brute_force_checks import (
     entry_name,
     rules_text,
 )
-from tests.support.random_rules import KINDS, SOME, UNKNOWN, a_condition, chance, entries, entry, rule
+from tests.support.random_rules import (
+    KINDS,
+    SOME,
+    UNKNOWN,
+    a_condition,
+    chance,
+    entries,
+    entry,
+    rule,
+)
 
 ALL: Final = frozenset("ABC")
 Route = tuple[Json | None, Destination]
@@ -64,7 +75,10 @@ class AuthoredPromise:
             never_default=self.never_default,
             shares=tuple(
                 (name, Fraction(str(low)) / 100, Fraction(str(high)) / 100)
-                for name, (low, high) in {**dict.fromkeys(self.never, (0, 0)), **self.split}.items()
+                for name, (low, high) in {
+                    **dict.fromkeys(self.never, (0, 0)),
+                    **self.split,
+                }.items()
             ),
             decided_by=pattern,
         )
@@ -77,7 +91,9 @@ class AuthoredPromise:
             return False
         if self.never & set(shares) or (self.never_default and to is None):
             return False
-        if self.decided_by is not None and (taking is None or taking["id"] not in self.decided_by):
+        if self.decided_by is not None and (
+            taking is None or taking["id"] not in self.decided_by
+        ):
             return False
         return all(
             Fraction(str(low)) <= 100 * shares.get(name, 0) <= Fraction(str(high))
@@ -91,29 +107,54 @@ def addressed(forms: list[Json]) -> list[RoutingEntry]:
 
 
 def a_promise(random: Random, rules: list[Json]) -> AuthoredPromise:
-    """Return a promise of any kind; its conversations are mostly those of a rule, or a part of them."""
+    """Return a promise of any kind; its conversations are mostly those of a rule, or a part of
+    them.
+    """
     kinds: tuple[Callable[[], dict[str, Any]], ...] = (
-        lambda: {"always": frozenset(random.sample("ABC", random.choice((1, 2, 3, 3))))},
+        lambda: {
+            "always": frozenset(random.sample("ABC", random.choice((1, 2, 3, 3))))
+        },
         lambda: {"never": frozenset(random.choice("ABC"))},
         lambda: {"never_default": True},
         lambda: {"never": frozenset(random.choice("ABC")), "never_default": True},
         lambda: {
-            "split": {random.choice("ABC"): random.choice(((0, 50), (50, 100), (30, 70), (0, 99), (0, 0), (0, 75)))}
+            "split": {
+                random.choice("ABC"): random.choice(
+                    ((0, 50), (50, 100), (30, 70), (0, 99), (0, 0), (0, 75))
+                )
+            }
         },
         lambda: {
             "decided_by": frozenset(
-                [random.choice(rules)["id"]] if chance(random, 0.7) else [one["id"] for one in rules]
+                [random.choice(rules)["id"]]
+                if chance(random, 0.7)
+                else [one["id"] for one in rules]
             )
         },
     )
-    return AuthoredPromise(conditions=_conditions(random, rules), **random.choice(kinds)())
+    return AuthoredPromise(
+        conditions=_conditions(random, rules), **random.choice(kinds)()
+    )
 
 
 def _conditions(random: Random, rules: list[Json]) -> list[Json]:
     known = [part for part in random.choice(rules)["conditions"] if part not in UNKNOWN]
-    names = tuple(dict.fromkeys(part["attributeName"] for part in known if part["attributeName"] in KINDS)) or SOME
+    names = (
+        tuple(
+            dict.fromkeys(
+                part["attributeName"]
+                for part in known
+                if part["attributeName"] in KINDS
+            )
+        )
+        or SOME
+    )
     more = [
-        part for part in (a_condition(random, names) for _ in range(random.choice((0, 1, 1)))) if part not in UNKNOWN
+        part
+        for part in (
+            a_condition(random, names) for _ in range(random.choice((0, 1, 1)))
+        )
+        if part not in UNKNOWN
     ]
     return random.choice(([], known, known, [*known, *more], more))
 
@@ -121,7 +162,13 @@ def _conditions(random: Random, rules: list[Json]) -> list[Json]:
 class PromiseOracle:
     """The inputs that break a promise, by trying all."""
 
-    def __init__(self, rules: list[Json], stated: AuthoredPromise, evaluation: str, known: Known | None = None) -> None:
+    def __init__(
+        self,
+        rules: list[Json],
+        stated: AuthoredPromise,
+        evaluation: str,
+        known: Known | None = None,
+    ) -> None:
         self.rules, self.stated, self.evaluation = rules, stated, evaluation
         self.probe = rule("p", 1, stated.conditions, "A")
         self.universe: Universe = inputs_for(rules, [self.probe], known=known)
@@ -133,15 +180,21 @@ class PromiseOracle:
         self.report = f"{evaluation}\n{rules_text(rules)}\npromise: {stated}\n"
 
     def check(self, facts: PromiseFacts) -> None:
-        """Assert that the facts are right: the regions are sound, disjoint and, where complete, all that breaks it."""
+        """Assert that the facts are right: the regions are sound, disjoint and, where complete, all
+        that breaks it.
+        """
         covered = 0
         for region in facts.violations:
             document = violation_to_json(region, QUEUES)
             inside = self._check_region(document)
-            assert not inside & covered, self.report + f"two regions: {self.universe.example(inside & covered)}"
+            assert not inside & covered, (
+                self.report + f"two regions: {self.universe.example(inside & covered)}"
+            )
             covered |= inside
         missed = self.breaking & ~covered
-        assert not (facts.complete and missed), self.report + f"no region: {self.universe.example(missed)}"
+        assert not (facts.complete and missed), (
+            self.report + f"no region: {self.universe.example(missed)}"
+        )
         assert facts.is_empty is (not self.selected), self.report
         holds = False if covered else True if facts.complete else None
         assert holds is facts.holds, self.report
@@ -150,7 +203,9 @@ class PromiseOracle:
         inside = self.universe.region(region)
         report = f"{self.report}region: {region}\n"
         assert inside, report
-        assert not inside & ~self.breaking, report + str(self.universe.example(inside & ~self.breaking))
+        assert not inside & ~self.breaking, report + str(
+            self.universe.example(inside & ~self.breaking)
+        )
         (taking,) = [each for each, bits in self.wins if bits & inside]
         assert region["rule"] == entry_name(taking), report
         assert destination(taking) == destination_of(region["destination"]), report

@@ -1,4 +1,5 @@
-"""Small random lists of rules: every operator, values of every type, ties, contradictions, and edits of them.
+"""Small random lists of rules: every operator, values of every type, ties, contradictions, and
+edits of them.
 
 Random values come from a `random.Random`: a seeded one, or that of hypothesis, which shrinks.
 """
@@ -35,9 +36,19 @@ NUMBERS: Final = (0.5, 0, 1, 0.7, 2, -1, 0.95, 0.9500000000000001)
 NUMERALS: Final = (*NUMBERS, "0.5", "1", "-1", "7e-1")
 MIXED: Final = ("a", 1, "1", True, "true", 0.5, "0.5", "ab", False, 1.0)
 UNKNOWN: Final = (
-    {"type": "attribute", "attributeName": "intent", "operator": "matches", "value": "a.*"},
+    {
+        "type": "attribute",
+        "attributeName": "intent",
+        "operator": "matches",
+        "value": "a.*",
+    },
     {"type": "schedule", "name": "nights"},
-    {"type": "attribute", "attributeName": "conf", "operator": "lessThan", "value": "many"},
+    {
+        "type": "attribute",
+        "attributeName": "conf",
+        "operator": "lessThan",
+        "value": "many",
+    },
 )
 SKILL: Final = {"type": "skill", "skillId": "s"}
 ODD: Final = (
@@ -58,7 +69,19 @@ ODD: Final = (
     10**20,
 )
 ODD_PIECES: Final = ("ab", "ba", "-", "_", "\x00", "o", "r", "~", "é")
-ODD_NUMBERS: Final = (0, -0.0, 5e-324, 1e-9, 2**53, 2**53 + 1, 2.0**53 + 2, 1e15, -1e15, 10**20, 1e20)
+ODD_NUMBERS: Final = (
+    0,
+    -0.0,
+    5e-324,
+    1e-9,
+    2**53,
+    2**53 + 1,
+    2.0**53 + 2,
+    1e15,
+    -1e15,
+    10**20,
+    1e20,
+)
 KINDS: Final = {
     "intent": (TEXTS, PIECES, NUMERALS),
     "conf": (NUMBERS, PIECES, NUMERALS),
@@ -82,9 +105,13 @@ class RulePair:
     @property
     def moves(self) -> list[Move]:
         """Return each rule that changes."""
-        old, new = ({rule["id"]: rule for rule in rules} for rules in (self.old, self.new))
+        old, new = (
+            {rule["id"]: rule for rule in rules} for rules in (self.old, self.new)
+        )
         ids = dict.fromkeys([*old, *new])
-        return [(old.get(one), new.get(one)) for one in ids if old.get(one) != new.get(one)]
+        return [
+            (old.get(one), new.get(one)) for one in ids if old.get(one) != new.get(one)
+        ]
 
     @property
     def fixed(self) -> list[Json]:
@@ -94,7 +121,11 @@ class RulePair:
     @property
     def opaque(self) -> bool:
         """Return whether a condition is not understood."""
-        return any(part in UNKNOWN for rule in (*self.old, *self.new) for part in rule["conditions"])
+        return any(
+            part in UNKNOWN
+            for rule in (*self.old, *self.new)
+            for part in rule["conditions"]
+        )
 
 
 def chance(random: Random, share: float) -> bool:
@@ -102,14 +133,25 @@ def chance(random: Random, share: float) -> bool:
 
 
 def attribute(name: str, operator: str, value: Any = None) -> Json:
-    return {"type": "attribute", "attributeName": name, "operator": operator, "value": value}
+    return {
+        "type": "attribute",
+        "attributeName": name,
+        "operator": operator,
+        "value": value,
+    }
 
 
 def queue(name: str, weight: float = 1) -> Json:
     return {"type": "queue", "queueId": name, "weight": weight}
 
 
-def rule(key: str, priority: float, conditions: Iterable[Json], to: str | Iterable[Json], **more: Any) -> Json:
+def rule(
+    key: str,
+    priority: float,
+    conditions: Iterable[Json],
+    to: str | Iterable[Json],
+    **more: Any,
+) -> Json:
     """A rule in the API's form; a target given as letters is that queue with weight 1."""
     targets = [queue(to)] if isinstance(to, str) else list(to)
     plain = {"id": key, "name": key, "enabled": True, "priority": priority}
@@ -121,7 +163,15 @@ def a_condition(random: Random, names: tuple[str, ...]) -> Json:
         return random.choice(UNKNOWN)
     name = random.choice(names)
     texts = ("equals", "in", "contains", "startsWith", "endsWith", "equals", "in")
-    numbers = ("greaterThanOrEqual", "lessThan", "between", "greaterThan", "lessThanOrEqual", "equals", "in")
+    numbers = (
+        "greaterThanOrEqual",
+        "lessThan",
+        "between",
+        "greaterThan",
+        "lessThanOrEqual",
+        "equals",
+        "in",
+    )
     known = {"intent": texts, "conf": numbers, "said": texts[1:5]}
     operator = random.choice(known.get(name, (*texts, *numbers)))
     negative = f"not{operator[0].upper()}{operator[1:]}"
@@ -135,10 +185,16 @@ def a_condition(random: Random, names: tuple[str, ...]) -> Json:
 def a_value(random: Random, operator: str, name: str) -> Any:
     kind, pieces, numerals = KINDS[name]
     if operator in ("in", "notIn"):
-        return [random.choice(kind) for _ in range(random.choice((2, 1, 2, 3, 3, 4, 0)))]
+        return [
+            random.choice(kind) for _ in range(random.choice((2, 1, 2, 3, 3, 4, 0)))
+        ]
     if operator == "between":
         low, high = random.choice(numerals), random.choice(numerals)
-        return [high, low] if float(low) > float(high) and not chance(random, 0.1) else [low, high]
+        return (
+            [high, low]
+            if float(low) > float(high) and not chance(random, 0.1)
+            else [low, high]
+        )
     if operator in ("equals", "notEquals"):
         return random.choice(kind)
     return random.choice(pieces if operator.endswith(("ontains", "With")) else numerals)
@@ -166,22 +222,38 @@ def a_rule(random: Random, key: str, names: tuple[str, ...]) -> Json:
     conditions = [a_condition(random, names) for _ in range(wanted)]
     name = random.choice("pq") if chance(random, 0.05) else f"rule {key}"
     more = {"name": name, "enabled": not chance(random, 0.08)}
-    return rule(key, random.choice(PRIORITIES), conditions, a_destination(random), **more)
+    return rule(
+        key, random.choice(PRIORITIES), conditions, a_destination(random), **more
+    )
 
 
 def a_list(random: Random, most: int) -> list[Json]:
     names = random.choice(
-        (*((name,) for name in KINDS), ("intent", "conf"), ("intent", "conf"), ("intent", "conf", "any"))
+        (
+            *((name,) for name in KINDS),
+            ("intent", "conf"),
+            ("intent", "conf"),
+            ("intent", "conf", "any"),
+        )
     )
     rules = [a_rule(random, f"k{at}", names) for at in range(random.randint(1, most))]
-    return [complementary(random, one, random.choice(rules)) if chance(random, 0.2) else one for one in rules]
+    return [
+        complementary(random, one, random.choice(rules)) if chance(random, 0.2) else one
+        for one in rules
+    ]
 
 
-COMPLEMENTS: Final = {"lessThan": "greaterThanOrEqual", "lessThanOrEqual": "greaterThan", "exists": "notExists"}
+COMPLEMENTS: Final = {
+    "lessThan": "greaterThanOrEqual",
+    "lessThanOrEqual": "greaterThan",
+    "exists": "notExists",
+}
 
 
 def complementary(random: Random, one: Json, other: Json) -> Json:
-    """Return a rule that matches the rest of another rule, if both have a condition: together they hide others."""
+    """Return a rule that matches the rest of another rule, if both have a condition: together they
+    hide others.
+    """
     plain = [part for part in other["conditions"] if part["type"] == "attribute"]
     if not plain:
         return one
@@ -189,8 +261,14 @@ def complementary(random: Random, one: Json, other: Json) -> Json:
     known = {**COMPLEMENTS, **{new: old for old, new in COMPLEMENTS.items()}}
     denied = part["operator"][3:4].lower() + part["operator"][4:]
     negative = f"not{part['operator'][0].upper()}{part['operator'][1:]}"
-    operator = known.get(part["operator"], negative if negative in OPERATORS else denied)
-    return {**one, "conditions": [{**part, "operator": operator}]} if operator in OPERATORS else one
+    operator = known.get(
+        part["operator"], negative if negative in OPERATORS else denied
+    )
+    return (
+        {**one, "conditions": [{**part, "operator": operator}]}
+        if operator in OPERATORS
+        else one
+    )
 
 
 def edited(random: Random, rules: list[Json]) -> list[Json]:
@@ -198,7 +276,9 @@ def edited(random: Random, rules: list[Json]) -> list[Json]:
     at, other = random.randrange(len(rules)), random.randrange(len(rules))
     one, two = rules[at], rules[other]
     found = list(rules)
-    kind = random.choice((*ONE_RULE, "swap", "trade", "split", "merge", "add", "delete", "names"))
+    kind = random.choice(
+        (*ONE_RULE, "swap", "trade", "split", "merge", "add", "delete", "names")
+    )
     if kind in ONE_RULE:
         found[at] = _changed(random, kind, one)
     elif kind in ("swap", "trade", "names"):
@@ -209,7 +289,12 @@ def edited(random: Random, rules: list[Json]) -> list[Json]:
         found[at] = {**one, "conditions": [*one["conditions"], extra]}
         found.append({**one, "id": unused(rules), "name": f"{one['name']} s"})
     elif kind == "merge":
-        found[at] = {**one, "conditions": [part for part in one["conditions"] if part in two["conditions"]]}
+        found[at] = {
+            **one,
+            "conditions": [
+                part for part in one["conditions"] if part in two["conditions"]
+            ],
+        }
         found = [each for each in found if each is not two or at == other]
     elif kind == "add":
         found.append(a_rule(random, unused(rules), SOME))
@@ -232,13 +317,21 @@ def _changed(random: Random, kind: str, one: Json) -> Json:
         "move": lambda: {**one, "priority": random.choice(PRIORITIES)},
         "rename": lambda: {**one, "name": f"{one['name']}'"},
         "switch": lambda: {**one, "enabled": not one["enabled"]},
-        "narrow": lambda: {**one, "conditions": [*one["conditions"], a_condition(random, SOME)]},
-        "change": lambda: {**one, "conditions": [a_condition(random, SOME) for _ in one["conditions"]]},
+        "narrow": lambda: {
+            **one,
+            "conditions": [*one["conditions"], a_condition(random, SOME)],
+        },
+        "change": lambda: {
+            **one,
+            "conditions": [a_condition(random, SOME) for _ in one["conditions"]],
+        },
     }[kind]()
 
 
 def a_pair(random: Random, most: int = 5) -> RulePair:
-    """Two lists: usually one and its result after a few edits, otherwise two that share only ids."""
+    """Two lists: usually one and its result after a few edits, otherwise two that share only
+    ids.
+    """
     evaluation: Evaluation = "highest-first" if chance(random, 0.25) else "lowest-first"
     old = a_list(random, most)
     if chance(random, 0.2):
@@ -277,11 +370,17 @@ def entries(forms: Iterable[Json]) -> list[RoutingEntry]:
 def _condition(form: Json) -> Condition | Opaque:
     try:
         if form["type"] == "attribute":
-            return make_condition(form["attributeName"], form["operator"], form.get("value"))
+            return make_condition(
+                form["attributeName"], form["operator"], form.get("value")
+            )
     except ValueError:
         pass
     return make_opaque(form)
 
 
 def _target(form: Json) -> Target | Opaque:
-    return Target(form["queueId"], form["weight"]) if form["type"] == "queue" else make_opaque(form)
+    return (
+        Target(form["queueId"], form["weight"])
+        if form["type"] == "queue"
+        else make_opaque(form)
+    )

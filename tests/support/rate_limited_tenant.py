@@ -34,7 +34,9 @@ LIMIT, BURST, LATENCY = 100.0, 10, 0.05
 
 @dataclass
 class CreateResult:
-    """The result of creating rules: the seconds from the first request to the last response, and the 429s."""
+    """The result of creating rules: the seconds from the first request to the last response, and
+    the 429s.
+    """
 
     outcomes: list[Any]
     seconds: float
@@ -52,13 +54,19 @@ class CreateResult:
 
 
 class RateLimitedTransport(httpx.AsyncBaseTransport):
-    """The simulator's own bucket with a slightly varying latency; records its first request and its last response.
+    """The simulator's own bucket with a slightly varying latency; records its first request and its
+    last response.
 
     `odds` is the probability of a random refusal, by the seconds since the first request.
     """
 
     def __init__(self, settings: SimulatorSettings, chance: Random, odds: Odds) -> None:
-        self._bucket, self._latency, self._chance, self._odds = TokenBucket(settings), settings.latency, chance, odds
+        self._bucket, self._latency, self._chance, self._odds = (
+            TokenBucket(settings),
+            settings.latency,
+            chance,
+            odds,
+        )
         self.times: list[float] = []
         self.refused = 0
 
@@ -71,11 +79,17 @@ class RateLimitedTransport(httpx.AsyncBaseTransport):
             return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
         self.times += [sent, clock()]
         by_chance = self._chance.random() < self._odds(sent - self.times[0])
-        refusal = refused(429, REFUSED, headers=(("retry-after", "1"),)) if by_chance else self._bucket.take_permit()
+        refusal = (
+            refused(429, REFUSED, headers=(("retry-after", "1"),))
+            if by_chance
+            else self._bucket.take_permit()
+        )
         if refusal is None:
             return httpx.Response(201, json={"id": "1", "name": "x", "priority": 1})
         self.refused += 1
-        return httpx.Response(refusal.status, headers=dict(refusal.headers), content=refusal.body)
+        return httpx.Response(
+            refusal.status, headers=dict(refusal.headers), content=refusal.body
+        )
 
 
 def never(_second: float) -> float:
@@ -83,15 +97,30 @@ def never(_second: float) -> float:
 
 
 def create_rules(
-    stated: float, count: int, *, at_once: int = 16, odds: Odds = never, seed: int = 1, **settings: Any
+    stated: float,
+    count: int,
+    *,
+    at_once: int = 16,
+    odds: Odds = never,
+    seed: int = 1,
+    **settings: Any,
 ) -> CreateResult:
-    """Create so many rules with a client configured for that rate, sixteen concurrently like apply."""
+    """Create so many rules with a client configured for that rate, sixteen concurrently like
+    apply.
+    """
 
     async def go() -> CreateResult:
         clock, chance = asyncio.get_running_loop().time, Random(seed)
         start = START.timestamp() - clock()
-        usual = {"rate": LIMIT, "burst": BURST, "latency": LATENCY, "clock": lambda: start + clock()}
-        tenant = RateLimitedTransport(SimulatorSettings(**{**usual, **settings}), chance, odds)
+        usual = {
+            "rate": LIMIT,
+            "burst": BURST,
+            "latency": LATENCY,
+            "clock": lambda: start + clock(),
+        }
+        tenant = RateLimitedTransport(
+            SimulatorSettings(**{**usual, **settings}), chance, odds
+        )
         client = WritingClient(
             transport_over(tenant),
             replace(TENANT, requests_per_second=stated, concurrency=at_once),
@@ -104,17 +133,25 @@ def create_rules(
             async with places:
                 return await client.create(rule(f"r{number}"), MARKER)
 
-        found = await asyncio.gather(*(one(number) for number in range(count)), return_exceptions=True)
+        found = await asyncio.gather(
+            *(one(number) for number in range(count)), return_exceptions=True
+        )
         seconds = max(tenant.times) - min(tenant.times)
         return CreateResult(
-            list(found), seconds, tenant.refused, client.rate_limiter.retries, client.rate_limiter.requests
+            list(found),
+            seconds,
+            tenant.refused,
+            client.rate_limiter.retries,
+            client.rate_limiter.requests,
         )
 
     return run(go())
 
 
 def lowered_rate(stated: float = 50.0) -> RateControl:
-    """Return a rate after half of the requests in a second were accepted, and a wait that ended at second 2."""
+    """Return a rate after half of the requests in a second were accepted, and a wait that ended at
+    second 2.
+    """
     rate = RateControl(stated)
     for number in range(int(stated / 2)):
         rate.on_accepted(2 * number / stated)

@@ -1,4 +1,6 @@
-"""Reads the text about effects back, word by word: shares no code with the program that writes it."""
+"""Reads the text about effects back, word by word: shares no code with the program that writes
+it.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +23,17 @@ _NUMBER: Final = r"-?[0-9][0-9.eE+-]*"
 _PLAIN: Final = r"[^\W\d_](?:[^\W_]|[-'()&/ ])*?"
 _VALUE: Final = rf"(?:{_QUOTED}|{_NUMBER}(?![^\s,])|{_PLAIN}(?= or |, | and |$| \())"
 _LIST: Final = rf"(?:{_VALUE}, )*(?:{_VALUE} or )?{_VALUE}"
-_OPAQUE: Final = re.compile(r"(?:^|, )(if|unless) (.*?) \(not understood here\)(?=, |$)")
+_OPAQUE: Final = re.compile(
+    r"(?:^|, )(if|unless) (.*?) \(not understood here\)(?=, |$)"
+)
 _SHARE: Final = r"(?:at most )?[0-9.]+ %|under 0\.1 %"
 
 
 @dataclass(frozen=True)
 class ParsedRow:
-    """One row: its inputs without those of rows above, its destinations, its share, and the rules named after `by`."""
+    """One row: its inputs without those of rows above, its destinations, its share, and the rules
+    named after `by`.
+    """
 
     inputs: int = field(repr=False)
     before: Destination
@@ -50,7 +56,9 @@ class ParsedEffect:
 class RuleReader:
     """Finds the inputs that a rule matches: `matched` gets its name, and the list that has it."""
 
-    matched: Callable[[str, str], int]  # a rule's name; "before", "after", or empty where both are the same
+    matched: Callable[
+        [str, str], int
+    ]  # a rule's name; "before", "after", or empty where both are the same
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,9 @@ class TextReader:
         lead = 0
         for line in body:
             kept = re.fullmatch(r"    Earlier rules keep theirs: (.*)", line)
-            others = re.fullmatch(r"    Without conversations that these rules match: (.*)", line)
+            others = re.fullmatch(
+                r"    Without conversations that these rules match: (.*)", line
+            )
             if kept:
                 effect.keeping = list(_rule_names(kept[1]))
             if kept or others:
@@ -85,19 +95,28 @@ class TextReader:
         self._rows(effect, list(_row_lines(body)), lead)
         return effect
 
-    def _rows(self, effect: ParsedEffect, lines: Sequence[tuple[str, str]], lead: int) -> None:
+    def _rows(
+        self, effect: ParsedEffect, lines: Sequence[tuple[str, str]], lead: int
+    ) -> None:
         above, head = 0, list[str]()
         places = ("", "")
         for callers, rest in lines:
-            found = re.fullmatch(rf"(.*?) -> (.*?)(?:   ({_SHARE}))?(?:   (by|from) (.*))?", "   ".join(_cells(rest)))
+            found = re.fullmatch(
+                rf"(.*?) -> (.*?)(?:   ({_SHARE}))?(?:   (by|from) (.*))?",
+                "   ".join(_cells(rest)),
+            )
             assert found, rest
             first, second = (
-                old if text == "..." else text for text, old in zip(found.group(1, 2), places, strict=True)
+                old if text == "..." else text
+                for text, old in zip(found.group(1, 2), places, strict=True)
             )
             places = first, second
             phrases = self._phrases(callers)
             if phrases[0] == "...":
-                phrases = [*_without_last_condition(head), *(one for one in phrases[1:] if one != "all others")]
+                phrases = [
+                    *_without_last_condition(head),
+                    *(one for one in phrases[1:] if one != "all others"),
+                ]
             else:
                 head = phrases
             where = self._all_of(phrases, effect.members)
@@ -117,7 +136,11 @@ class TextReader:
         found = 0
         for name in _rule_names(names):
             version = re.fullmatch(r"(.*) \((today|afterwards)\)", name)
-            side = {"today": "before", "afterwards": "after"}[version[2]] if version else ""
+            side = (
+                {"today": "before", "afterwards": "after"}[version[2]]
+                if version
+                else ""
+            )
             found |= self.rules.matched(version[1] if version else name, side)
         return found
 
@@ -126,7 +149,9 @@ class TextReader:
         for phrase in phrases:
             if phrase in ("no longer matched", "newly matched"):
                 for name in members:
-                    found &= ~self.rules.matched(name, "before" if phrase == "newly matched" else "after")
+                    found &= ~self.rules.matched(
+                        name, "before" if phrase == "newly matched" else "after"
+                    )
             elif phrase.startswith("except those of "):
                 found &= ~self._matched(phrase.removeprefix("except those of "))
             elif phrase != "every conversation":
@@ -136,15 +161,23 @@ class TextReader:
     def _column(self, phrase: str) -> int:
         opaque = _OPAQUE.fullmatch(phrase)
         if opaque:
-            return self.column(self.opaque[opaque[2]], lambda value: value is (opaque[1] == "if"))
+            return self.column(
+                self.opaque[opaque[2]], lambda value: value is (opaque[1] == "if")
+            )
         if phrase.startswith(("any intent", "no intent")):
-            return self.column(self.names["intent"], self._intent(phrase, self.names["intent"]))
+            return self.column(
+                self.names["intent"], self._intent(phrase, self.names["intent"])
+            )
         for words, attribute in sorted(self.names.items(), reverse=True):
             if phrase.startswith(f"{words} ") and words != "intent":
-                return self.column(attribute, self._asked(phrase.removeprefix(f"{words} "), attribute))
+                return self.column(
+                    attribute, self._asked(phrase.removeprefix(f"{words} "), attribute)
+                )
         intent = self.names["intent"]
         if phrase.startswith("intent "):
-            return self.column(intent, self._asked(phrase.removeprefix("intent "), intent))
+            return self.column(
+                intent, self._asked(phrase.removeprefix("intent "), intent)
+            )
         return self.column(intent, self._intent(phrase, intent))
 
     def _phrases(self, text: str) -> list[str]:
@@ -161,11 +194,21 @@ class TextReader:
                 phrases[-1] += f", {piece}"
             else:
                 phrases.append(piece)
-        phrases = [re.sub(r"\x00(\d+)", lambda match: opaque[int(match[1])], phrase) for phrase in phrases]
+        phrases = [
+            re.sub(r"\x00(\d+)", lambda match: opaque[int(match[1])], phrase)
+            for phrase in phrases
+        ]
         return [*phrases, *([tail[0].removeprefix(", ")] if tail else [])]
 
     def _begins(self, piece: str) -> bool:
-        own = ("\x00", "no longer matched", "newly matched", "all others", "...", "every conversation")
+        own = (
+            "\x00",
+            "no longer matched",
+            "newly matched",
+            "all others",
+            "...",
+            "every conversation",
+        )
         return piece.startswith((*own, "any intent", "no intent")) or any(
             piece.startswith(f"{words} ") for words in self.names
         )
@@ -176,14 +219,18 @@ class TextReader:
         before = prod(len(axes[axis]) for axis in list(axes)[: list(axes).index(name)])
         after = self.universe.size // before // len(axes[name])
         truths = (bool(holds(value)) for value in axes[name])
-        return int("".join(("1" if truth else "0") * after for truth in truths) * before, 2)
+        return int(
+            "".join(("1" if truth else "0") * after for truth in truths) * before, 2
+        )
 
     def _intent(self, text: str, attribute: str) -> Test:
         """Read the condition on the intent, which has no name."""
         if text in ("any intent", "no intent"):
             return _is_missing if text == "no intent" else _but(_is_missing)
         missing = text.endswith(", or none")
-        found = re.fullmatch(rf"(any intent except )?({_LIST})", text.removesuffix(", or none"))
+        found = re.fullmatch(
+            rf"(any intent except )?({_LIST})", text.removesuffix(", or none")
+        )
         assert found, text
         listed = _one_of(self._values(found[2], attribute))
         return _maybe(_but(listed) if found[1] else listed, missing=missing)
@@ -201,7 +248,10 @@ class TextReader:
         assert missing or not text, whole
 
         def holds(value: Any) -> bool:
-            return all(test(value) or (missing and bound and isinstance(value, str)) for test, bound in tests)
+            return all(
+                test(value) or (missing and bound and isinstance(value, str))
+                for test, bound in tests
+            )
 
         return _maybe(holds, missing=missing)
 
@@ -219,8 +269,14 @@ class TextReader:
         return [self._value(one, attribute) for one in _separated(text, ", | or ")]
 
     def _value(self, text: str, attribute: str) -> Any:
-        shown = json.loads(text) if re.fullmatch(rf"{_QUOTED}|{_NUMBER}", text) else text
-        return self.values.get((attribute, shown), shown) if isinstance(shown, str) else shown
+        shown = (
+            json.loads(text) if re.fullmatch(rf"{_QUOTED}|{_NUMBER}", text) else text
+        )
+        return (
+            self.values.get((attribute, shown), shown)
+            if isinstance(shown, str)
+            else shown
+        )
 
 
 def _members(head: str, body: Sequence[str]) -> list[str]:
@@ -259,7 +315,9 @@ def _rule_names(text: str) -> Iterator[str]:
 
 def _separated(text: str, separators: str) -> list[str]:
     """Return the parts of a text between separators outside of quotes."""
-    marked = re.sub(rf"({_QUOTED})|{separators}", lambda found: found[1] or "\x01", text)
+    marked = re.sub(
+        rf"({_QUOTED})|{separators}", lambda found: found[1] or "\x01", text
+    )
     return marked.split("\x01")
 
 
@@ -281,7 +339,9 @@ def _one_of(values: list[Any]) -> Test:
 
 
 def _number(test: Callable[[Fraction], bool]) -> Test:
-    return lambda value: value is not None and not isinstance(value, str) and test(Fraction(value))
+    return lambda value: (
+        value is not None and not isinstance(value, str) and test(Fraction(value))
+    )
 
 
 def _text(test: Callable[[str], bool]) -> Test:
@@ -333,8 +393,14 @@ def _pattern(found: re.Match[str]) -> Test:
 
 
 _END: Final = r"(?= and | \(or not known\)|$)"
-_BOUND: Final = rf"(?:(?P<side>above|below) (?P<end>{_NUMBER})|(?P<first>{_NUMBER}) (?P<order>or more|or less))"
-_SPAN: Final = rf"(?P<over>above )?(?P<low>{_NUMBER}) to (?P<high>{_NUMBER})(?P<included> included)?"
+_BOUND: Final = (
+    rf"(?:(?P<side>above|below) (?P<end>{_NUMBER})|(?P<first>{_NUMBER}) (?P<order>or more|or "
+    rf"less))"
+)
+_SPAN: Final = (
+    rf"(?P<over>above )?(?P<low>{_NUMBER}) to (?P<high>{_NUMBER})(?P<included> "
+    rf"included)?"
+)
 _FROM: Final = rf"from ({_NUMBER}) to ({_NUMBER})"
 _MATCHING: Final = rf"(containing|starting with|ending with) ({_QUOTED})"
 _PHRASES: Final[list[tuple[str, Callable[[re.Match[str]], tuple[Test, bool]]]]] = [
@@ -361,7 +427,11 @@ def read_destination(text: str) -> Destination:
     if text == "no queue":
         return frozenset()
     parts = re.findall(
-        r'(?:([0-9.e+-]+) % )?(?:"Queue (.)"|something that cxroute does not understand \((.*?)\))', text
+        r'(?:([0-9.e+-]+) % )?(?:"Queue (.)"|something that cxroute does not understand \((.*?)\))',
+        text,
     )
     assert parts, text
-    return frozenset((queue or other, Fraction(share or "100") / 100) for share, queue, other in parts)
+    return frozenset(
+        (queue or other, Fraction(share or "100") / 100)
+        for share, queue, other in parts
+    )

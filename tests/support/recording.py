@@ -1,4 +1,6 @@
-"""Makes a recording: runs commands in this process, and replaces everything that varies between runs."""
+"""Makes a recording: runs commands in this process, and replaces everything that varies between
+runs.
+"""
 
 from __future__ import annotations
 
@@ -22,18 +24,41 @@ from tests.support.program import NO_BACKOFF, VARIABLES
 CLOCK: Final = "reconciler.cli.clients.REAL_TIME"
 """The clock of retries. It is replaced, so that retries do not wait."""
 TEXTS: Final = frozenset(
-    {"advice", "because", "detail", "error", "hint", "justification", "markdown", "message", "reason", "text"}
+    {
+        "advice",
+        "because",
+        "detail",
+        "error",
+        "hint",
+        "justification",
+        "markdown",
+        "message",
+        "reason",
+        "text",
+    }
 )
-"""JSON fields that hold sentences. Sentences may be reworded, so a recording has a placeholder instead."""
+"""JSON fields that hold sentences.
+
+Sentences may be reworded, so a recording has a placeholder instead.
+"""
 SCHEMA_TEXTS: Final = frozenset({*TEXTS, "description", "title"})
 """The same for a JSON Schema."""
-VARYING: Final = {"planId": "<id>", "liveDigest": "<digest>", "pid": 0, "host": "<host>", "examples": "<examples>"}
-"""JSON fields that depend on random ids, on sentences or on the machine, and the placeholder for each."""
+VARYING: Final = {
+    "planId": "<id>",
+    "liveDigest": "<digest>",
+    "pid": 0,
+    "host": "<host>",
+    "examples": "<examples>",
+}
+"""JSON fields that depend on random ids, on sentences or on the machine, and the placeholder for
+each."""
 DURATIONS: Final = frozenset({"seconds", "nextSeconds", "ms"})
 WIDTH: Final = 150
 _TIME: Final = re.compile(r"\b(20\d\d-\d\d-\d\d)T\d\d:?\d\d:?\d\d(?:\.\d+)?Z?")
 _RUN: Final = re.compile(r"<time>-([\w-]+)-[0-9a-f]{4}\b")
-_RANDOM_ID: Final = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b")
+_RANDOM_ID: Final = re.compile(
+    r"\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b"
+)
 _PORT: Final = re.compile(r"\b127\.0\.0\.1:\d+")
 
 
@@ -48,7 +73,9 @@ class CommandResult(NamedTuple):
 def cxroute(*arguments: str) -> CommandResult:
     """Run a command in this process."""
     buffers = [io.BytesIO(), io.BytesIO()]
-    out, err = (io.TextIOWrapper(buffer, "utf-8", write_through=True) for buffer in buffers)
+    out, err = (
+        io.TextIOWrapper(buffer, "utf-8", write_through=True) for buffer in buffers
+    )
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(list(arguments))
     return CommandResult(code, *(buffer.getvalue().decode() for buffer in buffers))
@@ -67,37 +94,63 @@ class OutputRecorder:
         self.codes.append([situation, plain_text(" ".join(arguments)), result.code])
         return result
 
-    def document(self, name: str, situation: str, *arguments: str, most: int = 0) -> None:
+    def document(
+        self, name: str, situation: str, *arguments: str, most: int = 0
+    ) -> None:
         """Run a command and record its JSON document, too; `most`: see `plain_form`."""
-        self.form(name, json.loads(self.run(situation, *arguments, "--format", "json").out), most=most)
+        self.form(
+            name,
+            json.loads(self.run(situation, *arguments, "--format", "json").out),
+            most=most,
+        )
 
-    def form(self, name: str, form: Any, texts: frozenset[str] = TEXTS, most: int = 0) -> None:
+    def form(
+        self, name: str, form: Any, texts: frozenset[str] = TEXTS, most: int = 0
+    ) -> None:
         """Record a JSON document, for example the content of a file."""
         self.files[f"{name}.json"] = json_text(plain_form(form, texts, most))
 
     def lines(self, name: str, text: str) -> None:
         """Record lines of JSON: a journal or a log."""
         forms = [plain_form(json.loads(line)) for line in text.splitlines()]
-        self.files[f"{name}.jsonl"] = "".join(f"{json.dumps(form, ensure_ascii=False)}\n" for form in forms)
+        self.files[f"{name}.jsonl"] = "".join(
+            f"{json.dumps(form, ensure_ascii=False)}\n" for form in forms
+        )
 
     def metrics(self, name: str, text: str) -> None:
         """Record metrics in Prometheus' format without their values, help texts and the version."""
-        text = re.sub(r'(?m)^(cxroute_build_info)\{version="[^"]*"\}', r'\1{version="<version>"}', text)
-        lines = [re.sub(r"^(# HELP \S+) .*", r"\1 <text>", line) for line in text.splitlines()]
-        names = [line if line.startswith("#") else line.rpartition(" ")[0] for line in lines]
+        text = re.sub(
+            r'(?m)^(cxroute_build_info)\{version="[^"]*"\}',
+            r'\1{version="<version>"}',
+            text,
+        )
+        lines = [
+            re.sub(r"^(# HELP \S+) .*", r"\1 <text>", line)
+            for line in text.splitlines()
+        ]
+        names = [
+            line if line.startswith("#") else line.rpartition(" ")[0] for line in lines
+        ]
         self.files[f"{name}.metrics.txt"] = "".join(f"{line}\n" for line in names)
 
     def annotations(self, name: str, text: str) -> None:
         """Record the workflow commands of `--format github` without their sentences."""
-        places = re.findall(r"^(::(?:error|warning|notice) .*?)(?:,?title=[^:]*)?::", text, re.MULTILINE)
+        places = re.findall(
+            r"^(::(?:error|warning|notice) .*?)(?:,?title=[^:]*)?::", text, re.MULTILINE
+        )
         self.files[f"{name}.github.txt"] = "".join(f"{place}\n" for place in places)
 
 
 @contextlib.contextmanager
 def workplace(folder: Path) -> Iterator[None]:
-    """Work in a folder, with the credentials of a tenant on this machine and none of the user's own variables."""
+    """Work in a folder, with the credentials of a tenant on this machine and none of the user's own
+    variables.
+    """
     folder.mkdir(parents=True)
-    credentials = {"CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET}
+    credentials = {
+        "CXONE_CLIENT_ID": canary.CLIENT,
+        "CXONE_CLIENT_SECRET": canary.SECRET,
+    }
     with contextlib.chdir(folder), patch.dict(os.environ), patch(CLOCK, NO_BACKOFF):
         for name in VARIABLES:
             os.environ.pop(name, None)
@@ -115,7 +168,11 @@ def write(name: str, text: str) -> None:
 def plain_text(text: str) -> str:
     """Return a text with placeholders for current times, names of runs, random ids and ports."""
     text = _TIME.sub(_current, text)
-    for pattern, name in ((_RUN, r"<run of \1>"), (_RANDOM_ID, "<random id>"), (_PORT, "127.0.0.1:<port>")):
+    for pattern, name in (
+        (_RUN, r"<run of \1>"),
+        (_RANDOM_ID, "<random id>"),
+        (_PORT, "127.0.0.1:<port>"),
+    ):
         text = pattern.sub(name, text)
     return text
 
@@ -132,12 +189,19 @@ def plain_form(form: Any, texts: frozenset[str] = TEXTS, most: int = 0) -> Any:
     If `most` is set, a list has its first `most` entries and a digest of the remaining ones.
     """
     if isinstance(form, dict):
-        return {plain_text(name): _field(name, value, texts, most) for name, value in form.items()}
+        return {
+            plain_text(name): _field(name, value, texts, most)
+            for name, value in form.items()
+        }
     if isinstance(form, list):
         entries = [plain_form(entry, texts, most) for entry in form]
         rest = entries[most:] if most else []
         digest = sha256(json.dumps(rest).encode()).hexdigest()
-        return [*entries[:most], f"<{len(rest)} more: sha256 {digest}>"] if rest else entries
+        return (
+            [*entries[:most], f"<{len(rest)} more: sha256 {digest}>"]
+            if rest
+            else entries
+        )
     return plain_text(form) if isinstance(form, str) else form
 
 
@@ -164,7 +228,10 @@ def _lines(form: Any, indent: str) -> str:
         return line
     inner = f"{indent} "
     if isinstance(form, dict):
-        parts = [f"{json.dumps(name)}: {_lines(value, inner)}" for name, value in form.items()]
+        parts = [
+            f"{json.dumps(name)}: {_lines(value, inner)}"
+            for name, value in form.items()
+        ]
     else:
         parts = [_lines(entry, inner) for entry in form]
     start, end = "{}" if isinstance(form, dict) else "[]"

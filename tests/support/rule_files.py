@@ -8,23 +8,44 @@ from typing import Any
 
 
 def asks(attribute: str, operator: str, value: Any) -> dict[str, Any]:
-    return {"type": "attribute", "attributeName": attribute, "operator": operator, "value": value}
+    return {
+        "type": "attribute",
+        "attributeName": attribute,
+        "operator": operator,
+        "value": value,
+    }
 
 
-def form(name: str, *conditions: dict[str, Any], queue: str = "q-general", **said: Any) -> dict[str, Any]:
+def form(
+    name: str, *conditions: dict[str, Any], queue: str = "q-general", **said: Any
+) -> dict[str, Any]:
     """Return a rule in the API's format."""
     target = {"type": "queue", "queueId": queue, "weight": 1}
-    return {"id": name, "name": name, "priority": 1, "conditions": list(conditions), "targets": [target], **said}
+    return {
+        "id": name,
+        "name": name,
+        "priority": 1,
+        "conditions": list(conditions),
+        "targets": [target],
+        **said,
+    }
 
 
 def card(confidence: float) -> dict[str, Any]:
     sure = asks("cognigyConfidence", "greaterThanOrEqual", confidence)
-    return form("card", asks("cognigyDetectedIntent", "equals", "card_not_working"), sure, queue="q-cards")
+    return form(
+        "card",
+        asks("cognigyDetectedIntent", "equals", "card_not_working"),
+        sure,
+        queue="q-cards",
+    )
 
 
 ALL = form("all", priority=900)
 
 
 def file(name: str, content: object) -> str:
-    Path(name).write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    Path(name).write_text(
+        content if isinstance(content, str) else json.dumps(content), encoding="utf-8"
+    )
     return name

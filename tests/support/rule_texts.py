@@ -1,4 +1,6 @@
-"""The manifests of a folder as texts: where their rules and fields are, so that an edit keeps comments and layout."""
+"""The manifests of a folder as texts: where their rules and fields are, so that an edit keeps
+comments and layout.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,12 @@ class RuleText:
     def add_lines(self, lines: Iterable[str]) -> Replacement:
         """Return new lines after the last one, indented like the fields."""
         indent = " " * self.node.start_mark.column
-        return Replacement(self.path, self.end, self.end, "".join(f"{indent}{line}\n" for line in lines))
+        return Replacement(
+            self.path,
+            self.end,
+            self.end,
+            "".join(f"{indent}{line}\n" for line in lines),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +96,9 @@ class ManifestTexts:
     """The documents of a folder that edits need."""
 
     rules: Sequence[RuleText]
-    defaults: Mapping[str, Mapping[str, yaml.Node]]  # the nodes of the defaults, by RuleSet
+    defaults: Mapping[
+        str, Mapping[str, yaml.Node]
+    ]  # the nodes of the defaults, by RuleSet
     queues: Sequence[str]  # aliases
     intents: Sequence[str]
     attributes: Mapping[str, Sequence[str]]  # values by attribute
@@ -102,8 +111,15 @@ class ManifestTexts:
 def read_texts(folder: Path) -> ManifestTexts:
     """Read the manifests of a folder: those rules that the sandbox has."""
     documents = read_documents(folder)
-    rule_sets = [one for one in documents if one.kind == "RuleSet" and one.is_in_sandbox]
-    queues = [alias for one in documents if one.kind == "Queues" for alias in one.values["queues"]]
+    rule_sets = [
+        one for one in documents if one.kind == "RuleSet" and one.is_in_sandbox
+    ]
+    queues = [
+        alias
+        for one in documents
+        if one.kind == "Queues"
+        for alias in one.values["queues"]
+    ]
     intents = [
         entry["name"] if isinstance(entry, dict) else entry
         for one in documents
@@ -148,10 +164,16 @@ def is_inline(node: yaml.Node) -> bool:
 
 
 def last_place(node: yaml.Node) -> int:
-    """Return where a node's text ends: a block collection's own mark is after the comments that follow it."""
+    """Return where a node's text ends: a block collection's own mark is after the comments that
+    follow it.
+    """
     if isinstance(node, yaml.ScalarNode) or is_inline(node):
         return int(node.end_mark.index)
-    parts = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
+    parts = [
+        part
+        for pair in node.value
+        for part in (pair if isinstance(pair, tuple) else (pair,))
+    ]
     return max(map(last_place, parts))
 
 
@@ -213,7 +235,9 @@ def _rules_of(document: DocumentText) -> Iterator[RuleText]:
     for item in document.items("rules"):
         assert isinstance(item.node, yaml.MappingNode)
         defaults = values.get("defaults", {})
-        yield RuleText(document.path, values["name"], defaults, item.node, item.start, item.end)
+        yield RuleText(
+            document.path, values["name"], defaults, item.node, item.start, item.end
+        )
 
 
 def _default_nodes(document: DocumentText) -> dict[str, yaml.Node]:

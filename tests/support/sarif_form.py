@@ -1,4 +1,6 @@
-"""The part of SARIF 2.1.0 that cxroute writes, as a JSON Schema; stricter than the standard schema."""
+"""The part of SARIF 2.1.0 that cxroute writes, as a JSON Schema; stricter than the standard
+schema.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,17 @@ from reconciler import __version__
 from reconciler.model.finding import CODES
 
 
-def mapping(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+def mapping(
+    required: dict[str, Any], optional: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """A mapping with these fields and no other."""
     properties = required | (optional or {})
-    return {"type": "object", "properties": properties, "required": [*required], "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [*required],
+        "additionalProperties": False,
+    }
 
 
 def listed(items: dict[str, Any], **bounds: int) -> dict[str, Any]:
@@ -23,13 +32,19 @@ def listed(items: dict[str, Any], **bounds: int) -> dict[str, Any]:
 
 NUMBER = {"type": "integer", "minimum": 1}
 SAID = mapping({"text": {"type": "string", "minLength": 1}})
-REGION = mapping(dict.fromkeys(("startLine", "startColumn", "endLine", "endColumn"), NUMBER))
-ARTIFACT = mapping({"uri": {"type": "string", "pattern": "^[A-Za-z0-9._~!$&'()*+,;=:@/%-]*$"}})
+REGION = mapping(
+    dict.fromkeys(("startLine", "startColumn", "endLine", "endColumn"), NUMBER)
+)
+ARTIFACT = mapping(
+    {"uri": {"type": "string", "pattern": "^[A-Za-z0-9._~!$&'()*+,;=:@/%-]*$"}}
+)
 LOCATION = mapping(
     {},
     {
         "physicalLocation": mapping({"artifactLocation": ARTIFACT, "region": REGION}),
-        "logicalLocations": listed(mapping({"fullyQualifiedName": {"type": "string"}}), minItems=1, maxItems=1),
+        "logicalLocations": listed(
+            mapping({"fullyQualifiedName": {"type": "string"}}), minItems=1, maxItems=1
+        ),
     },
 )
 
@@ -40,23 +55,43 @@ RESULT = mapping(
         "level": {"enum": ["error", "warning", "note"]},
         "message": SAID,
         "locations": listed(LOCATION, maxItems=1),
-        "partialFingerprints": mapping({"cxroute/v1": {"type": "string", "pattern": "^[0-9a-f]{32}:[1-9][0-9]*$"}}),
+        "partialFingerprints": mapping(
+            {"cxroute/v1": {"type": "string", "pattern": "^[0-9a-f]{32}:[1-9][0-9]*$"}}
+        ),
     },
-    {"suppressions": listed(mapping({"kind": {"const": "inSource"}, "justification": {"type": "string"}}), minItems=1)},
+    {
+        "suppressions": listed(
+            mapping(
+                {"kind": {"const": "inSource"}, "justification": {"type": "string"}}
+            ),
+            minItems=1,
+        )
+    },
 )
 
 RULE = mapping(
-    {"id": {"pattern": "^CXR[0-9]{3}$"}, "shortDescription": SAID, "fullDescription": SAID, "help": SAID},
+    {
+        "id": {"pattern": "^CXR[0-9]{3}$"},
+        "shortDescription": SAID,
+        "fullDescription": SAID,
+        "help": SAID,
+    },
 )
 
 VERSION = {"const": __version__}
 DRIVER = mapping(
-    {"name": {"const": "cxroute"}, "version": VERSION, "semanticVersion": VERSION, "rules": listed(RULE, minItems=1)}
+    {
+        "name": {"const": "cxroute"},
+        "version": VERSION,
+        "semanticVersion": VERSION,
+        "rules": listed(RULE, minItems=1),
+    }
 )
 
 NOTICE = mapping({"level": {"enum": ["error", "warning"]}, "message": SAID})
 INVOCATION = mapping(
-    {"executionSuccessful": {"type": "boolean"}}, {"toolExecutionNotifications": listed(NOTICE, minItems=1)}
+    {"executionSuccessful": {"type": "boolean"}},
+    {"toolExecutionNotifications": listed(NOTICE, minItems=1)},
 )
 
 RUN = mapping(
@@ -70,7 +105,10 @@ RUN = mapping(
 
 FORM = mapping(
     {
-        "$schema": {"type": "string", "pattern": "^https://docs\\.oasis-open\\.org/.*/sarif-schema-2\\.1\\.0\\.json$"},
+        "$schema": {
+            "type": "string",
+            "pattern": "^https://docs\\.oasis-open\\.org/.*/sarif-schema-2\\.1\\.0\\.json$",
+        },
         "version": {"const": "2.1.0"},
         "runs": listed(RUN, minItems=1, maxItems=1),
     }

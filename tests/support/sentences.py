@@ -11,8 +11,14 @@ PACKAGE: Final = Path(__file__).parents[2] / "reconciler"
 
 
 def sentences(*modules: str) -> set[str]:
-    """Return the texts of several words in these modules, without docstrings; parts of an f-string are texts."""
-    return {text for module in modules for text in _texts(ast.parse((PACKAGE / module).read_text("utf-8")))}
+    """Return the texts of several words in these modules, without docstrings; parts of an f-string
+    are texts.
+    """
+    return {
+        text
+        for module in modules
+        for text in _texts(ast.parse((PACKAGE / module).read_text("utf-8")))
+    }
 
 
 def missing_sentences(modules: Iterable[str], told: Iterable[str]) -> list[str]:
@@ -22,9 +28,15 @@ def missing_sentences(modules: Iterable[str], told: Iterable[str]) -> list[str]:
 
 
 def _texts(tree: ast.Module) -> Iterable[str]:
-    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    docstrings = {
+        id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)
+    }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in docstrings
+        ):
             text = node.value.strip()
             if " " in text:
                 yield text

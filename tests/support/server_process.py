@@ -16,8 +16,13 @@ KEY: Final = "key-of-the-bot"
 
 
 def server_environment() -> dict[str, str]:
-    """Return the variables of a server: canaries for both kinds of credentials, and two keys of the endpoint."""
-    keys = {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET}
+    """Return the variables of a server: canaries for both kinds of credentials, and two keys of the
+    endpoint.
+    """
+    keys = {
+        "CXONE_ACCESS_KEY_ID": canary.KEY,
+        "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET,
+    }
     return process_environment(**keys, CXROUTE_API_KEYS=f"old,{KEY}")
 
 
@@ -29,7 +34,10 @@ def server_process(
     start: Callable[..., Any] = Command,
     variables: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Start a server; yield it and its URL. Its log goes to NAME.log, which the tests search for secrets."""
+    """Start a server; yield it and its URL.
+
+    Its log goes to NAME.log, which the tests search for secrets.
+    """
     with (folder / f"{name or words[0]}.log").open("a") as log:
         process = start(
             *words,

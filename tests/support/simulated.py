@@ -14,7 +14,11 @@ from reconciler.simulator.messages import DeliveryMode
 
 RULES = "/api/v2/routing/rules"
 QUEUES = [{"id": "q1", "name": "Billing"}, {"id": "q2", "name": "Support"}]
-CREDENTIALS = {"grant_type": "client_credentials", "client_id": "id", "client_secret": "secret"}
+CREDENTIALS = {
+    "grant_type": "client_credentials",
+    "client_id": "id",
+    "client_secret": "secret",
+}
 
 AS_HTTPX: dict[DeliveryMode, type[httpx.TransportError]] = {
     DeliveryMode.RESET: httpx.ReadError,
@@ -45,7 +49,14 @@ def body(name: str, **more: Any) -> dict[str, Any]:
         "description": f"Routes {name}",
         "priority": 10,
         "enabled": True,
-        "conditions": [{"type": "attribute", "attributeName": "intent", "operator": "equals", "value": name}],
+        "conditions": [
+            {
+                "type": "attribute",
+                "attributeName": "intent",
+                "operator": "equals",
+                "value": name,
+            }
+        ],
         "targets": [{"type": "queue", "queueId": "q1", "weight": 1}],
         **more,
     }
@@ -59,7 +70,9 @@ def stored(number: int, **more: Any) -> dict[str, Any]:
 @asynccontextmanager
 async def client(app: Simulator) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client with a token."""
-    async with httpx.AsyncClient(transport=SimulatorTransport(app), base_url="http://localhost") as http:
+    async with httpx.AsyncClient(
+        transport=SimulatorTransport(app), base_url="http://localhost"
+    ) as http:
         await sign_in(http)
         yield http
 

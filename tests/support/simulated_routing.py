@@ -16,7 +16,10 @@ from typing import Any, Final, Literal, cast
 Json = Any  # any JSON value
 
 QueueShares = dict[str, Fraction]
-"""Shares, which add up to 1, by queue id (or JSON of a target of unknown type). Empty: no positive weight."""
+"""Shares, which add up to 1, by queue id (or JSON of a target of unknown type).
+
+Empty: no positive weight.
+"""
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NEGATIVE_OPERATORS: Final = {
     "notEquals": "equals",
@@ -37,7 +40,14 @@ _ORDERS: Final[Mapping[str, Callable[[Fraction, Fraction], bool]]] = {
     "lessThanOrEqual": operator.le,
 }
 _OPERATORS: Final = frozenset(
-    {*_NEGATIVE_OPERATORS, *_NEGATIVE_OPERATORS.values(), *_ORDERS, "between", "exists", "notExists"}
+    {
+        *_NEGATIVE_OPERATORS,
+        *_NEGATIVE_OPERATORS.values(),
+        *_ORDERS,
+        "between",
+        "exists",
+        "notExists",
+    }
 )
 
 
@@ -57,8 +67,8 @@ def queue_shares(
 ) -> QueueShares | None:
     """Return the split for a conversation with these attributes, or None for the default routing.
 
-    `opaque` has the results of conditions of unknown type, by `opaque_text` (S11). Raises SimulatedConditionError if
-    such a condition decides and has no result.
+    `opaque` has the results of conditions of unknown type, by `opaque_text` (S11). Raises
+    SimulatedConditionError if such a condition decides and has no result.
     """
     rule = find_winner(rules, attributes, evaluation, opaque)
     return None if rule is None else rule_shares(rule)
@@ -70,26 +80,38 @@ def find_winner(
     evaluation: Literal["lowest-first", "highest-first"] = "lowest-first",
     opaque: Mapping[str, bool] | None = None,
 ) -> Mapping[str, Any] | None:
-    """Return the first enabled rule whose conditions all hold (S1, S2); ids order rules of one name."""
+    """Return the first enabled rule whose conditions all hold (S1, S2); ids order rules of one
+    name.
+    """
     sign = 1 if evaluation == "lowest-first" else -1
     enabled = [rule for rule in rules if rule["enabled"]]
-    for rule in sorted(enabled, key=lambda rule: (sign * rule["priority"], rule["name"], rule["id"])):
+    for rule in sorted(
+        enabled, key=lambda rule: (sign * rule["priority"], rule["name"], rule["id"])
+    ):
         if _matches(rule["conditions"], attributes, opaque or {}):
             return rule
     return None
 
 
 def rule_shares(rule: Mapping[str, Any]) -> QueueShares:
-    """Return a rule's split (S10): add the weights of each queue, drop zeros, divide by their sum."""
+    """Return a rule's split (S10): add the weights of each queue, drop zeros, divide by their
+    sum.
+    """
     weights: QueueShares = {}
     for target in rule["targets"]:
-        queue = target["queueId"] if target.get("type") == "queue" else opaque_text(target)
-        weights[queue] = weights.get(queue, Fraction(0)) + _exact(target.get("weight", 1))
+        queue = (
+            target["queueId"] if target.get("type") == "queue" else opaque_text(target)
+        )
+        weights[queue] = weights.get(queue, Fraction(0)) + _exact(
+            target.get("weight", 1)
+        )
     total = sum(weights.values())
     return {queue: weight / total for queue, weight in weights.items() if weight > 0}
 
 
-def condition_holds(condition: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
+def condition_holds(
+    condition: Mapping[str, Any], attributes: Mapping[str, Any]
+) -> bool:
     """Return whether a condition of known type holds."""
     value = _canonical(attributes.get(condition["attributeName"]))
     name: str = condition["operator"]
@@ -103,16 +125,23 @@ def condition_holds(condition: Mapping[str, Any], attributes: Mapping[str, Any])
 
 
 def opaque_text(opaque: Mapping[str, Any]) -> str:
-    """Return the JSON that identifies a condition or target of unknown type: keys sorted, no spaces."""
+    """Return the JSON that identifies a condition or target of unknown type: keys sorted, no
+    spaces.
+    """
     return json.dumps(opaque, sort_keys=True, separators=(",", ":"))
 
 
 def _matches(
-    conditions: Iterable[Mapping[str, Any]], attributes: Mapping[str, Any], opaque: Mapping[str, bool]
+    conditions: Iterable[Mapping[str, Any]],
+    attributes: Mapping[str, Any],
+    opaque: Mapping[str, bool],
 ) -> bool:
     unknown = []
     for condition in conditions:
-        is_opaque = condition.get("type") != "attribute" or condition.get("operator") not in _OPERATORS
+        is_opaque = (
+            condition.get("type") != "attribute"
+            or condition.get("operator") not in _OPERATORS
+        )
         text = opaque_text(condition) if is_opaque else ""
         if text and text not in opaque:
             unknown.append(text)
@@ -125,7 +154,9 @@ def _matches(
 
 def _positive(name: str, value: str | Fraction, operand: Json) -> bool:
     if name == "equals":
-        return value == _canonical(operand)  # S4: text and numbers never equal each other; 1 equals 1.0
+        return value == _canonical(
+            operand
+        )  # S4: text and numbers never equal each other; 1 equals 1.0
     if name == "in":
         return any(value == _canonical(item) for item in operand)
     if name in _TEXT_OPERATORS:
@@ -139,9 +170,13 @@ def _positive(name: str, value: str | Fraction, operand: Json) -> bool:
 
 
 def _canonical(value: Json) -> str | Fraction | None:
-    if isinstance(value, bool):  # S4: booleans are the texts true and false; numbers are exact
+    if isinstance(
+        value, bool
+    ):  # S4: booleans are the texts true and false; numbers are exact
         return "true" if value else "false"
-    return _exact(value) if isinstance(value, (int, float)) else cast("str | None", value)
+    return (
+        _exact(value) if isinstance(value, (int, float)) else cast("str | None", value)
+    )
 
 
 def _number(operand: str | float) -> Fraction:

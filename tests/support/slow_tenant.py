@@ -32,7 +32,9 @@ rules:
 
 @dataclass
 class SlowTenant:
-    """A tenant with late or other first responses for a path; statuses are from `refusals`, then `odd`."""
+    """A tenant with late or other first responses for a path; statuses are from `refusals`, then
+    `odd`.
+    """
 
     app: App
     seconds: dict[str, float] = field(default_factory=dict)
@@ -52,7 +54,13 @@ class SlowTenant:
             await self.app(scope, receive, send)
             return
         after = [(b"retry-after", self.retry_after.encode())] if status == 429 else []
-        await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0"), *after]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [(b"content-length", b"0"), *after],
+            }
+        )
         await send({"type": "http.response.body"})
 
 
@@ -64,9 +72,12 @@ def slow_tenant(
 ) -> Iterator[Kind]:
     """Serve a slow tenant, with so many desired rules; this function writes the manifests."""
     with loopback_server() as here:
-        here.app = tenant = kind(Simulator(TenantState(QUEUES), SimulatorSettings()), **settings)
+        here.app = tenant = kind(
+            Simulator(TenantState(QUEUES), SimulatorSettings()), **settings
+        )
         write(
             "all.yaml",
-            MANIFEST.format(url=here.url) + "".join(f"- {{intent: i{n}, queue: Billing}}\n" for n in range(rules)),
+            MANIFEST.format(url=here.url)
+            + "".join(f"- {{intent: i{n}, queue: Billing}}\n" for n in range(rules)),
         )
         yield tenant

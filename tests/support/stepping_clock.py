@@ -1,7 +1,8 @@
 """Event loops whose clock steps to the next timer: sleeps overlap as usual, but take no time.
 
-`run` knows no outside events. `run_with_sockets` also serves sockets within this process: its clock steps once no data
-are under way, so that a time limit ends after its seconds of this clock, however busy the machine is.
+`run` knows no outside events. `run_with_sockets` also serves sockets within this process: its clock
+steps once no data are under way, so that a time limit ends after its seconds of this clock, however
+busy the machine is.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class _Selector(selectors.SelectSelector):
 
 
 _UNDER_WAY = 0.005
-"""Seconds to wait for data before the clock steps: a write to a loopback socket can be read at once."""
+"""Seconds to wait for data before the clock steps: a write to a loopback socket can be read at
+once."""
 
 
 class _SocketSelector(selectors.DefaultSelector):
@@ -45,7 +47,9 @@ class _SocketSelector(selectors.DefaultSelector):
         super().__init__()
         self.now = 1000.0
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+    def select(
+        self, timeout: float | None = None
+    ) -> list[tuple[selectors.SelectorKey, int]]:
         """Return the outside events, or move the clock."""
         if timeout is None:
             return super().select()
@@ -83,4 +87,9 @@ def stepping_time(random: Random) -> TimeSource:
     """Return the time source for a client, by the clock of the running loop."""
     clock = asyncio.get_running_loop().time
     start = clock()
-    return replace(REAL_TIME, clock=clock, random=random.random, now=lambda: START + timedelta(seconds=clock() - start))
+    return replace(
+        REAL_TIME,
+        clock=clock,
+        random=random.random,
+        now=lambda: START + timedelta(seconds=clock() - start),
+    )

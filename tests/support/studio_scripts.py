@@ -10,8 +10,10 @@ PATH: Final = "Acme\\Routing"
 SCRIPTS: Final = "/inContactAPI/services/v34.0/scripts"
 DESKTOP_SCRIPT: Final = (
     '<?xml version="1.0" encoding="utf-8"?>\r\n<ScriptContainer><Actions><ActionStruct><ActionID>7</ActionID>'
-    "<Action>SNIPPET</Action><Caption>Choose</Caption><Parameters><string>ASSIGN cxr_skill = 4001\r\n"
-    "// cxroute:begin acme-routing/main\r\n// cxroute:end\r\n</string></Parameters></ActionStruct></Actions>"
+    "<Action>SNIPPET</Action><Caption>Choose</Caption><Parameters><string>ASSIGN cxr_skill = "
+    "4001\r\n"
+    "// cxroute:begin acme-routing/main\r\n// "
+    "cxroute:end\r\n</string></Parameters></ActionStruct></Actions>"
     "</ScriptContainer>"
 )
 

@@ -1,4 +1,6 @@
-"""A tenant whose rules are in a Studio script, its clients, and a wire that a test can cut at any call."""
+"""A tenant whose rules are in a Studio script, its clients, and a wire that a test can cut at any
+call.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,12 @@ from reconciler.model.rule import Address, Rule, Target, make_condition
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.state import TenantState, default_content, edit_content, find_snippets
+from reconciler.simulator.state import (
+    TenantState,
+    default_content,
+    edit_content,
+    find_snippets,
+)
 from reconciler.studio.build import BlockEntry, build_block
 from reconciler.studio.layout import BlockLayout
 from tests.support import canary_secrets as canary
@@ -33,7 +40,9 @@ SCRIPT: Final = "Bot\\Hand-over"
 LAYOUT: Final = BlockLayout(owner="acme", block="main", variables={})
 SETTINGS: Final = StudioScript(path=SCRIPT, api_version="v34.0", layout=LAYOUT)
 SCRIPTS: Final = "/inContactAPI/services/v34.0/scripts"
-CREDENTIALS: Final = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
+CREDENTIALS: Final = ClientCredentials(
+    client_id=canary.CLIENT, client_secret=canary.SECRET
+)
 NAMES: Final = {"4001": "Fraud Desk", "4002": "Card Services"}
 
 
@@ -41,25 +50,39 @@ def storable(name: str = "lost", priority: int = 10, queue: str = "4001") -> Rul
     """Return a rule that a script can hold: conversations with intent `name` go to a skill."""
     conditions = (make_condition("intent", "equals", name),)
     return Rule(
-        name=name, description="", priority=priority, enabled=True, conditions=conditions, targets=(Target(queue, 1),)
+        name=name,
+        description="",
+        priority=priority,
+        enabled=True,
+        conditions=conditions,
+        targets=(Target(queue, 1),),
     )
 
 
 def managed(rule: Rule) -> LiveRule:
     """Return a rule as the client is to save it."""
     address = Address("cards", rule.name)
-    return LiveRule(str(address), rule, Marker(LAYOUT.owner, address, marker_digest(rule)), {})
+    return LiveRule(
+        str(address), rule, Marker(LAYOUT.owner, address, marker_digest(rule)), {}
+    )
 
 
 def block_of(*rules: LiveRule) -> str:
     """Return the block's text."""
-    addresses = [(live.rule, live.marker.address if live.marker else None) for live in rules]
-    entries = [BlockEntry(rule, address, marker_digest(rule), "") for rule, address in addresses]
+    addresses = [
+        (live.rule, live.marker.address if live.marker else None) for live in rules
+    ]
+    entries = [
+        BlockEntry(rule, address, marker_digest(rule), "")
+        for rule, address in addresses
+    ]
     return build_block(entries, LAYOUT, NAMES)
 
 
 def call_of(request: ApiRequest) -> str:
-    """Return a short name for a request: history, version, read, lock, unlock, save; or its method and path."""
+    """Return a short name for a request: history, version, read, lock, unlock, save; or its method
+    and path.
+    """
     path, _, query = request.target.partition("?")
     if path == f"{SCRIPTS}/historyByName":
         return "history"
@@ -68,11 +91,18 @@ def call_of(request: ApiRequest) -> str:
     locks = {"lockScript=true": "lock", "lockScript=false": "unlock"}
     lock = next((name for text, name in locks.items() if text in query), "lock?")
     names = {"GET": "read", "PUT": lock, "POST": "save"}
-    return names.get(request.method, request.method) if path == SCRIPTS else f"{request.method} {path}"
+    return (
+        names.get(request.method, request.method)
+        if path == SCRIPTS
+        else f"{request.method} {path}"
+    )
 
 
 class StudioTenant:
-    """A simulated tenant with one script. `replies` replace the response to a call, by the call's short name."""
+    """A simulated tenant with one script.
+
+    `replies` replace the response to a call, by the call's short name.
+    """
 
     def __init__(
         self,
@@ -82,10 +112,16 @@ class StudioTenant:
         settings: SimulatorSettings | None = None,
         faults: FaultInjector | None = None,
     ) -> None:
-        """`code` is the text of the SNIPPET, by default the block with the rules between lines of a person."""
+        """`code` is the text of the SNIPPET, by default the block with the rules between lines of a
+        person.
+        """
         queues = [{"id": number, "name": name} for number, name in NAMES.items()]
         self.clock, self.state = FakeClock(), TenantState(queues=queues)
-        code = f'ASSIGN intent = ""\n{block_of(*rules)}\nTRACE "done"' if code is None else code
+        code = (
+            f'ASSIGN intent = ""\n{block_of(*rules)}\nTRACE "done"'
+            if code is None
+            else code
+        )
         if content is None:
             content = default_content(SCRIPT, f"{LAYOUT.owner}/{LAYOUT.block}", "4002")
             content = edit_content(content, lambda _code: code.replace("\n", "\r\n"))
@@ -100,13 +136,20 @@ class StudioTenant:
 
     def client(self, time: TimeSource | None = None, **tenant: Any) -> StudioClient:
         """Return a client that writes; its waits take no time."""
-        settings = replace(TENANT, **{"studio": SETTINGS, "patience_seconds": 0.0, **tenant})
+        settings = replace(
+            TENANT, **{"studio": SETTINGS, "patience_seconds": 0.0, **tenant}
+        )
         return StudioClient(self.carry, settings, CREDENTIALS, time or self.clock.time)
 
     def reading_client(self) -> StudioReadingClient:
         """Return a client that can only read."""
         settings = replace(TENANT, studio=SETTINGS, patience_seconds=0.0)
-        return StudioReadingClient(read_only_transport(self.carry, settings), settings, CREDENTIALS, self.clock.time)
+        return StudioReadingClient(
+            read_only_transport(self.carry, settings),
+            settings,
+            CREDENTIALS,
+            self.clock.time,
+        )
 
     def talk(self, talk: Callable[[StudioClient], Awaitable[Result]]) -> Result:
         """Return the result of a function with a new client."""
@@ -127,14 +170,18 @@ class StudioTenant:
             return await self.deliver(request)
         self.requests.append(request)
         reply = self.replies.get(call_of(request))
-        response = await (self.deliver(request) if reply is None else reply(request, self.deliver))
+        response = await (
+            self.deliver(request) if reply is None else reply(request, self.deliver)
+        )
         self.responses.append(response.content)
         return response
 
     def edit(self, before: str, after: str, by: str = "Kim") -> None:
         """Have a person replace a text of the SNIPPET and save the script."""
         assert before in self.code
-        self.state.save_script_by_person(SCRIPT, by, lambda code: code.replace(before, after))
+        self.state.save_script_by_person(
+            SCRIPT, by, lambda code: code.replace(before, after)
+        )
 
     @property
     def version(self) -> dict[str, Any]:

@@ -36,11 +36,15 @@ class TerminalOutput(NamedTuple):
 
 def run_on_terminal(width: int, *arguments: str, **variables: str) -> TerminalOutput:
     """Run a command in this process, with stdout and stderr on real terminals, to its end."""
-    environment = {name: value for name, value in os.environ.items() if name not in _DECIDE}
+    environment = {
+        name: value for name, value in os.environ.items() if name not in _DECIDE
+    }
     out: list[bytes] = []
     err: list[bytes] = []
     with (
-        patch.dict(os.environ, {**environment, "TERM": "xterm", **variables}, clear=True),
+        patch.dict(
+            os.environ, {**environment, "TERM": "xterm", **variables}, clear=True
+        ),
         _terminal(width, out) as stdout,
         _terminal(width, err) as stderr,
         patch("sys.stdout", stdout),
@@ -65,7 +69,9 @@ def _terminal(width: int, seen: list[bytes]) -> Iterator[TextIO]:
 
 
 def _drain(here: int, seen: list[bytes]) -> None:
-    with contextlib.suppress(OSError):  # how a terminal reports that its last writer has closed it
+    with contextlib.suppress(
+        OSError
+    ):  # how a terminal reports that its last writer has closed it
         while part := os.read(here, 65536):
             seen.append(part)
 

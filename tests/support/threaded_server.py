@@ -41,12 +41,21 @@ class HttpReply(NamedTuple):
     @property
     def content(self) -> bytes:
         """Return the bytes of the body."""
-        return self.form if isinstance(self.form, bytes) else json.dumps(self.form).encode()
+        return (
+            self.form
+            if isinstance(self.form, bytes)
+            else json.dumps(self.form).encode()
+        )
 
 
 @contextmanager
-def threaded_server(respond: Callable[[HttpRequest], HttpReply | bytes]) -> Iterator[str]:
-    """Serve until the end of the block, and yield the address. Bytes are sent as they are, then the connection ends."""
+def threaded_server(
+    respond: Callable[[HttpRequest], HttpReply | bytes],
+) -> Iterator[str]:
+    """Serve until the end of the block, and yield the address.
+
+    Bytes are sent as they are, then the connection ends.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -60,7 +69,10 @@ def threaded_server(respond: Callable[[HttpRequest], HttpReply | bytes]) -> Iter
                 self.close_connection = True
                 return
             self.send_response(reply.status)
-            for name, text in {"Content-Length": str(len(reply.content)), **reply.headers}.items():
+            for name, text in {
+                "Content-Length": str(len(reply.content)),
+                **reply.headers,
+            }.items():
                 self.send_header(name, text)
             self.end_headers()
             self.wfile.write(reply.content)
@@ -73,7 +85,9 @@ def threaded_server(respond: Callable[[HttpRequest], HttpReply | bytes]) -> Iter
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}
+    )
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

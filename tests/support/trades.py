@@ -1,4 +1,6 @@
-"""What an airline and a telecom route: teams, intents, languages and kinds of customers, for generated projects."""
+"""What an airline and a telecom route: teams, intents, languages and kinds of customers, for
+generated projects.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,10 @@ from typing import Final, NamedTuple
 
 
 class Topic(NamedTuple):
-    """A RuleSet of one team. A line of `rules` is a rule: an intent and its label, or a key and several such pairs."""
+    """A RuleSet of one team.
+
+    A line of `rules` is a rule: an intent and its label, or a key and several such pairs.
+    """
 
     name: str
     comment: str
@@ -23,7 +28,9 @@ class Desk(NamedTuple):
     label: str
     queue: str
     values: Sequence[str]
-    is_for_all: bool  # otherwise for some intents first, and, after all teams, for what is left
+    is_for_all: (
+        bool  # otherwise for some intents first, and, after all teams, for what is left
+    )
 
 
 class NumberTest(NamedTuple):
@@ -201,8 +208,20 @@ AIRLINE: Final = Trade(
         "-": ("", 5),
     },
     language_desks=[
-        Desk("spanish", "Spanish", "spanish", ("es", "es-ES", "es-MX", "es-AR"), is_for_all=True),
-        Desk("portuguese", "Portuguese", "portuguese", ("pt", "pt-BR", "pt-PT"), is_for_all=False),
+        Desk(
+            "spanish",
+            "Spanish",
+            "spanish",
+            ("es", "es-ES", "es-MX", "es-AR"),
+            is_for_all=True,
+        ),
+        Desk(
+            "portuguese",
+            "Portuguese",
+            "portuguese",
+            ("pt", "pt-BR", "pt-PT"),
+            is_for_all=False,
+        ),
     ],
     tier="milesTier",
     tier_label="Miles Club tier",
@@ -213,7 +232,9 @@ AIRLINE: Final = Trade(
         "senator": ("Senator", 3),
         "-": ("", 35),
     },
-    tier_desk=Desk("premium", "Premium", "premium", ("gold", "senator"), is_for_all=False),
+    tier_desk=Desk(
+        "premium", "Premium", "premium", ("gold", "senator"), is_for_all=False
+    ),
     number=NumberTest(
         attribute="hoursToDeparture",
         label="hours to departure",
@@ -224,7 +245,12 @@ AIRLINE: Final = Trade(
         test="lessThan: 24",
         queue="disruption",
     ),
-    channels={"phone": ("Phone", 48), "app": ("App", 30), "web": ("Website", 17), "messenger": ("Messenger", 5)},
+    channels={
+        "phone": ("Phone", 48),
+        "app": ("App", 30),
+        "web": ("Website", 17),
+        "messenger": ("Messenger", 5),
+    },
 )
 
 TELECOM: Final = Trade(
@@ -308,7 +334,8 @@ TELECOM: Final = Trade(
         ),
         Topic(
             "leaving",
-            "Customers who want to leave: the floors are high, because an offer to stay is expensive.",
+            "Customers who want to leave: the floors are high, because an offer to stay is "
+            "expensive.",
             "retention",
             """
             cancel_contract Cancel the contract
@@ -377,12 +404,23 @@ TELECOM: Final = Trade(
         "enterprise": ("Enterprise", 3),
         "-": ("", 5),
     },
-    tier_desk=Desk("business", "Business", "business", ("small-business", "enterprise"), is_for_all=False),
+    tier_desk=Desk(
+        "business",
+        "Business",
+        "business",
+        ("small-business", "enterprise"),
+        is_for_all=False,
+    ),
     number=NumberTest(
         attribute="monthsLeft",
         label="months left in the contract",
         weights="- 15, 1 15, 3 15, 8 20, 14 20, 20 15",
-        intents=("upgrade_contract", "change_tariff", "cancel_contract", "better_offer"),
+        intents=(
+            "upgrade_contract",
+            "change_tariff",
+            "cancel_contract",
+            "better_offer",
+        ),
         key="upgrade-near-the-end",
         name="Upgrade in the last three months",
         test="lessThanOrEqual: 3",

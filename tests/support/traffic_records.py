@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-Weights = Mapping[str, float]  # by value, as in a cell of CSV; "" is a missing attribute
+Weights = Mapping[
+    str, float
+]  # by value, as in a cell of CSV; "" is a missing attribute
 Record = tuple[str, ...]  # intent, confidence, then the other attributes in order
 
 
@@ -17,12 +19,15 @@ def weights_of(text: str) -> Weights:
 
 
 SURE: Final = weights_of(
-    "0.2 5, 0.35 1.5, 0.4 2, 0.45 2, 0.5 2.5, 0.55 3.5, 0.6 4, 0.65 5, 0.7 6, 0.75 7.5, 0.8 19, 0.9 42"
+    "0.2 5, 0.35 1.5, 0.4 2, 0.45 2, 0.5 2.5, 0.55 3.5, 0.6 4, 0.65 5, 0.7 6, 0.75 7.5, 0.8 19, "
+    "0.9 42"
 )
-"""Confidences of an intent that the bot knows well, each rounded down: 0.2 is everything below 0.35."""
+"""Confidences of an intent that the bot knows well, each rounded down: 0.2 is everything below
+0.35."""
 
 MISTAKEN: Final = weights_of(
-    "0.2 8, 0.35 2.5, 0.4 3.5, 0.45 3.5, 0.5 4.5, 0.55 6, 0.6 7, 0.65 8.5, 0.7 9.5, 0.75 10, 0.8 17, 0.9 20"
+    "0.2 8, 0.35 2.5, 0.4 3.5, 0.45 3.5, 0.5 4.5, 0.55 6, 0.6 7, 0.65 8.5, 0.7 9.5, 0.75 10, 0.8 "
+    "17, 0.9 20"
 )
 """Confidences of an intent that the bot often takes for another one."""
 
@@ -33,12 +38,18 @@ NO_SCORE: Final = weights_of("- 1")
 
 @dataclass(frozen=True, kw_only=True)
 class TrafficModel:
-    """How conversations are distributed: their attributes do not depend on each other, but may on the intent."""
+    """How conversations are distributed: their attributes do not depend on each other, but may on
+    the intent.
+    """
 
     volumes: Mapping[str, int]  # conversations by intent
     attributes: Mapping[str, Weights]
-    exceptions: Mapping[str, Mapping[str, Weights]] = field(default_factory=dict)  # attributes by intent
-    confidences: Mapping[str, Weights] = field(default_factory=dict)  # by intent; otherwise SURE
+    exceptions: Mapping[str, Mapping[str, Weights]] = field(
+        default_factory=dict
+    )  # attributes by intent
+    confidences: Mapping[str, Weights] = field(
+        default_factory=dict
+    )  # by intent; otherwise SURE
     group: int = 40  # conversations that get their attributes together
 
     def records(self) -> dict[Record, int]:
@@ -57,9 +68,13 @@ class TrafficModel:
 
 
 def apportion(total: int, weights: Weights) -> dict[str, int]:
-    """Return whole numbers in proportion to the weights, whose sum is the total (largest remainders)."""
+    """Return whole numbers in proportion to the weights, whose sum is the total (largest
+    remainders).
+    """
     sum_of_weights = sum(weights.values())
-    exact = {value: total * weight / sum_of_weights for value, weight in weights.items()}
+    exact = {
+        value: total * weight / sum_of_weights for value, weight in weights.items()
+    }
     whole = {value: int(number) for value, number in exact.items()}
     by_remainder = sorted(exact, key=lambda value: whole[value] - exact[value])
     for value in by_remainder[: total - sum(whole.values())]:
@@ -68,7 +83,9 @@ def apportion(total: int, weights: Weights) -> dict[str, int]:
 
 
 def _even_draws(dimensions: int) -> Iterator[tuple[float, ...]]:
-    """Yield points of the unit cube; each run of consecutive ones fills it evenly (R sequence, Roberts 2018)."""
+    """Yield points of the unit cube; each run of consecutive ones fills it evenly (R sequence,
+    Roberts 2018).
+    """
     root = 2.0
     for _ in range(60):  # root ** (dimensions + 1) == root + 1
         root = (1 + root) ** (1 / (dimensions + 1))
@@ -79,18 +96,28 @@ def _even_draws(dimensions: int) -> Iterator[tuple[float, ...]]:
         yield tuple((0.5 + number * step) % 1 for step in steps)
 
 
-def _groups(number: int, usual: int, draws: Iterator[tuple[float, ...]]) -> Iterator[tuple[int, tuple[float, ...]]]:
-    """Yield the sizes of groups of conversations, each with its point. Sizes vary by a third, as real ones do."""
+def _groups(
+    number: int, usual: int, draws: Iterator[tuple[float, ...]]
+) -> Iterator[tuple[int, tuple[float, ...]]]:
+    """Yield the sizes of groups of conversations, each with its point.
+
+    Sizes vary by a third, as real ones do.
+    """
     if number == 0:
         return
     count = max(1, round(number / usual))
     points = [next(draws) for _ in range(count)]
-    sizes = apportion(number, {str(index): 1 + (point[-1] - 0.5) / 1.5 for index, point in enumerate(points)})
+    sizes = apportion(
+        number,
+        {str(index): 1 + (point[-1] - 0.5) / 1.5 for index, point in enumerate(points)},
+    )
     yield from zip(sizes.values(), (point[:-1] for point in points), strict=True)
 
 
 def _value_at(weights: Weights, position: float) -> str:
-    """Return the value at a position from 0 to 1, if the values share that range by their weights."""
+    """Return the value at a position from 0 to 1, if the values share that range by their
+    weights.
+    """
     rest = position * sum(weights.values())
     for value, weight in weights.items():
         rest -= weight

@@ -96,7 +96,9 @@ def webhook_server() -> Iterator[WebhookServer]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         here.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.01}
+        )
         thread.start()
         try:
             yield here
@@ -120,25 +122,48 @@ class TenantUser:
     def edit(self, name: str, **fields: Any) -> None:
         """Change a rule."""
         rule = self.rules()[name]
-        assert 200 == self.http.put(f"{RULES}/{rule['id']}", json={**rule, **fields}).status_code
+        assert (
+            200
+            == self.http.put(
+                f"{RULES}/{rule['id']}", json={**rule, **fields}
+            ).status_code
+        )
 
     def add(self, name: str, **fields: Any) -> None:
         """Create a manual rule: before all others, without conditions, with the given changes."""
-        rule = {"name": name, "description": "", "priority": 0, "enabled": True, "conditions": [], **fields}
+        rule = {
+            "name": name,
+            "description": "",
+            "priority": 0,
+            "enabled": True,
+            "conditions": [],
+            **fields,
+        }
         rule.setdefault("targets", [{"type": "queue", "queueId": "q2", "weight": 1}])
         assert self.http.post(RULES, json=rule).status_code in (200, 201)
 
     def delete(self, name: str) -> None:
         """Delete a rule."""
-        assert self.http.delete(f"{RULES}/{self.rules()[name]['id']}").status_code in (200, 204)
+        assert self.http.delete(f"{RULES}/{self.rules()[name]['id']}").status_code in (
+            200,
+            204,
+        )
 
 
 @contextmanager
 def tenant_user(url: str) -> Iterator[TenantUser]:
     """Sign in to a tenant."""
-    form = {"grant_type": "client_credentials", "client_id": canary.CLIENT, "client_secret": canary.SECRET}
-    with httpx.Client(base_url=url, trust_env=False, verify=PLAIN, timeout=PATIENCE) as http:
-        http.headers["Authorization"] = f"Bearer {http.post('/oauth/token', data=form).json()['access_token']}"
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": canary.CLIENT,
+        "client_secret": canary.SECRET,
+    }
+    with httpx.Client(
+        base_url=url, trust_env=False, verify=PLAIN, timeout=PATIENCE
+    ) as http:
+        http.headers["Authorization"] = (
+            f"Bearer {http.post('/oauth/token', data=form).json()['access_token']}"
+        )
         yield TenantUser(url, http)
 
 
@@ -154,13 +179,20 @@ class WatchSetup:
     def serve_tenant(self, **settings: Any) -> None:
         """Serve a tenant in a thread of this process."""
         here = self.stack.enter_context(loopback_server())
-        here.app, self.url = Simulator(TenantState(QUEUES), SimulatorSettings(etags=True, **settings)), here.url
+        here.app, self.url = (
+            Simulator(TenantState(QUEUES), SimulatorSettings(etags=True, **settings)),
+            here.url,
+        )
 
     @contextmanager
     def tenant_as_process(self, port: str) -> Iterator[None]:
-        """Run the tenant as a process that keeps its state; it is killed at the end of the block."""
+        """Run the tenant as a process that keeps its state; it is killed at the end of the
+        block.
+        """
         self.write("billing")
-        with server_process(self.folder, "simulate", "--port", port, "--state", "state.json") as (_, self.url):
+        with server_process(
+            self.folder, "simulate", "--port", port, "--state", "state.json"
+        ) as (_, self.url):
             self.write("billing")
             yield
 
@@ -168,10 +200,16 @@ class WatchSetup:
         """Write the manifests: a rule for each intent."""
         folder = self.folder / "manifests"
         folder.mkdir(exist_ok=True)
-        environment = ENVIRONMENT.format(url=self.url, hook=hook or f"{self.hook.url}/hook", more=more)
-        rules = "".join(f"- {{intent: {intent}, queue: Billing}}\n" for intent in intents)
+        environment = ENVIRONMENT.format(
+            url=self.url, hook=hook or f"{self.hook.url}/hook", more=more
+        )
+        rules = "".join(
+            f"- {{intent: {intent}, queue: Billing}}\n" for intent in intents
+        )
         (folder / "prod.yaml").write_text(environment, "utf-8")
-        (folder / "cards.yaml").write_text(RULESET + rules if rules else RULESET[:-1] + " []\n", "utf-8")
+        (folder / "cards.yaml").write_text(
+            RULESET + rules if rules else RULESET[:-1] + " []\n", "utf-8"
+        )
 
     def watch(self, *arguments: str) -> WatchProcess:
         """Start the loop; its first round has ended when this returns."""
@@ -179,8 +217,20 @@ class WatchSetup:
 
     def start(self, *arguments: str) -> WatchProcess:
         """Start the loop."""
-        command = ("watch", "-e", "prod", "--every", "1h", "--listen", "127.0.0.1:0", *arguments)
-        return WatchProcess(self.folder, *self.stack.enter_context(server_process(self.folder, *command)))
+        command = (
+            "watch",
+            "-e",
+            "prod",
+            "--every",
+            "1h",
+            "--listen",
+            "127.0.0.1:0",
+            *arguments,
+        )
+        return WatchProcess(
+            self.folder,
+            *self.stack.enter_context(server_process(self.folder, *command)),
+        )
 
     def somebody(self) -> TenantUser:
         """Return another user of the tenant."""
@@ -197,14 +247,20 @@ class WatchProcess:
 
     def get(self, path: str) -> httpx.Response:
         """Request a path from it."""
-        return httpx.get(f"{self.url}{path}", trust_env=False, verify=PLAIN, timeout=PATIENCE)
+        return httpx.get(
+            f"{self.url}{path}", trust_env=False, verify=PLAIN, timeout=PATIENCE
+        )
 
     def metrics(self) -> dict[str, float]:
         """Return its metrics, without the common prefix of the names."""
-        found = re.findall(r"^cxroute_(\S+) (\S+)$", self.get("/metrics").text, re.MULTILINE)
+        found = re.findall(
+            r"^cxroute_(\S+) (\S+)$", self.get("/metrics").text, re.MULTILINE
+        )
         return {name: float(value) for name, value in found}
 
-    def wait_for_count(self, count: float, of: str = "round_seconds_count") -> WatchProcess:
+    def wait_for_count(
+        self, count: float, of: str = "round_seconds_count"
+    ) -> WatchProcess:
         """Wait until so many rounds have ended, or until another counter has this value."""
         while self.metrics()[of] < count:
             assert self.process.poll() is None, self.log()

@@ -1,4 +1,6 @@
-"""A bound on work that holds on slow and busy machines: relative to loading plain rules just before."""
+"""A bound on work that holds on slow and busy machines: relative to loading plain rules just
+before.
+"""
 
 from __future__ import annotations
 
@@ -16,17 +18,24 @@ _RULES = 2_500
 
 def plain_rules(count: int) -> str:
     """Return so many rules of four fields, as the items of a list in YAML."""
-    return "".join(f"- {{intent: i{n}, queue: q, priority: {n}, minConfidence: 0.7}}\n" for n in range(count))
+    return "".join(
+        f"- {{intent: i{n}, queue: q, priority: {n}, minConfidence: 0.7}}\n"
+        for n in range(count)
+    )
 
 
 @contextmanager
 def takes_at_most(rules: int) -> Iterator[None]:
-    """Fail if the work takes more CPU time than loading so many plain rules, of about 0.02 ms each."""
+    """Fail if the work takes more CPU time than loading so many plain rules, of about 0.02 ms
+    each.
+    """
     allowed = rules / _RULES * _seconds_of_a_load()
     before = time.process_time()
     yield
     took = time.process_time() - before
-    assert took <= allowed, f"{took:.2f} s of CPU time, where {allowed:.2f} s are allowed"
+    assert took <= allowed, (
+        f"{took:.2f} s of CPU time, where {allowed:.2f} s are allowed"
+    )
 
 
 def _seconds_of_a_load() -> float:

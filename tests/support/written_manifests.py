@@ -13,7 +13,9 @@ from reconciler.manifest.load import Manifests, load_manifests
 from reconciler.model.finding import Finding
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
-ENVIRONMENT = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n"
+ENVIRONMENT = (
+    "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n"
+)
 HEAD = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n"
 CARDS = HEAD + "  - {intent: lost_card, queue: fraud}\n"
 
@@ -27,7 +29,9 @@ def findings(directory: Path) -> tuple[Finding, ...]:
 def line(finding: Finding) -> str:
     assert finding.source is not None
     file, row, column = finding.source
-    return f"{file}:{row}:{column}: {finding.severity}[{finding.code}]: {finding.message}"
+    return (
+        f"{file}:{row}:{column}: {finding.severity}[{finding.code}]: {finding.message}"
+    )
 
 
 def lines(directory: Path) -> list[str]:

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-_NONE = "the file contains no conversations; write a row for each conversation, or their number in the column `count`"
+_NONE = (
+    "the file contains no conversations; write a row for each conversation, or their number in the "
+    "column `count`"
+)
 _TWICE = " (double a quote inside)"
 WRONG: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "1:1: error[CXR230]: the traffic sample is empty; write the names of the columns in the first row"),
+    "empty": (
+        b"",
+        (
+            "1:1: error[CXR230]: the traffic sample is empty; write the names of the columns in the "
+            "first row"
+        ),
+    ),
     "separators": (
         b",,\n\n",
-        "1:1: error[CXR230]: the traffic sample is empty; write the names of the columns in the first row",
+        (
+            "1:1: error[CXR230]: the traffic sample is empty; write the names of the columns in the "
+            "first row"
+        ),
     ),
-    "large": (b"x" * 5_242_881, "1:1: error[CXR230]: the traffic sample is larger than 5 MiB; add equal rows up"),
+    "large": (
+        b"x" * 5_242_881,
+        "1:1: error[CXR230]: the traffic sample is larger than 5 MiB; add equal rows up",
+    ),
     "nul": (
         b"intent,count\na\0,1\n",
-        "2:2: error[CXR230]: the character U+0000 is not allowed in a traffic sample; is this a CSV file?",
+        (
+            "2:2: error[CXR230]: the character U+0000 is not allowed in a traffic sample; is this a "
+            "CSV file?"
+        ),
     ),
-    "latin": (b"intent,count\nzur\xfcck,1\n", "2:4: error[CXR001]: byte 0xfc is not UTF-8; save the file as UTF-8"),
+    "latin": (
+        b"intent,count\nzur\xfcck,1\n",
+        "2:4: error[CXR001]: byte 0xfc is not UTF-8; save the file as UTF-8",
+    ),
     "utf-16": (
         "intent,count\na,1\n".encode("utf-16"),
         "1:1: error[CXR001]: the file is UTF-16, not UTF-8; save it as UTF-8",
@@ -30,7 +51,10 @@ WRONG: dict[str, tuple[bytes, str]] = {
     ),
     "quote": (
         b'intent,count\n"a"b,1\n',
-        f"2:1: error[CXR231]: this row is not CSV: a cell continues after its closing quote{_TWICE}",
+        (
+            f"2:1: error[CXR231]: this row is not CSV: a cell continues after its closing "
+            f"quote{_TWICE}"
+        ),
     ),
     "return": (
         b"intent,count\ra,1\r",
@@ -38,10 +62,19 @@ WRONG: dict[str, tuple[bytes, str]] = {
     ),
     "long": (
         b"x,count\n" + b"a" * 131_073 + b",1\n",
-        "2:1: error[CXR231]: this row is not CSV: a cell is longer than 128 KiB (is a quote missing?)",
+        (
+            "2:1: error[CXR231]: this row is not CSV: a cell is longer than 128 KiB (is a quote "
+            "missing?)"
+        ),
     ),
-    "near": (b"intent,Count\na,1\n", '1:1: error[CXR232]: no column "count"; if "Count" is meant, rename it'),
-    "alone": (b"count\n1\n", "1:1: error[CXR232]: no column for an attribute, such as intent"),
+    "near": (
+        b"intent,Count\na,1\n",
+        '1:1: error[CXR232]: no column "count"; if "Count" is meant, rename it',
+    ),
+    "alone": (
+        b"count\n1\n",
+        "1:1: error[CXR232]: no column for an attribute, such as intent",
+    ),
     "names": (
         b"intent,,tier ,cognigyDetectedIntent,count,count\na,1\n",
         """\
@@ -51,7 +84,10 @@ WRONG: dict[str, tuple[bytes, str]] = {
 1:43: error[CXR232]: a second column for "count"; keep one
 """,
     ),
-    "columns": (b"count" + b"".join(b",%d" % n for n in range(100)), "1:294: error[CXR232]: more than 100 columns"),
+    "columns": (
+        b"count" + b"".join(b",%d" % n for n in range(100)),
+        "1:294: error[CXR232]: more than 100 columns",
+    ),
     "cells": (
         b"intent,count\na,b,1\nc\n",
         """\

@@ -1,4 +1,6 @@
-"""Cells of the decision table: every condition and queue comes back, and no cell is a formula, date or number."""
+"""Cells of the decision table: every condition and queue comes back, and no cell is a formula, date
+or number.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,15 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.rule import EQUALITIES, EXISTENCE, OPERATORS, PATTERNS, SETS, Condition, make_condition
+from reconciler.model.rule import (
+    EQUALITIES,
+    EXISTENCE,
+    OPERATORS,
+    PATTERNS,
+    SETS,
+    Condition,
+    make_condition,
+)
 from reconciler.table.advice import read_cell
 from reconciler.table.cells import (
     SYNTAX,
@@ -27,11 +37,29 @@ ANY = ColumnValues(attribute="a")
 GROUPED = ColumnValues(
     attribute="a",
     labels={"b": "Label of b"},
-    groups={"One": frozenset({"a", "b"}), "Two; of": frozenset({"c", "d"}), "Alone": frozenset({"e"})},
+    groups={
+        "One": frozenset({"a", "b"}),
+        "Two; of": frozenset({"c", "d"}),
+        "Alone": frozenset({"e"}),
+    },
 )
 TEXTS = (
     *HOSTILE_NAMES.values(),
-    *("gold", "is", "not gold", "and", "a and b", "rock and roll", "true", "TRUE", "10", "0.5", "-1", "007", "1e5"),
+    *(
+        "gold",
+        "is",
+        "not gold",
+        "and",
+        "a and b",
+        "rock and roll",
+        "true",
+        "TRUE",
+        "10",
+        "0.5",
+        "-1",
+        "007",
+        "1e5",
+    ),
     *(
         "=1+1",
         "+a",
@@ -46,13 +74,51 @@ TEXTS = (
         "card_arrival",
         "Service en français",
     ),
-    *("de-AT", "a  b", "a ", "between 1", "is 5", "present", "missing", "Queue 5", "中文", "é", "one of", "notable"),
-    *("gold or silver", "a / b", "a | b", "a & b", "is one of a", "at least 5", "in 5", "exactly", "_x0041_", "x0041_"),
-    *("island", "contains x", "> 5", "'x", "andy", "and y", "a.b", "_x", "()", "one of ()", "Payments and Top-ups"),
+    *(
+        "de-AT",
+        "a  b",
+        "a ",
+        "between 1",
+        "is 5",
+        "present",
+        "missing",
+        "Queue 5",
+        "中文",
+        "é",
+        "one of",
+        "notable",
+    ),
+    *(
+        "gold or silver",
+        "a / b",
+        "a | b",
+        "a & b",
+        "is one of a",
+        "at least 5",
+        "in 5",
+        "exactly",
+        "_x0041_",
+        "x0041_",
+    ),
+    *(
+        "island",
+        "contains x",
+        "> 5",
+        "'x",
+        "andy",
+        "and y",
+        "a.b",
+        "_x",
+        "()",
+        "one of ()",
+        "Payments and Top-ups",
+    ),
 )
 NUMBERS = (0, 1, -1, 0.7, 1e20, 10**25, -0.5, 5e-7, 123456789012345)
 FORMULA = re.compile(r"[=+@\t\r]|-(?!\d+(?:\.\d+)?(?:e-?\d+)?(?: |;|$))")
-CHANGED = re.compile(r"(?i)(?:true|false|[\d.,]+(?:e\d+)?|[a-z]{3,9}[ ./-]?\d+|\d+[-/]\d+.*)")
+CHANGED = re.compile(
+    r"(?i)(?:true|false|[\d.,]+(?:e\d+)?|[a-z]{3,9}[ ./-]?\d+|\d+[-/]\d+.*)"
+)
 """What a program takes for a boolean, a number or a date. Numbers are meant to be numbers."""
 
 
@@ -64,12 +130,18 @@ def a_condition(random: Random) -> Condition:
     if operator in EXISTENCE:
         return make_condition("a", operator, None)
     if operator in SETS:
-        return make_condition("a", operator, [scalar() for _ in range(random.randrange(4))])
+        return make_condition(
+            "a", operator, [scalar() for _ in range(random.randrange(4))]
+        )
     if operator in EQUALITIES:
         return make_condition("a", operator, scalar())
     if operator in PATTERNS:
         return make_condition("a", operator, random.choice(TEXTS))
-    value = [random.choice(NUMBERS), random.choice(NUMBERS)] if operator == "between" else random.choice(NUMBERS)
+    value = (
+        [random.choice(NUMBERS), random.choice(NUMBERS)]
+        if operator == "between"
+        else random.choice(NUMBERS)
+    )
     return make_condition("a", operator, value)
 
 
@@ -88,17 +160,27 @@ def test_conditions_come_back(seed: int) -> None:
 def test_queues_come_back(seed: int) -> None:
     random = Random(seed)
     for _ in range(1_000):
-        names = [random.choice([text for text in TEXTS if text]) for _ in range(random.randint(1, 3))]
-        queues = tuple(WeightedQueue(name, random.choice((1, 2, 0.5, 80, 0))) for name in names)
+        names = [
+            random.choice([text for text in TEXTS if text])
+            for _ in range(random.randint(1, 3))
+        ]
+        queues = tuple(
+            WeightedQueue(name, random.choice((1, 2, 0.5, 80, 0))) for name in names
+        )
         text = write_queues(queues)
         assert not FORMULA.match(text), text
-        back = [WeightedQueue(name, 1 if weight is None else weight) for name, weight in read_queues(text)]
+        back = [
+            WeightedQueue(name, 1 if weight is None else weight)
+            for name, weight in read_queues(text)
+        ]
         assert back == list(queues)
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_text_does_not_look_like_a_number_or_date(text: str) -> None:
-    assert not CHANGED.fullmatch(write_conditions([make_condition("a", "equals", text)], ANY))
+    assert not CHANGED.fullmatch(
+        write_conditions([make_condition("a", "equals", text)], ANY)
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,14 +198,21 @@ def test_whole_groups_are_written_by_their_names(values: list[Any], cell: str) -
     """Before the other values; the group of one value is this value."""
     condition = make_condition("a", "in", values)
     assert cell == write_conditions([condition], GROUPED)
-    assert (condition.value,) == tuple(part.value for part in read_conditions(cell, GROUPED))
+    assert (condition.value,) == tuple(
+        part.value for part in read_conditions(cell, GROUPED)
+    )
 
 
 def test_the_name_of_a_group_of_one_value_is_read() -> None:
-    assert [("equals", "e")] == [(part.operator, part.value) for part in read_conditions("Alone", GROUPED)]
+    assert [("equals", "e")] == [
+        (part.operator, part.value) for part in read_conditions("Alone", GROUPED)
+    ]
 
 
-@pytest.mark.parametrize("text", ["WAHR", "Falsch", "VRAI", "faux", "VERDADERO", "falso", "VERO", "ONWAAR", "FAŁSZ"])
+@pytest.mark.parametrize(
+    "text",
+    ["WAHR", "Falsch", "VRAI", "faux", "VERDADERO", "falso", "VERO", "ONWAAR", "FAŁSZ"],
+)
 def test_a_boolean_of_a_local_program_is_in_quotes(text: str) -> None:
     assert write_conditions([make_condition("a", "equals", text)], ANY) == f'"{text}"'
     assert write_queues([WeightedQueue(text, 1)]) == f'"{text}"'
@@ -132,13 +221,17 @@ def test_a_boolean_of_a_local_program_is_in_quotes(text: str) -> None:
 
 
 @pytest.mark.parametrize(("example", "_meaning"), SYNTAX)
-def test_the_examples_of_the_explanation_are_conditions(example: str, _meaning: str) -> None:
+def test_the_examples_of_the_explanation_are_conditions(
+    example: str, _meaning: str
+) -> None:
     assert write_conditions(read_conditions(example, ANY), ANY) == example
 
 
 @pytest.mark.parametrize(("sign", "written"), [("≥", ">="), ("≤", "<=")])
 def test_a_sign_of_comparison_is_read_as_pages_show_it(sign: str, written: str) -> None:
-    assert read_conditions(f"{sign} 0.5 and {sign}0.9", ANY) == read_conditions(f"{written} 0.5 and {written} 0.9", ANY)
+    assert read_conditions(f"{sign} 0.5 and {sign}0.9", ANY) == read_conditions(
+        f"{written} 0.5 and {written} 0.9", ANY
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,6 +278,8 @@ def test_a_number_of_any_length_comes_back(value: float) -> None:
     assert read_conditions(write_conditions([condition], ANY), ANY) == (condition,)
 
 
-@pytest.mark.parametrize("text", ["Cards 007", "Cards ٣", f"Cards {'9' * 400}", "Cards 1.", "Cards -1"])
+@pytest.mark.parametrize(
+    "text", ["Cards 007", "Cards ٣", f"Cards {'9' * 400}", "Cards 1.", "Cards -1"]
+)
 def test_a_number_that_cannot_be_a_weight_is_part_of_the_name(text: str) -> None:
     assert read_queues(text) == (WeightedQueue(text, None),)

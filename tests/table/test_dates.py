@@ -7,21 +7,57 @@ from itertools import product
 import pytest
 
 from reconciler.model.rule import make_condition
-from reconciler.table.cells import WeightedQueue, read_conditions, read_queues, write_conditions, write_queues
+from reconciler.table.cells import (
+    WeightedQueue,
+    read_conditions,
+    read_queues,
+    write_conditions,
+    write_queues,
+)
 from reconciler.table.column_values import ColumnValues
 
 COLUMN = ColumnValues(attribute="a")
-MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-LONG = ("january", "february", "march", "april", "june", "july", "august", "september", "october", "november")
+MONTHS = (
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "may",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "oct",
+    "nov",
+    "dec",
+)
+LONG = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+)
 SHAPES = ("{} 1", "{}-2", "{}/3", "{}.4", "{}5", "{} 2026", "{}-12")
 
 
 @pytest.mark.parametrize("month", [*MONTHS, *LONG, "december", "sept"])
 def test_a_month_with_a_number_is_in_quotes(month: str) -> None:
-    """An intent `dec 1` or a queue `May 2026` stays a text: a program would store the first day of the month."""
+    """An intent `dec 1` or a queue `May 2026` stays a text: a program would store the first day of
+    the month.
+    """
     for shape, case in product(SHAPES, (str.lower, str.upper, str.title)):
         text = case(shape.format(month))
-        for operator, value in (("equals", text), ("in", [text, "other"]), ("notEquals", text)):
+        for operator, value in (
+            ("equals", text),
+            ("in", [text, "other"]),
+            ("notEquals", text),
+        ):
             condition = make_condition("a", operator, value)
             cell = write_conditions([condition], COLUMN)
             assert f'"{text}"' in cell, cell
@@ -29,10 +65,15 @@ def test_a_month_with_a_number_is_in_quotes(month: str) -> None:
         queues = [WeightedQueue(text, 80), WeightedQueue("Cards", 20)]
         assert f'"{text}" 80; Cards 20' == write_queues(queues)
         (queue,) = read_queues(write_queues(queues[:1]))
-        assert (f'"{text}"', text) == (write_queues([WeightedQueue(text, 1)]), queue.name)
+        assert (f'"{text}"', text) == (
+            write_queues([WeightedQueue(text, 1)]),
+            queue.name,
+        )
 
 
-@pytest.mark.parametrize("text", ["decline card", "marble", "junior", "octopus", "may", "december"])
+@pytest.mark.parametrize(
+    "text", ["decline card", "marble", "junior", "octopus", "may", "december"]
+)
 def test_a_word_that_only_begins_like_a_month_is_plain(text: str) -> None:
     """Without a number no program makes a date of it."""
     assert text == write_conditions([make_condition("a", "equals", text)], COLUMN)

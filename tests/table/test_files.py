@@ -1,4 +1,6 @@
-"""Files of tables: what programs for spreadsheets make of cells is read as text, or refused by the cell's name."""
+"""Files of tables: what programs for spreadsheets make of cells is read as text, or refused by the
+cell's name.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,16 @@ def a_workbook(value: Any) -> bytes:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(5, "5"), (5.0, "5"), (0.7, "0.7"), (True, "true"), ("  x ", "x"), ("007", "007"), ("'=1", "'=1"), (None, "")],
+    [
+        (5, "5"),
+        (5.0, "5"),
+        (0.7, "0.7"),
+        (True, "true"),
+        ("  x ", "x"),
+        ("007", "007"),
+        ("'=1", "'=1"),
+        (None, ""),
+    ],
 )
 def test_a_cell_is_read_as_text(value: Any, text: str) -> None:
     (row,) = read_xlsx(a_workbook(value)).rows
@@ -69,13 +80,22 @@ def test_no_cell_is_written_as_a_formula(name: str) -> None:
     formulas = [f"={name}", f"@{name}"]
     # The cells of a table are written so that every character in them is visible.
     texts = formulas if is_visible(name) else [write_name(text) for text in formulas]
-    data = write_xlsx("prod", [HEADINGS, ["a/b", texts[0]], ["a/c", texts[1]]], {}, [("+1", "=2")])
-    cells = [cell for sheet in load_workbook(BytesIO(data)) for row in sheet.iter_rows() for cell in row]
+    data = write_xlsx(
+        "prod", [HEADINGS, ["a/b", texts[0]], ["a/c", texts[1]]], {}, [("+1", "=2")]
+    )
+    cells = [
+        cell
+        for sheet in load_workbook(BytesIO(data))
+        for row in sheet.iter_rows()
+        for cell in row
+    ]
     assert {cell.data_type for cell in cells if cell.value is not None} == {"s"}
     assert {cell.number_format for cell in cells if cell.value is not None} == {"@"}
     with ZipFile(BytesIO(data)) as parts:
         assert not any(b"<f>" in parts.read(part) for part in parts.namelist())
-    assert [row[1].text for row in read_xlsx(data).rows] == [text.strip() for text in texts]
+    assert [row[1].text for row in read_xlsx(data).rows] == [
+        text.strip() for text in texts
+    ]
     with pytest.raises(SheetError, match="row 2, column B"):
         write_csv([HEADINGS, ["a/b", formulas[0]]])
 
@@ -102,7 +122,12 @@ def _broken_workbooks() -> dict[str, bytes]:
     with ZipFile(BytesIO(good)) as parts, ZipFile(stream, "w") as copy:
         for part in parts.namelist():
             content = parts.read(part)
-            copy.writestr(part, content[: len(content) // 2] if part.endswith("sheet1.xml") else content)
+            copy.writestr(
+                part,
+                content[: len(content) // 2]
+                if part.endswith("sheet1.xml")
+                else content,
+            )
     empty = BytesIO()
     ZipFile(empty, "w").close()
     return {
@@ -116,7 +141,9 @@ def _broken_workbooks() -> dict[str, bytes]:
 
 
 # By name: a workbook holds the time, and every worker of a run must collect the same tests.
-@pytest.mark.parametrize("name", ["two bytes", "cut", "no end", "half a sheet", "empty", "no archive"])
+@pytest.mark.parametrize(
+    "name", ["two bytes", "cut", "no end", "half a sheet", "empty", "no archive"]
+)
 def test_a_broken_workbook_is_a_clear_error(name: str) -> None:
     with pytest.raises(SheetError, match="not a workbook"):
         read_xlsx(_broken_workbooks()[name])
@@ -149,7 +176,15 @@ def test_a_line_about_the_separator_is_passed_over() -> None:
 
 
 def test_columns_have_letters() -> None:
-    assert [column_letters(at) for at in (0, 25, 26, 51, 52, 701, 702)] == ["A", "Z", "AA", "AZ", "BA", "ZZ", "AAA"]
+    assert [column_letters(at) for at in (0, 25, 26, 51, 52, 701, 702)] == [
+        "A",
+        "Z",
+        "AA",
+        "AZ",
+        "BA",
+        "ZZ",
+        "AAA",
+    ]
 
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t.csv"])
@@ -167,7 +202,11 @@ def test_libreoffice_keeps_every_cell(name: str, tmp_path: Path) -> None:
         ">= 0.6 and < 0.9",
         "ü and ß",
     ]
-    rows = [["Rule", *(f"c{number}" for number in range(len(texts)))], ["a/b", *texts], ["a/c", *texts[::-1]]]
+    rows = [
+        ["Rule", *(f"c{number}" for number in range(len(texts)))],
+        ["a/b", *texts],
+        ["a/c", *texts[::-1]],
+    ]
     path = tmp_path / name
     if name == "t.csv":
         path.write_text("\ufeff" + write_csv(rows), encoding="utf-8")
@@ -182,7 +221,10 @@ def test_libreoffice_keeps_every_cell(name: str, tmp_path: Path) -> None:
 
 def _with_part(name: str, old: bytes, new: bytes, workbook: bytes = b"") -> bytes:
     stream = BytesIO()
-    with ZipFile(BytesIO(workbook or a_workbook("x"))) as parts, ZipFile(stream, "w", ZIP_DEFLATED) as copy:
+    with (
+        ZipFile(BytesIO(workbook or a_workbook("x"))) as parts,
+        ZipFile(stream, "w", ZIP_DEFLATED) as copy,
+    ):
         for part in parts.namelist():
             content = parts.read(part)
             copy.writestr(part, content.replace(old, new) if part == name else content)
@@ -199,23 +241,46 @@ def test_links_of_all_cells_cost_nothing() -> None:
 def test_merged_cells_are_refused_by_name(prefix: str) -> None:
     """All but the first of them have lost their text: a condition would be removed."""
     merged = f'<{prefix}mergeCells count="1"><{prefix}mergeCell ref="B2:B3"/></{prefix}mergeCells>'
-    data = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", f"</sheetData>{merged}".encode())
+    data = _with_part(
+        "xl/worksheets/sheet1.xml", b"</sheetData>", f"</sheetData>{merged}".encode()
+    )
     with pytest.raises(SheetError, match="prod!B2:B3: these cells are merged"):
         read_xlsx(data)
 
 
 HOSTILE: dict[str, Callable[[int], bytes]] = {
-    "merged cells without an end": lambda size: b"</sheetData><!--" + b"<mergeCell " * size + b"-->",
-    "merged cells": lambda size: b'</sheetData><mergeCells><mergeCell ref="' + b"A" * size + b'"/></mergeCells>',
-    "headers of pages": lambda size: (
-        b"</sheetData><headerFooter><oddHeader>" + b"&amp;L&amp;C&amp;R" * size + b"</oddHeader></headerFooter>"
+    "merged cells without an end": lambda size: (
+        b"</sheetData><!--" + b"<mergeCell " * size + b"-->"
     ),
-    "spaces": lambda size: b'<row r="9"><c t="inlineStr"><is><t>a' + b" " * size + b"b</t></is></c></row></sheetData>",
+    "merged cells": lambda size: (
+        b'</sheetData><mergeCells><mergeCell ref="' + b"A" * size + b'"/></mergeCells>'
+    ),
+    "headers of pages": lambda size: (
+        b"</sheetData><headerFooter><oddHeader>"
+        + b"&amp;L&amp;C&amp;R" * size
+        + b"</oddHeader></headerFooter>"
+    ),
+    "spaces": lambda size: (
+        b'<row r="9"><c t="inlineStr"><is><t>a'
+        + b" " * size
+        + b"b</t></is></c></row></sheetData>"
+    ),
     "opening brackets": lambda size: b"</sheetData><!--" + b"[" * size + b"-->",
-    "attributes": lambda size: b"</sheetData><x " + b" ".join(b'a%d="b"' % number for number in range(size)) + b"/>",
+    "attributes": lambda size: (
+        b"</sheetData><x "
+        + b" ".join(b'a%d="b"' % number for number in range(size))
+        + b"/>"
+    ),
     "levels": lambda size: b"</sheetData>" + b"<x>" * size + b"</x>" * size,
-    "cells": lambda size: b'<row r="9">' + b'<c t="inlineStr"><is><t></t></is></c>' * size + b"</row></sheetData>",
-    "rows": lambda size: b"".join(b'<row r="%d"/>' % number for number in range(9, 9 + size)) + b"</sheetData>",
+    "cells": lambda size: (
+        b'<row r="9">'
+        + b'<c t="inlineStr"><is><t></t></is></c>' * size
+        + b"</row></sheetData>"
+    ),
+    "rows": lambda size: (
+        b"".join(b'<row r="%d"/>' % number for number in range(9, 9 + size))
+        + b"</sheetData>"
+    ),
 }
 
 
@@ -224,7 +289,9 @@ def test_the_time_of_a_workbook_grows_with_its_size(kind: str) -> None:
     """Eight times the size takes about eight times the time of the processor, not 64 times."""
 
     def cost(size: int) -> float:
-        data = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", HOSTILE[kind](size))
+        data = _with_part(
+            "xl/worksheets/sheet1.xml", b"</sheetData>", HOSTILE[kind](size)
+        )
         runs = []
         for _ in range(3):
             start = process_time()
@@ -236,17 +303,34 @@ def test_the_time_of_a_workbook_grows_with_its_size(kind: str) -> None:
     assert cost(8 * 2_000) < 24 * cost(2_000) + 0.05
 
 
-LONG_FORMAT = b'<numFmts><numFmt numFmtId="170" formatCode="' + b"[" * 256 + b'"/></numFmts><fonts'
-LONG_FOOTER = b"</sheetData><headerFooter><oddFooter>" + b"&amp;L" * 128 + b"</oddFooter></headerFooter>"
+LONG_FORMAT = (
+    b'<numFmts><numFmt numFmtId="170" formatCode="'
+    + b"[" * 256
+    + b'"/></numFmts><fonts'
+)
+LONG_FOOTER = (
+    b"</sheetData><headerFooter><oddFooter>"
+    + b"&amp;L" * 128
+    + b"</oddFooter></headerFooter>"
+)
 
 
 @pytest.mark.parametrize(
     ("part", "old", "new"),
-    [("xl/styles.xml", b"<fonts", LONG_FORMAT), ("xl/worksheets/sheet1.xml", b"</sheetData>", LONG_FOOTER)],
+    [
+        ("xl/styles.xml", b"<fonts", LONG_FORMAT),
+        ("xl/worksheets/sheet1.xml", b"</sheetData>", LONG_FOOTER),
+    ],
 )
-def test_a_part_that_is_slow_to_read_is_refused(part: str, old: bytes, new: bytes) -> None:
-    """The library takes the square of its length; programs for spreadsheets write at most 255 characters there."""
-    assert read_xlsx(_with_part(part, old, new.replace(b"[[", b"").replace(b"&amp;L" * 2, b"&amp;L")))
+def test_a_part_that_is_slow_to_read_is_refused(
+    part: str, old: bytes, new: bytes
+) -> None:
+    """The library takes the square of its length; programs for spreadsheets write at most 255
+    characters there.
+    """
+    assert read_xlsx(
+        _with_part(part, old, new.replace(b"[[", b"").replace(b"&amp;L" * 2, b"&amp;L"))
+    )
     with pytest.raises(SheetError, match="not a workbook"):
         read_xlsx(_with_part(part, old, new))
 
@@ -261,7 +345,9 @@ def test_rows_that_are_not_in_order_are_refused(number: int) -> None:
 
 def test_a_document_type_is_refused() -> None:
     """Its entities could make a small file large."""
-    entities = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><worksheet'
+    entities = (
+        b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><worksheet'
+    )
     data = _with_part("xl/worksheets/sheet1.xml", b"<worksheet", entities)
     with pytest.raises(SheetError, match="not a workbook"):
         read_xlsx(data)
@@ -276,13 +362,20 @@ def test_a_document_type_is_refused() -> None:
         (b'<c r="B3"><v>1E-3</v></c>', "0.001"),
         (b'<c r="B3" t="b"><v>1</v></c>', "true"),
         (b'<c r="B3" t="str"><v> a </v></c>', "a"),
-        (b'<c r="B3" t="inlineStr"><is><r><t>a</t></r><r><t>b</t></r><rPh sb="0" eb="1"><t>c</t></rPh></is></c>', "ab"),
+        (
+            b'<c r="B3" t="inlineStr"><is><r><t>a</t></r><r><t>b</t></r><rPh sb="0" eb="1"><t>c</t></rPh></is></c>',
+            "ab",
+        ),
         (b"<c><v>7</v></c>", "7"),
         (b'<c r="B3"/>', ""),
     ],
 )
 def test_the_kinds_of_cells(cell: bytes, text: str) -> None:
-    row = b'<row r="3"><c r="A3" t="inlineStr"><is><t>a/c</t></is></c>' + cell + b"</row></sheetData>"
+    row = (
+        b'<row r="3"><c r="A3" t="inlineStr"><is><t>a/c</t></is></c>'
+        + cell
+        + b"</row></sheetData>"
+    )
     data = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", row)
     assert read_xlsx(data).rows[1][1].text == text
 
@@ -295,9 +388,13 @@ def test_cells_that_have_only_a_format_are_passed_over() -> None:
 
 @pytest.mark.parametrize("ref", [b"A1", b"A1:A1", b"A1:B2"])
 def test_wrong_dimensions_of_a_sheet_leave_no_cell_out(ref: bytes) -> None:
-    row = b'<row r="3"><c r="A3" t="inlineStr"><is><t>a/c</t></is></c></row></sheetData>'
+    row = (
+        b'<row r="3"><c r="A3" t="inlineStr"><is><t>a/c</t></is></c></row></sheetData>'
+    )
     data = _with_part("xl/worksheets/sheet1.xml", b"</sheetData>", row)
-    data = _with_part("xl/worksheets/sheet1.xml", b'ref="A1:B2"', b'ref="' + ref + b'"', data)
+    data = _with_part(
+        "xl/worksheets/sheet1.xml", b'ref="A1:B2"', b'ref="' + ref + b'"', data
+    )
     assert [cells[0].text for cells in read_xlsx(data).rows] == ["a/b", "a/c"]
 
 
@@ -329,7 +426,11 @@ def test_a_workbook_with_a_copy_of_the_table_is_refused() -> None:
 
 
 def test_a_title_cannot_write_lines_into_a_message() -> None:
-    data = _with_part("xl/workbook.xml", b'name="prod"', b'name="prod&#10;No conversation goes elsewhere&#x9b;31m"')
+    data = _with_part(
+        "xl/workbook.xml",
+        b'name="prod"',
+        b'name="prod&#10;No conversation goes elsewhere&#x9b;31m"',
+    )
     assert read_xlsx(data).headings[0].name.isprintable()
 
 
@@ -343,6 +444,16 @@ def test_a_text_that_the_format_changes_is_kept(text: str) -> None:
 
 @pytest.mark.parametrize("title", ["Lists", "lists", "How to edit"])
 def test_an_environment_may_have_the_name_of_another_sheet(title: str) -> None:
-    book = load_workbook(BytesIO(write_xlsx(title, [HEADINGS, ["a/b", "x"]], {1: ["x"]}, [("a", "b")])))
-    assert [sheet.sheet_state for sheet in book.worksheets] == ["visible", "visible", "hidden"]
-    assert book.worksheets[0].data_validations.dataValidation[0].formula1.startswith(book.worksheets[2].title)
+    book = load_workbook(
+        BytesIO(write_xlsx(title, [HEADINGS, ["a/b", "x"]], {1: ["x"]}, [("a", "b")]))
+    )
+    assert [sheet.sheet_state for sheet in book.worksheets] == [
+        "visible",
+        "visible",
+        "hidden",
+    ]
+    assert (
+        book.worksheets[0]
+        .data_validations.dataValidation[0]
+        .formula1.startswith(book.worksheets[2].title)
+    )

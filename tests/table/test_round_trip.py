@@ -1,4 +1,6 @@
-"""A table of generated manifests: unedited nothing changes; an edited cell changes one scalar, as by hand."""
+"""A table of generated manifests: unedited nothing changes; an edited cell changes one scalar, as
+by hand.
+"""
 
 from __future__ import annotations
 
@@ -26,18 +28,59 @@ from reconciler.table.xlsx_file import read_xlsx, write_xlsx
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.tiers import FULL
 
-ENVIRONMENT = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n"
+ENVIRONMENT = (
+    "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n"
+)
 VALUES = [
-    text for text in HOSTILE_NAMES.values() if text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+    text
+    for text in HOSTILE_NAMES.values()
+    if text and not any("\ud800" <= letter <= "\udfff" for letter in text)
 ]
 NUMBERS = [-1, 0, 2, 3.5, -0.25, 1e-7, 10**17, 123456789012345]
 NAMES = [
     *(name for text in VALUES if len(name := f"{text} of it") <= 100),
-    *("true", "WAHR", "10", "1e5", "Mar 1", "=1+1", "a; b", "a and b", "one of", "is 5", "present", "between 1 and 2"),
-    *("Terms, and fees", "'x", '"x"', "_x0041_", "-x", "not gold", "exactly", "German (Austria)", "Über", "> 5", "x 5"),
+    *(
+        "true",
+        "WAHR",
+        "10",
+        "1e5",
+        "Mar 1",
+        "=1+1",
+        "a; b",
+        "a and b",
+        "one of",
+        "is 5",
+        "present",
+        "between 1 and 2",
+    ),
+    *(
+        "Terms, and fees",
+        "'x",
+        '"x"',
+        "_x0041_",
+        "-x",
+        "not gold",
+        "exactly",
+        "German (Austria)",
+        "Über",
+        "> 5",
+        "x 5",
+    ),
 ]
 """Names of groups and labels: none is a value."""
-QUEUES = ["A", "B b", "C-c", "Über & Söhne", "=1+1", "Q 5", "Mar 1", "-x", "@home", "_x0041_", "Q 1e5"]
+QUEUES = [
+    "A",
+    "B b",
+    "C-c",
+    "Über & Söhne",
+    "=1+1",
+    "Q 5",
+    "Mar 1",
+    "-x",
+    "@home",
+    "_x0041_",
+    "Q 1e5",
+]
 OPERATORS: dict[str, Callable[[Random], Any]] = {
     "equals": lambda random: random.choice([*VALUES, *NUMBERS, "5"]),
     "notEquals": lambda random: random.choice(VALUES),
@@ -59,20 +102,27 @@ def a_rule(random: Random, key: str) -> dict[str, Any]:
     if kind < 0.4:
         rule["intent"] = random.choice(VALUES).replace("$", "$$")
     elif kind < 0.6:
-        rule["intents"] = [value.replace("$", "$$") for value in random.sample(VALUES, 2)]
+        rule["intents"] = [
+            value.replace("$", "$$") for value in random.sample(VALUES, 2)
+        ]
     if random.random() < 0.3:
         rule["minConfidence"] = random.choice([0, 0.35, 1])
     if random.random() < 0.1:
         rule["belowConfidence"] = 0.9
     items = []
-    for attribute in random.choices(["tier", "Queue", "naïve name", "9"], k=random.choice([0, 1, 2, 3])):
+    for attribute in random.choices(
+        ["tier", "Queue", "naïve name", "9"], k=random.choice([0, 1, 2, 3])
+    ):
         operator = random.choice(list(OPERATORS))
-        items.append({"attribute": attribute, operator: _escaped(OPERATORS[operator](random))})
+        items.append(
+            {"attribute": attribute, operator: _escaped(OPERATORS[operator](random))}
+        )
     if items or len(rule) == 2:
         rule["when"] = items
     if random.random() < 0.2:
         rule["targets"] = [
-            {"queue": queue, "weight": random.choice([1, 2.5, 80, 1e-7, 10**20])} for queue in random.sample(QUEUES, 2)
+            {"queue": queue, "weight": random.choice([1, 2.5, 80, 1e-7, 10**20])}
+            for queue in random.sample(QUEUES, 2)
         ]
     else:
         rule["queue"] = random.choice(QUEUES)
@@ -95,23 +145,38 @@ def manifests_of(random: Random) -> str:
     for number in range(random.randint(1, 6)):
         rules.append(a_rule(random, f"k{number}"))
         rule = format_flow(rules[-1])
-        lines.append(f"  - {rule} # comment {number}\n" if random.random() < 0.5 else f"  -   {rule}\n")
+        lines.append(
+            f"  - {rule} # comment {number}\n"
+            if random.random() < 0.5
+            else f"  -   {rule}\n"
+        )
     head = ENVIRONMENT + (descriptions(random, rules) if random.random() < 0.6 else "")
     return f"{head}---\napiVersion: routing/v1\nkind: RuleSet\nname: set\nrules:\n{''.join(lines)}"
 
 
 def descriptions(random: Random, rules: list[dict[str, Any]]) -> str:
-    """Return documents with labels and groups of the values in the rules' lists, and of some others."""
+    """Return documents with labels and groups of the values in the rules' lists, and of some
+    others.
+    """
     listed = dict[str, list[list[str]]]()
     for rule in rules:
         listed.setdefault("intent", []).append(rule.get("intents", []))
         for item in rule.get("when", ()):
             values = item.get("in") or item.get("notIn") or []
-            listed.setdefault(item["attribute"], []).append([value for value in values if isinstance(value, str)])
+            listed.setdefault(item["attribute"], []).append(
+                [value for value in values if isinstance(value, str)]
+            )
     described = {name: _described(random, lists) for name, lists in listed.items()}
-    intents = [{"name": name, **fields} for name, fields in described.pop("intent").items()]
-    attributes = {name: {"values": values} for name, values in described.items() if values}
-    documents = {"Intents": {"intents": intents}, "Attributes": {"attributes": attributes}}
+    intents = [
+        {"name": name, **fields} for name, fields in described.pop("intent").items()
+    ]
+    attributes = {
+        name: {"values": values} for name, values in described.items() if values
+    }
+    documents = {
+        "Intents": {"intents": intents},
+        "Attributes": {"attributes": attributes},
+    }
     return "".join(
         f"---\napiVersion: routing/v1\nkind: {kind}\nname: d\n{format_flow(fields)[1:-1]}\n"
         for kind, fields in documents.items()
@@ -119,16 +184,26 @@ def descriptions(random: Random, rules: list[dict[str, Any]]) -> str:
 
 
 def _described(random: Random, lists: list[list[str]]) -> dict[str, dict[str, str]]:
-    """Return the label, the group or both of values: groups are lists, parts of them, or have a value more."""
+    """Return the label, the group or both of values: groups are lists, parts of them, or have a
+    value more.
+    """
     names = [*random.sample(NAMES, len(NAMES))]
     found = dict[str, dict[str, str]]()
     for values in lists:
-        members = [text for value in values if (text := value.replace("$$", "$")) and text not in found]
+        members = [
+            text
+            for value in values
+            if (text := value.replace("$$", "$")) and text not in found
+        ]
         if random.random() < 0.3:
-            members = members[:1] + random.sample([value for value in VALUES if value not in found], 1)
+            members = members[:1] + random.sample(
+                [value for value in VALUES if value not in found], 1
+            )
         group = names.pop()
         for member in members:
-            found[member] = {"group": group} | ({"label": names.pop()} if random.random() < 0.3 else {})
+            found[member] = {"group": group} | (
+                {"label": names.pop()} if random.random() < 0.3 else {}
+            )
     return found
 
 
@@ -153,12 +228,19 @@ class Desk:
         return compare_sheet(self.current.table, sheet, self.current.vocabulary)
 
     def write(self, rows: list[list[str]]) -> str:
-        """Return the text of the file with the edits of a table; its rules are those of the table."""
+        """Return the text of the file with the edits of a table; its rules are those of the
+        table.
+        """
         writer = ManifestWriter(self.manifests, self.current.tenant)
-        (text,) = writer.write(self.compare(read_csv(write_csv(rows).encode()))).values()
+        (text,) = writer.write(
+            self.compare(read_csv(write_csv(rows).encode()))
+        ).values()
         (file,) = {loaded.file for loaded in self.manifests.rulesets}
         after = load_with_changes(self.folder, {file: text.encode()})
-        assert find_difference(writer.expected, desire_offline(after, self.environment)[0]) is None
+        assert (
+            find_difference(writer.expected, desire_offline(after, self.environment)[0])
+            is None
+        )
         return text
 
 
@@ -172,7 +254,12 @@ def test_an_unedited_table_has_no_edits(seed: int, tmp_path: Path) -> None:
     csv.writer(semicolons, delimiter=";").writerows(desk.rows)
     assert desk.compare(read_csv(semicolons.getvalue().encode())) == TableEdits()
     if seed % 10 == 0:
-        assert desk.compare(read_xlsx(write_xlsx("prod", desk.rows, {0: ["a"]}, [("x", "y")]))) == TableEdits()
+        assert (
+            desk.compare(
+                read_xlsx(write_xlsx("prod", desk.rows, {0: ["a"]}, [("x", "y")]))
+            )
+            == TableEdits()
+        )
 
 
 @pytest.mark.parametrize("seed", range(1_000 if FULL else 60))
@@ -192,16 +279,23 @@ def test_an_edited_queue_changes_one_scalar(seed: int, tmp_path: Path) -> None:
     rows[keys.index(key) + 1][rows[0].index("Queue")] = write_name(new)
     line = next(line for line in text.splitlines() if f"key: {key}," in line)
     start = line.rindex("queue: ") + len("queue: ")
-    by_hand = text.replace(line, f"{line[:start]}{format_scalar(new)}{line[start + len(format_scalar(old)) :]}")
+    by_hand = text.replace(
+        line,
+        f"{line[:start]}{format_scalar(new)}{line[start + len(format_scalar(old)) :]}",
+    )
     # The quotes of a changed value stay; every other byte is the same.
     assert desk.write(rows).replace(f'"{new}"', new) == by_hand.replace(f'"{new}"', new)
     (tmp_path / "hand").mkdir()
     hand = Desk(tmp_path / "hand", by_hand)
-    assert hand.rows[1:] == [row[:-1] + hand.rows[at][-1:] for at, row in enumerate(rows) if at]
+    assert hand.rows[1:] == [
+        row[:-1] + hand.rows[at][-1:] for at, row in enumerate(rows) if at
+    ]
 
 
 @pytest.mark.parametrize("seed", range(2_000 if FULL else 100))
-def test_every_written_cell_is_read_in_every_row_with_the_same_meaning(seed: int, tmp_path: Path) -> None:
+def test_every_written_cell_is_read_in_every_row_with_the_same_meaning(
+    seed: int, tmp_path: Path
+) -> None:
     desk = Desk(tmp_path, manifests_of(Random(seed)))
     table = desk.current.table
     for column in table.columns:
@@ -216,7 +310,9 @@ def test_every_written_cell_is_read_in_every_row_with_the_same_meaning(seed: int
             rules = {row.entry.name: row.rule for row in edits.edited if row.entry}
             for target in table.rows:
                 edited = rules.get(target.entry.name, target.entry.rule)
-                assert meaning_in(column, edited) == meaning_in(column, source.entry.rule)
+                assert meaning_in(column, edited) == meaning_in(
+                    column, source.entry.rule
+                )
 
 
 def meaning_in(column: Column, rule: Rule) -> object:
@@ -231,7 +327,9 @@ def meaning_in(column: Column, rule: Rule) -> object:
 
 
 @pytest.mark.parametrize("seed", range(1_000 if FULL else 60))
-def test_cells_copied_from_other_rows_define_exactly_these_rules(seed: int, tmp_path: Path) -> None:
+def test_cells_copied_from_other_rows_define_exactly_these_rules(
+    seed: int, tmp_path: Path
+) -> None:
     random = Random(seed)
     text = manifests_of(random)
     desk = Desk(tmp_path, text)

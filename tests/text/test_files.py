@@ -20,18 +20,28 @@ SECONDS = 20
 PACKAGE = Path(__file__).parents[2] / "reconciler"
 EXCEPTIONS = {
     # Files of a package, which only its author writes.
-    "cli/commands/init.py: files('reconciler').joinpath('starter', name).read_text(encoding='utf-8')",
+    (
+        "cli/commands/init.py: files('reconciler').joinpath('starter', "
+        "name).read_text(encoding='utf-8')"
+    ),
     "cli/commands/init.py: distribution('cxroute').read_text('direct_url.json')",
     "cli/commands/lsp.py: os.fdopen(os.dup(1), 'wb')",
     "cxone/transport/tls.py: ssl.create_default_context(cafile=certifi.where())",
     "forge/pipeline_files.py: template.read_text(encoding='utf-8')",
     "manifest/kinds/fields.py: files('tzdata').joinpath('zones').read_text(encoding='ascii')",
     "render/html.py: (_TEMPLATES / file).read_text(encoding='utf-8')",
-    "simulator/state.py: files('reconciler.simulator').joinpath('tenants/bank.json').read_text(encoding='utf-8')",
-    # The simulator imports nothing of this project, and checks itself that the file is a regular one.
+    (
+        "simulator/state.py: "
+        "files('reconciler.simulator').joinpath('tenants/bank.json').read_text(encoding='utf-8')"
+    ),
+    # The simulator imports nothing of this project, and checks itself that the file is a regular
+    # one.
     "simulator/storage.py: path.read_bytes()",
     # Files that these calls open to append or to lock, not to read.
-    "journal/sinks.py: os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING, 438)",
+    (
+        "journal/sinks.py: os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING, "
+        "438)"
+    ),
     "simulator/storage.py: os.open(f'{path}.lock', os.O_RDWR | os.O_CREAT, 384)",
     # The only function that reads files.
     "text/files.py: os.open(path, _OPEN_FLAGS)",
@@ -54,10 +64,14 @@ def opens(call: ast.Call) -> bool:
     if function == "os.open":
         return "O_WRONLY" not in text
     if name == "open":
-        return bool(re.search(r"'rb?\+?'|encoding=", text)) and not re.search(r"'[wax]b?'", text)
+        return bool(re.search(r"'rb?\+?'|encoding=", text)) and not re.search(
+            r"'[wax]b?'", text
+        )
     if name in {"load_verify_locations", "create_default_context"}:
         return "cadata=" not in text
-    return name in {"read_bytes", "fdopen", "FileIO", "load_cert_chain"} or (name == "read_text" and "." in function)
+    return name in {"read_bytes", "fdopen", "FileIO", "load_cert_chain"} or (
+        name == "read_text" and "." in function
+    )
 
 
 def test_one_module_opens_files_for_reading() -> None:
@@ -70,27 +84,49 @@ def test_one_module_opens_files_for_reading() -> None:
     assert EXCEPTIONS == found
 
 
-@pytest.mark.parametrize("call", ["open(a)", "p.open('rb')", "p.open(encoding='u')", "os.open(a, b)", "p.read_bytes()"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        "open(a)",
+        "p.open('rb')",
+        "p.open(encoding='u')",
+        "os.open(a, b)",
+        "p.read_bytes()",
+    ],
+)
 def test_the_check_finds_each_way_to_open_a_file(call: str) -> None:
     """Each call that opens a file for reading is found; a call that writes a file is not."""
     assert [call] == list(openings(ast.parse(call)))
-    assert [] == list(openings(ast.parse("p.open('w', encoding='u'); open(a, 'xb'); os.open(a, os.O_WRONLY)")))
+    assert [] == list(
+        openings(
+            ast.parse(
+                "p.open('w', encoding='u'); open(a, 'xb'); os.open(a, os.O_WRONLY)"
+            )
+        )
+    )
 
 
 def test_a_file_is_read_to_its_limit_and_no_further(tmp_path: Path) -> None:
-    """A file of exactly the limit is read; one more byte is an error that names the limit, or is cut on request."""
+    """A file of exactly the limit is read; one more byte is an error that names the limit, or is
+    cut on request.
+    """
     path = tmp_path / "file"
     path.write_bytes(b"x" * KIB)
     assert b"x" * KIB == read_file(path, KIB)
     assert b"x" * 10 == read_start(path, 10)
     assert b"" == read_start(path, 0)
     path.write_bytes(b"x" * (KIB + 1))
-    with pytest.raises(OSError, match="it is larger than 1 KiB, the limit for this file; check the path"):
+    with pytest.raises(
+        OSError,
+        match="it is larger than 1 KiB, the limit for this file; check the path",
+    ):
         read_file(path, KIB)
 
 
 def test_memory_is_bounded_by_the_limit(tmp_path: Path) -> None:
-    """A file of a terabyte needs no more memory than the limit, and a small file much less than the limit."""
+    """A file of a terabyte needs no more memory than the limit, and a small file much less than the
+    limit.
+    """
     path = tmp_path / "file"
     path.touch()
     os.truncate(path, 1 << 40)
@@ -119,17 +155,27 @@ def test_text_is_utf_8_with_line_feeds(tmp_path: Path) -> None:
 
 @pytest.fixture
 def odd_files(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Yield paths of special files by kind: no process writes to the pipe, and the device never ends."""
+    """Yield paths of special files by kind: no process writes to the pipe, and the device never
+    ends.
+    """
     os.mkfifo(tmp_path / "pipe")
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "socket"))
-        paths = {"a named pipe": tmp_path / "pipe", "a socket": tmp_path / "socket", "a device": Path("/dev/zero")}
+        paths = {
+            "a named pipe": tmp_path / "pipe",
+            "a socket": tmp_path / "socket",
+            "a device": Path("/dev/zero"),
+        }
         yield {kind: str(path) for kind, path in paths.items()}
 
 
 @pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a device"])
-def test_a_special_file_is_refused_without_waiting(kind: str, odd_files: dict[str, str]) -> None:
-    """A pipe, a socket and a device are refused without blocking, and the message says what to do."""
+def test_a_special_file_is_refused_without_waiting(
+    kind: str, odd_files: dict[str, str]
+) -> None:
+    """A pipe, a socket and a device are refused without blocking, and the message says what to
+    do.
+    """
     said = f"it is {kind}, not a regular file; save the contents to a file, and name that file"
     with pytest.raises(OSError, match=said):
         read_file(odd_files[kind], KIB)
@@ -140,7 +186,9 @@ def test_a_pipe_that_replaces_a_checked_file_is_refused(
 ) -> None:
     """The opened file is checked again, and opening does not block."""
     (tmp_path / "file").touch()
-    before = SimpleNamespace(**vars(os) | {"stat": lambda _path: (tmp_path / "file").stat()})
+    before = SimpleNamespace(
+        **vars(os) | {"stat": lambda _path: (tmp_path / "file").stat()}
+    )
     monkeypatch.setattr("reconciler.text.files.os", before)
     with pytest.raises(OSError, match="a named pipe, not a regular file"):
         read_file(odd_files["a named pipe"], KIB)
@@ -167,17 +215,36 @@ READERS: dict[str, tuple[list[str], dict[str, str]]] = {
     "live list": (["plan", "-e", "prod", "--live", "{file}"], {}),
     "live list of export": (["export", "-e", "prod", "--all", "--live", "{file}"], {}),
     "side of diff": (["diff", "{file}", "live.json"], {}),
-    "traffic sample": (["plan", "-e", "prod", "--live", "live.json", "--traffic", "{file}"], {}),
+    "traffic sample": (
+        ["plan", "-e", "prod", "--live", "live.json", "--traffic", "{file}"],
+        {},
+    ),
     "journal": (["history"], {"CXROUTE_JOURNAL": "{file}"}),
     "journal that is named": (["history", "--journal", "{file}"], {}),
-    "journal of an undo": (["plan", "-e", "prod", "--undo", "r1", "--journal", "{file}"], {}),
-    "client secret": (["plan", "-e", "prod"], {"CXONE_CLIENT_ID": "id", "CXONE_CLIENT_SECRET_FILE": "{file}"}),
+    "journal of an undo": (
+        ["plan", "-e", "prod", "--undo", "r1", "--journal", "{file}"],
+        {},
+    ),
+    "client secret": (
+        ["plan", "-e", "prod"],
+        {"CXONE_CLIENT_ID": "id", "CXONE_CLIENT_SECRET_FILE": "{file}"},
+    ),
     "authorities": (
         ["plan", "-e", "prod"],
-        {"CXONE_CLIENT_ID": "id", "CXONE_CLIENT_SECRET": "secret", "CXROUTE_CA_FILE": "{file}"},
+        {
+            "CXONE_CLIENT_ID": "id",
+            "CXONE_CLIENT_SECRET": "secret",
+            "CXROUTE_CA_FILE": "{file}",
+        },
     ),
-    "keys of the endpoint": (["serve", "-e", "prod"], {"CXROUTE_API_KEYS_FILE": "{file}"}),
-    "shared memory of the endpoint": (["serve", "-e", "prod"], {"CXROUTE_SHARED_FILE": "{file}"}),
+    "keys of the endpoint": (
+        ["serve", "-e", "prod"],
+        {"CXROUTE_API_KEYS_FILE": "{file}"},
+    ),
+    "shared memory of the endpoint": (
+        ["serve", "-e", "prod"],
+        {"CXROUTE_SHARED_FILE": "{file}"},
+    ),
     "drift": (
         ["github", "drift-issue", "-e", "prod", "--plan", "{file}", "--body", "b.md"],
         {"GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "1", "GITHUB_SHA": "0" * 40},
@@ -186,41 +253,70 @@ READERS: dict[str, tuple[list[str], dict[str, str]]] = {
         ["github", "comment", "-e", "prod", "--applied", "{file}"],
         {"GITHUB_REPOSITORY": "a/b", "GITHUB_RUN_ID": "1", "GITHUB_SHA": "0" * 40},
     ),
-    "event": (["github", "comment", "-e", "prod", "--outdated"], {"GITHUB_EVENT_PATH": "{file}"}),
+    "event": (
+        ["github", "comment", "-e", "prod", "--outdated"],
+        {"GITHUB_EVENT_PATH": "{file}"},
+    ),
 }
 """By file: the command that reads it, and its environment variables."""
 
 
 @pytest.mark.parametrize("kind", ["a named pipe", "a device"])
 @pytest.mark.parametrize("reader", READERS)
-def test_each_command_refuses_a_special_file(reader: str, kind: str, odd_files: dict[str, str], tmp_path: Path) -> None:
-    """A pipe without a writer and an endless device give one sentence, immediately and with little memory."""
+def test_each_command_refuses_a_special_file(
+    reader: str, kind: str, odd_files: dict[str, str], tmp_path: Path
+) -> None:
+    """A pipe without a writer and an endless device give one sentence, immediately and with little
+    memory.
+    """
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests/prod.yaml").write_text(PLAIN, "utf-8")
     (tmp_path / "live.json").write_text('{"rules": [], "queues": []}', "utf-8")
     arguments, variables = READERS[reader]
     filled = [word.format(file=odd_files[kind]) for word in arguments]
-    environment = {name: value.format(file=odd_files[kind]) for name, value in variables.items()}
-    ended = run_measured(tmp_path, filled, {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", **environment}, SECONDS)
-    assert f"it is {kind}, not a regular file; save the contents to a file, and name that file" in ended.err
+    environment = {
+        name: value.format(file=odd_files[kind]) for name, value in variables.items()
+    }
+    ended = run_measured(
+        tmp_path,
+        filled,
+        {"PATH": os.environ["PATH"], "PYTHONUTF8": "1", **environment},
+        SECONDS,
+    )
+    assert (
+        f"it is {kind}, not a regular file; save the contents to a file, and name that file"
+        in ended.err
+    )
     assert 0 != ended.code
     assert 1 == ended.err.count("error:")
     assert 200 * MIB > ended.peak
 
 
-@pytest.mark.parametrize("name", [".cxroute/sandbox.json", "manifests/prod.yaml", "traffic.csv"])
+@pytest.mark.parametrize(
+    "name", [".cxroute/sandbox.json", "manifests/prod.yaml", "traffic.csv"]
+)
 def test_a_pipe_at_a_fixed_path_is_refused(name: str, tmp_path: Path) -> None:
     """The sandbox's state, a manifest, and the traffic sample of an Environment."""
     (tmp_path / "manifests").mkdir()
     (tmp_path / ".cxroute").mkdir()
     (tmp_path / "manifests/all.yaml").write_text(
-        "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n", "utf-8"
+        "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n",
+        "utf-8",
     )
     if name == "traffic.csv":
         (tmp_path / "manifests/prod.yaml").write_text(MANIFESTS, "utf-8")
     os.mkfifo(tmp_path / name)
-    command = ["plan", "-e", "prod", "--live", "x.json"] if name == "traffic.csv" else ["plan", "-e", "sandbox"]
+    command = (
+        ["plan", "-e", "prod", "--live", "x.json"]
+        if name == "traffic.csv"
+        else ["plan", "-e", "sandbox"]
+    )
     (tmp_path / "x.json").write_text('{"rules": [], "queues": []}', "utf-8")
-    ended = run_measured(tmp_path, command, {"PATH": os.environ["PATH"], "PYTHONUTF8": "1"}, SECONDS)
-    assert "not a regular file" in ended.err or "not found in the working directory" in ended.err
+    ended = run_measured(
+        tmp_path, command, {"PATH": os.environ["PATH"], "PYTHONUTF8": "1"}, SECONDS
+    )
+    assert (
+        "not a regular file" in ended.err
+        or "not found in the working directory" in ended.err
+    )
     assert ended.code in {1, 3}

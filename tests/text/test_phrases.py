@@ -13,7 +13,15 @@ from reconciler.cxone.transport.request import ApiResponse
 from reconciler.cxone.transport.request import describe_failure as no_answer
 from reconciler.manifest.kinds.profile import Errors
 from reconciler.model.rule import Target, make_condition, make_opaque
-from reconciler.text.escape import escape_invisible, is_visible, join_first, pluralize, quote, quote_name, sanitize
+from reconciler.text.escape import (
+    escape_invisible,
+    is_visible,
+    join_first,
+    pluralize,
+    quote,
+    quote_name,
+    sanitize,
+)
 from reconciler.text.phrases import (
     acknowledged_phrase,
     condition_phrase,
@@ -30,7 +38,9 @@ from tests.support.builders import LABELS, at_least, intent_is, rule
 NAMES = {"q-cards": "Cards", "q-fraud": "Fraud"}
 CARDS, FRAUD = Target("q-cards", 1), Target("q-fraud", 3)
 NIGHTS = make_opaque({"type": "schedule", "name": "nights"})
-NIGHTS_SHOWN = 'a part that cxroute does not understand: {"name":"nights","type":"schedule"}'
+NIGHTS_SHOWN = (
+    'a part that cxroute does not understand: {"name":"nights","type":"schedule"}'
+)
 
 
 @pytest.mark.parametrize(
@@ -65,31 +75,53 @@ def test_text_from_outside_is_escaped_and_cut() -> None:
 
 
 FORMERLY_PASSED = "\u115f\u1160\u17b4\u3164\ufe0f\uffa0\U000e0100\ufffd\xa0\u2003\u3000\u00ad\u202e\ue000\n\x85\ud800"
-"""Invisible characters that earlier functions treated differently: one escaped or replaced them, another did not."""
+"""Invisible characters that earlier functions treated differently: one escaped or replaced them,
+another did not."""
 
 
-@pytest.mark.parametrize("character", FORMERLY_PASSED, ids=lambda one: f"{ord(one):04x}")
+@pytest.mark.parametrize(
+    "character", FORMERLY_PASSED, ids=lambda one: f"{ord(one):04x}"
+)
 def test_every_function_escapes_the_same_invisible_characters(character: str) -> None:
-    """Messages about rules, manifests, and responses of the tenant, an identity provider and a webhook agree."""
-    escape = f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
+    """Messages about rules, manifests, and responses of the tenant, an identity provider and a
+    webhook agree.
+    """
+    escape = (
+        f"\\u{ord(character):04x}"
+        if ord(character) < 0x10000
+        else f"\\U{ord(character):08x}"
+    )
     in_json = {"\n": "\\n"}.get(character, escape)
     text, answer = f"a{character}b", {"message": f"a{character}b"}
     error = OSError(1, text)
     assert not is_visible(text)
     assert f"a{escape}b" == escape_invisible(text) == sanitize(text) == no_answer(error)
-    assert f'"a{in_json}b"' == quote(text) == quote_name(text) == suggest("ab", [text])[len("did you mean ") : -1]
+    assert (
+        f'"a{in_json}b"'
+        == quote(text)
+        == quote_name(text)
+        == suggest("ab", [text])[len("did you mean ") : -1]
+    )
     reply = ApiResponse("GET /", 500, {}, json.dumps(answer).encode())
-    assert (f"a{escape}b" if character != "\n" else "a b") == reply.error_text((), Errors())
+    assert (f"a{escape}b" if character != "\n" else "a b") == reply.error_text(
+        (), Errors()
+    )
 
 
 def test_every_invisible_character_is_escaped() -> None:
-    """Unprintable characters, fillers, variation selectors and specials are escaped, and no others."""
+    """Unprintable characters, fillers, variation selectors and specials are escaped, and no
+    others.
+    """
     blank = re.compile(
         "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
         "\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
     )
     characters = map(chr, range(sys.maxunicode + 1))
-    assert [] == [one for one in characters if is_visible(one) == (not one.isprintable() or bool(blank.match(one)))]
+    assert [] == [
+        one
+        for one in characters
+        if is_visible(one) == (not one.isprintable() or bool(blank.match(one)))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -120,7 +152,10 @@ def test_a_condition_is_a_phrase(what: Any, said: str) -> None:
         ([CARDS], '"Cards"'),
         ([CARDS, FRAUD], '75 % "Fraud", 25 % "Cards"'),
         ([CARDS, Target("q-fraud", 2)], '66.666667 % "Fraud", 33.333333 % "Cards"'),
-        ([Target("q-cards", 33.3), Target("q-fraud", 66.7)], '66.7 % "Fraud", 33.3 % "Cards"'),
+        (
+            [Target("q-cards", 33.3), Target("q-fraud", 66.7)],
+            '66.7 % "Fraud", 33.3 % "Cards"',
+        ),
         ([CARDS, Target("q-fraud", 100_000)], '99.999 % "Fraud", 0.00099999 % "Cards"'),
         ([CARDS, Target("q-fraud", 0)], '100 % "Cards", 0 % "Fraud"'),
         ([Target("q-cards", 0)], 'no queue ("Cards" with weight 0)'),
@@ -139,16 +174,27 @@ def test_an_unknown_queue_is_named_by_its_id() -> None:
 
 def test_a_rule_is_one_sentence() -> None:
     """The intent first, then the confidence, then other attributes."""
-    what = rule(conditions=[make_condition("a", "equals", "b"), at_least(0.7), intent_is("lost")], enabled=False)
+    what = rule(
+        conditions=[
+            make_condition("a", "equals", "b"),
+            at_least(0.7),
+            intent_is("lost"),
+        ],
+        enabled=False,
+    )
     said = 'intent is "lost" and confidence >= 0.7 and a is "b": to "Cards", priority 100, switched off'
     assert said == rule_phrase(what, NAMES, LABELS)
-    assert 'every conversation: to "Cards", priority 100' == rule_phrase(rule(conditions=[]), NAMES, LABELS)
+    assert 'every conversation: to "Cards", priority 100' == rule_phrase(
+        rule(conditions=[]), NAMES, LABELS
+    )
 
 
 def test_a_conversation_is_its_attributes() -> None:
     """The order of attributes is that of a rule."""
     given = {"tier": "gold", "cognigyConfidence": 0.7, "cognigyDetectedIntent": "lost"}
-    assert 'intent "lost", confidence 0.7, tier "gold"' == conversation_phrase(given, LABELS)
+    assert 'intent "lost", confidence 0.7, tier "gold"' == conversation_phrase(
+        given, LABELS
+    )
     assert "no attributes" == conversation_phrase({}, LABELS)
 
 
@@ -165,15 +211,21 @@ def test_a_conversation_is_its_attributes() -> None:
         (0.6, ">", 0.7, "<", "above 0.6 to 0.7"),
     ],
 )
-def test_a_range_is_a_phrase(low: float | None, over: str, high: float | None, under: str, said: str) -> None:
+def test_a_range_is_a_phrase(
+    low: float | None, over: str, high: float | None, under: str, said: str
+) -> None:
     """The words show whether an end is included."""
     assert said == range_phrase(low, over, high, under)
 
 
 def test_counts_are_phrases() -> None:
     """One, several, and thousands."""
-    assert ["1 rule", "2 rules", "1,000 rules"] == [pluralize(n, "rule") for n in (1, 2, 1000)]
+    assert ["1 rule", "2 rules", "1,000 rules"] == [
+        pluralize(n, "rule") for n in (1, 2, 1000)
+    ]
     assert "1 acknowledged finding is not shown." == acknowledged_phrase(1)
     assert "2 acknowledged findings are not shown." == acknowledged_phrase(2)
-    assert ["1 route test fails", "2 route tests fail"] == [failing_tests_phrase(n) for n in (1, 2)]
+    assert ["1 route test fails", "2 route tests fail"] == [
+        failing_tests_phrase(n) for n in (1, 2)
+    ]
     assert ["a, b", "a and 1 more"] == [join_first(["a", "b"], most) for most in (2, 1)]

@@ -27,7 +27,9 @@ SERVER = ServerUrl("https", "acme.my.cxone.com", 443, "")
 def test_the_newest_of_many_tokens_are_hidden_in_bounded_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each token is hidden when received and when used, memory is bounded, and the client's secret stays hidden."""
+    """Each token is hidden when received and when used, memory is bounded, and the client's secret
+    stays hidden.
+    """
     discretion = Redactor()
     monkeypatch.setattr(connect, "REDACTOR", discretion)
     discretion.add("the-clients-own-secret")
@@ -37,7 +39,12 @@ def test_the_newest_of_many_tokens_are_hidden_in_bounded_memory(
         if request.method == "POST":
             tokens.append(secrets.token_hex(100))
             return ApiResponse(
-                "", 200, {}, json.dumps({"access_token": tokens[-1], "id_token": f"{tokens[-1]}.id"}).encode()
+                "",
+                200,
+                {},
+                json.dumps(
+                    {"access_token": tokens[-1], "id_token": f"{tokens[-1]}.id"}
+                ).encode(),
             )
         return ApiResponse("", 200, {}, b"{}")
 
@@ -46,13 +53,20 @@ def test_the_newest_of_many_tokens_are_hidden_in_bounded_memory(
         for _ in range(times):
             await carried(ApiRequest("POST", SERVER, "/oauth/token", {}))
             assert discretion.redact(tokens[-1]) == PLACEHOLDER
-            await carried(ApiRequest("GET", SERVER, "/", {"Authorization": f"Bearer {tokens[-1]}"}))
+            await carried(
+                ApiRequest(
+                    "GET", SERVER, "/", {"Authorization": f"Bearer {tokens[-1]}"}
+                )
+            )
 
     asyncio.run(renew(20))
     before = resident()
     asyncio.run(renew(200))
     assert resident() - before < 10 * MIB
-    assert [PLACEHOLDER, PLACEHOLDER] == [discretion.redact(tokens[-1]), discretion.redact(tokens[-2])]
+    assert [PLACEHOLDER, PLACEHOLDER] == [
+        discretion.redact(tokens[-1]),
+        discretion.redact(tokens[-2]),
+    ]
     assert tokens[0] == discretion.redact(tokens[0])
     assert PLACEHOLDER == discretion.redact("the-clients-own-secret")
 
@@ -62,15 +76,22 @@ def test_a_token_that_is_a_password_too_is_never_forgotten() -> None:
     discretion = Redactor()
     discretion.add("the-clients-own-secret")
     passing = RotatingTokens(discretion)
-    passing.add("the-clients-own-secret", *(secrets.token_urlsafe() for _ in range(100)))
+    passing.add(
+        "the-clients-own-secret", *(secrets.token_urlsafe() for _ in range(100))
+    )
     assert PLACEHOLDER == discretion.redact("the-clients-own-secret")
 
 
-def test_a_token_in_use_stays_hidden_after_many_new_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_in_use_stays_hidden_after_many_new_tokens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A call is repeated with its old token, after a response with twenty other tokens."""
     discretion, asked = Redactor(), asyncio.Event()
     monkeypatch.setattr(connect, "REDACTOR", discretion)
-    token, many = secrets.token_hex(100), {f"{number}_token": secrets.token_hex(100) for number in range(20)}
+    token, many = (
+        secrets.token_hex(100),
+        {f"{number}_token": secrets.token_hex(100) for number in range(20)},
+    )
 
     async def carry(request: ApiRequest) -> ApiResponse:
         if request.method == "POST":
@@ -78,8 +99,13 @@ def test_a_token_in_use_stays_hidden_after_many_new_tokens(monkeypatch: pytest.M
         return ApiResponse("", 200, {}, json.dumps(many).encode())
 
     async def renew() -> None:
-        carried, call = connect.redacted(carry), ApiRequest("GET", SERVER, "/", {"Authorization": f"Bearer {token}"})
-        renewing = asyncio.ensure_future(carried(ApiRequest("POST", SERVER, "/oauth/token", {})))
+        carried, call = (
+            connect.redacted(carry),
+            ApiRequest("GET", SERVER, "/", {"Authorization": f"Bearer {token}"}),
+        )
+        renewing = asyncio.ensure_future(
+            carried(ApiRequest("POST", SERVER, "/oauth/token", {}))
+        )
         await asyncio.sleep(0)
         await carried(call)
         asked.set()
@@ -92,7 +118,9 @@ def test_a_token_in_use_stays_hidden_after_many_new_tokens(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_run_of_a_secret_is_hidden_and_no_other_text(seed: int) -> None:
-    """Twelve letters and digits in a row of any encoding are hidden; the text around them is kept."""
+    """Twelve letters and digits in a row of any encoding are hidden; the text around them is
+    kept.
+    """
     chance = Random(seed)
     known = [secrets.token_hex(20) for _ in range(20)]
     discretion = Redactor()
@@ -100,13 +128,19 @@ def test_every_run_of_a_secret_is_hidden_and_no_other_text(seed: int) -> None:
     for _ in range(200):
         secret, start = chance.choice(known), chance.randrange(28)
         end = chance.randrange(start + 12, 41)
-        assert f"so: {PLACEHOLDER}. ÄÖÜ" == discretion.redact(f"so: {secret[start:end]}. ÄÖÜ")
-        assert f"so: {secret[start : start + 11]}." == discretion.redact(f"so: {secret[start : start + 11]}.")
+        assert f"so: {PLACEHOLDER}. ÄÖÜ" == discretion.redact(
+            f"so: {secret[start:end]}. ÄÖÜ"
+        )
+        assert f"so: {secret[start : start + 11]}." == discretion.redact(
+            f"so: {secret[start : start + 11]}."
+        )
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_secret_with_a_changed_middle_leaves_no_run_of_it(seed: int) -> None:
-    """A server repeats a secret with some letters replaced: no twelve letters in a row of it remain."""
+    """A server repeats a secret with some letters replaced: no twelve letters in a row of it
+    remain.
+    """
     chance = Random(seed)
     secret = "".join(chance.choices(ascii_letters + digits, k=40))
     redactor = Redactor()
@@ -116,7 +150,9 @@ def test_a_secret_with_a_changed_middle_leaves_no_run_of_it(seed: int) -> None:
         end = chance.randrange(start + 1, 30)
         changed = f"{secret[:start]}{'9' * (end - start)}{secret[end:]}"
         result = redactor.redact("x" * chance.randrange(8) + changed)
-        assert [] == [place for place in range(29) if secret[place : place + 12] in result], result
+        assert [] == [
+            place for place in range(29) if secret[place : place + 12] in result
+        ], result
 
 
 ENCODINGS: Final[dict[str, Callable[[str], str]]] = {
@@ -135,19 +171,30 @@ ENCODINGS: Final[dict[str, Callable[[str], str]]] = {
     "hex in capitals": lambda secret: secret.encode().hex().upper(),
     "base64": lambda secret: b64encode(secret.encode()).decode(),
     "base64 behind one sign": lambda secret: b64encode(f":{secret}".encode()).decode(),
-    "base64 behind two signs": lambda secret: b64encode(f"a:{secret}".encode()).decode(),
+    "base64 behind two signs": lambda secret: b64encode(
+        f"a:{secret}".encode()
+    ).decode(),
 }
 """How a format or a server writes a text; each occurs in real answers."""
 
 
-SIGNED: Final = ("Zürich/9§=ß&Ärö", "pass word'<7>\"+%", "käse-é-ñ-ø-4711", "p@$$-w0rd!")
+SIGNED: Final = (
+    "Zürich/9§=ß&Ärö",
+    "pass word'<7>\"+%",
+    "käse-é-ñ-ø-4711",
+    "p@$$-w0rd!",
+)
 """Passwords of which few signs are letters and digits of ASCII."""
 
 
 @pytest.mark.parametrize("secret", SIGNED)
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_a_secret_of_other_signs_is_hidden_in_each_encoding(encoding: str, secret: str) -> None:
-    """Its letters and digits alone are too few to find it by, so the encoded form itself is compared."""
+def test_a_secret_of_other_signs_is_hidden_in_each_encoding(
+    encoding: str, secret: str
+) -> None:
+    """Its letters and digits alone are too few to find it by, so the encoded form itself is
+    compared.
+    """
     redactor = Redactor()
     redactor.add(secret)
     form = ENCODINGS[encoding](secret)
@@ -157,7 +204,10 @@ def test_a_secret_of_other_signs_is_hidden_in_each_encoding(encoding: str, secre
     assert text.startswith("so: ")
     assert text.endswith("End")
     document = {"a": [f"so: {form}", 1], form: None}
-    for redacted in (redactor.redact_json(document), json.loads(redactor.dump_redacted(document))):
+    for redacted in (
+        redactor.redact_json(document),
+        json.loads(redactor.dump_redacted(document)),
+    ):
         assert form[2:-4] not in repr(redacted)
         assert redacted["a"][1] == 1
     redactor.remove(secret)

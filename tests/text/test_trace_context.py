@@ -1,4 +1,6 @@
-"""The headers of W3C Trace Context: a valid trace is returned as it is, and anything else is ignored."""
+"""The headers of W3C Trace Context: a valid trace is returned as it is, and anything else is
+ignored.
+"""
 
 from __future__ import annotations
 
@@ -77,7 +79,11 @@ BAD_STATES = {
 
 def headers(parent: str, *states: str) -> list[tuple[bytes, bytes]]:
     pairs = [(b"traceparent", parent.encode())] if parent else []
-    return [(b"host", b"x"), *pairs, *((b"tracestate", state.encode()) for state in states)]
+    return [
+        (b"host", b"x"),
+        *pairs,
+        *((b"tracestate", state.encode()) for state in states),
+    ]
 
 
 @pytest.mark.parametrize("parent", VALID.values(), ids=VALID)
@@ -85,7 +91,10 @@ def test_a_valid_trace_is_returned_as_it_is(parent: str) -> None:
     """Its id is the second part."""
     found = parse_trace(headers(parent))
     assert found is not None
-    assert (parent.split("-")[1], {"traceparent": parent}) == (found.trace_id, found.headers)
+    assert (parent.split("-")[1], {"traceparent": parent}) == (
+        found.trace_id,
+        found.headers,
+    )
 
 
 @pytest.mark.parametrize("parent", INVALID.values(), ids=INVALID)
@@ -95,7 +104,9 @@ def test_an_invalid_trace_is_ignored(parent: str) -> None:
     assert None is parse_trace(headers(parent, STATE))
 
 
-@pytest.mark.parametrize(("before", "behind"), [(" ", ""), ("", " "), ("", "\t"), ("\t \t", " \t ")])
+@pytest.mark.parametrize(
+    ("before", "behind"), [(" ", ""), ("", " "), ("", "\t"), ("\t \t", " \t ")]
+)
 def test_spaces_around_a_value_are_not_part_of_it(before: str, behind: str) -> None:
     """RFC 9110, section 5.5; the trace's specification tests it as well."""
     headers = [
@@ -121,7 +132,9 @@ def test_a_valid_state_is_returned_as_it_is(state: str) -> None:
 
 def test_several_states_are_one_list() -> None:
     """In their order, as HTTP joins a header that occurs more than once."""
-    assert parse_trace(headers(PARENT, "a=1", "b=2,c=3")) == TraceContext(PARENT, "a=1,b=2,c=3")
+    assert parse_trace(headers(PARENT, "a=1", "b=2,c=3")) == TraceContext(
+        PARENT, "a=1,b=2,c=3"
+    )
 
 
 @pytest.mark.parametrize("state", BAD_STATES.values(), ids=BAD_STATES)
@@ -136,4 +149,7 @@ def test_any_bytes_become_headers_that_can_be_sent(parent: bytes, state: bytes) 
     for first in (parent, PARENT.encode()):
         found = parse_trace([(b"traceparent", first), (b"tracestate", state)])
         values = found.headers.values() if found is not None else ()
-        assert all(value.isascii() and value.replace("\t", "").isprintable() for value in values)
+        assert all(
+            value.isascii() and value.replace("\t", "").isprintable()
+            for value in values
+        )

@@ -1,4 +1,6 @@
-"""Lists of values in words: whole groups by name, long lists cut, and each list read back to exactly its values."""
+"""Lists of values in words: whole groups by name, long lists cut, and each list read back to
+exactly its values.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,11 @@ import pytest
 from reconciler.model.rule import Condition, Value, make_condition
 from reconciler.text.phrases import ALL_VALUES, Labels, condition_phrase, merge_labels
 from reconciler.text.value_groups import ValueGroups
-from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES, MARKDOWN_NAMES
+from tests.support.hostile_names import (
+    CONTROL_CHARACTERS,
+    HOSTILE_NAMES,
+    MARKDOWN_NAMES,
+)
 from tests.tiers import FULL
 
 GERMAN = frozenset({"de", "de-AT"})
@@ -21,7 +27,16 @@ LABELS = Labels(
     {("language", "de-AT"): "German (Austria)", ("language", "en"): "English"},
     {"language": {"German": GERMAN, "French": FRENCH, "Romansh": frozenset({"rm"})}},
 )
-TOPICS = Labels({}, {}, {"intent": {f"topic {letter}": frozenset({f"{letter}1", f"{letter}2"}) for letter in "abcde"}})
+TOPICS = Labels(
+    {},
+    {},
+    {
+        "intent": {
+            f"topic {letter}": frozenset({f"{letter}1", f"{letter}2"})
+            for letter in "abcde"
+        }
+    },
+)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +51,12 @@ TOPICS = Labels({}, {}, {"intent": {f"topic {letter}": frozenset({f"{letter}1", 
         (["fr", "fr-BE", "de"], "fr, fr-BE or de"),
         (["fr", "fr-BE", "de", "en"], "fr, fr-BE and 2 more languages"),
         (["de", "de-AT", "en", "rm"], "German, English or rm"),
-        # With a group, a number and three others the list would be cut: then each text in it is a value.
-        (["de", "de-AT", "en", "rm", "it"], "de, German (Austria) and 3 more languages"),
+        # With a group, a number and three others the list would be cut: then each text in it is a
+        # value.
+        (
+            ["de", "de-AT", "en", "rm", "it"],
+            "de, German (Austria) and 3 more languages",
+        ),
         (["German", "de"], '"German" (undeclared) or de'),
         ([1, True, "de", "de-AT"], "German, 1 or true"),
     ],
@@ -82,7 +101,10 @@ def test_a_condition_names_whole_groups() -> None:
         ("equals", "German"): 'language is "German" (undeclared)',
         ("contains", "de"): 'language contains "de"',
     }
-    said = [condition_phrase(Condition("language", name, value, value), LABELS) for name, value in phrases]
+    said = [
+        condition_phrase(Condition("language", name, value, value), LABELS)
+        for name, value in phrases
+    ]
     assert [*phrases.values()] == said
 
 
@@ -100,7 +122,9 @@ def test_a_number_and_the_empty_text_are_in_no_group() -> None:
 
 
 def parsed(phrase: str, labels: Labels, attribute: str) -> set[str]:
-    """Return the values of a list that is not cut: each text is a label, the name of a group, or a value."""
+    """Return the values of a list that is not cut: each text is a label, the name of a group, or a
+    value.
+    """
     by_label = {label: name[-1] for name, label in labels.texts.items()}
     found = set[str]()
     for text in re.split(", | or ", phrase) if phrase != "nothing" else ():
@@ -110,7 +134,9 @@ def parsed(phrase: str, labels: Labels, attribute: str) -> set[str]:
     return found
 
 
-def random_labels(random: Random, values: Sequence[str], names: Sequence[str]) -> Labels:
+def random_labels(
+    random: Random, values: Sequence[str], names: Sequence[str]
+) -> Labels:
     """Return labels and groups of some values; all these names are different."""
     rest = random.sample(values, len(values))
     unused = random.sample(names, len(names))
@@ -120,13 +146,17 @@ def random_labels(random: Random, values: Sequence[str], names: Sequence[str]) -
         groups[unused.pop()] = frozenset(rest[:size])
         rest = rest[size:]
     labelled = [value for value in values if random.random() < 0.4]
-    texts: Mapping[tuple[str, ...], str] = {("x", value): unused.pop() for value in labelled}
+    texts: Mapping[tuple[str, ...], str] = {
+        ("x", value): unused.pop() for value in labelled
+    }
     return Labels({}, texts, {"x": groups})
 
 
 @pytest.mark.parametrize("block", range(10))
 def test_a_phrase_read_back_has_exactly_the_values(block: int) -> None:
-    """For random groups and lists: all values of the list, no other one; in a cut list, as many as it says."""
+    """For random groups and lists: all values of the list, no other one; in a cut list, as many as
+    it says.
+    """
     values = [f"v{number}" for number in range(14)]
     names = [f"name {number}" for number in range(40)]
     grouped = cut = 0
@@ -134,7 +164,10 @@ def test_a_phrase_read_back_has_exactly_the_values(block: int) -> None:
         random = Random(f"{block} {seed}")
         labels = random_labels(random, values, names)
         groups = list(labels.groups["x"].values())
-        listed = {*random.sample(values, random.randint(0, 4)), *frozenset().union(*random.sample(groups, len(groups)))}
+        listed = {
+            *random.sample(values, random.randint(0, 4)),
+            *frozenset().union(*random.sample(groups, len(groups))),
+        }
         if random.random() < 0.3:
             listed = {*random.sample(values, random.randint(0, 14))}
         limit = random.choice([3, 3, 5, 20, ALL_VALUES])
@@ -144,8 +177,12 @@ def test_a_phrase_read_back_has_exactly_the_values(block: int) -> None:
             assert shown < listed
             assert limit - 1 == phrase[: more.start()].count(", ") + 1
             others = listed - shown
-            whole = [members for members in groups if members <= others and len(members) > 1]
-            assert int(more[1]) == (len(others) if more[2] == "values" else len(whole)), phrase
+            whole = [
+                members for members in groups if members <= others and len(members) > 1
+            ]
+            assert int(more[1]) == (
+                len(others) if more[2] == "values" else len(whole)
+            ), phrase
             assert more[2] == "values" or frozenset().union(*whole) == others
             cut += 1
         else:
@@ -159,7 +196,11 @@ def test_a_phrase_read_back_has_exactly_the_values(block: int) -> None:
 
 def test_two_sides_have_the_groups_that_mean_the_same_on_both() -> None:
     """A name that means other values on one side would be wrong for the rules of the other side."""
-    other = Labels({"i": "intent"}, {("language", "en"): "Anglais"}, {"language": {"German": GERMAN, "French": GERMAN}})
+    other = Labels(
+        {"i": "intent"},
+        {("language", "en"): "Anglais"},
+        {"language": {"German": GERMAN, "French": GERMAN}},
+    )
     merged = merge_labels([LABELS, other])
     assert {"language": {"German": GERMAN}} == merged.groups
     assert {"i": "intent"} == merged.short
@@ -167,7 +208,9 @@ def test_two_sides_have_the_groups_that_mean_the_same_on_both() -> None:
     assert LABELS == merge_labels([LABELS])
 
 
-@pytest.mark.parametrize("name", list(filter(None, (HOSTILE_NAMES | MARKDOWN_NAMES).values())), ids=repr)
+@pytest.mark.parametrize(
+    "name", list(filter(None, (HOSTILE_NAMES | MARKDOWN_NAMES).values())), ids=repr
+)
 def test_a_hostile_group_is_one_text(name: str) -> None:
     """It cannot end the list, add a value or a condition, or move the cursor."""
     labels = Labels({}, {}, {"tier": {name: frozenset({"a", "b"})}})

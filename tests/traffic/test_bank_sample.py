@@ -1,4 +1,6 @@
-"""The traffic sample of the example bank: made from generated records, and complete enough for single figures."""
+"""The traffic sample of the example bank: made from generated records, and complete enough for
+single figures.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ from tests.support.program import Program
 
 MANIFESTS: Final = load_manifests(Path(__file__).parents[2] / "manifests")
 ENVIRONMENTS: Final = sorted(MANIFESTS.environments)
-INTENTS: Final = frozenset(name for loaded in MANIFESTS.intents for name in loaded.document.names)
+INTENTS: Final = frozenset(
+    name for loaded in MANIFESTS.intents for name in loaded.document.names
+)
 ROWS: Final = load_traffic(str(SAMPLE), BotAttributes()).rows
 INTENT: Final = "cognigyDetectedIntent"
 CONFIDENCE: Final = "cognigyConfidence"
@@ -30,23 +34,35 @@ NEAR: Final = 0.15
 
 def bank(environment: str) -> DesiredState:
     """Return the bank's rules in an Environment."""
-    resolver = OfflineQueueResolver(environment, resolve_aliases(MANIFESTS, environment))
-    return expand_manifests(MANIFESTS, MANIFESTS.environments[environment].document, resolver)
+    resolver = OfflineQueueResolver(
+        environment, resolve_aliases(MANIFESTS, environment)
+    )
+    return expand_manifests(
+        MANIFESTS, MANIFESTS.environments[environment].document, resolver
+    )
 
 
 def conditions_of_rules(environment: str) -> Iterator[list[Condition]]:
     """Yield the conditions of each rule."""
     for desired_rule in bank(environment).rules.values():
-        yield [part for part in desired_rule.rule.conditions if isinstance(part, Condition)]
+        yield [
+            part for part in desired_rule.rule.conditions if isinstance(part, Condition)
+        ]
 
 
 def bounds_by_intent(environment: str) -> dict[str, set[float]]:
-    """Return the bounds of the confidence that decide about each intent: those of rules, and the endpoint's."""
+    """Return the bounds of the confidence that decide about each intent: those of rules, and the
+    endpoint's.
+    """
     fallback = MANIFESTS.environments[environment].document.context
     assert fallback is not None
-    bounds: dict[str, set[float]] = {intent: {fallback.min_confidence or 0} for intent in INTENTS}
+    bounds: dict[str, set[float]] = {
+        intent: {fallback.min_confidence or 0} for intent in INTENTS
+    }
     for conditions in conditions_of_rules(environment):
-        tested = {part.attribute: part for part in conditions if part.attribute != CONFIDENCE}
+        tested = {
+            part.attribute: part for part in conditions if part.attribute != CONFIDENCE
+        }
         values = tested[INTENT].value if INTENT in tested else None
         named = values if isinstance(values, tuple) else (values,)
         intents = INTENTS if values is None else {str(value) for value in named}
@@ -64,10 +80,16 @@ def test_the_records_are_those_of_the_generator() -> None:
 
 
 def test_the_sample_is_made_from_the_records(cxroute: Program) -> None:
-    """By `cxroute traffic import`: the file in the repository is the same, apart from the version."""
+    """By `cxroute traffic import`: the file in the repository is the same, apart from the
+    version.
+    """
     assert 0 == cxroute(*import_arguments(Path("bank.csv")))
-    texts = [path.read_text("utf-8").splitlines() for path in (Path("bank.csv"), SAMPLE)]
-    imported, stored = ([line for line in text if not line.startswith("# tool: ")] for text in texts)
+    texts = [
+        path.read_text("utf-8").splitlines() for path in (Path("bank.csv"), SAMPLE)
+    ]
+    imported, stored = (
+        [line for line in text if not line.startswith("# tool: ")] for text in texts
+    )
     assert stored == imported
 
 
@@ -79,12 +101,18 @@ def test_the_sample_has_a_few_thousand_rows() -> None:
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_the_sample_has_every_tested_attribute(environment: str) -> None:
     """Otherwise a share would have a lower and an upper bound."""
-    tested = {part.attribute for conditions in conditions_of_rules(environment) for part in conditions}
+    tested = {
+        part.attribute
+        for conditions in conditions_of_rules(environment)
+        for part in conditions
+    }
     assert tested <= set(ROWS[0].attributes)
 
 
 def test_the_sample_has_every_declared_value() -> None:
-    """Each value of an `Attributes` document occurs, and each attribute is missing in some conversations."""
+    """Each value of an `Attributes` document occurs, and each attribute is missing in some
+    conversations.
+    """
     values = defaultdict(set)
     for row in ROWS:
         for name, value in row.attributes.items():
@@ -97,8 +125,13 @@ def test_the_sample_has_every_declared_value() -> None:
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_the_sample_has_confidences_on_both_sides_of_every_bound(environment: str) -> None:
-    """For each intent: exactly the bound, and a confidence shortly below it. So a moved bound moves callers."""
+def test_the_sample_has_confidences_on_both_sides_of_every_bound(
+    environment: str,
+) -> None:
+    """For each intent: exactly the bound, and a confidence shortly below it.
+
+    So a moved bound moves callers.
+    """
     confidences: dict[str, set[float]] = defaultdict(set)
     for row in ROWS:
         confidence = row.attributes[CONFIDENCE]
@@ -107,7 +140,10 @@ def test_the_sample_has_confidences_on_both_sides_of_every_bound(environment: st
     for intent, bounds in bounds_by_intent(environment).items():
         for bound in bounds:
             assert bound in confidences[intent], (intent, bound)
-            assert any(bound - NEAR <= one < bound for one in confidences[intent]), (intent, bound)
+            assert any(bound - NEAR <= one < bound for one in confidences[intent]), (
+                intent,
+                bound,
+            )
 
 
 @pytest.mark.parametrize(
@@ -121,8 +157,18 @@ def test_the_sample_has_confidences_on_both_sides_of_every_bound(environment: st
         ("channel", "phone", 50, 65),
     ],
 )
-def test_the_sample_has_realistic_proportions(attribute: str, prefix: str, least: float, most: float) -> None:
+def test_the_sample_has_realistic_proportions(
+    attribute: str, prefix: str, least: float, most: float
+) -> None:
     """In percent of all conversations."""
     total = sum(row.count for row in ROWS)
-    share = 100 * sum(row.count for row in ROWS if str(row.attributes[attribute]).startswith(prefix)) / total
+    share = (
+        100
+        * sum(
+            row.count
+            for row in ROWS
+            if str(row.attributes[attribute]).startswith(prefix)
+        )
+        / total
+    )
     assert least < share < most

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from reconciler.errors import CxrouteError
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.traffic import cells
-from reconciler.traffic.cells import HUNDREDTH, TENTH, Cell, CellCounts, format_sample, merge_small, round_down
+from reconciler.traffic.cells import (
+    HUNDREDTH,
+    TENTH,
+    Cell,
+    CellCounts,
+    format_sample,
+    merge_small,
+    round_down,
+)
 from reconciler.traffic.records import CellValue
 from reconciler.traffic.sample import MAX_ROWS, read_traffic
 from tests.support.hostile_names import HOSTILE_NAMES
@@ -25,14 +33,20 @@ VALUES = st.tuples(
 COUNTS = st.dictionaries(VALUES, st.integers(0, 25), min_size=1, max_size=40)
 
 
-def merged(counts: dict[Cell, int | float], names: tuple[str, ...] = NAMES) -> dict[Cell, int | float]:
+def merged(
+    counts: dict[Cell, int | float], names: tuple[str, ...] = NAMES
+) -> dict[Cell, int | float]:
     return merge_small(CellCounts(names, dict(counts))).counts
 
 
 @settings(max_examples=400, deadline=None)
 @given(COUNTS)
-def test_no_small_group_stays_and_no_conversation_is_lost(counts: dict[Cell, int | float]) -> None:
-    """Each cell has ten or more, the total stays, and all but one large cell keep their conversations."""
+def test_no_small_group_stays_and_no_conversation_is_lost(
+    counts: dict[Cell, int | float],
+) -> None:
+    """Each cell has ten or more, the total stays, and all but one large cell keep their
+    conversations.
+    """
     if sum(counts.values()) < 10:
         with pytest.raises(CxrouteError, match="fewer than 10"):
             merged(counts)
@@ -40,13 +54,19 @@ def test_no_small_group_stays_and_no_conversation_is_lost(counts: dict[Cell, int
     found = merged(counts)
     assert sum(counts.values()) == sum(found.values())
     assert min(found.values()) >= 10
-    reduced = [cell for cell, count in counts.items() if count >= 10 and found.get(cell, 0) < count]
+    reduced = [
+        cell
+        for cell, count in counts.items()
+        if count >= 10 and found.get(cell, 0) < count
+    ]
     assert len(reduced) <= 1
 
 
 @settings(max_examples=200, deadline=None)
 @given(COUNTS.filter(lambda counts: sum(counts.values()) >= 10))
-def test_a_merged_conversation_loses_values_and_gets_no_other(counts: dict[Cell, int | float]) -> None:
+def test_a_merged_conversation_loses_values_and_gets_no_other(
+    counts: dict[Cell, int | float],
+) -> None:
     """Each cell of the result is a cell of the input, or one without some of its values."""
 
     def is_wider(wide: CellValue, value: CellValue, name: str) -> bool:
@@ -83,14 +103,21 @@ def test_values_are_lost_from_the_right_and_the_intent_last() -> None:
 
 def test_the_smallest_cell_joins_a_small_rest() -> None:
     """Otherwise the rest would be a group of nine."""
-    assert {("(other)",): 20, ("c",): 12} == merged({("a",): 9, ("b",): 11, ("c",): 12}, ("intent",))
-    assert {(None,): 20, ("y",): 12} == merged({("w",): 9, ("x",): 11, ("y",): 12}, ("tier",))
+    assert {("(other)",): 20, ("c",): 12} == merged(
+        {("a",): 9, ("b",): 11, ("c",): 12}, ("intent",)
+    )
+    assert {(None,): 20, ("y",): 12} == merged(
+        {("w",): 9, ("x",): 11, ("y",): 12}, ("tier",)
+    )
 
 
 def test_the_number_of_merged_cells_is_told() -> None:
     """With their conversations; the one that joined the rest counts."""
     cells_of: dict[Cell, int | float] = {("a",): 9, ("b",): 11, ("c",): 1200}
-    assert "2 cells of 20 conversations" == merge_small(CellCounts(("intent",), dict(cells_of))).merged
+    assert (
+        "2 cells of 20 conversations"
+        == merge_small(CellCounts(("intent",), dict(cells_of))).merged
+    )
     assert "" == merge_small(CellCounts(("intent",), {("c",): 1200})).merged
 
 
@@ -102,15 +129,21 @@ def test_a_confidence_is_rounded_down(confidence: float) -> None:
         assert isinstance(found, float)
         multiple = Fraction(repr(found)) / Fraction(str(step))
         assert 1 == multiple.denominator
-        assert 0 <= Fraction(str(confidence)) - Fraction(repr(found)) < Fraction(str(step))
+        assert (
+            0 <= Fraction(str(confidence)) - Fraction(repr(found)) < Fraction(str(step))
+        )
 
 
 def is_text(text: str) -> bool:
-    """Return whether a text can be in a file: unpaired surrogates are refused when records are read."""
+    """Return whether a text can be in a file: unpaired surrogates are refused when records are
+    read.
+    """
     return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-TEXT = st.text().filter(is_text) | st.sampled_from(sorted(filter(is_text, HOSTILE_NAMES.values())))
+TEXT = st.text().filter(is_text) | st.sampled_from(
+    sorted(filter(is_text, HOSTILE_NAMES.values()))
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -119,7 +152,10 @@ TEXT = st.text().filter(is_text) | st.sampled_from(sorted(filter(is_text, HOSTIL
         st.tuples(
             TEXT | st.none(),
             st.integers(0, 100).map(lambda number: number / 100) | st.none(),
-            TEXT | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.none(),
+            TEXT
+            | st.integers()
+            | st.floats(allow_nan=False, allow_infinity=False)
+            | st.none(),
         ),
         st.integers(10, 10**9),
         min_size=1,
@@ -128,15 +164,25 @@ TEXT = st.text().filter(is_text) | st.sampled_from(sorted(filter(is_text, HOSTIL
 )
 def test_a_file_has_exactly_the_cells(counts: dict[Cell, int | float]) -> None:
     """Any text, number and missing value comes back with its type."""
-    text = format_sample(CellCounts(NAMES, dict(counts)), {"source": "a\nb", "period": "2026-10-01 to 2026-10-31"})
-    sample = read_traffic(text.encode(), "t.csv", BotAttributes(intent="intent", confidence="confidence"))
+    text = format_sample(
+        CellCounts(NAMES, dict(counts)),
+        {"source": "a\nb", "period": "2026-10-01 to 2026-10-31"},
+    )
+    sample = read_traffic(
+        text.encode(), "t.csv", BotAttributes(intent="intent", confidence="confidence")
+    )
     found: dict[Cell, int | float] = {}
     for row in sample.rows:
         cell = tuple(row.attributes[name] for name in NAMES)
         found[cell] = row.count
     assert counts == found
-    assert {tuple(map(type, cell[::2])) for cell in counts} == {tuple(map(type, cell[::2])) for cell in found}
-    assert ("2026-10-01 to 2026-10-31", "2026-10-31") == (sample.period, str(sample.last_day))
+    assert {tuple(map(type, cell[::2])) for cell in counts} == {
+        tuple(map(type, cell[::2])) for cell in found
+    }
+    assert ("2026-10-01 to 2026-10-31", "2026-10-31") == (
+        sample.period,
+        str(sample.last_day),
+    )
 
 
 def test_too_many_different_cells_are_refused() -> None:
@@ -145,7 +191,10 @@ def test_too_many_different_cells_are_refused() -> None:
     for number in range(MAX_ROWS):
         counts.add((number,), 1)
     counts.add((5,), 1)
-    with pytest.raises(CxrouteError, match=r"more than 100,000 different rows: select columns .*--columns"):
+    with pytest.raises(
+        CxrouteError,
+        match=r"more than 100,000 different rows: select columns .*--columns",
+    ):
         counts.add((-1,), 1)
 
 

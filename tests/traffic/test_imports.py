@@ -1,4 +1,5 @@
-"""Recorded conversations with other columns, as CSV and JSON lines: counted cells and constant memory.
+"""Recorded conversations with other columns, as CSV and JSON lines: counted cells and constant
+memory.
 
 The rows themselves are read as for `replay` (tests/traffic/test_records.py).
 """
@@ -32,28 +33,40 @@ def counted(text: str, columns: Mapping[str, str] | None = None) -> CellCounts:
     return count_conversations("r.csv", columns or {})
 
 
-def counts(text: str, columns: Mapping[str, str] | None = None) -> dict[Cell, int | float]:
+def counts(
+    text: str, columns: Mapping[str, str] | None = None
+) -> dict[Cell, int | float]:
     return counted(text, columns).counts
 
 
 def test_a_row_is_one_conversation_or_its_count() -> None:
     """Equal rows are added up; without a mapping each column is an attribute."""
-    assert {("a", 0.9): 2, ("b", None): 1} == counts("intent,confidence\na,0.9\nb,\na,0.9\n")
+    assert {("a", 0.9): 2, ("b", None): 1} == counts(
+        "intent,confidence\na,0.9\nb,\na,0.9\n"
+    )
     found = counted("tier,count,intent\ngold,5,a\n7,2,b\n")
-    assert (("tier", "intent"), {("gold", "a"): 5, (7, "b"): 2}) == (found.attributes, found.counts)
+    assert (("tier", "intent"), {("gold", "a"): 5, (7, "b"): 2}) == (
+        found.attributes,
+        found.counts,
+    )
 
 
 def test_columns_are_mapped_to_attributes() -> None:
     """In the order of the mapping; values of other columns are not counted apart."""
     text = "x;Score;Intent;count;Level\nnot;0.5;404;3;gold\nread;0.5;404;1;gold\n"
     found = counted(text, {**BOT, "tier": "Level"})
-    assert (("intent", "confidence", "tier"), {("404", 0.5, "gold"): 4}) == (found.attributes, found.counts)
+    assert (("intent", "confidence", "tier"), {("404", 0.5, "gold"): 4}) == (
+        found.attributes,
+        found.counts,
+    )
     assert {("gold",): 4} == counts(text, {"tier": "Level"})
 
 
 def test_confidences_are_rounded_down_to_hundredths() -> None:
     """So that the number of cells is bounded, and no share counts a caller as more certain."""
-    assert {(0.87,): 2, (0.29,): 1, (1.0,): 1} == counts("confidence\n0.8799\n0.87\n0.29\n1\n")
+    assert {(0.87,): 2, (0.29,): 1, (1.0,): 1} == counts(
+        "confidence\n0.8799\n0.87\n0.29\n1\n"
+    )
 
 
 def test_json_lines_have_the_same_cells_as_csv() -> None:
@@ -66,19 +79,29 @@ def test_json_lines_have_the_same_cells_as_csv() -> None:
     ]
     text = "".join(f"{json.dumps(line)}\n" for line in lines)
     csv_text = "Intent,Score,count\na,0.875,1\na,0.87,1\n404,,3\n,,2\n"
-    assert {("a", 0.87): 2, ("404", None): 3, (None, None): 2} == counts(text, BOT) == counts(csv_text, BOT)
+    assert (
+        {("a", 0.87): 2, ("404", None): 3, (None, None): 2}
+        == counts(text, BOT)
+        == counts(csv_text, BOT)
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "columns", "message"),
     [
-        ("Intent\na\n", BOT, 'r.csv: no column "Score"; name the columns with --columns'),
+        (
+            "Intent\na\n",
+            BOT,
+            'r.csv: no column "Score"; name the columns with --columns',
+        ),
         ("Intent,score\na,1\n", BOT, 'r.csv: no column "Score"; did you mean "score"?'),
         ('{"Intent": "a"}\n{"score": 1}\n', BOT, 'r.csv: no column "Score"'),
         ('{"Intent": "a", "Score": 1}\n', {}, 'r.csv: no column "intent"'),
     ],
 )
-def test_a_column_that_does_not_exist_is_an_error(text: str, columns: dict[str, str], message: str) -> None:
+def test_a_column_that_does_not_exist_is_an_error(
+    text: str, columns: dict[str, str], message: str
+) -> None:
     """Its values would count as missing attributes."""
     with pytest.raises(UsageError) as caught:
         counted(text, columns)
@@ -88,11 +111,23 @@ def test_a_column_that_does_not_exist_is_an_error(text: str, columns: dict[str, 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("Intent,Score\na,1,2\n", "r.csv:2:5: error[CXR233]: this row has more cells than the header"),
-        ("Intent,Score\n\na,high\n", 'r.csv:3:3: error[CXR233]: "Score" must be empty or a number from 0 to 1'),
-        ('{"Intent": "a"}\n{"Intent": "a", "count": -1}\n', 'r.csv:2:17: error[CXR233]: "count" must be a number'),
+        (
+            "Intent,Score\na,1,2\n",
+            "r.csv:2:5: error[CXR233]: this row has more cells than the header",
+        ),
+        (
+            "Intent,Score\n\na,high\n",
+            'r.csv:3:3: error[CXR233]: "Score" must be empty or a number from 0 to 1',
+        ),
+        (
+            '{"Intent": "a"}\n{"Intent": "a", "count": -1}\n',
+            'r.csv:2:17: error[CXR233]: "count" must be a number',
+        ),
         ("", "r.csv:1:1: error[CXR234]: the file contains no conversations"),
-        ("Intent,Score,count\na,1,0\n", "r.csv:1:1: error[CXR234]: the file contains no conversations"),
+        (
+            "Intent,Score,count\na,1,0\n",
+            "r.csv:1:1: error[CXR234]: the file contains no conversations",
+        ),
     ],
 )
 def test_a_wrong_row_is_named_by_its_position(text: str, message: str) -> None:
@@ -104,7 +139,10 @@ def test_a_wrong_row_is_named_by_its_position(text: str, message: str) -> None:
 
 def test_too_many_different_rows_are_refused() -> None:
     """Such as those of a column with an id of each conversation."""
-    with pytest.raises(CxrouteError, match=r"more than 100,000 different rows: select columns .*--columns"):
+    with pytest.raises(
+        CxrouteError,
+        match=r"more than 100,000 different rows: select columns .*--columns",
+    ):
         counted("intent,id\n" + "".join(f"a,{number}\n" for number in range(100_001)))
 
 
@@ -112,8 +150,12 @@ def test_memory_grows_with_the_cells_and_not_with_the_rows() -> None:
     """60,000 rows of a file take about as much as 6,000."""
     chance, peaks = Random(1), []
     for number in (6_000, 60_000):
-        rows = (f"i{chance.randrange(9)},{chance.random():.9f}\n" for _ in range(number))
-        Path("r.csv").write_text("intent,confidence\n" + "".join(rows), encoding="utf-8")
+        rows = (
+            f"i{chance.randrange(9)},{chance.random():.9f}\n" for _ in range(number)
+        )
+        Path("r.csv").write_text(
+            "intent,confidence\n" + "".join(rows), encoding="utf-8"
+        )
         tracemalloc.start()
         assert number == count_conversations("r.csv", {}).total
         peaks.append(tracemalloc.get_traced_memory()[1])

@@ -1,4 +1,6 @@
-"""The loop from events to a sample with a real Prometheus: two endpoints, one of which is restarted."""
+"""The loop from events to a sample with a real Prometheus: two endpoints, one of which is
+restarted.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,21 @@ global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
 scrape_configs:
 - {{job_name: cxroute, static_configs: [{{targets: ["127.0.0.1:{0}", "127.0.0.1:{1}"]}}]}}
 """
-EVENTS = {("billing", 0.93): 40, ("billing", 0.41): 15, ("billing", 1): 12, ("billing", None): 11, ("gossip", 0.7): 22}
+EVENTS = {
+    ("billing", 0.93): 40,
+    ("billing", 0.41): 15,
+    ("billing", 1): 12,
+    ("billing", None): 11,
+    ("gossip", 0.7): 22,
+}
 """Of each batch: conversations by what the bot sends."""
-CELLS = {("billing", 0.9): 40, ("billing", 0.4): 15, ("billing", 1): 12, ("billing", None): 11, ("(other)", 0.7): 22}
+CELLS = {
+    ("billing", 0.9): 40,
+    ("billing", 0.4): 15,
+    ("billing", 1): 12,
+    ("billing", None): 11,
+    ("(other)", 0.7): 22,
+}
 """The same conversations in the cells of a sample."""
 BATCHES = 4
 SCRAPES = 20
@@ -48,10 +62,17 @@ class Prometheus:
     def value(self, query: str) -> float | None:
         """Return the value of a query with one result, or None while there is no result."""
         try:
-            response = httpx.get(f"{self.url}/api/v1/query", params={"query": query}, trust_env=False, verify=PLAIN)
+            response = httpx.get(
+                f"{self.url}/api/v1/query",
+                params={"query": query},
+                trust_env=False,
+                verify=PLAIN,
+            )
         except httpx.TransportError:  # it is starting
             return None
-        result: list[Any] = response.json()["data"]["result"] if response.status_code == 200 else []
+        result: list[Any] = (
+            response.json()["data"]["result"] if response.status_code == 200 else []
+        )
         return float(result[0]["value"][1]) if result else None
 
     def wait(self, query: str, value: float) -> None:
@@ -62,14 +83,26 @@ class Prometheus:
 
 @contextmanager
 def prometheus(folder: Path, *targets: str) -> Iterator[Prometheus]:
-    """Start a server that scrapes two ports. Without the program: skipped on a developer's machine, failed in CI."""
+    """Start a server that scrapes two ports.
+
+    Without the program: skipped on a developer's machine, failed in CI.
+    """
     if shutil.which("prometheus") is None:
         skip_or_fail("prometheus is not installed")
     (port,) = free_ports(1)
     (folder / "prometheus.yml").write_text(_CONFIG.format(*targets), encoding="utf-8")
-    options = ["--config.file=prometheus.yml", "--storage.tsdb.path=tsdb", f"--web.listen-address=127.0.0.1:{port}"]
+    options = [
+        "--config.file=prometheus.yml",
+        "--storage.tsdb.path=tsdb",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
     with (folder / "prometheus.log").open("w") as log:
-        process = subprocess.Popen(["prometheus", *options, "--log.level=warn"], cwd=folder, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            ["prometheus", *options, "--log.level=warn"],
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+        )
     try:
         yield Prometheus(f"http://127.0.0.1:{port}")
     finally:
@@ -83,30 +116,41 @@ def post(url: str, batch: int) -> None:
         for (intent, confidence), count in EVENTS.items():
             for number in range(count):
                 conversation = f"c-{batch}-{intent}-{confidence}-{number}"
-                form = event(conversationId=conversation, intent=intent, confidence=confidence)
+                form = event(
+                    conversationId=conversation, intent=intent, confidence=confidence
+                )
                 assert 200 == http.post("/api/route", json=form).status_code
         assert 200 == http.post("/api/route", json=form).status_code
 
 
 @pytest.mark.usefixtures("access")
-def test_a_pull_gives_back_the_shares_that_were_posted(tmp_path: Path, cxroute: Program) -> None:
-    """After a restart of one of two endpoints; an extrapolation of at most 1.1 scrapes is all that is added.
+def test_a_pull_gives_back_the_shares_that_were_posted(
+    tmp_path: Path, cxroute: Program
+) -> None:
+    """After a restart of one of two endpoints; an extrapolation of at most 1.1 scrapes is all that
+    is added.
 
-    Each process is scraped at 0 before its first event, and after its last one. So increase() misses none, and
-    extrapolates only from the last scrape to the query, by 1.1 intervals at most.
+    Each process is scraped at 0 before its first event, and after its last one. So increase()
+    misses none, and extrapolates only from the last scrape to the query, by 1.1 intervals at most.
     """
     batch, total = sum(EVENTS.values()), "sum(cxroute_events_total)"
     ports = free_ports(2)
 
     def serve(port: str, name: str) -> Any:
-        return server_process(tmp_path, "serve", "-e", "prod", "--port", port, name=name)
+        return server_process(
+            tmp_path, "serve", "-e", "prod", "--port", port, name=name
+        )
 
     with (
-        server_process(tmp_path, "simulate", "--port", "0", "--state", "state.json") as (_, upstream),
+        server_process(
+            tmp_path, "simulate", "--port", "0", "--state", "state.json"
+        ) as (_, upstream),
         prometheus(tmp_path, *ports) as server,
     ):
         (tmp_path / "manifests").mkdir()
-        (tmp_path / "manifests/all.yaml").write_text(MANIFEST.format(url=upstream), encoding="utf-8")
+        (tmp_path / "manifests/all.yaml").write_text(
+            MANIFEST.format(url=upstream), encoding="utf-8"
+        )
         with serve(ports[1], "second") as (_, second):
             with serve(ports[0], "first") as (_, first):
                 server.wait("count(group by (instance) (cxroute_events_total))", 2)
@@ -115,24 +159,49 @@ def test_a_pull_gives_back_the_shares_that_were_posted(tmp_path: Path, cxroute: 
                 post(second, 1)
                 server.wait(total, 2 * batch)
             with serve(ports[0], "restarted") as (_, first):
-                server.wait(f'sum(cxroute_events_total{{instance="127.0.0.1:{ports[0]}"}})', 0)
+                server.wait(
+                    f'sum(cxroute_events_total{{instance="127.0.0.1:{ports[0]}"}})', 0
+                )
                 post(first, 2)
                 post(second, 3)
                 server.wait(total, 3 * batch)
                 server.wait("max(resets(cxroute_events_total[1h]))", 1)
-                server.wait(f"min(count_over_time(cxroute_events_total[1h])) >= bool {SCRAPES}", 1)
+                server.wait(
+                    f"min(count_over_time(cxroute_events_total[1h])) >= bool {SCRAPES}",
+                    1,
+                )
                 scrapes = server.value("min(count_over_time(cxroute_events_total[1h]))")
-                assert 0 == cxroute("traffic", "pull", "--prometheus", server.url, "--days", "9", "--into", "t.csv")
+                assert 0 == cxroute(
+                    "traffic",
+                    "pull",
+                    "--prometheus",
+                    server.url,
+                    "--days",
+                    "9",
+                    "--into",
+                    "t.csv",
+                )
     attributes = BotAttributes(intent="intent", confidence="confidence")
     sample = read_traffic(Path("t.csv").read_bytes(), "t.csv", attributes)
-    found = Counter({(row.attributes["intent"], row.attributes["confidence"]): row.count for row in sample.rows})
+    found = Counter(
+        {
+            (row.attributes["intent"], row.attributes["confidence"]): row.count
+            for row in sample.rows
+        }
+    )
     assert scrapes
     assert sample.last_day
-    assert sample.period in {f"{sample.last_day - timedelta(days=days)} to {sample.last_day}" for days in (0, 1)}
+    assert sample.period in {
+        f"{sample.last_day - timedelta(days=days)} to {sample.last_day}"
+        for days in (0, 1)
+    }
     added = 1.1 / (scrapes - 1)  # 1.1 intervals of those between the scrapes
     assert set(CELLS) == set(found)
     for cell, count in CELLS.items():
         posted = BATCHES * count
         assert posted - 0.5 <= found[cell] <= posted * (1 + added) + 0.5, (cell, added)
         share = 0.5 / (BATCHES * batch)  # of the rounding
-        assert abs(found[cell] / sample.total - count / batch) <= (count / batch) * added + 2 * share
+        assert (
+            abs(found[cell] / sample.total - count / batch)
+            <= (count / batch) * added + 2 * share
+        )

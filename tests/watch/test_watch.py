@@ -26,7 +26,9 @@ FROZEN = 'freeze: [{start: 2020-01-01, end: 2100-01-01, timezone: Europe/Berlin,
 
 
 @pytest.fixture
-def stage(elsewhere: Path, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchSetup]:
+def stage(
+    elsewhere: Path, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[WatchSetup]:
     """A tenant with two managed rules."""
     monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
     monkeypatch.delenv("CXROUTE_PROXY")
@@ -40,7 +42,12 @@ def stage(elsewhere: Path, cxroute: Program, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def journal(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / ".cxroute" / "journal.jsonl").read_text("utf-8").splitlines()]
+    return [
+        json.loads(line)
+        for line in (folder / ".cxroute" / "journal.jsonl")
+        .read_text("utf-8")
+        .splitlines()
+    ]
 
 
 def test_each_state_of_drift_is_reported_once(stage: WatchSetup) -> None:
@@ -50,7 +57,9 @@ def test_each_state_of_drift_is_reported_once(stage: WatchSetup) -> None:
     original = other.rules()["billing"]
     other.edit("billing", priority=7)
     seen = [loop.trigger_round(), loop.trigger_round()]
-    assert [(1, 1)] * 2 == [(one["pending_changes"], one["drifted_rules"]) for one in seen]
+    assert [(1, 1)] * 2 == [
+        (one["pending_changes"], one["drifted_rules"]) for one in seen
+    ]
     assert ["*1 rule changed in CXone in `prod`*"] == stage.hook.wait_for(1)
     assert "update `cards/billing`: changed in CXone" in stage.hook.texts[0]
     other.edit("billing", priority=8)
@@ -73,33 +82,54 @@ def test_apply_corrects_drift(stage: WatchSetup) -> None:
     other.edit("fraud", enabled=False)
     metrics = loop.trigger_round()
     assert other.rules()["fraud"]["enabled"]
-    counted = ("applied_changes_total", "pending_changes", 'rounds_total{result="applied"}', "notifications_total")
+    counted = (
+        "applied_changes_total",
+        "pending_changes",
+        'rounds_total{result="applied"}',
+        "notifications_total",
+    )
     assert [1, 0, 1] == [metrics[name] for name in counted[:3]]
     loop.wait_for_count(1, 'notifications_total{result="sent"}')
     (head,) = stage.hook.wait_for(1)
-    assert head.startswith("*1 change applied in `prod`* (1 rule had been changed in CXone) by `")
+    assert head.startswith(
+        "*1 change applied in `prod`* (1 rule had been changed in CXone) by `"
+    )
     assert head.endswith("`. Read again: no differences.")
     start = [entry for entry in journal(stage.folder) if entry["event"] == "start"][-1]
     assert ("watch", "prod") == (start["reason"], start["environment"])
     code, out = loop.end()
     assert code == 0
     assert "~ cards/fraud" in out
-    lines = [json.loads(line) for line in loop.log().splitlines() if line.startswith("{")]
+    lines = [
+        json.loads(line) for line in loop.log().splitlines() if line.startswith("{")
+    ]
     rounds = [line for line in lines if line.get("event") == "round"]
     assert ["clean", "applied"] == [line["result"] for line in rounds]
     assert {"applied": 1, "drifted": 0, "error": None}.items() <= rounds[1].items()
 
 
-def test_a_loop_does_not_write_an_edited_copy_of_a_managed_rule(stage: WatchSetup) -> None:
-    """A user copies a rule and edits the original: the copy is managed; the edited rule stays and is reported."""
+def test_a_loop_does_not_write_an_edited_copy_of_a_managed_rule(
+    stage: WatchSetup,
+) -> None:
+    """A user copies a rule and edits the original: the copy is managed; the edited rule stays and
+    is reported.
+    """
     loop, other = stage.watch("--apply"), stage.somebody()
     rule = other.rules()["billing"]
     other.http.post(RULES, json=rule)
     targets = [{**rule["targets"][0], "queueId": "q2"}]
-    other.http.put(f"{RULES}/{rule['id']}", json={**rule, "name": "Mine", "priority": 7, "targets": targets})
-    assert [1, 1] == [loop.trigger_round()["rules_in_the_way"], loop.trigger_round()["rules_in_the_way"]]
+    other.http.put(
+        f"{RULES}/{rule['id']}",
+        json={**rule, "name": "Mine", "priority": 7, "targets": targets},
+    )
+    assert [1, 1] == [
+        loop.trigger_round()["rules_in_the_way"],
+        loop.trigger_round()["rules_in_the_way"],
+    ]
     rules = other.http.get(RULES, params={"pageSize": 1000}).json()["entities"]
-    assert [("Mine", 7)] == [(one["name"], one["priority"]) for one in rules if one["id"] == rule["id"]]
+    assert [("Mine", 7)] == [
+        (one["name"], one["priority"]) for one in rules if one["id"] == rule["id"]
+    ]
     assert 3 == len(rules)
     assert "`Mine`" in stage.hook.wait_for(1)[0] + stage.hook.texts[0]
 
@@ -118,7 +148,9 @@ def test_an_outage_of_the_tenant_is_notified_once(tmp_path: Path) -> None:
         told = here.hook.wait_for(3)
     counted = ("pending_changes", "failures_in_a_row", 'rounds_total{result="failed"}')
     assert [1, 0, 1] == [back[name] for name in counted]
-    assert back["last_success_timestamp_seconds"] == back["last_round_timestamp_seconds"]
+    assert (
+        back["last_success_timestamp_seconds"] == back["last_round_timestamp_seconds"]
+    )
     assert [
         "*1 rule missing in CXone in `prod`*",
         "*Failed in `prod`: nothing was written*",
@@ -127,29 +159,43 @@ def test_an_outage_of_the_tenant_is_notified_once(tmp_path: Path) -> None:
 
 
 def test_refused_and_held_changes_are_reported_and_not_made(stage: WatchSetup) -> None:
-    """A freeze, a guard, `prune: false`: notified once for each reason, and written when nothing refuses."""
+    """A freeze, a guard, `prune: false`: notified once for each reason, and written when nothing
+    refuses.
+    """
     loop, other = stage.watch("--apply"), stage.somebody()
     stage.write("billing", "fraud", "lost", more=FROZEN)
     seen = [loop.trigger_round(), loop.trigger_round()]
-    assert [(1, 1)] * 2 == [(one["pending_changes"], one["refused_guards"]) for one in seen]
+    assert [(1, 1)] * 2 == [
+        (one["pending_changes"], one["refused_guards"]) for one in seen
+    ]
     stage.write(more="guard: {deletes: {count: 0, percent: 0}}")
     assert 2 <= loop.trigger_round()["refused_guards"]
     assert {"billing", "fraud"} == set(other.rules())
     assert ["1 rule missing in CXone", "2 changes not applied"] == [
-        re.findall(r"[\d]+ (?:rule missing in CXone|changes not applied)", head)[0] for head in stage.hook.wait_for(2)
+        re.findall(r"[\d]+ (?:rule missing in CXone|changes not applied)", head)[0]
+        for head in stage.hook.wait_for(2)
     ]
     assert "refused: `prod is frozen now: peak season`" in stage.hook.texts[0]
     stage.write("billing", "lost", more="prune: false")
     found = loop.trigger_round()
-    counted = ("pending_changes", "refused_guards", "held_changes", "applied_changes_total")
+    counted = (
+        "pending_changes",
+        "refused_guards",
+        "held_changes",
+        "applied_changes_total",
+    )
     assert [0, 0, 1, 1] == [found[name] for name in counted]
     assert {"billing", "fraud", "lost"} == set(other.rules())
     code, out = loop.end()
     assert (0, 2) == (code, out.count("Plan for prod"))
 
 
-def test_each_round_reads_the_manifests_and_invalid_ones_fail_it(stage: WatchSetup) -> None:
-    """The loop continues with the last result and a notification; corrected manifests count in the next round."""
+def test_each_round_reads_the_manifests_and_invalid_ones_fail_it(
+    stage: WatchSetup,
+) -> None:
+    """The loop continues with the last result and a notification; corrected manifests count in the
+    next round.
+    """
     loop, other = stage.watch("--apply"), stage.somebody()
     path = stage.folder / "manifests" / "cards.yaml"
     good = path.read_text("utf-8")
@@ -157,7 +203,10 @@ def test_each_round_reads_the_manifests_and_invalid_ones_fail_it(stage: WatchSet
     assert 2 == loop.trigger_round()["managed_rules"]
     path.write_text(f"{good}- {{intent: lost, queue: Billing}}\n", "utf-8")
     found = loop.trigger_round()
-    assert [1, 1, 1] == [found[f'rounds_total{{result="{one}"}}'] for one in ("clean", "failed", "applied")]
+    assert [1, 1, 1] == [
+        found[f'rounds_total{{result="{one}"}}']
+        for one in ("clean", "failed", "applied")
+    ]
     assert "lost" in other.rules()
     heads = [head.partition(" `")[0] for head in stage.hook.wait_for(3)]
     assert ["*Failed in", "*Recovered:", "*1 change applied in"] == heads
@@ -171,9 +220,16 @@ def test_a_failing_route_test_prevents_a_write(stage: WatchSetup) -> None:
     other.edit("billing", priority=7)
     path = stage.folder / "manifests" / "tests.yaml"
     form = "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n"
-    path.write_text(f"{form}- {{given: {{intent: billing}}, expect: {{queue: Fraud}}}}\n", "utf-8")
+    path.write_text(
+        f"{form}- {{given: {{intent: billing}}, expect: {{queue: Fraud}}}}\n", "utf-8"
+    )
     found = loop.trigger_round()
-    counted = ('rounds_total{result="refused"}', "failed_tests", "pending_changes", "applied_changes_total")
+    counted = (
+        'rounds_total{result="refused"}',
+        "failed_tests",
+        "pending_changes",
+        "applied_changes_total",
+    )
     assert [1, 1, 1, 0] == [found[name] for name in counted]
     assert 7 == other.rules()["billing"]["priority"]
     stage.hook.wait_for(1)
@@ -181,21 +237,33 @@ def test_a_failing_route_test_prevents_a_write(stage: WatchSetup) -> None:
     assert "1 route test fails in `prod`" in text.partition("\n")[0]
     assert '• route test: `expected "Fraud", but goes to "Billing"' in text
     assert "1 route test fails" in loop.log()
-    path.write_text(f"{form}- {{given: {{intent: billing}}, expect: {{queue: Billing}}}}\n", "utf-8")
+    path.write_text(
+        f"{form}- {{given: {{intent: billing}}, expect: {{queue: Billing}}}}\n", "utf-8"
+    )
     assert [0, 1] == [loop.trigger_round()[name] for name in counted[1:4:2]]
     assert 7 != other.rules()["billing"]["priority"]
     code, out = loop.end()
-    assert (0, 1) == (code, out.count("1 route test fails: apply will refuse this plan"))
+    assert (0, 1) == (
+        code,
+        out.count("1 route test fails: apply will refuse this plan"),
+    )
 
 
 def test_a_signal_between_two_writes_ends_the_loop_as_in_apply(tmp_path: Path) -> None:
-    """The current write is completed and recorded, no other starts, exit 130; the next loop continues."""
+    """The current write is completed and recorded, no other starts, exit 130; the next loop
+    continues.
+    """
     with watch_setup(tmp_path) as here:
         here.serve_tenant(latency=0.1)
         intents = [f"i{number}" for number in range(12)]
         here.write(*intents)
         path = tmp_path / "manifests" / "prod.yaml"
-        path.write_text(path.read_text("utf-8").replace("requestsPerSecond: 2000", "concurrency: 1"), "utf-8")
+        path.write_text(
+            path.read_text("utf-8").replace(
+                "requestsPerSecond: 2000", "concurrency: 1"
+            ),
+            "utf-8",
+        )
         loop, other = here.start("--apply"), here.somebody()
         while not other.rules():
             assert loop.process.poll() is None
@@ -203,7 +271,9 @@ def test_a_signal_between_two_writes_ends_the_loop_as_in_apply(tmp_path: Path) -
         assert 130 == loop.process.wait(PATIENCE)
         assert 0 < len(other.rules()) < 12
         ends = [entry for entry in journal(tmp_path) if entry["event"] == "end"]
-        assert [(False, True)] == [(end["converged"], end["interrupted"]) for end in ends]
+        assert [(False, True)] == [
+            (end["converged"], end["interrupted"]) for end in ends
+        ]
         assert here.hook.wait_for(1)[0].startswith("*Interrupted in `prod`: ")
         here.watch("--apply")
         assert set(intents) == set(other.rules())
@@ -229,10 +299,16 @@ def test_health_and_metrics_are_served_over_http(stage: WatchSetup) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--every", "5"), "must be a whole number of seconds, minutes or hours: 30s, 5m, 1h"),
+        (
+            ("--every", "5"),
+            "must be a whole number of seconds, minutes or hours: 30s, 5m, 1h",
+        ),
         (("--every", "1.5m"), "must be a whole number"),
         (("--every=-5m",), "must be a whole number"),
-        (("--every", "-5m"), "--every"),  # argparse refuses it, or takes it for a number: Python 3.14.10 does
+        (
+            ("--every", "-5m"),
+            "--every",
+        ),  # argparse refuses it, or takes it for a number: Python 3.14.10 does
         (("--every", "٥m"), "must be a whole number"),
         (("--every", "9s"), "at least 10s"),
         (("--every", "0m"), "must be a whole number"),
@@ -244,13 +320,17 @@ def test_health_and_metrics_are_served_over_http(stage: WatchSetup) -> None:
         (("--listen", "http://127.0.0.1:9"), "must be a host and a port"),
     ],
 )
-def test_invalid_options_are_refused_at_the_start(cxroute: Program, arguments: tuple[str, ...], said: str) -> None:
+def test_invalid_options_are_refused_at_the_start(
+    cxroute: Program, arguments: tuple[str, ...], said: str
+) -> None:
     """Exit 64 and one sentence."""
     assert 64 == cxroute("watch", *arguments)
     assert said in cxroute.err
 
 
-def test_invalid_manifests_at_the_start_end_the_command(cxroute: Program, room: Path) -> None:
+def test_invalid_manifests_at_the_start_end_the_command(
+    cxroute: Program, room: Path
+) -> None:
     """As for other commands: the user is present and can correct them."""
     (room / "a.yaml").write_text("kind: Nothing\n", "utf-8")
     assert 3 == cxroute("watch")
@@ -261,11 +341,16 @@ def test_a_port_that_cannot_be_served_is_reported(
     cxroute: Program, room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit 1 with the address; without the extra, with the way to install it."""
-    (room / "a.yaml").write_text("apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n", "utf-8")
+    (room / "a.yaml").write_text(
+        "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n", "utf-8"
+    )
     with open_listener("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         assert 1 == cxroute("watch", "--listen", f"127.0.0.1:{port}")
     assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err
     monkeypatch.setitem(sys.modules, "reconciler.endpoint.server", None)
     assert 1 == cxroute("watch", "--listen", "127.0.0.1:0")
-    assert "needs the extra `serve`, which is not installed. See docs/install.md, section" in cxroute.err
+    assert (
+        "needs the extra `serve`, which is not installed. See docs/install.md, section"
+        in cxroute.err
+    )

@@ -1,7 +1,9 @@
-"""Which conversations two lists of rules send to different destinations, exactly (semantics "Differences").
+"""Which conversations two lists of rules send to different destinations, exactly (semantics
+"Differences").
 
-Every conversation has one winner before and one after. Each pair of winners that some conversation has and whose
-destinations differ is a region. Effects (`effects`) are the same conversations by the edit that moves them.
+Every conversation has one winner before and one after. Each pair of winners that some conversation
+has and whose destinations differ is a region. Effects (`effects`) are the same conversations by the
+edit that moves them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,7 +11,11 @@ from dataclasses import dataclass, field
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE
 from reconciler.behaviour.diff.effects import EditSet, Effect, EffectBuilder
-from reconciler.behaviour.diff.regions import DraftRegionBuilder, Region, RegionFormatter
+from reconciler.behaviour.diff.regions import (
+    DraftRegionBuilder,
+    Region,
+    RegionFormatter,
+)
 from reconciler.behaviour.diff.winners import WinnerPairs
 from reconciler.behaviour.evaluate import RuleIndex
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
@@ -22,14 +28,22 @@ from reconciler.model.rule import Address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourChange:
-    """The change for conversations: `regions` for programs, `effects` for readers, and `undecided` conversations."""
+    """The change for conversations: `regions` for programs, `effects` for readers, and `undecided`
+    conversations.
+    """
 
     regions: tuple[Region, ...]
     undecided: tuple[tuple[Clause, ...], ...] = ()
     effects: tuple[Effect, ...] = ()
-    addresses: frozenset[Address] = frozenset()  # of all managed rules of both lists, if there are effects
-    rests_on: Types = field(default_factory=dict)  # the known types, by attribute, on which the result depends
-    work: int = field(default=0, compare=False, repr=False)  # the work done, in comparisons
+    addresses: frozenset[Address] = (
+        frozenset()
+    )  # of all managed rules of both lists, if there are effects
+    rests_on: Types = field(
+        default_factory=dict
+    )  # the known types, by attribute, on which the result depends
+    work: int = field(
+        default=0, compare=False, repr=False
+    )  # the work done, in comparisons
 
     @property
     def changed(self) -> bool:
@@ -52,34 +66,54 @@ def compare_behaviour(
 ) -> BehaviourChange:
     """Return the regions whose destination differs, each with an example that both lists confirm.
 
-    `work` limits the search, in comparisons; `types` are the known types of attributes. With `edited`, the result has
-    effects.
+    `work` limits the search, in comparisons; `types` are the known types of attributes. With
+    `edited`, the result has effects.
     """
     before = order_entries(old, evaluation)
     after = order_entries(new, evaluation)
     has_middle = edited is not None and edited.middle is not None and bool(edited.edits)
-    between = order_entries(edited.middle, evaluation) if edited and edited.middle is not None and edited.edits else ()
+    between = (
+        order_entries(edited.middle, evaluation)
+        if edited and edited.middle is not None and edited.edits
+        else ()
+    )
     space = Space((before, after, between), types=types)
-    work = DEFAULT_WORK + WORK_PER_RULE * (len(before) + len(after)) if work is None else work
+    work = (
+        DEFAULT_WORK + WORK_PER_RULE * (len(before) + len(after))
+        if work is None
+        else work
+    )
     space.budget.remaining = work
     pairs = WinnerPairs(PivotSlices(space, before), PivotSlices(space, after))
     builder = DraftRegionBuilder(pairs)
     formatter = RegionFormatter(space)
     drafts = list(builder.build_drafts())
-    regions = formatter.format_regions(drafts, lambda draft: (draft.before, draft.after, draft.excepts))
+    regions = formatter.format_regions(
+        drafts, lambda draft: (draft.before, draft.after, draft.excepts)
+    )
     boxes = [pairs.common_box(pair) for pair in pairs.unknown]
-    undecided = dict.fromkeys(formatter.format_box(tuple(box.items())) for box in boxes if box is not None)
+    undecided = dict.fromkeys(
+        formatter.format_box(tuple(box.items())) for box in boxes if box is not None
+    )
     effects: Sequence[Effect] = ()
     if edited is not None:
         slices = PivotSlices(space, between) if has_middle else None
-        effects = EffectBuilder(pairs, formatter, edited.edits, slices, evaluation).build()
-    for index, is_new in ((RuleIndex(before), False), (RuleIndex(after), True)) if regions else ():
-        for region in regions:  # verify each example rule by rule, independently of the analysis
+        effects = EffectBuilder(
+            pairs, formatter, edited.edits, slices, evaluation
+        ).build()
+    for index, is_new in (
+        ((RuleIndex(before), False), (RuleIndex(after), True)) if regions else ()
+    ):
+        for (
+            region
+        ) in regions:  # verify each example rule by rule, independently of the analysis
             example = region.example
             expected = region.after_rule if is_new else region.before_rule
             winner = index.find_winner(example.attributes, example.assumed)
             if (winner and winner.whole) is not expected:
-                raise AssertionError(f"the example {example} is not taken by {expected}")
+                raise AssertionError(
+                    f"the example {example} is not taken by {expected}"
+                )
     return BehaviourChange(
         regions=tuple(regions),
         undecided=tuple(undecided),
@@ -91,4 +125,9 @@ def compare_behaviour(
 
 
 def _addresses(*lists: Iterable[RoutingEntry]) -> frozenset[Address]:
-    return frozenset(entry.address for entries in lists for entry in entries if entry.address is not None)
+    return frozenset(
+        entry.address
+        for entries in lists
+        for entry in entries
+        if entry.address is not None
+    )

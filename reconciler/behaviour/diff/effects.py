@@ -1,8 +1,11 @@
-"""Effects: which edit moves which conversations. A row names the rules that come earlier, and does not unfold them.
+"""Effects: which edit moves which conversations.
 
-A row of an effect is a set of conversations: all that satisfy its conditions, without those that earlier rules match.
-Each pair of winners is a row at first: the common box of both rules, and the rules before them. Its cause is the edited
-rule of the pair. Rows of one effect that differ in one attribute become one row where that stays exact.
+A row names the rules that come earlier, and does not unfold them.
+
+A row of an effect is a set of conversations: all that satisfy its conditions, without those that
+earlier rules match. Each pair of winners is a row at first: the common box of both rules, and the
+rules before them. Its cause is the edited rule of the pair. Rows of one effect that differ in one
+attribute become one row where that stays exact.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,14 +17,32 @@ from itertools import combinations
 from typing import Final, Literal, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.diff.reading import MAX_CHECKS, RowBox, RowReader, RuleBox, Side, is_taken
+from reconciler.behaviour.diff.reading import (
+    MAX_CHECKS,
+    RowBox,
+    RowReader,
+    RuleBox,
+    Side,
+    is_taken,
+)
 from reconciler.behaviour.diff.regions import RegionFormatter
 from reconciler.behaviour.diff.usual_examples import FurtherRule, UsualExamples
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
-from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, evaluation_key
+from reconciler.behaviour.routing_entry import (
+    Destination,
+    Evaluation,
+    RoutingEntry,
+    evaluation_key,
+)
 from reconciler.behaviour.space.boxes import Box, intersect_box, is_inside, overlaps
 from reconciler.behaviour.space.clauses import Clause, is_expressible
-from reconciler.behaviour.space.domain import REST, ValueSet, covers, intersect, subtract
+from reconciler.behaviour.space.domain import (
+    REST,
+    ValueSet,
+    covers,
+    intersect,
+    subtract,
+)
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import MAX_NARROW_VALUES, Example
@@ -33,16 +54,22 @@ When = Literal["before", "after", "both"]
 FALLBACK: Final = -1
 """The number of the edit of the endpoint's fallback."""
 _Place = tuple[bool, float, str, str]
-"""The place of a rule in the order of evaluation, in either list; that of the default routing is the last."""
+"""The place of a rule in the order of evaluation, in either list; that of the default routing is
+the last."""
 _LAST: Final[_Place] = (True, 0.0, "", "")
 _MAX_COMPARED: Final = 60  # rules or rows that are compared with each other, one by one
-_MAX_COVERING: Final = 12  # earlier rules that together may match all that another one matches
+_MAX_COVERING: Final = (
+    12  # earlier rules that together may match all that another one matches
+)
 _MAX_PIECES: Final = 100  # of a box, to find that out
 _MAX_CHECKS: Final = 200_000  # rows times earlier rules of one merge
 
 
 class Edit(NamedTuple):
-    """An edited rule as it is before and after; None: it is not there. Equal edits have one `group`."""
+    """An edited rule as it is before and after; None: it is not there.
+
+    Equal edits have one `group`.
+    """
 
     before: RoutingEntry | None
     after: RoutingEntry | None
@@ -50,21 +77,27 @@ class Edit(NamedTuple):
 
 
 def _matching(entry: RoutingEntry | None) -> Hashable:
-    """Return what decides which conversations a rule takes, except its name, which decides between equal priorities."""
+    """Return what decides which conversations a rule takes, except its name, which decides between
+    equal priorities.
+    """
     if entry is None or not entry.rule.enabled:
         return None
     return entry.rule.conditions, entry.rule.priority
 
 
 class EditSet(NamedTuple):
-    """All rules that differ between two lists; `middle` are the old rules behind a changed fallback of the endpoint."""
+    """All rules that differ between two lists; `middle` are the old rules behind a changed fallback
+    of the endpoint.
+    """
 
     edits: Sequence[Edit]
     middle: Iterable[RoutingEntry] | None = None
 
 
 class NamedRule(NamedTuple):
-    """A rule that a row names, and the list that has it; `both`: with equal conditions and priority."""
+    """A rule that a row names, and the list that has it; `both`: with equal conditions and
+    priority.
+    """
 
     entry: RoutingEntry
     when: When
@@ -72,7 +105,9 @@ class NamedRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffectRow:
-    """Conversations with all of `where` that no rule of `earlier` matches: each goes from `before` to `after`."""
+    """Conversations with all of `where` that no rule of `earlier` matches: each goes from `before`
+    to `after`.
+    """
 
     kind: Kind
     where: tuple[Clause, ...]
@@ -81,25 +116,33 @@ class EffectRow:
     before: Destination
     after: Destination
     example: Example
-    winners: tuple[RoutingEntry | None, ...]  # the rules that take the conversations before or afterwards
-    other_type: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
-    besides: tuple[NamedRule, ...] = ()  # of `earlier`, what a reader of the rows must know of this row alone
-    own_version: bool = False  # without what the edited rules match in the list that has the counterpart
+    winners: tuple[
+        RoutingEntry | None, ...
+    ]  # the rules that take the conversations before or afterwards
+    other_type: tuple[
+        str, ...
+    ] = ()  # attributes with a value of another type than any rule compares them with
+    besides: tuple[
+        NamedRule, ...
+    ] = ()  # of `earlier`, what a reader of the rows must know of this row alone
+    # without what the edited rules match in the list that has the counterpart
+    own_version: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effect:
     """What some equal edits move. `edits` are the numbers of those that move a conversation.
 
-    Rows can be read from the top, like rules: a conversation that a rule of `leading` matches is in no row. Any other
-    one is in the first row whose `where` holds, if no rule of `besides` matches it, and with `own_version` no edited
-    rule.
+    Rows can be read from the top, like rules: a conversation that a rule of `leading` matches is in
+    no row. Any other one is in the first row whose `where` holds, if no rule of `besides` matches
+    it, and with `own_version` no edited rule.
     """
 
     edits: tuple[int, ...]
     rows: tuple[EffectRow, ...]
     leading: tuple[NamedRule, ...] = ()
-    depends_on_order: bool = False  # two rows fit one conversation, and the second one is not a last row for all others
+    # two rows fit one conversation, and the second one is not a last row for all others
+    depends_on_order: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -112,7 +155,9 @@ class _Draft:
     after: Destination
     box: Box
     earlier: frozenset[int]
-    contained: frozenset[int]  # further rules that come earlier; what they match in the box, `earlier` match, too
+    contained: frozenset[
+        int
+    ]  # further rules that come earlier; what they match in the box, `earlier` match, too
     counterparts: frozenset[int]
     takers: frozenset[int]  # the rules that take the conversations before or afterwards
     place: _Place  # of the rule that takes them afterwards, or for `takes` today
@@ -143,10 +188,16 @@ class _RankedRules(NamedTuple):
 
 
 class _RuleBook:
-    """The rules that rows name, by number: a rule with equal conditions and priority in both lists is one."""
+    """The rules that rows name, by number: a rule with equal conditions and priority in both lists
+    is one.
+    """
 
     def __init__(
-        self, pairs: WinnerPairs, edits: Sequence[Edit], middle: PivotSlices | None, evaluation: Evaluation
+        self,
+        pairs: WinnerPairs,
+        edits: Sequence[Edit],
+        middle: PivotSlices | None,
+        evaluation: Evaluation,
     ) -> None:
         self.rules: list[RuleBox] = []
         self._evaluation: Evaluation = evaluation
@@ -177,14 +228,22 @@ class _RuleBook:
             key = self._identity(entry), entry.rule.conditions
             if key not in self._number_of:
                 self._number_of[key] = len(self.rules)
-                self.rules.append(RuleBox(entry, self._space.box(slices.boxes[rank]), self.edit_of(entry)))
+                self.rules.append(
+                    RuleBox(
+                        entry, self._space.box(slices.boxes[rank]), self.edit_of(entry)
+                    )
+                )
             self._numbers[place] = self._number_of[key]
         return self._numbers[place]
 
     def place_of_rank(self, side: int, rank: int) -> _Place:
         """Return the place of a rule of a list in the order of evaluation."""
         entries = self._lists[side].entries
-        return (False, *evaluation_key(entries[rank], self._evaluation)) if rank < len(entries) else _LAST
+        return (
+            (False, *evaluation_key(entries[rank], self._evaluation))
+            if rank < len(entries)
+            else _LAST
+        )
 
     def place(self, number: int) -> _Place:
         """Return the place of a rule in the order of evaluation."""
@@ -198,19 +257,26 @@ class _RuleBook:
         """Return a rule, and the lists that have it."""
         if number not in self._named:
             entry = self.rules[number].entry
-            old, new = (self._has(entries, entry) for entries in self._entries_by_identity)
+            old, new = (
+                self._has(entries, entry) for entries in self._entries_by_identity
+            )
             is_before = old or number in self._earlier_in_middle
             when: When = "both" if is_before and new else "after" if new else "before"
             self._named[number] = NamedRule(entry, when)
         return self._named[number]
 
-    def _has(self, entries: Mapping[Hashable, Sequence[RoutingEntry]], entry: RoutingEntry) -> bool:
+    def _has(
+        self, entries: Mapping[Hashable, Sequence[RoutingEntry]], entry: RoutingEntry
+    ) -> bool:
         same = entries.get(self._identity(entry), ())
         return any(other.rule.conditions == entry.rule.conditions for other in same)
 
     def parts(self, number: int) -> Iterable[int]:
         """Return the numbers of all boxes of a rule with these conditions, in both lists."""
-        return [self.number(*place) for place in self._places_of_rule[self._whole_key(self.rules[number].entry)]]
+        return [
+            self.number(*place)
+            for place in self._places_of_rule[self._whole_key(self.rules[number].entry)]
+        ]
 
     def versions(self, edit: int, side: Side) -> Iterable[int]:
         """Return the numbers of all boxes of an edited rule in a list."""
@@ -220,7 +286,9 @@ class _RuleBook:
 
     @cached_property
     def _places_of_rule(self) -> Mapping[Hashable, Sequence[tuple[int, int]]]:
-        return group_pairs((self._whole_key(entry), place) for entry, place in self._all_places())
+        return group_pairs(
+            (self._whole_key(entry), place) for entry, place in self._all_places()
+        )
 
     @cached_property
     def _places_of_edit(self) -> Mapping[int, Sequence[tuple[int, int]]]:
@@ -237,13 +305,20 @@ class _RuleBook:
         return self._identity(whole), whole.rule.conditions
 
     def _identity(self, entry: RoutingEntry) -> Hashable:
-        """Return what is equal for a rule of both lists; the conditions may still differ, or be those of a part."""
+        """Return what is equal for a rule of both lists; the conditions may still differ, or be
+        those of a part.
+        """
         edit = self.edit_of(entry)
         return entry.whole.name if edit is None else edit, entry.rule.priority
 
     @cached_property
-    def _entries_by_identity(self) -> Sequence[Mapping[Hashable, Sequence[RoutingEntry]]]:
-        return [group_pairs((self._identity(entry), entry) for entry in slices.entries) for slices in self._lists[:2]]
+    def _entries_by_identity(
+        self,
+    ) -> Sequence[Mapping[Hashable, Sequence[RoutingEntry]]]:
+        return [
+            group_pairs((self._identity(entry), entry) for entry in slices.entries)
+            for slices in self._lists[:2]
+        ]
 
     def overlapping_before(self, side: int, rank: int, box: Box) -> set[int]:
         """Return the numbers of the rules of a list before a rank that match a part of a box.
@@ -260,12 +335,20 @@ class _RuleBook:
         if rank == 0 or not slices.entries:
             return set()
         values = box.get(self._space.pivot)
-        if values is None or values[0] & REST or values[0].bit_count() > MAX_NARROW_VALUES:
+        if (
+            values is None
+            or values[0] & REST
+            or values[0].bit_count() > MAX_NARROW_VALUES
+        ):
             return self._overlapping(side, range(min(rank, len(slices.entries))), box)
 
         atoms = list(bits(values[0]))
         about = (slices.ranks_by_atom.get(atom, ()) for atom in atoms)
-        found = self._overlapping(side, {each for ranks in about for each in ranks[: bisect_left(ranks, rank)]}, box)
+        found = self._overlapping(
+            side,
+            {each for ranks in about for each in ranks[: bisect_left(ranks, rank)]},
+            box,
+        )
         always, sometimes = self._general_rules(side, box)
         found.update(always.numbers[: bisect_left(always.ranks, rank)])
         for earlier, number in zip(*sometimes, strict=True):
@@ -278,11 +361,16 @@ class _RuleBook:
         return {number for number in numbers if overlaps(box, self.rules[number].box)}
 
     def _general_rules(self, side: int, box: Box) -> tuple[_RankedRules, _RankedRules]:
-        """Return the rules with most values of the pivot that match a part of a box, apart from the pivot.
+        """Return the rules with most values of the pivot that match a part of a box, apart from the
+        pivot.
 
         First those with every value of it, then the others.
         """
-        rest = {attribute: part for attribute, part in box.items() if attribute != self._space.pivot}
+        rest = {
+            attribute: part
+            for attribute, part in box.items()
+            if attribute != self._space.pivot
+        }
         key = side, frozenset(rest.items())
         if key not in self._general:
             always = _RankedRules([], [])
@@ -299,25 +387,37 @@ class _RuleBook:
 
 
 def _outermost(boxes: Mapping[int, Box]) -> frozenset[int]:
-    """Return the numbers of the boxes that are not inside of another one; of equal boxes, that of the first one."""
+    """Return the numbers of the boxes that are not inside of another one; of equal boxes, that of
+    the first one.
+    """
     kept: dict[int, Box] = {}
     for number in sorted(boxes, key=lambda number: len(boxes[number])):
         if not any(is_inside(boxes[number], outer) for outer in kept.values()):
-            kept = {other: box for other, box in kept.items() if not is_inside(box, boxes[number])}
+            kept = {
+                other: box
+                for other, box in kept.items()
+                if not is_inside(box, boxes[number])
+            }
             kept[number] = boxes[number]
     return frozenset(kept)
 
 
 def _depend_on_order(boxes: Sequence[Box]) -> bool:
-    """Return whether two boxes overlap, unless the second one is the last and larger. Many are not compared."""
+    """Return whether two boxes overlap, unless the second one is the last and larger.
+
+    Many are not compared.
+    """
     return len(boxes) > _MAX_COMPARED or any(
-        overlaps(first, second) and not (second is boxes[-1] and first != second and is_inside(first, second))
+        overlaps(first, second)
+        and not (second is boxes[-1] and first != second and is_inside(first, second))
         for first, second in combinations(boxes, 2)
     )
 
 
 class EffectBuilder:
-    """Builds the effects of the edits between two lists; `middle` is the old list behind a changed fallback."""
+    """Builds the effects of the edits between two lists; `middle` is the old list behind a changed
+    fallback.
+    """
 
     def __init__(
         self,
@@ -369,8 +469,12 @@ class EffectBuilder:
         return merged if widened == merged else self._merge_alike(widened)
 
     def _merge_alike(self, drafts: Iterable[_Draft]) -> list[_Draft]:
-        """Return the rows, those of one kind with equal destinations merged as far as that stays exact."""
-        alike = group_pairs(((draft.kind, draft.before, draft.after), draft) for draft in drafts)
+        """Return the rows, those of one kind with equal destinations merged as far as that stays
+        exact.
+        """
+        alike = group_pairs(
+            ((draft.kind, draft.before, draft.after), draft) for draft in drafts
+        )
         return [row for group in alike.values() for row in self._merge(group)]
 
     def _named(self, draft: _Draft) -> _NamedDraft:
@@ -381,7 +485,12 @@ class EffectBuilder:
 
     def _reader(self, named: Sequence[_NamedDraft], edits: Sequence[int]) -> RowReader:
         rows = [
-            RowBox(draft.box, draft.earlier, earlier, "before" if draft.kind == "takes" else "after")
+            RowBox(
+                draft.box,
+                draft.earlier,
+                earlier,
+                "before" if draft.kind == "takes" else "after",
+            )
             for draft, earlier in named
         ]
         reader = RowReader(rows, self._book, frozenset(edits), self._checks_left)
@@ -397,7 +506,9 @@ class EffectBuilder:
         names = self._names(numbers)
         if all(entry.part_of is None for entry, _ in names):
             return names
-        return tuple(dict.fromkeys(NamedRule(entry.whole, when) for entry, when in names))
+        return tuple(
+            dict.fromkeys(NamedRule(entry.whole, when) for entry, when in names)
+        )
 
     def _format(
         self,
@@ -418,7 +529,8 @@ class EffectBuilder:
             after=draft.after,
             example=self._space.example(draft.example),
             winners=tuple(
-                None if number == _NO_RULE else self._book.rules[number].entry.whole for number in sorted(draft.takers)
+                None if number == _NO_RULE else self._book.rules[number].entry.whole
+                for number in sorted(draft.takers)
             ),
             other_type=self._space.unlikely_attributes(draft.box),
             besides=self._wholes(besides),
@@ -428,7 +540,9 @@ class EffectBuilder:
     # Drafts
 
     def _drafts_of(self, pair: RankPair) -> Iterator[_Draft]:
-        """Yield the rows of a pair: one, unless the cause depends on the rule behind the new fallback."""
+        """Yield the rows of a pair: one, unless the cause depends on the rule behind the new
+        fallback.
+        """
         ranks = None if self._middle is None else self._middle_ranks(pair)
         if ranks is None:
             yield self._draft(pair, self._cause(pair, None), None)
@@ -441,7 +555,8 @@ class EffectBuilder:
             yield self._draft(pair, cause, (rank, ranks[rank]))
 
     def _middle_ranks(self, pair: RankPair) -> dict[int, Box] | None:
-        """Return the rules that take conversations of a pair behind the new fallback, each with a box of them.
+        """Return the rules that take conversations of a pair behind the new fallback, each with a
+        box of them.
 
         None: that is not decided, or nothing is edited.
         """
@@ -457,7 +572,9 @@ class EffectBuilder:
                 for rank in ranks:
                     mask = before | middle.mask_before(atom, rank)
                     if rank not in found:
-                        box = middle.find_free_box(atom, (*heads, middle.shape(atom, rank)), mask)
+                        box = middle.find_free_box(
+                            atom, (*heads, middle.shape(atom, rank)), mask
+                        )
                         if box is not None:
                             found[rank] = box
         except UndecidedError:
@@ -471,36 +588,56 @@ class EffectBuilder:
         old = self._pairs.old
         new = self._pairs.new
         every = self._space.pivot_domain.all[0] if self._space.pivot >= 0 else REST
-        return [atom for atom in bits(every) if old.holds(atom, pair[0]) and new.holds(atom, pair[1])]
+        return [
+            atom
+            for atom in bits(every)
+            if old.holds(atom, pair[0]) and new.holds(atom, pair[1])
+        ]
 
     def _cause(self, pair: RankPair, middle_rank: int | None) -> _Cause:
-        """Return the edit that moves a pair; `middle_rank` is the rule that takes it behind the new fallback."""
+        """Return the edit that moves a pair; `middle_rank` is the rule that takes it behind the new
+        fallback.
+        """
         taker = self._pairs.old.entry_of_rank(pair[0])
         later_taker = self._pairs.new.entry_of_rank(pair[1])
         first = taker
         if self._middle is not None and middle_rank is not None:
-            if self._middle.destination_of_rank(middle_rank) == self._pairs.new.destination_of_rank(pair[1]):
+            if self._middle.destination_of_rank(
+                middle_rank
+            ) == self._pairs.new.destination_of_rank(pair[1]):
                 return _Cause(FALLBACK, "fallback")
             first = self._middle.entry_of_rank(middle_rank)
 
         old = self._book.edit_of(first)
         new = self._book.edit_of(later_taker)
-        edit = old if new is None or (old is not None and not self._changes_matching(new)) else new
+        edit = (
+            old
+            if new is None or (old is not None and not self._changes_matching(new))
+            else new
+        )
         if edit is None:
             return _Cause(FALLBACK, "fallback")
         if new != edit:
             return _Cause(edit, "releases")
-        return _Cause(edit, "redirects" if self._book.edit_of(taker) == edit else "takes")
+        return _Cause(
+            edit, "redirects" if self._book.edit_of(taker) == edit else "takes"
+        )
 
     def _changes_matching(self, number: int) -> bool:
-        """Return whether an edit changes what the rule takes: its conditions, its place, or its state."""
+        """Return whether an edit changes what the rule takes: its conditions, its place, or its
+        state.
+        """
         before, after, _ = self._edits[number]
         if before is None or after is None or _matching(before) != _matching(after):
             return True
-        return before.rule.name != after.rule.name and self._passes_another(before, after)
+        return before.rule.name != after.rule.name and self._passes_another(
+            before, after
+        )
 
     def _passes_another(self, before: RoutingEntry, after: RoutingEntry) -> bool:
-        """Return whether a rule with another name is tried in another order among those of its priority."""
+        """Return whether a rule with another name is tried in another order among those of its
+        priority.
+        """
         first, last = sorted((entry.rule.name, entry.id) for entry in (before, after))
         names = self._names_by_priority[after.rule.priority]
         return bisect_right(names, first) < bisect_left(names, last)
@@ -508,10 +645,14 @@ class EffectBuilder:
     @cached_property
     def _names_by_priority(self) -> Mapping[float, list[tuple[str, str]]]:
         entries = self._pairs.new.entries
-        names = group_pairs((entry.rule.priority, (entry.rule.name, entry.id)) for entry in entries)
+        names = group_pairs(
+            (entry.rule.priority, (entry.rule.name, entry.id)) for entry in entries
+        )
         return {priority: sorted(group) for priority, group in names.items()}
 
-    def _draft(self, pair: RankPair, cause: _Cause, middle: tuple[int, Box] | None) -> _Draft:
+    def _draft(
+        self, pair: RankPair, cause: _Cause, middle: tuple[int, Box] | None
+    ) -> _Draft:
         box = self._box_of(pair)
         example = self._example_of(pair, middle)
         places = list(zip((0, 1), pair, strict=True))
@@ -520,7 +661,9 @@ class EffectBuilder:
             if middle[0] < len(self._middle.boxes):
                 extent = self._space.box(self._middle.boxes[middle[0]])
                 box = intersect_box(box, tuple(extent.items())) or {}
-        earlier = set[int]().union(*(self._book.overlapping_before(*place, box) for place in places))
+        earlier = set[int]().union(
+            *(self._book.overlapping_before(*place, box) for place in places)
+        )
         box, earlier = self._fold_own_version(box, earlier, cause.edit)
         old, new = self._numbers(pair)
         outermost = frozenset(self._without_contained(box, earlier))
@@ -537,7 +680,9 @@ class EffectBuilder:
             contained=frozenset(earlier) - outermost,
             counterparts=frozenset(() if cause.kind == "redirects" else (counterpart,)),
             takers=frozenset((old, new)),
-            place=self._book.place_of_rank(0, pair[0]) if takes else self._book.place_of_rank(1, pair[1]),
+            place=self._book.place_of_rank(0, pair[0])
+            if takes
+            else self._book.place_of_rank(1, pair[1]),
             example=example,
         )
 
@@ -558,8 +703,13 @@ class EffectBuilder:
         return self._usual_examples.improve([pair], box).box
 
     def _box_of(self, pair: RankPair) -> Box:
-        """Return the common box of both rules, with the values of the pivot that the pair really has."""
-        old, new = ({} if number == _NO_RULE else self._book.rules[number].box for number in self._numbers(pair))
+        """Return the common box of both rules, with the values of the pivot that the pair really
+        has.
+        """
+        old, new = (
+            {} if number == _NO_RULE else self._book.rules[number].box
+            for number in self._numbers(pair)
+        )
         box = intersect_box(old, tuple(new.items())) or {}
         narrow = self._pairs.narrow.get(pair)
         if narrow is not None and self._space.pivot >= 0:
@@ -568,12 +718,22 @@ class EffectBuilder:
                 box[self._space.pivot] = values
         return box
 
-    def _fold_own_version(self, box: Box, earlier: set[int], edit: int) -> tuple[Box, set[int]]:
-        """Return the box without what the edited rule takes both before and after, where one attribute says that."""
+    def _fold_own_version(
+        self, box: Box, earlier: set[int], edit: int
+    ) -> tuple[Box, set[int]]:
+        """Return the box without what the edited rule takes both before and after, where one
+        attribute says that.
+        """
         whole = box
-        for number in sorted(number for number in earlier if self._book.rules[number].edit == edit):
+        for number in sorted(
+            number for number in earlier if self._book.rules[number].edit == edit
+        ):
             rule = self._book.rules[number]
-            beyond = [(at, part) for at, part in rule.box.items() if not covers(part, self._part(box, at))]
+            beyond = [
+                (at, part)
+                for at, part in rule.box.items()
+                if not covers(part, self._part(box, at))
+            ]
             if len(beyond) != 1:
                 continue
             attribute, part = beyond[0]
@@ -584,31 +744,60 @@ class EffectBuilder:
                 earlier = earlier - {number}
         if box is whole:
             return box, earlier
-        return box, {number for number in earlier if overlaps(box, self._book.rules[number].box)}
+        return box, {
+            number for number in earlier if overlaps(box, self._book.rules[number].box)
+        }
 
     def _part(self, box: Box, attribute: int) -> ValueSet:
         return box.get(attribute, self._space.domains[attribute].all)
 
-    def _without_contained(self, box: Box, earlier: AbstractSet[int]) -> AbstractSet[int]:
-        """Return earlier rules without those that match nothing in a box but what another one matches."""
+    def _without_contained(
+        self, box: Box, earlier: AbstractSet[int]
+    ) -> AbstractSet[int]:
+        """Return earlier rules without those that match nothing in a box but what another one
+        matches.
+        """
         if len(earlier) > _MAX_COMPARED:
             return earlier
-        return _outermost({number: self._inside(box, number) for number in sorted(earlier, key=self._book.place)})
+        return _outermost(
+            {
+                number: self._inside(box, number)
+                for number in sorted(earlier, key=self._book.place)
+            }
+        )
 
-    def _fold_other_types(self, box: Box, earlier: AbstractSet[int]) -> tuple[Box, AbstractSet[int]]:
-        """Return a box whose earlier rules leave nothing but values of another type of an attribute without them."""
+    def _fold_other_types(
+        self, box: Box, earlier: AbstractSet[int]
+    ) -> tuple[Box, AbstractSet[int]]:
+        """Return a box whose earlier rules leave nothing but values of another type of an attribute
+        without them.
+        """
         for attribute, domain in enumerate(self._space.domains):
             here = self._part(box, attribute)
             if not domain.unlikely & here[0] or len(earlier) > _MAX_COMPARED:
                 continue
-            alone = {number for number in earlier if self._inside(box, number).keys() == {attribute}}
+            alone = {
+                number
+                for number in earlier
+                if self._inside(box, number).keys() == {attribute}
+            }
             rest = [here]
             for number in alone:
                 part = self._book.rules[number].box[attribute]
-                rest = [piece for values in rest for piece in subtract(domain, values, part)]
-            if len(rest) == 1 and not rest[0][0] & ~domain.unlikely and is_expressible(domain, rest[0]):
+                rest = [
+                    piece for values in rest for piece in subtract(domain, values, part)
+                ]
+            if (
+                len(rest) == 1
+                and not rest[0][0] & ~domain.unlikely
+                and is_expressible(domain, rest[0])
+            ):
                 box = {**box, attribute: rest[0]}
-                earlier = {number for number in earlier - alone if overlaps(box, self._book.rules[number].box)}
+                earlier = {
+                    number
+                    for number in earlier - alone
+                    if overlaps(box, self._book.rules[number].box)
+                }
         return box, earlier
 
     def _inside(self, box: Box, number: int) -> Box:
@@ -630,10 +819,25 @@ class EffectBuilder:
         count = len(rows) + 1
         while len(rows) < count:
             count = len(rows)
-            attributes = sorted({at for row in rows for at in row.box}, key=lambda at: (at != self._space.pivot, at))
+            attributes = sorted(
+                {at for row in rows for at in row.box},
+                key=lambda at: (at != self._space.pivot, at),
+            )
             for attribute in attributes:
-                rest_of = ((frozenset(item for item in row.box.items() if item[0] != attribute), row) for row in rows)
-                rows = [one for group in group_pairs(rest_of).values() for one in self._join(group, attribute)]
+                rest_of = (
+                    (
+                        frozenset(
+                            item for item in row.box.items() if item[0] != attribute
+                        ),
+                        row,
+                    )
+                    for row in rows
+                )
+                rows = [
+                    one
+                    for group in group_pairs(rest_of).values()
+                    for one in self._join(group, attribute)
+                ]
             if len(rows) <= _MAX_COMPARED:
                 rows = self._absorb(rows)
         return rows
@@ -697,7 +901,9 @@ class EffectBuilder:
         return result
 
     def _as_one(self, rows: Sequence[_Draft], box: Box) -> _Draft | None:
-        """Return rows as one row with this box, which holds all of their boxes; None where that is not exact."""
+        """Return rows as one row with this box, which holds all of their boxes; None where that is
+        not exact.
+        """
         every = frozenset[int]().union(*(row.earlier for row in rows))
         takers = frozenset[int]().union(*(row.takers for row in rows))
         if len(rows) * len(every) > _MAX_CHECKS:
@@ -711,17 +917,23 @@ class EffectBuilder:
                     box=box,
                     earlier=frozenset(self._without_contained(box, earlier)),
                     contained=every.union(*(row.contained for row in rows)),
-                    counterparts=rows[0].counterparts.union(*(row.counterparts for row in rows)),
+                    counterparts=rows[0].counterparts.union(
+                        *(row.counterparts for row in rows)
+                    ),
                     takers=takers,
                     place=max(row.place for row in rows),
-                    example=rows[self._space.most_usual(row.example for row in rows)].example,
+                    example=rows[
+                        self._space.most_usual(row.example for row in rows)
+                    ].example,
                 )
         return None
 
     def _with_common_intents(self, rows: list[_Draft]) -> list[_Draft]:
-        """Return the rows, those with a part of another row's values of the pivot with all of them where that is exact.
+        """Return the rows, those with a part of another row's values of the pivot with all of them
+        where that is exact.
 
-        An edit of several rules then has one list of intents, and the rule that keeps some of them is named.
+        An edit of several rules then has one list of intents, and the rule that keeps some of them
+        is named.
         """
         pivot = self._space.pivot
         if not 1 < len(rows) <= _MAX_COMPARED:
@@ -731,8 +943,12 @@ class EffectBuilder:
         numbers = frozenset[int]().union(*(row.earlier | row.contained for row in rows))
         return [self._widened(row, longest_first, numbers) for row in rows]
 
-    def _widened(self, row: _Draft, lists: Iterable[ValueSet], numbers: AbstractSet[int]) -> _Draft:
-        """Return a row with the first of the lists that adds only conversations of the rules `numbers`."""
+    def _widened(
+        self, row: _Draft, lists: Iterable[ValueSet], numbers: AbstractSet[int]
+    ) -> _Draft:
+        """Return a row with the first of the lists that adds only conversations of the rules
+        `numbers`.
+        """
         pivot = self._space.pivot
         own = row.box.get(pivot)
         if own is None:
@@ -741,39 +957,63 @@ class EffectBuilder:
         for values in lists:
             if values == own or not covers(values, own):
                 continue
-            added = [{**row.box, pivot: piece} for piece in subtract(self._space.pivot_domain, values, own)]
+            added = [
+                {**row.box, pivot: piece}
+                for piece in subtract(self._space.pivot_domain, values, own)
+            ]
             earlier = row.earlier | self._rules_before(row, numbers, added)
             boxes = [self._book.rules[number].box for number in earlier]
-            if not self._keeps(row, earlier) or not all(self._is_held(box, boxes) for box in added):
+            if not self._keeps(row, earlier) or not all(
+                self._is_held(box, boxes) for box in added
+            ):
                 continue
             box = {**row.box, pivot: values}
-            return replace(row, box=box, earlier=frozenset(self._without_contained(box, earlier)))
+            return replace(
+                row, box=box, earlier=frozenset(self._without_contained(box, earlier))
+            )
         return row
 
-    def _rules_before(self, row: _Draft, numbers: Iterable[int], boxes: Sequence[Box]) -> set[int]:
-        """Return the rules that come before all rules that take a row, and match a part of a box."""
+    def _rules_before(
+        self, row: _Draft, numbers: Iterable[int], boxes: Sequence[Box]
+    ) -> set[int]:
+        """Return the rules that come before all rules that take a row, and match a part of a
+        box.
+        """
         first = min(self._book.place(number) for number in row.takers)
         earlier = (number for number in numbers if self._book.place(number) < first)
-        return {number for number in earlier if any(overlaps(box, self._book.rules[number].box) for box in boxes)}
+        return {
+            number
+            for number in earlier
+            if any(overlaps(box, self._book.rules[number].box) for box in boxes)
+        }
 
     def _is_held(self, box: Box, boxes: Iterable[Box]) -> bool:
         """Return whether boxes together certainly hold all of a box."""
         touching = [outer for outer in boxes if overlaps(box, outer)]
-        return len(touching) <= _MAX_COVERING and self._is_covered(box, touching, [_MAX_PIECES])
+        return len(touching) <= _MAX_COVERING and self._is_covered(
+            box, touching, [_MAX_PIECES]
+        )
 
     def _keeps(self, row: _Draft, earlier: AbstractSet[int]) -> bool:
         """Return whether a row loses no conversation if these rules come before it."""
-        return all(self._is_taken(row.box, number, row.earlier) for number in earlier - row.earlier)
+        return all(
+            self._is_taken(row.box, number, row.earlier)
+            for number in earlier - row.earlier
+        )
 
     def _is_taken(self, box: Box, number: int, earlier: AbstractSet[int]) -> bool:
-        """Return whether the earlier rules match all that a rule matches in a box; False where it may be so."""
+        """Return whether the earlier rules match all that a rule matches in a box; False where it
+        may be so.
+        """
         if is_taken(self._book.rules, box, number, earlier):
             return True
         common = intersect_box(box, tuple(self._book.rules[number].box.items())) or {}
         return self._is_held(common, (self._book.rules[other].box for other in earlier))
 
     def _is_covered(self, box: Box, boxes: Sequence[Box], pieces: list[int]) -> bool:
-        """Return whether boxes together hold all of a box; `pieces` counts down the work, and ends it undecided."""
+        """Return whether boxes together hold all of a box; `pieces` counts down the work, and ends
+        it undecided.
+        """
         touching = [outer for outer in boxes if overlaps(box, outer)]
         if not touching or pieces[0] <= 0:
             return False
@@ -787,16 +1027,24 @@ class EffectBuilder:
             box = {**box, attribute: intersect(here, part)}
         return True
 
-    def _adds_nothing(self, row: _Draft, earlier: AbstractSet[int], rows: Sequence[_Draft]) -> bool:
-        """Return whether all conversations of a row's box outside the rules `earlier` are in one of the rows."""
+    def _adds_nothing(
+        self, row: _Draft, earlier: AbstractSet[int], rows: Sequence[_Draft]
+    ) -> bool:
+        """Return whether all conversations of a row's box outside the rules `earlier` are in one of
+        the rows.
+        """
         for number in row.earlier - earlier:
             common = intersect_box(row.box, tuple(self._book.rules[number].box.items()))
             if common is not None and not any(
-                self._holds(other, common, earlier) for other in rows if other is not row
+                self._holds(other, common, earlier)
+                for other in rows
+                if other is not row
             ):
                 return False
         return True
 
     def _holds(self, row: _Draft, box: Box, earlier: AbstractSet[int]) -> bool:
         """Return whether a row has all conversations of a box outside the rules `earlier`."""
-        return is_inside(box, row.box) and all(self._is_taken(box, number, earlier) for number in row.earlier)
+        return is_inside(box, row.box) and all(
+            self._is_taken(box, number, earlier) for number in row.earlier
+        )

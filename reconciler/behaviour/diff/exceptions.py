@@ -1,4 +1,6 @@
-"""The conversations that earlier rules take from a pair of winners: the exceptions of its region, as shapes."""
+"""The conversations that earlier rules take from a pair of winners: the exceptions of its region,
+as shapes.
+"""
 
 from collections.abc import Hashable, Sequence
 from typing import Final
@@ -15,12 +17,15 @@ MAX_NAMED_VALUES: Final = 64
 
 
 class _RunningUnion:
-    """The values that the rules of one list before a rank take, by shape; cheap while the rank grows."""
+    """The values that the rules of one list before a rank take, by shape; cheap while the rank
+    grows.
+    """
 
     def __init__(self, slices: PivotSlices) -> None:
         self.slices = slices
         self.space = slices.space
-        # Conditions can express any values with equal patterns as one, unless the pivot has numbers.
+        # Conditions can express any values with equal patterns as one, unless the pivot has
+        # numbers.
         self.keeps_values_apart = self.space.pivot_domain.number_mask != 0
         self.rank = 0
         self.mask = 0
@@ -45,7 +50,9 @@ def _add_values(parts: _ValuesByKey, key: Hashable, part: ValueSet) -> None:
 
 
 class RunningExceptions:
-    """The shapes that earlier rules of two lists take from pairs; cheap where both ranks grow from pair to pair."""
+    """The shapes that earlier rules of two lists take from pairs; cheap where both ranks grow from
+    pair to pair.
+    """
 
     def __init__(self, old: PivotSlices, new: PivotSlices) -> None:
         self.space = old.space
@@ -53,7 +60,9 @@ class RunningExceptions:
         self._new = _RunningUnion(new)
 
     def shapes_before(self, pair: RankPair, overlapping: int) -> list[Shape]:
-        """Return the parts that rules of these shapes take before a pair, as few shapes as conditions can express."""
+        """Return the parts that rules of these shapes take before a pair, as few shapes as
+        conditions can express.
+        """
         for running, rank in zip((self._old, self._new), pair, strict=True):
             running.advance_to(rank)
         shapes: list[Shape] = []

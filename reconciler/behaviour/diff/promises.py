@@ -1,8 +1,10 @@
-"""Which conversations break promises about a list of rules, and which single edits of the list move conversations.
+"""Which conversations break promises about a list of rules, and which single edits of the list move
+conversations.
 
-A promise is a rule on top of the list, the probe, whose conditions select its conversations. Each rule that takes one
-of them and that the promise does not allow is a pair of winners, (probe, rule), and becomes a region like the pairs of
-two lists. All promises share the space, the slices of the rules, and what the walks computed.
+A promise is a rule on top of the list, the probe, whose conditions select its conversations. Each
+rule that takes one of them and that the promise does not allow is a pair of winners, (probe, rule),
+and becomes a region like the pairs of two lists. All promises share the space, the slices of the
+rules, and what the walks computed.
 """
 
 from bisect import bisect_left, bisect_right
@@ -15,10 +17,18 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE, UndecidedError
-from reconciler.behaviour.diff.regions import DraftRegionBuilder, Region, RegionFormatter
+from reconciler.behaviour.diff.regions import (
+    DraftRegionBuilder,
+    Region,
+    RegionFormatter,
+)
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
 from reconciler.behaviour.endpoint_stage import EndpointStage
-from reconciler.behaviour.evaluate import RuleIndex, canonical_attributes, first_failing_condition
+from reconciler.behaviour.evaluate import (
+    RuleIndex,
+    canonical_attributes,
+    first_failing_condition,
+)
 from reconciler.behaviour.routing_entry import (
     Destination,
     Evaluation,
@@ -43,13 +53,19 @@ _PLACE_COST: Final = 5  # of a place where an edit may move events, in compariso
 
 @dataclass(frozen=True, kw_only=True)
 class Promise:
-    """What must hold for all conversations that fulfil `conditions`; each field restricts their routes."""
+    """What must hold for all conversations that fulfil `conditions`; each field restricts their
+    routes.
+    """
 
     conditions: Conditions
     always: frozenset[str] | None = None  # the only queues, by id
     never_default: bool = False
-    shares: tuple[tuple[str, Fraction, Fraction], ...] = ()  # of a queue, the least and the most, from 0 to 1
-    decided_by: str = ""  # the address of the rule, or a pattern of addresses; empty for any rule
+    shares: tuple[
+        tuple[str, Fraction, Fraction], ...
+    ] = ()  # of a queue, the least and the most, from 0 to 1
+    decided_by: str = (
+        ""  # the address of the rule, or a pattern of addresses; empty for any rule
+    )
 
     @cached_property
     def probe(self) -> RoutingEntry:
@@ -63,18 +79,28 @@ class Promise:
             return False
         if self.always is not None and not (parts and parts.keys() <= self.always):
             return False
-        return all(least <= parts.get(queue, 0) <= most for queue, least, most in self.shares)
+        return all(
+            least <= parts.get(queue, 0) <= most for queue, least, most in self.shares
+        )
 
-    def is_broken_by(self, destination: Destination, entry: RoutingEntry | None) -> bool:
-        """Return whether a rule with this destination breaks the promise where it takes a conversation."""
+    def is_broken_by(
+        self, destination: Destination, entry: RoutingEntry | None
+    ) -> bool:
+        """Return whether a rule with this destination breaks the promise where it takes a
+        conversation.
+        """
         address = entry.whole.address if entry else None
-        if self.decided_by and not (address and fnmatchcase(str(address), self.decided_by)):
+        if self.decided_by and not (
+            address and fnmatchcase(str(address), self.decided_by)
+        ):
             return True
         return not self.allows(destination)
 
 
 class PromiseFacts(NamedTuple):
-    """The conversations that break a promise: `after` and `after_rule` of a region are their route."""
+    """The conversations that break a promise: `after` and `after_rule` of a region are their
+    route.
+    """
 
     violations: tuple[Region, ...]
     complete: bool = True  # whether every conversation was decided
@@ -93,12 +119,16 @@ def check_promises(
     types: Types | None = None,
     work: int | None = None,
 ) -> tuple[PromiseFacts, ...]:
-    """Return the facts about each promise, with an example of each region that the list confirms."""
+    """Return the facts about each promise, with an example of each region that the list
+    confirms.
+    """
     # `work` limits all searches together, in comparisons.
     if not promises:
         return ()
     ordered = order_entries(entries, evaluation)
-    checker = _PromiseChecker(Space((ordered, [promise.probe for promise in promises]), types=types), ordered)
+    checker = _PromiseChecker(
+        Space((ordered, [promise.probe for promise in promises]), types=types), ordered
+    )
     work = DEFAULT_WORK + WORK_PER_RULE * len(ordered) if work is None else work
     return tuple(map(checker.check, checker.space.budget.share(promises, work)))
 
@@ -111,7 +141,9 @@ class _PromiseChecker:
         self.slices = PivotSlices(space, ordered)
         self.formatter = RegionFormatter(space)
         destinations = enumerate(self.slices.destinations)
-        self.ranks_by_destination = group_pairs((destination, rank) for rank, destination in destinations)
+        self.ranks_by_destination = group_pairs(
+            (destination, rank) for rank, destination in destinations
+        )
         self._index = cache(lambda: RuleIndex(ordered))
 
     def check(self, promise: Promise) -> PromiseFacts:
@@ -120,8 +152,13 @@ class _PromiseChecker:
             return PromiseFacts((), is_empty=True)
         pairs = _Violations(promise, probe, self)
         drafts = DraftRegionBuilder(pairs).build_drafts()
-        regions = self.formatter.format_regions(drafts, lambda draft: (draft.before, draft.excepts))
-        violations = sorted(regions, key=lambda region: (region.other_type, region.example.assumed != {}))
+        regions = self.formatter.format_regions(
+            drafts, lambda draft: (draft.before, draft.excepts)
+        )
+        violations = sorted(
+            regions,
+            key=lambda region: (region.other_type, region.example.assumed != {}),
+        )
         for region in violations:
             self._confirm_example(promise, region)
         return PromiseFacts(tuple(violations), complete=not pairs.unknown)
@@ -132,21 +169,33 @@ class _PromiseChecker:
         rule = promise.probe.rule
         winner = self._index().find_winner(example.attributes, example.assumed)
         is_broken = promise.is_broken_by(destination_of_rule(winner), winner)
-        failing = first_failing_condition(rule, canonical_attributes(example.attributes), example.assumed)
-        if failing or not is_broken or (winner and winner.whole) is not region.after_rule:
-            raise AssertionError(f"the example {example} does not break the promise by {region.after_rule}")
+        failing = first_failing_condition(
+            rule, canonical_attributes(example.attributes), example.assumed
+        )
+        if (
+            failing
+            or not is_broken
+            or (winner and winner.whole) is not region.after_rule
+        ):
+            raise AssertionError(
+                f"the example {example} does not break the promise by {region.after_rule}"
+            )
 
 
 class _Violations(WinnerPairs):
     """The pairs of a promise and the rules that take its conversations and break it."""
 
-    def __init__(self, promise: Promise, probe: PivotSlices, checker: _PromiseChecker) -> None:
+    def __init__(
+        self, promise: Promise, probe: PivotSlices, checker: _PromiseChecker
+    ) -> None:
         self._promise = promise
         self._groups = checker.ranks_by_destination.items()
         super().__init__(probe, checker.slices)
 
     def _find_pairs(self) -> None:
-        """Pair the promise with each rule that breaks it: a rule in its slices, or any rule if these are many."""
+        """Pair the promise with each rule that breaks it: a rule in its slices, or any rule if
+        these are many.
+        """
         promise = self._promise
         new = self.new
         atoms = self.old.boxes[_PROBE].atoms
@@ -156,32 +205,52 @@ class _Violations(WinnerPairs):
             self.unknown[_PROBE, DEFAULT_RANK] = None
             return
         if not atoms:
-            ranks.update(*(ranks for place, ranks in self._groups if promise.decided_by or not promise.allows(place)))
+            ranks.update(
+                *(
+                    ranks
+                    for place, ranks in self._groups
+                    if promise.decided_by or not promise.allows(place)
+                )
+            )
         for rank in sorted(ranks):
-            if promise.is_broken_by(new.destination_of_rank(rank), new.entry_of_rank(rank)):
+            if promise.is_broken_by(
+                new.destination_of_rank(rank), new.entry_of_rank(rank)
+            ):
                 self._pair_rules(_PROBE, rank)
 
     def destinations_of(self, pair: RankPair) -> tuple[Destination, Destination]:
-        """Return the destination of the rule, and as that of the promise its identity: a region is about one rule."""
-        return ((f"rule {id(self.new.entry_of_rank(pair[1]))}", _ALL),), self.new.destination_of_rank(pair[1])
+        """Return the destination of the rule, and as that of the promise its identity: a region is
+        about one rule.
+        """
+        return (
+            (f"rule {id(self.new.entry_of_rank(pair[1]))}", _ALL),
+        ), self.new.destination_of_rank(pair[1])
 
 
 class RuleEdit(NamedTuple):
-    """An edit of one rule of a list, of its queues, conditions or priority; `after` is None if the rule is removed."""
+    """An edit of one rule of a list, of its queues, conditions or priority; `after` is None if the
+    rule is removed.
+    """
 
     before: RoutingEntry
     after: RoutingEntry | None
 
 
-Route = tuple[Destination, RoutingEntry | None]  # of conversations, and the rule that takes them
-_Place = tuple[int, tuple[int, int], int]  # a slice, two shapes, and blockers: the boxes of both that none touches
+Route = tuple[
+    Destination, RoutingEntry | None
+]  # of conversations, and the rule that takes them
+_Place = tuple[
+    int, tuple[int, int], int
+]  # a slice, two shapes, and blockers: the boxes of both that none touches
 
 
 class SingleEdits:
-    """Finds the events that edits of a list move, and whether they break promises, in one space for all of them."""
+    """Finds the events that edits of a list move, and whether they break promises, in one space for
+    all of them.
+    """
 
-    # An edit moves what the rule takes today and not afterwards, or the reverse. A later rule takes it in the other
-    # list: it has a box in common with the rule that no rule before it touches.
+    # An edit moves what the rule takes today and not afterwards, or the reverse. A later rule takes
+    # it in the other list: it has a box in common with the rule that no rule before it touches.
 
     def __init__(
         self,
@@ -192,19 +261,36 @@ class SingleEdits:
         evaluation: Evaluation,
     ) -> None:
         forms = {entry.rule.conditions: entry for entry in (*ordered, *edited)}.values()
-        lists = [endpoint.pull_back(ordered), endpoint.pull_back(forms), [promise.probe for promise in promises]]
+        lists = [
+            endpoint.pull_back(ordered),
+            endpoint.pull_back(forms),
+            [promise.probe for promise in promises],
+        ]
         self.space = Space(lists, types=endpoint.types)
         self.evaluation = evaluation
-        self._slices, self._forms, self._probes = (PivotSlices(self.space, entries) for entries in lists)
-        self._keys = [evaluation_key(entry, evaluation) for entry in self._slices.entries]
-        forms_by_rank = enumerate(self._forms.entries)  # several of a rule behind an endpoint
-        self._boxes = group_pairs((entry.whole.rule.conditions, rank) for rank, entry in forms_by_rank)
+        self._slices, self._forms, self._probes = (
+            PivotSlices(self.space, entries) for entries in lists
+        )
+        self._keys = [
+            evaluation_key(entry, evaluation) for entry in self._slices.entries
+        ]
+        forms_by_rank = enumerate(
+            self._forms.entries
+        )  # several of a rule behind an endpoint
+        self._boxes = group_pairs(
+            (entry.whole.rule.conditions, rank) for rank, entry in forms_by_rank
+        )
         probes = {id(entry) for entry in self._probes.entries}
-        self._promises = [promise for promise in promises if id(promise.probe) in probes]  # by rank in `_probes`
+        self._promises = [
+            promise for promise in promises if id(promise.probe) in probes
+        ]  # by rank in `_probes`
         self._broken: dict[tuple[Destination, Address | None], frozenset[int]] = {}
 
     def find_moved(self, edit: RuleEdit) -> tuple[Example, Route, Route] | None:
-        """Return an event that an edit sends elsewhere, and its routes; None without one. Raises UndecidedError."""
+        """Return an event that an edit sends elsewhere, and its routes; None without one.
+
+        Raises UndecidedError.
+        """
         for old, new, place in self._moves(edit):
             box = self._slices.find_free_box(*place) if old[0] != new[0] else None
             if box is not None:
@@ -212,7 +298,10 @@ class SingleEdits:
         return None
 
     def breaks_promise(self, edit: RuleEdit) -> bool:
-        """Return whether after an edit an event breaks a promise that it keeps now. Raises UndecidedError."""
+        """Return whether after an edit an event breaks a promise that it keeps now.
+
+        Raises UndecidedError.
+        """
         for old, new, place in self._moves(edit) if self._promises else ():
             broken = self._broken_by(new) - self._broken_by(old)
             if self._is_any_promise_about(broken, place):
@@ -220,12 +309,15 @@ class SingleEdits:
         return False
 
     def concerns_promise(self, entry: RoutingEntry, version: RoutingEntry) -> bool:
-        """Return whether a version of a rule takes an event that breaks a promise with it or without it.
+        """Return whether a version of a rule takes an event that breaks a promise with it or
+        without it.
 
         `entry` is the rule of the list, in whose place the version is. Raises UndecidedError.
         """
         own = destination_of_rule(version), version
-        for taker, place in self._takers(entry, version, None) if self._promises else ():
+        for taker, place in (
+            self._takers(entry, version, None) if self._promises else ()
+        ):
             broken = self._broken_by(own) | self._broken_by(taker)
             if self._is_any_promise_about(broken, place):
                 return True
@@ -235,55 +327,106 @@ class SingleEdits:
         atom, shapes, blockers = place
         for probe in probes:
             heads = (*shapes, self._probes.shape(atom, probe))
-            if self._probes.holds(atom, probe) and self._slices.find_free_box(atom, heads, blockers) is not None:
+            if (
+                self._probes.holds(atom, probe)
+                and self._slices.find_free_box(atom, heads, blockers) is not None
+            ):
                 return True
         return False
 
     def rivals(self, entry: RoutingEntry) -> Iterator[tuple[int, float]]:
-        """Yield the priorities of the nearest rules before (-1) and after (1) that may send common events elsewhere."""
+        """Yield the priorities of the nearest rules before (-1) and after (1) that may send common
+        events elsewhere.
+        """
         slices = self._slices
         own = self._ranks(entry)
         near = set[int]()
         for box in slices.boxes[own.start : own.stop]:
             named = (rank for atom in box.atoms for rank in slices.ranks_by_atom[atom])
-            ranks = [*named, *slices.general_ranks] if box.atoms else range(len(slices.boxes))
-            self.space.budget.charge(len(ranks) // 8)  # a look at a rule costs less than a comparison
+            ranks = (
+                [*named, *slices.general_ranks]
+                if box.atoms
+                else range(len(slices.boxes))
+            )
+            self.space.budget.charge(
+                len(ranks) // 8
+            )  # a look at a rule costs less than a comparison
             overlapping = self.space.shapes.overlapping(box.shape)
             values = self.space.pivot_values(box)
-            alike = ((rank, slices.boxes[rank]) for rank in ranks if overlapping >> slices.boxes[rank].shape & 1)
-            near.update(rank for rank, other in alike if intersect(values, self.space.pivot_values(other))[0])
-        near = {rank for rank in near if slices.destinations[rank] != slices.destinations[own.start]}
-        sides = ((-1, [rank for rank in near if rank < own.start]), (1, [-rank for rank in near if rank >= own.stop]))
-        yield from ((side, slices.entries[abs(max(ranks))].rule.priority) for side, ranks in sides if ranks)
+            alike = (
+                (rank, slices.boxes[rank])
+                for rank in ranks
+                if overlapping >> slices.boxes[rank].shape & 1
+            )
+            near.update(
+                rank
+                for rank, other in alike
+                if intersect(values, self.space.pivot_values(other))[0]
+            )
+        near = {
+            rank
+            for rank in near
+            if slices.destinations[rank] != slices.destinations[own.start]
+        }
+        sides = (
+            (-1, [rank for rank in near if rank < own.start]),
+            (1, [-rank for rank in near if rank >= own.stop]),
+        )
+        yield from (
+            (side, slices.entries[abs(max(ranks))].rule.priority)
+            for side, ranks in sides
+            if ranks
+        )
 
     def _broken_by(self, route: Route) -> frozenset[int]:
         """Return the promises, by rank, that conversations with a route break."""
         key = route[0], route[1].address if route[1] else None
         if key not in self._broken:
             self.space.budget.spend(len(self._promises))
-            broken = (rank for rank, promise in enumerate(self._promises) if promise.is_broken_by(*route))
+            broken = (
+                rank
+                for rank, promise in enumerate(self._promises)
+                if promise.is_broken_by(*route)
+            )
             self._broken[key] = frozenset(broken)
         return self._broken[key]
 
     def _moves(self, edit: RuleEdit) -> Iterator[tuple[Route, Route, _Place]]:
-        """Yield the possible changes of routes, each of which exists if its place has a free box."""
+        """Yield the possible changes of routes, each of which exists if its place has a free
+        box.
+        """
         before, after = edit
         first, last = ((destination_of_rule(entry), entry) for entry in edit)
-        if after is not None and after.rule.targets != before.rule.targets:  # it takes the same conversations
-            yield from ((first, last, place) for _, place in self._takers(before, before, None))
+        if (
+            after is not None and after.rule.targets != before.rule.targets
+        ):  # it takes the same conversations
+            yield from (
+                (first, last, place) for _, place in self._takers(before, before, None)
+            )
             return
-        yield from ((first, taker, place) for taker, place in self._takers(before, before, after))
+        yield from (
+            (first, taker, place)
+            for taker, place in self._takers(before, before, after)
+        )
         if after is not None:
-            yield from ((taker, last, place) for taker, place in self._takers(before, after, before))
+            yield from (
+                (taker, last, place)
+                for taker, place in self._takers(before, after, before)
+            )
 
     def _takers(
         self, before: RoutingEntry, rule: RoutingEntry, other: RoutingEntry | None
     ) -> Iterator[tuple[Route, _Place]]:
-        """Yield the routes, without `before`, of what a rule takes and the other one does not, and where to search."""
+        """Yield the routes, without `before`, of what a rule takes and the other one does not, and
+        where to search.
+        """
         slices = self._slices
         own = self._ranks(before)
         end = len(self._keys)
-        place, other_place = (end if entry is None else self._ranks(entry).start for entry in (rule, other))
+        place, other_place = (
+            end if entry is None else self._ranks(entry).start
+            for entry in (rule, other)
+        )
         start = min(own.start, place)
         for form in self._boxes.get(rule.rule.conditions, ()):
             for atom in self._forms.atoms(form):
@@ -305,13 +448,20 @@ class SingleEdits:
                     if (overlapping & ~taken) >> taker & 1:
                         if rank >= place:
                             self.space.budget.spend(_PLACE_COST)
-                            route = slices.destination_of_rank(rank), slices.entry_of_rank(rank)
+                            route = (
+                                slices.destination_of_rank(rank),
+                                slices.entry_of_rank(rank),
+                            )
                             yield route, (atom, (shape, taker), taken)
                         taken |= 1 << taker
 
     def _mask(self, atom: int, rule: RoutingEntry | None) -> int:
         forms = self._boxes.get(rule.rule.conditions, ()) if rule else ()
-        return union(1 << self._forms.shape(atom, form) for form in forms if self._forms.holds(atom, form))
+        return union(
+            1 << self._forms.shape(atom, form)
+            for form in forms
+            if self._forms.holds(atom, form)
+        )
 
     def _ranks(self, entry: RoutingEntry) -> range:
         key = evaluation_key(entry, self.evaluation)

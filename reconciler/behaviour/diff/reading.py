@@ -1,7 +1,8 @@
-"""Which earlier rules the reader of an effect must know, if its rows are read from the top, like rules.
+"""Which earlier rules the reader of an effect must know, if its rows are read from the top, like
+rules.
 
-A row excludes the conversations of all rules that come earlier. Most of them are in a row above, or are the same for
-all rows; only the others must be named in the row.
+A row excludes the conversations of all rules that come earlier. Most of them are in a row above, or
+are the same for all rows; only the others must be named in the row.
 """
 
 from collections.abc import Iterable, Sequence
@@ -53,11 +54,18 @@ class Rules(Protocol):
 class RowReader:
     """Finds the rules that rows leave out together (`leading`), and one by one (`besides`).
 
-    `own_versions` says which rows leave out what the edited rules match in the list of the counterpart. With more than
-    `limit` checks each row leaves out all of its rules, which is as exact. `checks` says how many were made.
+    `own_versions` says which rows leave out what the edited rules match in the list of the
+    counterpart. With more than `limit` checks each row leaves out all of its rules, which is as
+    exact. `checks` says how many were made.
     """
 
-    def __init__(self, rows: Sequence[RowBox], rules: Rules, edits: AbstractSet[int], limit: int = MAX_CHECKS) -> None:
+    def __init__(
+        self,
+        rows: Sequence[RowBox],
+        rules: Rules,
+        edits: AbstractSet[int],
+        limit: int = MAX_CHECKS,
+    ) -> None:
         self._rows = rows
         self._rules = rules
         self._edits = edits
@@ -77,8 +85,14 @@ class RowReader:
             self.besides = [frozenset(numbers) for numbers in others]
             return
 
-        wanted = {number for place, numbers in enumerate(others) for number in self._not_above(place, numbers)}
-        self.leading = frozenset(number for number in wanted if self._is_left_out_everywhere(number))
+        wanted = {
+            number
+            for place, numbers in enumerate(others)
+            for number in self._not_above(place, numbers)
+        }
+        self.leading = frozenset(
+            number for number in wanted if self._is_left_out_everywhere(number)
+        )
         led = {part for number in self.leading for part in rules.parts(number)}
         for place, numbers in enumerate(others):
             self.besides[place] = frozenset(self._not_above(place, numbers - led))
@@ -86,20 +100,30 @@ class RowReader:
     def _own_rules(self, place: int) -> frozenset[int]:
         """Return the edited rules that the words about the own version stand for."""
         row = self._rows[place]
-        return self._versions(row.counterpart_side) & row.named if self.own_versions[place] else frozenset()
+        return (
+            self._versions(row.counterpart_side) & row.named
+            if self.own_versions[place]
+            else frozenset()
+        )
 
     def _leaves_out_own_version(self, row: RowBox) -> bool:
-        """Return whether a row is without everything that the edited rules match in the list of the counterpart."""
+        """Return whether a row is without everything that the edited rules match in the list of the
+        counterpart.
+        """
         if not row.named:  # of most rows: no earlier rule overlaps them
             return False
         versions = self._versions(row.counterpart_side)
-        return bool(versions & row.named) and all(self._is_left_out(row, number) for number in versions)
+        return bool(versions & row.named) and all(
+            self._is_left_out(row, number) for number in versions
+        )
 
     def _versions(self, side: Side) -> frozenset[int]:
         """Return the edited rules as they are in a list."""
         if side not in self._versions_by_side:
             edits = (edit for edit in self._edits if edit >= 0)
-            versions = (number for edit in edits for number in self._rules.versions(edit, side))
+            versions = (
+                number for edit in edits for number in self._rules.versions(edit, side)
+            )
             self._versions_by_side[side] = frozenset(versions)
         return self._versions_by_side[side]
 
@@ -116,7 +140,9 @@ class RowReader:
         return [number for number in numbers if not self._is_above(place, number)]
 
     def _is_above(self, place: int, number: int) -> bool:
-        common = intersect_box(self._rows[place].box, tuple(self._rules.rules[number].box.items()))
+        common = intersect_box(
+            self._rows[place].box, tuple(self._rules.rules[number].box.items())
+        )
         if common is None:
             return True
         return any(self._is_in_row(common, above) for above in range(place))
@@ -126,10 +152,14 @@ class RowReader:
         if not is_inside(box, self._rows[place].box):
             return False
         left_out = self.besides[place] | self._own_rules(place)
-        return not any(overlaps(box, self._rules.rules[number].box) for number in left_out)
+        return not any(
+            overlaps(box, self._rules.rules[number].box) for number in left_out
+        )
 
 
-def is_taken(rules: Sequence[RuleBox], box: Box, number: int, earlier: AbstractSet[int]) -> bool:
+def is_taken(
+    rules: Sequence[RuleBox], box: Box, number: int, earlier: AbstractSet[int]
+) -> bool:
     """Return whether one of the earlier rules matches all that a rule matches in a box."""
     if number in earlier:
         return True

@@ -1,7 +1,7 @@
 """Regions: the conversations whose destination changes, in few and readable sets of conditions.
 
-A region is the common box of both rules of a pair, without the parts that earlier rules take. Regions that differ in
-one attribute only become one region.
+A region is the common box of both rules of a pair, without the parts that earlier rules take.
+Regions that differ in one attribute only become one region.
 """
 
 from collections import Counter
@@ -11,11 +11,22 @@ from itertools import chain
 
 from reconciler.behaviour.diff.exceptions import RunningExceptions
 from reconciler.behaviour.diff.usual_examples import UsualExamples
-from reconciler.behaviour.diff.winners import ORDINARY_SLICE, NarrowPair, RankPair, WinnerPairs
+from reconciler.behaviour.diff.winners import (
+    ORDINARY_SLICE,
+    NarrowPair,
+    RankPair,
+    WinnerPairs,
+)
 from reconciler.behaviour.evaluate import holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
-from reconciler.behaviour.space.clauses import Clause, express_values, is_expressible, simplify, unite_values
+from reconciler.behaviour.space.clauses import (
+    Clause,
+    express_values,
+    is_expressible,
+    simplify,
+    unite_values,
+)
 from reconciler.behaviour.space.domain import REST, ValueSet
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import Example, Space
@@ -24,28 +35,40 @@ from reconciler.model.rule import Condition
 
 # Destinations, the shapes of both rules, and the shapes of earlier rules that overlap both.
 Key = tuple[tuple[Destination, Destination], int, int, int]
-RulePair = tuple[RoutingEntry | None, RoutingEntry | None]  # before and after; None is the default routing
+RulePair = tuple[
+    RoutingEntry | None, RoutingEntry | None
+]  # before and after; None is the default routing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """Conversations with all of `where` and no complete list of `excepts`: each moves from `before` to `after`."""
+    """Conversations with all of `where` and no complete list of `excepts`: each moves from `before`
+    to `after`.
+    """
 
     where: tuple[Clause, ...]
     excepts: tuple[tuple[Clause, ...], ...]
     before: Destination
     after: Destination
     example: Example
-    before_rule: RoutingEntry | None  # takes the example; None is the default routing, here and below
+    before_rule: (
+        RoutingEntry | None
+    )  # takes the example; None is the default routing, here and below
     after_rule: RoutingEntry | None
-    before_rules: tuple[RoutingEntry | None, ...]  # take the conversations before the change
+    before_rules: tuple[
+        RoutingEntry | None, ...
+    ]  # take the conversations before the change
     after_rules: tuple[RoutingEntry | None, ...]
-    other_type: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
+    other_type: tuple[
+        str, ...
+    ] = ()  # attributes with a value of another type than any rule compares them with
 
 
 @dataclass(slots=True, kw_only=True)
 class DraftRegion:
-    """A region before it is formatted: a box, the shapes left out of it, and the rules that take its conversations."""
+    """A region before it is formatted: a box, the shapes left out of it, and the rules that take
+    its conversations.
+    """
 
     # The first of `rules` are those of the example.
 
@@ -61,8 +84,12 @@ class DraftRegion:
 KindOf = Callable[[DraftRegion], Hashable]
 
 
-def merge_regions(space: Space, drafts: Iterable[DraftRegion], kind_of: KindOf) -> list[DraftRegion]:
-    """Return the regions; those of one kind (so of equal exceptions) that differ in one attribute only are merged."""
+def merge_regions(
+    space: Space, drafts: Iterable[DraftRegion], kind_of: KindOf
+) -> list[DraftRegion]:
+    """Return the regions; those of one kind (so of equal exceptions) that differ in one attribute
+    only are merged.
+    """
     regions = list(drafts)
     kinds: dict[Hashable, int] = {}
     for draft in regions:  # exceptions may be long, so they are compared once
@@ -75,14 +102,25 @@ def merge_regions(space: Space, drafts: Iterable[DraftRegion], kind_of: KindOf) 
             space.budget.charge(sum(1 + len(draft.box) for draft in regions))
             if space.budget.remaining < 0:  # separate regions are correct, too
                 return regions
-            others = (frozenset(item for item in draft.box.items() if item[0] != attribute) for draft in regions)
-            groups = group_pairs(((draft.kind, rest), draft) for draft, rest in zip(regions, others, strict=True))
-            joined = (group if len(group) == 1 else _join_group(space, group, attribute) for group in groups.values())
+            others = (
+                frozenset(item for item in draft.box.items() if item[0] != attribute)
+                for draft in regions
+            )
+            groups = group_pairs(
+                ((draft.kind, rest), draft)
+                for draft, rest in zip(regions, others, strict=True)
+            )
+            joined = (
+                group if len(group) == 1 else _join_group(space, group, attribute)
+                for group in groups.values()
+            )
             regions = list(chain.from_iterable(joined))
     return regions
 
 
-def _join_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> list[DraftRegion]:
+def _join_group(
+    space: Space, group: Sequence[DraftRegion], attribute: int
+) -> list[DraftRegion]:
     """Join the regions of a group, as far as conditions can express the result."""
     merged = _merge_group(space, group, attribute)
     if merged is not None:
@@ -99,7 +137,9 @@ def _join_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> l
     return regions
 
 
-def _merge_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> DraftRegion | None:
+def _merge_group(
+    space: Space, group: Sequence[DraftRegion], attribute: int
+) -> DraftRegion | None:
     """Return the regions as one; None where no conditions express it."""
     every = space.domains[attribute].all
     atoms = 0
@@ -120,7 +160,11 @@ def _merge_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> 
         del box[attribute]
     first = group[space.most_usual(draft.example for draft in group)]
     others = [draft for draft in group if draft is not first]
-    return replace(first, box=box, rules=[pair for draft in (first, *others) for pair in draft.rules])
+    return replace(
+        first,
+        box=box,
+        rules=[pair for draft in (first, *others) for pair in draft.rules],
+    )
 
 
 class RegionFormatter:
@@ -128,12 +172,18 @@ class RegionFormatter:
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        self.rests_on = dict.fromkeys(space.narrowed_attributes)  # attributes on whose known type the clauses depend
+        self.rests_on = dict.fromkeys(
+            space.narrowed_attributes
+        )  # attributes on whose known type the clauses depend
         self._clauses_by_values: dict[tuple[int, ValueSet], tuple[Clause, ...]] = {}
 
-    def format_regions(self, drafts: Iterable[DraftRegion], kind_of: KindOf) -> list[Region]:
+    def format_regions(
+        self, drafts: Iterable[DraftRegion], kind_of: KindOf
+    ) -> list[Region]:
         """Return the regions, merged, as conditions, each with its example as a conversation."""
-        return list(map(self._format_region, merge_regions(self.space, drafts, kind_of)))
+        return list(
+            map(self._format_region, merge_regions(self.space, drafts, kind_of))
+        )
 
     def _format_region(self, draft: DraftRegion) -> Region:
         before_rules = tuple(dict.fromkeys(before for before, _ in draft.rules))
@@ -153,7 +203,9 @@ class RegionFormatter:
     def format_box(self, shape: Shape) -> tuple[Clause, ...]:
         """Return a box as conditions, the pivot's first."""
         result: list[Clause] = []
-        for item in sorted(shape, key=lambda item: (item[0] != self.space.pivot, item[0])):
+        for item in sorted(
+            shape, key=lambda item: (item[0] != self.space.pivot, item[0])
+        ):
             result += self._clauses(*item)
         return tuple(result)
 
@@ -172,14 +224,18 @@ class RegionFormatter:
             raise AssertionError(f"no conditions express {part} of {domain.attribute}")
         clauses = express_values(domain, part)
         numbers = domain.text_like_numbers
-        if numbers and all(_accepts_unnamed_text(clause) for clause in clauses) is not bool(part[0] & numbers):
+        if numbers and all(
+            _accepts_unnamed_text(clause) for clause in clauses
+        ) is not bool(part[0] & numbers):
             self.rests_on[domain.attribute] = None
         return clauses
 
 
 def _accepts_unnamed_text(clause: Clause) -> bool:
     part = clause.condition
-    return not isinstance(part, Condition) or (holds(part, {part.attribute: ""}) is not clause.negate)
+    return not isinstance(part, Condition) or (
+        holds(part, {part.attribute: ""}) is not clause.negate
+    )
 
 
 class DraftRegionBuilder:
@@ -196,70 +252,122 @@ class DraftRegionBuilder:
         yield from self.build_wide()
 
     def build_narrow(self) -> Iterator[DraftRegion]:
-        """Yield regions of pairs with few values of the pivot; pairs that differ in these values only are one."""
+        """Yield regions of pairs with few values of the pivot; pairs that differ in these values
+        only are one.
+        """
         alike: dict[Key, list[tuple[RankPair, NarrowPair]]] = {}
         for pair, narrow in self.pairs.narrow.items():
             first, *others = set(narrow.masks_by_atom.values())
             if others:
                 yield self.build_separate(pair, narrow)
             else:
-                key = (self.pairs.destinations_of(pair), *self.pairs.shapes_of(pair, ORDINARY_SLICE), first)
+                key = (
+                    self.pairs.destinations_of(pair),
+                    *self.pairs.shapes_of(pair, ORDINARY_SLICE),
+                    first,
+                )
                 alike.setdefault(key, []).append((pair, narrow))
         for (_, old, new, before), group in alike.items():
-            atoms = sum(1 << atom for _, narrow in group for atom in narrow.masks_by_atom)
+            atoms = sum(
+                1 << atom for _, narrow in group for atom in narrow.masks_by_atom
+            )
             if is_expressible(self.space.pivot_domain, (atoms, 0, 0)):
                 box, excepts = self.without_pivot(old, new, before)
                 full_box = {**box, self.space.pivot: (atoms, 0, 0)}
-                yield self.make_draft([pair for pair, _ in group], full_box, excepts, group[0][1].box)
+                yield self.make_draft(
+                    [pair for pair, _ in group], full_box, excepts, group[0][1].box
+                )
             else:
                 yield from (self.build_separate(pair, narrow) for pair, narrow in group)
 
-    def without_pivot(self, old: int, new: int, before: int) -> tuple[Box, Sequence[Shape]]:
-        """Return the common part of two shapes and the exceptions that earlier shapes make, simplified."""
+    def without_pivot(
+        self, old: int, new: int, before: int
+    ) -> tuple[Box, Sequence[Shape]]:
+        """Return the common part of two shapes and the exceptions that earlier shapes make,
+        simplified.
+        """
         shapes = self.space.shapes
         box = intersect_box(dict(shapes.all[old]), shapes.all[new]) or {}
-        outer = [number for number in bits(before) if not shapes.covering(number) & before & ~(1 << number)]
+        outer = [
+            number
+            for number in bits(before)
+            if not shapes.covering(number) & before & ~(1 << number)
+        ]
         excepts = [shapes.all[number] for number in outer]
         return simplify(self.space, box, excepts, excepts)
 
     def build_separate(self, pair: RankPair, narrow_pair: NarrowPair) -> DraftRegion:
-        """Return the region of one pair whose exceptions differ by value or whose values conditions cannot express."""
+        """Return the region of one pair whose exceptions differ by value or whose values conditions
+        cannot express.
+        """
         box = self.pairs.common_box(pair) or {}
         pivot = (sum(1 << atom for atom in narrow_pair.masks_by_atom), 0, 0)
         exceptions = RunningExceptions(self.pairs.old, self.pairs.new)
         if is_expressible(self.space.pivot_domain, pivot):
             box[self.space.pivot] = pivot
             masks = narrow_pair.masks_by_atom.items()
-            values_of = group_pairs((number, (1 << atom, 0, 0)) for atom, before in masks for number in bits(before))
+            values_of = group_pairs(
+                (number, (1 << atom, 0, 0))
+                for atom, before in masks
+                for number in bits(before)
+            )
             excepts = []
             for number, values in values_of.items():
-                excepts += exceptions.with_pivot(number, unite_values(self.space.pivot_domain, sorted(values)))
+                excepts += exceptions.with_pivot(
+                    number, unite_values(self.space.pivot_domain, sorted(values))
+                )
         else:
             excepts = self.earlier_shapes(exceptions, pair)
-        return self.make_draft([pair], *simplify(self.space, box, excepts), narrow_pair.box)
+        return self.make_draft(
+            [pair], *simplify(self.space, box, excepts), narrow_pair.box
+        )
 
     def build_wide(self) -> Iterator[DraftRegion]:
-        """Yield the regions of pairs with many values of the pivot, in an order in which ranks mostly grow."""
+        """Yield the regions of pairs with many values of the pivot, in an order in which ranks
+        mostly grow.
+        """
         pairs_of_old = Counter(old for old, _ in self.pairs.wide)
-        rising, jumping = (RunningExceptions(self.pairs.old, self.pairs.new) for _ in range(2))
+        rising, jumping = (
+            RunningExceptions(self.pairs.old, self.pairs.new) for _ in range(2)
+        )
         for pair in sorted(self.pairs.wide):
             box = self.pairs.common_box(pair) or {}
             running = rising if pairs_of_old[pair[0]] == 1 else jumping
             box, excepts = simplify(self.space, box, self.earlier_shapes(running, pair))
             yield self.make_draft([pair], box, excepts, self.pairs.wide[pair])
 
-    def earlier_shapes(self, exceptions: RunningExceptions, pair: RankPair) -> list[Shape]:
+    def earlier_shapes(
+        self, exceptions: RunningExceptions, pair: RankPair
+    ) -> list[Shape]:
         """Return the shapes that earlier rules take from a pair."""
-        old, new = map(self.space.shapes.overlapping, self.pairs.shapes_of(pair, ORDINARY_SLICE))
+        old, new = map(
+            self.space.shapes.overlapping, self.pairs.shapes_of(pair, ORDINARY_SLICE)
+        )
         return exceptions.shapes_before(pair, old & new)
 
-    def make_draft(self, group: Sequence[RankPair], box: Box, excepts: Sequence[Shape], example: Box) -> DraftRegion:
+    def make_draft(
+        self,
+        group: Sequence[RankPair],
+        box: Box,
+        excepts: Sequence[Shape],
+        example: Box,
+    ) -> DraftRegion:
         """Return a region of pairs with the same destinations."""
         old_list = self.pairs.old
         new_list = self.pairs.new
         chosen = self.usual_examples.improve(group, example)
         others = (pair for pair in group if pair != chosen.pair)
         ranks = (chosen.pair, *others)
-        rules = [(old_list.entry_of_rank(rank), new_list.entry_of_rank(other)) for rank, other in ranks]
+        rules = [
+            (old_list.entry_of_rank(rank), new_list.entry_of_rank(other))
+            for rank, other in ranks
+        ]
         old, new = self.pairs.destinations_of(group[0])
-        return DraftRegion(box=box, excepts=tuple(excepts), before=old, after=new, example=chosen.box, rules=rules)
+        return DraftRegion(
+            box=box,
+            excepts=tuple(excepts),
+            before=old,
+            after=new,
+            example=chosen.box,
+            rules=rules,
+        )

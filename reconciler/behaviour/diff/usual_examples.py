@@ -1,7 +1,8 @@
-"""Examples that a bot can send: where a pair of winners has conversations with an intent, the example is one of them.
+"""Examples that a bot can send: where a pair of winners has conversations with an intent, the
+example is one of them.
 
-The walks find any conversation of a pair, often one without an intent, or with a text where a number is usual, because
-there most rules leave one free.
+The walks find any conversation of a pair, often one without an intent, or with a text where a
+number is usual, because there most rules leave one free.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,7 +49,9 @@ class UsualExamples:
         self._space = pairs.space
 
     def improve(self, group: Sequence[RankPair], example: Box) -> PairExample:
-        """Return an example of one of the pairs, with as many usual values as fit: the given one if it has them."""
+        """Return an example of one of the pairs, with as many usual values as fit: the given one if
+        it has them.
+        """
         chosen = PairExample(group[0], example)
         if not self._space.lacks_usual_value(example):
             return chosen
@@ -86,7 +89,9 @@ class UsualExamples:
         """Return a box of one of the pairs with the values `fixed`; None without one."""
         for pair in group:
             common = self._pairs.common_box(pair)
-            box = None if common is None else intersect_box(common, tuple(fixed.items()))
+            box = (
+                None if common is None else intersect_box(common, tuple(fixed.items()))
+            )
             for atom in self._atoms(box, fixed) if box is not None else ():
                 found = self._find_box(pair, atom, self._parts(atom, fixed))
                 if found is not None:
@@ -114,7 +119,9 @@ class UsualExamples:
         Of the pivot these are the patterns, in the slice of unnamed texts.
         """
         pivot = self._space.pivot
-        parts: Box = {number: values for number, values in fixed.items() if number != pivot}
+        parts: Box = {
+            number: values for number, values in fixed.items() if number != pivot
+        }
         if atom == UNNAMED_SLICE and pivot in fixed:
             yes, no = fixed[pivot][1:]
             if yes or no:

@@ -1,7 +1,8 @@
 """Pairs of winners, before and after, that some conversation has and whose destinations differ.
 
-A walk goes down a slice of a list and yields the rules that take a shape's conversations, until no conversation is
-left. The rules with most values of the pivot take the same in most slices, so their runs are computed once.
+A walk goes down a slice of a list and yields the rules that take a shape's conversations, until no
+conversation is left. The rules with most values of the pivot take the same in most slices, so their
+runs are computed once.
 """
 
 from bisect import bisect_left, bisect_right
@@ -20,10 +21,16 @@ from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
 
 DEFAULT_RANK: Final = maxsize  # the rank of the default routing: after all rules
 ORDINARY_SLICE: Final = -1
-_EXCEPTION_COST: Final = 100  # of an exception of a region or a value of its example, in comparisons
-_CONDITION_COST: Final = 50  # of each further condition of an exception, or ten values of one
+_EXCEPTION_COST: Final = (
+    100  # of an exception of a region or a value of its example, in comparisons
+)
+_CONDITION_COST: Final = (
+    50  # of each further condition of an exception, or ten values of one
+)
 
-RankPair = tuple[int, int]  # the rank before and the rank after; DEFAULT_RANK for the default routing
+RankPair = tuple[
+    int, int
+]  # the rank before and the rank after; DEFAULT_RANK for the default routing
 _Runs = set[tuple[int, int, int]]  # each a run, its first and its last taker
 
 
@@ -43,8 +50,12 @@ class SliceWalk:
         self._first_ranks: dict[int, list[int]] = {}
         self._runs: dict[tuple[int, int, int], list[Taker]] = {}
 
-    def find_takers(self, atom: int, shape: int, before: int, visited: _Runs) -> Iterator[Taker]:
-        """Yield the rules that take the part of a shape in a slice that the shapes `before` leave; no run twice."""
+    def find_takers(
+        self, atom: int, shape: int, before: int, visited: _Runs
+    ) -> Iterator[Taker]:
+        """Yield the rules that take the part of a shape in a slice that the shapes `before` leave;
+        no run twice.
+        """
         slices = self.slices
         shapes = slices.shapes(atom)
         overlapping = shapes.overlapping(shape)
@@ -56,19 +67,31 @@ class SliceWalk:
             if not (overlapping & ~before) >> blocker & 1:
                 continue
             yield from self._takers_between(atom, shape, before, (low, rank), visited)
-            yield from self._find_taker(atom, shape, rank, before | slices.prefix_masks.mask_before(rank, atom))
+            yield from self._find_taker(
+                atom, shape, rank, before | slices.prefix_masks.mask_before(rank, atom)
+            )
             if covering >> blocker & 1:
                 return
             before |= 1 << blocker
             low = rank
-        yield from self._takers_between(atom, shape, before, (low, DEFAULT_RANK + 1), visited)
+        yield from self._takers_between(
+            atom, shape, before, (low, DEFAULT_RANK + 1), visited
+        )
 
-    def _takers_between(self, atom: int, shape: int, before: int, ends: tuple[int, int], visited: _Runs) -> list[Taker]:
+    def _takers_between(
+        self, atom: int, shape: int, before: int, ends: tuple[int, int], visited: _Runs
+    ) -> list[Taker]:
         """Return the rules with most values, between two ranks, that take conversations."""
-        kind = atom if atom == UNNAMED_SLICE or atom in self.slices.prefix_masks.late_ranks else ORDINARY_SLICE
+        kind = (
+            atom
+            if atom == UNNAMED_SLICE or atom in self.slices.prefix_masks.late_ranks
+            else ORDINARY_SLICE
+        )
         run = self._runs.get((kind, shape, before))
         if run is None:
-            run = self._runs[kind, shape, before] = list(self._wide_takers(atom, kind, shape, before))
+            run = self._runs[kind, shape, before] = list(
+                self._wide_takers(atom, kind, shape, before)
+            )
         rank_of = attrgetter("rank")
         first = bisect_right(run, ends[0], key=rank_of)
         last = bisect_left(run, ends[1], key=rank_of)
@@ -78,12 +101,18 @@ class SliceWalk:
         visited.add(key)
         return run[first:last]
 
-    def _wide_takers(self, atom: int, kind: int, shape: int, before: int) -> Iterator[Taker]:
+    def _wide_takers(
+        self, atom: int, kind: int, shape: int, before: int
+    ) -> Iterator[Taker]:
         slices = self.slices
         shapes = slices.shapes(atom)
         overlapping = shapes.overlapping(shape)
         covering = shapes.covering(shape)
-        masks = slices.unnamed_prefix_masks if atom == UNNAMED_SLICE else slices.prefix_masks
+        masks = (
+            slices.unnamed_prefix_masks
+            if atom == UNNAMED_SLICE
+            else slices.prefix_masks
+        )
         if kind not in self._first_ranks:
             ranks = sorted(masks.first_ranks(kind).values())
             self._first_ranks[kind] = [rank for rank in ranks if rank < DEFAULT_RANK]
@@ -91,15 +120,23 @@ class SliceWalk:
         for rank in self._first_ranks[kind]:
             blocker = slices.shape(atom, rank)
             if (overlapping & ~before) >> blocker & 1:
-                yield from self._find_taker(atom, shape, rank, before | masks.mask_before(rank, kind))
+                yield from self._find_taker(
+                    atom, shape, rank, before | masks.mask_before(rank, kind)
+                )
                 if covering >> blocker & 1:
                     return
-        yield from self._find_taker(atom, shape, DEFAULT_RANK, before | masks.mask_before(DEFAULT_RANK, kind))
+        yield from self._find_taker(
+            atom, shape, DEFAULT_RANK, before | masks.mask_before(DEFAULT_RANK, kind)
+        )
 
-    def _find_taker(self, atom: int, shape: int, rank: int, before: int) -> Iterator[Taker]:
+    def _find_taker(
+        self, atom: int, shape: int, rank: int, before: int
+    ) -> Iterator[Taker]:
         slices = self.slices
         try:
-            box = slices.shapes(atom).find_free_box(shape, slices.shape(atom, rank), before)
+            box = slices.shapes(atom).find_free_box(
+                shape, slices.shape(atom, rank), before
+            )
         except UndecidedError:
             if self.space.budget.remaining < 0:
                 raise
@@ -111,14 +148,18 @@ class SliceWalk:
 
 @dataclass(slots=True)
 class NarrowPair:
-    """A pair with a rule of few values of the pivot: a box, and the earlier shapes that take from it, by value."""
+    """A pair with a rule of few values of the pivot: a box, and the earlier shapes that take from
+    it, by value.
+    """
 
     box: Box
     masks_by_atom: dict[int, int] = field(default_factory=dict)
 
 
 class WinnerPairs:
-    """The pairs of two lists: `narrow`, `wide` with a box of each, and `unknown` pairs, which may not exist."""
+    """The pairs of two lists: `narrow`, `wide` with a box of each, and `unknown` pairs, which may
+    not exist.
+    """
 
     def __init__(self, old: PivotSlices, new: PivotSlices) -> None:
         self.old = old
@@ -133,7 +174,8 @@ class WinnerPairs:
         self._find_pairs()
 
     def _find_pairs(self) -> None:
-        # Rules without a twin are tried with all others, and rules whose twin has another destination with it.
+        # Rules without a twin are tried with all others, and rules whose twin has another
+        # destination with it.
         old = self.old
         new = self.new
         twin_of = pair_equal_rules(old, new)
@@ -150,7 +192,9 @@ class WinnerPairs:
 
     def destinations_of(self, pair: RankPair) -> tuple[Destination, Destination]:
         """Return the destinations of a pair, before and after."""
-        return self.old.destination_of_rank(pair[0]), self.new.destination_of_rank(pair[1])
+        return self.old.destination_of_rank(pair[0]), self.new.destination_of_rank(
+            pair[1]
+        )
 
     def shapes_of(self, pair: RankPair, atom: int) -> tuple[int, int]:
         """Return the shapes of both rules of a pair in a slice."""
@@ -158,18 +202,28 @@ class WinnerPairs:
 
     def mask_before(self, pair: RankPair, atom: int) -> int:
         """Return the shapes in a slice that come before a pair and overlap both rules."""
-        first, second = map(self.old.shapes(atom).overlapping, self.shapes_of(pair, atom))
-        return (self.old.mask_before(atom, pair[0]) | self.new.mask_before(atom, pair[1])) & first & second
+        first, second = map(
+            self.old.shapes(atom).overlapping, self.shapes_of(pair, atom)
+        )
+        return (
+            (self.old.mask_before(atom, pair[0]) | self.new.mask_before(atom, pair[1]))
+            & first
+            & second
+        )
 
     def common_box(self, pair: RankPair) -> Box | None:
         """Return the box that both rules of a pair have in common; None where it is empty."""
         box: Box | None = {}
         for slices, rank in zip((self.old, self.new), pair, strict=True):
             if box is not None and rank < len(slices.boxes):
-                box = intersect_box(box, tuple(self.space.box(slices.boxes[rank]).items()))
+                box = intersect_box(
+                    box, tuple(self.space.box(slices.boxes[rank]).items())
+                )
         return box
 
-    def _pair_with_takers(self, rank: int, side: PivotSlices, opposite_side: PivotSlices) -> None:
+    def _pair_with_takers(
+        self, rank: int, side: PivotSlices, opposite_side: PivotSlices
+    ) -> None:
         """Find the rules of the opposite list that take conversations of this winner."""
         walk = self._walks[id(opposite_side)]
         visited: _Runs = set()
@@ -182,10 +236,16 @@ class WinnerPairs:
                 before = side.mask_before(atom, rank) & shapes.overlapping(shape)
                 if before & shapes.covering(shape):
                     continue
-                for taker, box in walk.find_takers(atom, shape, before, set() if narrow else visited):
-                    self._record(atom, (rank, taker) if side is self.old else (taker, rank), box)
+                for taker, box in walk.find_takers(
+                    atom, shape, before, set() if narrow else visited
+                ):
+                    self._record(
+                        atom, (rank, taker) if side is self.old else (taker, rank), box
+                    )
         except UndecidedError:
-            self.unknown[(rank, DEFAULT_RANK) if side is self.old else (DEFAULT_RANK, rank)] = None
+            self.unknown[
+                (rank, DEFAULT_RANK) if side is self.old else (DEFAULT_RANK, rank)
+            ] = None
 
     def _pair_rules(self, old: int, new: int) -> None:
         """Find whether two rules win a conversation; one slice is enough for many values."""
@@ -194,7 +254,10 @@ class WinnerPairs:
                 self.space.budget.spend()
                 shapes = self.new.shapes(atom)
                 heads = self.shapes_of((old, new), atom)
-                box = shapes.find_free_box(*heads, self.old.mask_before(atom, old) | self.new.mask_before(atom, new))
+                box = shapes.find_free_box(
+                    *heads,
+                    self.old.mask_before(atom, old) | self.new.mask_before(atom, new),
+                )
                 if box is not None:
                     self._record(atom, (old, new), box)
                     if not self._is_narrow((old, new)):
@@ -203,17 +266,29 @@ class WinnerPairs:
             self.unknown[old, new] = None
 
     def _open_atoms(self, old: int, new: int) -> Iterator[int]:
-        """Yield the slices of two rules in which the rules with most values may leave conversations to both."""
-        atoms: Iterable[int] = self.new.boxes[new].atoms if self.new.is_narrow(new) else self.old.atoms(old)
+        """Yield the slices of two rules in which the rules with most values may leave conversations
+        to both.
+        """
+        atoms: Iterable[int] = (
+            self.new.boxes[new].atoms
+            if self.new.is_narrow(new)
+            else self.old.atoms(old)
+        )
         old_masks = self.old.prefix_masks
         new_masks = self.new.prefix_masks
         taken = old_masks.mask_before(old) | new_masks.mask_before(new)
         heads = self.shapes_of((old, new), ORDINARY_SLICE)
-        if not self._is_narrow((old, new)) and not self.space.shapes.may_leave_any(*heads, taken):
+        if not self._is_narrow((old, new)) and not self.space.shapes.may_leave_any(
+            *heads, taken
+        ):
             late = old_masks.late_ranks | new_masks.late_ranks
             atoms = (UNNAMED_SLICE, *late)
 
-        return (atom for atom in atoms if self.old.holds(atom, old) and self.new.holds(atom, new))
+        return (
+            atom
+            for atom in atoms
+            if self.old.holds(atom, old) and self.new.holds(atom, new)
+        )
 
     def _is_narrow(self, pair: RankPair) -> bool:
         return self.old.is_narrow(pair[0]) or self.new.is_narrow(pair[1])
@@ -237,11 +312,15 @@ class WinnerPairs:
             self.wide[pair] = box
 
     def _charge_region(self, atom: int, pair: RankPair, box: Box) -> int:
-        """Return the shapes that take conversations before a pair; spends the work of building its region."""
+        """Return the shapes that take conversations before a pair; spends the work of building its
+        region.
+        """
         taken = self.mask_before(pair, atom)
         key = (*self.shapes_of(pair, atom), taken)
         if key not in self._priced:
-            price = _EXCEPTION_COST * (1 + len(box)) + sum(self._price(atom, number) for number in bits(taken))
+            price = _EXCEPTION_COST * (1 + len(box)) + sum(
+                self._price(atom, number) for number in bits(taken)
+            )
             self.space.budget.spend(price + self.space.cost_of_example(box))
             self._priced.add(key)
         return taken
@@ -254,8 +333,15 @@ class WinnerPairs:
             length = 0.0
             for attribute, part in shapes.all[number]:
                 domain = self.space.domains[attribute]
-                # Among unnamed texts of the pivot a shape has none of the named ones, which it need not deny.
-                denied = domain.text_mask if atom == UNNAMED_SLICE and attribute == self.space.pivot else 0
+                # Among unnamed texts of the pivot a shape has none of the named ones, which it need
+                # not deny.
+                denied = (
+                    domain.text_mask
+                    if atom == UNNAMED_SLICE and attribute == self.space.pivot
+                    else 0
+                )
                 length += domain.clause_cost((part[0] | denied, *part[1:]))
-            self._prices[key] = _EXCEPTION_COST + int(_CONDITION_COST * max(0, length - 1))
+            self._prices[key] = _EXCEPTION_COST + int(
+                _CONDITION_COST * max(0, length - 1)
+            )
         return self._prices[key]

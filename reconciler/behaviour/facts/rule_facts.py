@@ -1,6 +1,8 @@
-"""Facts about one list of rules, each proven: contradictory, shadowed and redundant rules, and ties that matter.
+"""Facts about one list of rules, each proven: contradictory, shadowed and redundant rules, and ties
+that matter.
 
-A rule that the work budget did not suffice to decide is in `undecided`. Also the pairs of equal rules of two lists.
+A rule that the work budget did not suffice to decide is in `undecided`. Also the pairs of equal
+rules of two lists.
 """
 
 from bisect import bisect_left, bisect_right
@@ -26,7 +28,9 @@ MAX_TIES_PER_RULE: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class Tie:
-    """Two rules of equal priority and different destinations, and a conversation for which the platform may choose."""
+    """Two rules of equal priority and different destinations, and a conversation for which the
+    platform may choose.
+    """
 
     first: RoutingEntry
     second: RoutingEntry
@@ -34,8 +38,12 @@ class Tie:
 
 
 def find_ties(slices: PivotSlices, undecided: dict[int, None]) -> Iterator[Tie]:
-    """Yield the ties of a list, at most a few of each rule; adds the ranks that were not decided to `undecided`."""
-    for _, group in groupby(range(len(slices.entries)), key=lambda rank: slices.entries[rank].rule.priority):
+    """Yield the ties of a list, at most a few of each rule; adds the ranks that were not decided to
+    `undecided`.
+    """
+    for _, group in groupby(
+        range(len(slices.entries)), key=lambda rank: slices.entries[rank].rule.priority
+    ):
         ranks = list(group)
         if len(ranks) > 1:
             yield from _PriorityLevel(slices, ranks, undecided).find_ties()
@@ -44,31 +52,46 @@ def find_ties(slices: PivotSlices, undecided: dict[int, None]) -> Iterator[Tie]:
 class _PriorityLevel:
     """The rules of one priority, which have neighbouring ranks."""
 
-    def __init__(self, slices: PivotSlices, ranks: Sequence[int], undecided: dict[int, None]) -> None:
+    def __init__(
+        self, slices: PivotSlices, ranks: Sequence[int], undecided: dict[int, None]
+    ) -> None:
         self.slices = slices
         self.ranks = ranks
         self.undecided = undecided
         self.general_by_shape = self._group_by_shape(slices.general_ranks)
-        self.wide_by_shape = self._group_by_shape([rank for rank in ranks if not slices.boxes[rank].atoms])
+        self.wide_by_shape = self._group_by_shape(
+            [rank for rank in ranks if not slices.boxes[rank].atoms]
+        )
         self._mask_before = cache(lambda atom: slices.mask_before(atom, ranks[0]))
         self._open_masks: dict[int, int] = {}
 
     def _group_by_shape(self, ordered: Sequence[int]) -> dict[int, list[int]]:
-        return group_pairs((self.slices.boxes[rank].shape, rank) for rank in self._at_level(ordered))
+        return group_pairs(
+            (self.slices.boxes[rank].shape, rank) for rank in self._at_level(ordered)
+        )
 
     def _at_level(self, ordered: Sequence[int]) -> Sequence[int]:
-        return ordered[bisect_left(ordered, self.ranks[0]) : bisect_right(ordered, self.ranks[-1])]
+        return ordered[
+            bisect_left(ordered, self.ranks[0]) : bisect_right(ordered, self.ranks[-1])
+        ]
 
     def find_ties(self) -> Iterator[Tie]:
         for rank in self.ranks:
             try:
-                ties = (self.find_tie(min(rank, rival), max(rank, rival)) for rival in self.candidates(rank))
-                yield from islice((tie for tie in ties if tie is not None), MAX_TIES_PER_RULE)
+                ties = (
+                    self.find_tie(min(rank, rival), max(rank, rival))
+                    for rival in self.candidates(rank)
+                )
+                yield from islice(
+                    (tie for tie in ties if tie is not None), MAX_TIES_PER_RULE
+                )
             except UndecidedError:
                 self.undecided[rank] = None
 
     def candidates(self, rank: int) -> Iterator[int]:
-        """Yield the rules that a rule may tie with, in order; of two rules with many values the second."""
+        """Yield the rules that a rule may tie with, in order; of two rules with many values the
+        second.
+        """
         slices = self.slices
         boxes = self.slices.boxes
         budget = self.slices.space.budget
@@ -78,27 +101,41 @@ class _PriorityLevel:
         atoms = boxes[rank].atoms
         destination = slices.destinations[rank]
         overlapping = slices.space.shapes.overlapping(boxes[rank].shape)
-        budget.spend(sum(len(self._at_level(slices.ranks_by_atom[atom])) for atom in atoms))
+        budget.spend(
+            sum(len(self._at_level(slices.ranks_by_atom[atom])) for atom in atoms)
+        )
         near = {
             rival
             for atom in atoms
             for rival in self._at_level(slices.ranks_by_atom[atom])
-            if (rival > rank or not boxes[rival].atoms) and overlapping >> boxes[rival].shape & 1
+            if (rival > rank or not boxes[rival].atoms)
+            and overlapping >> boxes[rival].shape & 1
         }
         wide = self.general_by_shape if atoms else self.wide_by_shape
         last = -1
-        for rival in merge(sorted(near), *(ranks for shape, ranks in wide.items() if overlapping >> shape & 1)):
+        for rival in merge(
+            sorted(near),
+            *(ranks for shape, ranks in wide.items() if overlapping >> shape & 1),
+        ):
             budget.spend()
-            if rival > last and slices.destinations[rival] != destination and (atoms or rival > rank):
+            if (
+                rival > last
+                and slices.destinations[rival] != destination
+                and (atoms or rival > rank)
+            ):
                 last = rival
                 yield rival
 
     def find_tie(self, first: int, second: int) -> Tie | None:
-        """Return the tie of two rules, if a conversation that no better priority takes fits both."""
+        """Return the tie of two rules, if a conversation that no better priority takes fits
+        both.
+        """
         slices = self.slices
         try:
             atoms = self.open_slices(first) & self.open_slices(second)
-            unnamed = (UNNAMED_SLICE,) if atoms & REST else ()  # first: most rules have a free conversation there
+            unnamed = (
+                (UNNAMED_SLICE,) if atoms & REST else ()
+            )  # first: most rules have a free conversation there
             for atom in chain(unnamed, bits(atoms & ~REST)):
                 slices.space.budget.spend()
                 before = self._mask_before(atom)
@@ -106,7 +143,11 @@ class _PriorityLevel:
                 box = slices.find_free_box(atom, heads, before)
                 if box is not None:
                     slices.space.budget.charge(slices.space.cost_of_example(box))
-                    return Tie(slices.entries[first], slices.entries[second], slices.space.example(box))
+                    return Tie(
+                        slices.entries[first],
+                        slices.entries[second],
+                        slices.space.example(box),
+                    )
                 for rank, head in zip((first, second), heads, strict=True):
                     # A rule that better priorities cover in a slice has no tie there.
                     if not slices.shapes(atom).may_leave_any(head, head, before):
@@ -116,7 +157,9 @@ class _PriorityLevel:
         return None
 
     def open_slices(self, rank: int) -> int:
-        """Return a mask of a rule's slices, without those that better priorities are known to take from it."""
+        """Return a mask of a rule's slices, without those that better priorities are known to take
+        from it.
+        """
         if rank not in self._open_masks:
             self._open_masks[rank] = self.slices.open_mask(rank, self.ranks[0])
         return self._open_masks[rank]
@@ -124,7 +167,9 @@ class _PriorityLevel:
 
 @dataclass(frozen=True, slots=True)
 class ContradictoryRule:
-    """A rule whose conditions cannot hold together; `conditions` are those that contradict each other."""
+    """A rule whose conditions cannot hold together; `conditions` are those that contradict each
+    other.
+    """
 
     entry: RoutingEntry
     conditions: tuple[Condition | Opaque, ...]
@@ -132,7 +177,9 @@ class ContradictoryRule:
 
 @dataclass(frozen=True, slots=True)
 class ShadowedRule:
-    """A rule whose conversations earlier rules all take; each of the `shadowing` rules is necessary for that."""
+    """A rule whose conversations earlier rules all take; each of the `shadowing` rules is necessary
+    for that.
+    """
 
     entry: RoutingEntry
     shadowing: tuple[RoutingEntry, ...]
@@ -140,7 +187,9 @@ class ShadowedRule:
 
 @dataclass(frozen=True, slots=True)
 class RedundantRule:
-    """A rule whose conversations would go to the same destination without it; `replacements` would take them."""
+    """A rule whose conversations would go to the same destination without it; `replacements` would
+    take them.
+    """
 
     entry: RoutingEntry
     replacements: tuple[RoutingEntry, ...]
@@ -158,22 +207,31 @@ class RuleFacts:
 
 
 def analyze_slices(slices: PivotSlices) -> RuleFacts:
-    """Return the facts about a list, managed rules first in case the budget does not last for all."""
+    """Return the facts about a list, managed rules first in case the budget does not last for
+    all.
+    """
     entries = slices.entries
     shadowed: list[ShadowedRule] = []
     redundant: list[RedundantRule] = []
     undecided: dict[int, None] = {}
     search = _ShadowingSearch(slices)
-    for rank in sorted(range(len(entries)), key=lambda rank: entries[rank].address is None):
+    for rank in sorted(
+        range(len(entries)), key=lambda rank: entries[rank].address is None
+    ):
         try:
             replacements = _find_replacements(slices, rank)
             if replacements is None:
-                shadowed.append(ShadowedRule(entries[rank], search.shadowing_rules(rank)))
+                shadowed.append(
+                    ShadowedRule(entries[rank], search.shadowing_rules(rank))
+                )
             elif replacements:
                 redundant.append(RedundantRule(entries[rank], replacements))
         except UndecidedError:
             undecided[rank] = None
-    never = (ContradictoryRule(entry, find_contradiction(slices.space, entry)) for entry in slices.never_matching)
+    never = (
+        ContradictoryRule(entry, find_contradiction(slices.space, entry))
+        for entry in slices.never_matching
+    )
     return RuleFacts(
         contradictory=tuple(never),
         shadowed=tuple(shadowed),
@@ -183,8 +241,12 @@ def analyze_slices(slices: PivotSlices) -> RuleFacts:
     )
 
 
-def _find_replacements(slices: PivotSlices, rank: int) -> tuple[RoutingEntry, ...] | None:
-    """Return the rules that make this one redundant; () if it is needed, None if it wins no conversation."""
+def _find_replacements(
+    slices: PivotSlices, rank: int
+) -> tuple[RoutingEntry, ...] | None:
+    """Return the rules that make this one redundant; () if it is needed, None if it wins no
+    conversation.
+    """
     wins = False
     takers: dict[int, None] = {}
     for atom in slices.open_atoms(rank):
@@ -198,8 +260,12 @@ def _find_replacements(slices: PivotSlices, rank: int) -> tuple[RoutingEntry, ..
     return tuple(slices.entries[taker] for taker in sorted(takers)) if wins else None
 
 
-def _is_needed_in(slices: PivotSlices, atom: int, rank: int, before: int, takers: dict[int, None]) -> bool:
-    """Return whether a conversation would have another destination without the rule; adds its takers to `takers`."""
+def _is_needed_in(
+    slices: PivotSlices, atom: int, rank: int, before: int, takers: dict[int, None]
+) -> bool:
+    """Return whether a conversation would have another destination without the rule; adds its
+    takers to `takers`.
+    """
     shape = slices.shape(atom, rank)
     shapes = slices.shapes(atom)
     destination = slices.destinations[rank]
@@ -227,10 +293,14 @@ class _ShadowingSearch:
         self.slices = slices
         self.space = slices.space
         # Of the rules with many values of the pivot, by shape:
-        self.wide_ranks = group_pairs((box.shape, rank) for rank, box in enumerate(slices.boxes) if not box.atoms)
+        self.wide_ranks = group_pairs(
+            (box.shape, rank) for rank, box in enumerate(slices.boxes) if not box.atoms
+        )
 
     def shadowing_rules(self, rank: int) -> tuple[RoutingEntry, ...]:
-        """Return earlier rules that together take all conversations of a shadowed rule, each of them necessary."""
+        """Return earlier rules that together take all conversations of a shadowed rule, each of
+        them necessary.
+        """
         single = self.find_single(rank)
         needed = [single] if single is not None else self.find_several(rank)
         for rule in list(needed) if len(needed) > 1 else ():
@@ -252,22 +322,42 @@ class _ShadowingSearch:
         return min(self.candidates(covering, rank, atoms), default=None)
 
     def candidates_in_slice(self, atom: int, covering: int, rank: int) -> Iterator[int]:
-        """Yield earlier rules of a slice with these shapes, the first rule of each shape among them."""
+        """Yield earlier rules of a slice with these shapes, the first rule of each shape among
+        them.
+        """
         boxes = self.slices.boxes
         about = self.slices.ranks_by_atom.get(atom, ())
         self.space.budget.spend(covering.bit_count())
         first = self.slices.prefix_masks.first_ranks(atom)
-        yield from (rule for rule in about if rule < rank and covering >> boxes[rule].shape & 1)
-        yield from (rule for rule in (first.get(shape, NO_RANK) for shape in bits(covering)) if rule < rank)
+        yield from (
+            rule for rule in about if rule < rank and covering >> boxes[rule].shape & 1
+        )
+        yield from (
+            rule
+            for rule in (first.get(shape, NO_RANK) for shape in bits(covering))
+            if rule < rank
+        )
 
-    def candidates(self, covering: int, rank: int, atoms: Sequence[int]) -> Iterator[int]:
-        """Yield the first earlier rule of each of these shapes that has all of a rule's values of the pivot."""
+    def candidates(
+        self, covering: int, rank: int, atoms: Sequence[int]
+    ) -> Iterator[int]:
+        """Yield the first earlier rule of each of these shapes that has all of a rule's values of
+        the pivot.
+        """
         slices = self.slices
         boxes = self.slices.boxes
         self.space.budget.spend(covering.bit_count())
         if atoms:
-            about = [rule for rule in slices.ranks_by_atom.get(atoms[0], ()) if covering >> boxes[rule].shape & 1]
-            yield from (rule for rule in about if rule < rank and all(slices.holds(atom, rule) for atom in atoms))
+            about = [
+                rule
+                for rule in slices.ranks_by_atom.get(atoms[0], ())
+                if covering >> boxes[rule].shape & 1
+            ]
+            yield from (
+                rule
+                for rule in about
+                if rule < rank and all(slices.holds(atom, rule) for atom in atoms)
+            )
         for shape in bits(covering):
             for rule in self.wide_ranks.get(shape, ()):
                 self.space.budget.spend(1 + len(atoms))
@@ -279,21 +369,33 @@ class _ShadowingSearch:
                     break
 
     def find_several(self, rank: int) -> list[int]:
-        """Return earlier rules that together take a rule's conversations: the next rule for each uncovered box."""
+        """Return earlier rules that together take a rule's conversations: the next rule for each
+        uncovered box.
+        """
         slices = self.slices
         needed: list[int] = []
         while (hole := self.find_uncovered(rank, needed)) is not None:
             atom, box = hole
             takers = slices.shapes(atom).touching(box.items())
-            needed.append(next(rule for rule in slices.first_ranks_in(atom) if takers >> slices.shape(atom, rule) & 1))
+            needed.append(
+                next(
+                    rule
+                    for rule in slices.first_ranks_in(atom)
+                    if takers >> slices.shape(atom, rule) & 1
+                )
+            )
         return sorted(needed)
 
-    def find_uncovered(self, rank: int, others: Sequence[int]) -> tuple[int, Box] | None:
+    def find_uncovered(
+        self, rank: int, others: Sequence[int]
+    ) -> tuple[int, Box] | None:
         """Return a slice, and conversations of a rule in it that none of the others takes."""
         for atom in self.distinct_slices(rank, others):
             self.space.budget.spend(1 + len(others))
             inside = (blocker for blocker in others if self.slices.holds(atom, blocker))
-            blockers = union(1 << self.slices.shape(atom, blocker) for blocker in inside)
+            blockers = union(
+                1 << self.slices.shape(atom, blocker) for blocker in inside
+            )
             shape = self.slices.shape(atom, rank)
             box = self.slices.find_free_box(atom, (shape, shape), blockers)
             if box is not None:
@@ -311,12 +413,19 @@ class _ShadowingSearch:
         for blocker in others:
             atoms = self.space.pivot_values(self.slices.boxes[blocker])[0]
             self.space.budget.spend(len(parts))
-            parts = [piece for part in parts for piece in (part & atoms, part & ~atoms) if piece]
+            parts = [
+                piece
+                for part in parts
+                for piece in (part & atoms, part & ~atoms)
+                if piece
+            ]
         yield from ((part & -part).bit_length() - 1 for part in parts if part)
 
 
 def first_ranks(slices: PivotSlices) -> list[int]:
-    """Return the ranks of the rules, except rules after one with equal conditions, which take no conversation."""
+    """Return the ranks of the rules, except rules after one with equal conditions, which take no
+    conversation.
+    """
     ranks: dict[int, int] = {}
     for rank, box in enumerate(slices.boxes):
         ranks.setdefault(id(box), rank)
@@ -324,8 +433,14 @@ def first_ranks(slices: PivotSlices) -> list[int]:
 
 
 def pair_equal_rules(old: PivotSlices, new: PivotSlices) -> dict[int, int]:
-    """Return pairs of rules with equal conditions, in the same order in both lists, and as many as possible."""
+    """Return pairs of rules with equal conditions, in the same order in both lists, and as many as
+    possible.
+    """
     rank_in_new = {id(new.boxes[rank]): rank for rank in first_ranks(new)}
-    twins = [(rank, rank_in_new.get(id(old.boxes[rank]), -1)) for rank in first_ranks(old)]
+    twins = [
+        (rank, rank_in_new.get(id(old.boxes[rank]), -1)) for rank in first_ranks(old)
+    ]
     candidates = [pair for pair in twins if pair[1] >= 0]
-    return dict(candidates[place] for place in longest_rise(twin for _, twin in candidates))
+    return dict(
+        candidates[place] for place in longest_rise(twin for _, twin in candidates)
+    )

@@ -1,4 +1,6 @@
-"""The dependencies between changes, so that every conversation goes to its old or its new destination."""
+"""The dependencies between changes, so that every conversation goes to its old or its new
+destination.
+"""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,8 +14,11 @@ from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 from reconciler.model.grouping import group_pairs
 
-MAX_PAIR_CHECKS: Final = 4_000_000  # pairs of versions, and common values of the pivot, before the search ends
-MAX_DEPENDENCIES: Final = 500_000  # links between changes before the search ends, to bound their memory
+# pairs of versions, and common values of the pivot, before the search ends
+MAX_PAIR_CHECKS: Final = 4_000_000
+MAX_DEPENDENCIES: Final = (
+    500_000  # links between changes before the search ends, to bound their memory
+)
 
 
 class Move(NamedTuple):
@@ -25,7 +30,9 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RuleVersion:
-    """A rule before or after its change: the change, its list, its rank there, and its priority as evaluated."""
+    """A rule before or after its change: the change, its list, its rank there, and its priority as
+    evaluated.
+    """
 
     move: int
     slices: PivotSlices
@@ -39,17 +46,35 @@ class RuleVersion:
 
 
 class Constraints:
-    """The dependencies between changes; `undecided` are those for which the work budget was spent."""
+    """The dependencies between changes; `undecided` are those for which the work budget was
+    spent.
+    """
 
-    def __init__(self, moves: Sequence[Move], fixed: Sequence[RoutingEntry], evaluation: Evaluation, work: int) -> None:
+    def __init__(
+        self,
+        moves: Sequence[Move],
+        fixed: Sequence[RoutingEntry],
+        evaluation: Evaluation,
+        work: int,
+    ) -> None:
         self.moves = moves
         sign = 1 if evaluation == "lowest-first" else -1
-        before = order_entries((*fixed, *(move.before for move in moves if move.before)), evaluation)
-        after = order_entries((*fixed, *(move.after for move in moves if move.after)), evaluation)
+        before = order_entries(
+            (*fixed, *(move.before for move in moves if move.before)), evaluation
+        )
+        after = order_entries(
+            (*fixed, *(move.after for move in moves if move.after)), evaluation
+        )
         self.space = Space((before, after))
         self.space.budget.remaining = work
-        self.old, self.new = sides = PivotSlices(self.space, before), PivotSlices(self.space, after)
-        self.levels = {id(side): [sign * entry.rule.priority for entry in side.entries] for side in sides}
+        self.old, self.new = sides = (
+            PivotSlices(self.space, before),
+            PivotSlices(self.space, after),
+        )
+        self.levels = {
+            id(side): [sign * entry.rule.priority for entry in side.entries]
+            for side in sides
+        }
         self.old_versions = self._versions(self.old, [move.before for move in moves])
         self.new_versions = self._versions(self.new, [move.after for move in moves])
         self._drop_unchanged_routing()
@@ -60,15 +85,24 @@ class Constraints:
         self._remaining_checks = MAX_PAIR_CHECKS
         self._find_dependencies()
         names = _name_dependencies(moves, fixed)
-        links = (self.add_before_remove, self.remove_before_remove, self.add_before_add, names)
+        links = (
+            self.add_before_remove,
+            self.remove_before_remove,
+            self.add_before_add,
+            names,
+        )
         self.dependencies = Dependencies(*map(frozenset, links))
 
-    def _versions(self, slices: PivotSlices, entries: Sequence[RoutingEntry | None]) -> dict[int, RuleVersion]:
+    def _versions(
+        self, slices: PivotSlices, entries: Sequence[RoutingEntry | None]
+    ) -> dict[int, RuleVersion]:
         """Return the versions that take part: enabled, and without a contradiction."""
         rank_of = {id(entry): rank for rank, entry in enumerate(slices.entries)}
         levels = self.levels[id(slices)]
         return {
-            move: RuleVersion(move, slices, rank_of[id(entry)], levels[rank_of[id(entry)]])
+            move: RuleVersion(
+                move, slices, rank_of[id(entry)], levels[rank_of[id(entry)]]
+            )
             for move, entry in enumerate(entries)
             if id(entry) in rank_of
         }
@@ -78,9 +112,15 @@ class Constraints:
         for move in list(self.old_versions):
             old = self.old_versions[move]
             new = self.new_versions.get(move)
-            if new is None or old.level != new.level or old.destination != new.destination:
+            if (
+                new is None
+                or old.level != new.level
+                or old.destination != new.destination
+            ):
                 continue
-            if self.old.boxes[old.rank] is self.new.boxes[new.rank]:  # one of the two equal rules is always present
+            if (
+                self.old.boxes[old.rank] is self.new.boxes[new.rank]
+            ):  # one of the two equal rules is always present
                 del self.old_versions[move], self.new_versions[move]
 
     def _find_dependencies(self) -> None:
@@ -90,7 +130,9 @@ class Constraints:
             for old in self.old_versions.values():
                 for new in self._overlapping_versions(old, new_index):
                     levels = (old.level, new.level)
-                    if self.visible_up_to(new) >= old.level and self._share_conversation(old, new, levels):
+                    if self.visible_up_to(
+                        new
+                    ) >= old.level and self._share_conversation(old, new, levels):
                         self.add_before_remove.add((new.move, old.move))
                 for hidden in self._hidden_versions(old, old_index):
                     if self._share_conversation(old, hidden, (old.level, hidden.level)):
@@ -102,16 +144,27 @@ class Constraints:
         except UndecidedError:
             self.undecided = {*self.old_versions, *self.new_versions}
 
-    def _hidden_versions(self, version: RuleVersion, index: "_VersionIndex") -> Iterator[RuleVersion]:
+    def _hidden_versions(
+        self, version: RuleVersion, index: "_VersionIndex"
+    ) -> Iterator[RuleVersion]:
         """Yield the versions behind this one that have another destination."""
         for hidden in self._overlapping_versions(version, index):
-            if version.level < hidden.level and version.destination != hidden.destination:
+            if (
+                version.level < hidden.level
+                and version.destination != hidden.destination
+            ):
                 yield hidden
 
-    def _overlapping_versions(self, version: RuleVersion, index: "_VersionIndex") -> Iterator[RuleVersion]:
-        """Yield visible versions of other changes that may have a conversation in common with this one."""
+    def _overlapping_versions(
+        self, version: RuleVersion, index: "_VersionIndex"
+    ) -> Iterator[RuleVersion]:
+        """Yield visible versions of other changes that may have a conversation in common with this
+        one.
+        """
         reach = self.visible_up_to(version)
-        overlapping = self.space.shapes.overlapping(version.slices.boxes[version.rank].shape)
+        overlapping = self.space.shapes.overlapping(
+            version.slices.boxes[version.rank].shape
+        )
         for candidate in index.candidates(version):
             if candidate.level <= reach and candidate.move != version.move:
                 self._remaining_checks -= 1
@@ -121,31 +174,58 @@ class Constraints:
                     yield candidate
 
     def visible_up_to(self, version: RuleVersion) -> float:
-        """Return the priority behind which the rule's other version takes all conversations of this one."""
-        twin = (self.new_versions if version.slices is self.old else self.old_versions).get(version.move)
-        if twin is None or twin.slices.boxes[twin.rank] is not version.slices.boxes[version.rank]:
+        """Return the priority behind which the rule's other version takes all conversations of this
+        one.
+        """
+        twin = (
+            self.new_versions if version.slices is self.old else self.old_versions
+        ).get(version.move)
+        if (
+            twin is None
+            or twin.slices.boxes[twin.rank] is not version.slices.boxes[version.rank]
+        ):
             return float("inf")
         return twin.level
 
-    def _share_conversation(self, version: RuleVersion, other: RuleVersion, levels: tuple[float, float]) -> bool:
-        """Return whether a conversation fits both, and no old rule above levels[0] and no new one above levels[1]."""
-        few, many = (version, other) if version.slices.boxes[version.rank].atoms else (other, version)
+    def _share_conversation(
+        self, version: RuleVersion, other: RuleVersion, levels: tuple[float, float]
+    ) -> bool:
+        """Return whether a conversation fits both, and no old rule above levels[0] and no new one
+        above levels[1].
+        """
+        few, many = (
+            (version, other)
+            if version.slices.boxes[version.rank].atoms
+            else (other, version)
+        )
         old = bisect_left(self.levels[id(self.old)], levels[0])
         new = bisect_left(self.levels[id(self.new)], levels[1])
         if not few.slices.boxes[few.rank].atoms:
             # Rules without a condition on the pivot may leave two wide versions nothing in common.
-            blockers = self.old.always_masks.mask_before(old) | self.new.always_masks.mask_before(new)
-            first, second = (each.slices.boxes[each.rank].shape for each in (version, other))
+            blockers = self.old.always_masks.mask_before(
+                old
+            ) | self.new.always_masks.mask_before(new)
+            first, second = (
+                each.slices.boxes[each.rank].shape for each in (version, other)
+            )
             if not self.space.shapes.has_free_box(first, second, blockers):
                 return False
         for atom in few.slices.atoms(few.rank):
             self._remaining_checks -= 1
-            links = len(self.add_before_add) + len(self.remove_before_remove) + len(self.add_before_remove)
+            links = (
+                len(self.add_before_add)
+                + len(self.remove_before_remove)
+                + len(self.add_before_remove)
+            )
             if self._remaining_checks <= 0 or links > MAX_DEPENDENCIES:
                 raise UndecidedError
             if many.slices.holds(atom, many.rank):
-                first, second = (each.slices.shape(atom, each.rank) for each in (version, other))
-                blockers = self.old.mask_before(atom, old) | self.new.mask_before(atom, new)
+                first, second = (
+                    each.slices.shape(atom, each.rank) for each in (version, other)
+                )
+                blockers = self.old.mask_before(atom, old) | self.new.mask_before(
+                    atom, new
+                )
                 if self.old.shapes(atom).has_free_box(first, second, blockers):
                     return True
         return False
@@ -154,23 +234,37 @@ class Constraints:
 class _VersionIndex:
     def __init__(self, versions: Iterable[RuleVersion]) -> None:
         self.all = list(versions)
-        atoms_of = [(version, version.slices.boxes[version.rank].atoms) for version in self.all]
-        self.versions_by_atom = group_pairs((atom, version) for version, atoms in atoms_of for atom in atoms)
+        atoms_of = [
+            (version, version.slices.boxes[version.rank].atoms) for version in self.all
+        ]
+        self.versions_by_atom = group_pairs(
+            (atom, version) for version, atoms in atoms_of for atom in atoms
+        )
         self.wide = [version for version, atoms in atoms_of if not atoms]
 
     def candidates(self, version: RuleVersion) -> Iterable[RuleVersion]:
-        """Return the versions with a value of the pivot that this one has, and those with many values."""
+        """Return the versions with a value of the pivot that this one has, and those with many
+        values.
+        """
         atoms = version.slices.boxes[version.rank].atoms
         if not atoms:
             return self.all
         if len(atoms) == 1:
             return [*self.versions_by_atom.get(atoms[0], ()), *self.wide]
-        narrow = {other.move: other for atom in atoms for other in self.versions_by_atom.get(atom, ())}
+        narrow = {
+            other.move: other
+            for atom in atoms
+            for other in self.versions_by_atom.get(atom, ())
+        }
         return [*narrow.values(), *self.wide]
 
 
-def _name_dependencies(moves: Sequence[Move], fixed: Sequence[RoutingEntry]) -> frozenset[tuple[int, int]]:
-    """Return pairs: the change that frees a name, and the change that takes it; shared names bind no change."""
+def _name_dependencies(
+    moves: Sequence[Move], fixed: Sequence[RoutingEntry]
+) -> frozenset[tuple[int, int]]:
+    """Return pairs: the change that frees a name, and the change that takes it; shared names bind
+    no change.
+    """
     freed: list[tuple[str | None, int]] = []
     taken: list[tuple[str | None, int]] = []
     for number, move in enumerate(moves):

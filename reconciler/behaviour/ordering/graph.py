@@ -1,4 +1,6 @@
-"""Graphs of calls and the calls that must come after them: cycles, waves, and changes split into several calls."""
+"""Graphs of calls and the calls that must come after them: cycles, waves, and changes split into
+several calls.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
@@ -11,7 +13,9 @@ Node = TypeVar("Node", bound="Hashable")
 Graph = dict[Node, set[Node]]  # each node with those that must come after it
 
 
-def build_graph(nodes: Iterable[Node], links: Iterable[tuple[Node, Node]]) -> Graph[Node]:
+def build_graph(
+    nodes: Iterable[Node], links: Iterable[tuple[Node, Node]]
+) -> Graph[Node]:
     """Return the graph of some nodes; the second node of each link must come after the first."""
     graph: Graph[Node] = {node: set() for node in nodes}
     for before, after in links:
@@ -20,7 +24,9 @@ def build_graph(nodes: Iterable[Node], links: Iterable[tuple[Node, Node]]) -> Gr
 
 
 def find_cycles(graph: Graph[Node]) -> list[set[Node]]:
-    """Return the groups of nodes that wait for each other (Kosaraju's components of more than one node)."""
+    """Return the groups of nodes that wait for each other (Kosaraju's components of more than one
+    node).
+    """
     # Without recursion, because chains may be long.
     left: list[Node] = []  # in the order in which the search leaves them
     entered = set[Node]()
@@ -34,19 +40,32 @@ def find_cycles(graph: Graph[Node]) -> list[set[Node]]:
             work.append((node, True))
             work += ((after, False) for after in graph[node] - entered)
     groups = group_reachable(_reversed(graph), reversed(left))
-    return [group for group in groups if len(group) > 1 or any(node in graph[node] for node in group)]
+    return [
+        group
+        for group in groups
+        if len(group) > 1 or any(node in graph[node] for node in group)
+    ]
 
 
-def build_waves(graph: Graph[Node], is_late: Callable[[Node], bool]) -> tuple[tuple[Node, ...], ...]:
-    """Return the nodes in waves of independent nodes; late nodes only when no other node is ready."""
-    # Late nodes that others wait for come before other late nodes; nodes of a cycle come last, one in each wave.
+def build_waves(
+    graph: Graph[Node], is_late: Callable[[Node], bool]
+) -> tuple[tuple[Node, ...], ...]:
+    """Return the nodes in waves of independent nodes; late nodes only when no other node is
+    ready.
+    """
+    # Late nodes that others wait for come before other late nodes; nodes of a cycle come last, one
+    # in each wave.
     waiting = Counter(chain.from_iterable(graph.values()))
     urgent = _late_prerequisites(graph, is_late)
     remaining = dict.fromkeys(graph)
     waves: list[tuple[Node, ...]] = []
     ready = [node for node in remaining if not waiting[node]]
     while remaining:
-        wave = [node for node in ready if not is_late(node)] or [node for node in ready if node in urgent] or ready
+        wave = (
+            [node for node in ready if not is_late(node)]
+            or [node for node in ready if node in urgent]
+            or ready
+        )
         wave = wave or [next(iter(remaining))]
         waves.append(tuple(wave))
         done = set(wave)
@@ -60,16 +79,27 @@ def build_waves(graph: Graph[Node], is_late: Callable[[Node], bool]) -> tuple[tu
     return tuple(waves)
 
 
-def _late_prerequisites(graph: Graph[Node], is_late: Callable[[Node], bool]) -> set[Node]:
+def _late_prerequisites(
+    graph: Graph[Node], is_late: Callable[[Node], bool]
+) -> set[Node]:
     """Return the late nodes that a node which is not late waits for, directly or indirectly."""
-    return set(filter(is_late, reachable(_reversed(graph), (node for node in graph if not is_late(node)))))
+    return set(
+        filter(
+            is_late,
+            reachable(_reversed(graph), (node for node in graph if not is_late(node))),
+        )
+    )
 
 
 def _reversed(graph: Graph[Node]) -> Graph[Node]:
-    return build_graph(graph, ((after, node) for node, afters in graph.items() for after in afters))
+    return build_graph(
+        graph, ((after, node) for node, afters in graph.items() for after in afters)
+    )
 
 
-def reachable(graph: Graph[Node], nodes: Iterable[Node], without: AbstractSet[Node] = frozenset()) -> set[Node]:
+def reachable(
+    graph: Graph[Node], nodes: Iterable[Node], without: AbstractSet[Node] = frozenset()
+) -> set[Node]:
     """Return some nodes, and all nodes that come after one of them, up to the nodes `without`."""
     reached = set(nodes)
     work = list(reached)
@@ -81,7 +111,9 @@ def reachable(graph: Graph[Node], nodes: Iterable[Node], without: AbstractSet[No
 
 
 def group_reachable(graph: Graph[Node], nodes: Iterable[Node]) -> list[set[Node]]:
-    """Return each node that is in no earlier group as a group with all that come after it and are in none."""
+    """Return each node that is in no earlier group as a group with all that come after it and are
+    in none.
+    """
     groups: list[set[Node]] = []
     grouped = set[Node]()
     for node in nodes:
@@ -100,8 +132,9 @@ class MoveStep:
     """One call for the change `move`."""
 
     move: int
-    # whole: the change itself. copy: create a temporary copy of its new rule. drop: delete the copy.
-    # aside: update the rule except for its name, which another rule still has and `whole` then sets.
+    # whole: the change itself. copy: create a temporary copy of its new rule. drop: delete the
+    # copy. aside: update the rule except for its name, which another rule still has and `whole`
+    # then sets.
     kind: MoveStepKind
 
 
@@ -124,7 +157,9 @@ class SplitMoves(NamedTuple):
         steps = [MoveStep(move, "copy")] if move in self.copies else []
         steps += [MoveStep(move, "aside")] if move in self.parked else []
         steps.append(MoveStep(move, "whole"))
-        graph: Graph[MoveStep] = {before: {after} for before, after in pairwise(steps)} | {steps[-1]: set()}
+        graph: Graph[MoveStep] = {
+            before: {after} for before, after in pairwise(steps)
+        } | {steps[-1]: set()}
         if move in self.copies:
             graph[self.main_step(move)].add(MoveStep(move, "drop"))
             graph[MoveStep(move, "drop")] = set()
@@ -134,24 +169,42 @@ class SplitMoves(NamedTuple):
 class Dependencies(NamedTuple):
     """Pairs of changes, of which a step of the first must come before a step of the second."""
 
-    add_before_remove: MovePairs  # the first adds its new rule before the second removes its old one
+    add_before_remove: (
+        MovePairs  # the first adds its new rule before the second removes its old one
+    )
     remove_before_remove: MovePairs
     add_before_add: MovePairs
     names: MovePairs  # the first frees a name that the second takes
-    copies: MovePairs = frozenset()  # the first deletes the copy of an earlier run, before the second creates its own
+    copies: MovePairs = (
+        frozenset()
+    )  # the first deletes the copy of an earlier run, before the second creates its own
 
     def among(self, moves: Collection[int]) -> "Dependencies":
         """Return the links among these changes."""
-        inside = (frozenset(pair for pair in pairs if pair[0] in moves and pair[1] in moves) for pairs in self)
+        inside = (
+            frozenset(pair for pair in pairs if pair[0] in moves and pair[1] in moves)
+            for pairs in self
+        )
         return Dependencies(*inside)
 
     def with_waves(self, waves: Sequence[Sequence[int]]) -> "Dependencies":
-        """Return the links with those among the changes of the waves replaced; links of names and copies stay."""
+        """Return the links with those among the changes of the waves replaced; links of names and
+        copies stay.
+        """
         inside = self.among({move for wave in waves for move in wave})
-        outside = Dependencies(*(pairs - inner for pairs, inner in zip(self, inside, strict=True)))
-        order = {(first, then) for wave, next_wave in pairwise(waves) for first in wave for then in next_wave}
+        outside = Dependencies(
+            *(pairs - inner for pairs, inner in zip(self, inside, strict=True))
+        )
+        order = {
+            (first, then)
+            for wave, next_wave in pairwise(waves)
+            for first in wave
+            for then in next_wave
+        }
         removes = outside.remove_before_remove | order
-        return outside._replace(remove_before_remove=removes, names=self.names, copies=self.copies)
+        return outside._replace(
+            remove_before_remove=removes, names=self.names, copies=self.copies
+        )
 
     def graph(self, moves: Iterable[int], split: SplitMoves) -> Graph[MoveStep]:
         """Return the steps of the changes, each with those that must come after it."""
@@ -175,5 +228,7 @@ class Dependencies(NamedTuple):
 def connected_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
     """Return the changes in groups without a link between them."""
     links = [*chain.from_iterable(dependencies)]
-    linked = build_graph(range(count), [*links, *((then, first) for first, then in links)])
+    linked = build_graph(
+        range(count), [*links, *((then, first) for first, then in links)]
+    )
     return [sorted(group) for group in group_reachable(linked, linked)]

@@ -1,10 +1,11 @@
 """An order of changes in which every conversation always goes to its old or its new destination.
 
-Algorithms "Ordering constraints": for a conversation with the old winner o and the new winner n it suffices that n
-comes before the removal of o, that rules which would then show are removed before o, and that n comes before rules that
-would hide it. "Hide" is by priority, so the order is safe however the platform breaks ties. Where the constraints form
-a cycle, a few changes are searched exactly. Where no order of the changes exists, one change is made in three calls: a
-temporary copy of the new rule, the rule itself, the deletion of the copy.
+Algorithms "Ordering constraints": for a conversation with the old winner o and the new winner n it
+suffices that n comes before the removal of o, that rules which would then show are removed before
+o, and that n comes before rules that would hide it. "Hide" is by priority, so the order is safe
+however the platform breaks ties. Where the constraints form a cycle, a few changes are searched
+exactly. Where no order of the changes exists, one change is made in three calls: a temporary copy
+of the new rule, the rule itself, the deletion of the copy.
 """
 
 from collections import Counter
@@ -30,11 +31,18 @@ from reconciler.behaviour.ordering.graph import (
 from reconciler.behaviour.ordering.search import search_waves
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 
-MAX_SEARCHED_MOVES: Final = 6  # up to so many changes, every order of all of them is searched
-MAX_SEARCHED_DEPENDENT_MOVES: Final = 8  # up to so many linked changes, every order of them is searched
-MAX_COPIES_SEARCHED: Final = 3  # copies chosen by trying every choice; further ones are chosen one by one
+MAX_SEARCHED_MOVES: Final = (
+    6  # up to so many changes, every order of all of them is searched
+)
+MAX_SEARCHED_DEPENDENT_MOVES: Final = (
+    8  # up to so many linked changes, every order of them is searched
+)
+MAX_COPIES_SEARCHED: Final = (
+    3  # copies chosen by trying every choice; further ones are chosen one by one
+)
 MAX_CANDIDATES: Final = 16
-MAX_DEPENDENCY_CHECKS: Final = 5_000_000  # in the search for the fewest copies; after it, each stuck change has one
+# in the search for the fewest copies; after it, each stuck change has one
+MAX_DEPENDENCY_CHECKS: Final = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +50,16 @@ class MoveOrder:
     """Waves of calls: the calls of one wave in any order, the waves one after the other."""
 
     waves: tuple[tuple[MoveStep, ...], ...]
-    unproven: tuple[int, ...] = ()  # the changes whose order the work budget did not suffice to prove
+    unproven: tuple[
+        int, ...
+    ] = ()  # the changes whose order the work budget did not suffice to prove
     graph: Graph[MoveStep] = field(default_factory=dict, compare=False, repr=False)
 
     def dependents(self, moves: Collection[int]) -> set[MoveStep]:
         """Return the steps of some changes, and all that must come after one of them."""
-        return reachable(self.graph, (step for step in self.graph if step.move in moves))
+        return reachable(
+            self.graph, (step for step in self.graph if step.move in moves)
+        )
 
 
 def order_moves(
@@ -58,7 +70,8 @@ def order_moves(
     stale_copies: MovePairs = frozenset(),
 ) -> MoveOrder:
     """Return the order of the changes; the `fixed` rules do not change."""
-    # `stale_copies` are pairs: the deletion of a copy that an earlier run left, and the change that it was made for.
+    # `stale_copies` are pairs: the deletion of a copy that an earlier run left, and the change that
+    # it was made for.
     if len(moves) == 1:
         only = MoveStep(0, "whole")
         return MoveOrder(((only,),), graph={only: set()})
@@ -67,41 +80,67 @@ def order_moves(
     split = SplitMoves()
     groups = [] if constraints.undecided else _cyclic_groups(links, len(moves))
     for group in groups:
-        result = _search_group(constraints, group) if len(group) <= MAX_SEARCHED_DEPENDENT_MOVES else None
+        result = (
+            _search_group(constraints, group)
+            if len(group) <= MAX_SEARCHED_DEPENDENT_MOVES
+            else None
+        )
         if result is not None:
             waves, parked = result
             links = links.with_waves(waves)
             split = split._replace(parked=split.parked | parked)
         else:  # only an update can be split by a copy
-            updates = [move for move in group if moves[move].before is not None and moves[move].after is not None]
+            updates = [
+                move
+                for move in group
+                if moves[move].before is not None and moves[move].after is not None
+            ]
             broken = break_cycles(links.among(group), group, updates)
-            split = SplitMoves(split.copies | broken.copies, split.parked | broken.parked)
+            split = SplitMoves(
+                split.copies | broken.copies, split.parked | broken.parked
+            )
     graph = links.graph(range(len(moves)), split)
     cycles = find_cycles(graph) if groups or constraints.undecided else []
     stuck = {step.move for cycle in cycles for step in cycle}
     # Deletes come late: each waits for a read that shows the rules which replace it.
-    ordered = build_waves(graph, lambda step: step.kind == "drop" or moves[step.move].after is None)
+    ordered = build_waves(
+        graph, lambda step: step.kind == "drop" or moves[step.move].after is None
+    )
     return MoveOrder(ordered, tuple(sorted({*constraints.undecided, *stuck})), graph)
 
 
 def _cyclic_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
     """Return the groups of linked changes with a cycle; of few changes, all as one group."""
-    stuck = {step.move for cycle in find_cycles(dependencies.graph(range(count), SplitMoves())) for step in cycle}
+    stuck = {
+        step.move
+        for cycle in find_cycles(dependencies.graph(range(count), SplitMoves()))
+        for step in cycle
+    }
     if not stuck:
         return []
     if count <= MAX_SEARCHED_MOVES:
         return [list(range(count))]
-    return [group for group in connected_groups(dependencies, count) if stuck & {*group}]
+    return [
+        group for group in connected_groups(dependencies, count) if stuck & {*group}
+    ]
 
 
-def _search_group(constraints: Constraints, group: Sequence[int]) -> tuple[list[list[int]], frozenset[int]] | None:
-    """Return waves of a group, and the few changes that take their name in a second call; None without an order."""
+def _search_group(
+    constraints: Constraints, group: Sequence[int]
+) -> tuple[list[list[int]], frozenset[int]] | None:
+    """Return waves of a group, and the few changes that take their name in a second call; None
+    without an order.
+    """
     names = constraints.dependencies.among(group).names
     takers = sorted({taker for _, taker in names})
     for count in range(len(takers) + 1):
         for parked in combinations(takers, count):
             try:
-                waves = search_waves(constraints, group, [pair for pair in names if pair[1] not in parked])
+                waves = search_waves(
+                    constraints,
+                    group,
+                    [pair for pair in names if pair[1] not in parked],
+                )
             except UndecidedError:  # temporary copies need no search
                 return None
             if waves is not None:
@@ -109,29 +148,48 @@ def _search_group(constraints: Constraints, group: Sequence[int]) -> tuple[list[
     return None
 
 
-def break_cycles(dependencies: Dependencies, moves: Sequence[int], updates: Collection[int]) -> SplitMoves:
-    """Return the changes (updates only) that get a copy, and those that take their name in a second call."""
+def break_cycles(
+    dependencies: Dependencies, moves: Sequence[int], updates: Collection[int]
+) -> SplitMoves:
+    """Return the changes (updates only) that get a copy, and those that take their name in a second
+    call.
+    """
     # First the cycles of behaviour alone, then those of names alone, then those of both.
-    split = _add_copies(dependencies._replace(names=frozenset()), SplitMoves(), updates, moves)
-    split = split._replace(parked=_break_name_cycles(dependencies.names, moves, split.copies))
+    split = _add_copies(
+        dependencies._replace(names=frozenset()), SplitMoves(), updates, moves
+    )
+    split = split._replace(
+        parked=_break_name_cycles(dependencies.names, moves, split.copies)
+    )
     split = _park_moves(dependencies, split, moves)
     return _add_copies(dependencies, split, updates, moves)
 
 
-def _break_name_cycles(names: MovePairs, moves: Sequence[int], copies: Collection[int]) -> frozenset[int]:
+def _break_name_cycles(
+    names: MovePairs, moves: Sequence[int], copies: Collection[int]
+) -> frozenset[int]:
     """Return one change of each cycle of names, preferably one without a copy."""
     parked: frozenset[int] = frozenset()
     while True:
-        groups = find_cycles(build_graph(moves, (pair for pair in names if pair[1] not in parked)))
+        groups = find_cycles(
+            build_graph(moves, (pair for pair in names if pair[1] not in parked))
+        )
         if not groups:
             return parked
-        parked |= {min(group, key=lambda move: (move in copies, move)) for group in groups}
+        parked |= {
+            min(group, key=lambda move: (move in copies, move)) for group in groups
+        }
 
 
-def _park_moves(dependencies: Dependencies, split: SplitMoves, moves: Sequence[int]) -> SplitMoves:
+def _park_moves(
+    dependencies: Dependencies, split: SplitMoves, moves: Sequence[int]
+) -> SplitMoves:
     """Park changes, preferably without a copy, until no change of a cycle waits for its name."""
     while True:
-        groups = [{step.move for step in group} for group in find_cycles(dependencies.graph(moves, split))]
+        groups = [
+            {step.move for step in group}
+            for group in find_cycles(dependencies.graph(moves, split))
+        ]
         takers = [
             taker
             for group in groups
@@ -144,13 +202,21 @@ def _park_moves(dependencies: Dependencies, split: SplitMoves, moves: Sequence[i
         split = split._replace(parked=split.parked | {taker})
 
 
-def _add_copies(links: Dependencies, split: SplitMoves, updates: Collection[int], moves: Sequence[int]) -> SplitMoves:
+def _add_copies(
+    links: Dependencies,
+    split: SplitMoves,
+    updates: Collection[int],
+    moves: Sequence[int],
+) -> SplitMoves:
     """Add copies, cycle by cycle, until no cycle is left that a copy could break."""
     while True:
         copies: set[int] = set()
         for group in find_cycles(links.graph(moves, split)):
             stuck = {step.move for step in group}
-            able = sorted((stuck & {*updates}) - split.copies, key=lambda move: (move in split.parked, move))
+            able = sorted(
+                (stuck & {*updates}) - split.copies,
+                key=lambda move: (move in split.parked, move),
+            )
             if able:
                 copies |= _choose_copies(links.among(stuck), sorted(stuck), split, able)
         if not copies:
@@ -158,11 +224,20 @@ def _add_copies(links: Dependencies, split: SplitMoves, updates: Collection[int]
         split = split._replace(copies=split.copies | copies)
 
 
-def _choose_copies(links: Dependencies, moves: Sequence[int], split: SplitMoves, candidates: Sequence[int]) -> set[int]:
-    """Return the copies that break one cycle: of a few changes the fewest, of many chosen one by one."""
+def _choose_copies(
+    links: Dependencies,
+    moves: Sequence[int],
+    split: SplitMoves,
+    candidates: Sequence[int],
+) -> set[int]:
+    """Return the copies that break one cycle: of a few changes the fewest, of many chosen one by
+    one.
+    """
 
     def stuck(copies: Collection[int]) -> list[set[MoveStep]]:
-        return find_cycles(links.graph(moves, split._replace(copies=split.copies | {*copies})))
+        return find_cycles(
+            links.graph(moves, split._replace(copies=split.copies | {*copies}))
+        )
 
     if len(candidates) <= MAX_CANDIDATES:
         for count in range(1, MAX_COPIES_SEARCHED + 1):
@@ -173,7 +248,9 @@ def _choose_copies(links: Dependencies, moves: Sequence[int], split: SplitMoves,
     chosen: list[int] = []
     groups = stuck(chosen)
     while groups:
-        remaining = {step.move for group in groups for step in group} & {*candidates} - {*chosen}
+        remaining = {step.move for group in groups for step in group} & {
+            *candidates
+        } - {*chosen}
         if not remaining:
             break
         checks -= 1
@@ -188,5 +265,7 @@ def _choose_copies(links: Dependencies, moves: Sequence[int], split: SplitMoves,
 
 
 def _most_dependent(links: Dependencies, moves: Collection[int]) -> int:
-    degree = Counter(move for pairs in links.among(moves) for pair in pairs for move in pair)
+    degree = Counter(
+        move for pairs in links.among(moves) for pair in pairs for move in pair
+    )
     return max(sorted(moves), key=degree.__getitem__)

@@ -1,7 +1,7 @@
 """An exact search of every order of a few changes.
 
-A state (the changes made so far) is good when in each class of conversations every rule that may win has a destination
-that may win before all changes, or after them.
+A state (the changes made so far) is good when in each class of conversations every rule that may
+win has a destination that may win before all changes, or after them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,28 +13,44 @@ from reconciler.behaviour.space.patterns import union
 
 MAX_CLASSES: Final = 20_000
 MAX_SLICES: Final = 1_000  # values of the pivot, before the search is given up
-_STATE_COST: Final = 5  # of the search for the winners of a class in a state, in comparisons
+_STATE_COST: Final = (
+    5  # of the search for the winners of a class in a state, in comparisons
+)
 _DEFAULT_LEVEL: Final = float("inf")
 
 Waves = list[list[int]]  # of changes
 
 
 class _ConversationClass(NamedTuple):
-    """Conversations that fit exactly these versions, of all changed ones up to the level of the fixed rules."""
+    """Conversations that fit exactly these versions, of all changed ones up to the level of the
+    fixed rules.
+    """
 
-    versions: tuple[tuple[float, int, bool, object], ...]  # level, change, whether it is the new rule, destination
-    fixed_rules: tuple[tuple[float, object], ...]  # of one level: the level and the destination of each
+    versions: tuple[
+        tuple[float, int, bool, object], ...
+    ]  # level, change, whether it is the new rule, destination
+    fixed_rules: tuple[
+        tuple[float, object], ...
+    ]  # of one level: the level and the destination of each
 
     def winners(self, state: int) -> frozenset[object]:
         """Return the destinations that may win once the changes of the mask are made."""
-        present = [(level, goal) for level, move, is_new, goal in self.versions if bool(state >> move & 1) is is_new]
+        present = [
+            (level, goal)
+            for level, move, is_new, goal in self.versions
+            if bool(state >> move & 1) is is_new
+        ]
         present += self.fixed_rules
         first = min(level for level, _ in present)
         return frozenset(goal for level, goal in present if level == first)
 
 
-def search_waves(constraints: Constraints, moves: Sequence[int], names: Iterable[tuple[int, int]]) -> Waves | None:
-    """Return waves of some changes, independent of all others, or None where no order of them is good."""
+def search_waves(
+    constraints: Constraints, moves: Sequence[int], names: Iterable[tuple[int, int]]
+) -> Waves | None:
+    """Return waves of some changes, independent of all others, or None where no order of them is
+    good.
+    """
     # `names` are pairs: the change that frees a name, and the change that takes it.
     index_of = {move: number for number, move in enumerate(moves)}
     classes = _collect_classes(constraints, index_of)
@@ -45,7 +61,11 @@ def search_waves(constraints: Constraints, moves: Sequence[int], names: Iterable
     bad: set[int] = set()
     for conversations in classes:
         allowed = conversations.winners(0) | conversations.winners(everything)
-        bad |= {state for state in range(everything + 1) if not conversations.winners(state) <= allowed}
+        bad |= {
+            state
+            for state in range(everything + 1)
+            if not conversations.winners(state) <= allowed
+        }
     waits = [0] * len(moves)
     for owner, taker in names:
         waits[index_of[taker]] |= 1 << index_of[owner]
@@ -53,10 +73,15 @@ def search_waves(constraints: Constraints, moves: Sequence[int], names: Iterable
     path = _find_path(len(moves), bad, waits, deletes)
     if path is None:
         return None
-    return [[moves[number] for number in wave] for wave in _merge_into_waves(path, bad, waits, deletes)]
+    return [
+        [moves[number] for number in wave]
+        for wave in _merge_into_waves(path, bad, waits, deletes)
+    ]
 
 
-def _find_path(count: int, bad: set[int], waits: Sequence[int], deletes: Sequence[bool]) -> list[int] | None:
+def _find_path(
+    count: int, bad: set[int], waits: Sequence[int], deletes: Sequence[bool]
+) -> list[int] | None:
     """Return an order through good states, with deletes as late as possible."""
     by_choice = sorted(range(count), key=lambda move: deletes[move])
     visited = {0}
@@ -67,23 +92,41 @@ def _find_path(count: int, bad: set[int], waits: Sequence[int], deletes: Sequenc
             return path
         for move in reversed(by_choice):
             then = state | 1 << move
-            if not state >> move & 1 and not waits[move] & ~state and then not in bad and then not in visited:
+            if (
+                not state >> move & 1
+                and not waits[move] & ~state
+                and then not in bad
+                and then not in visited
+            ):
                 visited.add(then)
                 work.append((then, [*path, move]))
     return None
 
 
-def _merge_into_waves(path: Sequence[int], bad: set[int], waits: Sequence[int], deletes: Sequence[bool]) -> Waves:
-    """Put neighbours of an order in one wave where every order of them is good, and all or none delete."""
+def _merge_into_waves(
+    path: Sequence[int], bad: set[int], waits: Sequence[int], deletes: Sequence[bool]
+) -> Waves:
+    """Put neighbours of an order in one wave where every order of them is good, and all or none
+    delete.
+    """
     waves: Waves = []
     state = 0
     for move in path:
         wave = [*waves[-1], move] if waves else [move]
         begun = state & ~sum(1 << member for member in wave)
         alike = len({deletes[member] for member in wave}) == 1
-        subsets = (subset for count in range(len(wave) + 1) for subset in combinations(wave, count))
+        subsets = (
+            subset
+            for count in range(len(wave) + 1)
+            for subset in combinations(wave, count)
+        )
         masks = (sum(1 << member for member in subset) for subset in subsets)
-        if waves and alike and not waits[move] & ~begun and not any(begun | mask in bad for mask in masks):
+        if (
+            waves
+            and alike
+            and not waits[move] & ~begun
+            and not any(begun | mask in bad for mask in masks)
+        ):
             waves[-1] = wave
         else:
             waves.append([move])
@@ -91,19 +134,30 @@ def _merge_into_waves(path: Sequence[int], bad: set[int], waits: Sequence[int], 
     return waves
 
 
-def _collect_classes(constraints: Constraints, index_of: Mapping[int, int]) -> set[_ConversationClass] | None:
+def _collect_classes(
+    constraints: Constraints, index_of: Mapping[int, int]
+) -> set[_ConversationClass] | None:
     """Return the classes with versions of two changes or more; None where there are too many."""
     classes: set[_ConversationClass] = set()
     both = (*constraints.old_versions.values(), *constraints.new_versions.values())
-    versions = sorted((version for version in both if version.move in index_of), key=lambda version: version.level)
-    atoms = dict.fromkeys(atom for version in versions for atom in version.slices.atoms(version.rank))
+    versions = sorted(
+        (version for version in both if version.move in index_of),
+        key=lambda version: version.level,
+    )
+    atoms = dict.fromkeys(
+        atom for version in versions for atom in version.slices.atoms(version.rank)
+    )
     if len(atoms) > MAX_SLICES:
         return None
     count = 0
     for atom in atoms:
-        inside = [version for version in versions if version.slices.holds(atom, version.rank)]
+        inside = [
+            version for version in versions if version.slices.holds(atom, version.rank)
+        ]
         if len({version.move for version in inside}) > 1:
-            for conversations in _SliceClasses(constraints, atom, inside, index_of).classes():
+            for conversations in _SliceClasses(
+                constraints, atom, inside, index_of
+            ).classes():
                 classes.add(conversations)
                 count += 1
                 if count > MAX_CLASSES:
@@ -115,7 +169,11 @@ class _SliceClasses:
     """The classes of one value of the pivot."""
 
     def __init__(
-        self, constraints: Constraints, atom: int, versions: Sequence[RuleVersion], index_of: Mapping[int, int]
+        self,
+        constraints: Constraints,
+        atom: int,
+        versions: Sequence[RuleVersion],
+        index_of: Mapping[int, int],
     ) -> None:
         self.constraints = constraints
         self.atom = atom
@@ -126,7 +184,10 @@ class _SliceClasses:
         changed = {version.rank for version in constraints.old_versions.values()}
         levels = constraints.levels[id(old)]
         fixed = [rank for rank in old.ranks_in(atom) if rank not in changed]
-        self.fixed_rules = [(levels[rank], old.shape(atom, rank), old.destinations[rank]) for rank in fixed]
+        self.fixed_rules = [
+            (levels[rank], old.shape(atom, rank), old.destinations[rank])
+            for rank in fixed
+        ]
 
     def classes(self) -> Iterator[_ConversationClass]:
         """Yield each class with a conversation and versions of two changes or more."""
@@ -134,50 +195,91 @@ class _SliceClasses:
             if len({version.move for version in fitting}) > 1:
                 yield from self.classes_of(fitting)
 
-    def version_sets(self, position: int, chosen: tuple[RuleVersion, ...]) -> Iterator[tuple[RuleVersion, ...]]:
+    def version_sets(
+        self, position: int, chosen: tuple[RuleVersion, ...]
+    ) -> Iterator[tuple[RuleVersion, ...]]:
         """Yield every set of versions that may have a conversation in common."""
         if position == len(self.versions):
             yield chosen
             return
         self.constraints.space.budget.spend(1 + len(chosen))
         version = self.versions[position]
-        if all(self.shapes.overlapping(self.shape(version)) >> self.shape(member) & 1 for member in chosen):
+        if all(
+            self.shapes.overlapping(self.shape(version)) >> self.shape(member) & 1
+            for member in chosen
+        ):
             yield from self.version_sets(position + 1, (*chosen, version))
         yield from self.version_sets(position + 1, chosen)
 
     def shape(self, version: RuleVersion) -> int:
         return version.slices.shape(self.atom, version.rank)
 
-    def classes_of(self, fitting: Sequence[RuleVersion]) -> Iterator[_ConversationClass]:
-        """Yield the classes of conversations that fit these versions, by the fixed rules that would take them."""
+    def classes_of(
+        self, fitting: Sequence[RuleVersion]
+    ) -> Iterator[_ConversationClass]:
+        """Yield the classes of conversations that fit these versions, by the fixed rules that would
+        take them.
+        """
         self.constraints.space.budget.spend(len(self.fixed_rules))
         old = self.constraints.old
         classes = set[_ConversationClass]()
         first = min(version.level for version in fitting)
-        for level in [*dict.fromkeys(level for level, _, _ in self.fixed_rules if level >= first), _DEFAULT_LEVEL]:
+        for level in [
+            *dict.fromkeys(level for level, _, _ in self.fixed_rules if level >= first),
+            _DEFAULT_LEVEL,
+        ]:
             self.constraints.space.budget.spend(len(self.fixed_rules))
-            tied = [(shape, goal) for at, shape, goal in self.fixed_rules if at == level]
+            tied = [
+                (shape, goal) for at, shape, goal in self.fixed_rules if at == level
+            ]
             sizes = range(1, len(tied) + 1) if level != _DEFAULT_LEVEL else (0,)
-            for takers in (subset for size in sizes for subset in combinations(tied, size)):
+            for takers in (
+                subset for size in sizes for subset in combinations(tied, size)
+            ):
                 versions = tuple(  # those below the level of a fixed rule can never win
-                    (version.level, self.index_of[version.move], version.slices is not old, version.destination)
+                    (
+                        version.level,
+                        self.index_of[version.move],
+                        version.slices is not old,
+                        version.destination,
+                    )
                     for version in fitting
                     if version.level <= level
                 )
-                fixed = tuple(sorted({(level, goal) for _, goal in takers}, key=repr)) or ((_DEFAULT_LEVEL, None),)
+                fixed = tuple(
+                    sorted({(level, goal) for _, goal in takers}, key=repr)
+                ) or ((_DEFAULT_LEVEL, None),)
                 conversations = _ConversationClass(versions, fixed)
-                if conversations not in classes and self.is_inhabited(fitting, level, tied, takers):
+                if conversations not in classes and self.is_inhabited(
+                    fitting, level, tied, takers
+                ):
                     classes.add(conversations)
                     yield conversations
 
     def is_inhabited(
-        self, fitting: Sequence[RuleVersion], level: float, tied: Sequence[tuple[int, object]], takers: Sequence[object]
+        self,
+        fitting: Sequence[RuleVersion],
+        level: float,
+        tied: Sequence[tuple[int, object]],
+        takers: Sequence[object],
     ) -> bool:
         self.constraints.space.budget.spend(len(self.versions) + len(self.fixed_rules))
         inside = {id(version) for version in fitting}
-        outside = (version for version in self.versions if id(version) not in inside and version.level <= level)
-        taken = [*map(self.shape, outside), *(shape for at, shape, _ in self.fixed_rules if at < level)]
+        outside = (
+            version
+            for version in self.versions
+            if id(version) not in inside and version.level <= level
+        )
+        taken = [
+            *map(self.shape, outside),
+            *(shape for at, shape, _ in self.fixed_rules if at < level),
+        ]
         taken += [shape for shape, goal in tied if (shape, goal) not in takers]
         heads = [self.shape(version) for version in fitting if version.level <= level]
         heads += [shape for shape, goal in tied if (shape, goal) in takers]
-        return self.shapes.find_free_box_in_all(heads, union(1 << shape for shape in taken)) is not None
+        return (
+            self.shapes.find_free_box_in_all(
+                heads, union(1 << shape for shape in taken)
+            )
+            is not None
+        )

@@ -1,7 +1,9 @@
-"""The parts of one attribute's values that shapes have, indexed: which shapes lie apart from a part or do not cover it.
+"""The parts of one attribute's values that shapes have, indexed: which shapes lie apart from a part
+or do not cover it.
 
-Most shapes have one run of atoms, a value or a range, and are indexed by its ends; shapes with unnamed texts also by
-their patterns. Answers are remembered, so all shapes are added before the first question.
+Most shapes have one run of atoms, a value or a range, and are indexed by its ends; shapes with
+unnamed texts also by their patterns. Answers are remembered, so all shapes are added before the
+first question.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -17,7 +19,10 @@ _MAX_REMEMBERED: Final = 20_000
 
 
 class MaskLayers:
-    """One mask for each attribute. Layer k holds the places that are in more than k of the masks."""
+    """One mask for each attribute.
+
+    Layer k holds the places that are in more than k of the masks.
+    """
 
     def __init__(self, masks: Mapping[int, int]) -> None:
         self._masks = masks
@@ -25,7 +30,9 @@ class MaskLayers:
 
     def outside(self, attributes: Iterable[int]) -> int:
         """Return the places in the mask of an attribute other than these."""
-        inside = _build_layers(self._masks.get(attribute, 0) for attribute in attributes)
+        inside = _build_layers(
+            self._masks.get(attribute, 0) for attribute in attributes
+        )
         places = 0
         for depth, layer in enumerate(self._layers):
             places |= layer & ~inside[depth] if depth < len(inside) else layer
@@ -63,19 +70,30 @@ class AttributeIndex:
         """Return the shapes with none of these values, and the shapes without some of them."""
         answer = self._classified.get(part)
         if answer is None:
-            if len(self._classified) * self.budget.cost_per_comparison > _MAX_REMEMBERED:
+            if (
+                len(self._classified) * self.budget.cost_per_comparison
+                > _MAX_REMEMBERED
+            ):
                 self._classified.clear()
             if self._tables is None:
                 self._tables = _ShapeTables(self.domain, self._shapes, self.budget)
             apart = self.restricting & ~self._tables.touching(part)
-            answer = self._classified[part] = apart, self.restricting & ~self._tables.allowing(part)
+            answer = self._classified[part] = (
+                apart,
+                self.restricting & ~self._tables.allowing(part),
+            )
         return answer
 
 
 class _ShapeTables:
     """The shapes of one attribute, by their named values and by their patterns of unnamed texts."""
 
-    def __init__(self, domain: Domain, shapes_by_values: Mapping[ValueSet, int], budget: WorkBudget) -> None:
+    def __init__(
+        self,
+        domain: Domain,
+        shapes_by_values: Mapping[ValueSet, int],
+        budget: WorkBudget,
+    ) -> None:
         size = domain.all[0].bit_length() + 1
         begun = [0] * size
         ended = [0] * (size + 1)
@@ -98,7 +116,8 @@ class _ShapeTables:
                 required, denied = domain.patterns.minimal_patterns(part[1], part[2])
                 self.required.add(required, part[1], shapes)
                 self.excluded.add(denied, part[2], shapes)
-        # For each atom, the shapes whose run begins there or before, and the shapes whose run ends before.
+        # For each atom, the shapes whose run begins there or before, and the shapes whose run ends
+        # before.
         self.started = list(accumulate(begun, or_))
         self.ended = list(accumulate(ended, or_))
 
@@ -110,7 +129,9 @@ class _ShapeTables:
         result = union(self.started[last] & ~self.ended[first] for first, last in spans)
         result |= union(shapes for mask, shapes in self.scattered if mask & atoms)
         if atoms & REST:
-            result |= self.rest & ~(self.required.shapes_matching(no) | self.excluded.shapes_matching(yes))
+            result |= self.rest & ~(
+                self.required.shapes_matching(no) | self.excluded.shapes_matching(yes)
+            )
         return result
 
     def allowing(self, part: ValueSet) -> int:
@@ -120,11 +141,15 @@ class _ShapeTables:
         result = self.every
         spans = list(bit_runs(named))
         self.budget.charge(len(spans) + len(self.scattered))
-        scattered = union(shapes for mask, shapes in self.scattered if not named & ~mask)
+        scattered = union(
+            shapes for mask, shapes in self.scattered if not named & ~mask
+        )
         for first, last in spans:
             result &= self.started[first] & ~self.ended[last] | scattered
         if atoms & REST:
-            result &= self.rest & ~(self.required.shapes_matching(~yes) | self.excluded.shapes_matching(~no))
+            result &= self.rest & ~(
+                self.required.shapes_matching(~yes) | self.excluded.shapes_matching(~no)
+            )
         return result
 
 
@@ -142,7 +167,9 @@ class _PatternIndex:
     def add(self, numbers: Sequence[int], mask: int, shapes: int) -> None:
         """Add shapes under patterns from which all of their patterns, a mask, follow."""
         for number in numbers:
-            self._shapes_by_pattern[number] = self._shapes_by_pattern.get(number, 0) | shapes
+            self._shapes_by_pattern[number] = (
+                self._shapes_by_pattern.get(number, 0) | shapes
+            )
             self._pattern_mask |= 1 << number
         self._all_shapes |= shapes if numbers else 0
         if len(numbers) > 1:
@@ -150,7 +177,9 @@ class _PatternIndex:
             self._masks_by_shape.update(dict.fromkeys(bits(shapes), mask))
 
     def shapes_matching(self, numbers: int) -> int:
-        """Return the shapes under some of these patterns, from the smaller side: all but those under others only."""
+        """Return the shapes under some of these patterns, from the smaller side: all but those
+        under others only.
+        """
         near = numbers & self._pattern_mask
         far = self._pattern_mask & ~numbers
         few = near.bit_count()
@@ -161,7 +190,11 @@ class _PatternIndex:
         others = union(map(self._shapes_by_pattern.__getitem__, bits(far)))
         several = others & self._multi_pattern_shapes
         self._budget.charge(many + several.bit_count())
-        also = sum(1 << shape for shape in bits(several) if self._masks_by_shape[shape] & numbers)
+        also = sum(
+            1 << shape
+            for shape in bits(several)
+            if self._masks_by_shape[shape] & numbers
+        )
         return self._all_shapes & ~others | also
 
 

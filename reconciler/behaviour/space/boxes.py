@@ -1,8 +1,10 @@
-"""Shapes: the boxes of rules in a few attributes, their relations, and the boxes that a set of shapes leaves free.
+"""Shapes: the boxes of rules in a few attributes, their relations, and the boxes that a set of
+shapes leaves free.
 
-A few hundred shapes serve ten thousand rules, so a set of rules is a mask of shapes, and every relation and search is
-remembered. All analysis uses `find_free_box`: is there a conversation in all of these boxes and in none of the other
-boxes? The question is coNP-hard in the number of attributes, so all searches spend from a budget and may end undecided.
+A few hundred shapes serve ten thousand rules, so a set of rules is a mask of shapes, and every
+relation and search is remembered. All analysis uses `find_free_box`: is there a conversation in all
+of these boxes and in none of the other boxes? The question is coNP-hard in the number of
+attributes, so all searches spend from a budget and may end undecided.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,15 +13,29 @@ from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError, WorkBudget
 from reconciler.behaviour.space.attribute_index import AttributeIndex, MaskLayers
-from reconciler.behaviour.space.domain import MISSING, REST, Domain, ValueSet, covers, intersect, subtract
+from reconciler.behaviour.space.domain import (
+    MISSING,
+    REST,
+    Domain,
+    ValueSet,
+    covers,
+    intersect,
+    subtract,
+)
 from reconciler.behaviour.space.patterns import bits, union
 
-Shape = tuple[tuple[int, "ValueSet"], ...]  # the values of each restricted attribute, by its number, ascending
+Shape = tuple[
+    tuple[int, "ValueSet"], ...
+]  # the values of each restricted attribute, by its number, ascending
 Box = dict[int, "ValueSet"]
 
 _SEARCH_COST: Final = 5  # of a search before the first comparison, in comparisons
 _CUT_COST: Final = 3
-_ABSENT: Final[ValueSet] = (MISSING, 0, 0)  # no value; a condition of an unknown kind that does not hold
+_ABSENT: Final[ValueSet] = (
+    MISSING,
+    0,
+    0,
+)  # no value; a condition of an unknown kind that does not hold
 
 
 class _Piece(NamedTuple):
@@ -53,8 +69,12 @@ class Shapes:
         ]
         self._overlapping: dict[int, int] = {}
         self._covering: dict[int, int] = {}
-        self._search_results: dict[tuple[int, int, int], Box | UndecidedError | None] = {}
-        self._boxes: dict[int, Box] = {}  # shapes by attribute, once a search needs them
+        self._search_results: dict[
+            tuple[int, int, int], Box | UndecidedError | None
+        ] = {}
+        self._boxes: dict[
+            int, Box
+        ] = {}  # shapes by attribute, once a search needs them
 
     def add(self, shape: Shape) -> int:
         """Return the number of a shape."""
@@ -74,20 +94,29 @@ class Shapes:
 
     def touching(self, parts: Iterable[tuple[int, ValueSet]]) -> int:
         """Return the shapes that have a conversation in common with a box."""
-        apart = union(self._attribute_indexes[attribute].classify(part)[0] for attribute, part in parts)
+        apart = union(
+            self._attribute_indexes[attribute].classify(part)[0]
+            for attribute, part in parts
+        )
         return ((1 << len(self.all)) - 1) & ~apart
 
     def covering(self, number: int) -> int:
         """Return the shapes that hold every conversation of this one."""
         if number not in self._covering:
             parts = dict(self.all[number])
-            apart = union(self._attribute_indexes[attribute].classify(part)[1] for attribute, part in parts.items())
+            apart = union(
+                self._attribute_indexes[attribute].classify(part)[1]
+                for attribute, part in parts.items()
+            )
             apart |= self._restricting_layers.outside(parts)
             self._covering[number] = ((1 << len(self.all)) - 1) & ~apart
         return self._covering[number]
 
     def find_free_box(self, first: int, second: int, blockers: int) -> Box | None:
-        """Return a box in both shapes that none of the blockers touches, or None. Raises UndecidedError."""
+        """Return a box in both shapes that none of the blockers touches, or None.
+
+        Raises UndecidedError.
+        """
         self.budget.spend(_SEARCH_COST)
         blockers &= self.overlapping(first) & self.overlapping(second)
         if blockers & (self.covering(first) | self.covering(second)):
@@ -95,7 +124,9 @@ class Shapes:
         key = (first, second, blockers)
         if key not in self._search_results:
             try:
-                self._search_results[key] = self._search(_intersect_shapes(self.all[first], self.all[second]), blockers)
+                self._search_results[key] = self._search(
+                    _intersect_shapes(self.all[first], self.all[second]), blockers
+                )
             except UndecidedError as error:
                 self._search_results[key] = error.with_traceback(None)
         result = self._search_results[key]
@@ -104,53 +135,96 @@ class Shapes:
         return result
 
     def has_free_box(self, first: int, second: int, blockers: int) -> bool:
-        """Return whether `find_free_box` finds a box; conversations without other attributes are tried first."""
+        """Return whether `find_free_box` finds a box; conversations without other attributes are
+        tried first.
+        """
         self.budget.spend(_SEARCH_COST)
         blockers &= self.overlapping(first) & self.overlapping(second)
-        if not self.overlapping(first) >> second & 1 or blockers & (self.covering(first) | self.covering(second)):
+        if not self.overlapping(first) >> second & 1 or blockers & (
+            self.covering(first) | self.covering(second)
+        ):
             return False
         if (first, second, blockers) not in self._search_results:
             box = _intersect_shapes(self.all[first], self.all[second]) or {}
-            if any(self._has_plain_conversation(plain, box, blockers) for plain in self._plain_values):
+            if any(
+                self._has_plain_conversation(plain, box, blockers)
+                for plain in self._plain_values
+            ):
                 return True
         return self.find_free_box(first, second, blockers) is not None
 
-    def _has_plain_conversation(self, plain: _PlainValues, box: Box, blockers: int) -> bool:
-        """Return whether the box has a free conversation whose other attributes all have the plain value."""
+    def _has_plain_conversation(
+        self, plain: _PlainValues, box: Box, blockers: int
+    ) -> bool:
+        """Return whether the box has a free conversation whose other attributes all have the plain
+        value.
+        """
         self.budget.spend(_SEARCH_COST + len(box) * len(box))
         blockers &= ~plain.apart.outside(box)
         if not blockers:
             return True
-        others = (attribute for attribute in self._restricted_attributes(blockers) if attribute not in box)
+        others = (
+            attribute
+            for attribute in self._restricted_attributes(blockers)
+            if attribute not in box
+        )
         values = {attribute: plain.values[attribute] for attribute in others}
-        return bool(box and values) and self._search({**box, **values}, blockers) is not None
+        return (
+            bool(box and values)
+            and self._search({**box, **values}, blockers) is not None
+        )
 
     def _restricted_attributes(self, shapes: int) -> Iterable[int]:
         count = shapes.bit_count()
         indexes = self._attribute_indexes
         self.budget.spend(min(count, len(indexes)))
         if count < len(indexes):
-            return sorted({attribute for shape in bits(shapes) for attribute, _ in self.all[shape]})
-        return [attribute for attribute, index in enumerate(indexes) if index.restricting & shapes]
+            return sorted(
+                {
+                    attribute
+                    for shape in bits(shapes)
+                    for attribute, _ in self.all[shape]
+                }
+            )
+        return [
+            attribute
+            for attribute, index in enumerate(indexes)
+            if index.restricting & shapes
+        ]
 
     @cached_property
     def _restricting_layers(self) -> MaskLayers:
         """The shapes that restrict each attribute."""
         indexes = enumerate(self._attribute_indexes)
-        return MaskLayers({attribute: index.restricting for attribute, index in indexes if index.restricting})
+        return MaskLayers(
+            {
+                attribute: index.restricting
+                for attribute, index in indexes
+                if index.restricting
+            }
+        )
 
     @cached_property
     def _plain_values(self) -> Sequence[_PlainValues]:
-        """Values of all attributes outside most conditions: no value, and texts that no rule names."""
-        texts = {number: _unnamed_texts(domain) for number, domain in enumerate(self.domains)}
+        """Values of all attributes outside most conditions: no value, and texts that no rule
+        names.
+        """
+        texts = {
+            number: _unnamed_texts(domain) for number, domain in enumerate(self.domains)
+        }
         plain = []
         for values in (dict.fromkeys(texts, _ABSENT), texts):
-            masks = {n: self._attribute_indexes[n].classify(part)[0] for n, part in values.items()}
+            masks = {
+                n: self._attribute_indexes[n].classify(part)[0]
+                for n, part in values.items()
+            }
             plain.append(_PlainValues(values, MaskLayers(masks)))
         return plain
 
     def may_leave_any(self, first: int, second: int, blockers: int) -> bool:
-        """Return whether the blockers leave a free box in both shapes; also true where that is undecided."""
+        """Return whether the blockers leave a free box in both shapes; also true where that is
+        undecided.
+        """
         try:
             return self.has_free_box(first, second, blockers)
         except UndecidedError:
@@ -180,7 +254,9 @@ class Shapes:
         return self._split_until_free(box, blockers)
 
     def _guesses(self, box: Box) -> Iterator[Box]:
-        """Yield the box with every open pattern denied, and with all `contains` patterns required."""
+        """Yield the box with every open pattern denied, and with all `contains` patterns
+        required.
+        """
         # Both are always possible, and touch few rules with a pattern.
         plainest = dict(box)
         fullest = dict(box)
@@ -199,7 +275,9 @@ class Shapes:
         for attribute in self._restricted_attributes(blockers):
             part = box.get(attribute)
             index = self._attribute_indexes[attribute]
-            apart, beyond[attribute] = index.classify(part) if part else (0, index.restricting)
+            apart, beyond[attribute] = (
+                index.classify(part) if part else (0, index.restricting)
+            )
             blockers &= ~apart
         stack = [_Piece(box, beyond, blockers)]
         while stack:
@@ -214,7 +292,9 @@ class Shapes:
         return None
 
     def _propagate_units(self, piece: _Piece) -> _Piece | None:
-        """Cut a piece by all shapes with one condition beyond it that leave one part; None where nothing is left."""
+        """Cut a piece by all shapes with one condition beyond it that leave one part; None where
+        nothing is left.
+        """
         box = dict(piece.box)
         beyond = dict(piece.beyond)
         blockers = piece.blockers
@@ -223,10 +303,16 @@ class Shapes:
         while True:
             box.update(changed)
             for attribute, part in changed.items():
-                apart, beyond[attribute] = self._attribute_indexes[attribute].classify(part)
+                apart, beyond[attribute] = self._attribute_indexes[attribute].classify(
+                    part
+                )
                 blockers &= ~apart
             self.budget.spend(2 * len(beyond))
-            beyond = {attribute: mask & blockers for attribute, mask in beyond.items() if mask & blockers}
+            beyond = {
+                attribute: mask & blockers
+                for attribute, mask in beyond.items()
+                if mask & blockers
+            }
             once = twice = 0
             for restricting in beyond.values():
                 twice |= once & restricting
@@ -241,8 +327,12 @@ class Shapes:
                 return _Piece(box, beyond, blockers, {}, units)
             changed = forced
 
-    def _forced_values(self, box: Box, beyond: Mapping[int, int], units: int) -> Box | None:
-        """Return the parts that shapes with one condition leave, where each leaves one; None where one is empty."""
+    def _forced_values(
+        self, box: Box, beyond: Mapping[int, int], units: int
+    ) -> Box | None:
+        """Return the parts that shapes with one condition leave, where each leaves one; None where
+        one is empty.
+        """
         changed: Box = {}
         for attribute, restricting in beyond.items():
             if restricting & units:
@@ -250,7 +340,9 @@ class Shapes:
                 here = before = box.get(attribute) or domain.all
                 self.budget.spend(_CUT_COST * (restricting & units).bit_count())
                 for shape in bits(restricting & units):
-                    pieces = subtract(domain, here, self._shape_values(shape, attribute))
+                    pieces = subtract(
+                        domain, here, self._shape_values(shape, attribute)
+                    )
                     if not pieces:
                         return None
                     here = pieces[0] if len(pieces) == 1 else here
@@ -264,12 +356,18 @@ class Shapes:
         return self._boxes[shape][attribute]
 
     def _split_piece(self, piece: _Piece, stack: list[_Piece]) -> None:
-        """Split the box at one side of a shape, and stack the pieces: those outside are tried first."""
+        """Split the box at one side of a shape, and stack the pieces: those outside are tried
+        first.
+        """
         box, beyond, blockers, _, units = piece
         chosen = units or blockers
         chosen &= -chosen
         attribute = min(
-            (attribute for attribute, restricting in beyond.items() if restricting & chosen),
+            (
+                attribute
+                for attribute, restricting in beyond.items()
+                if restricting & chosen
+            ),
             key=lambda attribute: len(self.domains[attribute].patterns.all),
         )
         part = self._shape_values(chosen.bit_length() - 1, attribute)
@@ -282,7 +380,11 @@ class Shapes:
 
 def _unnamed_texts(domain: Domain) -> ValueSet:
     """Return the unnamed texts that match no pattern; all values of an attribute without texts."""
-    return (REST, 0, (1 << len(domain.patterns.all)) - 1) if domain.all[0] & REST else domain.all
+    return (
+        (REST, 0, (1 << len(domain.patterns.all)) - 1)
+        if domain.all[0] & REST
+        else domain.all
+    )
 
 
 def _intersect_shapes(first: Shape, second: Shape) -> Box | None:

@@ -1,4 +1,6 @@
-"""Values as readable conditions (those of the API, or their complements), and boxes with few and short exceptions."""
+"""Values as readable conditions (those of the API, or their complements), and boxes with few and
+short exceptions.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
@@ -6,7 +8,16 @@ from typing import Final, NamedTuple
 
 from reconciler.behaviour.space.attribute_index import bit_runs
 from reconciler.behaviour.space.boxes import Box, Shape
-from reconciler.behaviour.space.domain import FIRST_TEXT, MISSING, REST, Domain, ValueSet, covers, intersect, subtract
+from reconciler.behaviour.space.domain import (
+    FIRST_TEXT,
+    MISSING,
+    REST,
+    Domain,
+    ValueSet,
+    covers,
+    intersect,
+    subtract,
+)
 from reconciler.behaviour.space.patterns import bits, union
 from reconciler.behaviour.space.space import FAILS, HOLDS, OpaqueDomain, Space
 from reconciler.model.grouping import group_pairs
@@ -16,7 +27,9 @@ _MAX_LISTED_NUMBERS = 1_000  # single numbers in one list
 
 
 class Clause(NamedTuple):
-    """A condition of the API, or (`negate`) its plain complement, which a missing attribute satisfies."""
+    """A condition of the API, or (`negate`) its plain complement, which a missing attribute
+    satisfies.
+    """
 
     condition: Condition | Opaque
     negate: bool = False
@@ -29,7 +42,9 @@ def clause_values(domain: Domain, clause: Clause) -> ValueSet:
     values = domain.values_for(clause.condition)
     if not clause.negate:
         return values
-    pieces = subtract(domain, domain.all, values)  # at most one: a condition has at most one pattern
+    pieces = subtract(
+        domain, domain.all, values
+    )  # at most one: a condition has at most one pattern
     return pieces[0] if pieces else (0, 0, 0)
 
 
@@ -48,7 +63,9 @@ def is_expressible(domain: Domain, part: ValueSet) -> bool:
         return True
     atoms, yes, no = part
     if not atoms & REST:
-        if atoms & domain.text_mask and not atoms & domain.number_mask:  # a list of values
+        if (
+            atoms & domain.text_mask and not atoms & domain.number_mask
+        ):  # a list of values
             return True
     elif not domain.number_mask:  # the values that patterns leave, except for some
         required, denied = domain.patterns.minimal_patterns(yes, no)
@@ -56,12 +73,18 @@ def is_expressible(domain: Domain, part: ValueSet) -> bool:
     result = domain.expressible.get(part)
     if result is None:
         clauses = _express_clauses(domain, part)
-        values = reduce(intersect, (clause_values(domain, clause) for clause in clauses), domain.all)
-        result = domain.expressible[part] = covers(values, part) and covers(part, values)
+        values = reduce(
+            intersect, (clause_values(domain, clause) for clause in clauses), domain.all
+        )
+        result = domain.expressible[part] = covers(values, part) and covers(
+            part, values
+        )
     return result
 
 
-def _matching_atoms(domain: Domain, required: Iterable[int], denied: Iterable[int]) -> int:
+def _matching_atoms(
+    domain: Domain, required: Iterable[int], denied: Iterable[int]
+) -> int:
     """Return the atoms of all values with the required patterns and without the denied ones."""
     atoms = domain.all[0]
     for number in required:
@@ -76,7 +99,9 @@ def unite_values(domain: Domain, parts: Iterable[ValueSet]) -> list[ValueSet]:
     result: list[ValueSet] = []
     for (yes, no), alike in group_pairs((part[1:], part) for part in parts).items():
         united = (union(part[0] for part in alike), yes, no)
-        result += alike if len(alike) > 1 and not is_expressible(domain, united) else [united]
+        result += (
+            alike if len(alike) > 1 and not is_expressible(domain, united) else [united]
+        )
     return result
 
 
@@ -92,7 +117,9 @@ def _express_clauses(domain: Domain, part: ValueSet) -> Iterator[Clause]:
         if not atoms & MISSING:
             yield _make_clause(domain, operator, operand)
         else:
-            yield _make_negated_clause(domain, {"equals": "notEquals", "in": "notIn"}[operator], operand)
+            yield _make_negated_clause(
+                domain, {"equals": "notEquals", "in": "notIn"}[operator], operand
+            )
     else:
         yield from _number_clauses(domain, atoms)
 
@@ -127,7 +154,9 @@ def _list_operator(values: list[Json]) -> tuple[str, Json]:
 def _are_named_numbers(domain: Domain, atoms: int) -> bool:
     """Return whether all numbers are single ones that rules name, and few enough for a list."""
     numbers = atoms & domain.number_mask
-    return numbers.bit_count() <= _MAX_LISTED_NUMBERS and all(domain.interval(atom)[2] for atom in bits(numbers))
+    return numbers.bit_count() <= _MAX_LISTED_NUMBERS and all(
+        domain.interval(atom)[2] for atom in bits(numbers)
+    )
 
 
 def _named_values(domain: Domain, atoms: int) -> list[Json]:
@@ -157,7 +186,11 @@ def _number_clauses(domain: Domain, atoms: int) -> Iterator[Clause]:
 
 
 def _any_number_clause(domain: Domain) -> Clause:
-    return _make_clause(domain, "notContains", "") if domain.text_mask else _make_clause(domain, "exists", None)
+    return (
+        _make_clause(domain, "notContains", "")
+        if domain.text_mask
+        else _make_clause(domain, "exists", None)
+    )
 
 
 def _hull(numbers: int) -> tuple[int, int]:
@@ -174,9 +207,15 @@ def bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
     lowest, highest = _hull(domain.number_mask)
     clauses = []
     if low is not None and first != lowest:
-        clauses.append(_make_clause(domain, "greaterThanOrEqual" if from_named else "greaterThan", low))
+        clauses.append(
+            _make_clause(
+                domain, "greaterThanOrEqual" if from_named else "greaterThan", low
+            )
+        )
     if high is not None and last != highest:
-        clauses.append(_make_clause(domain, "lessThanOrEqual" if to_named else "lessThan", high))
+        clauses.append(
+            _make_clause(domain, "lessThanOrEqual" if to_named else "lessThan", high)
+        )
     return clauses
 
 
@@ -195,8 +234,13 @@ def _excluded_range_clauses(domain: Domain, numbers: int) -> Iterator[Clause]:
 
 
 def number_runs(domain: Domain, numbers: int) -> Iterator[tuple[int, int]]:
-    """Yield the first and last atom of each run; atoms without a number are part of the run around them."""
-    gaps = ((1 << domain.first_number + 2 * len(domain.numbers) + 1) - (1 << domain.first_number)) & ~domain.number_mask
+    """Yield the first and last atom of each run; atoms without a number are part of the run around
+    them.
+    """
+    gaps = (
+        (1 << domain.first_number + 2 * len(domain.numbers) + 1)
+        - (1 << domain.first_number)
+    ) & ~domain.number_mask
     for first, last in bit_runs(numbers | gaps):
         run = numbers & ((1 << last + 1) - (1 << first))
         if run:
@@ -214,24 +258,36 @@ def _make_negated_clause(domain: Domain, operator: str, value: Json) -> Clause:
 MAX_COMPARISONS: Final = 10_000
 
 
-def simplify(space: Space, box: Box, excepts: Sequence[Shape], apart: Sequence[Shape] = ()) -> tuple[Box, list[Shape]]:
-    """Return the box with exceptions on one attribute folded in, and the other exceptions that are not superfluous."""
+def simplify(
+    space: Space, box: Box, excepts: Sequence[Shape], apart: Sequence[Shape] = ()
+) -> tuple[Box, list[Shape]]:
+    """Return the box with exceptions on one attribute folded in, and the other exceptions that are
+    not superfluous.
+    """
     # No exception in `apart` is contained in another one.
     box = dict(box)
     apart_ids = {id(shape) for shape in apart}
     unchanged: list[Shape] = []
     while True:
-        remaining, alone = _partition_exceptions((_trim_to_box(space, box, shape) for shape in excepts), apart_ids)
+        remaining, alone = _partition_exceptions(
+            (_trim_to_box(space, box, shape) for shape in excepts), apart_ids
+        )
         changed = set()
         for attribute, parts in alone.items():
             values = box.get(attribute, space.domains[attribute].all)
-            box[attribute], still = _subtract_expressible(space.domains[attribute], values, parts)
+            box[attribute], still = _subtract_expressible(
+                space.domains[attribute], values, parts
+            )
             remaining += [((attribute, part),) for part in still]
             if box[attribute] != values:
                 changed.add(attribute)
         excepts = []
         for shape in remaining:
-            (unchanged if changed.isdisjoint(attribute for attribute, _ in shape) else excepts).append(shape)
+            (
+                unchanged
+                if changed.isdisjoint(attribute for attribute, _ in shape)
+                else excepts
+            ).append(shape)
         if not excepts:
             return box, _drop_contained(unchanged, apart_ids)
 
@@ -239,14 +295,18 @@ def simplify(space: Space, box: Box, excepts: Sequence[Shape], apart: Sequence[S
 def _partition_exceptions(
     shapes: Iterable[Shape | None], disjoint_ids: Collection[int]
 ) -> tuple[list[Shape], dict[int, list[ValueSet]]]:
-    """Return the distinct exceptions on several attributes, and the values of those on one, by attribute."""
+    """Return the distinct exceptions on several attributes, and the values of those on one, by
+    attribute.
+    """
     several: list[Shape] = []
     alone: dict[int, list[ValueSet]] = {}
     distinct: set[Shape] = set()
     for shape in shapes:
         if shape is None:
             continue
-        if id(shape) not in disjoint_ids:  # disjoint shapes need no comparison, which takes long
+        if (
+            id(shape) not in disjoint_ids
+        ):  # disjoint shapes need no comparison, which takes long
             if shape in distinct:
                 continue
             distinct.add(shape)
@@ -258,7 +318,9 @@ def _partition_exceptions(
 
 
 def _trim_to_box(space: Space, box: Box, shape: Shape) -> Shape | None:
-    """Return the conditions of an exception beyond the box; None where they have nothing in common."""
+    """Return the conditions of an exception beyond the box; None where they have nothing in
+    common.
+    """
     items = []
     same = True
     for item in shape:
@@ -275,15 +337,22 @@ def _trim_to_box(space: Space, box: Box, shape: Shape) -> Shape | None:
         elif common == part:
             items.append(item)
         else:
-            # Inside the box both mean the same; a pattern or a complement is shorter as in the rule.
-            as_in_rule = common[0] & REST or not is_expressible(space.domains[attribute], common)
+            # Inside the box both mean the same; a pattern or a complement is shorter as in the
+            # rule.
+            as_in_rule = common[0] & REST or not is_expressible(
+                space.domains[attribute], common
+            )
             same = same and bool(as_in_rule)
             items.append((attribute, part if as_in_rule else common))
     return shape if same else tuple(items)
 
 
-def _subtract_expressible(domain: Domain, values: ValueSet, parts: list[ValueSet]) -> tuple[ValueSet, list[ValueSet]]:
-    """Return values without parts, as far as conditions can express the result, and the parts still in them."""
+def _subtract_expressible(
+    domain: Domain, values: ValueSet, parts: list[ValueSet]
+) -> tuple[ValueSet, list[ValueSet]]:
+    """Return values without parts, as far as conditions can express the result, and the parts still
+    in them.
+    """
     remaining, still = _subtract_all(domain, values, parts)
     if is_expressible(domain, remaining):
         return remaining, still
@@ -298,7 +367,9 @@ def _subtract_expressible(domain: Domain, values: ValueSet, parts: list[ValueSet
     return remaining, still
 
 
-def _subtract_all(domain: Domain, values: ValueSet, parts: Iterable[ValueSet]) -> tuple[ValueSet, list[ValueSet]]:
+def _subtract_all(
+    domain: Domain, values: ValueSet, parts: Iterable[ValueSet]
+) -> tuple[ValueSet, list[ValueSet]]:
     still = []
     for part in parts:
         pieces = subtract(domain, values, part)
@@ -310,7 +381,9 @@ def _subtract_all(domain: Domain, values: ValueSet, parts: Iterable[ValueSet]) -
 
 
 def _drop_contained(excepts: Sequence[Shape], apart: Collection[int]) -> list[Shape]:
-    """Return the exceptions that are not contained in another one; of very many, all distinct ones."""
+    """Return the exceptions that are not contained in another one; of very many, all distinct
+    ones.
+    """
     outer = list(dict.fromkeys(shape for shape in excepts if id(shape) not in apart))
     excepts = [*(shape for shape in excepts if id(shape) in apart), *outer]
     if len(outer) * len(excepts) > MAX_COMPARISONS:
@@ -319,14 +392,19 @@ def _drop_contained(excepts: Sequence[Shape], apart: Collection[int]) -> list[Sh
     return sorted(
         shape
         for shape, parts in parts_of
-        if not any(other is not shape and _is_contained(parts, other) for other in outer)
+        if not any(
+            other is not shape and _is_contained(parts, other) for other in outer
+        )
     )
 
 
 def _is_contained(inner: Mapping[int, ValueSet], outer: Shape) -> bool:
     if len(outer) > len(inner):
         return False
-    for attribute, part in outer:  # the hottest loop of a difference: a generator costs a fifth of it
+    for (
+        attribute,
+        part,
+    ) in outer:  # the hottest loop of a difference: a generator costs a fifth of it
         inner_part = inner.get(attribute)
         if inner_part is None or not covers(part, inner_part):
             return False

@@ -1,9 +1,11 @@
-"""The values of one attribute, cut into atoms: no condition of a rule distinguishes two values of one atom.
+"""The values of one attribute, cut into atoms: no condition of a rule distinguishes two values of
+one atom.
 
-Atoms are bits of an int: bit 0 is "missing", bit 1 "any text that no rule names", then each text that a rule names,
-then numbers: the open range below the lowest number that a rule names, that number, the open range above it, and so on.
-A set of values is a `ValueSet`: a mask of atoms, and, for the unnamed texts, the patterns that hold and do not hold
-there. Numbers are those that a JSON parser returns: no number is between two neighbouring doubles.
+Atoms are bits of an int: bit 0 is "missing", bit 1 "any text that no rule names", then each text
+that a rule names, then numbers: the open range below the lowest number that a rule names, that
+number, the open range above it, and so on. A set of values is a `ValueSet`: a mask of atoms, and,
+for the unnamed texts, the patterns that hold and do not hold there. Numbers are those that a JSON
+parser returns: no number is between two neighbouring doubles.
 """
 
 from bisect import bisect_left, bisect_right
@@ -19,9 +21,18 @@ from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.behaviour.space.patterns import PatternSet, TextPattern, bits, union
 from reconciler.behaviour.space.value_type import ANY_VALUE, EVERY_NUMBER, ValueType
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import EQUALITIES, PATTERNS, RANGES, SETS, Condition, Scalar, Value
+from reconciler.model.rule import (
+    EQUALITIES,
+    PATTERNS,
+    RANGES,
+    SETS,
+    Condition,
+    Scalar,
+    Value,
+)
 
-# Atoms, and the patterns that hold and do not hold of unnamed texts (0 and 0 where those are not among the atoms).
+# Atoms, and the patterns that hold and do not hold of unnamed texts (0 and 0 where those are not
+# among the atoms).
 ValueSet = tuple[int, int, int]
 MISSING: Final = 1
 REST: Final = 2
@@ -30,12 +41,15 @@ UsualLevel = tuple[ValueSet, ...]  # parts with values that are equally usual
 FIRST_TEXT: Final = 2  # the atom of the first named text
 _MAX_DIGITS: Final = 18
 _MAX_EXACT_INTEGER: Final = 10**15
-_MANY_SUBSTRINGS: Final = 100  # with more, a scan of every piece of every text is faster than a search for each
+# with more, a scan of every piece of every text is faster than a search for each
+_MANY_SUBSTRINGS: Final = 100
 _SHORT_TEXT: Final = 20  # characters of a text that counts as one value
 
 
 def number_between(low: float, high: float) -> int | float | None:
-    """Return a number between two with few digits; None where no double or integer is between them."""
+    """Return a number between two with few digits; None where no double or integer is between
+    them.
+    """
     if not low < high:
         return None
     bottom = Fraction(low)
@@ -56,7 +70,9 @@ def number_between(low: float, high: float) -> int | float | None:
 
 
 def number_beyond(low: float | None, high: float | None) -> int | float:
-    """Return a number above `low`, or without it below `high`: the next integer, or one digit and zeros."""
+    """Return a number above `low`, or without it below `high`: the next integer, or one digit and
+    zeros.
+    """
     if low is not None:
         return _number_above(low)
     return -_number_above(-high) if high is not None else 0
@@ -80,13 +96,16 @@ def _number_above(low: float) -> int | float:
 
 
 class NamedValues:
-    """The values that conditions on one attribute name, in order; `value_count` counts those compared by equality."""
+    """The values that conditions on one attribute name, in order; `value_count` counts those
+    compared by equality.
+    """
 
     def __init__(self, conditions: Iterable[Condition]) -> None:
         self.texts: dict[str, None] = {}
         self.numbers: set[int | float] = set()
         self.patterns: dict[TextPattern, None] = {}
-        self.any_text = False  # a condition matches any text at all: a pattern operator with an empty value
+        # a condition matches any text at all: a pattern operator with an empty value
+        self.any_text = False
         equal: set[int | float] = set()
         for condition in conditions:
             value = condition.value
@@ -98,7 +117,11 @@ class NamedValues:
                 else:
                     self.any_text = True
             else:
-                numbers = equal if operator in EQUALITIES or operator in SETS else self.numbers
+                numbers = (
+                    equal
+                    if operator in EQUALITIES or operator in SETS
+                    else self.numbers
+                )
                 for item in condition.values:
                     if isinstance(item, str):
                         self.texts[item] = None
@@ -111,17 +134,26 @@ class NamedValues:
 def match_patterns(texts: Sequence[str], patterns: Sequence[TextPattern]) -> list[int]:
     """Return for each pattern the atoms of the texts that fit it."""
     starts, ends, parts = (
-        [text for operator, text in patterns if operator == kind] for kind in ("startsWith", "endsWith", "contains")
+        [text for operator, text in patterns if operator == kind]
+        for kind in ("startsWith", "endsWith", "contains")
     )
     backwards = [text[::-1] for text in texts] if ends else []
     ending = _match_prefixes(backwards, [text[::-1] for text in ends])
-    masks = {TextPattern("startsWith", start): mask for start, mask in _match_prefixes(texts, starts)}
+    masks = {
+        TextPattern("startsWith", start): mask
+        for start, mask in _match_prefixes(texts, starts)
+    }
     masks |= {TextPattern("endsWith", end[::-1]): mask for end, mask in ending}
-    masks |= {TextPattern("contains", part): mask for part, mask in _match_substrings(texts, parts)}
+    masks |= {
+        TextPattern("contains", part): mask
+        for part, mask in _match_substrings(texts, parts)
+    }
     return [masks.get(pattern, 0) << FIRST_TEXT for pattern in patterns]
 
 
-def _match_prefixes(texts: Sequence[str], starts: Iterable[str]) -> Iterator[tuple[str, int]]:
+def _match_prefixes(
+    texts: Sequence[str], starts: Iterable[str]
+) -> Iterator[tuple[str, int]]:
     """Yield each start and a mask of the texts that have it: they are neighbours when sorted."""
     order = sorted(range(len(texts)), key=texts.__getitem__)
     ordered = [texts[place] for place in order]
@@ -134,8 +166,12 @@ def _match_prefixes(texts: Sequence[str], starts: Iterable[str]) -> Iterator[tup
         yield start, mask
 
 
-def _match_substrings(texts: Sequence[str], parts: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Yield each part and a mask of the texts that contain it: many parts of one length in one pass over the texts."""
+def _match_substrings(
+    texts: Sequence[str], parts: Sequence[str]
+) -> Iterator[tuple[str, int]]:
+    """Yield each part and a mask of the texts that contain it: many parts of one length in one pass
+    over the texts.
+    """
     for length, alike in group_pairs((len(part), part) for part in parts).items():
         if len(alike) <= _MANY_SUBSTRINGS:
             yield from _search_substrings(texts, alike)
@@ -149,8 +185,12 @@ def _match_substrings(texts: Sequence[str], parts: Sequence[str]) -> Iterator[tu
         yield from masks.items()
 
 
-def _search_substrings(texts: Sequence[str], parts: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Yield each part and a mask of the texts that contain it; searches one text, joined by a character of no part."""
+def _search_substrings(
+    texts: Sequence[str], parts: Iterable[str]
+) -> Iterator[tuple[str, int]]:
+    """Yield each part and a mask of the texts that contain it; searches one text, joined by a
+    character of no part.
+    """
     used = set().union(*parts)
     joint = next(char for char in map(chr, range(0x10FFFF)) if char not in used)
     joined = joint.join(texts) + joint
@@ -166,10 +206,16 @@ def _search_substrings(texts: Sequence[str], parts: Iterable[str]) -> Iterator[t
 
 
 class Domain:
-    """The values of one attribute, cut by every condition on it; `texts` are further values to distinguish."""
+    """The values of one attribute, cut by every condition on it; `texts` are further values to
+    distinguish.
+    """
 
     def __init__(
-        self, attribute: str, tests: Iterable[Condition], texts: Iterable[str] = (), value_type: ValueType = ANY_VALUE
+        self,
+        attribute: str,
+        tests: Iterable[Condition],
+        texts: Iterable[str] = (),
+        value_type: ValueType = ANY_VALUE,
     ) -> None:
         self.attribute = attribute
         conditions = tuple(tests)
@@ -179,37 +225,60 @@ class Domain:
         self.numbers: Final[Sequence[int | float]] = tuple(sorted(named.numbers))
         self._values_by_condition: dict[Condition, ValueSet] = {}
         self._number_by_atoms: dict[int, int | float] = {}  # examples
-        self.atom_of: Final = {text: FIRST_TEXT + place for place, text in enumerate(self.texts)}
+        self.atom_of: Final = {
+            text: FIRST_TEXT + place for place, text in enumerate(self.texts)
+        }
         self.patterns: Final = PatternSet(named.patterns, self.atom_of)
         self.first_number = FIRST_TEXT + len(self.texts)
-        self.text_mask = ((1 << self.first_number) - 1) & ~MISSING if value_type.texts else 0
+        self.text_mask = (
+            ((1 << self.first_number) - 1) & ~MISSING if value_type.texts else 0
+        )
         apart = bool(self.numbers) or named.any_text or not value_type.texts
-        self.number_mask = self._existing_numbers(*value_type.numbers) if apart and value_type.numbers else 0
+        self.number_mask = (
+            self._existing_numbers(*value_type.numbers)
+            if apart and value_type.numbers
+            else 0
+        )
         self.all: Final[ValueSet] = (MISSING | self.text_mask | self.number_mask, 0, 0)
         of_texts = bool(self.texts or named.patterns or named.any_text)
         one_type = of_texts is not bool(self.numbers)
-        # The values of a type, text or number, that no condition compares the attribute with, unless it is known.
+        # The values of a type, text or number, that no condition compares the attribute with,
+        # unless it is known.
         unlikely = self.number_mask if of_texts else self.text_mask
         self.unlikely: Final = unlikely if one_type and value_type == ANY_VALUE else 0
         self._is_numeric = one_type and not of_texts
-        # Where the known type excludes texts: the numbers that no condition distinguishes from a text.
-        self.text_like_numbers: Final = 0 if self.text_mask else self._find_text_like_numbers(conditions)
-        # Whether the known type excludes a value that conditions distinguish from each remaining value.
+        # Where the known type excludes texts: the numbers that no condition distinguishes from a
+        # text.
+        self.text_like_numbers: Final = (
+            0 if self.text_mask else self._find_text_like_numbers(conditions)
+        )
+        # Whether the known type excludes a value that conditions distinguish from each remaining
+        # value.
         limited = value_type.numbers != EVERY_NUMBER and apart
         fewer = limited and self.number_mask != self._existing_numbers(*EVERY_NUMBER)
-        self.is_narrowed: Final = fewer or (not self.text_mask and (of_texts or not self.text_like_numbers))
+        self.is_narrowed: Final = fewer or (
+            not self.text_mask and (of_texts or not self.text_like_numbers)
+        )
         self.usual: Final = value_type.usual
         self._is_usually_share = value_type.usual_share
         # The weight of a named text in a document: a long one counts for several.
-        self._text_weight = max(1.0, sum(map(len, self.texts)) / (_SHORT_TEXT * len(self.texts))) if self.texts else 1.0
+        self._text_weight = (
+            max(1.0, sum(map(len, self.texts)) / (_SHORT_TEXT * len(self.texts)))
+            if self.texts
+            else 1.0
+        )
         self.pattern_atoms = match_patterns(self.texts, self.patterns.all)
-        self.expressible: Final[dict[ValueSet, bool]] = {}  # whether conditions express a part, once it is known
+        self.expressible: Final[
+            dict[ValueSet, bool]
+        ] = {}  # whether conditions express a part, once it is known
 
     def values_for(self, condition: Condition) -> ValueSet:
         """Return the values for which a condition holds (semantics S3 to S7)."""
         values = self._values_by_condition.get(condition)
         if values is None:
-            values = self._values_by_condition[condition] = intersect(self._unmasked_values(condition), self.all)
+            values = self._values_by_condition[condition] = intersect(
+                self._unmasked_values(condition), self.all
+            )
         return values
 
     def values_for_all(self, conditions: Iterable[Condition]) -> ValueSet:
@@ -228,11 +297,17 @@ class Domain:
         atoms, yes, _ = self._positive_values(positive, condition.value)
         present = self.all[0] & ~MISSING
         if yes:
-            return (present & ~atoms | REST, 0, self.patterns.implying[self._pattern_index(positive, condition.value)])
+            return (
+                present & ~atoms | REST,
+                0,
+                self.patterns.implying[self._pattern_index(positive, condition.value)],
+            )
         return (present & ~atoms, 0, 0)
 
     def example_value(self, part: ValueSet) -> Scalar | None:
-        """Return an example, easy to type, of a part that is not empty; None is "missing", the last choice."""
+        """Return an example, easy to type, of a part that is not empty; None is "missing", the last
+        choice.
+        """
         usual = self.usual_value(part)
         if usual is not None:
             return usual
@@ -248,7 +323,9 @@ class Domain:
     def _example_of_rest(self, part: ValueSet) -> Scalar:
         if self._is_numeric:  # a number sent as a text
             return "0.5"
-        if self._is_usually_share and not self.number_mask and not part[1]:  # no condition tells numbers from texts
+        if (
+            self._is_usually_share and not self.number_mask and not part[1]
+        ):  # no condition tells numbers from texts
             return 0.5
         return self.patterns.example(part[1], part[2])
 
@@ -260,11 +337,16 @@ class Domain:
             return self.texts[(named & -named).bit_length() - 1 - FIRST_TEXT]
         if not atoms & REST:
             return None
-        return next((text for text in self._usual_unnamed if self.patterns.fits(text, yes, no)), None)
+        return next(
+            (text for text in self._usual_unnamed if self.patterns.fits(text, yes, no)),
+            None,
+        )
 
     @cached_property
     def _usual_mask(self) -> int:
-        return union(1 << self.atom_of[text] for text in self.usual if text in self.atom_of)
+        return union(
+            1 << self.atom_of[text] for text in self.usual if text in self.atom_of
+        )
 
     @cached_property
     def _usual_unnamed(self) -> tuple[str, ...]:
@@ -280,7 +362,11 @@ class Domain:
             usual = ((self._usual_mask, 0, 0), *self._usual_unnamed_parts)
             levels: list[UsualLevel] = [usual, ((self.text_mask, 0, 0),)]
         elif self.text_mask and (self._is_numeric or self._is_usually_share):
-            shares = self._existing_numbers(0, 1) & self.number_mask if self._is_usually_share else 0
+            shares = (
+                self._existing_numbers(0, 1) & self.number_mask
+                if self._is_usually_share
+                else 0
+            )
             levels = [((shares, 0, 0),), ((self.number_mask, 0, 0),)]
         else:
             return ()
@@ -311,19 +397,35 @@ class Domain:
         return len(self.usual_levels)
 
     def may_be_left_out(self, part: ValueSet) -> bool:
-        """Return whether a conversation without the attribute is an example of a part with nearly any value."""
-        return part == self.all or bool(part[0] & MISSING and part[0] & REST and not part[0] & self.number_mask)
+        """Return whether a conversation without the attribute is an example of a part with nearly
+        any value.
+        """
+        return part == self.all or bool(
+            part[0] & MISSING and part[0] & REST and not part[0] & self.number_mask
+        )
 
     def clause_cost(self, part: ValueSet) -> float:
-        """Return about how many conditions express a part: two for each range, one for ten short values of a list."""
+        """Return about how many conditions express a part: two for each range, one for ten short
+        values of a list.
+        """
         atoms, yes, no = part
         texts = atoms & self.text_mask
         numbers = atoms & self.number_mask
         named = (self.text_mask & ~texts if texts & REST else texts).bit_count()
-        patterns = sum(map(len, self.patterns.minimal_patterns(yes, no))) if texts & REST else 0
-        return patterns + named * self._text_weight / 10 + 2 * (numbers & ~(numbers << 1)).bit_count()
+        patterns = (
+            sum(map(len, self.patterns.minimal_patterns(yes, no)))
+            if texts & REST
+            else 0
+        )
+        return (
+            patterns
+            + named * self._text_weight / 10
+            + 2 * (numbers & ~(numbers << 1)).bit_count()
+        )
 
-    def interval(self, atom: int) -> tuple[int | float | None, int | float | None, bool]:
+    def interval(
+        self, atom: int
+    ) -> tuple[int | float | None, int | float | None, bool]:
         """Return the ends of a number's atom (None: open), and whether it is a single number."""
         place, named = divmod(atom - self.first_number, 2)
         if named:
@@ -335,43 +437,69 @@ class Domain:
         if operator in EQUALITIES:
             return (self._equal_atom(value), 0, 0)
         if operator in SETS:
-            return (union(map(self._equal_atom, cast("tuple[Scalar, ...]", value))), 0, 0)
+            return (
+                union(map(self._equal_atom, cast("tuple[Scalar, ...]", value))),
+                0,
+                0,
+            )
         if operator not in PATTERNS:
             return (self._range_atoms(operator, value), 0, 0)
         if not value:
             return (self.text_mask, 0, 0)
         number = self._pattern_index(operator, value)
-        return (self.pattern_atoms[number] | REST, self.patterns.implied[number], self.patterns.excluded(number))
+        return (
+            self.pattern_atoms[number] | REST,
+            self.patterns.implied[number],
+            self.patterns.excluded(number),
+        )
 
     def _equal_atom(self, value: Value) -> int:
         if isinstance(value, str):
             return 1 << self.atom_of[value]
-        return 1 << (self.first_number + 2 * bisect_left(self.numbers, cast("float", value)) + 1)
+        return 1 << (
+            self.first_number + 2 * bisect_left(self.numbers, cast("float", value)) + 1
+        )
 
     def _pattern_index(self, operator: str, value: Value) -> int:
         return self.patterns.index_of[TextPattern(operator, cast("str", value))]
 
     def _range_atoms(self, operator: str, value: Value) -> int:
         """Return the atoms from one end to the other; both ends are named numbers."""
-        low, high = cast("tuple[float, float]", value if isinstance(value, tuple) else (value, value))
+        low, high = cast(
+            "tuple[float, float]", value if isinstance(value, tuple) else (value, value)
+        )
         first = self.first_number
         last = self.first_number + 2 * len(self.numbers)
         if operator not in ("lessThan", "lessThanOrEqual"):
-            first += 2 * bisect_left(self.numbers, low) + (2 if operator == "greaterThan" else 1)
+            first += 2 * bisect_left(self.numbers, low) + (
+                2 if operator == "greaterThan" else 1
+            )
         if operator not in ("greaterThan", "greaterThanOrEqual"):
-            last = self.first_number + 2 * bisect_left(self.numbers, high) + (0 if operator == "lessThan" else 1)
-        return ((1 << last + 1) - (1 << first)) & self.number_mask if first <= last else 0
+            last = (
+                self.first_number
+                + 2 * bisect_left(self.numbers, high)
+                + (0 if operator == "lessThan" else 1)
+            )
+        return (
+            ((1 << last + 1) - (1 << first)) & self.number_mask if first <= last else 0
+        )
 
     def _existing_numbers(self, low_limit: float, high_limit: float) -> int:
         """Return the atoms of numbers between the limits, without ranges that hold no number."""
         mask = 0
-        for atom in range(self.first_number, self.first_number + 2 * len(self.numbers) + 1):
+        for atom in range(
+            self.first_number, self.first_number + 2 * len(self.numbers) + 1
+        ):
             low, high, named = self.interval(atom)
             if named and low is not None:
                 exists = low_limit <= low <= high_limit
             else:
-                exists = (low is None or low < high_limit) and (high is None or high > low_limit)
-                exists = exists and (low is None or high is None or number_between(low, high) is not None)
+                exists = (low is None or low < high_limit) and (
+                    high is None or high > low_limit
+                )
+                exists = exists and (
+                    low is None or high is None or number_between(low, high) is not None
+                )
             mask |= exists << atom
         return mask
 
@@ -380,7 +508,11 @@ class Domain:
         for condition in conditions:
             if condition.operator in RANGES:
                 ranges |= self._range_atoms(condition.operator, condition.value)
-        return sum(1 << atom for atom in bits(self.number_mask & ~ranges) if not self.interval(atom)[2])
+        return sum(
+            1 << atom
+            for atom in bits(self.number_mask & ~ranges)
+            if not self.interval(atom)[2]
+        )
 
     def _example_number(self, atoms: int) -> int | float:
         """Return a number of the atoms with few digits, from 0 to 1 where possible."""
@@ -391,21 +523,40 @@ class Domain:
 
     def _find_number(self, atoms: int) -> int | float:
         ranges = (self.interval(atom) for atom in bits(atoms))
-        inside = (number for low, high, single in ranges if not single for number in _confidences_between(low, high))
-        named = (value for value, _, single in map(self.interval, bits(atoms)) if single and value is not None)
+        inside = (
+            number
+            for low, high, single in ranges
+            if not single
+            for number in _confidences_between(low, high)
+        )
+        named = (
+            value
+            for value, _, single in map(self.interval, bits(atoms))
+            if single and value is not None
+        )
         number = next(chain(inside, named), None)
         if number is not None:
             return number
         low, high, _ = self.interval(next(bits(atoms)))
-        return number_beyond(low, high) if low is None or high is None else cast("float", number_between(low, high))
+        return (
+            number_beyond(low, high)
+            if low is None or high is None
+            else cast("float", number_between(low, high))
+        )
 
 
-def _confidences_between(low: float | None, high: float | None) -> Iterator[int | float]:
+def _confidences_between(
+    low: float | None, high: float | None
+) -> Iterator[int | float]:
     """Yield numbers from 0 to 1 in an open range."""
     number = number_between(max(low or 0, 0), 1 if high is None else min(high, 1))
     if number is not None:
         yield number
-    yield from (end for end in (0, 1) if (low is None or low < end) and (high is None or end < high))
+    yield from (
+        end
+        for end in (0, 1)
+        if (low is None or low < end) and (high is None or end < high)
+    )
 
 
 def intersect(first: ValueSet, second: ValueSet) -> ValueSet:
@@ -427,7 +578,9 @@ def usual_part(level: UsualLevel, values: ValueSet) -> ValueSet | None:
 
 def covers(outer: ValueSet, inner: ValueSet) -> bool:
     """Return whether every value of `inner` is in `outer`."""
-    if inner[0] & REST and (outer[1] & ~inner[1] or outer[2] & ~inner[2]):  # shorter masks than the atoms'
+    if inner[0] & REST and (
+        outer[1] & ~inner[1] or outer[2] & ~inner[2]
+    ):  # shorter masks than the atoms'
         return False
     return not inner[0] & ~outer[0]
 
@@ -436,7 +589,11 @@ def subtract(domain: Domain, values: ValueSet, removed: ValueSet) -> list[ValueS
     """Return `values` without `removed`, as disjoint parts."""
     atoms = values[0] & ~removed[0]
     if not values[0] & removed[0] & REST:
-        return [(atoms, values[1], values[2]) if atoms & REST else (atoms, 0, 0)] if atoms else []
+        return (
+            [(atoms, values[1], values[2]) if atoms & REST else (atoms, 0, 0)]
+            if atoms
+            else []
+        )
     if not removed[1] and not removed[2]:  # every unnamed text is removed
         return [(atoms, 0, 0)] if atoms else []
     yes = values[1]
@@ -450,7 +607,9 @@ def subtract(domain: Domain, values: ValueSet, removed: ValueSet) -> list[ValueS
     return [*pieces, (atoms, 0, 0)] if atoms else pieces
 
 
-def _negations(patterns: PatternSet, masks: tuple[int, int], negated: tuple[int, int]) -> Iterable[tuple[int, int]]:
+def _negations(
+    patterns: PatternSet, masks: tuple[int, int], negated: tuple[int, int]
+) -> Iterable[tuple[int, int]]:
     """Yield the disjoint ways, as masks, in which a text of `masks` fails to match `negated`."""
     yes, no = masks
     required, denied = patterns.minimal_patterns(*negated)

@@ -1,4 +1,6 @@
-"""One list of rules, indexed by the pivot: the rules with a value of it, and which of them come before a rule."""
+"""One list of rules, indexed by the pivot: the rules with a value of it, and which of them come
+before a rule.
+"""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +16,9 @@ from reconciler.behaviour.space.patterns import bits, union
 from reconciler.behaviour.space.space import Space
 
 NO_RANK: Final = maxsize  # the rank of a shape that is not in a slice
-UNNAMED_SLICE: Final = REST.bit_length() - 1  # the slice of texts of the pivot that no rule names
+UNNAMED_SLICE: Final = (
+    REST.bit_length() - 1
+)  # the slice of texts of the pivot that no rule names
 
 
 class PrefixMasks:
@@ -22,11 +26,19 @@ class PrefixMasks:
 
     # In a slice without the first rule of a shape, that shape begins later, or not at all.
 
-    def __init__(self, rules: Iterable[tuple[int, int]], missing: Mapping[int, Collection[int]] | None = None) -> None:
-        """Take (rank, shape), by rank; and for the ranks of rules that are not in every slice, the slices without."""
+    def __init__(
+        self,
+        rules: Iterable[tuple[int, int]],
+        missing: Mapping[int, Collection[int]] | None = None,
+    ) -> None:
+        """Take (rank, shape), by rank; and for the ranks of rules that are not in every slice, the
+        slices without.
+        """
         self.ranks: list[int] = []
         self.first_rank_of: dict[int, int] = {}  # by shape
-        self.late_ranks: dict[int, dict[int, int]] = {}  # by slice, the first rank of shapes that begin later there
+        self.late_ranks: dict[
+            int, dict[int, int]
+        ] = {}  # by slice, the first rank of shapes that begin later there
         self._masks = [0]
         waiting: dict[int, set[int]] = {}
         for rank, shape in rules:
@@ -46,7 +58,9 @@ class PrefixMasks:
                 self.late_ranks.setdefault(atom, {})[shape] = NO_RANK
 
     def mask_before(self, rank: int, atom: int = -1) -> int:
-        """Return the shapes of the rules before a rank in a slice; by default in one with all rules."""
+        """Return the shapes of the rules before a rank in a slice; by default in one with all
+        rules.
+        """
         mask = self._masks[bisect_left(self.ranks, rank)]
         if atom in self.late_ranks:
             for shape, begins in self.late_ranks[atom].items():
@@ -55,29 +69,48 @@ class PrefixMasks:
         return mask
 
     def first_ranks(self, atom: int = -1) -> dict[int, int]:
-        """Return the first rank of each shape in a slice; NO_RANK where the shape has none there."""
-        return self.first_rank_of | self.late_ranks[atom] if atom in self.late_ranks else self.first_rank_of
+        """Return the first rank of each shape in a slice; NO_RANK where the shape has none
+        there.
+        """
+        return (
+            self.first_rank_of | self.late_ranks[atom]
+            if atom in self.late_ranks
+            else self.first_rank_of
+        )
 
 
 class PivotSlices:
-    """A list of rules in the order of evaluation. A rule's rank is its position; a contradictory rule has none."""
+    """A list of rules in the order of evaluation.
+
+    A rule's rank is its position; a contradictory rule has none.
+    """
 
     def __init__(self, space: Space, ordered: Sequence[RoutingEntry]) -> None:
         self.space = space
         pairs = [(entry, space.compiled[entry.rule.conditions]) for entry in ordered]
         self.never_matching = [entry for entry, box in pairs if box is None]
-        self.entries = [entry for entry, box in pairs if box is not None]  # by rank, as the next two
+        self.entries = [
+            entry for entry, box in pairs if box is not None
+        ]  # by rank, as the next two
         self.boxes = [box for _, box in pairs if box is not None]
-        self.destinations: list[Destination] = [destination_of(entry.rule.targets) for entry in self.entries]
-        self.ranks_by_atom: dict[int, list[int]] = {}  # of rules with few values, or a minority of them, by value
+        self.destinations: list[Destination] = [
+            destination_of(entry.rule.targets) for entry in self.entries
+        ]
+        self.ranks_by_atom: dict[
+            int, list[int]
+        ] = {}  # of rules with few values, or a minority of them, by value
         self.general_ranks: list[int] = []  # of rules with most values of the pivot
         self.unnamed_ranks: list[int] = []  # of rules with texts that no rule names
-        self.missing_atoms: dict[int, Sequence[int]] = {}  # the values that a general rule excludes, by its rank
+        self.missing_atoms: dict[
+            int, Sequence[int]
+        ] = {}  # the values that a general rule excludes, by its rank
         self._excluded_ranks: dict[int, set[int]] = {}
         self._index_rules()
         general = ((rank, self.boxes[rank].shape) for rank in self.general_ranks)
         self.prefix_masks: Final = PrefixMasks(general, self.missing_atoms)
-        self.unnamed_prefix_masks: Final = PrefixMasks((rank, self.boxes[rank].rest) for rank in self.unnamed_ranks)
+        self.unnamed_prefix_masks: Final = PrefixMasks(
+            (rank, self.boxes[rank].rest) for rank in self.unnamed_ranks
+        )
         self._late_atoms = sum(1 << atom for atom in self.prefix_masks.late_ranks)
         # Of each value, for its latest rank: the number of earlier rules with it, and their shapes.
         self._running_masks: dict[int, tuple[int, int]] = {}
@@ -104,7 +137,9 @@ class PivotSlices:
                     self.ranks_by_atom.setdefault(atom, []).append(rank)
 
     def shape(self, atom: int, rank: int) -> int:
-        """Return a rule's shape in a slice; for the default routing, beyond the last rule, that of everything."""
+        """Return a rule's shape in a slice; for the default routing, beyond the last rule, that of
+        everything.
+        """
         box = self.boxes[rank] if rank < len(self.boxes) else self.space.always
         return box.rest if atom == UNNAMED_SLICE else box.shape
 
@@ -117,7 +152,9 @@ class PivotSlices:
         return self.destinations[rank] if rank < len(self.boxes) else None
 
     def entry_of_rank(self, rank: int) -> RoutingEntry | None:
-        """Return a rule, or that of which it is a part; None for the default routing, beyond the last rule."""
+        """Return a rule, or that of which it is a part; None for the default routing, beyond the
+        last rule.
+        """
         return self.entries[rank].whole if rank < len(self.entries) else None
 
     def is_narrow(self, rank: int) -> bool:
@@ -134,61 +171,100 @@ class PivotSlices:
         if done > count:
             done = 0
             mask = 0
-        self.space.budget.charge(count - done + len(self.prefix_masks.late_ranks.get(atom, ())))
+        self.space.budget.charge(
+            count - done + len(self.prefix_masks.late_ranks.get(atom, ()))
+        )
         for earlier in about[done:count]:
             mask |= 1 << self.boxes[earlier].shape
         self._running_masks[atom] = count, mask
         return self.prefix_masks.mask_before(rank, atom) | mask
 
     def open_atoms(self, rank: int) -> Iterable[int]:
-        """Return the slices in which earlier rules with most values may leave conversations to a rule."""
+        """Return the slices in which earlier rules with most values may leave conversations to a
+        rule.
+        """
         if self._is_open(rank, rank):
             return self.atoms(rank)
         unnamed = (UNNAMED_SLICE,) if self.boxes[rank].rest >= 0 else ()
-        return chain(unnamed, (atom for atom in self.prefix_masks.late_ranks if self.holds(atom, rank)))
+        return chain(
+            unnamed,
+            (atom for atom in self.prefix_masks.late_ranks if self.holds(atom, rank)),
+        )
 
     def open_mask(self, rank: int, above: int) -> int:
-        """Return a mask of slices in which rules with most values before `above` may leave conversations to a rule."""
+        """Return a mask of slices in which rules with most values before `above` may leave
+        conversations to a rule.
+        """
         box = self.boxes[rank]
         if box.atoms:
             return sum(1 << atom for atom in box.atoms)
         if self.space.pivot < 0:  # without a pivot all slices are alike
             return REST
-        return box.pivot[0] if self._is_open(rank, above) else box.pivot[0] & (REST | self._late_atoms)
+        return (
+            box.pivot[0]
+            if self._is_open(rank, above)
+            else box.pivot[0] & (REST | self._late_atoms)
+        )
 
     def _is_open(self, rank: int, above: int) -> bool:
-        """Return whether the rules with most values, if they were in every slice, may leave conversations to a rule."""
+        """Return whether the rules with most values, if they were in every slice, may leave
+        conversations to a rule.
+        """
         box = self.boxes[rank]
         wide = self.prefix_masks.mask_before(above)
-        return bool(box.atoms) or self.space.shapes.may_leave_any(box.shape, box.shape, wide)
+        return bool(box.atoms) or self.space.shapes.may_leave_any(
+            box.shape, box.shape, wide
+        )
 
     def same_destination_mask_after(self, atom: int, rank: int) -> int:
-        """Return the shapes of the rules in a slice that come after a rule and have its destination."""
+        """Return the shapes of the rules in a slice that come after a rule and have its
+        destination.
+        """
         unnamed = atom == UNNAMED_SLICE
         destination = self.destinations[rank]
         masks = self._masks_by_destination.get((destination, unnamed))
         if masks is None:  # from the last rule to the first
             ranks = self.unnamed_ranks if unnamed else self.general_ranks
-            alike = [other for other in reversed(ranks) if self.destinations[other] == destination]
+            alike = [
+                other
+                for other in reversed(ranks)
+                if self.destinations[other] == destination
+            ]
             atoms = self.missing_atoms
-            missing = {} if unnamed else {-other: atoms[other] for other in alike if other in atoms}
-            masks = PrefixMasks(((-other, self.shape(atom, other)) for other in alike), missing)
+            missing = (
+                {}
+                if unnamed
+                else {-other: atoms[other] for other in alike if other in atoms}
+            )
+            masks = PrefixMasks(
+                ((-other, self.shape(atom, other)) for other in alike), missing
+            )
             self._masks_by_destination[destination, unnamed] = masks
         mask = masks.mask_before(-rank, atom)
         about = self.ranks_by_atom.get(atom, ()) if not unnamed else ()
         after = about[bisect_right(about, rank) :]
         self.space.budget.charge(len(after))
-        return mask | union(1 << self.boxes[later].shape for later in after if self.destinations[later] == destination)
+        return mask | union(
+            1 << self.boxes[later].shape
+            for later in after
+            if self.destinations[later] == destination
+        )
 
     @cached_property
     def always_masks(self) -> PrefixMasks:
         """The masks of the rules without a condition on the pivot: they are in every slice."""
         every = self.space.pivot_domain.all
         boxes = self.boxes
-        return PrefixMasks((rank, boxes[rank].shape) for rank in self.general_ranks if boxes[rank].pivot == every)
+        return PrefixMasks(
+            (rank, boxes[rank].shape)
+            for rank in self.general_ranks
+            if boxes[rank].pivot == every
+        )
 
     def holds(self, atom: int, rank: int) -> bool:
-        """Return whether a rule is in a slice; the default routing, beyond the last rule, is in each."""
+        """Return whether a rule is in a slice; the default routing, beyond the last rule, is in
+        each.
+        """
         if rank >= len(self.boxes):
             return True
         box = self.boxes[rank]
@@ -201,19 +277,32 @@ class PivotSlices:
             yield from self.unnamed_ranks
             return
         excluded = self._excluded_ranks.get(atom)
-        general = [rank for rank in self.general_ranks if rank not in excluded] if excluded else self.general_ranks
+        general = (
+            [rank for rank in self.general_ranks if rank not in excluded]
+            if excluded
+            else self.general_ranks
+        )
         yield from sorted([*self.ranks_by_atom.get(atom, ()), *general])
 
     def first_ranks_in(self, atom: int) -> list[int]:
-        """Return the ranks of the rules in a slice, in order, except those behind a wide rule of the same shape."""
+        """Return the ranks of the rules in a slice, in order, except those behind a wide rule of
+        the same shape.
+        """
         self.space.budget.spend(len(self.prefix_masks.first_rank_of))
         if atom == UNNAMED_SLICE:
             return list(self.unnamed_prefix_masks.first_rank_of.values())
         first = self.prefix_masks.first_ranks(atom).values()
-        return sorted([*self.ranks_by_atom.get(atom, ()), *(rank for rank in first if rank != NO_RANK)])
+        return sorted(
+            [
+                *self.ranks_by_atom.get(atom, ()),
+                *(rank for rank in first if rank != NO_RANK),
+            ]
+        )
 
     def atoms(self, rank: int) -> Iterator[int]:
-        """Yield the slices of a rule: unnamed texts first, where most rules have a free conversation."""
+        """Yield the slices of a rule: unnamed texts first, where most rules have a free
+        conversation.
+        """
         box = self.boxes[rank]
         if box.atoms:
             yield from box.atoms

@@ -1,7 +1,8 @@
 """The space of conversations that lists of rules can distinguish, and each rule as a box in it.
 
-Rules are indexed by the attribute of which they name most values, the pivot; mostly the intent. Within one value of the
-pivot a rule is only its shape on the other attributes, and few rules have that value at all.
+Rules are indexed by the attribute of which they name most values, the pivot; mostly the intent.
+Within one value of the pivot a rule is only its shape on the other attributes, and few rules have
+that value at all.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +12,14 @@ from typing import Final, NamedTuple
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_SEARCH, WorkBudget
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.behaviour.space.boxes import Box, Shape, Shapes
-from reconciler.behaviour.space.domain import MISSING, NOTHING, REST, Domain, ValueSet, intersect
+from reconciler.behaviour.space.domain import (
+    MISSING,
+    NOTHING,
+    REST,
+    Domain,
+    ValueSet,
+    intersect,
+)
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.value_type import ANY_VALUE, Types
 from reconciler.model.grouping import group_pairs
@@ -29,7 +37,9 @@ def find_contradiction(space: "Space", entry: RoutingEntry) -> Conditions:
     """Return conditions of a rule that cannot hold together, each of them necessary for that."""
     conditions = [part for part in entry.rule.conditions if isinstance(part, Condition)]
     for number in sorted({space.domain_index[part.attribute] for part in conditions}):
-        needed = [part for part in conditions if space.domain_index[part.attribute] == number]
+        needed = [
+            part for part in conditions if space.domain_index[part.attribute] == number
+        ]
         domain = space.domains[number]
         if not domain.values_for_all(needed)[0]:
             for part in list(needed):
@@ -41,7 +51,9 @@ def find_contradiction(space: "Space", entry: RoutingEntry) -> Conditions:
 
 
 class OpaqueDomain(Domain):
-    """A condition of an unknown kind (S11), as an attribute that exists exactly where the condition holds."""
+    """A condition of an unknown kind (S11), as an attribute that exists exactly where the condition
+    holds.
+    """
 
     def __init__(self, condition: Opaque) -> None:
         super().__init__(condition.text, ())
@@ -58,7 +70,9 @@ class CompiledRule(NamedTuple):
     atoms: tuple[int, ...]  # the values of the pivot, where they are few
     pivot: ValueSet  # the values of the pivot of every other rule
     shape: int
-    rest: int  # the shape among unnamed texts of the pivot, with the patterns of the pivot; -1 where it has none
+    # the shape among unnamed texts of the pivot, with the patterns of the pivot; -1 where it has
+    # none
+    rest: int
 
 
 class Example(NamedTuple):
@@ -66,7 +80,9 @@ class Example(NamedTuple):
 
     attributes: dict[str, Scalar]
     assumed: dict[str, bool]
-    absent: tuple[str, ...] = ()  # attributes that conversations usually have, and that this one must not have
+    absent: tuple[
+        str, ...
+    ] = ()  # attributes that conversations usually have, and that this one must not have
 
 
 Texts = Mapping[str, Iterable[str]]  # further values to distinguish, by attribute
@@ -76,7 +92,10 @@ class Space:
     """The domains of all attributes, the pivot, and the boxes of the rules of some lists."""
 
     def __init__(
-        self, lists: Iterable[Iterable[RoutingEntry]], texts: Texts | None = None, types: Types | None = None
+        self,
+        lists: Iterable[Iterable[RoutingEntry]],
+        texts: Texts | None = None,
+        types: Types | None = None,
     ) -> None:
         every = (entry.rule.conditions for entries in lists for entry in entries)
         # Most rules are in all lists: they are not compared again.
@@ -86,29 +105,49 @@ class Space:
         types = types or {}
         parts = dict.fromkeys(chain.from_iterable(distinct))
         grouped: dict[str, Sequence[Condition]] = dict.fromkeys(texts, ())
-        grouped |= group_pairs((part.attribute, part) for part in parts if isinstance(part, Condition))
+        grouped |= group_pairs(
+            (part.attribute, part) for part in parts if isinstance(part, Condition)
+        )
         self.domains: list[Domain] = [
-            *(Domain(name, tests, texts.get(name, ()), types.get(name, ANY_VALUE)) for name, tests in grouped.items()),
+            *(
+                Domain(name, tests, texts.get(name, ()), types.get(name, ANY_VALUE))
+                for name, tests in grouped.items()
+            ),
             *(OpaqueDomain(part) for part in parts if isinstance(part, Opaque)),
         ]
-        # By the condition itself where its kind is unknown: an attribute may be named like that condition's JSON.
+        # By the condition itself where its kind is unknown: an attribute may be named like that
+        # condition's JSON.
         self.domain_index: Final[dict[str | Opaque, int]] = {
-            domain.condition if isinstance(domain, OpaqueDomain) else domain.attribute: number
+            domain.condition
+            if isinstance(domain, OpaqueDomain)
+            else domain.attribute: number
             for number, domain in enumerate(self.domains)
         }
         self.usual_domains: Final = self._preferring_domains()
-        unused = {name: types[name].usual for name in types if name not in self.domain_index}
-        self._usual_elsewhere: dict[str, Scalar] = {name: usual[0] for name, usual in unused.items() if usual}
+        unused = {
+            name: types[name].usual for name in types if name not in self.domain_index
+        }
+        self._usual_elsewhere: dict[str, Scalar] = {
+            name: usual[0] for name, usual in unused.items() if usual
+        }
         sizes = [domain.value_count for domain in self.domains]
-        self.pivot = sizes.index(max(sizes)) if any(sizes) else -1  # the attribute with most values; -1 without values
+        self.pivot = (
+            sizes.index(max(sizes)) if any(sizes) else -1
+        )  # the attribute with most values; -1 without values
         self.budget = WorkBudget(DEFAULT_WORK, WORK_PER_SEARCH)
         self.shapes = Shapes(self.domains, self.budget)
         self.rest_shapes = Shapes(self.domains, self.budget)
         self._interned: dict[CompiledRule, CompiledRule] = {}
         self.always = self._compile_box(self.pivot_domain.all, ())
         # The box of each rule's conditions; None where they contradict each other:
-        self.compiled: Final = {conditions: self._compile(conditions) for conditions in distinct}
-        others = [domain.all[0].bit_length() for number, domain in enumerate(self.domains) if number != self.pivot]
+        self.compiled: Final = {
+            conditions: self._compile(conditions) for conditions in distinct
+        }
+        others = [
+            domain.all[0].bit_length()
+            for number, domain in enumerate(self.domains)
+            if number != self.pivot
+        ]
         patterns = [len(domain.patterns.all) for domain in self.domains]
         self.budget.widen(max(len(self.shapes.all), *others, *patterns, 0))
 
@@ -129,42 +168,78 @@ class Space:
                 literal = part
                 continue
             values = self.domains[number].values_for(part)
-            parts[number] = intersect(parts[number], values) if number in parts else values
+            parts[number] = (
+                intersect(parts[number], values) if number in parts else values
+            )
         if literal is not None and self.pivot in parts:
-            parts[self.pivot] = intersect(parts[self.pivot], self.pivot_domain.values_for(literal))
+            parts[self.pivot] = intersect(
+                parts[self.pivot], self.pivot_domain.values_for(literal)
+            )
             literal = None
         if any(not values[0] for values in parts.values()):
             return None
         pivot = parts.pop(self.pivot, None)
-        shape = tuple(sorted((n, part) for n, part in parts.items() if part != self.domains[n].all))
+        shape = tuple(
+            sorted(
+                (n, part) for n, part in parts.items() if part != self.domains[n].all
+            )
+        )
         if literal is not None:
             atom = self.pivot_domain.atom_of[str(literal.value)]
-            return self._intern(CompiledRule((atom,), NOTHING, self.shapes.add(shape), -1))
+            return self._intern(
+                CompiledRule((atom,), NOTHING, self.shapes.add(shape), -1)
+            )
         return self._compile_box(pivot or self.pivot_domain.all, shape)
 
     def _preferring_domains(self) -> tuple[int, ...]:
-        """Return the attributes whose examples prefer some values, those that conversations always have first."""
-        preferring = [number for number, domain in enumerate(self.domains) if domain.usual_levels]
-        return tuple(sorted(preferring, key=lambda number: not self.domains[number].usual))
+        """Return the attributes whose examples prefer some values, those that conversations always
+        have first.
+        """
+        preferring = [
+            number for number, domain in enumerate(self.domains) if domain.usual_levels
+        ]
+        return tuple(
+            sorted(preferring, key=lambda number: not self.domains[number].usual)
+        )
 
     def _is_literal(self, condition: Condition) -> bool:
-        return condition.operator == "equals" and isinstance(condition.value, str) and self.pivot_domain.text_mask != 0
+        return (
+            condition.operator == "equals"
+            and isinstance(condition.value, str)
+            and self.pivot_domain.text_mask != 0
+        )
 
     def _compile_box(self, pivot: ValueSet, shape: Shape) -> CompiledRule:
         number = self.shapes.add(shape)
         if not pivot[0] & REST:
-            if pivot[0].bit_count() <= MAX_NARROW_VALUES and pivot != self.pivot_domain.all:
-                return self._intern(CompiledRule(tuple(bits(pivot[0])), NOTHING, number, -1))
+            if (
+                pivot[0].bit_count() <= MAX_NARROW_VALUES
+                and pivot != self.pivot_domain.all
+            ):
+                return self._intern(
+                    CompiledRule(tuple(bits(pivot[0])), NOTHING, number, -1)
+                )
             return self._intern(CompiledRule((), pivot, number, -1))
         unnamed = ((self.pivot, (REST, pivot[1], pivot[2])),) if self.pivot >= 0 else ()
-        return self._intern(CompiledRule((), pivot, number, self.rest_shapes.add(tuple(sorted((*unnamed, *shape))))))
+        return self._intern(
+            CompiledRule(
+                (),
+                pivot,
+                number,
+                self.rest_shapes.add(tuple(sorted((*unnamed, *shape)))),
+            )
+        )
 
     def _intern(self, compiled: CompiledRule) -> CompiledRule:
         return self._interned.setdefault(compiled, compiled)
 
     def pivot_values(self, compiled: CompiledRule) -> ValueSet:
         """Return a rule's values of the pivot as one part, however many they are."""
-        return (sum(1 << atom for atom in compiled.atoms), 0, 0) if compiled.atoms else compiled.pivot
+        return (
+            (sum(1 << atom for atom in compiled.atoms), 0, 0)
+            if compiled.atoms
+            else compiled.pivot
+        )
 
     def box(self, compiled: CompiledRule) -> Box:
         """Return a rule's values of each attribute, the pivot included."""
@@ -176,18 +251,33 @@ class Space:
 
     @property
     def narrowed_attributes(self) -> tuple[str, ...]:
-        """The attributes whose known type excludes values that the rules could distinguish from all others."""
+        """The attributes whose known type excludes values that the rules could distinguish from all
+        others.
+        """
         return tuple(domain.attribute for domain in self.domains if domain.is_narrowed)
 
     def unlikely_attributes(self, box: Box) -> tuple[str, ...]:
-        """Return the attributes that have a value of another type than rules compare them with in all of the box."""
+        """Return the attributes that have a value of another type than rules compare them with in
+        all of the box.
+        """
         atoms_of = ((self.domains[number], part[0]) for number, part in box.items())
-        return tuple(domain.attribute for domain, atoms in atoms_of if atoms and not atoms & ~domain.unlikely)
+        return tuple(
+            domain.attribute
+            for domain, atoms in atoms_of
+            if atoms and not atoms & ~domain.unlikely
+        )
 
     def cost_of_example(self, box: Box) -> int:
-        """Return the cost of an example of a box: a text of many patterns is long, and is tried against all."""
-        texts = (part[1].bit_count() * len(self.domains[number].patterns.all) for number, part in box.items())
-        return (sum(part[0].bit_count() for part in box.values()) * 25 + sum(texts)) // _PATTERNS_PER_COMPARISON
+        """Return the cost of an example of a box: a text of many patterns is long, and is tried
+        against all.
+        """
+        texts = (
+            part[1].bit_count() * len(self.domains[number].patterns.all)
+            for number, part in box.items()
+        )
+        return (
+            sum(part[0].bit_count() for part in box.values()) * 25 + sum(texts)
+        ) // _PATTERNS_PER_COMPARISON
 
     def example(self, box: Box) -> Example:
         """Return a conversation of a box, without attributes that may have nearly any value."""

@@ -8,12 +8,17 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class ValueType:
-    """The values of an attribute that is not missing: texts, or numbers, both ends of `numbers` included."""
+    """The values of an attribute that is not missing: texts, or numbers, both ends of `numbers`
+    included.
+    """
 
     texts: bool
     numbers: tuple[float, float] | None = None
     usual: tuple[str, ...] = field(default=(), compare=False)
-    """Texts that conversations usually have. With any, an example has a text wherever one is possible."""
+    """Texts that conversations usually have.
+
+    With any, an example has a text wherever one is possible.
+    """
     usual_share: bool = field(default=False, compare=False)
     """Whether it is usually a number from 0 to 1."""
 
@@ -22,7 +27,11 @@ class ValueType:
         """Return `a text`, `a number` or `a number from 0 to 1`."""
         if self.numbers == EVERY_NUMBER:
             return "a number"
-        return f"a number from {self.numbers[0]} to {self.numbers[1]}" if self.numbers else "a text"
+        return (
+            f"a number from {self.numbers[0]} to {self.numbers[1]}"
+            if self.numbers
+            else "a text"
+        )
 
 
 EVERY_NUMBER: Final = (float("-inf"), float("inf"))
@@ -31,9 +40,13 @@ ANY_TEXT: Final = ValueType(texts=True)
 ANY_NUMBER: Final = ValueType(texts=False, numbers=EVERY_NUMBER)
 SHARE: Final = ValueType(texts=False, numbers=(0, 1))
 
-Types = Mapping[str, ValueType]  # the known types, by attribute; other attributes may have any text and any number
+Types = Mapping[
+    str, ValueType
+]  # the known types, by attribute; other attributes may have any text and any number
 
 
 def number_as_text(value: float) -> str:
-    """Return a number in decimals without an exponent, as the endpoint writes it for tenants that store texts."""
+    """Return a number in decimals without an exponent, as the endpoint writes it for tenants that
+    store texts.
+    """
     return format(Decimal(str(value)), "f")

@@ -1,4 +1,6 @@
-"""`cxroute apply`: plan, check guards, confirm, write, and read again; several environments with one confirmation."""
+"""`cxroute apply`: plan, check guards, confirm, write, and read again; several environments with
+one confirmation.
+"""
 
 import argparse
 import asyncio
@@ -17,7 +19,11 @@ from reconciler.cli import environments, execute
 from reconciler.cli.clients import open_reading_client, open_writing_client
 from reconciler.cli.command_line import utc_now
 from reconciler.cli.commands.plan import add_plan_options, next_command, plan_file_text
-from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, SavedPlans
+from reconciler.cli.environments import (
+    EnvironmentResult,
+    EnvironmentSelection,
+    SavedPlans,
+)
 from reconciler.cli.notify import notify
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.session import Cancellation, Session, abort_on_signal
@@ -38,7 +44,13 @@ from reconciler.errors import (
 from reconciler.model.change import Applied, UnknownOutcome
 from reconciler.pipeline import Planner
 from reconciler.plan.consent import describe_consent
-from reconciler.plan.document import ReviewedPlan, count_changes, plan_to_json, read_saved_plan, refuse_unreviewed
+from reconciler.plan.document import (
+    ReviewedPlan,
+    count_changes,
+    plan_to_json,
+    read_saved_plan,
+    refuse_unreviewed,
+)
 from reconciler.plan.guards import GUARD_NAMES, guard_refusals
 from reconciler.plan.plan import Plan
 from reconciler.render.text.apply import report_text
@@ -47,38 +59,73 @@ from reconciler.render.text.plan import plan_text
 from reconciler.text.escape import pluralize
 from reconciler.watch.cycle import CycleResult
 
-Ended = tuple[int, Plan, ApplyReport | None]  # the exit code, the plan, and the report if the apply started
+Ended = tuple[
+    int, Plan, ApplyReport | None
+]  # the exit code, the plan, and the report if the apply started
 
 PARTLY = 5
 _LONGEST_ANSWER: Final = 1000
-_LOOK: Final = 0.2  # seconds between two checks for signals while a question waits for its answer
+_LOOK: Final = (
+    0.2  # seconds between two checks for signals while a question waits for its answer
+)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("plan", nargs="?", metavar="PLAN", help="apply exactly this plan, saved by `cxroute plan --out`")
+    add(
+        "plan",
+        nargs="?",
+        metavar="PLAN",
+        help="apply exactly this plan, saved by `cxroute plan --out`",
+    )
     add_plan_options(parser)
     execute.add_change_options(parser)
     add("--yes", action="store_true", help="do not ask for confirmation")
     add("--no-prune", action="store_true", help="do not delete rules")
-    add("--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(GUARD_NAMES)}")
-    add("--reason", metavar="TEXT", default="", help="the reason, for the journal; required with --allow")
-    add("--format", choices=("text", "json"), default="text", help="output format (default: text)")
+    add(
+        "--allow",
+        action="append",
+        metavar="NAME",
+        default=[],
+        help=f"lift a guard: {', '.join(GUARD_NAMES)}",
+    )
+    add(
+        "--reason",
+        metavar="TEXT",
+        default="",
+        help="the reason, for the journal; required with --allow",
+    )
+    add(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="output format (default: text)",
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     if unknown := [name for name in options.allow if name not in GUARD_NAMES]:
-        raise UsageError(f"--allow {unknown[0]}: unknown guard. The guards are {', '.join(GUARD_NAMES)}")
+        raise UsageError(
+            f"--allow {unknown[0]}: unknown guard. The guards are {', '.join(GUARD_NAMES)}"
+        )
     if options.allow and not options.reason.strip():
         raise UsageError("--allow requires --reason TEXT, which the journal records")
     execute.check_undo_options(options)
-    chosen = (options.only, options.adopt, options.keep_drift, options.traffic, options.undo)
+    chosen = (
+        options.only,
+        options.adopt,
+        options.keep_drift,
+        options.traffic,
+        options.undo,
+    )
     if options.plan and any(chosen):
         names = "--only, --adopt, --keep-drift, --traffic and --undo"
         raise UsageError(f"a saved plan contains its options: remove {names}")
     saved = execute.read_saved_plans(options) if options.plan else None
     if isinstance(saved, ReviewedPlan):
-        selection = EnvironmentSelection.single(options, output, saved.environment, saved.options.undo)
+        selection = EnvironmentSelection.single(
+            options, output, saved.environment, saved.options.undo
+        )
         saved = {saved.environment: saved}
     else:
         selection = EnvironmentSelection.of(options, output, saved)
@@ -100,10 +147,18 @@ class _ApplyCommand:
             code, plan, report = await self.run(stop)
         except ApiError as error:
             error.args = (f"{error}. {_after_failure(error)}", *error.args[1:])
-            await notify(self.session, CycleResult(started_at=utc_now(), error=error, may_write=True))
+            await notify(
+                self.session,
+                CycleResult(started_at=utc_now(), error=error, may_write=True),
+            )
             raise
         if report:
-            await notify(self.session, CycleResult(started_at=utc_now(), plan=plan, report=report, may_write=True))
+            await notify(
+                self.session,
+                CycleResult(
+                    started_at=utc_now(), plan=plan, report=report, may_write=True
+                ),
+            )
         return EnvironmentResult(code=code, row=applied_row(plan, report))
 
     async def run(self, stop: Cancellation) -> Ended:
@@ -122,7 +177,9 @@ class _ApplyCommand:
                 raise InterruptedRunError("interrupted; nothing was written")
             self.warn_of_consent(plan)
             started = time.monotonic()
-            report = await execute.execute_plan(session, client, planner, plan, stop, reason=self.options.reason)
+            report = await execute.execute_plan(
+                session, client, planner, plan, stop, reason=self.options.reason
+            )
         return self.finish(plan, report, time.monotonic() - started)
 
     async def read_and_plan(self, client: ReadingClient) -> tuple[Planner, Plan]:
@@ -131,57 +188,93 @@ class _ApplyCommand:
         live = await session.read(client)
 
         def build() -> tuple[Planner, Plan]:
-            planner = session.planner(live, tuple(self.options.allow), self.options.reason)
+            planner = session.planner(
+                live, tuple(self.options.allow), self.options.reason
+            )
             return planner, planner.build(live)
 
         planner, plan = await session.run_blocking(build)
         session.print_banner()
         if reviewed := session.reviewed:
-            refuse_unreviewed(plan, reviewed, session.command_line.command("plan", "--out", "FILE"))
+            refuse_unreviewed(
+                plan, reviewed, session.command_line.command("plan", "--out", "FILE")
+            )
             made_at = f"Plan {reviewed.plan_id}, made {reviewed.generated_at}"
-            output.note(f"{made_at}. The tenant was read again: the plan still covers every change.")
+            output.note(
+                f"{made_at}. The tenant was read again: the plan still covers every change."
+            )
         if output.form == "text" and output.loudness != "quiet":
             output.result(plan_text(plan, output.paint, session.tenant, session.limits))
         return planner, plan
 
     def refuse(self, plan: Plan) -> None:
         """Raise RefusedError for a conflict with an unmanaged rule, or for a guard that blocks."""
-        named = [(f"{finding.address}: " if finding.address else "", finding) for finding in plan.conflicts]
-        reasons = [f"{address}{finding.message}; {finding.hint}" for address, finding in named]
+        named = [
+            (f"{finding.address}: " if finding.address else "", finding)
+            for finding in plan.conflicts
+        ]
+        reasons = [
+            f"{address}{finding.message}; {finding.hint}" for address, finding in named
+        ]
         reasons += [result.message for result in guard_refusals(plan)]
         if reasons:
-            raise RefusedError("refused, and nothing was written: " + "\n  ".join(reasons) + f"\n{self.again(plan)}")
+            raise RefusedError(
+                "refused, and nothing was written: "
+                + "\n  ".join(reasons)
+                + f"\n{self.again(plan)}"
+            )
 
     def warn_of_consent(self, plan: Plan) -> None:
         """Warn that the consent of owners is not checked outside of a pipeline."""
         if plan.consent and not os.environ.get("CI"):
-            needed = f"the consent of {describe_consent(plan.consent)} is not checked here"
-            self.session.output.warn(f"{needed}: only the pipeline checks it, before it applies a reviewed plan")
+            needed = (
+                f"the consent of {describe_consent(plan.consent)} is not checked here"
+            )
+            self.session.output.warn(
+                f"{needed}: only the pipeline checks it, before it applies a reviewed plan"
+            )
 
     def again(self, plan: Plan) -> str:
-        return next_command(self.session, plan, self.options.plan, tuple(self.options.allow))
+        return next_command(
+            self.session, plan, self.options.plan, tuple(self.options.allow)
+        )
 
     async def confirm(self, plan: Plan) -> None:
         """Ask the user to type the environment's name. Raises RefusedError without confirmation."""
         if self.options.yes:
             return
         if not self.session.output.interactive:
-            raise RefusedError(f"cannot ask for confirmation here; nothing was written\n{self.again(plan)} --yes")
+            raise RefusedError(
+                f"cannot ask for confirmation here; nothing was written\n{self.again(plan)} --yes"
+            )
         counts = count_changes(plan)
-        words = [pluralize(counts[kind], kind) for kind in ("create", "update", "adopt", "delete") if counts[kind]]
+        words = [
+            pluralize(counts[kind], kind)
+            for kind in ("create", "update", "adopt", "delete")
+            if counts[kind]
+        ]
         words = words or ["the clean-up after an earlier run"]
         name = plan.environment
         with abort_on_signal():
             await asyncio.sleep(0)  # the loop handles a signal that is already pending
             await asyncio.sleep(0)
-            question = f"Apply {', '.join(words)} to {name}? Type the environment's name"
+            question = (
+                f"Apply {', '.join(words)} to {name}? Type the environment's name"
+            )
             _ask(self.session.output, question, name, "the environment's name")
 
     def refused(self, plan: Plan, error: RefusedError) -> int:
-        """Print a refusal as JSON, with the plan, and return its exit code. In other formats, raise it."""
+        """Print a refusal as JSON, with the plan, and return its exit code.
+
+        In other formats, raise it.
+        """
         if self.session.output.form != "json":
             raise error
-        document = plan_to_json(plan) | {"outcomes": [], "converged": False, "error": error_document(error)}
+        document = plan_to_json(plan) | {
+            "outcomes": [],
+            "converged": False,
+            "error": error_document(error),
+        }
         self.session.output.document(document)
         return error.exit_code
 
@@ -190,22 +283,45 @@ class _ApplyCommand:
         if output.form == "json":
             document = {**plan_to_json(plan), "outcomes": [], "converged": True}
             if report:
-                document |= {"outcomes": outcomes_to_json(report), "converged": report.converged}
+                document |= {
+                    "outcomes": outcomes_to_json(report),
+                    "converged": report.converged,
+                }
                 document |= {"run": report.run_id} if report.run_id else {}
                 document |= {"notes": [*report.notes]} if report.notes else {}
                 if report.error and not report.converged:
-                    document["error"] = {"kind": "Stopped", "message": report.error, "exitCode": exit_code(report)}
+                    document["error"] = {
+                        "kind": "Stopped",
+                        "message": report.error,
+                        "exitCode": exit_code(report),
+                    }
             output.document(document)
         elif report:
-            output.result("\n" + report_text(report, output.paint, self.session.command_line.command("plan"), seconds))
-            output.result("".join(f"{line}\n" for line in execute.undo_hints(self.session, plan, report)))
+            output.result(
+                "\n"
+                + report_text(
+                    report,
+                    output.paint,
+                    self.session.command_line.command("plan"),
+                    seconds,
+                )
+            )
+            output.result(
+                "".join(
+                    f"{line}\n"
+                    for line in execute.undo_hints(self.session, plan, report)
+                )
+            )
         return exit_code(report), plan, report
 
 
 def _after_failure(error: ApiError) -> str:
     """Return what a failure means for the tenant, and the next step."""
     # Only a failure before the first write is an error; after it, the report says what was written.
-    lasts = isinstance(error, CredentialsError | ScopeError | UnsupportedCallError | UnexpectedResponseError)
+    lasts = isinstance(
+        error,
+        CredentialsError | ScopeError | UnsupportedCallError | UnexpectedResponseError,
+    )
     return "Nothing was written" if lasts else "Nothing was written: run it again"
 
 
@@ -214,7 +330,9 @@ def _ask(output: Output, question: str, answer: str, meaning: str) -> None:
     sys.stderr.write(wrap_for(f"{question} to continue: ", sys.stderr))
     sys.stderr.flush()
     # A blocking read would delay the handling of an earlier signal.
-    with contextlib.suppress(OSError, ValueError):  # stdin is not a file, or select() does not support it (Windows)
+    with contextlib.suppress(
+        OSError, ValueError
+    ):  # stdin is not a file, or select() does not support it (Windows)
         while not select.select([sys.stdin], [], [], _LOOK)[0]:
             pass
     if sys.stdin.readline(_LONGEST_ANSWER).strip() != answer:
@@ -222,32 +340,48 @@ def _ask(output: Output, question: str, answer: str, meaning: str) -> None:
 
 
 def exit_code(report: ApplyReport | None) -> int:
-    """Return apply's exit code (exit-codes): 0 only when a read after the last write shows no difference."""
+    """Return apply's exit code (exit-codes): 0 only when a read after the last write shows no
+    difference.
+    """
     if report is None or report.converged:
         return 0
     if report.interrupted:
         return InterruptedRunError.exit_code
-    wrote = any(isinstance(outcome, Applied | UnknownOutcome) or outcome.left_partial for outcome in report.outcomes)
+    wrote = any(
+        isinstance(outcome, Applied | UnknownOutcome) or outcome.left_partial
+        for outcome in report.outcomes
+    )
     return PARTLY if wrote else CxrouteError.exit_code
 
 
-def _prepared(options: argparse.Namespace, plans: SavedPlans, session: Session) -> Session:
+def _prepared(
+    options: argparse.Namespace, plans: SavedPlans, session: Session
+) -> Session:
     reviewed = plans.get(session.environment.name)
     if isinstance(reviewed, str):
-        raise RefusedError(f"the saved plan does not contain this environment, which failed ({reviewed}); plan again")
-    session = execute.with_undo(execute.bind_to_review(session, reviewed) if reviewed else session, options)
+        raise RefusedError(
+            f"the saved plan does not contain this environment, which failed ({reviewed}); plan "
+            f"again"
+        )
+    session = execute.with_undo(
+        execute.bind_to_review(session, reviewed) if reviewed else session, options
+    )
     session = session.with_test_results()
     if session.failed_tests:
         raise ManifestError(session.failed_tests)
     return session
 
 
-def _apply(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list[EnvironmentResult]]:
+def _apply(
+    selection: EnvironmentSelection, plans: SavedPlans
+) -> tuple[int, list[EnvironmentResult]]:
     async def work(session: Session, stop: Cancellation) -> EnvironmentResult:
         return await _ApplyCommand(session, selection.options).run_and_notify(stop)
 
     prepare = partial(_prepared, selection.options, plans)
-    return environments.run_environments(selection, work, prepare, on_signal="tell each")
+    return environments.run_environments(
+        selection, work, prepare, on_signal="tell each"
+    )
 
 
 def _apply_confirmed(selection: EnvironmentSelection, plans: SavedPlans) -> int:
@@ -262,7 +396,9 @@ def _apply_confirmed(selection: EnvironmentSelection, plans: SavedPlans) -> int:
         except RefusedError as refused:
             if output.form != "json":
                 raise
-            output.result(f"{environments.join_documents([report.text for report in reports], refused)}\n")
+            output.result(
+                f"{environments.join_documents([report.text for report in reports], refused)}\n"
+            )
             return refused.exit_code
         reports = _apply_shown(selection, reports, differing)
         code = environments.worst_exit_code(report.code for report in reports)
@@ -270,7 +406,9 @@ def _apply_confirmed(selection: EnvironmentSelection, plans: SavedPlans) -> int:
     return code
 
 
-def _plan(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list[EnvironmentResult]]:
+def _plan(
+    selection: EnvironmentSelection, plans: SavedPlans
+) -> tuple[int, list[EnvironmentResult]]:
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         run = _ApplyCommand(session, selection.options)
         async with open_reading_client(session) as client:
@@ -278,37 +416,67 @@ def _plan(selection: EnvironmentSelection, plans: SavedPlans) -> tuple[int, list
         try:
             run.refuse(plan)
         except RefusedError as refused:
-            return EnvironmentResult(code=run.refused(plan, refused), row=planned_row(plan))
+            return EnvironmentResult(
+                code=run.refused(plan, refused), row=planned_row(plan)
+            )
         if session.output.form == "json":
-            session.output.document({**plan_to_json(plan), "outcomes": [], "converged": not plan.changes})
+            session.output.document(
+                {**plan_to_json(plan), "outcomes": [], "converged": not plan.changes}
+            )
         saved = plan_file_text(session, plan, "the plan", None) if plan.changes else ""
         return EnvironmentResult(code=0, row=planned_row(plan), saved=saved)
 
-    return environments.run_environments(selection, work, partial(_prepared, selection.options, plans))
+    return environments.run_environments(
+        selection, work, partial(_prepared, selection.options, plans)
+    )
 
 
 def _confirm(selection: EnvironmentSelection, number: int) -> None:
     if not selection.output.interactive:
         plans, again = selection.options.plan, selection.command_line
         words = selection.words if selection.options.environment else selection.share
-        command = again.apply_saved(plans, *words, "--yes") if plans else again.command("apply", "--yes")
-        raise RefusedError(f"cannot ask for confirmation here; nothing was written\nTo apply these: {command}")
+        command = (
+            again.apply_saved(plans, *words, "--yes")
+            if plans
+            else again.command("apply", "--yes")
+        )
+        raise RefusedError(
+            f"cannot ask for confirmation here; nothing was written\nTo apply these: {command}"
+        )
     with abort_on_signal():
-        question = f"Apply this to {pluralize(number, 'environment')}? Type the number of environments, {number},"
+        question = (
+            f"Apply this to {pluralize(number, 'environment')}? Type the number of environments, "
+            f"{number},"
+        )
         _ask(selection.output, question, str(number), "the number of environments")
 
 
 def _apply_shown(
-    selection: EnvironmentSelection, planned: Sequence[EnvironmentResult], differing: Sequence[EnvironmentResult]
+    selection: EnvironmentSelection,
+    planned: Sequence[EnvironmentResult],
+    differing: Sequence[EnvironmentResult],
 ) -> list[EnvironmentResult]:
-    """Apply exactly the plans that were displayed. Text does not repeat the reports of the other environments."""
-    plans = {report.row.environment: read_saved_plan(report.saved, "the displayed plan") for report in differing}
+    """Apply exactly the plans that were displayed.
+
+    Text does not repeat the reports of the other environments.
+    """
+    plans = {
+        report.row.environment: read_saved_plan(report.saved, "the displayed plan")
+        for report in differing
+    }
     in_text = selection.output.form == "text"
-    output = replace(selection.output, loudness="quiet") if in_text else selection.output
+    output = (
+        replace(selection.output, loudness="quiet") if in_text else selection.output
+    )
     options = argparse.Namespace(**{**vars(selection.options), "yes": True})
-    _, reports = _apply(replace(selection, names=tuple(plans), options=options, output=output), plans)
+    _, reports = _apply(
+        replace(selection, names=tuple(plans), options=options, output=output), plans
+    )
     if in_text:
         planned = [replace(report, text="") for report in planned]
-        reports = [replace(report, text=f"{report.row.environment}:\n{report.text}") for report in reports]
+        reports = [
+            replace(report, text=f"{report.row.environment}:\n{report.text}")
+            for report in reports
+        ]
     applied = {report.row.environment: report for report in reports}
     return [applied.get(report.row.environment, report) for report in planned]

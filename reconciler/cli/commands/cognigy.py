@@ -1,4 +1,6 @@
-"""`cxroute cognigy`: the two nodes of a flow that post to the context endpoint, and the intents of the bot."""
+"""`cxroute cognigy`: the two nodes of a flow that post to the context endpoint, and the intents of
+the bot.
+"""
 
 import argparse
 import json
@@ -31,7 +33,9 @@ input.cxroute = {
 """
 
 _FIELDS: Final = ("conversationId", "intent", "confidence", "timestamp")
-PAYLOAD: Final = {name: {"$cs": {"script": f"input.cxroute.{name}"}} for name in _FIELDS}
+PAYLOAD: Final = {
+    name: {"$cs": {"script": f"input.cxroute.{name}"}} for name in _FIELDS
+}
 """Text in {{ }} would convert the confidence to text; with a script it stays a number, or null."""
 
 _STEPS: Final = """\
@@ -58,28 +62,59 @@ _STEPS: Final = """\
 
 
 _HELP: Final = (
-    "intents writes an Intents document of the bot: from a folder of the Cognigy CLI, a file of exported intents, or\n"
-    "the API (key in COGNIGY_API_KEY). An existing document is edited in place. --check writes nothing, compares the\n"
+    "intents writes an Intents document of the bot: from a folder of the Cognigy CLI, a file of "
+    "exported intents, or\n"
+    "the API (key in COGNIGY_API_KEY). An existing document is edited in place. --check writes "
+    "nothing, compares the\n"
     "bot with the rules and tests of the manifests, and exits with 2 if they differ."
 )
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("task", nargs="?", choices=("nodes", "intents"), default="nodes", help="default: nodes")
+    parser.add_argument(
+        "task",
+        nargs="?",
+        choices=("nodes", "intents"),
+        default="nodes",
+        help="default: nodes",
+    )
     add = parser.add_argument
     url = "nodes: address of `cxroute serve`; intents: of the API, with /v2.0 or /new/v2.0"
     add("--url", help=f"{url} (default: {API})")
-    conversation = f"nodes: expression for the id of the interaction in CXone (default: {_CONVERSATION})"
+    conversation = (
+        f"nodes: expression for the id of the interaction in CXone (default: "
+        f"{_CONVERSATION})"
+    )
     add("--conversation", metavar="SCRIPT", help=conversation)
-    none = "value that the node posts without an intent (default: none); intents: it is never removed"
+    none = (
+        "value that the node posts without an intent (default: none); intents: it is never "
+        "removed"
+    )
     add("--none", metavar="INTENT", default="none", help=none)
-    add("--code", action="store_const", const=True, help="nodes: print only the text of the Code node")
-    add("--from", metavar="PATH", help="intents: folder of the Cognigy CLI, or file of exported intents")
+    add(
+        "--code",
+        action="store_const",
+        const=True,
+        help="nodes: print only the text of the Code node",
+    )
+    add(
+        "--from",
+        metavar="PATH",
+        help="intents: folder of the Cognigy CLI, or file of exported intents",
+    )
     add("--project", metavar="ID", help="intents: read the project from the API")
-    add("--into", metavar="FILE", help="intents: the file of the Intents document (default: print a new one)")
+    add(
+        "--into",
+        metavar="FILE",
+        help="intents: the file of the Intents document (default: print a new one)",
+    )
     compare = "intents: compare the bot with the manifests; exit 2 if they differ"
     add("--check", action="store_const", const=True, help=compare)
-    add("--format", choices=("text", "json"), help="intents: format of --check (default: text)")
+    add(
+        "--format",
+        choices=("text", "json"),
+        help="intents: format of --check (default: text)",
+    )
     parser.epilog = _HELP
 
 
@@ -89,7 +124,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
         from reconciler.cli.bot_intents import run_intents  # noqa: PLC0415 - imports manifests and HTTP
 
         return run_intents(options, output)
-    script = code(_CONVERSATION if options.conversation is None else options.conversation, options.none)
+    script = code(
+        _CONVERSATION if options.conversation is None else options.conversation,
+        options.none,
+    )
     if options.code:
         output.file_text(script)
         return 0
@@ -107,5 +145,7 @@ def code(conversation: str, none: str) -> str:
     if not none.strip() or len(none) > _LONGEST or not none.isprintable():
         raise UsageError(f"--none must have 1 to {_LONGEST} printable characters")
     if not conversation.strip() or "\n" in conversation:
-        raise UsageError("--conversation must be an expression on one line, such as input.sessionId")
+        raise UsageError(
+            "--conversation must be an expression on one line, such as input.sessionId"
+        )
     return CODE % {"conversation": conversation, "none": json.dumps(none)}

@@ -1,4 +1,5 @@
-"""`cxroute completion SHELL`: a completion script, which shtab creates from the program's own parsers.
+"""`cxroute completion SHELL`: a completion script, which shtab creates from the program's own
+parsers.
 
 For values that the manifests define, the script runs `cxroute completion --values KIND`.
 """
@@ -38,7 +39,9 @@ _TYPED: Final = {
     "fish": " --typed (commandline -ct)",
 }
 """How a script passes the word that is typed already, by shell."""
-_SAFE: Final = re.compile(r"[A-Za-z0-9._/@:+-]{1,200}")  # a shell expands the words of a completion, even `$(...)`
+_SAFE: Final = re.compile(
+    r"[A-Za-z0-9._/@:+-]{1,200}"
+)  # a shell expands the words of a completion, even `$(...)`
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +49,16 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", nargs="?", choices=SHELLS, help=text)
     kinds = sorted(set(_VALUES_OF.values()))
     add = parser.add_argument
-    add("--values", choices=kinds, help="instead: list the values of the manifests, as the script does")
-    add("--typed", metavar="WORD", help="with --values: what is typed already, such as prod, for a further name")
+    add(
+        "--values",
+        choices=kinds,
+        help="instead: list the values of the manifests, as the script does",
+    )
+    add(
+        "--typed",
+        metavar="WORD",
+        help="with --values: what is typed already, such as prod, for a further name",
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -57,7 +68,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         with suppress(CxrouteError):  # a completion has no place for a message
             values = _VALUES[options.values](Path(options.manifests))
             safe = [value for value in sorted(set(values)) if _SAFE.fullmatch(value)]
-            listed = _further(safe, options.typed or "") if options.values == _LISTED else safe
+            listed = (
+                _further(safe, options.typed or "")
+                if options.values == _LISTED
+                else safe
+            )
             output.result("".join(f"{value}\n" for value in listed))
         return 0
     import shtab  # noqa: PLC0415 - only this command needs it
@@ -76,7 +91,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _further(values: list[str], typed: str) -> list[str]:
-    """Return the values after the last comma of a word, each with what is before it and without repetitions."""
+    """Return the values after the last comma of a word, each with what is before it and without
+    repetitions.
+    """
     before, comma, _ = typed.rpartition(",")
     present = before.split(",")
     if comma and not all(name in values for name in present):
@@ -84,14 +101,22 @@ def _further(values: list[str], typed: str) -> list[str]:
     return [f"{before}{comma}{value}" for value in values if value not in present]
 
 
-def _complete_values(parser: argparse.ArgumentParser, run_command: Callable[[str], Mapping[str, object]]) -> None:
+def _complete_values(
+    parser: argparse.ArgumentParser, run_command: Callable[[str], Mapping[str, object]]
+) -> None:
     for action in parser._actions:  # noqa: SLF001 - argparse has no public list of them
         if (kind := _VALUES_OF.get(action.dest)) and action.nargs != 0:
             command = f"cxroute completion --values {kind}"
             typed = _TYPED if kind == _LISTED else dict.fromkeys(_TYPED, "")
             fish = f"({command}{typed['fish']})"
-            zsh = f"{{compadd -- \\$({command}{typed['zsh']})}}"  # run at each completion, not when the script is read
-            forms = {**run_command(f"{command}{typed['bash']}"), "tcsh": f"`{command}`", "fish": fish, "zsh": zsh}
+            # run at each completion, not when the script is read
+            zsh = f"{{compadd -- \\$({command}{typed['zsh']})}}"
+            forms = {
+                **run_command(f"{command}{typed['bash']}"),
+                "tcsh": f"`{command}`",
+                "fish": fish,
+                "zsh": zsh,
+            }
             action.complete = forms  # type: ignore[attr-defined]
 
 
@@ -108,12 +133,19 @@ def _list_intents(directory: Path) -> Iterator[str]:
         yield from document.document.names
     for loaded in manifests.rulesets:
         for rule in loaded.document.rules:
-            named = rule.intents if isinstance(rule.intents, list | tuple) else (rule.intent,)
+            named = (
+                rule.intents
+                if isinstance(rule.intents, list | tuple)
+                else (rule.intent,)
+            )
             yield from filter(None, named)
 
 
 _VALUES: Final[dict[str, Callable[[Path], Iterable[str]]]] = {
-    "environments": lambda directory: [*load_manifests(directory).environments, SANDBOX],
+    "environments": lambda directory: [
+        *load_manifests(directory).environments,
+        SANDBOX,
+    ],
     "addresses": _list_addresses,
     "guards": lambda _directory: GUARD_NAMES,
     "runs": lambda _directory: [run.id for run in journal_place(None).read()],

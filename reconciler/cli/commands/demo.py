@@ -29,7 +29,10 @@ _SCRIPT: Final = "Bot\\Hand-over"
 _STUDIO: Final = "studio"
 _EDITED_RULE: Final = "Cognigy Intent Route: pin_blocked"
 _EDITED_CASE: Final = '>= %s ) ) & ( cxr_text_intent$ = "pin_blocked" )'
-_WRITTEN, _BY_HAND = 0.75, 0.7  # the rule's least confidence in the manifests, and as a colleague sets it in CXone
+_WRITTEN, _BY_HAND = (
+    0.75,
+    0.7,
+)  # the rule's least confidence in the manifests, and as a colleague sets it in CXone
 
 _DRIFT, _REFUSED = 2, 4  # exit codes
 _MAX_MANIFEST: Final = 256 * KIB
@@ -37,7 +40,9 @@ _MAX_MANIFEST: Final = 256 * KIB
 
 @dataclass(frozen=True, slots=True)
 class FileEdit:
-    """An edit in a copy of the bank's manifests: a text that a file has once, and its replacement."""
+    """An edit in a copy of the bank's manifests: a text that a file has once, and its
+    replacement.
+    """
 
     file: str
     before: str
@@ -49,7 +54,9 @@ class FileEdit:
         text = read_text(path, _MAX_MANIFEST)
 
         if text.count(self.before) != 1:
-            raise CxrouteError(f"{path} does not contain this text exactly once: {self.before}")
+            raise CxrouteError(
+                f"{path} does not contain this text exactly once: {self.before}"
+            )
         path.write_text(text.replace(self.before, self.after), encoding="utf-8")
 
 
@@ -66,8 +73,10 @@ SMALL_CHANGE: Final = (  # one rule, and the route tests that expect its old que
     ),
     FileEdit(
         "tests/people.yaml",
-        "{intent: pin_blocked, confidence: 0.9, attributes: {customerTier: standard}}, expect: {queue: card-services}",
-        "{intent: pin_blocked, confidence: 0.9, attributes: {customerTier: standard}}, expect: {queue: fraud}",
+        "{intent: pin_blocked, confidence: 0.9, attributes: {customerTier: standard}}, expect: "
+        "{queue: card-services}",
+        "{intent: pin_blocked, confidence: 0.9, attributes: {customerTier: standard}}, expect: "
+        "{queue: fraud}",
     ),
     FileEdit(
         "tests/teams.yaml",
@@ -83,29 +92,41 @@ _CASH_WITHDRAWAL: Final = FileEdit(
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--studio", action="store_true", help="the same rules in a Studio script")
+    parser.add_argument(
+        "--studio", action="store_true", help="the same rules in a Studio script"
+    )
     parser.epilog = "Works in a temporary folder and leaves no files behind."
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Plan and apply an edit, find and restore a rule that was changed in CXone, break a promise. Return 0."""
+    """Plan and apply an edit, find and restore a rule that was changed in CXone, break a promise.
+
+    Return 0.
+    """
     source = bank_manifests()
     next_steps = _next_steps(Path.cwd())
 
     # A temporary folder protects an existing .cxroute.
-    with tempfile.TemporaryDirectory(prefix="cxroute-demo-") as folder, contextlib.chdir(folder):
+    with (
+        tempfile.TemporaryDirectory(prefix="cxroute-demo-") as folder,
+        contextlib.chdir(folder),
+    ):
         # The files of an installed program may be read-only; their copies are edited.
         shutil.copytree(source, "manifests", copy_function=shutil.copyfile)
         tour = _Tour(output, _STUDIO if options.studio else SANDBOX)
 
         # PRACTICE is set in this context alone.
         contextvars.copy_context().run(tour.all)
-        output.result(output.paint("blue", f"{tour.further_pages}\n{next_steps}") + "\n")
+        output.result(
+            output.paint("blue", f"{tour.further_pages}\n{next_steps}") + "\n"
+        )
     return 0
 
 
 def _next_steps(here: Path) -> str:
-    """Return the next command, with the path of the program if the shell does not find it by name."""
+    """Return the next command, with the path of the program if the shell does not find it by
+    name.
+    """
     beside, on_path = Path(sys.executable).with_name("cxroute"), shutil.which("cxroute")
     if on_path and (not beside.exists() or beside.samefile(on_path)):
         return "Next: cxroute init my-routing"
@@ -114,13 +135,17 @@ def _next_steps(here: Path) -> str:
     command = str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
     export = f'export PATH={shlex.quote(str(beside.parent))}:"$PATH"'
     first = f"Next: {shlex.join([command, 'init', 'my-routing'])}"
-    return f"{first}\nMessages call it `cxroute`. To use this name in your shell: {export}"
+    return (
+        f"{first}\nMessages call it `cxroute`. To use this name in your shell: {export}"
+    )
 
 
 def bank_manifests() -> Path:
     """Return the bank's manifests: from the wheel, or next to the package in a checkout."""
     package = Path(str(files("reconciler")))
-    if folder := next(filter(Path.is_dir, (package / "bank", package.parent / "manifests")), None):
+    if folder := next(
+        filter(Path.is_dir, (package / "bank", package.parent / "manifests")), None
+    ):
         return folder
     raise CxrouteError("the bank's manifests are not installed with this program")
 
@@ -139,7 +164,8 @@ class _Tour:
 
         self.step(
             "1. Edit one rule, and the three tests that expect its old queue. What would change?",
-            "the line with ~ is the edit; the lines below it say who moves, from which queue to which.",
+            "the line with ~ is the edit; the lines below it say who moves, from which queue to "
+            "which.",
         )
         for edit in SMALL_CHANGE:
             edit.make()
@@ -147,13 +173,16 @@ class _Tour:
 
         self.step(
             "2. Apply it. Without --yes, apply shows the plan and asks for confirmation.",
-            "one rule is written, the tenant is read again as a check, and the change can be undone.",
+            "one rule is written, the tenant is read again as a check, and the change can be "
+            "undone.",
         )
         self.command("apply", "--yes", "-q")
 
         self.step(
-            f"3. Now a colleague sets its confidence to {_BY_HAND} in {self.place}. The scheduled check finds that.",
-            "the manifests' value beside the one in CXone, who is routed differently, and how to go on.",
+            f"3. Now a colleague sets its confidence to {_BY_HAND} in {self.place}. The scheduled "
+            f"check finds that.",
+            "the manifests' value beside the one in CXone, who is routed differently, and how to "
+            "go on.",
         )
         self.edit_by_hand()
         self.command("drift", expected=_DRIFT)
@@ -165,8 +194,10 @@ class _Tour:
         self.command("apply", "--only", "cards/pin-blocked", "--yes", "-q")
 
         self.step(
-            "5. Edit a rule of the fraud team: disputed cash withdrawals, confidence 0.5 -> 0.55. No route test fails.",
-            "a promise is about every conversation: one that breaks it is found, and nothing is written.",
+            "5. Edit a rule of the fraud team: disputed cash withdrawals, confidence 0.5 -> 0.55. "
+            "No route test fails.",
+            "a promise is about every conversation: one that breaks it is found, and nothing is "
+            "written.",
         )
         _CASH_WITHDRAWAL.make()
         self.command("apply", "--yes", "-q", expected=_REFUSED)
@@ -175,14 +206,23 @@ class _Tour:
         """Apply the bank's manifests to an empty tenant, and say what the tour starts with."""
         self.run("apply", "--yes", "-q")
 
-        where = "" if self.environment == SANDBOX else f", as a block of the script {_SCRIPT}"
-        self.say(f"{SIMULATED}A bank's tenant, whose rules already match the manifests{where}.")
+        where = (
+            ""
+            if self.environment == SANDBOX
+            else f", as a block of the script {_SCRIPT}"
+        )
+        self.say(
+            f"{SIMULATED}A bank's tenant, whose rules already match the manifests{where}."
+        )
 
     @property
     def further_pages(self) -> str:
         """Return where to read on."""
         if self.environment == SANDBOX:
-            return f"Your own tenant: {page('guide.md')}. The same tour on a Studio script: cxroute demo --studio"
+            return (
+                f"Your own tenant: {page('guide.md')}. The same tour on a Studio script: cxroute "
+                f"demo --studio"
+            )
         return f"A script of your own tenant: {page('studio.md')}."
 
     @property
@@ -205,7 +245,9 @@ class _Tour:
     def step(self, done: str, look_at: str) -> None:
         """Print what a step does, and what to look at in its output."""
         paint = self.output.paint
-        self.output.result(f"{paint('blue', done)}\n{paint('blue', f'   Look: {look_at}')}\n")
+        self.output.result(
+            f"{paint('blue', done)}\n{paint('blue', f'   Look: {look_at}')}\n"
+        )
 
     def command(self, *arguments: str, expected: int = 0) -> None:
         """Run a command of the program, and print it with all that it prints."""
@@ -215,20 +257,36 @@ class _Tour:
         self.output.result(f"{printed}\n\n")
 
     def run(self, *arguments: str, expected: int = 0) -> str:
-        """Run a command of the program; return its output. Raises CxrouteError for an unexpected exit code."""
+        """Run a command of the program; return its output.
+
+        Raises CxrouteError for an unexpected exit code.
+        """
         from reconciler.cli.main import main  # noqa: PLC0415 - main imports this module
 
         colour = "always" if self.output.paint is ansi_style else "never"
-        # The folder is in no git repository, so there is no state before the change to compare the fallback with.
+        # The folder is in no git repository, so there is no state before the change to compare the
+        # fallback with.
         base = ["--base", "none"] if arguments[0] in ("plan", "apply") else []
         buffer = io.StringIO()
         with contextlib.redirect_stdout(buffer), contextlib.redirect_stderr(buffer):
-            code = main(["-e", self.environment, "--color", colour, "--no-input", *arguments, *base])
+            code = main(
+                [
+                    "-e",
+                    self.environment,
+                    "--color",
+                    colour,
+                    "--no-input",
+                    *arguments,
+                    *base,
+                ]
+            )
         sys.stdout.flush()
 
         printed = buffer.getvalue().removeprefix(SIMULATED).strip("\n")
         if code != expected:
-            raise CxrouteError(f"`cxroute {shlex.join(arguments)}` ended with {code}, not {expected}:\n{printed}")
+            raise CxrouteError(
+                f"`cxroute {shlex.join(arguments)}` ended with {code}, not {expected}:\n{printed}"
+            )
         return printed
 
 
@@ -236,7 +294,9 @@ def _edit_rule(state: TenantState) -> None:
     (rule_id,) = state.ids_named(_EDITED_RULE)
     (rule,) = (rule for rule in state.rules() if rule["id"] == rule_id)
     conditions = [
-        {**condition, "value": _BY_HAND} if condition["value"] == _WRITTEN else condition
+        {**condition, "value": _BY_HAND}
+        if condition["value"] == _WRITTEN
+        else condition
         for condition in rule["conditions"]
     ]
     state.edit(rule_id, conditions=conditions)
@@ -245,4 +305,6 @@ def _edit_rule(state: TenantState) -> None:
 def _edit_script(state: TenantState) -> None:
     before = _EDITED_CASE % _WRITTEN
     after = _EDITED_CASE % _BY_HAND
-    state.save_script_by_person(_SCRIPT, "ann", lambda text: text.replace(before, after))
+    state.save_script_by_person(
+        _SCRIPT, "ann", lambda text: text.replace(before, after)
+    )

@@ -1,4 +1,7 @@
-"""`cxroute doctor`: settings, network, token, scopes, clock, one page of rules and of queues. It writes nothing."""
+"""`cxroute doctor`: settings, network, token, scopes, clock, one page of rules and of queues.
+
+It writes nothing.
+"""
 
 import argparse
 import asyncio
@@ -9,7 +12,13 @@ from typing import Final
 
 import httpx
 
-from reconciler.cli.clients import ca_file, credential_variables, open_probe, read_secret, read_tenant_settings
+from reconciler.cli.clients import (
+    ca_file,
+    credential_variables,
+    open_probe,
+    read_secret,
+    read_tenant_settings,
+)
 from reconciler.cli.command_line import expected_queues
 from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session, run_interruptibly
@@ -17,7 +26,12 @@ from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
 from reconciler.cxone.transport.tls import load_tls_context
 from reconciler.desired.desired import endpoint_stage
 from reconciler.doctor.check import CheckResult, CheckStatus
-from reconciler.doctor.examination import MAX_CALL_SECONDS, Examination, lacking, unchecked
+from reconciler.doctor.examination import (
+    MAX_CALL_SECONDS,
+    Examination,
+    lacking,
+    unchecked,
+)
 from reconciler.doctor.reachability import check_network_settings, check_reachability
 from reconciler.errors import CredentialsError, CxrouteError, ManifestError, UsageError
 from reconciler.render.text.doctor import doctor_document, doctor_text, is_healthy
@@ -33,9 +47,17 @@ write. Exit code 1 if a check ends with `fail`. `cxroute explain CODE` explains 
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    endpoint = "also check that the context endpoint at this address has the fallback of the manifests"
+    endpoint = (
+        "also check that the context endpoint at this address has the fallback of the "
+        "manifests"
+    )
     parser.add_argument("--endpoint", metavar="URL", help=endpoint)
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (default: text)")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="output format (default: text)",
+    )
     parser.epilog = HELP
 
 
@@ -47,10 +69,17 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.endpoint:
         run_interruptibly(lambda _stop: doctor.check_endpoint(options.endpoint))
     if output.form == "json":
-        output.document({**doctor_document(doctor.lines, session.environment.name), "simulated": session.simulated})
+        output.document(
+            {
+                **doctor_document(doctor.lines, session.environment.name),
+                "simulated": session.simulated,
+            }
+        )
     else:
         session.print_banner()
-        output.result(f"Doctor for {session.environment.name}   {sanitize(session.tenant)}\n\n")
+        output.result(
+            f"Doctor for {session.environment.name}   {sanitize(session.tenant)}\n\n"
+        )
         output.result(doctor_text(doctor.lines, output.paint))
     return 0 if is_healthy(doctor.lines) else CxrouteError.exit_code
 
@@ -61,7 +90,9 @@ class _Doctor:
     tenant: TenantSettings
     lines: list[CheckResult] = field(default_factory=list)
 
-    def add(self, name: str, state: CheckStatus, message: str, advice: str = "") -> None:
+    def add(
+        self, name: str, state: CheckStatus, message: str, advice: str = ""
+    ) -> None:
         self.lines.append(CheckResult(name, state, message, advice))
 
     async def run(self) -> None:
@@ -69,14 +100,21 @@ class _Doctor:
             async with asyncio.timeout(_SECONDS):
                 await self.check_all()
         except TimeoutError:
-            self.add("time", "fail", f"the checks did not finish in {_SECONDS:.0f} seconds", "Try again")
+            self.add(
+                "time",
+                "fail",
+                f"the checks did not finish in {_SECONDS:.0f} seconds",
+                "Try again",
+            )
         except CxrouteError as error:
             self.add("client", "fail", str(error))
 
     async def check_all(self) -> None:
         session, complete = self.session, self.credentials()
         if session.simulated:
-            self.add("network", "ok", "not needed: the tenant is simulated in this process")
+            self.add(
+                "network", "ok", "not needed: the tenant is simulated in this process"
+            )
         elif not (self.hosts() and await self.network()):
             self.lines.append(lacking("no allowed server can be reached"))
             return
@@ -85,25 +123,45 @@ class _Doctor:
             return
         environment = session.environment
         used = tuple(filter(None, credential_variables(environment)))
-        examination = Examination(environment=environment, tenant=self.tenant, variables=used, lines=self.lines)
+        examination = Examination(
+            environment=environment,
+            tenant=self.tenant,
+            variables=used,
+            lines=self.lines,
+        )
         async with open_probe(session) as probe:
             await examination.answers(probe, self.expected)
         self.lines += unchecked(environment, session.manifests.profile(environment))
 
     def credentials(self) -> bool:
-        names = () if self.session.simulated else credential_variables(self.session.environment)
+        names = (
+            ()
+            if self.session.simulated
+            else credential_variables(self.session.environment)
+        )
         complete = True
         for name in filter(None, names):
             try:
                 value = read_secret(name)
             except CredentialsError as error:
-                self.add("credentials", "fail", str(error), "The Environment's `credentials:` sets the names")
+                self.add(
+                    "credentials",
+                    "fail",
+                    str(error),
+                    "The Environment's `credentials:` sets the names",
+                )
                 complete = False
                 continue
             where = name if os.environ.get(name) else f"{name}_FILE"
             spaced = value != value.strip()
-            advice = "It begins or ends with a space or a line break, which is sent with it" if spaced else ""
-            self.add("credentials", "warn" if spaced else "ok", f"{where} is set", advice)
+            advice = (
+                "It begins or ends with a space or a line break, which is sent with it"
+                if spaced
+                else ""
+            )
+            self.add(
+                "credentials", "warn" if spaced else "ok", f"{where} is set", advice
+            )
         return complete
 
     def hosts(self) -> bool:
@@ -113,7 +171,9 @@ class _Doctor:
         except CxrouteError as error:
             self.add("host", "fail", str(error))
             return False
-        hosts = dict.fromkeys(ServerUrl.parse(url).host for url in self.tenant.known_urls)
+        hosts = dict.fromkeys(
+            ServerUrl.parse(url).host for url in self.tenant.known_urls
+        )
         self.add("host", "ok", f"credentials may be sent to {', '.join(hosts)}")
         return True
 
@@ -125,39 +185,89 @@ class _Doctor:
         if failed or any(line.name == "proxy" for line in settings):
             return not failed
         seconds = min(self.tenant.timeout_seconds, MAX_CALL_SECONDS)
-        servers = {server.authority: server for server in map(ServerUrl.parse, self.tenant.known_urls)}
-        reached = [await check_reachability(server, seconds, ca_file()) for server in servers.values()]
+        servers = {
+            server.authority: server
+            for server in map(ServerUrl.parse, self.tenant.known_urls)
+        }
+        reached = [
+            await check_reachability(server, seconds, ca_file())
+            for server in servers.values()
+        ]
         self.lines += reached
         return all(line.status != "fail" for line in reached)
 
     def expected(self) -> list[str]:
         try:
-            return [queue.name for queue in expected_queues(self.session.manifests, self.session.environment.name)]
+            return [
+                queue.name
+                for queue in expected_queues(
+                    self.session.manifests, self.session.environment.name
+                )
+            ]
         except ManifestError as error:
             self.add("manifests", "fail", str(error), "`cxroute validate` lists them")
             return []
 
     async def check_endpoint(self, url: str) -> None:
-        """Add whether the endpoint at this address writes as the manifests say. Raises UsageError for the address."""
+        """Add whether the endpoint at this address writes as the manifests say.
+
+        Raises UsageError for the address.
+        """
         if request_url(url) is None:
-            raise UsageError("--endpoint: must be an address with https:// (http:// only for this machine)")
-        expected, text = endpoint_stage(self.session.manifests, self.session.environment).fallback.digest, ""
-        problem, advice = "there is no usable response", "Check that `cxroute serve` runs there"
-        with contextlib.suppress(TimeoutError, httpx.HTTPError, httpx.InvalidURL, CxrouteError):
+            raise UsageError(
+                "--endpoint: must be an address with https:// (http:// only for this machine)"
+            )
+        expected, text = (
+            endpoint_stage(
+                self.session.manifests, self.session.environment
+            ).fallback.digest,
+            "",
+        )
+        problem, advice = (
+            "there is no usable response",
+            "Check that `cxroute serve` runs there",
+        )
+        with contextlib.suppress(
+            TimeoutError, httpx.HTTPError, httpx.InvalidURL, CxrouteError
+        ):
             async with (
                 asyncio.timeout(MAX_CALL_SECONDS),
-                httpx.AsyncClient(verify=load_tls_context(ca_file()), trust_env=False) as client,
-                client.stream("GET", f"{url.rstrip('/')}/metrics", headers={"Accept-Encoding": "identity"}) as response,
+                httpx.AsyncClient(
+                    verify=load_tls_context(ca_file()), trust_env=False
+                ) as client,
+                client.stream(
+                    "GET",
+                    f"{url.rstrip('/')}/metrics",
+                    headers={"Accept-Encoding": "identity"},
+                ) as response,
             ):
-                raw = await anext(response.aiter_raw(MIB), b"")  # not decompressed: a little may expand to much
+                raw = await anext(
+                    response.aiter_raw(MIB), b""
+                )  # not decompressed: a little may expand to much
                 text = raw.decode(errors="replace")
-                problem = "" if response.is_success else f"status {response.status_code}"
+                problem = (
+                    "" if response.is_success else f"status {response.status_code}"
+                )
         if problem:
             problem = f"its /metrics cannot be read: {problem}"
         elif "cxroute_fallback_info{" not in text:
-            problem = "its /metrics does not say which fallback it uses: is it `cxroute serve`, in this version?"
+            problem = (
+                "its /metrics does not say which fallback it uses: is it `cxroute serve`, in this "
+                "version?"
+            )
         elif f'cxroute_fallback_info{{digest="{expected}"}}' not in text:
-            problem = "its fallback is not that of the manifests: `context` or an Intents document differs"
-            advice = "Plans show what the manifests say: restart `cxroute serve` with these manifests, in this version"
+            problem = (
+                "its fallback is not that of the manifests: `context` or an Intents document "
+                "differs"
+            )
+            advice = (
+                "Plans show what the manifests say: restart `cxroute serve` with these manifests, "
+                "in this version"
+            )
         status: CheckStatus = "fail" if problem else "ok"
-        self.add("endpoint", status, problem or "its fallback is that of the manifests", advice if problem else "")
+        self.add(
+            "endpoint",
+            status,
+            problem or "its fallback is that of the manifests",
+            advice if problem else "",
+        )

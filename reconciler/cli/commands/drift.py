@@ -1,4 +1,6 @@
-"""`cxroute drift`: differences between live rules and the manifests, and edits since the last apply."""
+"""`cxroute drift`: differences between live rules and the manifests, and edits since the last
+apply.
+"""
 
 import argparse
 from collections.abc import Mapping, Sequence
@@ -7,9 +9,19 @@ from functools import partial
 from secrets import token_hex
 
 from reconciler.checks.route_tests import check_live
-from reconciler.cli.commands.plan import PENDING, add_plan_options, plan_provenance, read_and_plan
+from reconciler.cli.commands.plan import (
+    PENDING,
+    add_plan_options,
+    plan_provenance,
+    read_and_plan,
+)
 from reconciler.cli.conversation import failure_findings
-from reconciler.cli.environments import EnvironmentResult, EnvironmentSelection, print_list, run_environments
+from reconciler.cli.environments import (
+    EnvironmentResult,
+    EnvironmentSelection,
+    print_list,
+    run_environments,
+)
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.journal_place import journal_place
 from reconciler.cli.output import Output
@@ -17,7 +29,13 @@ from reconciler.cli.session import Cancellation, Session
 from reconciler.errors import UsageError
 from reconciler.journal.history import find_last_runs
 from reconciler.model.rule import Address
-from reconciler.plan.drift import BROKEN_PROMISE, Acceptance, Drift, drift_to_json, find_drift
+from reconciler.plan.drift import (
+    BROKEN_PROMISE,
+    Acceptance,
+    Drift,
+    drift_to_json,
+    find_drift,
+)
 from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.render.colour import Style, no_style
 from reconciler.render.github_annotations import quote_for_runner
@@ -32,7 +50,11 @@ def options(parser: argparse.ArgumentParser) -> None:
     forms = ("text", "json", "markdown", "github")
     help_text = "output format: markdown for an issue, github for a workflow's log (default: text)"
     parser.add_argument("--format", choices=forms, default="text", help=help_text)
-    parser.add_argument("--report", metavar="DIR", help="also write drift.json and drift.md to this directory")
+    parser.add_argument(
+        "--report",
+        metavar="DIR",
+        help="also write drift.json and drift.md to this directory",
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -43,11 +65,20 @@ def run(options: argparse.Namespace, output: Output) -> int:
         plan = await read_and_plan(session)
         drift = await session.run_blocking(lambda: compute_drift(session, plan))
         if options.report:
-            folder = new_folder(selection.folder(options.report, drift.plan.environment))
-            write_text(folder / "drift.json", f"{REDACTOR.dump_redacted(drift_to_json(drift))}\n")
-            write_text(folder / "drift.md", REDACTOR.redact(_as_markdown(session, drift)))
+            folder = new_folder(
+                selection.folder(options.report, drift.plan.environment)
+            )
+            write_text(
+                folder / "drift.json",
+                f"{REDACTOR.dump_redacted(drift_to_json(drift))}\n",
+            )
+            write_text(
+                folder / "drift.md", REDACTOR.redact(_as_markdown(session, drift))
+            )
         print_drift(session, drift)
-        return EnvironmentResult(code=PENDING if drift.has_drift else 0, row=drift_row(drift))
+        return EnvironmentResult(
+            code=PENDING if drift.has_drift else 0, row=drift_row(drift)
+        )
 
     code, reports = run_environments(selection, work)
     print_list(selection, reports, "Drift in")
@@ -58,19 +89,35 @@ def compute_drift(session: Session, plan: Plan) -> Drift:
     """Return the drift of a plan, with the runs of the journal and the failed route tests."""
     loaded = session.manifests.environments.get(session.environment.name)
     accept = [
-        Acceptance(rule.name, rule.digest, loaded.source_of("unmanaged", "accept", index) if loaded else None)
+        Acceptance(
+            rule.name,
+            rule.digest,
+            loaded.source_of("unmanaged", "accept", index) if loaded else None,
+        )
         for index, rule in enumerate(session.environment.unmanaged.accept)
     ]
-    findings = tuple(finding for finding in plan.findings if finding.code != BROKEN_PROMISE)  # about other rules
+    findings = tuple(
+        finding for finding in plan.findings if finding.code != BROKEN_PROMISE
+    )  # about other rules
     drift = find_drift(replace(plan, findings=findings), accept, session.sample)
-    checked = check_live(session.manifests, session.environment, plan.desired, plan.live)
+    checked = check_live(
+        session.manifests, session.environment, plan.desired, plan.live
+    )
     failures = failure_findings([checked], session.directory)
-    failed = (*drift.failed_checks, *(finding for finding in failures if finding.severity == "error"))
-    notes = (*drift.notes, *(finding for finding in failures if finding.severity != "error"))
+    failed = (
+        *drift.failed_checks,
+        *(finding for finding in failures if finding.severity == "error"),
+    )
+    notes = (
+        *drift.notes,
+        *(finding for finding in failures if finding.severity != "error"),
+    )
     runs: Mapping[Address, str] = {}
     try:
         place = journal_place(None, session.environment)
-        runs = find_last_runs(place.read(), session.environment.name, session.environment.owner)
+        runs = find_last_runs(
+            place.read(), session.environment.name, session.environment.owner
+        )
     except UsageError as error:
         session.output.warn(str(error))
     return replace(drift, last_runs=runs, failed_checks=failed, notes=notes)
@@ -83,14 +130,18 @@ def print_drift(session: Session, drift: Drift) -> None:
     elif output.form == "markdown":
         output.result(_as_markdown(session, drift))
     elif output.form == "github":
-        output.result(quote_for_runner(_as_text(session, drift, no_style), token_hex(16)))
+        output.result(
+            quote_for_runner(_as_text(session, drift, no_style), token_hex(16))
+        )
     else:
         session.print_banner()
         output.result(_as_text(session, drift, output.paint))
 
 
 def _as_markdown(session: Session, drift: Drift) -> str:
-    return drift_markdown(drift, session.tenant, plan_provenance(drift.plan, ""), _heal(session, ()))
+    return drift_markdown(
+        drift, session.tenant, plan_provenance(drift.plan, ""), _heal(session, ())
+    )
 
 
 def _as_text(session: Session, drift: Drift, paint: Style) -> str:
@@ -101,7 +152,9 @@ def _as_text(session: Session, drift: Drift, paint: Style) -> str:
         words = replace(session.command_line, options=PlanOptions())
         return words.command("export", *(addresses or ("--all",)), "--write")
 
-    return drift_text(drift, paint, DriftCommands(partial(_heal, session), keep), session.limits.rows)
+    return drift_text(
+        drift, paint, DriftCommands(partial(_heal, session), keep), session.limits.rows
+    )
 
 
 def _heal(session: Session, only: Sequence[str]) -> str:

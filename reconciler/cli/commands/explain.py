@@ -1,4 +1,6 @@
-"""`cxroute explain`: the rule that takes a conversation, and why earlier ones do not; or the meaning of a code."""
+"""`cxroute explain`: the rule that takes a conversation, and why earlier ones do not; or the
+meaning of a code.
+"""
 
 import argparse
 
@@ -16,21 +18,40 @@ from reconciler.text.suggest import suggest
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("code", nargs="?", metavar="CODE", help="explain the code of a finding, such as CXR105")
+    parser.add_argument(
+        "code",
+        nargs="?",
+        metavar="CODE",
+        help="explain the code of a finding, such as CXR105",
+    )
     conversation.options(parser)
-    parser.add_argument("--live", action="store_true", help="use the tenant's live rules instead of the manifests")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (default: text)")
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="use the tenant's live rules instead of the manifests",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="output format (default: text)",
+    )
     parser.epilog = conversation.HELP
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    has_conversation = options.intent is not None or options.confidence is not None or options.attr
+    has_conversation = (
+        options.intent is not None or options.confidence is not None or options.attr
+    )
     if options.code is not None and (has_conversation or options.live):
         raise UsageError("specify a code or a conversation, not both")
     if options.code is not None:
         code = options.code.upper()
         if code not in CODES:
-            hint = suggest(code, CODES) or f"for a conversation, specify --intent {sanitize(options.code)}"
+            hint = (
+                suggest(code, CODES)
+                or f"for a conversation, specify --intent {sanitize(options.code)}"
+            )
             raise UsageError(f"unknown code {quote_name(options.code)}; {hint}")
         title, text = CODES[code]
         if output.form == "json":
@@ -40,7 +61,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return 0
     if not has_conversation:
         example = "--intent lost_or_stolen_card --confidence 0.8 --attr language=de"
-        raise UsageError(f"specify a conversation, such as {example}, or the code of a finding, such as CXR105")
+        raise UsageError(
+            f"specify a conversation, such as {example}, or the code of a finding, such as CXR105"
+        )
     session = open_session(options, output)
     environment = session.environment
     words = conversation.read_conversation(options, environment.attributes)
@@ -48,11 +71,16 @@ def run(options: argparse.Namespace, output: Output) -> int:
     entries, names = list_rules(session, read_tenant(session) if options.live else None)
     explanation = explain(entries, words, environment, stage)
     if output.form == "json":
-        head = {"environment": environment.name, "rules": "live" if options.live else "manifests"}
+        head = {
+            "environment": environment.name,
+            "rules": "live" if options.live else "manifests",
+        }
         output.document({**head, **explain_document(explanation, names)})
     else:
         session.print_banner()
-        output.result(explain_text(explanation, names, output.paint, session.limits.rows))
+        output.result(
+            explain_text(explanation, names, output.paint, session.limits.rows)
+        )
     for note in misspellings(entries, session.manifests, environment, words):
         output.note(note)
     return 0

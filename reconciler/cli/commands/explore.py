@@ -1,4 +1,6 @@
-"""`cxroute explore`: one HTML file that works offline: try a conversation, the rules as a table, queues, promises."""
+"""`cxroute explore`: one HTML file that works offline: try a conversation, the rules as a table,
+queues, promises.
+"""
 
 import argparse
 from collections.abc import Mapping
@@ -13,38 +15,74 @@ from reconciler.desired.desired import DesiredState, desire_offline
 from reconciler.plan.impact import Impact
 from reconciler.plan.plan import Plan
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
-from reconciler.render.explore import ExplorePage, ExploreSide, build_plan_sides, build_side, render_explore
+from reconciler.render.explore import (
+    ExplorePage,
+    ExploreSide,
+    build_plan_sides,
+    build_side,
+    render_explore,
+)
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.text.redact import REDACTOR
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--live", action="store_true", help="use the tenant's live rules instead of the manifests")
-    add("--out", metavar="FILE", default="explore.html", help="the file to write (default: explore.html)")
-    add("--traffic", metavar="FILE", help="traffic sample, CSV of intent,...,count: shows the share of each rule")
+    add(
+        "--live",
+        action="store_true",
+        help="use the tenant's live rules instead of the manifests",
+    )
+    add(
+        "--out",
+        metavar="FILE",
+        default="explore.html",
+        help="the file to write (default: explore.html)",
+    )
+    add(
+        "--traffic",
+        metavar="FILE",
+        help="traffic sample, CSV of intent,...,count: shows the share of each rule",
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     session = open_session(options, output)
     live = read_tenant(session) if options.live else None
-    desired, resolver = desire_offline(session.manifests, session.environment, live.queues if live else ())
+    desired, resolver = desire_offline(
+        session.manifests, session.environment, live.queues if live else ()
+    )
     entries = live_entries(live.rules, desired) if live else desired_entries(desired)
     title = f"the {'live rules' if live else 'manifests'} of {desired.environment}"
     side = build_side(title, RuleList(entries, resolver.names), desired, session.sample)
-    write_text(Path(options.out), REDACTOR.redact(_render(session, desired, resolver.names, side)))
+    write_text(
+        Path(options.out),
+        REDACTOR.redact(_render(session, desired, resolver.names, side)),
+    )
     session.print_banner()
     counts = f"{pluralize(len(entries), 'rule')} and {pluralize(len(side.promises), 'promise')}"
-    output.result(f"Wrote {sanitize(options.out)}: {title}, {counts}. It works offline, in any browser.\n")
-    if live and (missing := resolver.names.keys() - {queue.id for queue in live.queues}):
+    output.result(
+        f"Wrote {sanitize(options.out)}: {title}, {counts}. It works offline, in any browser.\n"
+    )
+    if live and (
+        missing := resolver.names.keys() - {queue.id for queue in live.queues}
+    ):
         names = join_first(sorted(missing), 5, quote)
-        output.note(f"{desired.environment} lacks queues that the manifests name: {names}")
+        output.note(
+            f"{desired.environment} lacks queues that the manifests name: {names}"
+        )
     return 0
 
 
 def plan_page(session: Session, plan: Plan) -> str:
     """Return the page with the rules today and after a plan."""
-    return _render(session, plan.desired, plan.queue_names, *build_plan_sides(plan), impact=plan.impact)
+    return _render(
+        session,
+        plan.desired,
+        plan.queue_names,
+        *build_plan_sides(plan),
+        impact=plan.impact,
+    )
 
 
 def _render(
@@ -55,7 +93,11 @@ def _render(
     impact: Impact | None = None,
 ) -> str:
     entries, sample = session.manifests.declared_attributes.items(), session.sample
-    values = {name: sorted(entry.canonical_values, key=str) for name, entry in entries if entry.values}
+    values = {
+        name: sorted(entry.canonical_values, key=str)
+        for name, entry in entries
+        if entry.values
+    }
     page = ExplorePage(
         desired=desired,
         queues=queues,

@@ -1,4 +1,6 @@
-"""`cxroute export`: new manifests from live rules, or live values into manifests; verified, all or nothing."""
+"""`cxroute export`: new manifests from live rules, or live values into manifests; verified, all or
+nothing.
+"""
 
 import argparse
 import os
@@ -12,13 +14,22 @@ from reconciler.cli.command_line import SIMULATED, utc_now
 from reconciler.cli.commands.init import SCHEMA
 from reconciler.cli.files import new_folder, refuse_secrets, write_all
 from reconciler.cli.output import Output
-from reconciler.cli.rule_sources import add_live_file_option, read_tenant, with_live_file
+from reconciler.cli.rule_sources import (
+    add_live_file_option,
+    read_tenant,
+    with_live_file,
+)
 from reconciler.cli.session import Session, open_session
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
 from reconciler.export import export as exports
-from reconciler.export.export import ExportedManifests, ExportVerification, ManifestHeader, TenantSnapshot
+from reconciler.export.export import (
+    ExportedManifests,
+    ExportVerification,
+    ManifestHeader,
+    TenantSnapshot,
+)
 from reconciler.export.names import find_free_name
 from reconciler.export.update_manifest import all_edits, edit_texts, prove_edits
 from reconciler.manifest.kinds.environment import SANDBOX
@@ -37,21 +48,43 @@ from reconciler.text.suggest import suggest
 from reconciler.version import __version__
 
 _HELP: Final = (
-    "Without --into, the manifests go to stdout. FILE must not exist, and must end in .yaml; with a directory (DIR/),\n"
-    "each RuleSet gets its own file. Rules of another owner, rules with a part that cxroute does not understand, and\n"
-    "rules that the manifests have are skipped and stay unchanged. --write is for rules that the manifests have and\n"
+    "Without --into, the manifests go to stdout. FILE must not exist, and must end in .yaml; with "
+    "a directory (DIR/),\n"
+    "each RuleSet gets its own file. Rules of another owner, rules with a part that cxroute does "
+    "not understand, and\n"
+    "rules that the manifests have are skipped and stay unchanged. --write is for rules that the "
+    "manifests have and\n"
     "that were changed in CXone: it changes single values of the files and keeps every other byte."
 )
 _MOST_NAMES: Final = 15
-Drifted = list[tuple[LiveRule, DesiredRule]]  # rules that were changed in CXone, each beside that of its manifest
+Drifted = list[
+    tuple[LiveRule, DesiredRule]
+]  # rules that were changed in CXone, each beside that of its manifest
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("rules", nargs="*", metavar="NAME or ADDRESS", help="name or id of a live rule; ruleset/key of a managed rule")
-    add("--all", action="store_true", help="every live rule that the manifests do not have")
-    add("--into", metavar="FILE", help="write there instead of to stdout; DIR/: a file for each RuleSet")
-    add("--write", action="store_true", help="write the live values of managed rules into their manifests")
+    add(
+        "rules",
+        nargs="*",
+        metavar="NAME or ADDRESS",
+        help="name or id of a live rule; ruleset/key of a managed rule",
+    )
+    add(
+        "--all",
+        action="store_true",
+        help="every live rule that the manifests do not have",
+    )
+    add(
+        "--into",
+        metavar="FILE",
+        help="write there instead of to stdout; DIR/: a file for each RuleSet",
+    )
+    add(
+        "--write",
+        action="store_true",
+        help="write the live values of managed rules into their manifests",
+    )
     add_live_file_option(parser)
     parser.epilog = _HELP
 
@@ -60,9 +93,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.all and options.rules:
         raise UsageError("specify --all or the names of rules, not both")
     if options.write and options.into:
-        raise UsageError("--write changes existing manifests, and --into writes new ones: specify one of them")
+        raise UsageError(
+            "--write changes existing manifests, and --into writes new ones: specify one of them"
+        )
     if options.write and options.live:
-        raise UsageError("--write needs the live values of the tenant, and --live reads a file: specify one of them")
+        raise UsageError(
+            "--write needs the live values of the tenant, and --live reads a file: specify one of "
+            "them"
+        )
     session = with_live_file(open_session(options, output), options.live)
     into = parse_target(options.into, Path(options.manifests))
     for finding in session.findings:
@@ -71,21 +109,39 @@ def run(options: argparse.Namespace, output: Output) -> int:
     rules = _chosen_rules(options, session, live)
     tenant = snapshot(session, live)
     if options.write:
-        drifted = _all_drifted(session, tenant) if options.all else _named_drifted(session, tenant, rules)
+        drifted = (
+            _all_drifted(session, tenant)
+            if options.all
+            else _named_drifted(session, tenant, rules)
+        )
         _update(session, tenant, drifted)
         return 0
     exported = _export_new(session, tenant, rules, into)
-    return RefusedError.exit_code if options.rules and exported.skipped and not exported.rules else 0
+    return (
+        RefusedError.exit_code
+        if options.rules and exported.skipped and not exported.rules
+        else 0
+    )
 
 
 def snapshot(session: Session, live: LiveState) -> TenantSnapshot:
     """Return the live rules beside the manifests. Raises ManifestError."""
     at, desired = session.environment, session.planner(live).desired
-    resolver = QueueResolver(at.name, resolve_aliases(session.manifests, at.name), live.queues)
-    return TenantSnapshot(rules=live.rules, queues=live.queues, resolver=resolver, environment=at, desired=desired)
+    resolver = QueueResolver(
+        at.name, resolve_aliases(session.manifests, at.name), live.queues
+    )
+    return TenantSnapshot(
+        rules=live.rules,
+        queues=live.queues,
+        resolver=resolver,
+        environment=at,
+        desired=desired,
+    )
 
 
-def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState) -> list[LiveRule]:
+def _chosen_rules(
+    options: argparse.Namespace, session: Session, live: LiveState
+) -> list[LiveRule]:
     owner = session.environment.owner
     if options.all:
         return list(live.rules)
@@ -93,17 +149,31 @@ def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState
         owned = classify_by_owner(live.rules, owner)
         free = sorted(rule.rule.name for rule in owned.unmanaged if rule.marker is None)
         lines = [f'\n  "{sanitize(name)}"' for name in free[:_MOST_NAMES]]
-        lines += [f"\n  and {len(free) - _MOST_NAMES:,} more"] if len(free) > _MOST_NAMES else []
-        total, managed = pluralize(len(live.rules), "live rule"), f"{len(owned.managed):,} of them managed"
+        lines += (
+            [f"\n  and {len(free) - _MOST_NAMES:,} more"]
+            if len(free) > _MOST_NAMES
+            else []
+        )
+        total, managed = (
+            pluralize(len(live.rules), "live rule"),
+            f"{len(owned.managed):,} of them managed",
+        )
         counts = f"{session.environment.name} has {total}, {managed} and {len(free):,} made by hand"
         listed = f"{':' if lines else '.'}{''.join(lines)}"
-        raise UsageError(f"specify rules: names, addresses such as cards/card-help, or --all. {counts}{listed}")
+        raise UsageError(
+            f"specify rules: names, addresses such as cards/card-help, or --all. {counts}{listed}"
+        )
     rules: dict[str, LiveRule] = {}
     for selector in options.rules:
         matches = list(exports.match_rules(live.rules, selector, owner))
         if not matches:
-            names = [*(rule.rule.name for rule in live.rules), *map(str, classify_by_owner(live.rules, owner).managed)]
-            raise UsageError(f'there is no live rule "{sanitize(selector)}". {suggest(selector, names)}'.rstrip())
+            names = [
+                *(rule.rule.name for rule in live.rules),
+                *map(str, classify_by_owner(live.rules, owner).managed),
+            ]
+            raise UsageError(
+                f'there is no live rule "{sanitize(selector)}". {suggest(selector, names)}'.rstrip()
+            )
         rules |= {rule.id: rule for rule in matches}
     return list(rules.values())
 
@@ -121,31 +191,51 @@ class ExportTarget(NamedTuple):
     @property
     def read(self) -> bool:
         """Return whether cxroute reads the target, because it is below the manifests' directory."""
-        return self.path is not None and self.path.resolve().is_relative_to(self.manifests.resolve())
+        return self.path is not None and self.path.resolve().is_relative_to(
+            self.manifests.resolve()
+        )
 
-    def texts(self, exported: ExportedManifests, header: ManifestHeader) -> dict[str, str]:
+    def texts(
+        self, exported: ExportedManifests, header: ManifestHeader
+    ) -> dict[str, str]:
         """Return the files' texts by their paths. Raises UsageError for a file that exists."""
         if self.path and self.is_folder:
-            texts = {self.path / name: text for name, text in exports.format_files(exported, header).items()}
+            texts = {
+                self.path / name: text
+                for name, text in exports.format_files(exported, header).items()
+            }
             for path in texts:
                 _refuse_existing(path)
         else:
-            texts = {self.path or self.manifests / "exported.yaml": exports.format_one_file(exported, header)}
+            texts = {
+                self.path or self.manifests / "exported.yaml": exports.format_one_file(
+                    exported, header
+                )
+            }
         schema, head = self.manifests / SCHEMA, "# yaml-language-server: $schema="
         if self.read and schema.exists():
-            texts = {path: f"{head}{os.path.relpath(schema, path.parent)}\n{text}" for path, text in texts.items()}
+            texts = {
+                path: f"{head}{os.path.relpath(schema, path.parent)}\n{text}"
+                for path, text in texts.items()
+            }
         return {path.as_posix(): text for path, text in texts.items()}
 
 
 def parse_target(text: str | None, manifests: Path) -> ExportTarget:
-    """Return the target of --into. Raises UsageError for a file that exists, or that cxroute would not read."""
+    """Return the target of --into.
+
+    Raises UsageError for a file that exists, or that cxroute would not read.
+    """
     if text is None:
         return ExportTarget(None, is_folder=False, manifests=manifests)
     path = Path(text)
     if text.endswith(("/", os.sep)) or path.is_dir():
         return ExportTarget(path, is_folder=True, manifests=manifests)
     if path.suffix not in (".yaml", ".yml"):
-        raise UsageError(f"--into {sanitize(text)}: the name of a file must end in .yaml, the name of a folder in /")
+        raise UsageError(
+            f"--into {sanitize(text)}: the name of a file must end in .yaml, the name of a folder "
+            f"in /"
+        )
     _refuse_existing(path)
     return ExportTarget(path, is_folder=False, manifests=manifests)
 
@@ -154,22 +244,39 @@ def _refuse_existing(path: Path) -> None:
     """Raise UsageError where the path exists: files are never overwritten."""
     if path.exists() or path.is_symlink():
         name = sanitize(str(path))
-        raise UsageError(f"{name} exists already; nothing was written. Choose another file, or move this one")
+        raise UsageError(
+            f"{name} exists already; nothing was written. Choose another file, or move this one"
+        )
 
 
 def _export_new(
-    session: Session, tenant: TenantSnapshot, rules: Sequence[LiveRule], into: ExportTarget
+    session: Session,
+    tenant: TenantSnapshot,
+    rules: Sequence[LiveRule],
+    into: ExportTarget,
 ) -> ExportedManifests:
-    """Write manifests for the rules, except for rules that have one or cannot have one; return the export."""
-    rulesets = {loaded.document.name: loaded.file for loaded in session.manifests.rulesets}
+    """Write manifests for the rules, except for rules that have one or cannot have one; return the
+    export.
+    """
+    rulesets = {
+        loaded.document.name: loaded.file for loaded in session.manifests.rulesets
+    }
     owned = classify_by_owner(tenant.rules, tenant.desired.owner)
     chosen = exports.select_rules(rules, owned, tenant.desired, rulesets)
-    composed = exports.export_rules(chosen.rules, tenant, {*rulesets, *(address.ruleset for address in owned.managed)})
+    composed = exports.export_rules(
+        chosen.rules,
+        tenant,
+        {*rulesets, *(address.ruleset for address in owned.managed)},
+    )
     exported = replace(composed, skipped=(*chosen.skipped, *composed.skipped))
     _print_skipped(session, exported, chosen)
     if not exported.rules:
         count = pluralize(len(chosen.already_in_manifests), "rule")
-        hint = f"; the manifests define {count} already (-v lists them)" if chosen.already_in_manifests else ""
+        hint = (
+            f"; the manifests define {count} already (-v lists them)"
+            if chosen.already_in_manifests
+            else ""
+        )
         session.output.note(f"Nothing to export from {session.environment.name}{hint}.")
         return exported
     proof, _ = write_new(session, tenant, exported, into)
@@ -178,16 +285,25 @@ def _export_new(
 
 
 def write_new(
-    session: Session, tenant: TenantSnapshot, exported: ExportedManifests, into: ExportTarget
+    session: Session,
+    tenant: TenantSnapshot,
+    exported: ExportedManifests,
+    into: ExportTarget,
 ) -> tuple[ExportVerification, tuple[Manifests, DesiredState]]:
-    """Print or write manifests, after a proof that they have the live rules; return it, and what they are then."""
+    """Print or write manifests, after a proof that they have the live rules; return it, and what
+    they are then.
+    """
     texts = into.texts(exported, _header(session))
     refuse_secrets({Path(path): text for path, text in texts.items()})
     try:
         after = _plan_with(session, tenant, texts)
         proof = exports.verify_export(exported, tenant, after[1])
     except (ManifestError, exports.ExportMismatchError) as error:
-        reason = sanitize(error.findings[0].message if isinstance(error, ManifestError) else str(error))
+        reason = sanitize(
+            error.findings[0].message
+            if isinstance(error, ManifestError)
+            else str(error)
+        )
         mismatch = "the exported manifests would not match the live rules"
         raise CxrouteError(f"nothing was written: {mismatch} ({reason})") from error
     if into.path is None:
@@ -203,54 +319,104 @@ def write_new(
 
 def _header(session: Session) -> ManifestHeader:
     environment = session.environment.name
-    further = {name for name in session.manifests.environments if name not in {environment, SANDBOX}}
+    further = {
+        name
+        for name in session.manifests.environments
+        if name not in {environment, SANDBOX}
+    }
     names = {loaded.document.name for loaded in session.manifests.queues}
     prefix = f"{SIMULATED.strip()} " if session.simulated else ""
     read_at = f"read {utc_now():%Y-%m-%d %H:%M} UTC by cxroute {__version__}"
     head = f"{prefix}Live rules of {environment} ({session.tenant}), {read_at}."
-    return ManifestHeader(head, (environment,) if further else (), find_free_name("queues", names))
+    return ManifestHeader(
+        head, (environment,) if further else (), find_free_name("queues", names)
+    )
 
 
-def _plan_with(session: Session, tenant: TenantSnapshot, changed: Mapping[str, str]) -> tuple[Manifests, DesiredState]:
-    """Return the manifests with the changed files, and their desired rules. Raises ManifestError."""
-    manifests = load_with_changes(Path(session.directory), {file: text.encode() for file, text in changed.items()})
-    return manifests, replace(session, manifests=manifests).planner(LiveState(tenant.rules, tenant.queues)).desired
+def _plan_with(
+    session: Session, tenant: TenantSnapshot, changed: Mapping[str, str]
+) -> tuple[Manifests, DesiredState]:
+    """Return the manifests with the changed files, and their desired rules.
+
+    Raises ManifestError.
+    """
+    manifests = load_with_changes(
+        Path(session.directory), {file: text.encode() for file, text in changed.items()}
+    )
+    return manifests, replace(session, manifests=manifests).planner(
+        LiveState(tenant.rules, tenant.queues)
+    ).desired
 
 
-def _print_skipped(session: Session, exported: ExportedManifests, chosen: exports.ExportSelection) -> None:
+def _print_skipped(
+    session: Session, exported: ExportedManifests, chosen: exports.ExportSelection
+) -> None:
     output, lines = session.output, exports.describe_skipped(exported.skipped)
     listed = lines if output.loudness == "verbose" else lines[:_MAX_LISTED]
     for line in listed:
         output.warn(f"skipped: {line}")
     if len(lines) > len(listed):
-        output.warn(f"and {len(lines) - len(listed):,} more rules are skipped; -v lists them")
+        output.warn(
+            f"and {len(lines) - len(listed):,} more rules are skipped; -v lists them"
+        )
     for line in exports.describe_skipped(chosen.already_in_manifests):
         output.detail(f"in the manifests already: {line}")
 
 
-def _print_result(session: Session, exported: ExportedManifests, proof: ExportVerification, into: ExportTarget) -> None:
-    lines = [f"{pluralize(len(exported.rules), 'rule')} in {pluralize(len(exported.rulesets), 'RuleSet')}."]
+def _print_result(
+    session: Session,
+    exported: ExportedManifests,
+    proof: ExportVerification,
+    into: ExportTarget,
+) -> None:
+    lines = [
+        (
+            f"{pluralize(len(exported.rules), 'rule')} in "
+            f"{pluralize(len(exported.rulesets), 'RuleSet')}."
+        )
+    ]
     adopted = f"{pluralize(proof.adoptions, 'rule')} unchanged"
-    renamed = f"; {proof.renamed:,} of them get an explicit name (`name`)" if proof.renamed else ""
+    renamed = (
+        f"; {proof.renamed:,} of them get an explicit name (`name`)"
+        if proof.renamed
+        else ""
+    )
     if proof.behaviour.complete:
-        lines.append(f"Verified: the next apply adopts {adopted}{renamed}, and no conversation is routed differently.")
+        lines.append(
+            f"Verified: the next apply adopts {adopted}{renamed}, and no conversation is routed "
+            f"differently."
+        )
     else:
-        summary = summarize_effects(Impact(proof.behaviour), {}, proof.labels, values=session.limits.values)
+        summary = summarize_effects(
+            Impact(proof.behaviour), {}, proof.labels, values=session.limits.values
+        )
         lines.append(f"The next apply adopts {adopted}{renamed}.")
-        lines += [*headline_lines(summary, session.output.paint), *effects_lines(summary, session.output.paint)]
+        lines += [
+            *headline_lines(summary, session.output.paint),
+            *effects_lines(summary, session.output.paint),
+        ]
     if proof.other_changes:
-        changes = f"{pluralize(proof.other_changes, 'other change')}, which this export does not include"
-        lines.append(f"The other manifests lead to {changes}; `plan` shows all changes.")
+        changes = (
+            f"{pluralize(proof.other_changes, 'other change')}, which this export does not "
+            f"include"
+        )
+        lines.append(
+            f"The other manifests lead to {changes}; `plan` shows all changes."
+        )
     where = "" if into.read else f"put it below {session.directory}/, then "
     lines.append(f"Next: {where}{session.command_line.command('plan')}")
     for line in lines:
-        session.output.note(line) if into.path is None else session.output.result(f"{line}\n")
+        session.output.note(line) if into.path is None else session.output.result(
+            f"{line}\n"
+        )
 
 
 def _all_drifted(session: Session, tenant: TenantSnapshot) -> Drifted:
     """Return each managed rule that was changed in CXone, unless its manifest changed too."""
     drifted = []
-    for address, rule in sorted(classify_live_rules(tenant.rules, tenant.desired).managed.items()):
+    for address, rule in sorted(
+        classify_live_rules(tenant.rules, tenant.desired).managed.items()
+    ):
         desired = tenant.desired.rules.get(address)
         if desired is None or desired.rule == rule.rule:
             continue
@@ -259,12 +425,19 @@ def _all_drifted(session: Session, tenant: TenantSnapshot) -> Drifted:
             drifted.append((rule, desired))
         elif cause == "both":
             keep = "Name the rule to keep its live state."
-            session.output.warn(f"{address} is skipped: its manifest changed too. {keep}")
+            session.output.warn(
+                f"{address} is skipped: its manifest changed too. {keep}"
+            )
     return drifted
 
 
-def _named_drifted(session: Session, tenant: TenantSnapshot, rules: Sequence[LiveRule]) -> Drifted:
-    """Return the rules that differ. Raises RefusedError for one that is unmanaged, or not changed in CXone."""
+def _named_drifted(
+    session: Session, tenant: TenantSnapshot, rules: Sequence[LiveRule]
+) -> Drifted:
+    """Return the rules that differ.
+
+    Raises RefusedError for one that is unmanaged, or not changed in CXone.
+    """
     owned = classify_by_owner(tenant.rules, tenant.desired.owner)
     managed = {rule.id: address for address, rule in owned.managed.items()}
     drifted, refused = [], []
@@ -272,11 +445,15 @@ def _named_drifted(session: Session, tenant: TenantSnapshot, rules: Sequence[Liv
         address = managed.get(rule.id)
         desired = tenant.desired.rules.get(address) if address else None
         if desired is None:
-            refused.append(f'"{sanitize(rule.rule.name)}" is not in a manifest: export it without --write')
+            refused.append(
+                f'"{sanitize(rule.rule.name)}" is not in a manifest: export it without --write'
+            )
         elif rule.rule == desired.rule:
             session.output.note(f"{address} matches its manifest.")
         elif find_cause(rule, desired.marker_digest) == "manifest":
-            refused.append(f"{address} was not changed in CXone: its manifest changed and is not applied yet")
+            refused.append(
+                f"{address} was not changed in CXone: its manifest changed and is not applied yet"
+            )
         else:
             drifted.append((rule, desired))
     if refused:
@@ -295,22 +472,34 @@ def _update(session: Session, tenant: TenantSnapshot, drifted: Drifted) -> None:
         manifests, after = _plan_with(session, tenant, changed)
     except ManifestError as error:
         where = sanitize(error.findings[0].message)
-        raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
+        raise CxrouteError(
+            f"nothing was written: the manifests would no longer be valid ({where})"
+        ) from error
     prove_edits(edits, (session.manifests, manifests), (tenant.desired, after))
     replace_files(changed, session.manifests)
     session.print_banner()
     for edit in edits:
         names = ", ".join([*edit.changed_fields, *edit.removed_fields])
-        session.output.result(f"{edit.desired.address}   {edit.desired.location}: {names}\n")
+        session.output.result(
+            f"{edit.desired.address}   {edit.desired.location}: {names}\n"
+        )
     rules = pluralize(len(edits), "rule")
-    match = f"Verified: the manifests now match the live state of {rules}; no other rule or environment changes."
+    match = (
+        f"Verified: the manifests now match the live state of {rules}; no other rule or "
+        f"environment changes."
+    )
     session.output.result(f"{match}\nNext: {session.command_line.command('plan')}\n")
 
 
 def replace_files(changed: Mapping[str, str], manifests: Manifests) -> None:
-    """Replace files of manifests. Raises RefusedError if one is read-only, or has changed since it was read."""
+    """Replace files of manifests.
+
+    Raises RefusedError if one is read-only, or has changed since it was read.
+    """
     refuse_secrets({Path(file): text for file, text in changed.items()})
-    loaded_texts = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
+    loaded_texts = {
+        loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets
+    }
     texts = {}
     for file, text in changed.items():
         path = Path(file).resolve()
@@ -320,8 +509,12 @@ def replace_files(changed: Mapping[str, str], manifests: Manifests) -> None:
             raise CxrouteError(f"nothing was written: {file} cannot be read") from error
         mark = "\ufeff" if current.startswith("\ufeff") else ""
         if current != mark + loaded_texts[file]:
-            raise RefusedError(f"nothing was written: {file} changed meanwhile. Run the command again")
-        if not path.stat().st_mode & stat.S_IWUSR:  # the replacement of a file ignores this
+            raise RefusedError(
+                f"nothing was written: {file} changed meanwhile. Run the command again"
+            )
+        if (
+            not path.stat().st_mode & stat.S_IWUSR
+        ):  # the replacement of a file ignores this
             raise RefusedError(f"nothing was written: {file} is read-only")
         texts[path] = mark + text
     write_all(texts)

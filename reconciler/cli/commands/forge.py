@@ -1,4 +1,6 @@
-"""`cxroute github|gitlab|azure|bitbucket TASK`: steps of a pipeline other than plan and apply (docs/github.md)."""
+"""`cxroute github|gitlab|azure|bitbucket TASK`: steps of a pipeline other than plan and apply
+(docs/github.md).
+"""
 
 import argparse
 import json
@@ -19,7 +21,11 @@ from reconciler.errors import RefusedError, UsageError
 from reconciler.forge import consent, drift_issue, note, reviewed_plan
 from reconciler.forge.consent import MEMBERS_TOKEN, Voters
 from reconciler.forge.forge import PLAN_FILE, Forge, ForgeModule, PipelineRun
-from reconciler.forge.plan_report import read_failure, read_json_object, read_plan_report
+from reconciler.forge.plan_report import (
+    read_failure,
+    read_json_object,
+    read_plan_report,
+)
 from reconciler.forge.step import StepFiles
 from reconciler.plan.consent import describe_consent
 from reconciler.plan.document import COUNTED_ACTIONS
@@ -29,7 +35,14 @@ from reconciler.text.json_values import parse_object
 from reconciler.text.redact import REDACTOR
 
 _LONGEST_NUMBER: Final = 12
-_PLAN_PAUSES: Final = (0.0, 10.0, 20.0, 40.0, 80.0, 160.0)  # seconds before each attempt
+_PLAN_PAUSES: Final = (
+    0.0,
+    10.0,
+    20.0,
+    40.0,
+    80.0,
+    160.0,
+)  # seconds before each attempt
 _NOTES: Final = ("comment", "note")
 
 
@@ -38,17 +51,29 @@ class ForgeOptions(NamedTuple):
 
     tasks: tuple[str, ...]
     pipeline: str  # the default of --workflow
-    pipeline_help: tuple[str, str] = ("FILE", "file name of the plan workflow")  # its value, and its meaning
+    pipeline_help: tuple[str, str] = (
+        "FILE",
+        "file name of the plan workflow",
+    )  # its value, and its meaning
 
 
 _COMMON: Final = ("note", "consent", "reviewed-plan")
 FORGES: Final = {
-    "github": ForgeOptions(("outputs", "comment", "consent", "reviewed-plan", "drift-issue"), "routing-plan.yml"),
-    "gitlab": ForgeOptions(
-        ("widget", *_COMMON, "drift-issue"), "cxroute-plan", pipeline_help=("JOB", "name of the job that plans")
+    "github": ForgeOptions(
+        ("outputs", "comment", "consent", "reviewed-plan", "drift-issue"),
+        "routing-plan.yml",
     ),
-    "azure": ForgeOptions((*_COMMON, "drift-issue"), ".azure-pipelines/routing-plan.yml"),
-    "bitbucket": ForgeOptions(_COMMON, "bitbucket-pipelines.yml"),  # Bitbucket has no issues
+    "gitlab": ForgeOptions(
+        ("widget", *_COMMON, "drift-issue"),
+        "cxroute-plan",
+        pipeline_help=("JOB", "name of the job that plans"),
+    ),
+    "azure": ForgeOptions(
+        (*_COMMON, "drift-issue"), ".azure-pipelines/routing-plan.yml"
+    ),
+    "bitbucket": ForgeOptions(
+        _COMMON, "bitbucket-pipelines.yml"
+    ),  # Bitbucket has no issues
 }
 _REPORTING: Final = ("outputs", "widget", *_NOTES, "consent")  # tasks with --report
 
@@ -57,33 +82,73 @@ def options(parser: argparse.ArgumentParser) -> None:
     name = parser.prog.rpartition(" ")[2]  # the command is the name of the forge
     forge, token_variable = FORGES[name], _load_forge(name).DIALECT.token_variable
     parser.set_defaults(forge=name)
-    parser.add_argument("task", choices=forge.tasks, help=f"the task; the variable {token_variable} holds the token")
-    parser.add_argument("--author", metavar="LOGIN", help="login of the token's owner (default: as the forge reports)")
-    plan = parser.add_argument_group(", ".join(task for task in forge.tasks if task in _REPORTING))
-    plan.add_argument("--report", metavar="DIR", help="directory that `cxroute plan --report DIR` wrote")
-    comment = parser.add_argument_group(next(task for task in forge.tasks if task in _NOTES))
-    comment.add_argument("--applied", metavar="FILE", help="report the result: the output of `apply --format json`")
-    comment.add_argument("--outdated", metavar="WHY", nargs="?", const="", help="mark the plan as out of date")
-    comment.add_argument("--pull-request", metavar="NUMBER", help="the pull request (default: from the event)")
+    parser.add_argument(
+        "task",
+        choices=forge.tasks,
+        help=f"the task; the variable {token_variable} holds the token",
+    )
+    parser.add_argument(
+        "--author",
+        metavar="LOGIN",
+        help="login of the token's owner (default: as the forge reports)",
+    )
+    plan = parser.add_argument_group(
+        ", ".join(task for task in forge.tasks if task in _REPORTING)
+    )
+    plan.add_argument(
+        "--report",
+        metavar="DIR",
+        help="directory that `cxroute plan --report DIR` wrote",
+    )
+    comment = parser.add_argument_group(
+        next(task for task in forge.tasks if task in _NOTES)
+    )
+    comment.add_argument(
+        "--applied",
+        metavar="FILE",
+        help="report the result: the output of `apply --format json`",
+    )
+    comment.add_argument(
+        "--outdated",
+        metavar="WHY",
+        nargs="?",
+        const="",
+        help="mark the plan as out of date",
+    )
+    comment.add_argument(
+        "--pull-request",
+        metavar="NUMBER",
+        help="the pull request (default: from the event)",
+    )
     reviewed = parser.add_argument_group("reviewed-plan")
     reviewed.add_argument("--out", metavar="FILE", help="file for the reviewed plan")
     metavar, meaning = forge.pipeline_help
     workflow = f"{meaning} (default: {forge.pipeline})"
     unchanged = "no manifest is changed: no consent is needed"
-    parser.add_argument_group("consent").add_argument("--unchanged", action="store_true", help=unchanged)
+    parser.add_argument_group("consent").add_argument(
+        "--unchanged", action="store_true", help=unchanged
+    )
     planned = parser.add_argument_group("consent (without --report), reviewed-plan")
-    planned.add_argument("--workflow", metavar=metavar, default=forge.pipeline, help=workflow)
+    planned.add_argument(
+        "--workflow", metavar=metavar, default=forge.pipeline, help=workflow
+    )
     if "drift-issue" in forge.tasks:
         drift = parser.add_argument_group("drift-issue")
-        drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
-        drift.add_argument("--body", metavar="FILE", help="output of `cxroute drift --format markdown`")
+        drift.add_argument(
+            "--plan", metavar="FILE", help="output of `cxroute drift --format json`"
+        )
+        drift.add_argument(
+            "--body", metavar="FILE", help="output of `cxroute drift --format markdown`"
+        )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     module = _load_forge(options.forge)
     for variable in (module.DIALECT.token_variable, MEMBERS_TOKEN):
         REDACTOR.add(os.environ.get(variable))
-    _TASKS[options.task](Step(options, output, module, StepFiles.from_variables(os.environ)))
+    _TASKS[options.task](
+        Step(options, output, module, StepFiles.from_variables(os.environ))
+    )
     return 0
 
 
@@ -93,7 +158,9 @@ def _load_forge(name: str) -> ForgeModule:
 
 
 class Step(NamedTuple):
-    """A step of a pipeline: its options, its output, the forge, and the files that the forge reads."""
+    """A step of a pipeline: its options, its output, the forge, and the files that the forge
+    reads.
+    """
 
     options: argparse.Namespace
     output: Output
@@ -113,30 +180,48 @@ class Step(NamedTuple):
         return require_single(self.required("environment", "-e ENV"))
 
     def read_run(self) -> PipelineRun:
-        """Return the run of this step, with the pull request of --pull-request. Raises UsageError."""
+        """Return the run of this step, with the pull request of --pull-request.
+
+        Raises UsageError.
+        """
         run, number = self.module.read_run(os.environ), self.options.pull_request
         if not number:
             return run
-        if not (number.isascii() and number.isdecimal() and len(number) < _LONGEST_NUMBER):
+        if not (
+            number.isascii() and number.isdecimal() and len(number) < _LONGEST_NUMBER
+        ):
             raise UsageError(f"--pull-request {number}: not a number")
         return replace(run, pull_request=int(number))
 
     @contextmanager
     def connect(self, run: PipelineRun, token_variable: str = "") -> Iterator[Forge]:
-        """Connect with the token of the step, which is sent only to the API. Raises UsageError without a token."""
+        """Connect with the token of the step, which is sent only to the API.
+
+        Raises UsageError without a token.
+        """
         variable = token_variable or self.module.DIALECT.token_variable
         token = os.environ.get(variable, "").strip()
         if not token or not token.isascii() or not token.isprintable():
-            raise UsageError(f"{variable} is not set or not valid. Set it for this step only")
+            raise UsageError(
+                f"{variable} is not set or not valid. Set it for this step only"
+            )
         with open_rest_http() as http:
-            client = RestClient(dialect=self.module.DIALECT, http=http, base=run.api, token=token)
+            client = RestClient(
+                dialect=self.module.DIALECT, http=http, base=run.api, token=token
+            )
             yield self.module.ADAPTER(client, run)
 
     @contextmanager
-    def connect_voters(self, run: PipelineRun, forge: Forge, number: int, head: str) -> Iterator[Voters]:
+    def connect_voters(
+        self, run: PipelineRun, forge: Forge, number: int, head: str
+    ) -> Iterator[Voters]:
         """Connect with the token that can read members, if there is one."""
         has_token = os.environ.get(MEMBERS_TOKEN, "").strip()
-        with self.connect(run, MEMBERS_TOKEN) if has_token else nullcontext(forge) as directory:
+        with (
+            self.connect(run, MEMBERS_TOKEN)
+            if has_token
+            else nullcontext(forge) as directory
+        ):
             yield Voters(forge, directory, number, head)
 
     def author(self, forge: Forge) -> str:
@@ -147,8 +232,12 @@ class Step(NamedTuple):
 def _write_outputs(step: Step) -> None:
     directory = Path(step.required("report", "--report DIR"))
     if report := read_plan_report(directory):
-        step.files.write_outputs({"has-changes": "true" if report.has_changes else "false", **report.counts})
-        step.files.write_outputs({"plan-file": directory / "plan.json", "plan-id": report.plan_id})
+        step.files.write_outputs(
+            {"has-changes": "true" if report.has_changes else "false", **report.counts}
+        )
+        step.files.write_outputs(
+            {"plan-file": directory / "plan.json", "plan-id": report.plan_id}
+        )
         step.files.add_summary(report.text.partition("\n")[2])
 
 
@@ -156,7 +245,9 @@ def _write_widget(step: Step) -> None:
     """Write the counts of a plan beside it, in the form of GitLab's report for Terraform."""
     directory = Path(step.required("report", "--report DIR"))
     if report := read_plan_report(directory):
-        create, update, adopt, delete = (report.counts[action] for action in COUNTED_ACTIONS)
+        create, update, adopt, delete = (
+            report.counts[action] for action in COUNTED_ACTIONS
+        )
         counts = {"create": create, "update": update + adopt, "delete": delete}
         write_text(directory / "tfplan.json", json.dumps(counts))
 
@@ -175,9 +266,15 @@ def _publish_note(step: Step) -> None:
             notes = forge.list_notes(run.pull_request)
             desired = replace(comment, author=step.author(forge), limit=forge.max_text)
             decision = note.decide(notes, desired)
-            step.output.result(f"{note.write_note(forge, run.pull_request, decision)}\n")
+            step.output.result(
+                f"{note.write_note(forge, run.pull_request, decision)}\n"
+            )
     except (RestError, UsageError) as error:
-        place = "; the text of the comment is in the job summary" if step.files.summary else ""
+        place = (
+            "; the text of the comment is in the job summary"
+            if step.files.summary
+            else ""
+        )
         step.output.warn(f"{error}{place}")
         if options.report is not None:
             step.files.add_summary(comment.text)
@@ -186,12 +283,16 @@ def _publish_note(step: Step) -> None:
 def _build_comment(step: Step, run: PipelineRun) -> note.DesiredComment:
     options = step.options
     if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
-        raise UsageError("specify exactly one of --report DIR, --applied FILE and --outdated [WHY]")
+        raise UsageError(
+            "specify exactly one of --report DIR, --applied FILE and --outdated [WHY]"
+        )
     if options.report is not None:
         return _request_report(step, run, Path(options.report))
     environment, now = step.environment, datetime.now(UTC)
     if options.applied is not None:
-        return note.request_applied(environment, read_json_object(Path(options.applied)), run, now)
+        return note.request_applied(
+            environment, read_json_object(Path(options.applied)), run, now
+        )
     return note.request_outdated(environment, options.outdated, run, now)
 
 
@@ -204,19 +305,30 @@ def _request_report(step: Step, run: PipelineRun, folder: Path) -> note.DesiredC
 
 
 def _write_reviewed_plan(step: Step) -> None:
-    """Write the plan that was reviewed for this commit. Pull request and reason of a failure are step outputs."""
+    """Write the plan that was reviewed for this commit.
+
+    Pull request and reason of a failure are step outputs.
+    """
     environment, out = step.environment, Path(step.required("out", "--out FILE"))
     run = step.read_run()
     try:
         with step.connect(run) as forge:
             tip = forge.fetch_branch_tip()
             sleep = RestClock().sleep
-            source = None if run.is_manual else reviewed_plan.find_merged_request(forge, run, tip, sleep)
+            source = (
+                None
+                if run.is_manual
+                else reviewed_plan.find_merged_request(forge, run, tip, sleep)
+            )
             step.files.write_outputs({"pull-request": source.number if source else ""})
             reviewed_plan.check_is_tip(run, tip)
-            plan = reviewed_plan.fetch_reviewed_plan(forge, run, environment, step.options.workflow, source)
+            plan = reviewed_plan.fetch_reviewed_plan(
+                forge, run, environment, step.options.workflow, source
+            )
             if source:
-                with step.connect_voters(run, forge, source.number, source.head) as voters:
+                with step.connect_voters(
+                    run, forge, source.number, source.head
+                ) as voters:
                     consent.refuse_missing(voters, plan, environment)
     except RefusedError as refused:
         step.files.write_outputs({"reason": refused})
@@ -227,7 +339,10 @@ def _write_reviewed_plan(step: Step) -> None:
 
 
 def _update_consent(step: Step) -> None:
-    """Set the status of the consent of a pull request's head. Raises RefusedError if consent is missing."""
+    """Set the status of the consent of a pull request's head.
+
+    Raises RefusedError if consent is missing.
+    """
     environment, run = step.environment, step.read_run()
     if run.pull_request is None:
         raise UsageError("there is no pull request whose consent could be read")
@@ -242,9 +357,13 @@ def _update_consent(step: Step) -> None:
             return
         plan = _fetch_planned(step, forge, run)
         if plan is None:
-            step.output.result(f"there is no plan of {run.sha[:8]} yet: the run that plans it sets the status\n")
+            step.output.result(
+                f"there is no plan of {run.sha[:8]} yet: the run that plans it sets the status\n"
+            )
             return
-        report("pending", "Reading the approvals")  # in place of an earlier success, should this fail
+        report(
+            "pending", "Reading the approvals"
+        )  # in place of an earlier success, should this fail
         try:
             needed = consent.list_needed(plan, environment)
             with step.connect_voters(run, forge, run.pull_request, run.sha) as voters:
@@ -255,7 +374,9 @@ def _update_consent(step: Step) -> None:
             raise
         if missing:
             report("failure", f"Consent is missing: {describe_consent(missing)}")
-            raise RefusedError(f"an approval of {run.sha[:8]} is missing of {describe_consent(missing)}")
+            raise RefusedError(
+                f"an approval of {run.sha[:8]} is missing of {describe_consent(missing)}"
+            )
         text = "No consent is needed: no queue with owners gains or loses callers"
         text = f"Consent is given: {describe_consent(needed)}" if needed else text
         report("success", text)
@@ -263,7 +384,9 @@ def _update_consent(step: Step) -> None:
 
 
 def _fetch_planned(step: Step, forge: Forge, run: PipelineRun) -> dict[str, Any] | None:
-    """Return the plan of --report, or the one that the plan's run stored for this commit; None without such a run."""
+    """Return the plan of --report, or the one that the plan's run stored for this commit; None
+    without such a run.
+    """
     if step.options.report is not None:
         return read_json_object(Path(step.options.report, PLAN_FILE))
     for pause in _PLAN_PAUSES:  # a review may come while its commit is planned
@@ -279,7 +402,9 @@ def _update_issue(step: Step) -> None:
     plan = read_json_object(Path(plan_file))
     if plan.get("environment") != environment or "changes" not in plan:
         remedy = "Write it with `cxroute drift --format json`"
-        raise UsageError(f"{plan_file} does not contain the drift of {environment}. {remedy}")
+        raise UsageError(
+            f"{plan_file} does not contain the drift of {environment}. {remedy}"
+        )
     body = Path(step.required("body", "--body FILE"))
     try:
         text = read_text(body, 16 * MIB)

@@ -1,4 +1,6 @@
-"""`cxroute help [COMMAND]`: the help of the program or of one command, and the options of every command."""
+"""`cxroute help [COMMAND]`: the help of the program or of one command, and the options of every
+command.
+"""
 
 import argparse
 import sys
@@ -15,14 +17,25 @@ _TOPICS: Final = (*COMMANDS, OPTIONS)
 
 def options(parser: argparse.ArgumentParser) -> None:
     help_text = f"a command, or `{OPTIONS}`: the options of every command"
-    parser.add_argument("topic", nargs="?", type=_topic, choices=_TOPICS, metavar="COMMAND", help=help_text)
+    parser.add_argument(
+        "topic",
+        nargs="?",
+        type=_topic,
+        choices=_TOPICS,
+        metavar="COMMAND",
+        help=help_text,
+    )
 
 
 def run(options: argparse.Namespace, _output: Output) -> int:
     if options.topic is None:
         sys.stdout.write(wrap_for(usage(), sys.stdout))
     elif options.topic == OPTIONS:
-        parser = Parser("cxroute COMMAND", add_help=False, description="They work before the command and after it.")
+        parser = Parser(
+            "cxroute COMMAND",
+            add_help=False,
+            description="They work before the command and after it.",
+        )
         add_common_options(parser)
         sys.stdout.write(wrap_for(parser.format_help(), sys.stdout))
     else:

@@ -20,14 +20,30 @@ from reconciler.text.escape import pluralize
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     journal = "journal: a file, a directory or an address"
-    journal += " (default: $CXROUTE_JOURNAL, the Environment's, or .cxroute/journal.jsonl)"
-    add("run", nargs="?", metavar="RUN", help="show one run with each of its changes (json: in full)")
+    journal += (
+        " (default: $CXROUTE_JOURNAL, the Environment's, or .cxroute/journal.jsonl)"
+    )
+    add(
+        "run",
+        nargs="?",
+        metavar="RUN",
+        help="show one run with each of its changes (json: in full)",
+    )
     add("--journal", metavar="FILE", help=journal)
-    add("--format", choices=("text", "json"), default="text", help="output format (default: text)")
+    add(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="output format (default: text)",
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    places = list_places(options.journal, options.manifests, options.environment or os.environ.get("CXROUTE_ENV"))
+    places = list_places(
+        options.journal,
+        options.manifests,
+        options.environment or os.environ.get("CXROUTE_ENV"),
+    )
     recorded, names = _read(places, output), ", ".join(place.name for place in places)
     advice = remote_advice(places)
     if options.run is not None:
@@ -41,9 +57,15 @@ def run(options: argparse.Namespace, output: Output) -> int:
             undo = command(recorded_run, options.journal, options.manifests)
             output.result(f"\nUndo: {undo}\n" if undo else "")
     elif output.form == "json":
-        output.document({"runs": [run_document(recorded_run) for recorded_run in recorded]})
+        output.document(
+            {"runs": [run_document(recorded_run) for recorded_run in recorded]}
+        )
     else:
-        output.result(runs_text(recorded) if recorded else f"No run is recorded in {names}. {advice}".rstrip() + "\n")
+        output.result(
+            runs_text(recorded)
+            if recorded
+            else f"No run is recorded in {names}. {advice}".rstrip() + "\n"
+        )
     return 0
 
 
@@ -52,7 +74,11 @@ def _read(places: Sequence[JournalPlace], output: Output) -> list[RecordedRun]:
     runs: list[RecordedRun] = []
     for place in places:
         runs += place.read(partial(_warn_of_lines, output, place.name))
-    return runs if len(places) == 1 else sorted(runs, key=lambda run: str(run.start.get("at")))
+    return (
+        runs
+        if len(places) == 1
+        else sorted(runs, key=lambda run: str(run.start.get("at")))
+    )
 
 
 def _refuse_environment(options: argparse.Namespace) -> None:
@@ -69,9 +95,17 @@ def _warn_of_lines(output: Output, name: str, count: int) -> None:
 def command(run: RecordedRun, journal: str | None, manifests: str) -> str:
     """Return the command that plans to undo a run; an empty text if the run cannot be undone."""
     environment = run.start.get("environment")
-    if not RUN_NAME.fullmatch(run.id) or not isinstance(environment, str) or not RUN_NAME.fullmatch(environment):
+    if (
+        not RUN_NAME.fullmatch(run.id)
+        or not isinstance(environment, str)
+        or not RUN_NAME.fullmatch(environment)
+    ):
         return ""
-    if not any(change.get("status") not in ("failed", "skipped") for change in run.changes):
+    if not any(
+        change.get("status") not in ("failed", "skipped") for change in run.changes
+    ):
         return ""
     words = ["--journal", journal] if journal else []
-    return CommandLine(directory=manifests, selection=("-e", environment)).command("plan", "--undo", run.id, *words)
+    return CommandLine(directory=manifests, selection=("-e", environment)).command(
+        "plan", "--undo", run.id, *words
+    )

@@ -1,4 +1,6 @@
-"""`cxroute init`: a first set of manifests that works in the sandbox; with --github and others, also pipelines."""
+"""`cxroute init`: a first set of manifests that works in the sandbox; with --github and others,
+also pipelines.
+"""
 
 import argparse
 import json
@@ -23,32 +25,67 @@ from reconciler.manifest.load import load_manifests
 from reconciler.text.files import MIB, read_file
 
 SCHEMA: Final = ".schema/manifest.v1.json"
-_STARTER: Final = ("environments/sandbox", "environments/prod", "queues", "routing", "intents", "tests")
+_STARTER: Final = (
+    "environments/sandbox",
+    "environments/prod",
+    "queues",
+    "routing",
+    "intents",
+    "tests",
+)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("directory", nargs="?", metavar="DIR", help="directory to create (default: that of -m, manifests)")
+    add(
+        "directory",
+        nargs="?",
+        metavar="DIR",
+        help="directory to create (default: that of -m, manifests)",
+    )
     forges = parser.add_mutually_exclusive_group()
     for kind in PIPELINES.values():
-        text = f"also write pipelines for {kind.forge}; existing manifests and edited pipelines are kept"
-        forges.add_argument(f"--{kind.option}", action="store_const", const=kind.option, dest="forge", help=text)
-    source = "source of cxroute for the workflows (default: that of this installation, or of the existing workflows)"
+        text = (
+            f"also write pipelines for {kind.forge}; existing manifests and edited pipelines are "
+            f"kept"
+        )
+        forges.add_argument(
+            f"--{kind.option}",
+            action="store_const",
+            const=kind.option,
+            dest="forge",
+            help=text,
+        )
+    source = (
+        "source of cxroute for the workflows (default: that of this installation, or of the "
+        "existing workflows)"
+    )
     add("--action", metavar="OWNER/REPO@COMMIT", help=source)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Write the files. Existing files are kept, except for unedited pipelines, which are updated."""
+    """Write the files.
+
+    Existing files are kept, except for unedited pipelines, which are updated.
+    """
     kind = PIPELINES.get(options.forge)
     if options.action and (kind is None or kind.option != "github"):
-        raise UsageError("--action has no effect without --github, which writes the workflows")
+        raise UsageError(
+            "--action has no effect without --github, which writes the workflows"
+        )
     if options.directory and options.manifests not in ("manifests", options.directory):
-        raise UsageError(f"-m {options.manifests} has no effect with {options.directory}: remove one of them")
+        raise UsageError(
+            f"-m {options.manifests} has no effect with {options.directory}: remove one of them"
+        )
     directory = Path(options.directory or options.manifests)
     texts = dict(_starter())
-    existing = [directory / name for name in texts if (directory / name).exists()] or sorted(directory.rglob("*.y*ml"))
+    existing = [
+        directory / name for name in texts if (directory / name).exists()
+    ] or sorted(directory.rglob("*.y*ml"))
     if existing and kind is None:
-        raise UsageError(f"{existing[0]} already exists; nothing was written. Choose another directory.")
+        raise UsageError(
+            f"{existing[0]} already exists; nothing was written. Choose another directory."
+        )
     if kind:
         _check_pipelines(kind, directory, options.action)
     for name, text in {} if existing else texts.items():
@@ -57,10 +94,19 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if kind:
         _write_pipelines(kind, directory, options.action, output)
     if not existing:
-        chosen = "" if str(directory) == "manifests" else f" -m {shlex.quote(str(directory))}"
+        chosen = (
+            ""
+            if str(directory) == "manifests"
+            else f" -m {shlex.quote(str(directory))}"
+        )
         for step in _manifest_steps(directory, {"": ()}):
-            output.result(f"\nBefore `cxroute validate`, and the pre-commit hook that runs it, can pass: {step}\n")
-        output.result(f"\nNext: cxroute{chosen} plan   (in the sandbox: simulated, no tenant is contacted)\n")
+            output.result(
+                f"\nBefore `cxroute validate`, and the pre-commit hook that runs it, can pass: "
+                f"{step}\n"
+            )
+        output.result(
+            f"\nNext: cxroute{chosen} plan   (in the sandbox: simulated, no tenant is contacted)\n"
+        )
     return 0
 
 
@@ -68,40 +114,69 @@ def _starter() -> Iterator[tuple[str, str]]:
     """Yield each file's name and text; the first line gives editors the path of the schema."""
     for name in map("{}.yaml".format, _STARTER):
         text = files("reconciler").joinpath("starter", name).read_text(encoding="utf-8")
-        yield name, f"# yaml-language-server: $schema={'../' * name.count('/')}{SCHEMA}\n{text}"
+        yield (
+            name,
+            f"# yaml-language-server: $schema={'../' * name.count('/')}{SCHEMA}\n{text}",
+        )
     yield SCHEMA, manifest_schema_text()
 
 
 def _check_pipelines(kind: PipelineKind, directory: Path, action: str | None) -> None:
-    """Raise UsageError if pipelines cannot be written, or --action has no effect, before anything is written."""
+    """Raise UsageError if pipelines cannot be written, or --action has no effect, before anything
+    is written.
+    """
     source = action or _installed_from() or pipelines.UNKNOWN_ACTION
     pipelines.check_settings(kind, PipelineSettings(source, directory.as_posix(), ()))
     existing = _existing_pipelines(kind)
-    if action and len(existing) == len(kind.files) and all(map(pipelines.is_edited, existing.values())):
-        stale = [name for name, text in existing.items() if pipelines.current_action(text) != action]
+    if (
+        action
+        and len(existing) == len(kind.files)
+        and all(map(pipelines.is_edited, existing.values()))
+    ):
+        stale = [
+            name
+            for name, text in existing.items()
+            if pipelines.current_action(text) != action
+        ]
         if stale:
             remedy = f"Put `uses: {action}` there, or delete the files and run this command again"
-            edited = f"edited workflows are kept, and these are edited: {', '.join(stale)}"
+            edited = (
+                f"edited workflows are kept, and these are edited: {', '.join(stale)}"
+            )
             raise UsageError(f"--action has no effect: {edited}. {remedy}")
 
 
 def _existing_pipelines(kind: PipelineKind) -> dict[str, str]:
     try:
-        existing = {name: read_file(Path(name), MIB) for name in kind.files if Path(name).exists()}
+        existing = {
+            name: read_file(Path(name), MIB)
+            for name in kind.files
+            if Path(name).exists()
+        }
     except OSError as error:
         raise CxrouteError(f"cannot read {error.filename}: {error.strerror}") from error
-    return {name: data.decode(errors="replace").replace("\r\n", "\n") for name, data in existing.items()}
+    return {
+        name: data.decode(errors="replace").replace("\r\n", "\n")
+        for name, data in existing.items()
+    }
 
 
-def _write_pipelines(kind: PipelineKind, directory: Path, action: str | None, output: Output) -> None:
+def _write_pipelines(
+    kind: PipelineKind, directory: Path, action: str | None, output: Output
+) -> None:
     needed = credentials_by_environment(directory)
     named = needed.values() or [("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")]
     variables = tuple(sorted({name for names in named for name in names}))
     existing = _existing_pipelines(kind)
     used = map(pipelines.current_action, existing.values())
-    known = next((name for name in used if name not in (None, pipelines.UNKNOWN_ACTION)), pipelines.UNKNOWN_ACTION)
+    known = next(
+        (name for name in used if name not in (None, pipelines.UNKNOWN_ACTION)),
+        pipelines.UNKNOWN_ACTION,
+    )
     source = action or _installed_from() or known
-    settings = PipelineSettings(source, directory.as_posix(), variables, tuple(needed) or ("prod",))
+    settings = PipelineSettings(
+        source, directory.as_posix(), variables, tuple(needed) or ("prod",)
+    )
     for name, text in tuple(pipelines.build_pipelines(kind, settings)):
         path, before = Path(name), existing.get(name)
         if before is None:
@@ -118,21 +193,39 @@ def _write_pipelines(kind: PipelineKind, directory: Path, action: str | None, ou
     if kind.option == "github":
         steps = [*_action_steps(kind, directory), *steps]
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
-    output.result("\n".join(["", f"Set up {kind.forge} in this order ({pipelines.setup_page(kind)}):", *lines, ""]))
+    output.result(
+        "\n".join(
+            [
+                "",
+                f"Set up {kind.forge} in this order ({pipelines.setup_page(kind)}):",
+                *lines,
+                "",
+            ]
+        )
+    )
 
 
 def _action_steps(kind: PipelineKind, directory: Path) -> Iterator[str]:
     placeholder, existing = pipelines.UNKNOWN_ACTION, _existing_pipelines(kind)
-    unknown = {name: pipelines.is_edited(text) for name, text in existing.items() if placeholder in text}
+    unknown = {
+        name: pipelines.is_edited(text)
+        for name, text in existing.items()
+        if placeholder in text
+    }
     where = "" if str(directory) == "manifests" else f" {shlex.quote(str(directory))}"
     if not all(unknown.values()):
         command = f"cxroute init{where} --github --action OWNER/cxroute@COMMIT"
-        yield f"replace {placeholder} with the repository of your cxroute and the hash of a commit in it: {command}"
+        yield (
+            f"replace {placeholder} with the repository of your cxroute and the hash of a commit "
+            f"in it: {command}"
+        )
     if edited := [name for name, by_hand in unknown.items() if by_hand]:
         yield f"replace {placeholder} in {', '.join(edited)}"
 
 
-def _manifest_steps(directory: Path, credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+def _manifest_steps(
+    directory: Path, credentials: Mapping[str, tuple[str, ...]]
+) -> Iterator[str]:
     for loaded in load_manifests(directory).environments.values():
         if loaded.document.is_placeholder:
             yield f"{loaded.file}: replace the placeholder of `tenant`"
@@ -141,17 +234,30 @@ def _manifest_steps(directory: Path, credentials: Mapping[str, tuple[str, ...]])
 
 
 def credentials_by_environment(directory: Path) -> dict[str, tuple[str, ...]]:
-    """Return the variables of the credentials by environment, production last. Raises ManifestError."""
-    documents = {name: loaded.document for name, loaded in load_manifests(directory).environments.items()}
+    """Return the variables of the credentials by environment, production last.
+
+    Raises ManifestError.
+    """
+    documents = {
+        name: loaded.document
+        for name, loaded in load_manifests(directory).environments.items()
+    }
     documents.pop(SANDBOX, None)
     names = order_environments(documents)
-    return {name: tuple(filter(None, credential_variables(documents[name]))) for name in names}
+    return {
+        name: tuple(filter(None, credential_variables(documents[name])))
+        for name in names
+    }
 
 
 def _installed_from() -> str | None:
-    """Return the repository and commit of this installation, if pip recorded an address on GitHub."""
+    """Return the repository and commit of this installation, if pip recorded an address on
+    GitHub.
+    """
     try:
-        return action_of(json.loads(distribution("cxroute").read_text("direct_url.json") or "{}"))
+        return action_of(
+            json.loads(distribution("cxroute").read_text("direct_url.json") or "{}")
+        )
     except (PackageNotFoundError, ValueError):
         return None
 

@@ -1,4 +1,6 @@
-"""`cxroute lsp`: a language server for manifests, over stdin and a copy of stdout, which it closes."""
+"""`cxroute lsp`: a language server for manifests, over stdin and a copy of stdout, which it
+closes.
+"""
 
 import argparse
 import os
@@ -15,5 +17,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, _output: Output) -> int:
     with requires_extra("lsp", "`cxroute lsp`"):
         from reconciler.cli.editor.server import ManifestServer  # noqa: PLC0415 - needs the extra `lsp`
-    ManifestServer(options.manifests, options.environment).server.start_io(stdout=os.fdopen(os.dup(1), "wb"))
+    ManifestServer(options.manifests, options.environment).server.start_io(
+        stdout=os.fdopen(os.dup(1), "wb")
+    )
     return 0

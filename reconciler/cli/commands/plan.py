@@ -17,14 +17,24 @@ from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.rule_sources import add_live_file_option, with_live_file
 from reconciler.cli.session import Cancellation, Session
-from reconciler.errors import ApiError, CxrouteError, ManifestError, RefusedError, UsageError
+from reconciler.errors import (
+    ApiError,
+    CxrouteError,
+    ManifestError,
+    RefusedError,
+    UsageError,
+)
 from reconciler.model.finding import Finding
 from reconciler.plan.document import ERROR_FILE, digest_document, plan_id, plan_to_json
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import Plan
 from reconciler.plan.schedule import replay_plan
 from reconciler.render.colour import no_style
-from reconciler.render.github_annotations import annotate_findings, annotate_headline, quote_for_runner
+from reconciler.render.github_annotations import (
+    annotate_findings,
+    annotate_headline,
+    quote_for_runner,
+)
 from reconciler.render.limits import ALL_ROWS
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.plan_view import VIEW, build_view, view_to_json
@@ -45,10 +55,21 @@ def options(parser: argparse.ArgumentParser) -> None:
     add_change_options(parser)
     add_live_file_option(parser)
     add = parser.add_argument
-    add("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` applies exactly this")
-    comment = "output format: markdown for a pull request's comment, html for one page, github for annotations"
+    add(
+        "--out",
+        metavar="FILE",
+        help="save the plan, so that `cxroute apply FILE` applies exactly this",
+    )
+    comment = (
+        "output format: markdown for a pull request's comment, html for one page, github for "
+        "annotations"
+    )
     add("--format", choices=FORMS, default="text", help=f"{comment} (default: text)")
-    add("--replay", metavar="FILE", help="recorded conversations, CSV or JSON lines: shows which of them go elsewhere")
+    add(
+        "--replay",
+        metavar="FILE",
+        help="recorded conversations, CSV or JSON lines: shows which of them go elsewhere",
+    )
     add(
         "--report",
         metavar="DIR",
@@ -61,17 +82,44 @@ def options(parser: argparse.ArgumentParser) -> None:
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that plan, apply and drift share."""
     add = parser.add_argument
-    add("--only", action="append", metavar="ADDRESS", help="only this rule, or rules such as cards/*")
-    add("--adopt", action="store_true", help="adopt rules made by hand that have the name of a rule in the manifests")
-    add("--keep-drift", action="store_true", help="do not change rules that were edited in CXone")
-    add("--traffic", metavar="FILE", help="traffic sample, CSV of intent,...,count: shows the rerouted share")
-    add("--all", action="store_true", help="every Environment except the sandbox; -e also takes several")
-    shard = f"with --all: only this share, counted from 0; /COUNT takes the index from ${environments.INDEX}"
+    add(
+        "--only",
+        action="append",
+        metavar="ADDRESS",
+        help="only this rule, or rules such as cards/*",
+    )
+    add(
+        "--adopt",
+        action="store_true",
+        help="adopt rules made by hand that have the name of a rule in the manifests",
+    )
+    add(
+        "--keep-drift",
+        action="store_true",
+        help="do not change rules that were edited in CXone",
+    )
+    add(
+        "--traffic",
+        metavar="FILE",
+        help="traffic sample, CSV of intent,...,count: shows the rerouted share",
+    )
+    add(
+        "--all",
+        action="store_true",
+        help="every Environment except the sandbox; -e also takes several",
+    )
+    shard = (
+        f"with --all: only this share, counted from 0; /COUNT takes the index from "
+        f"${environments.INDEX}"
+    )
     add("--shard", metavar="INDEX/COUNT", help=shard)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Plan, print, and save the plan if requested. An error is also written into the folder of --report."""
+    """Plan, print, and save the plan if requested.
+
+    An error is also written into the folder of --report.
+    """
     try:
         return _run(options, output)
     except CxrouteError as error:
@@ -94,21 +142,35 @@ def _run(options: argparse.Namespace, output: Output) -> int:
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         plan = await _with_replay(session, await read_and_plan(session), options.replay)
-        saved = plan_file_text(session, plan, Path(options.out).name, options.out) if options.out else ""
+        saved = (
+            plan_file_text(session, plan, Path(options.out).name, options.out)
+            if options.out
+            else ""
+        )
         if saved and not selection.listed:
             write_text(Path(options.out), f"{saved}\n")
         if options.report:
-            write_report(session, plan, selection.folder(options.report, plan.environment))
+            write_report(
+                session, plan, selection.folder(options.report, plan.environment)
+            )
         print_plan(session, plan)
         if not selection.listed:
             print_next_command(session, plan, options.out)
             return EnvironmentResult(code=exit_code(plan, options))
-        if session.output.form == "text" and (plan.failed_tests or plan.conflicts or guard_refusals(plan)):
+        if session.output.form == "text" and (
+            plan.failed_tests or plan.conflicts or guard_refusals(plan)
+        ):
             session.output.result(f"{next_command(session, plan, None)}\n")
-        return EnvironmentResult(code=exit_code(plan, options), row=planned_row(plan), saved=saved)
+        return EnvironmentResult(
+            code=exit_code(plan, options), row=planned_row(plan), saved=saved
+        )
 
     def prepare(session: Session) -> Session:
-        single = with_live_file(with_undo(session, options), options.live) if not selection.listed else session
+        single = (
+            with_live_file(with_undo(session, options), options.live)
+            if not selection.listed
+            else session
+        )
         return single.with_test_results()
 
     code, reports = environments.run_environments(selection, work, prepare)
@@ -117,24 +179,38 @@ def _run(options: argparse.Namespace, output: Output) -> int:
     return code
 
 
-def _finish_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentResult]) -> None:
+def _finish_list(
+    selection: EnvironmentSelection, reports: Sequence[EnvironmentResult]
+) -> None:
     """Write and print what concerns all environments of a list."""
     options, output = selection.options, selection.output
     if options.out:
-        write_text(Path(options.out), f"{environments.join_documents([report.saved for report in reports])}\n")
+        write_text(
+            Path(options.out),
+            f"{environments.join_documents([report.saved for report in reports])}\n",
+        )
     for report in reports if options.report else ():
         if report.error:
-            _write_error(selection.folder(options.report, report.row.environment), report.error)
+            _write_error(
+                selection.folder(options.report, report.row.environment), report.error
+            )
     environments.print_list(selection, reports, "Plan for")
-    if output.form == "text" and any(report.row.status == "differs" for report in reports):
+    if output.form == "text" and any(
+        report.row.status == "differs" for report in reports
+    ):
         again = selection.command_line
-        command = again.apply_saved(options.out) if options.out else again.command("apply")
+        command = (
+            again.apply_saved(options.out) if options.out else again.command("apply")
+        )
         plans = "exactly these plans" if options.out else "these"
         output.result(f"\nNothing was changed. To apply {plans}: {command}\n")
 
 
 async def read_and_plan(session: Session) -> Plan:
-    """Read the tenant, or the file in its place, and plan. Raises ManifestError if reading and route tests fail."""
+    """Read the tenant, or the file in its place, and plan.
+
+    Raises ManifestError if reading and route tests fail.
+    """
     if session.live_file:
         live = session.live_file.live
     else:
@@ -151,34 +227,55 @@ async def read_and_plan(session: Session) -> Plan:
 def _check_list(options: argparse.Namespace, output: Output) -> None:
     """Refuse options that are for one environment. Raises UsageError."""
     if options.live is not None:
-        raise UsageError("--live is for one tenant: set -e to the name of one environment")
+        raise UsageError(
+            "--live is for one tenant: set -e to the name of one environment"
+        )
     if output.form == "html":
-        raise UsageError("--format html shows one environment: use --report DIR for one page per environment")
-    if options.replay == "-":  # the environments are read at the same time: each would have some of the rows
-        raise UsageError("--replay - reads stdin for one environment: set -e to its name, or name a file")
+        raise UsageError(
+            "--format html shows one environment: use --report DIR for one page per environment"
+        )
+    if (
+        options.replay == "-"
+    ):  # the environments are read at the same time: each would have some of the rows
+        raise UsageError(
+            "--replay - reads stdin for one environment: set -e to its name, or name a file"
+        )
 
 
 async def _with_replay(session: Session, plan: Plan, path: str | None) -> Plan:
     if path is None:
         return plan
     reader = RecordReader.open(path, session.environment.attributes)
-    return replace(plan, replay=await session.run_blocking(lambda: replay_plan(plan, reader)))
+    return replace(
+        plan, replay=await session.run_blocking(lambda: replay_plan(plan, reader))
+    )
 
 
 def plan_file_text(session: Session, plan: Plan, name: str, saved: str | None) -> str:
-    """Return the plan as text for a file with this name. Raises RefusedError for a plan with a secret."""
+    """Return the plan as text for a file with this name.
+
+    Raises RefusedError for a plan with a secret.
+    """
     form = plan_to_json(plan)
     redacted = REDACTOR.redact_json(form)
-    # Labels stand in texts alone, which apply does not read: a secret there is removed from the file.
+    # Labels stand in texts alone, which apply does not read: a secret there is removed from the
+    # file.
     if digest_document(redacted) != form["planId"]:
-        cause = "a rule or a manifest contains a secret of this run, and a plan without it could not be applied"
+        cause = (
+            "a rule or a manifest contains a secret of this run, and a plan without it could not "
+            "be applied"
+        )
         remedy = "Remove the secret from there, and replace it with a new one"
         raise RefusedError(f"{name} was not written: {cause}. {remedy}")
 
     has_next = plan.changes or plan.conflicts or plan.failed_tests
     following = next_command(session, plan, saved) if has_next else ""
-    view = build_view(plan, session.tenant, plan_provenance(plan, session.banner), following)
-    return dump_indented({**redacted, VIEW: view_to_json(view, form["planId"], REDACTOR.redact_json)})
+    view = build_view(
+        plan, session.tenant, plan_provenance(plan, session.banner), following
+    )
+    return dump_indented(
+        {**redacted, VIEW: view_to_json(view, form["planId"], REDACTOR.redact_json)}
+    )
 
 
 def print_plan(session: Session, plan: Plan) -> None:
@@ -208,8 +305,12 @@ def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
         output.result(f"{next_command(session, plan, saved)}\n")
 
 
-def next_command(session: Session, plan: Plan, saved: str | None, lifted: tuple[str, ...] = ()) -> str:
-    """Return the next step, as the exact command where there is one; `lifted` guards stay lifted."""
+def next_command(
+    session: Session, plan: Plan, saved: str | None, lifted: tuple[str, ...] = ()
+) -> str:
+    """Return the next step, as the exact command where there is one; `lifted` guards stay
+    lifted.
+    """
     if plan.failed_tests:
         return "Correct the rules or the route tests, then plan again."
     if plan.conflicts:
@@ -217,9 +318,19 @@ def next_command(session: Session, plan: Plan, saved: str | None, lifted: tuple[
     refused = tuple(result.name for result in guard_refusals(plan))
     allowed = [word for name in (*lifted, *refused) for word in ("--allow", name)]
     words = session.command_line
-    command = words.apply_saved(saved, *allowed) if saved else words.command("apply", *allowed)
+    command = (
+        words.apply_saved(saved, *allowed)
+        if saved
+        else words.command("apply", *allowed)
+    )
     reason = ' --reason "why"' if allowed else ""
-    meant = "If this is intended" if refused else "To apply exactly this plan" if saved else "To apply"
+    meant = (
+        "If this is intended"
+        if refused
+        else "To apply exactly this plan"
+        if saved
+        else "To apply"
+    )
     return f"{meant}: {command}{reason}"
 
 
@@ -229,10 +340,17 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
         return ManifestError.exit_code
     if options.fail_on_guards and (guard_refusals(plan) or plan.conflicts):
         return RefusedError.exit_code
-    return PENDING if options.detailed_exitcode and (plan.changes or plan.changes_endpoint or plan.conflicts) else 0
+    return (
+        PENDING
+        if options.detailed_exitcode
+        and (plan.changes or plan.changes_endpoint or plan.conflicts)
+        else 0
+    )
 
 
-def _markdown(session: Session, plan: Plan, summary: PlanSummary, explore: str = "") -> str:
+def _markdown(
+    session: Session, plan: Plan, summary: PlanSummary, explore: str = ""
+) -> str:
     facts = plan_provenance(plan, session.banner, explore)
     return render_markdown(summary, build_routing_map(plan), facts)
 
@@ -244,28 +362,48 @@ def _html(session: Session, plan: Plan, summary: PlanSummary, explore: str = "")
 
 
 def as_github(session: Session, plan: Plan) -> str:
-    """Return the plan for a workflow's log, without workflow commands in names, and its findings as annotations."""
+    """Return the plan for a workflow's log, without workflow commands in names, and its findings as
+    annotations.
+    """
     summary = summarize_plan(plan, session.tenant, session.limits.values)
-    return github_log(session.banner, summary, session.limits, (*plan.failed_tests, *plan.findings))
+    return github_log(
+        session.banner, summary, session.limits, (*plan.failed_tests, *plan.findings)
+    )
 
 
-def github_log(banner: str, summary: PlanSummary, limits: TextLimits, findings: Sequence[Finding]) -> str:
-    """Return a plan for a workflow's log, without workflow commands in it, its headline, and the findings."""
+def github_log(
+    banner: str, summary: PlanSummary, limits: TextLimits, findings: Sequence[Finding]
+) -> str:
+    """Return a plan for a workflow's log, without workflow commands in it, its headline, and the
+    findings.
+    """
     text = summary_text(summary, no_style, replace(limits, warnings=ALL_ROWS))
     quoted = quote_for_runner(text, token_hex(16))
     headline = summary.effects.headline if summary.effects else ""
-    notice = annotate_headline(f"Plan for {summary.environment}", headline) if headline else ""
+    notice = (
+        annotate_headline(f"Plan for {summary.environment}", headline)
+        if headline
+        else ""
+    )
     return f"{banner}{quoted}{notice}{annotate_findings(relative_to_root(findings), 'listed above')}"
 
 
 def write_report(session: Session, plan: Plan, folder: Path) -> None:
-    """Write plan.json, plan.md, plan.html and explore.html into a folder, which is created if it does not exist."""
+    """Write plan.json, plan.md, plan.html and explore.html into a folder, which is created if it
+    does not exist.
+    """
     (new_folder(folder) / ERROR_FILE).unlink(missing_ok=True)  # of an earlier run
-    write_text(folder / "plan.json", f"{plan_file_text(session, plan, 'plan.json', None)}\n")
+    write_text(
+        folder / "plan.json", f"{plan_file_text(session, plan, 'plan.json', None)}\n"
+    )
     explore = "explore.html"
     summary = summarize_plan(plan, session.tenant)
-    write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, summary, explore)))
-    write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, summary, explore)))
+    write_text(
+        folder / "plan.md", REDACTOR.redact(_markdown(session, plan, summary, explore))
+    )
+    write_text(
+        folder / "plan.html", REDACTOR.redact(_html(session, plan, summary, explore))
+    )
     from reconciler.cli.commands.explore import plan_page  # noqa: PLC0415 - a plan without a report needs no pages
 
     write_text(folder / explore, REDACTOR.redact(plan_page(session, plan)))
@@ -275,4 +413,10 @@ def plan_provenance(plan: Plan, banner: str, explore: str = "") -> Provenance:
     """Return the provenance that is printed with a plan."""
     read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
     links, text = source_links(), banner.strip()
-    return Provenance(plan_id=plan_id(plan), read_at=read_at, links=links, banner=text, explore=explore)
+    return Provenance(
+        plan_id=plan_id(plan),
+        read_at=read_at,
+        links=links,
+        banner=text,
+        explore=explore,
+    )

@@ -14,12 +14,19 @@ def options(parser: argparse.ArgumentParser) -> None:
     of = "the schema or profile to print (default: manifest)"
     add = parser.add_argument
     add("of", nargs="?", choices=choices, help=of)
-    add("--for", dest="command", choices=tuple(OUTPUTS), help="instead: the schema of this command's --format json")
+    add(
+        "--for",
+        dest="command",
+        choices=tuple(OUTPUTS),
+        help="instead: the schema of this command's --format json",
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     if options.command and options.of:
-        raise UsageError("specify manifest, plan or profile, or --for COMMAND, not both")
+        raise UsageError(
+            "specify manifest, plan or profile, or --for COMMAND, not both"
+        )
     if options.command:
         output.document(output_schema(options.command))
     elif options.of == "plan":

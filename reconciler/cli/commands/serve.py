@@ -1,4 +1,6 @@
-"""`cxroute serve`: the context endpoint, to which a bot posts intent and confidence; with Redis or without."""
+"""`cxroute serve`: the context endpoint, to which a bot posts intent and confidence; with Redis or
+without.
+"""
 
 import asyncio
 import hashlib
@@ -30,7 +32,12 @@ from reconciler.endpoint.app import DEADLINE, ContextApp, EndpointDependencies
 from reconciler.endpoint.auth import SecretError, SignatureVerifier
 from reconciler.endpoint.conversations import ConversationLocks
 from reconciler.endpoint.handler import EventPolicy
-from reconciler.errors import CredentialsError, ScopeError, UndefinedFieldsError, UsageError
+from reconciler.errors import (
+    CredentialsError,
+    ScopeError,
+    UndefinedFieldsError,
+    UsageError,
+)
 from reconciler.render.text.explain import explain_document
 from reconciler.text.hosts import LAST_PORT, is_loopback
 from reconciler.text.prometheus import metric
@@ -48,11 +55,25 @@ GET /health, /ready, /metrics. Log: one line of JSON per request, on stderr."""
 def options(parser: ArgumentParser) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    add("--port", metavar="N", help="port to listen on; 0 selects a free port (default: $PORT, or 3000)")
-    redis = "Redis that several instances share, redis://HOST:PORT/DB (or $CXROUTE_SHARED)"
+    add(
+        "--port",
+        metavar="N",
+        help="port to listen on; 0 selects a free port (default: $PORT, or 3000)",
+    )
+    redis = (
+        "Redis that several instances share, redis://HOST:PORT/DB (or $CXROUTE_SHARED)"
+    )
     add("--shared", metavar="URL", help=redis)
-    add("--explain", action="store_true", help="add to each response the rule and queue that the manifests choose")
-    add("--hash-conversations", action="store_true", help="log a hash in place of the conversation id")
+    add(
+        "--explain",
+        action="store_true",
+        help="add to each response the rule and queue that the manifests choose",
+    )
+    add(
+        "--hash-conversations",
+        action="store_true",
+        help="log a hash in place of the conversation id",
+    )
     parser.epilog = HELP
 
 
@@ -67,43 +88,70 @@ def run(options: Namespace, output: Output) -> int:
         session.print_banner()
         api = session.environment.api
         if "concurrency" not in api.model_fields_set:
-            api = api.model_copy(update={"concurrency": max_calls(api.requests_per_second)})
-            session = replace(session, environment=session.environment.model_copy(update={"api": api}))
+            api = api.model_copy(
+                update={"concurrency": max_calls(api.requests_per_second)}
+            )
+            session = replace(
+                session, environment=session.environment.model_copy(update={"api": api})
+            )
         run_event_loop(_serve(options, session, settings, listener))
     return 0
 
 
-async def _serve(options: Namespace, session: Session, settings: "ServeSettings", listener: socket.socket) -> None:
+async def _serve(
+    options: Namespace,
+    session: Session,
+    settings: "ServeSettings",
+    listener: socket.socket,
+) -> None:
     from reconciler.endpoint.server import serve  # noqa: PLC0415 - see `run`
 
     def print_address(address: str) -> None:
-        session.output.result(f"Context endpoint of {name} on {address}   (stop it with Ctrl-C)\n")
+        session.output.result(
+            f"Context endpoint of {name} on {address}   (stop it with Ctrl-C)\n"
+        )
         session.output.flush()
 
     name = session.environment.name
-    async with open_context_client(session, DEADLINE) as client, open_cluster(settings.shared, name, client) as join:
+    async with (
+        open_context_client(session, DEADLINE) as client,
+        open_cluster(settings.shared, name, client) as join,
+    ):
         app = build_endpoint(options, session, settings, client, join)
         await serve(app, listener, print_address, app.record_refusal, app.drain)
 
 
-JoinCluster = Callable[[EndpointDependencies], EndpointDependencies]  # one process -> one of several that share a Redis
+JoinCluster = Callable[
+    [EndpointDependencies], EndpointDependencies
+]  # one process -> one of several that share a Redis
 _ADVICE_INTERVAL: Final = 60.0  # seconds
 _CALL_SECONDS: Final = 0.8  # a slow call (W10, W11)
 
 
 def build_endpoint(
-    options: Namespace, session: Session, settings: "ServeSettings", client: ContextClient, join: JoinCluster
+    options: Namespace,
+    session: Session,
+    settings: "ServeSettings",
+    client: ContextClient,
+    join: JoinCluster,
 ) -> ContextApp:
     advise = Advice(log, time.monotonic)
 
-    async def write(conversation: str, attributes: Mapping[str, Any], seconds: float) -> Any:  # noqa: ANN401 - any JSON
+    async def write(
+        conversation: str, attributes: Mapping[str, Any], seconds: float
+    ) -> Any:  # noqa: ANN401 - any JSON
         try:
-            return REDACTOR.redact_json(await client.write(conversation, attributes, seconds))
+            return REDACTOR.redact_json(
+                await client.write(conversation, attributes, seconds)
+            )
         except UndefinedFieldsError as error:
             advise(str(error))
             raise
         except (CredentialsError, ScopeError):  # their texts quote the tenant
-            advise(f"the tenant refuses the endpoint's login: run cxroute doctor -e {session.environment.name}")
+            advise(
+                f"the tenant refuses the endpoint's login: run cxroute doctor -e "
+                f"{session.environment.name}"
+            )
             raise
 
     def metrics() -> Iterator[str]:
@@ -116,7 +164,12 @@ def build_endpoint(
     label = hashed if options.hash_conversations else str
     limit = max_calls(session.environment.api.requests_per_second * DEADLINE)
     alone = EndpointDependencies(
-        now=utc_now, ready=client.is_ready, log=log, log_label=label, metrics=metrics, max_waiting=limit
+        now=utc_now,
+        ready=client.is_ready,
+        log=log,
+        log_label=label,
+        metrics=metrics,
+        max_waiting=limit,
     )
     names = session.environment.attributes
     policy = EventPolicy(
@@ -150,14 +203,31 @@ def max_calls(rate: float) -> int:
 
 
 def _route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
-    """Return a function from attributes to their rule and queue, as `cxroute explain` prints them."""
-    (entries, names), stage = list_rules(session), endpoint_stage(session.manifests, session.environment)
-    written = replace(stage, fallback=NO_FALLBACK)  # what is explained has passed the fallback
+    """Return a function from attributes to their rule and queue, as `cxroute explain` prints
+    them.
+    """
+    (entries, names), stage = (
+        list_rules(session),
+        endpoint_stage(session.manifests, session.environment),
+    )
+    written = replace(
+        stage, fallback=NO_FALLBACK
+    )  # what is explained has passed the fallback
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
-        scalars = {name: item for name, item in attributes.items() if isinstance(item, str | int | float)}
-        document = explain_document(explain(entries, scalars, session.environment, written), names)
-        queues: dict[str, Any] = {key: document[key] for key in ("destination", "otherwise") if key in document}
+        scalars = {
+            name: item
+            for name, item in attributes.items()
+            if isinstance(item, str | int | float)
+        }
+        document = explain_document(
+            explain(entries, scalars, session.environment, written), names
+        )
+        queues: dict[str, Any] = {
+            key: document[key]
+            for key in ("destination", "otherwise")
+            if key in document
+        }
         return {"rule": document["winner"], **queues}
 
     return route
@@ -166,7 +236,9 @@ def _route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
 class Advice:
     """Logs advice for the operator, at most once a minute."""
 
-    def __init__(self, log: Callable[[str], object], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, log: Callable[[str], object], clock: Callable[[], float]
+    ) -> None:
         self._log, self._clock = log, clock
         self._next = clock()
 
@@ -181,7 +253,10 @@ _SHARED: Final = "CXROUTE_SHARED"
 
 
 def shared_url(option: str | None) -> str:
-    """Return the URL of --shared or its variable, or "". Raises UsageError, which does not quote it."""
+    """Return the URL of --shared or its variable, or "".
+
+    Raises UsageError, which does not quote it.
+    """
     url = option if option is not None else text_of_variable(_SHARED, UsageError)
     if url == "" and option is None:
         raise UsageError(f"the file that {_SHARED}_FILE names is empty")
@@ -198,13 +273,17 @@ def shared_url(option: str | None) -> str:
         raise UsageError(f"--shared, or ${_SHARED}: {error}") from None
     if option and password:
         seen = "--shared contains a password, and every user of this machine can see command lines"
-        remedy = f"put the URL into a file, and the path of the file into {_SHARED}_FILE"
+        remedy = (
+            f"put the URL into a file, and the path of the file into {_SHARED}_FILE"
+        )
         log(json.dumps({"event": "advice", "advice": f"{seen}: {remedy}"}))
     return url
 
 
 @asynccontextmanager
-async def open_cluster(url: str, environment: str, client: ContextClient) -> AsyncIterator[JoinCluster]:
+async def open_cluster(
+    url: str, environment: str, client: ContextClient
+) -> AsyncIterator[JoinCluster]:
     """Join the instances that share a Redis; without a URL, the endpoint runs alone."""
     if not url:
         yield lambda alone: alone
@@ -213,8 +292,13 @@ async def open_cluster(url: str, environment: str, client: ContextClient) -> Asy
     from reconciler.endpoint.redis.heartbeat import Heartbeat, PaceControl  # noqa: PLC0415 - see above
     from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds  # noqa: PLC0415 - see above
 
-    redis = SharedRedis(redis_client(url, os.environ.get("CXROUTE_CA_FILE")), f"cxroute:{environment}")
-    stores = RedisLocks(redis, ConversationLocks(time.monotonic)), RedisMessageIds(redis)
+    redis = SharedRedis(
+        redis_client(url, os.environ.get("CXROUTE_CA_FILE")), f"cxroute:{environment}"
+    )
+    stores = (
+        RedisLocks(redis, ConversationLocks(time.monotonic)),
+        RedisMessageIds(redis),
+    )
     limiter = client.rate_limiter
     pace = PaceControl(limiter.set_share, limiter.pause, lambda: limiter.pause_seconds)
     heartbeat = Heartbeat(redis, pace, log)
@@ -231,7 +315,9 @@ async def open_cluster(url: str, environment: str, client: ContextClient) -> Asy
         def limit_share() -> float:
             return 1 / heartbeat.instances
 
-        return replace(alone, stores=stores, ready=ready, metrics=metrics, limit_share=limit_share)
+        return replace(
+            alone, stores=stores, ready=ready, metrics=metrics, limit_share=limit_share
+        )
 
     task = asyncio.create_task(heartbeat.run())
     try:
@@ -257,12 +343,18 @@ class ServeSettings(NamedTuple):
 
 def read_settings(options: Namespace) -> ServeSettings:
     """Return the settings of the command line and the environment. Raises UsageError."""
-    port = options.port if options.port is not None else os.environ.get("PORT") or "3000"
+    port = (
+        options.port if options.port is not None else os.environ.get("PORT") or "3000"
+    )
     if not (port.isascii() and port.isdigit()) or int(port[:6]) > LAST_PORT:
         raise UsageError(f"invalid port {port[:20]!r} (0-{LAST_PORT})")
-    settings = ServeSettings(int(port), shared_url(options.shared), _read_list(_KEYS), _read_list(_SECRETS))
+    settings = ServeSettings(
+        int(port), shared_url(options.shared), _read_list(_KEYS), _read_list(_SECRETS)
+    )
     if not settings.keys and not settings.secrets and not is_loopback(options.host):
-        raise UsageError(f"--host {options.host}: without keys in ${_KEYS}, `serve` listens on loopback only")
+        raise UsageError(
+            f"--host {options.host}: without keys in ${_KEYS}, `serve` listens on loopback only"
+        )
     try:
         SignatureVerifier(settings.secrets)
     except SecretError as error:
@@ -272,11 +364,19 @@ def read_settings(options: Namespace) -> ServeSettings:
 
 def _read_list(name: str) -> tuple[str, ...]:
     text = text_of_variable(name, UsageError)
-    values = tuple(value for value in map(str.strip, (text or "").replace("\n", ",").split(",")) if value)
+    values = tuple(
+        value
+        for value in map(str.strip, (text or "").replace("\n", ",").split(","))
+        if value
+    )
     if text is not None and not values:
         raise UsageError(f"{name}, or its file, contains only commas and spaces")
-    if not all(value.isascii() and value.isprintable() and " " not in value for value in values):
+    if not all(
+        value.isascii() and value.isprintable() and " " not in value for value in values
+    ):
         remedy = "use letters, digits and punctuation, without spaces"
-        raise UsageError(f"{name} contains characters that a header cannot have: {remedy}")
+        raise UsageError(
+            f"{name} contains characters that a header cannot have: {remedy}"
+        )
     REDACTOR.add(*values)
     return values

@@ -1,4 +1,6 @@
-"""`cxroute show PLAN`: a saved plan in every form, as `cxroute plan` printed it, without a tenant and manifests."""
+"""`cxroute show PLAN`: a saved plan in every form, as `cxroute plan` printed it, without a tenant
+and manifests.
+"""
 
 import argparse
 import json
@@ -25,12 +27,24 @@ _ALL: Final = TextLimits(names=ALL_ROWS, verbose=True)
 
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("plan", metavar="PLAN", help="a file that `cxroute plan --out` or `--report` wrote")
-    add("--format", choices=FORMS, default="text", help="output format, as of `cxroute plan` (default: text)")
+    add(
+        "plan",
+        metavar="PLAN",
+        help="a file that `cxroute plan --out` or `--report` wrote",
+    )
+    add(
+        "--format",
+        choices=FORMS,
+        default="text",
+        help="output format, as of `cxroute plan` (default: text)",
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print the plan. Raises UsageError for another file, and RefusedError for a plan of another version."""
+    """Print the plan.
+
+    Raises UsageError for another file, and RefusedError for a plan of another version.
+    """
     name = sanitize(Path(options.plan).name)
     try:
         form = _read(Path(options.plan), name, options.environment)
@@ -38,7 +52,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         hint = environment_hint(options.plan, options.manifests)
         raise UsageError(f"{error}{hint}") if hint else error from None
     if output.form == "json":
-        output.document({field: value for field, value in form.items() if field != VIEW})
+        output.document(
+            {field: value for field, value in form.items() if field != VIEW}
+        )
         return 0
     view = read_view(form, name)
     if output.form == "html":
@@ -70,21 +86,33 @@ def _read(path: Path, name: str, environment: str | None) -> Document:
         form = json.loads(read_text(path, _LARGEST))
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
-        raise UsageError(f"cannot read {name}: {reason}. Create a plan with `cxroute plan --out FILE`") from None
+        raise UsageError(
+            f"cannot read {name}: {reason}. Create a plan with `cxroute plan --out FILE`"
+        ) from None
     if isinstance(form, dict) and isinstance(form.get("environments"), list):
         form = _one_of_several(form["environments"], name, environment)
     read_saved_plan(json.dumps(form), name)
     if environment and form["environment"] != environment:
-        raise UsageError(f"{name} is a plan for {sanitize(form['environment'])}, not for {environment}")
+        raise UsageError(
+            f"{name} is a plan for {sanitize(form['environment'])}, not for {environment}"
+        )
     return dict(form)
 
 
-def _one_of_several(forms: list[object], name: str, environment: str | None) -> Document:
-    plans = {str(each["environment"]): each for each in forms if isinstance(each, dict) and "environment" in each}
+def _one_of_several(
+    forms: list[object], name: str, environment: str | None
+) -> Document:
+    plans = {
+        str(each["environment"]): each
+        for each in forms
+        if isinstance(each, dict) and "environment" in each
+    }
     if environment is None or environment not in plans:
         names = ", ".join(map(sanitize, plans))
         raise UsageError(f"{name} has several plans: specify -e with one of {names}")
     plan = plans[environment]
     if "error" in plan:
-        raise UsageError(f"{name} has no plan for {environment}, because planning failed there")
+        raise UsageError(
+            f"{name} has no plan for {environment}, because planning failed there"
+        )
     return plan

@@ -14,7 +14,12 @@ from reconciler.cli.sandbox import add_queues, add_script, custom_fields, open_s
 from reconciler.cxone.paging import choose_queue_list
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, QUEUES_PATH, RULES_PATH, Profile
+from reconciler.manifest.kinds.profile import (
+    DEFAULT_PROFILE,
+    QUEUES_PATH,
+    RULES_PATH,
+    Profile,
+)
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Queue
 from reconciler.simulator import state as tenants
@@ -26,14 +31,18 @@ from reconciler.simulator.settings import PROFILES
 from reconciler.text.hosts import LAST_PORT, is_loopback
 
 
-def _simulate_environment(state: tenants.TenantState, name: str, directory: Path) -> tuple[str, ...]:
+def _simulate_environment(
+    state: tenants.TenantState, name: str, directory: Path
+) -> tuple[str, ...]:
     """Add the queues and the script of an Environment to the state; return its custom fields."""
     manifests = load_manifests(directory)
     environment = choose_environment(manifests, name)
     profile = manifests.profile(environment)
     _require_default_api(environment, profile)
 
-    names = {queue["name"] for queue in state.queues}  # by name, because ids are generated
+    names = {
+        queue["name"] for queue in state.queues
+    }  # by name, because ids are generated
     expected = expected_queues(manifests, environment.name)
     missing = [queue for queue in expected if queue.name not in names]
     add_queues(state, missing, choose_queue_list(environment.api, profile.queues).ids)
@@ -44,7 +53,10 @@ def _simulate_environment(state: tenants.TenantState, name: str, directory: Path
 def _require_default_api(environment: Environment, profile: Profile) -> None:
     """Raise UsageError for an Environment whose rules or queues have other paths or names."""
     api = environment.api
-    has_default_paths = api.rules_path in (None, RULES_PATH) and api.queues_path in (None, QUEUES_PATH)
+    has_default_paths = api.rules_path in (None, RULES_PATH) and api.queues_path in (
+        None,
+        QUEUES_PATH,
+    )
     if profile != DEFAULT_PROFILE or not has_default_paths:
         raise UsageError(
             f"--as {environment.name}: the simulator has the API of the default profile only."
@@ -54,18 +66,49 @@ def _require_default_api(environment: Environment, profile: Profile) -> None:
 
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--tenant", choices=("empty", "bank"), default="empty", help="a tenant without rules, or a bank's tenant")
-    add("--as", dest="speak", metavar="ENV", help="use the queues, custom fields and script of the Environment ENV")
+    add(
+        "--tenant",
+        choices=("empty", "bank"),
+        default="empty",
+        help="a tenant without rules, or a bank's tenant",
+    )
+    add(
+        "--as",
+        dest="speak",
+        metavar="ENV",
+        help="use the queues, custom fields and script of the Environment ENV",
+    )
     add("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
-    add("--port", type=int, default=8099, help="port to listen on; 0 selects a free port (default: 8099)")
-    add("--state", metavar="FILE", help="keep the state in this file, so that it survives a kill")
-    add("--rate", type=float, metavar="N", help="answer 429 above N requests per second")
-    add("--latency-ms", type=float, default=0.0, metavar="MS", help="wait MS milliseconds before each response")
-    add("--faults", metavar="SPEC", default="", help="inject faults, as described below")
+    add(
+        "--port",
+        type=int,
+        default=8099,
+        help="port to listen on; 0 selects a free port (default: 8099)",
+    )
+    add(
+        "--state",
+        metavar="FILE",
+        help="keep the state in this file, so that it survives a kill",
+    )
+    add(
+        "--rate", type=float, metavar="N", help="answer 429 above N requests per second"
+    )
+    add(
+        "--latency-ms",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="wait MS milliseconds before each response",
+    )
+    add(
+        "--faults", metavar="SPEC", default="", help="inject faults, as described below"
+    )
     add("--seed", type=int, default=0, help="seed of the random faults (default: 0)")
     parser.epilog = (
-        "The simulated tenant has every queue that the manifests (-m) name. It accepts any client id and secret, and\n"
-        "any access key; if $CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET, or $CXONE_ACCESS_KEY_ID and\n"
+        "The simulated tenant has every queue that the manifests (-m) name. It accepts any client "
+        "id and secret, and\n"
+        "any access key; if $CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET, or $CXONE_ACCESS_KEY_ID "
+        "and\n"
         "$CXONE_ACCESS_KEY_SECRET, are set, it accepts only their values.\n\n"
         f"{faults_help}"
     )
@@ -82,7 +125,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
     clients = _pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
     keys = _pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET")
     directory = Path(options.manifests)
-    with open_state(Path(options.state), start) if options.state else nullcontext(start) as state:
+    with (
+        open_state(Path(options.state), start)
+        if options.state
+        else nullcontext(start) as state
+    ):
         fields: tuple[str, ...] = ()
         if options.speak:
             fields = _simulate_environment(state, options.speak, directory)
@@ -102,7 +149,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
             from reconciler.endpoint.server import open_listener, serve  # noqa: PLC0415 - an optional extra
 
             with open_listener(options.host, options.port) as listener:
-                asyncio.run(serve(app, listener, lambda url: _print_address(url, output)))
+                asyncio.run(
+                    serve(app, listener, lambda url: _print_address(url, output))
+                )
     return 0
 
 
@@ -119,9 +168,13 @@ def _check(options: argparse.Namespace) -> None:
     if not 0 <= options.port <= LAST_PORT:
         raise UsageError(f"--port {options.port}: must be a port from 0 to {LAST_PORT}")
     if options.latency_ms < 0 or (options.rate is not None and options.rate <= 0):
-        raise UsageError("--latency-ms must be at least 0, and --rate must be greater than 0")
+        raise UsageError(
+            "--latency-ms must be at least 0, and --rate must be greater than 0"
+        )
     if not is_loopback(options.host):
-        raise UsageError(f"--host {options.host}: must be a loopback address, such as 127.0.0.1")
+        raise UsageError(
+            f"--host {options.host}: must be a loopback address, such as 127.0.0.1"
+        )
 
 
 def _pair(name: str, secret: str) -> dict[str, str] | None:
@@ -130,10 +183,16 @@ def _pair(name: str, secret: str) -> dict[str, str] | None:
 
 
 def _named_queues(directory: Path) -> list[Queue]:
-    """Return all queues that the manifests use in any environment, or none without valid manifests."""
+    """Return all queues that the manifests use in any environment, or none without valid
+    manifests.
+    """
     try:
         manifests = load_manifests(directory)
         names = {*manifests.environments, SANDBOX}
-        return [queue for name in sorted(names) for queue in expected_queues(manifests, name)]
+        return [
+            queue
+            for name in sorted(names)
+            for queue in expected_queues(manifests, name)
+        ]
     except ManifestError:
         return []

@@ -1,4 +1,6 @@
-"""`cxroute table`: the rules as a decision table for a spreadsheet, and its edited cells as edits of the manifests."""
+"""`cxroute table`: the rules as a decision table for a spreadsheet, and its edited cells as edits
+of the manifests.
+"""
 
 import argparse
 import re
@@ -47,7 +49,13 @@ from reconciler.table.column_values import ColumnValues
 from reconciler.table.compare_sheet import TableEdits, Vocabulary, compare_sheet
 from reconciler.table.manifest_edits import ManifestWriter, find_difference
 from reconciler.table.rows import NO, YES, DecisionTable, build_table
-from reconciler.table.sheet import BYTE_ORDER_MARK, Sheet, SheetError, read_csv, write_csv
+from reconciler.table.sheet import (
+    BYTE_ORDER_MARK,
+    Sheet,
+    SheetError,
+    read_csv,
+    write_csv,
+)
 from reconciler.table.vocabulary import column_values
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import read_file
@@ -65,22 +73,49 @@ _ALLOWED: Final = ("tests", "promises", "emptied", "deletes")
 """What --allow lifts: broken route tests and promises, and the guards of the same name."""
 _MOST_SHOWN: Final = 20  # findings of one kind
 _HELP: Final = (
-    "Without --from, the rules of the manifests are written as a table: one row per rule, in order of evaluation.\n"
-    "With --from, edited cells of a CSV or XLSX file become the smallest edits of the manifests. New rows become\n"
-    "rules at the end of their RuleSet, and removed rows are deletions. --check only says what would change."
+    "Without --from, the rules of the manifests are written as a table: one row per rule, in order "
+    "of evaluation.\n"
+    "With --from, edited cells of a CSV or XLSX file become the smallest edits of the manifests. "
+    "New rows become\n"
+    "rules at the end of their RuleSet, and removed rows are deletions. --check only says what "
+    "would change."
 )
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--format", choices=_FORMATS, help="format of the table (default: by the name of --out, otherwise csv)")
+    add(
+        "--format",
+        choices=_FORMATS,
+        help="format of the table (default: by the name of --out, otherwise csv)",
+    )
     add("--out", metavar="FILE", help="write the table there instead of to stdout")
-    add("--from", dest="edited", metavar="FILE", help="read an edited table, and write its edits into the manifests")
-    add("--check", action="store_true", help="with --from: write nothing, and say what would change")
-    allow = f"with --from: write all the same, although the edits break this: {', '.join(_ALLOWED)}; may be repeated"
+    add(
+        "--from",
+        dest="edited",
+        metavar="FILE",
+        help="read an edited table, and write its edits into the manifests",
+    )
+    add(
+        "--check",
+        action="store_true",
+        help="with --from: write nothing, and say what would change",
+    )
+    allow = (
+        f"with --from: write all the same, although the edits break this: {', '.join(_ALLOWED)}; "
+        f"may be repeated"
+    )
     add("--allow", action="append", metavar="NAME,...", default=[], help=allow)
-    add("--traffic", metavar="FILE", help="traffic sample, CSV of intent,...,count: shows shares of callers")
-    add("--detailed-exitcode", action="store_true", help="with --from: exit 2 if there are edits")
+    add(
+        "--traffic",
+        metavar="FILE",
+        help="traffic sample, CSV of intent,...,count: shows shares of callers",
+    )
+    add(
+        "--detailed-exitcode",
+        action="store_true",
+        help="with --from: exit 2 if there are edits",
+    )
     parser.epilog = _HELP
 
 
@@ -93,18 +128,26 @@ class CurrentRules(NamedTuple):
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    if options.edited is None and (options.check or options.detailed_exitcode or options.allow):
+    if options.edited is None and (
+        options.check or options.detailed_exitcode or options.allow
+    ):
         raise UsageError("--check, --allow and --detailed-exitcode go with --from FILE")
     _read_allowed(options)
     if options.edited is not None and (options.out or options.format):
-        raise UsageError("--from reads a table, and --out and --format are about a new one: specify one of them")
+        raise UsageError(
+            "--from reads a table, and --out and --format are about a new one: specify one of them"
+        )
     session = open_session(options, output)
     current = read_rules(session.manifests, session.environment, session.sample)
     with requires_extra("sheets", "XLSX, unlike CSV,"):
-        return (_write_table if options.edited is None else _write_edits)(session, current, options)
+        return (_write_table if options.edited is None else _write_edits)(
+            session, current, options
+        )
 
 
-def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSample | None = None) -> CurrentRules:
+def read_rules(
+    manifests: Manifests, environment: Environment, sample: TrafficSample | None = None
+) -> CurrentRules:
     """Return the rules of the manifests in an Environment. Raises ManifestError."""
     desired, resolver = desire_offline(manifests, environment)
     aliases = dict[str, str]()
@@ -112,7 +155,13 @@ def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSa
         with suppress(QueueError):  # without an entry for this Environment
             aliases[alias] = resolver.resolve(alias).name
     queues = tuple(resolver.queues_by_id.values())
-    tenant = TenantSnapshot(rules=(), queues=queues, resolver=resolver, environment=environment, desired=desired)
+    tenant = TenantSnapshot(
+        rules=(),
+        queues=queues,
+        resolver=resolver,
+        environment=environment,
+        desired=desired,
+    )
     shares = rule_shares(desired_entries(desired), desired, sample) if sample else None
     values = column_values(manifests, environment, desired)
     table = build_table(desired, resolver.names, values, shares)
@@ -120,12 +169,19 @@ def read_rules(manifests: Manifests, environment: Environment, sample: TrafficSa
     return CurrentRules(tenant, table, Vocabulary(by_name, aliases))
 
 
-def _write_table(session: Session, current: CurrentRules, options: argparse.Namespace) -> int:
+def _write_table(
+    session: Session, current: CurrentRules, options: argparse.Namespace
+) -> int:
     path = Path(options.out) if options.out else None
     form = options.format or (path.suffix[1:].lower() if path else "") or "csv"
     if form not in _FORMATS:
-        raise UsageError(f"{sanitize(options.out)}: the name of a table ends in .csv, .xlsx or .html")
-    rows = [current.table.headings, *([*row.cells.values()] for row in current.table.rows)]
+        raise UsageError(
+            f"{sanitize(options.out)}: the name of a table ends in .csv, .xlsx or .html"
+        )
+    rows = [
+        current.table.headings,
+        *([*row.cells.values()] for row in current.table.rows),
+    ]
     if form == "xlsx":
         data = _workbook(current, rows)
     elif form == "html":
@@ -135,9 +191,13 @@ def _write_table(session: Session, current: CurrentRules, options: argparse.Name
     if path:
         write_text(path, data)
         count = pluralize(len(rows) - 1, "rule")
-        session.output.note(f"wrote {sanitize(str(path))}: {count} of {current.table.environment}")
+        session.output.note(
+            f"wrote {sanitize(str(path))}: {count} of {current.table.environment}"
+        )
     elif form == "xlsx":
-        raise UsageError("a workbook cannot go to stdout: set --out to the name of a file")
+        raise UsageError(
+            "a workbook cannot go to stdout: set --out to the name of a file"
+        )
     else:
         session.output.result(data.decode())
     return 0
@@ -146,7 +206,10 @@ def _write_table(session: Session, current: CurrentRules, options: argparse.Name
 def _workbook(current: CurrentRules, rows: Sequence[Sequence[str]]) -> bytes:
     from reconciler.table.xlsx_file import write_xlsx  # noqa: PLC0415 - needs the extra `sheets`
 
-    fixed = {"Queue": sorted(map(write_name, current.vocabulary.queues)), "On": [YES, NO]}
+    fixed = {
+        "Queue": sorted(map(write_name, current.vocabulary.queues)),
+        "On": [YES, NO],
+    }
     offered: dict[int, Sequence[str]] = {}
     for at, column in enumerate(current.table.columns):
         values = current.table.values.get(column.attribute)
@@ -166,24 +229,59 @@ def _guide(current: CurrentRules) -> list[tuple[str, str]]:
     """Return the sheet of explanations: a heading, then each cell with its meaning."""
     desired = current.tenant.desired
     first = "lowest" if desired.evaluation == "lowest-first" else "highest"
-    lines = [("Cell", "Meaning"), ("Rule", "RULESET/KEY; of a new row the RuleSet, or RULESET/KEY with a new key")]
-    lines += [("Priority", f"a whole number; the {first} is tried first"), ("On", f"{YES} or {NO}")]
-    lines += [("Queue", "a name from the list; several with weights: Cards 80; General 20"), ("", "")]
+    lines = [
+        ("Cell", "Meaning"),
+        (
+            "Rule",
+            "RULESET/KEY; of a new row the RuleSet, or RULESET/KEY with a new key",
+        ),
+    ]
+    lines += [
+        ("Priority", f"a whole number; the {first} is tried first"),
+        ("On", f"{YES} or {NO}"),
+    ]
+    lines += [
+        ("Queue", "a name from the list; several with weights: Cards 80; General 20"),
+        ("", ""),
+    ]
     lines += [("Condition", "Meaning"), ("(empty)", "any value, or none"), *SYNTAX]
-    lines += [("confidence", "a comparison with numbers from 0 to 1, such as >= 0.6"), ("", "")]
-    lines += [("Order of rows", "has no effect: the priority decides, then the rule's name in CXone")]
+    lines += [
+        ("confidence", "a comparison with numbers from 0 to 1, such as >= 0.6"),
+        ("", ""),
+    ]
+    lines += [
+        (
+            "Order of rows",
+            "has no effect: the priority decides, then the rule's name in CXone",
+        )
+    ]
     lines += [("A removed row", "deletes the rule")]
-    lines += [("Share of callers, File", "are for reading, edits have no effect"), ("", ""), ("Column", "Attribute")]
-    lines += [(each.heading, write_scalar(name)) for name, each in current.table.values.items()]
-    groups = [line for each in current.table.values.values() for line in _group_lines(each)]
+    lines += [
+        ("Share of callers, File", "are for reading, edits have no effect"),
+        ("", ""),
+        ("Column", "Attribute"),
+    ]
+    lines += [
+        (each.heading, write_scalar(name))
+        for name, each in current.table.values.items()
+    ]
+    groups = [
+        line for each in current.table.values.values() for line in _group_lines(each)
+    ]
     return [*lines, ("", ""), ("Group", "Its values"), *groups] if groups else lines
 
 
 def _group_lines(values: ColumnValues) -> Iterator[tuple[str, str]]:
     """Yield the groups of a column, each with its values."""
     for group, members in sorted(values.groups.items()):
-        texts = [write_scalar(values.shown(value), values.spellings) for value in sorted(members)]
-        yield f"{values.heading}: {write_scalar(group, values.spellings)}", "; ".join(texts)
+        texts = [
+            write_scalar(values.shown(value), values.spellings)
+            for value in sorted(members)
+        ]
+        yield (
+            f"{values.heading}: {write_scalar(group, values.spellings)}",
+            "; ".join(texts),
+        )
 
 
 def _read_allowed(options: argparse.Namespace) -> frozenset[str]:
@@ -193,12 +291,15 @@ def _read_allowed(options: argparse.Namespace) -> frozenset[str]:
         if name not in _ALLOWED:
             hint = suggest(name, _ALLOWED)
             raise UsageError(
-                f"--allow {sanitize(name)}: write one of {', '.join(_ALLOWED)}{f'; {hint}' if hint else ''}"
+                f"--allow {sanitize(name)}: write one of "
+                f"{', '.join(_ALLOWED)}{f'; {hint}' if hint else ''}"
             )
     return frozenset(names)
 
 
-def _write_edits(session: Session, current: CurrentRules, options: argparse.Namespace) -> int:
+def _write_edits(
+    session: Session, current: CurrentRules, options: argparse.Namespace
+) -> int:
     """Write the edits of a table, or say what they would be. Raises CxrouteError."""
     say = session.output.result
     sheet = _read_sheet(Path(options.edited))
@@ -214,18 +315,33 @@ def _write_edits(session: Session, current: CurrentRules, options: argparse.Name
     effects = _find_effects(session, manifests, others)
     session.print_banner()
     if session.output.loudness != "quiet":
-        say("".join(f"{line}\n" for line in _edit_lines(edits, writer, session.output.paint)))
-    numbers = Counter("changed" if row.entry else "new" for row in edits.edited) | Counter(removed=len(edits.removed))
-    say(f"{', '.join(f'{numbers[word]} {word}' for word in ('changed', 'new', 'removed') if numbers[word])}.\n\n")
+        say(
+            "".join(
+                f"{line}\n" for line in _edit_lines(edits, writer, session.output.paint)
+            )
+        )
+    numbers = Counter(
+        "changed" if row.entry else "new" for row in edits.edited
+    ) | Counter(removed=len(edits.removed))
+    say(
+        f"{', '.join(f'{numbers[word]} {word}' for word in ('changed', 'new', 'removed') if numbers[word])}.\n\n"
+    )
     _print_impact(session, current, after)
     if others:
-        listed = ", ".join(f"{name} ({pluralize(count, 'rule')})" for name, count in others.items())
-        say(f"These environments change too, because their rules are in the same files: {listed}.\n")
+        listed = ", ".join(
+            f"{name} ({pluralize(count, 'rule')})" for name, count in others.items()
+        )
+        say(
+            f"These environments change too, because their rules are in the same files: {listed}.\n"
+        )
     say("".join(_effect_lines(effects, session.output.paint)))
     _refuse(session, options, _broken(effects))
     words = session.command_line
     if options.check:
-        say(f"Nothing was written. To write this: {_again(session, options, _read_allowed(options))}\n")
+        say(
+            f"Nothing was written. To write this: "
+            f"{_again(session, options, _read_allowed(options))}\n"
+        )
     else:
         replace_files(texts, session.manifests)
         say("".join(f"wrote {sanitize(file)}\n" for file in texts))
@@ -233,16 +349,26 @@ def _write_edits(session: Session, current: CurrentRules, options: argparse.Name
     return PENDING if options.detailed_exitcode else 0
 
 
-def _again(session: Session, options: argparse.Namespace, allowed: Container[str]) -> str:
+def _again(
+    session: Session, options: argparse.Namespace, allowed: Container[str]
+) -> str:
     """Return the command that writes the edits."""
     listed = [name for name in _ALLOWED if name in allowed]
     names = ["--allow", ",".join(listed)] if listed else []
     return session.command_line.command("table", "--from", options.edited, *names)
 
 
-def _find_effects(session: Session, after: Manifests, others: Iterable[str]) -> EditEffects:
-    """Return the route tests and promises that the edits break, in all changed environments. Raises SheetError."""
-    environments = [session.environment, *(session.manifests.environment(name) for name in others)]
+def _find_effects(
+    session: Session, after: Manifests, others: Iterable[str]
+) -> EditEffects:
+    """Return the route tests and promises that the edits break, in all changed environments.
+
+    Raises SheetError.
+    """
+    environments = [
+        session.environment,
+        *(session.manifests.environment(name) for name in others),
+    ]
     try:
         return find_edit_effects(session.manifests, after, environments)
     except ManifestError as error:
@@ -262,12 +388,18 @@ def _effect_lines(effects: EditEffects, style: Style) -> Iterator[str]:
         if len(findings) > _MOST_SHOWN:
             yield f"and {len(findings) - _MOST_SHOWN:,} more\n"
     if count := effects.failed_before:
-        checks = "route test or promise fails" if count == 1 else "route tests or promises fail"
+        checks = (
+            "route test or promise fails"
+            if count == 1
+            else "route tests or promises fail"
+        )
         yield f"{count:,} {checks} without these edits, too: see cxroute test.\n"
 
 
 def _count(findings: Sequence[Finding], noun: str) -> str:
-    """Return the number of tests, promises or rules: one may have another destination in each environment."""
+    """Return the number of tests, promises or rules: one may have another destination in each
+    environment.
+    """
     return pluralize(len({finding.source for finding in findings}), noun)
 
 
@@ -276,38 +408,63 @@ def _broken(effects: EditEffects) -> Iterator[tuple[str, str]]:
     if effects.broken_tests:
         yield "tests", f"the edits break {_count(effects.broken_tests, 'route test')}"
     if effects.broken_promises:
-        yield "promises", f"the edits break {_count(effects.broken_promises, 'promise')}"
+        yield (
+            "promises",
+            f"the edits break {_count(effects.broken_promises, 'promise')}",
+        )
 
 
-def _removals(session: Session, current: CurrentRules, edits: TableEdits) -> Iterator[tuple[str, str]]:
+def _removals(
+    session: Session, current: CurrentRules, edits: TableEdits
+) -> Iterator[tuple[str, str]]:
     """Yield the guards that the removed rows break, each with its name for --allow."""
-    environment, managed, removed = session.environment, len(current.table.rows), len(edits.removed)
+    environment, managed, removed = (
+        session.environment,
+        len(current.table.rows),
+        len(edits.removed),
+    )
     emptied = "the table has no row of any rule of the manifests"
     is_kept = removed < managed or not managed
-    result = GuardResult(name="emptied", value=removed, limit=managed - 1, ok=is_kept, message=emptied)
+    result = GuardResult(
+        name="emptied", value=removed, limit=managed - 1, ok=is_kept, message=emptied
+    )
     if not apply_allowance(result, environment, utc_now()).ok:
         yield result.name, result.message
     yield from _deletes(environment, current.tenant.desired, edits)
     for name, loaded in session.manifests.environments.items():
         if name != environment.name:
-            with suppress(ManifestError):  # it is invalid without the edits, too; `validate` reports it
+            with suppress(
+                ManifestError
+            ):  # it is invalid without the edits, too; `validate` reports it
                 desired, _ = desire_offline(session.manifests, loaded.document)
                 yield from _deletes(loaded.document, desired, edits)
 
 
-def _deletes(environment: Environment, desired: DesiredState, edits: TableEdits) -> Iterator[tuple[str, str]]:
+def _deletes(
+    environment: Environment, desired: DesiredState, edits: TableEdits
+) -> Iterator[tuple[str, str]]:
     """Yield the guard `deletes` of an environment with the rules, if the edits break it."""
-    enabled = {str(address): each.rule.enabled for address, each in desired.rules.items()}
+    enabled = {
+        str(address): each.rule.enabled for address, each in desired.rules.items()
+    }
     removed = sum(entry.name in enabled for entry in edits.removed)
-    off = sum(enabled.get(row.entry.name, False) and not row.rule.enabled for row in edits.edited if row.entry)
+    off = sum(
+        enabled.get(row.entry.name, False) and not row.rule.enabled
+        for row in edits.edited
+        if row.entry
+    )
     if removed or off:
         result = count_deletes(removed, off, len(enabled), environment)
         if not apply_allowance(result, environment, utc_now()).ok:
             yield result.name, f"the table {result.message}"
 
 
-def _refuse(session: Session, options: argparse.Namespace, problems: Iterable[tuple[str, str]]) -> None:
-    """Raise SheetError for a broken route test, and RefusedError for another problem that --allow does not lift."""
+def _refuse(
+    session: Session, options: argparse.Namespace, problems: Iterable[tuple[str, str]]
+) -> None:
+    """Raise SheetError for a broken route test, and RefusedError for another problem that --allow
+    does not lift.
+    """
     allowed = _read_allowed(options)
     refused = [(name, message) for name, message in problems if name not in allowed]
     if not refused:
@@ -316,7 +473,9 @@ def _refuse(session: Session, options: argparse.Namespace, problems: Iterable[tu
     command = _again(session, options, {*allowed, *names})
     reasons = "; ".join(message for _, message in refused)
     is_short = not names.isdisjoint(("emptied", "deletes"))
-    remedy = " Copy the whole sheet, with the rows that a filter hides." if is_short else ""
+    remedy = (
+        " Copy the whole sheet, with the rows that a filter hides." if is_short else ""
+    )
     message = f"nothing was written: {reasons}.{remedy}\nIf this is intended: {command}"
     raise SheetError(message) if "tests" in names else RefusedError(message)
 
@@ -325,10 +484,15 @@ def _read_sheet(path: Path) -> Sheet:
     try:
         data = read_file(path, MAX_FILE_BYTES)
     except OSError as error:
-        raise UsageError(f"{sanitize(str(path))} cannot be read: {error.strerror}") from None
+        raise UsageError(
+            f"{sanitize(str(path))} cannot be read: {error.strerror}"
+        ) from None
     for pattern, reason in _REFUSED_FILES.items():
         if re.match(pattern, data, re.DOTALL):
-            raise UsageError(f"{sanitize(str(path))}: {reason}. Save the table as .xlsx without a password, or as CSV")
+            raise UsageError(
+                f"{sanitize(str(path))}: {reason}. Save the table as .xlsx without a password, or "
+                f"as CSV"
+            )
     if not data.startswith(b"PK"):
         return read_csv(data)
     from reconciler.table.xlsx_file import read_xlsx  # noqa: PLC0415 - needs the extra `sheets`
@@ -336,15 +500,25 @@ def _read_sheet(path: Path) -> Sheet:
     return read_xlsx(data)
 
 
-def _prove(session: Session, writer: ManifestWriter, texts: Mapping[str, str]) -> tuple[Manifests, DesiredState]:
-    """Return the edited manifests and their rules, which must be those of the table. Raises CxrouteError."""
+def _prove(
+    session: Session, writer: ManifestWriter, texts: Mapping[str, str]
+) -> tuple[Manifests, DesiredState]:
+    """Return the edited manifests and their rules, which must be those of the table.
+
+    Raises CxrouteError.
+    """
     try:
-        manifests = load_with_changes(Path(session.directory), {file: text.encode() for file, text in texts.items()})
+        manifests = load_with_changes(
+            Path(session.directory),
+            {file: text.encode() for file, text in texts.items()},
+        )
         after, _ = desire_offline(manifests, session.environment)
     except ManifestError as error:
         raise _invalid(error) from None
     if different := find_difference(writer.expected, after):
-        raise CxrouteError(f"nothing was written: {different} would not get the values of the table")
+        raise CxrouteError(
+            f"nothing was written: {different} would not get the values of the table"
+        )
     return manifests, after
 
 
@@ -352,41 +526,69 @@ def _invalid(error: ManifestError) -> SheetError:
     """Return the error for edits of which the manifests become invalid."""
     first = next(finding for finding in error.findings if finding.severity == "error")
     where = f"{first.source.file}: " if first.source else ""
-    return SheetError(f"nothing was written: the manifests would be invalid: {where}{sanitize(first.message)}")
+    return SheetError(
+        f"nothing was written: the manifests would be invalid: {where}{sanitize(first.message)}"
+    )
 
 
 def _find_others(session: Session, after: Manifests) -> dict[str, int]:
-    """Return the number of changed rules of each other Environment. Raises SheetError if one becomes invalid."""
+    """Return the number of changed rules of each other Environment.
+
+    Raises SheetError if one becomes invalid.
+    """
     counts = {}
     for name, loaded in session.manifests.environments.items():
-        with suppress(ManifestError):  # it is invalid without the edits, too; `validate` reports it
+        with suppress(
+            ManifestError
+        ):  # it is invalid without the edits, too; `validate` reports it
             old, _ = desire_offline(session.manifests, loaded.document)
             try:
                 new, _ = desire_offline(after, after.environments[name].document)
             except ManifestError as error:
                 reason = sanitize(error.findings[0].message)
-                raise SheetError(f"nothing was written: {name} would become invalid: {reason}") from None
+                raise SheetError(
+                    f"nothing was written: {name} would become invalid: {reason}"
+                ) from None
             counts[name] = len(find_unintended_changes(old, new, {}))
-    return {name: count for name, count in counts.items() if count and name != session.environment.name}
+    return {
+        name: count
+        for name, count in counts.items()
+        if count and name != session.environment.name
+    }
 
 
-def _edit_lines(edits: TableEdits, writer: ManifestWriter, style: Style) -> Iterator[str]:
+def _edit_lines(
+    edits: TableEdits, writer: ManifestWriter, style: Style
+) -> Iterator[str]:
     """Yield the edited cells of each row, the removed rows, and the comments that are lost."""
     for row in edits.edited:
         before, address = row.entry, str(writer.addresses[row.cell.name])
-        place = source_location(before.source) if before and before.source else row.cell.name
+        place = (
+            source_location(before.source)
+            if before and before.source
+            else row.cell.name
+        )
         symbol = style("yellow", "~") if before else style("green", "+")
         yield f"{symbol} {sanitize(before.name if before else address)}   {style('dim', place)}"
         for edit in row.edits:
             change = f"{sanitize(edit.before) or '(empty)'} -> " if before else ""
-            yield f"    {edit.name} {sanitize(edit.heading)}: {change}{sanitize(edit.after) or '(empty)'}"
+            yield (
+                f"    {edit.name} {sanitize(edit.heading)}: "
+                f"{change}{sanitize(edit.after) or '(empty)'}"
+            )
         if before and address != before.name:
             yield f"    new address: {address}"
     for entry in edits.removed:
         lost = writer.lost_fields[entry.name]
         fields = f", with its {' and '.join(lost)}" if lost else ""
-        yield f"{style('red', '-')} {sanitize(entry.name)}: its row was removed, so the rule is deleted{fields}"
-    yield from (f"    {sanitize(comment)}: this comment is deleted, too" for comment in writer.lost_comments)
+        yield (
+            f"{style('red', '-')} {sanitize(entry.name)}: its row was removed, so the rule is "
+            f"deleted{fields}"
+        )
+    yield from (
+        f"    {sanitize(comment)}: this comment is deleted, too"
+        for comment in writer.lost_comments
+    )
 
 
 def _print_impact(session: Session, current: CurrentRules, after: DesiredState) -> None:
@@ -400,16 +602,23 @@ def _print_impact(session: Session, current: CurrentRules, after: DesiredState) 
     old = order_entries(stage.pull_back(unedited), before.evaluation)
     new = order_entries(stage.pull_back(edited_list), before.evaluation)
     edited_set = EditSet([edited.edit for edited in edits])
-    difference = compare_behaviour(old, new, before.evaluation, types=stage.types, edited=edited_set)
+    difference = compare_behaviour(
+        old, new, before.evaluation, types=stage.types, edited=edited_set
+    )
     sample = session.sample and convert_sample(stage.types, session.sample)
     traffic = measure_traffic(difference, old, new, sample) if sample else None
 
     queues = current.tenant.resolver.names
     impact = order_effects(Impact(difference, edits, traffic), before.labels)
-    summary = summarize_effects(impact, queues, before.labels, values=session.limits.values)
+    summary = summarize_effects(
+        impact, queues, before.labels, values=session.limits.values
+    )
     style = session.output.paint
     lines = list(headline_lines(summary, style))
     if session.output.loudness != "quiet":
         lines += ["", *effects_lines(summary, style, verbose=session.limits.verbose)]
-    scope = f"Without the tenant's own rules (run `{session.command_line.command('plan')}` to include them):"
+    scope = (
+        f"Without the tenant's own rules (run `{session.command_line.command('plan')}` to include "
+        f"them):"
+    )
     session.output.result("".join(f"{line}\n" for line in [scope, *lines]))

@@ -1,4 +1,6 @@
-"""`cxroute traffic TASK`: a traffic sample from the endpoint's counters in Prometheus, or from records."""
+"""`cxroute traffic TASK`: a traffic sample from the endpoint's counters in Prometheus, or from
+records.
+"""
 
 import argparse
 import os
@@ -19,12 +21,20 @@ from reconciler.rest.client import Purpose, RestDialect
 from reconciler.text.escape import join_first, pluralize, sanitize
 from reconciler.text.pages import page
 from reconciler.text.redact import REDACTOR
-from reconciler.traffic.cells import CellCounts, count_conversations, format_sample, merge_small
+from reconciler.traffic.cells import (
+    CellCounts,
+    count_conversations,
+    format_sample,
+    merge_small,
+)
 from reconciler.traffic.prometheus import count_events, events_query
 from reconciler.traffic.records import COUNT_COLUMN, read_period
 from reconciler.traffic.sample import read_traffic
 
-_OPTIONS_OF: Final = {"pull": ("prometheus", "days", "match"), "import": ("file", "columns", "period")}
+_OPTIONS_OF: Final = {
+    "pull": ("prometheus", "days", "match"),
+    "import": ("file", "columns", "period"),
+}
 _TOKEN: Final = "CXROUTE_PROMETHEUS_TOKEN"  # noqa: S105 - the name of a variable
 _MAX_DAYS: Final = 3660
 _DIALECT: Final = RestDialect(
@@ -35,9 +45,12 @@ _DIALECT: Final = RestDialect(
 )
 _TENTHS: Final = "the lower bound of its tenth: a threshold inside a tenth is not exact"
 _HELP: Final = (
-    "pull reads the counters of `cxroute serve` from Prometheus (cxroute_events_total); $CXROUTE_PROMETHEUS_TOKEN can\n"
-    "hold a bearer token. import reads recorded conversations, as CSV with a header or as JSON lines; each row is one\n"
-    f"conversation, or `count` of them. Cells with fewer than 10 conversations are merged ({page('traffic.md')})."
+    "pull reads the counters of `cxroute serve` from Prometheus (cxroute_events_total); "
+    "$CXROUTE_PROMETHEUS_TOKEN can\n"
+    "hold a bearer token. import reads recorded conversations, as CSV with a header or as JSON "
+    "lines; each row is one\n"
+    f"conversation, or `count` of them. Cells with fewer than 10 conversations are merged "
+    f"({page('traffic.md')})."
 )
 
 
@@ -45,29 +58,57 @@ def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("task", choices=("pull", "import"), help="the task")
     add("file", nargs="?", metavar="FILE", help="import: the recorded conversations")
-    add("--into", metavar="FILE", help="the sample to write, as `traffic.file` of an Environment names it")
-    add("--prometheus", metavar="URL", help="pull: the address of Prometheus: https, or http to this machine")
+    add(
+        "--into",
+        metavar="FILE",
+        help="the sample to write, as `traffic.file` of an Environment names it",
+    )
+    add(
+        "--prometheus",
+        metavar="URL",
+        help="pull: the address of Prometheus: https, or http to this machine",
+    )
     add("--days", metavar="N", help="pull: the days until now (default: 30)")
-    add("--match", metavar="LABELS", help="""pull: only series with these labels, such as 'job="prod"'""")
-    columns = "import: the columns to read, such as intent=Intent,confidence=Score (default: all, by their names)"
+    add(
+        "--match",
+        metavar="LABELS",
+        help="""pull: only series with these labels, such as 'job="prod"'""",
+    )
+    columns = (
+        "import: the columns to read, such as intent=Intent,confidence=Score (default: all, by "
+        "their names)"
+    )
     add("--columns", metavar="ATTRIBUTE=COLUMN,...", help=columns)
-    add("--period", metavar="PERIOD", help="import: the days of the conversations, '2026-10-01 to 2026-10-31'")
+    add(
+        "--period",
+        metavar="PERIOD",
+        help="import: the days of the conversations, '2026-10-01 to 2026-10-31'",
+    )
     parser.epilog = _HELP
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Write a sample. Raises UsageError, RestError, ManifestError for wrong rows, and CxrouteError for too few."""
+    """Write a sample.
+
+    Raises UsageError, RestError, ManifestError for wrong rows, and CxrouteError for too few.
+    """
     check_task(options, "traffic", _OPTIONS_OF)
     if not options.into:
         raise UsageError("--into FILE is required: the sample to write")
     counted, notes = _pull(options) if options.task == "pull" else _import(options)
     cells = merge_small(counted)
     text = format_sample(cells, notes)
-    sample = read_traffic(text.encode(), options.into, BotAttributes())  # checks the size and the names of columns
+    sample = read_traffic(
+        text.encode(), options.into, BotAttributes()
+    )  # checks the size and the names of columns
     write_text(Path(options.into), text)
     size = f"{cells.total:,} conversations in {pluralize(len(sample.rows), 'row')}"
-    output.result(f"wrote {options.into}: {size}{f', {sample.period}' if sample.period else ''}\n")
-    for warning in filter(None, (notes.get("warning"), *(finding.message for finding in sample.warnings))):
+    output.result(
+        f"wrote {options.into}: {size}{f', {sample.period}' if sample.period else ''}\n"
+    )
+    for warning in filter(
+        None, (notes.get("warning"), *(finding.message for finding in sample.warnings))
+    ):
         output.warn(warning)
     if cells.merged:
         output.note(f"merged, so that no small group can be identified: {cells.merged}")
@@ -83,13 +124,17 @@ def _pull(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
     path = f"/api/v1/query?{urlencode({'query': query, 'time': now.timestamp()})}"
     read_token = partial(text_of_variable, error=CredentialsError)
     with open_rest_client(_DIALECT, "--prometheus", url, read_token) as client:
-        payload = client.get_object(path, Purpose("read the counts from Prometheus", "queries"))
+        payload = client.get_object(
+            path, Purpose("read the counts from Prometheus", "queries")
+        )
     payload = REDACTOR.redact_json(payload)
     cells, first = count_events(payload)
     # A server in front of several others, such as Thanos, may answer with what it has.
     warnings = payload["warnings"] if isinstance(payload.get("warnings"), list) else []
     missing = f"counts may be missing: {join_first([*map(str, warnings)], 3, sanitize)}"
-    start = max(now - timedelta(days=int(days)), first or datetime.min.replace(tzinfo=UTC))
+    start = max(
+        now - timedelta(days=int(days)), first or datetime.min.replace(tzinfo=UTC)
+    )
     return cells, {
         "source": f"Prometheus at {urlsplit(url).hostname}, {query}",
         "period": f"{start.date()} to {now.date()}",
@@ -103,21 +148,43 @@ def _import(options: argparse.Namespace) -> tuple[CellCounts, dict[str, str]]:
     """Return the conversations of a file, and the lines about their origin."""
     period = options.period or "unknown"
     if options.file is None:
-        raise UsageError("traffic import needs FILE: recorded conversations, as CSV or JSON lines")
+        raise UsageError(
+            "traffic import needs FILE: recorded conversations, as CSV or JSON lines"
+        )
     if options.period is not None and read_period(f"# period: {period}") is None:
-        raise UsageError("--period must be two dates, the earlier one first, such as '2026-10-01 to 2026-10-31'")
-    if Path(options.into).exists() and os.path.realpath(options.file) == os.path.realpath(options.into):
-        raise UsageError("--into is the file with the records: name another one, so that they stay")
+        raise UsageError(
+            "--period must be two dates, the earlier one first, such as '2026-10-01 to 2026-10-31'"
+        )
+    if Path(options.into).exists() and os.path.realpath(
+        options.file
+    ) == os.path.realpath(options.into):
+        raise UsageError(
+            "--into is the file with the records: name another one, so that they stay"
+        )
     cells = count_conversations(options.file, _read_columns(options.columns))
     confidence = f"rounded down to hundredths; of a merged cell, {_TENTHS}"
-    return cells, {"source": Path(options.file).name, "period": period, "confidence": confidence}
+    return cells, {
+        "source": Path(options.file).name,
+        "period": period,
+        "confidence": confidence,
+    }
 
 
 def _read_columns(text: str | None) -> dict[str, str]:
     """Return the column of each attribute."""
-    pairs = [part.partition("=") for part in text.split(",")] if text is not None else []
+    pairs = (
+        [part.partition("=") for part in text.split(",")] if text is not None else []
+    )
     columns = {name.strip(): column.strip() for name, _, column in pairs}
-    if not all(columns) or not all(columns.values()) or len(columns) < len(pairs) or COUNT_COLUMN in columns:
-        example = "such as intent=Intent,confidence=Score; the number of conversations is in the column `count`"
+    if (
+        not all(columns)
+        or not all(columns.values())
+        or len(columns) < len(pairs)
+        or COUNT_COLUMN in columns
+    ):
+        example = (
+            "such as intent=Intent,confidence=Score; the number of conversations is in the column "
+            "`count`"
+        )
         raise UsageError(f"--columns must name each attribute once, {example}")
     return columns

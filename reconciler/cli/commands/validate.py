@@ -19,8 +19,16 @@ from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import CODES, Finding, group_findings
 from reconciler.plan.finding_json import finding_to_json
 from reconciler.render.colour import no_style
-from reconciler.render.github_annotations import annotate_findings, job_summary, quote_for_runner
-from reconciler.render.scanning import code_quality_report, failure_to_sarif, findings_to_sarif
+from reconciler.render.github_annotations import (
+    annotate_findings,
+    job_summary,
+    quote_for_runner,
+)
+from reconciler.render.scanning import (
+    code_quality_report,
+    failure_to_sarif,
+    findings_to_sarif,
+)
 from reconciler.render.text.findings import findings_text, severity_totals
 from reconciler.render.text.route_tests import tests_line
 from reconciler.text.escape import join_first, pluralize, quote, quote_name
@@ -35,12 +43,23 @@ def options(parser: argparse.ArgumentParser) -> None:
     forms = ("text", "json", "github", "gitlab", "sarif")
     add = parser.add_argument
     add("--format", choices=forms, default="text", help="output format (default: text)")
-    strict = "exit 3 for warnings too: for all, or for those with these codes, such as CXR203,CXR204"
-    add("--strict", nargs="?", const=ALL_CODES, metavar="CODES", help=f"{strict} (default: `strict` of an Environment)")
+    strict = (
+        "exit 3 for warnings too: for all, or for those with these codes, such as "
+        "CXR203,CXR204"
+    )
+    add(
+        "--strict",
+        nargs="?",
+        const=ALL_CODES,
+        metavar="CODES",
+        help=f"{strict} (default: `strict` of an Environment)",
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Check every file, and every rule, route test and promise in every environment (or in those of -e)."""
+    """Check every file, and every rule, route test and promise in every environment (or in those of
+    -e).
+    """
     strict = _strict_codes(options.strict)
     try:
         validated = _validate(options)
@@ -52,19 +71,38 @@ def run(options: argparse.Namespace, output: Output) -> int:
     wrong = any(finding.severity == "error" for finding in validated.findings)
     refused = [] if wrong else strict_findings(validated, strict)
     if output.form == "json":
-        results = [result for result in validated.results if isinstance(result, RouteTestResult)]
-        tests = {"tests": len(results), "failed": sum(result.failure is not None for result in results)}
+        results = [
+            result
+            for result in validated.results
+            if isinstance(result, RouteTestResult)
+        ]
+        tests = {
+            "tests": len(results),
+            "failed": sum(result.failure is not None for result in results),
+        }
         document = {
             "valid": not wrong,
             "strict": not refused and not wrong,
             "findings": list(map(finding_to_json, validated.findings)),
         }
         document["acknowledged"] = list(map(finding_to_json, validated.acknowledged))
-        output.document({**document, "routeTests": tests, "leftToCatchAll": validated.unhandled_intents})
+        output.document(
+            {
+                **document,
+                "routeTests": tests,
+                "leftToCatchAll": validated.unhandled_intents,
+            }
+        )
     elif output.form == "sarif":
-        output.document(findings_to_sarif(relative_to_root([*validated.findings, *validated.acknowledged])))
+        output.document(
+            findings_to_sarif(
+                relative_to_root([*validated.findings, *validated.acknowledged])
+            )
+        )
     elif output.form == "gitlab":
-        output.document(code_quality_report(relative_to_root(validated.findings), options.manifests))
+        output.document(
+            code_quality_report(relative_to_root(validated.findings), options.manifests)
+        )
     else:
         findings = output.without_infos(validated.findings)
         totals = _totals(findings, validated, Path(options.manifests))
@@ -91,10 +129,18 @@ def _strict_codes(text: str | None) -> frozenset[str]:
 
 
 def strict_findings(validated: Validation, codes: frozenset[str]) -> list[Finding]:
-    """Return the warnings that count as errors: by the option, or by `strict` of the Environments."""
+    """Return the warnings that count as errors: by the option, or by `strict` of the
+    Environments.
+    """
     refused = codes | validated.strict
-    warnings = (finding for finding in validated.findings if finding.severity == "warning")
-    return [finding for finding in warnings if ALL_CODES in refused or finding.code in refused]
+    warnings = (
+        finding for finding in validated.findings if finding.severity == "warning"
+    )
+    return [
+        finding
+        for finding in warnings
+        if ALL_CODES in refused or finding.code in refused
+    ]
 
 
 def _validate(options: argparse.Namespace) -> Validation:
@@ -105,14 +151,21 @@ def _validate(options: argparse.Namespace) -> Validation:
         found = validate(manifests, checked, options.environment, options.manifests)
     except ManifestError as error:
         found = Validation(list(error.findings), [], [], ())
-    return found._replace(findings=group_findings(found.findings), acknowledged=group_findings(found.acknowledged))
+    return found._replace(
+        findings=group_findings(found.findings),
+        acknowledged=group_findings(found.acknowledged),
+    )
 
 
 def _print_for_github(findings: Sequence[Finding], totals: str, output: Output) -> None:
     listed = findings_text(findings, no_style)
     output.result(quote_for_runner(listed, token_hex(16)))
     file = os.environ.get("GITHUB_STEP_SUMMARY")
-    output.result(annotate_findings(findings) if file else annotate_findings(findings, "listed above"))
+    output.result(
+        annotate_findings(findings)
+        if file
+        else annotate_findings(findings, "listed above")
+    )
     output.result(totals)
     if file and findings:
         try:
@@ -124,7 +177,11 @@ def _print_for_github(findings: Sequence[Finding], totals: str, output: Output) 
 
 def _totals(findings: Sequence[Finding], validated: Validation, directory: Path) -> str:
     tests_too = f" {tests_line(validated.results)}" if validated.results else ""
-    accepted = f" {acknowledged_phrase(len(validated.acknowledged))}" if validated.acknowledged else ""
+    accepted = (
+        f" {acknowledged_phrase(len(validated.acknowledged))}"
+        if validated.acknowledged
+        else ""
+    )
     caught = _catch_all_sentence(validated.unhandled_intents)
     return f"{severity_totals(findings, count_files(directory))}{accepted}{caught}{tests_too}\n"
 

@@ -1,4 +1,6 @@
-"""`cxroute watch`: a loop that compares a tenant with the manifests, and with --apply corrects it."""
+"""`cxroute watch`: a loop that compares a tenant with the manifests, and with --apply corrects
+it.
+"""
 
 import argparse
 import asyncio
@@ -26,10 +28,20 @@ from reconciler.cli.execute import execute_plan
 from reconciler.cli.notify import build_message, deliver_messages
 from reconciler.cli.output import Output
 from reconciler.cli.process_metrics import process_metrics
-from reconciler.cli.session import Cancellation, Session, open_session, run_interruptibly
+from reconciler.cli.session import (
+    Cancellation,
+    Session,
+    open_session,
+    run_interruptibly,
+)
 from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.studio_client import TenantWriter
-from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, UsageError
+from reconciler.errors import (
+    CxrouteError,
+    InterruptedRunError,
+    ManifestError,
+    UsageError,
+)
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.watch import cycle_document, cycle_line
 from reconciler.text.hosts import LAST_PORT, url_of
@@ -48,7 +60,9 @@ from reconciler.watch.cycle import (
 _INTERVAL: Final = re.compile(r"([1-9][0-9]{0,5})([smh])", re.ASCII)
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _SHORTEST, _LONGEST = 10.0, 86_400.0
-_LISTEN: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", re.ASCII)
+_LISTEN: Final = re.compile(
+    r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):([0-9]{1,5})", re.ASCII
+)
 _BAD: Final = ("failed", "partly", "refused")
 
 HELP: Final = """\
@@ -64,13 +78,35 @@ the same messages."""
 
 def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--every", metavar="TIME", default="5m", help="time between rounds: 30s, 5m, 1h (default: 5m)")
+    add(
+        "--every",
+        metavar="TIME",
+        default="5m",
+        help="time between rounds: 30s, 5m, 1h (default: 5m)",
+    )
     add("--apply", action="store_true", help="apply the differences in each round")
-    add("--listen", metavar="HOST:PORT", help="serve /metrics and /health on this address, such as 127.0.0.1:9090")
-    add("--only", action="append", metavar="ADDRESS", help="only this rule, or rules such as cards/*")
-    add("--keep-drift", action="store_true", help="do not change rules that were edited in CXone")
+    add(
+        "--listen",
+        metavar="HOST:PORT",
+        help="serve /metrics and /health on this address, such as 127.0.0.1:9090",
+    )
+    add(
+        "--only",
+        action="append",
+        metavar="ADDRESS",
+        help="only this rule, or rules such as cards/*",
+    )
+    add(
+        "--keep-drift",
+        action="store_true",
+        help="do not change rules that were edited in CXone",
+    )
     add("--no-prune", action="store_true", help="do not delete rules")
-    add("--traffic", metavar="FILE", help="traffic sample for the guard `traffic`, CSV of intent,...,count")
+    add(
+        "--traffic",
+        metavar="FILE",
+        help="traffic sample for the guard `traffic`, CSV of intent,...,count",
+    )
     parser.epilog = HELP
 
 
@@ -81,24 +117,33 @@ def run(options: argparse.Namespace, output: Output) -> int:
     with listener or contextlib.nullcontext():
         session = open_session(options, output)
         session.print_banner()
-        watch = _Watch(options=options, output=output, session=session, interval=interval)
+        watch = _Watch(
+            options=options, output=output, session=session, interval=interval
+        )
         return run_interruptibly(lambda stop: watch.run(stop, listener))
 
 
 def _parse_interval(text: str) -> float:
     match = _INTERVAL.fullmatch(text)
     if match is None:
-        raise UsageError(f"--every {text[:20]}: must be a whole number of seconds, minutes or hours: 30s, 5m, 1h")
+        raise UsageError(
+            f"--every {text[:20]}: must be a whole number of seconds, minutes or hours: 30s, 5m, 1h"
+        )
     seconds = int(match[1]) * _UNITS[match[2]]
     if not _SHORTEST <= seconds <= _LONGEST:
-        raise UsageError(f"--every {text}: must be at least {_SHORTEST:.0f}s, to limit the API calls, and at most 24h")
+        raise UsageError(
+            f"--every {text}: must be at least {_SHORTEST:.0f}s, to limit the API calls, and at "
+            f"most 24h"
+        )
     return seconds
 
 
 def _open_health_listener(address: str) -> socket.socket:
     match = _LISTEN.fullmatch(address)
     if match is None or int(match[2]) > LAST_PORT:
-        raise UsageError(f"--listen {address[:100]}: must be a host and a port, such as 127.0.0.1:9090")
+        raise UsageError(
+            f"--listen {address[:100]}: must be a host and a port, such as 127.0.0.1:9090"
+        )
     with requires_extra("serve", "--listen"):
         from reconciler.endpoint.server import open_listener  # noqa: PLC0415 - an extra that only this option needs
     return open_listener(match[1], int(match[2]))
@@ -112,33 +157,60 @@ class _Watch:
     interval: float  # seconds
     loop: WatchLoop = field(init=False)
     cycle: CycleResult = field(init=False)  # the current cycle so far
-    wake: asyncio.Event = field(default_factory=asyncio.Event)  # starts the next round now
+    wake: asyncio.Event = field(
+        default_factory=asyncio.Event
+    )  # starts the next round now
     metrics: WatchMetrics = field(default_factory=WatchMetrics)
     news: NotificationState = field(default_factory=NotificationState)
     waiting: deque[Message] = field(default_factory=lambda: deque(maxlen=MAX_WAITING))
-    unkept: tuple[str, ApplyReport] | None = None  # manifests and report of a round whose first rule was not kept
+    unkept: tuple[str, ApplyReport] | None = (
+        None  # manifests and report of a round whose first rule was not kept
+    )
 
     async def run(self, stop: Cancellation, listener: socket.socket | None) -> int:
-        self.loop = WatchLoop(interval=self.interval, clock=time.monotonic, sleep=self.wait, random=random.random)
+        self.loop = WatchLoop(
+            interval=self.interval,
+            clock=time.monotonic,
+            sleep=self.wait,
+            random=random.random,
+        )
         async with AsyncExitStack() as stack:
             where = ""
             if listener is not None:
-                server = serve_health(listener, self.metrics_page, lambda: self.loop.is_alive, self.log_refusal)
+                server = serve_health(
+                    listener,
+                    self.metrics_page,
+                    lambda: self.loop.is_alive,
+                    self.log_refusal,
+                )
                 await stack.enter_async_context(server)
                 where = f", with /metrics and /health on {url_of(listener)}"
             # Windows has neither this signal nor signal handlers of a loop.
             with contextlib.suppress(NotImplementedError, AttributeError):
-                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.wake.set)
-            does, name = "Reconciling" if self.options.apply else "Watching", self.session.environment.name
-            self.output.result(f"{does} {name} every {self.options.every}{where}   (stop it with Ctrl-C)\n")
+                asyncio.get_running_loop().add_signal_handler(
+                    signal.SIGHUP, self.wake.set
+                )
+            does, name = (
+                "Reconciling" if self.options.apply else "Watching",
+                self.session.environment.name,
+            )
+            self.output.result(
+                f"{does} {name} every {self.options.every}{where}   (stop it with Ctrl-C)\n"
+            )
             self.output.flush()
             try:
-                last = await self.loop.run(lambda: self.run_cycle(stop), self.report, lambda: stop.requested)
+                last = await self.loop.run(
+                    lambda: self.run_cycle(stop), self.report, lambda: stop.requested
+                )
             except asyncio.CancelledError:
                 if not stop.requested:
                     raise
                 return 0
-        cut = last.report is not None and last.report.interrupted and not last.report.converged
+        cut = (
+            last.report is not None
+            and last.report.interrupted
+            and not last.report.converged
+        )
         return InterruptedRunError.exit_code if cut else 0
 
     def metrics_page(self) -> str:
@@ -146,7 +218,9 @@ class _Watch:
 
     def log_refusal(self, status: HTTPStatus | None, reason: str) -> None:
         fields = {"event": "refused", "status": status, "reason": reason}
-        self.output.event("warning", f"a request to --listen was refused: {reason}", fields)
+        self.output.event(
+            "warning", f"a request to --listen was refused: {reason}", fields
+        )
 
     async def wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -155,7 +229,10 @@ class _Watch:
         self.wake.clear()
 
     async def run_cycle(self, stop: Cancellation) -> CycleResult:
-        started, self.cycle = time.monotonic(), CycleResult(started_at=utc_now(), may_write=self.options.apply)
+        started, self.cycle = (
+            time.monotonic(),
+            CycleResult(started_at=utc_now(), may_write=self.options.apply),
+        )
         try:
             session = open_session(self.options, self.output).with_test_results()
             self.session = replace(session, run_blocking=asyncio.to_thread)
@@ -165,7 +242,11 @@ class _Watch:
                     await self.plan_and_heal(client, stop)
                 finally:
                     pacer = client.rate_limiter
-                    self.record(calls=cycles.ApiCallCounts(pacer.requests, pacer.retries, pacer.throttled))
+                    self.record(
+                        calls=cycles.ApiCallCounts(
+                            pacer.requests, pacer.retries, pacer.throttled
+                        )
+                    )
         except CxrouteError as error:
             self.record(error=error)
         except Exception as bug:  # noqa: BLE001 - the bug is reported, and the next round may succeed
@@ -184,21 +265,41 @@ class _Watch:
         planner = await run_blocking(partial(session.planner, live))
         plan = await run_blocking(partial(planner.build, live))
         self.record(plan=plan)
-        self.record(drift=await run_blocking(partial(drift.compute_drift, session, plan)))
-        if isinstance(client, TenantWriter) and plan.changes and not cycles.is_blocked(plan) and not stop.requested:
-            # After a cycle whose first rule was not kept, nothing is written again while the manifests are the same.
+        self.record(
+            drift=await run_blocking(partial(drift.compute_drift, session, plan))
+        )
+        if (
+            isinstance(client, TenantWriter)
+            and plan.changes
+            and not cycles.is_blocked(plan)
+            and not stop.requested
+        ):
+            # After a cycle whose first rule was not kept, nothing is written again while the
+            # manifests are the same.
             digest, report = self.unkept or ("", None)
             report = None if plan.managed or plan.manifest_digest != digest else report
-            report = report or await execute_plan(session, client, planner, plan, stop, reason="watch")
+            report = report or await execute_plan(
+                session, client, planner, plan, stop, reason="watch"
+            )
             self.record(report=report)
-            self.unkept = (plan.manifest_digest, report) if report.first_write_altered else None
+            self.unkept = (
+                (plan.manifest_digest, report) if report.first_write_altered else None
+            )
             remaining = report.remaining
-            self.record(drift=remaining and await run_blocking(partial(drift.compute_drift, session, remaining)))
+            self.record(
+                drift=remaining
+                and await run_blocking(partial(drift.compute_drift, session, remaining))
+            )
 
     async def report(self, cycle: CycleResult, following: float) -> None:
         self.metrics.record_cycle(cycle, self.loop.failures)
-        level, name = "warning" if cycle.status in _BAD else "info", self.session.environment.name
-        self.output.event(level, cycle_line(cycle, following), cycle_document(cycle, name, following))
+        level, name = (
+            "warning" if cycle.status in _BAD else "info",
+            self.session.environment.name,
+        )
+        self.output.event(
+            level, cycle_line(cycle, following), cycle_document(cycle, name, following)
+        )
         for kind in self.news.find_due(cycle, self.loop.clock()):
             self.waiting.append(build_message(self.session, kind, cycle))
             self.print_news(kind, cycle)
@@ -208,7 +309,14 @@ class _Watch:
     def print_news(self, kind: NotificationKind, cycle: CycleResult) -> None:
         session, output = self.session, self.output
         if cycle.report is not None and kind in ("applied", "failed"):
-            output.result(report_text(cycle.report, output.paint, session.command_line.command("plan"), cycle.seconds))
+            output.result(
+                report_text(
+                    cycle.report,
+                    output.paint,
+                    session.command_line.command("plan"),
+                    cycle.seconds,
+                )
+            )
         elif cycle.plan is not None and kind == "refused":
             plan.print_plan(session, cycle.plan)
             plan.print_next_command(session, cycle.plan, None)
@@ -224,9 +332,14 @@ async def serve_health(
     listener: socket.socket,
     metrics: Callable[[], str],
     alive: Callable[[], bool],
-    on_refusal: Callable[[HTTPStatus | None, str], object] = lambda _status, _reason: None,
+    on_refusal: Callable[[HTTPStatus | None, str], object] = lambda _status, _reason: (
+        None
+    ),
 ) -> AsyncIterator[None]:
-    """Serve `/metrics` and `/health` on a listening socket while the block runs. Requires the extra `serve`."""
+    """Serve `/metrics` and `/health` on a listening socket while the block runs.
+
+    Requires the extra `serve`.
+    """
     import uvicorn  # noqa: PLC0415 - an extra that only --listen needs
 
     from reconciler.endpoint.server import quiet_config  # noqa: PLC0415 - as above
@@ -236,17 +349,34 @@ async def serve_health(
         def capture_signals(self) -> Iterator[None]:
             yield
 
-    async def app(scope: dict[str, Any], _receive: object, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-        status, text, media = 404, "not found: use /metrics or /health\n", b"text/plain; charset=utf-8"
+    async def app(
+        scope: dict[str, Any],
+        _receive: object,
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        status, text, media = (
+            404,
+            "not found: use /metrics or /health\n",
+            b"text/plain; charset=utf-8",
+        )
         if scope["method"] not in ("GET", "HEAD"):
             status, text = 405, "GET only\n"
         elif scope["path"] == "/metrics":
             status, text, media = 200, metrics(), CONTENT_TYPE
         elif scope["path"] == "/health":
-            status, text = (200, "ok\n") if alive() else (503, "no round has started for too long\n")
+            status, text = (
+                (200, "ok\n")
+                if alive()
+                else (503, "no round has started for too long\n")
+            )
         body = text.encode()
-        headers = [(b"content-type", media), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
+        headers = [
+            (b"content-type", media),
+            (b"content-length", str(len(body)).encode()),
+        ]
+        await send(
+            {"type": "http.response.start", "status": status, "headers": headers}
+        )
         await send({"type": "http.response.body", "body": body})
 
     server = Server(quiet_config(app, on_refusal, timeout_graceful_shutdown=1))

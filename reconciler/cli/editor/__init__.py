@@ -1,1 +1,3 @@
-"""Manifests in an editor: analyses of texts that are not saved yet, and the server that answers from them."""
+"""Manifests in an editor: analyses of texts that are not saved yet, and the server that answers
+from them.
+"""

@@ -26,13 +26,17 @@ from reconciler.text.escape import pluralize
 from reconciler.text.phrases import Labels
 
 _REACHED: Final = "\0reached"  # a queue that no tenant has
-_UNDECIDED: Final = "Not known for all conversations: the rules overlap in too many ways."
+_UNDECIDED: Final = (
+    "Not known for all conversations: the rules overlap in too many ways."
+)
 
 
 class Analysis(NamedTuple):
     """Manifests with all errors, or valid ones with the rules of each environment."""
 
-    findings: list[Finding]  # errors and warnings of the files; without tests and promises
+    findings: list[
+        Finding
+    ]  # errors and warnings of the files; without tests and promises
     manifests: Manifests | None  # None if they are invalid
     checked: list[Checked]
 
@@ -43,7 +47,9 @@ class Analysis(NamedTuple):
         return validate(self.manifests, self.checked, only, directory).findings
 
     def describe_rule(self, source: Source) -> str:
-        """Return Markdown about the rule at a position: its queue, and exactly who reaches it; "" without one."""
+        """Return Markdown about the rule at a position: its queue, and exactly who reaches it; ""
+        without one.
+        """
         for each in self.checked:
             rules = each.desired.rules.values() if each.desired else ()
             for rule in rules:
@@ -59,50 +65,92 @@ def analyze(contents: Mapping[str, bytes | Finding], only: str | None) -> Analys
         checked = check_environments(manifests, only)
     except ManifestError as error:
         return Analysis(list(error.findings), None, [])
-    except CxrouteError as error:  # of -e: such as an environment that does not exist (any more)
+    except (
+        CxrouteError
+    ) as error:  # of -e: such as an environment that does not exist (any more)
         finding = Finding(code="CXR113", severity="error", message=str(error))
         return Analysis([finding], None, [])
-    errors = [finding for each in checked if each.desired is None for finding in each.findings]
+    errors = [
+        finding for each in checked if each.desired is None for finding in each.findings
+    ]
     return Analysis(sort_findings([*manifests.warnings, *errors]), manifests, checked)
 
 
-def find_reach(entries: Sequence[RoutingEntry], name: str, evaluation: Evaluation, endpoint: EndpointStage) -> Impact:
-    """Return the events that a rule takes: exactly those that would go elsewhere if its queue changed."""
+def find_reach(
+    entries: Sequence[RoutingEntry],
+    name: str,
+    evaluation: Evaluation,
+    endpoint: EndpointStage,
+) -> Impact:
+    """Return the events that a rule takes: exactly those that would go elsewhere if its queue
+    changed.
+    """
     changed = list(entries)
     edits = []
     for place, entry in enumerate(entries):
         if entry.name == name:
-            changed[place] = replace(entry, rule=replace(entry.rule, targets=(Target(_REACHED, 1),)))
-            edits.append(EditedRule(edit=Edit(entry, changed[place], name), action="update"))
+            changed[place] = replace(
+                entry, rule=replace(entry.rule, targets=(Target(_REACHED, 1),))
+            )
+            edits.append(
+                EditedRule(edit=Edit(entry, changed[place], name), action="update")
+            )
 
     before, after = endpoint.pull_back(entries), endpoint.pull_back(changed)
     edited = EditSet([edited.edit for edited in edits])
-    behaviour = compare_behaviour(before, after, evaluation, types=endpoint.types, edited=edited)
+    behaviour = compare_behaviour(
+        before, after, evaluation, types=endpoint.types, edited=edited
+    )
     return Impact(behaviour, edits)
 
 
-def _describe(desired: DesiredState, rule: DesiredRule, queues: Mapping[str, str]) -> Iterator[str]:
-    destination = escape_markdown(destination_phrase(destination_of(rule.rule.targets), queues))
-    yield f"{escape_markdown(str(rule.address))} in {escape_markdown(desired.environment)}: {destination}"
+def _describe(
+    desired: DesiredState, rule: DesiredRule, queues: Mapping[str, str]
+) -> Iterator[str]:
+    destination = escape_markdown(
+        destination_phrase(destination_of(rule.rule.targets), queues)
+    )
+    yield (
+        f"{escape_markdown(str(rule.address))} in {escape_markdown(desired.environment)}: "
+        f"{destination}"
+    )
     if not rule.rule.enabled:
         yield "The rule is switched off: it takes no conversation."
         return
-    impact = find_reach(desired_entries(desired), str(rule.address), desired.evaluation, desired.endpoint)
+    impact = find_reach(
+        desired_entries(desired),
+        str(rule.address),
+        desired.evaluation,
+        desired.endpoint,
+    )
     yield from _reach_texts(impact, desired.labels)
 
 
 def _reach_texts(impact: Impact, labels: Labels) -> Iterator[str]:
-    """Yield who reaches a rule as Markdown: each row with an example, then the rules that come first."""
+    """Yield who reaches a rule as Markdown: each row with an example, then the rules that come
+    first.
+    """
     summary = summarize_effects(impact, {}, labels)
     notes = [note for effect in summary.effects for note in effect.notes]
     if not summary.rows and not notes:
-        yield (_UNDECIDED if summary.unknown else "No conversation reaches this rule: earlier rules take all of them.")
+        yield (
+            _UNDECIDED
+            if summary.unknown
+            else "No conversation reaches this rule: earlier rules take all of them."
+        )
         return
 
-    yield "Reached by" if impact.behaviour.complete else f"{_UNDECIDED} Reached by, among others"
+    yield (
+        "Reached by"
+        if impact.behaviour.complete
+        else f"{_UNDECIDED} Reached by, among others"
+    )
     shown = summary.rows[:MAX_SHOWN]
     if shown:
-        yield "\n".join(f"- {escape_markdown(f'{row.callers}; example: {row.example}')}" for row in shown)
+        yield "\n".join(
+            f"- {escape_markdown(f'{row.callers}; example: {row.example}')}"
+            for row in shown
+        )
     hidden = len(summary.rows) - len(shown)
     if hidden:
         yield f"and {pluralize(hidden, 'more row')}"
@@ -111,4 +159,6 @@ def _reach_texts(impact: Impact, labels: Labels) -> Iterator[str]:
 
 def _as_reach(note: str) -> str:
     """Return a note about earlier rules for a rule that does not change."""
-    return note.removesuffix(OTHER_TYPES_PLACE).replace(EARLIER_KEEP, "Earlier rules take theirs first:")
+    return note.removesuffix(OTHER_TYPES_PLACE).replace(
+        EARLIER_KEEP, "Earlier rules take theirs first:"
+    )

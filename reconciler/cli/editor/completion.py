@@ -29,7 +29,9 @@ class Choice(NamedTuple):
 
 
 class Completion(NamedTuple):
-    """The choices for the characters from `start` to before `end`; `typed` is what they contain already."""
+    """The choices for the characters from `start` to before `end`; `typed` is what they contain
+    already.
+    """
 
     start: int
     end: int
@@ -45,8 +47,13 @@ def complete(text: str, offset: int, names: Names) -> Completion | None:
     quote = cursor.typed[:1] if cursor.typed[:1] in ("'", '"') else ""
     end = offset + 1 if quote and text[offset : offset + 1] == quote else offset
     has_colon = text[end : end + 1] == ":"
-    fields = [_without_colon(choice) if has_colon else choice for choice in _fields(cursor, names)]
-    choices = list({choice.text: choice for choice in [*_values(cursor, names), *fields]}.values())
+    fields = [
+        _without_colon(choice) if has_colon else choice
+        for choice in _fields(cursor, names)
+    ]
+    choices = list(
+        {choice.text: choice for choice in [*_values(cursor, names), *fields]}.values()
+    )
     return Completion(cursor.start, end, quote, choices) if choices else None
 
 
@@ -63,10 +70,16 @@ def _fields(cursor: Cursor, names: Names) -> Iterator[Choice]:
     present = {key.text for key in place.owner.keys}
     for schema in _schemas(kind, place.path[:-1]):
         for name, field in schema.get("properties", {}).items():
-            if not isinstance(field, dict):  # `false`: the field that this form of the mapping does not have
+            if not isinstance(
+                field, dict
+            ):  # `false`: the field that this form of the mapping does not have
                 continue
-            if name not in present and (kind or place.path[:-1] or name in _FIRST_FIELDS):
-                yield Choice(name, f"{name}: ", "field", help=field.get("description", ""))
+            if name not in present and (
+                kind or place.path[:-1] or name in _FIRST_FIELDS
+            ):
+                yield Choice(
+                    name, f"{name}: ", "field", help=field.get("description", "")
+                )
     for name, role in _names(kind, place, names):
         if name not in present:
             yield Choice(name, f"{format_scalar(name)}: ", "name", role)
@@ -79,12 +92,17 @@ def _values(cursor: Cursor, names: Names) -> Iterator[Choice]:
         return
     kind = cursor.document.kind
     if place.path == ("kind",):
-        yield from (Choice(name, name, "value", help=_description(name)) for name in KINDS)
+        yield from (
+            Choice(name, name, "value", help=_description(name)) for name in KINDS
+        )
         return
     role = names.role_of(kind, place)
     if role and role[0] == "value" and not definition_of(kind, place):
         nodes = names.values_of(role[1])
-        yield from (Choice(each.text or "", _format_value(each), "name", "value") for each in nodes)
+        yield from (
+            Choice(each.text or "", _format_value(each), "name", "value")
+            for each in nodes
+        )
         return
     found = list(_names(kind, place, names))
     for name, meaning in found:
@@ -139,7 +157,12 @@ def _schemas(kind: str, path: Path) -> list[Schema]:
     kinds = [kind] if kind in KINDS else list(KINDS)
     schemas = [form for name in kinds for form in _forms(_schema()["$defs"][name])]
     for step in path:
-        schemas = [form for schema in schemas for inner in _inner(schema, step) for form in _forms(inner)]
+        schemas = [
+            form
+            for schema in schemas
+            for inner in _inner(schema, step)
+            for form in _forms(inner)
+        ]
     return schemas
 
 

@@ -1,4 +1,6 @@
-"""The answers to an editor's requests about a manifest: hover, names, completion, rename, outline, quick fixes."""
+"""The answers to an editor's requests about a manifest: hover, names, completion, rename, outline,
+quick fixes.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -58,7 +60,9 @@ class _Server(Protocol):
     def location(self, manifest: Manifest, mention: "Mention") -> lsp.Location:
         """Return the place of a name, which may be in another file of the folder."""
 
-    def workspace_edit(self, manifest: Manifest, edits: "Mapping[str, Sequence[TextEdit]]") -> lsp.WorkspaceEdit:
+    def workspace_edit(
+        self, manifest: Manifest, edits: "Mapping[str, Sequence[TextEdit]]"
+    ) -> lsp.WorkspaceEdit:
         """Return edits of several files."""
 
 
@@ -92,18 +96,24 @@ def _hover(server: _Server, parameters: lsp.HoverParams) -> lsp.Hover | None:
     return lsp.Hover(lsp.MarkupContent(lsp.MarkupKind.Markdown, text)) if text else None
 
 
-def _define(server: _Server, parameters: lsp.DefinitionParams) -> lsp.Location | list[lsp.Location] | None:
+def _define(
+    server: _Server, parameters: lsp.DefinitionParams
+) -> lsp.Location | list[lsp.Location] | None:
     manifest = server.manifest(parameters.text_document.uri)
     mention = manifest.mention_at(parameters.position) if manifest else None
     if manifest is None or mention is None:
         return None
     mentions = manifest.session.mentions(mention)
-    definitions = [each._replace(node=each.target) for each in mentions if each.is_definition]
+    definitions = [
+        each._replace(node=each.target) for each in mentions if each.is_definition
+    ]
     locations = [server.location(manifest, each) for each in definitions]
     return locations[0] if len(locations) == 1 else locations or None
 
 
-def _refer(server: _Server, parameters: lsp.ReferenceParams) -> list[lsp.Location] | None:
+def _refer(
+    server: _Server, parameters: lsp.ReferenceParams
+) -> list[lsp.Location] | None:
     manifest = server.manifest(parameters.text_document.uri)
     mention = manifest.mention_at(parameters.position) if manifest else None
     if manifest is None or mention is None:
@@ -114,7 +124,9 @@ def _refer(server: _Server, parameters: lsp.ReferenceParams) -> list[lsp.Locatio
     return [server.location(manifest, each) for each in chosen]
 
 
-def _complete(server: _Server, parameters: lsp.CompletionParams) -> list[lsp.CompletionItem] | None:
+def _complete(
+    server: _Server, parameters: lsp.CompletionParams
+) -> list[lsp.CompletionItem] | None:
     manifest = server.manifest(parameters.text_document.uri)
     if manifest is None:
         return None
@@ -137,7 +149,9 @@ def _complete(server: _Server, parameters: lsp.CompletionParams) -> list[lsp.Com
     ]
 
 
-def _prepare_rename(server: _Server, parameters: lsp.PrepareRenameParams) -> lsp.PrepareRenamePlaceholder | None:
+def _prepare_rename(
+    server: _Server, parameters: lsp.PrepareRenameParams
+) -> lsp.PrepareRenamePlaceholder | None:
     manifest = server.manifest(parameters.text_document.uri)
     index = manifest.offset(parameters.position) if manifest else 0
     alias = manifest.session.alias(manifest.path, index) if manifest else None
@@ -151,7 +165,9 @@ def _prepare_rename(server: _Server, parameters: lsp.PrepareRenameParams) -> lsp
 def _rename(server: _Server, parameters: lsp.RenameParams) -> lsp.WorkspaceEdit:
     manifest = server.manifest(parameters.text_document.uri)
     if manifest is None:
-        raise JsonRpcException("This file is not a manifest of the folder.", _REQUEST_FAILED)
+        raise JsonRpcException(
+            "This file is not a manifest of the folder.", _REQUEST_FAILED
+        )
     index = manifest.offset(parameters.position)
     edits, refusal = manifest.session.rename(manifest.path, index, parameters.new_name)
     if refusal:
@@ -159,7 +175,9 @@ def _rename(server: _Server, parameters: lsp.RenameParams) -> lsp.WorkspaceEdit:
     return server.workspace_edit(manifest, edits)
 
 
-def _outline(server: _Server, parameters: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol]:
+def _outline(
+    server: _Server, parameters: lsp.DocumentSymbolParams
+) -> list[lsp.DocumentSymbol]:
     manifest = server.manifest(parameters.text_document.uri)
     if manifest is None:
         return []
@@ -184,8 +202,15 @@ def _fix(server: _Server, parameters: lsp.CodeActionParams) -> list[lsp.CodeActi
     actions: list[lsp.CodeAction] = []
     for diagnostic in parameters.context.diagnostics if manifest else ():
         name = diagnostic.data
-        if manifest and diagnostic.source == "cxroute" and isinstance(name, str) and name:
-            edit = lsp.TextEdit(range=diagnostic.range, new_text=manifest.session.written(name))
+        if (
+            manifest
+            and diagnostic.source == "cxroute"
+            and isinstance(name, str)
+            and name
+        ):
+            edit = lsp.TextEdit(
+                range=diagnostic.range, new_text=manifest.session.written(name)
+            )
             kind = lsp.CodeActionKind.QuickFix
             action = lsp.CodeAction(f"Change to {edit.new_text}", kind, [diagnostic])
             action.edit = lsp.WorkspaceEdit(changes={uri: [edit]})

@@ -8,13 +8,21 @@ from typing import Final, Literal, NamedTuple
 from reconciler.desired.expand import slug_of
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.manifest.kinds.fields import REFERENCE
-from reconciler.manifest.syntax_tree import Place, SyntaxDocument, SyntaxNode, read_syntax
+from reconciler.manifest.syntax_tree import (
+    Place,
+    SyntaxDocument,
+    SyntaxNode,
+    read_syntax,
+)
 from reconciler.model.grouping import group_pairs
 from reconciler.model.rule import EXISTENCE, OPERATORS
 
-Role = Literal["queue", "intent", "attribute", "value", "rule", "environment", "profile", "finding"]
+Role = Literal[
+    "queue", "intent", "attribute", "value", "rule", "environment", "profile", "finding"
+]
 
-# A step of a pattern: a field, `*` an item of a list, `?` any name, `@` an operator. `#` at the end: the name itself.
+# A step of a pattern: a field, `*` an item of a list, `?` any name, `@` an operator. `#` at the
+# end: the name itself.
 _CONVERSATIONS: Final[dict[str, Role]] = {
     "intent": "intent",
     "intents/*": "intent",
@@ -87,7 +95,9 @@ _OPERATORS_WITH_VALUES: Final = OPERATORS - EXISTENCE
 _VARIABLE_STEPS: Final = 2  # vars, and the name
 _ITEM: Final = "*"
 _KEY: Final = "#"
-_NOT_FILLED: Final = frozenset({"Queues", "Intents", "Attributes", "Environment", "Profile"})
+_NOT_FILLED: Final = frozenset(
+    {"Queues", "Intents", "Attributes", "Environment", "Profile"}
+)
 """Kinds in whose texts `$` is an ordinary character."""
 _SHORT_NAMES: Final = frozenset({"intent", "confidence"})
 """In `given: {context: ...}` these stand for the Environment's names."""
@@ -109,7 +119,9 @@ class Mention(NamedTuple):
 
 @dataclass(frozen=True)
 class SourceFile:
-    """The present text of a manifest, and its documents, which are read when a request needs them."""
+    """The present text of a manifest, and its documents, which are read when a request needs
+    them.
+    """
 
     text: str
 
@@ -129,18 +141,26 @@ class Names:
     def intent_attributes(self) -> frozenset[str]:
         """Return the names of the attribute that holds the intent, of all Environments."""
         documents = [each for file in self.files.values() for each in file.documents]
-        attributes = (each.root.get("attributes") for each in documents if each.kind == "Environment")
+        attributes = (
+            each.root.get("attributes")
+            for each in documents
+            if each.kind == "Environment"
+        )
         names = {node.text_of("intent") for node in attributes if node is not None}
         return frozenset({*names, _DEFAULT_ATTRIBUTES.intent, "intent"} - {""})
 
     @cached_property
     def mentions(self) -> tuple[Mention, ...]:
         """Return all mentions, by file and position."""
-        return tuple(mention for path in sorted(self.files) for mention in self.mentions_in(path))
+        return tuple(
+            mention for path in sorted(self.files) for mention in self.mentions_in(path)
+        )
 
     @cached_property
     def _by_name(self) -> Mapping[tuple[Role, str], list[Mention]]:
-        return group_pairs(((mention.role, mention.name), mention) for mention in self.mentions)
+        return group_pairs(
+            ((mention.role, mention.name), mention) for mention in self.mentions
+        )
 
     def mentions_in(self, path: str) -> Iterator[Mention]:
         """Yield the mentions of a file."""
@@ -153,8 +173,16 @@ class Names:
 
     def mention_at(self, path: str, offset: int) -> Mention | None:
         """Return the name at a character, or behind whose last character it is."""
-        at = [each for each in self.mentions_in(path) if each.node.start <= offset <= each.node.end]
-        return min(at, key=lambda mention: mention.role == "rule" and mention.is_definition, default=None)
+        at = [
+            each
+            for each in self.mentions_in(path)
+            if each.node.start <= offset <= each.node.end
+        ]
+        return min(
+            at,
+            key=lambda mention: mention.role == "rule" and mention.is_definition,
+            default=None,
+        )
 
     def written(self, mention: Mention) -> str:
         """Return a name as it stands in its file, with its quotes."""
@@ -168,17 +196,38 @@ class Names:
 
     def defined(self, role: Role) -> tuple[str, ...]:
         """Return the names that documents define, in order."""
-        return tuple(dict.fromkeys(each.name for each in self.mentions if each.role == role and each.is_definition))
+        return tuple(
+            dict.fromkeys(
+                each.name
+                for each in self.mentions
+                if each.role == role and each.is_definition
+            )
+        )
 
     def used(self, role: Role) -> tuple[str, ...]:
         """Return all names, also those without a definition, in order."""
-        return tuple(dict.fromkeys(each.name for each in self.mentions if each.role == role and each.name))
+        return tuple(
+            dict.fromkeys(
+                each.name for each in self.mentions if each.role == role and each.name
+            )
+        )
 
     def values_of(self, attribute: str) -> tuple[SyntaxNode, ...]:
-        """Return the declared values of an attribute; if there are none, those that manifests compare it with."""
-        values = [each for each in self.mentions if each.role == "value" and each.attribute == attribute]
+        """Return the declared values of an attribute; if there are none, those that manifests
+        compare it with.
+        """
+        values = [
+            each
+            for each in self.mentions
+            if each.role == "value" and each.attribute == attribute
+        ]
         declared = [each for each in values if each.is_definition]
-        return tuple({(each.name, bool(each.node.style)): each.node for each in declared or values}.values())
+        return tuple(
+            {
+                (each.name, bool(each.node.style)): each.node
+                for each in declared or values
+            }.values()
+        )
 
     @cached_property
     def queue_variables(self) -> frozenset[str]:
@@ -187,9 +236,14 @@ class Names:
         elsewhere: set[str] = set()
         for file in self.files.values():
             for document in file.documents:
-                for place in document.places if document.kind not in _NOT_FILLED else ():
+                for place in (
+                    document.places if document.kind not in _NOT_FILLED else ()
+                ):
                     text = place.node.text or ""
-                    is_queue = REFERENCE.fullmatch(text) and use_of(document.kind, place) == "queue"
+                    is_queue = (
+                        REFERENCE.fullmatch(text)
+                        and use_of(document.kind, place) == "queue"
+                    )
                     (used if is_queue else elsewhere).update(REFERENCE.findall(text))
         return frozenset(reference[2:-1] for reference in used - elsewhere)
 
@@ -201,15 +255,24 @@ class Names:
         if role != "value":
             return (role, "") if role else None
         attribute = _attribute_of(place)
-        return ("intent", "") if attribute in self.intent_attributes else ("value", attribute)
+        return (
+            ("intent", "")
+            if attribute in self.intent_attributes
+            else ("value", attribute)
+        )
 
     def _is_queue_variable(self, place: Place) -> bool:
         path = place.path
         return (
-            len(path) == _VARIABLE_STEPS and path[0] == "vars" and not place.is_key and path[1] in self.queue_variables
+            len(path) == _VARIABLE_STEPS
+            and path[0] == "vars"
+            and not place.is_key
+            and path[1] in self.queue_variables
         )
 
-    def _mention(self, path: str, document: SyntaxDocument, place: Place) -> Mention | None:
+    def _mention(
+        self, path: str, document: SyntaxDocument, place: Place
+    ) -> Mention | None:
         kind = document.kind
         meaning = self.role_of(kind, place)
         name = place.node.text or ""
@@ -219,7 +282,15 @@ class Names:
         target = place.owner.get(name) if place.is_key else None
         if kind not in _NOT_FILLED and "${" not in name:
             name = name.replace("$$", "$")
-        return Mention(meaning[0], name, path, place.node, is_definition, target or place.node, meaning[1])
+        return Mention(
+            meaning[0],
+            name,
+            path,
+            place.node,
+            is_definition,
+            target or place.node,
+            meaning[1],
+        )
 
 
 def use_of(kind: str, place: Place) -> Role | None:
@@ -267,7 +338,11 @@ def _is_field(role: Role, place: Place) -> bool:
     """Return whether a key that could be a name is a field of the manifests."""
     if role == "environment":
         return place.is_key and place.node.text in _QUEUE_FIELDS
-    return role == "attribute" and place.path[-2:-1] == ("context",) and place.node.text in _SHORT_NAMES
+    return (
+        role == "attribute"
+        and place.path[-2:-1] == ("context",)
+        and place.node.text in _SHORT_NAMES
+    )
 
 
 def _attribute_of(place: Place) -> str:
@@ -286,11 +361,20 @@ def _shape(place: Place) -> tuple[str, ...]:
 @lru_cache(maxsize=4096)
 def _role(table: str, kind: str, shape: tuple[str, ...]) -> Role | None:
     patterns = _TABLES[table].get(kind, {})
-    return next((role for pattern, role in patterns.items() if _matches(pattern.split("/"), shape)), None)
+    return next(
+        (
+            role
+            for pattern, role in patterns.items()
+            if _matches(pattern.split("/"), shape)
+        ),
+        None,
+    )
 
 
 def _matches(pattern: Sequence[str], shape: tuple[str, ...]) -> bool:
-    """Return whether a path has a pattern; the pattern's last `#` stands for a name and for that it is a key."""
+    """Return whether a path has a pattern; the pattern's last `#` stands for a name and for that it
+    is a key.
+    """
     steps = [*pattern[:-1], "?", _KEY] if pattern[-1] == _KEY else pattern
     return len(steps) == len(shape) and all(map(_fits, steps, shape))
 

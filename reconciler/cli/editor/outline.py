@@ -1,4 +1,6 @@
-"""The outline of a document: its rules, route tests, promises and other items, each with its extent."""
+"""The outline of a document: its rules, route tests, promises and other items, each with its
+extent.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,7 +10,9 @@ from reconciler.cli.editor.names import address_of
 from reconciler.manifest.syntax_tree import SyntaxDocument, SyntaxNode
 from reconciler.text.escape import sanitize
 
-SymbolKind = Literal["document", "rule", "test", "promise", "queue", "intent", "attribute"]
+SymbolKind = Literal[
+    "document", "rule", "test", "promise", "queue", "intent", "attribute"
+]
 
 _ITEMS: Final[dict[str, tuple[str, SymbolKind]]] = {
     "RuleSet": ("rules", "rule"),
@@ -23,7 +27,10 @@ _MAX_NAME: Final = 80
 
 @dataclass(frozen=True, kw_only=True)
 class Symbol:
-    """A part of a manifest with a name. `start` and `end` are its extent, `node` is what an editor selects."""
+    """A part of a manifest with a name.
+
+    `start` and `end` are its extent, `node` is what an editor selects.
+    """
 
     name: str
     kind: SymbolKind
@@ -60,7 +67,9 @@ def _items(document: SyntaxDocument) -> Iterator[Symbol]:
         return
     for key, value in items.entries():
         name = _shorten(key.text or "")
-        yield Symbol(name=name, kind=kind, start=key.start, end=max(key.end, value.end), node=key)
+        yield Symbol(
+            name=name, kind=kind, start=key.start, end=max(key.end, value.end), node=key
+        )
     for position, item in enumerate(items.items()):
         name = _shorten(_name(document, kind, item)) or f"{kind} {position + 1}"
         yield Symbol(name=name, kind=kind, start=item.start, end=item.end, node=item)
@@ -79,8 +88,12 @@ def _test_name(item: SyntaxNode) -> str:
     given = item.get("given")
     expected = item.get("expect")
     context = given.get("context") if given else None
-    intent = (given.text_of("intent") if given else "") or (context.text_of("intent") if context else "")
-    return f"{intent or 'no intent'} -> {_destination(expected)}" if expected else intent
+    intent = (given.text_of("intent") if given else "") or (
+        context.text_of("intent") if context else ""
+    )
+    return (
+        f"{intent or 'no intent'} -> {_destination(expected)}" if expected else intent
+    )
 
 
 def _destination(expected: SyntaxNode) -> str:

@@ -9,7 +9,10 @@ from pygls.workspace import PositionCodec
 
 
 class PositionedText:
-    """A text, with the editor's positions of its characters. Only line feeds end lines, as in findings."""
+    """A text, with the editor's positions of its characters.
+
+    Only line feeds end lines, as in findings.
+    """
 
     def __init__(self, text: str, codec: PositionCodec) -> None:
         self.text = text
@@ -23,14 +26,25 @@ class PositionedText:
         return starts[:-1]
 
     def index(self, position: lsp.Position) -> int:
-        """Return the index of a position; behind the end of a line, that end. Raises JsonRpcInvalidParams."""
+        """Return the index of a position; behind the end of a line, that end.
+
+        Raises JsonRpcInvalidParams.
+        """
         if position.line >= len(self._starts):
-            message = f"line {position.line + 1} is behind the end of the text, which has {len(self._starts)} lines"
+            message = (
+                f"line {position.line + 1} is behind the end of the text, which has "
+                f"{len(self._starts)} lines"
+            )
             raise JsonRpcInvalidParams(message)
         start = self._starts[position.line]
         line = self._line(position.line)
         character = min(position.character, self._codec.client_num_units(line))
-        return start + self._codec.position_from_client_units([line], lsp.Position(0, character)).character
+        return (
+            start
+            + self._codec.position_from_client_units(
+                [line], lsp.Position(0, character)
+            ).character
+        )
 
     def range(self, start: int, end: int) -> lsp.Range:
         """Return the range of characters."""
@@ -49,4 +63,6 @@ class PositionedText:
     def _line(self, number: int) -> str:
         """Return a line without its end."""
         end = self.text.find("\n", self._starts[number])
-        return self.text[self._starts[number] : end if end >= 0 else len(self.text)].removesuffix("\r")
+        return self.text[
+            self._starts[number] : end if end >= 0 else len(self.text)
+        ].removesuffix("\r")

@@ -1,4 +1,6 @@
-"""The protocol of editors, with an answer to every request: one that is invalid is refused, without a traceback."""
+"""The protocol of editors, with an answer to every request: one that is invalid is refused, without
+a traceback.
+"""
 
 import logging
 import sys
@@ -24,7 +26,11 @@ class ManifestProtocol(LanguageServerProtocol):
     def structure_message(self, data: dict[str, Any]) -> Any:  # noqa: ANN401 - a message, or a part of one
         """Return a message as its type, or why it is refused."""
         method = data.get("method")
-        kind = self.get_message_type(method) if "jsonrpc" in data and isinstance(method, str) else None
+        kind = (
+            self.get_message_type(method)
+            if "jsonrpc" in data and isinstance(method, str)
+            else None
+        )
         if kind is None:
             return super().structure_message(data)
         try:
@@ -40,11 +46,16 @@ class ManifestProtocol(LanguageServerProtocol):
             error = JsonRpcInvalidParams(f"invalid parameters of {message.reason}")
             self._send_response(message.id, error=error.to_response_error())
         else:
-            print(f"cxroute: an invalid message is ignored: {message.reason}", file=sys.stderr)
+            print(
+                f"cxroute: an invalid message is ignored: {message.reason}",
+                file=sys.stderr,
+            )
 
 
 class _WithoutTracebacks(logging.Filter):
-    """An answer that refuses a request is not a fault of the server: its traceback is not logged."""
+    """An answer that refuses a request is not a fault of the server: its traceback is not
+    logged.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None

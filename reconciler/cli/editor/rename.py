@@ -30,29 +30,43 @@ class RenameError(Exception):
 
 def find_alias(names: Names, mention: Mention | None) -> Mention:
     """Return the definition of the alias that is mentioned. Raises RenameError."""
-    definitions = [each for each in names.same_name(mention) if each.is_definition] if mention else []
+    definitions = (
+        [each for each in names.same_name(mention) if each.is_definition]
+        if mention
+        else []
+    )
     if mention is None or mention.role != "queue" or not definitions:
         raise RenameError("Only an alias of a Queues document can be renamed.")
     return definitions[0]
 
 
-def rename_edits(names: Names, mention: Mention, name: str) -> dict[str, list[TextEdit]]:
+def rename_edits(
+    names: Names, mention: Mention, name: str
+) -> dict[str, list[TextEdit]]:
     """Return the edits of every place that means the alias, by file. Raises RenameError."""
     find_alias(names, mention)
     if not name or "$" in name or not is_visible(name):
-        raise RenameError("A name of a queue is a text without line ends, control characters and $.")
+        raise RenameError(
+            "A name of a queue is a text without line ends, control characters and $."
+        )
     if name in names.used("queue"):
-        raise RenameError(f"The name {quote_name(name)} is already used for a queue: choose another one.")
+        raise RenameError(
+            f"The name {quote_name(name)} is already used for a queue: choose another one."
+        )
     edits: dict[str, list[TextEdit]] = {}
     for place in names.same_name(mention):
         node = place.node
         written = names.written(place)
-        edit = TextEdit(node.start, node.end, format_like(written, name) or format_scalar(name))
+        edit = TextEdit(
+            node.start, node.end, format_like(written, name) or format_scalar(name)
+        )
         edits.setdefault(place.file, []).append(edit)
     return edits
 
 
-def renamed_content(content: bytes | Finding, edits: Iterable[TextEdit]) -> bytes | Finding:
+def renamed_content(
+    content: bytes | Finding, edits: Iterable[TextEdit]
+) -> bytes | Finding:
     """Return a file's content after the edits."""
     edits = list(edits)
     if isinstance(content, Finding) or not edits:
@@ -61,29 +75,50 @@ def renamed_content(content: bytes | Finding, edits: Iterable[TextEdit]) -> byte
 
 
 def check_rename(outcomes: tuple[Outcome, Outcome], old: str, new: str) -> None:
-    """Check that rules and findings, before and after, differ in the alias alone. Raises RenameError."""
+    """Check that rules and findings, before and after, differ in the alias alone.
+
+    Raises RenameError.
+    """
     before, after = outcomes
     if before.analysis.manifests is None:
         raise RenameError(_INVALID)
     if after.analysis.manifests is None:
-        raise RenameError(f"The name {quote_name(new)} is not possible: {after.findings[0].message}.")
-    for earlier, later in zip(before.analysis.checked, after.analysis.checked, strict=True):
+        raise RenameError(
+            f"The name {quote_name(new)} is not possible: {after.findings[0].message}."
+        )
+    for earlier, later in zip(
+        before.analysis.checked, after.analysis.checked, strict=True
+    ):
         _check_rules(_rules(earlier.desired), _rules(later.desired), old, new)
     if Counter(map(_place, before.findings)) != Counter(map(_place, after.findings)):
-        raise RenameError("With the new name, `cxroute validate` reports other findings: choose another name.")
+        raise RenameError(
+            "With the new name, `cxroute validate` reports other findings: choose another name."
+        )
 
 
 def _rules(desired: DesiredState | None) -> Mapping[Address, Rule]:
-    return {address: rule.rule for address, rule in desired.rules.items()} if desired else {}
+    return (
+        {address: rule.rule for address, rule in desired.rules.items()}
+        if desired
+        else {}
+    )
 
 
-def _check_rules(before: Mapping[Address, Rule], after: Mapping[Address, Rule], old: str, new: str) -> None:
-    names = re.compile("|".join(re.escape(name) for name in sorted((old, new), key=len, reverse=True)))
+def _check_rules(
+    before: Mapping[Address, Rule], after: Mapping[Address, Rule], old: str, new: str
+) -> None:
+    names = re.compile(
+        "|".join(re.escape(name) for name in sorted((old, new), key=len, reverse=True))
+    )
     for address in [*before, *(address for address in after if address not in before)]:
         same = address in before and address in after
-        if not same or _content(before[address], names, {old}) != _content(after[address], names, {new}):
+        if not same or _content(before[address], names, {old}) != _content(
+            after[address], names, {new}
+        ):
             reason = "a variable or a live queue has this name, too"
-            raise RenameError(f"Rule {address} would have another queue, because {reason}: rename it by hand.")
+            raise RenameError(
+                f"Rule {address} would have another queue, because {reason}: rename it by hand."
+            )
 
 
 def _content(rule: Rule, names: re.Pattern[str], alias: set[str]) -> tuple[object, ...]:

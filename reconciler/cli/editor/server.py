@@ -53,7 +53,9 @@ class _Folder:
 
     def __init__(self, session: "FolderSession") -> None:
         self.session = session
-        self.advice: Sequence[Finding] = ()  # of the last check, shown until the next one ends
+        self.advice: Sequence[
+            Finding
+        ] = ()  # of the last check, shown until the next one ends
         self.published: Diagnostics = {}
 
 
@@ -61,19 +63,27 @@ class ManifestServer:
     """The connection to one editor, with a session for each of its folders."""
 
     def __init__(self, directory: str, environment: str | None) -> None:
-        """`directory` is that of the manifests, below each folder; `environment` is the one of -e."""
+        """`directory` is that of the manifests, below each folder; `environment` is the one of
+        -e.
+        """
         self._directory = directory
         self._environment = environment
         self._folders: dict[Path, _Folder] = {}
-        self._has_folders = False  # whether the editor names its folders; otherwise it has one root
+        self._has_folders = (
+            False  # whether the editor names its folders; otherwise it has one root
+        )
         self._is_watching = False
         self._scheduled: asyncio.Handle | None = None
-        self.server = LanguageServer("cxroute", __version__, protocol_cls=ManifestProtocol)
+        self.server = LanguageServer(
+            "cxroute", __version__, protocol_cls=ManifestProtocol
+        )
         silence_refusals()
         # pygls marks what it gets, and a method does not allow that: so it gets a `partial`.
         self.server.feature(lsp.INITIALIZE)(partial(self._initialize))
         self.server.feature(lsp.INITIALIZED)(partial(self._start))
-        self.server.feature(lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(partial(self._change_folders))
+        self.server.feature(lsp.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)(
+            partial(self._change_folders)
+        )
         for event in _CHANGES:
             self.server.feature(event)(partial(self._schedule))
 
@@ -81,7 +91,9 @@ class ManifestServer:
             self.server.feature(method, options)(handler)
 
     def _initialize(self, parameters: lsp.InitializeParams) -> None:
-        self._has_folders = bool(parameters.workspace_folders)  # Helix names none where there is no repository
+        self._has_folders = bool(
+            parameters.workspace_folders
+        )  # Helix names none where there is no repository
 
     def _start(self, _event: object) -> None:
         self._open_sessions()
@@ -97,7 +109,9 @@ class ManifestServer:
     def _roots(self) -> list[str]:
         workspace = self.server.workspace
         if self._has_folders:
-            paths = [uris.to_fs_path(folder.uri) for folder in workspace.folders.values()]
+            paths = [
+                uris.to_fs_path(folder.uri) for folder in workspace.folders.values()
+            ]
             return [path for path in paths if path]
         return [workspace.root_path or "."]
 
@@ -126,7 +140,9 @@ class ManifestServer:
             old = lsp.Unregistration(_WATCHERS, method)
             self.server.client_unregister_capability(lsp.UnregistrationParams([old]))
         if support.relative_pattern_support:
-            watchers = [lsp.FileSystemWatcher(_relative_pattern(each)) for each in self._folders]
+            watchers = [
+                lsp.FileSystemWatcher(_relative_pattern(each)) for each in self._folders
+            ]
         else:
             watchers = [lsp.FileSystemWatcher(pattern) for pattern in _PATTERNS]
         options = lsp.DidChangeWatchedFilesRegistrationOptions(watchers)
@@ -135,13 +151,17 @@ class ManifestServer:
         self._is_watching = True
 
     def _schedule(self, _event: object) -> None:
-        """Check after a pause without edits: each of many edits in a row must not wait for a check of its own."""
+        """Check after a pause without edits: each of many edits in a row must not wait for a check
+        of its own.
+        """
         if self._scheduled is not None:
             self._scheduled.cancel()
         self._scheduled = asyncio.get_running_loop().call_later(_PAUSE, self._check)
 
     def _check(self) -> None:
-        """Publish the errors of each folder at once, with the advice of the last check; then all findings."""
+        """Publish the errors of each folder at once, with the advice of the last check; then all
+        findings.
+        """
         self._scheduled = None
         for folder in self._folders.values():
             folder.session.read(self.buffers(folder.session))
@@ -151,12 +171,17 @@ class ManifestServer:
             findings = folder.session.findings(analysis)
             self._show(folder, findings)
             early = {(finding.code, finding.source) for finding in analysis.findings}
-            folder.advice = [each for each in findings if (each.code, each.source) not in early]
+            folder.advice = [
+                each for each in findings if (each.code, each.source) not in early
+            ]
 
     def buffers(self, session: "FolderSession") -> dict[str, str]:
         """Return the texts of the open manifests of a folder, by their paths in findings."""
         documents = self.server.workspace.text_documents.values()
-        paths = {session.display_path(uris.to_fs_path(each.uri) or ""): each.source for each in documents}
+        paths = {
+            session.display_path(uris.to_fs_path(each.uri) or ""): each.source
+            for each in documents
+        }
         paths.pop("", None)
         return paths
 
@@ -183,14 +208,17 @@ class ManifestServer:
         uri = file_uri(mention.file, self.open_uris())
         return lsp.Location(uri, text.range(mention.node.start, mention.node.end))
 
-    def workspace_edit(self, manifest: Manifest, edits: "Mapping[str, Sequence[TextEdit]]") -> lsp.WorkspaceEdit:
+    def workspace_edit(
+        self, manifest: Manifest, edits: "Mapping[str, Sequence[TextEdit]]"
+    ) -> lsp.WorkspaceEdit:
         """Return edits of several files."""
         opened = self.open_uris()
         changes: dict[str, Sequence[lsp.TextEdit]] = {}
         for path, changed in edits.items():
             text = self.positioned(manifest.session.text(path) or "")
             changes[file_uri(path, opened)] = [
-                lsp.TextEdit(text.range(edit.start, edit.end), edit.text) for edit in changed
+                lsp.TextEdit(text.range(edit.start, edit.end), edit.text)
+                for edit in changed
             ]
         return lsp.WorkspaceEdit(changes=changes)
 
@@ -199,7 +227,9 @@ class ManifestServer:
         opened: dict[str, str] = {}
         for document in self.server.workspace.text_documents.values():
             file = uris.to_fs_path(document.uri) or ""
-            paths = (folder.session.display_path(file) for folder in self._folders.values())
+            paths = (
+                folder.session.display_path(file) for folder in self._folders.values()
+            )
             opened |= {path: document.uri for path in paths if path}
         return opened
 
@@ -214,24 +244,34 @@ class ManifestServer:
                 text = folder.session.text(path)
                 texts[path] = None if text is None else self.positioned(text)
             place = _range(finding, texts[path]) if uri else _START
-            # What has no place, such as an unknown name after -e, or that of a folder, stands in the first file.
+            # What has no place, such as an unknown name after -e, or that of a folder, stands in
+            # the first file.
             anchor = uri or file_uri(folder.session.anchor, opened)
             if anchor:
                 diagnostics[anchor].append(_diagnostic(finding, place))
         self._publish(folder, diagnostics)
 
-    def _publish(self, folder: _Folder, diagnostics: Mapping[str, list[lsp.Diagnostic]]) -> None:
+    def _publish(
+        self, folder: _Folder, diagnostics: Mapping[str, list[lsp.Diagnostic]]
+    ) -> None:
         """Replace what the editor shows about a folder."""
         for uri in sorted(folder.published.keys() | diagnostics.keys()):
-            parameters = lsp.PublishDiagnosticsParams(uri=uri, diagnostics=diagnostics.get(uri, []))
+            parameters = lsp.PublishDiagnosticsParams(
+                uri=uri, diagnostics=diagnostics.get(uri, [])
+            )
             self.server.text_document_publish_diagnostics(parameters)
         folder.published = dict(diagnostics)
 
 
 def _relative_pattern(directory: Path) -> lsp.RelativePattern:
-    """Return the pattern of everything below a folder of manifests: also of a folder that appears or goes."""
+    """Return the pattern of everything below a folder of manifests: also of a folder that appears
+    or goes.
+    """
     parent = uris.from_fs_path(os.fspath(directory.parent)) or ""
-    name = "".join(f"[{character}]" if character in "*?{}[]" else character for character in directory.name)
+    name = "".join(
+        f"[{character}]" if character in "*?{}[]" else character
+        for character in directory.name
+    )
     return lsp.RelativePattern(parent, f"{name}/**")
 
 
@@ -257,7 +297,9 @@ def _range(finding: "Finding", text: PositionedText | None) -> lsp.Range:
 
 
 def _diagnostic(finding: "Finding", place: lsp.Range) -> lsp.Diagnostic:
-    """Return a finding for the editor; its `data` is the name or the text in quotes that the finding suggests."""
+    """Return a finding for the editor; its `data` is the name or the text in quotes that the
+    finding suggests.
+    """
     suggestion = _SUGGESTION.search(finding.hint)
     hint = f"\n{finding.hint}" if finding.hint else ""
     return lsp.Diagnostic(

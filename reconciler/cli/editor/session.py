@@ -1,4 +1,6 @@
-"""One folder of manifests in an editor: its present texts, the last analysis, and answers about a place in a text."""
+"""One folder of manifests in an editor: its present texts, the last analysis, and answers about a
+place in a text.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -27,7 +29,9 @@ from reconciler.model.rule import Source
 from reconciler.text.escape import escape_invisible
 
 _MANIFEST: Final = re.compile(rb"""\bapiVersion["']?\s*:\s*["']?routing/""")
-_WITH_ERRORS: Final = "Correct the errors of the manifests to see who reaches this rule."
+_WITH_ERRORS: Final = (
+    "Correct the errors of the manifests to see who reaches this rule."
+)
 
 Contents = Mapping[str, bytes | Finding]
 
@@ -54,12 +58,20 @@ class FolderSession:
         self._analysis = Analysis([], None, [])
 
     def read(self, buffers: Mapping[str, str]) -> None:
-        """Read the files, with the texts of the editor where it has them; later answers are about these."""
+        """Read the files, with the texts of the editor where it has them; later answers are about
+        these.
+        """
         contents: dict[str, bytes | Finding] = dict(read_files(self.directory))
         if not _has_manifests(contents):
             contents.clear()
-        contents |= {path: text.encode(errors="surrogatepass") for path, text in buffers.items()}
-        texts = {path: text for path, content in contents.items() if (text := _decode(content)) is not None}
+        contents |= {
+            path: text.encode(errors="surrogatepass") for path, text in buffers.items()
+        }
+        texts = {
+            path: text
+            for path, content in contents.items()
+            if (text := _decode(content)) is not None
+        }
         self._contents = contents
         self._keep(texts | dict(buffers))
 
@@ -68,7 +80,11 @@ class FolderSession:
         if self._contents != self._analysed:
             self._analysed = self._contents
             are_manifests = _are_manifests(self._contents)
-            self._analysis = analyze(self._contents, self._environment) if are_manifests else Analysis([], None, [])
+            self._analysis = (
+                analyze(self._contents, self._environment)
+                if are_manifests
+                else Analysis([], None, [])
+            )
         return self._analysis
 
     def findings(self, analysis: Analysis) -> list[Finding]:
@@ -76,11 +92,15 @@ class FolderSession:
         return analysis.all_findings(self._environment, self._label)
 
     def display_path(self, path: str) -> str:
-        """Return the path of a file as findings name it; "" if it is not a manifest of the folder."""
+        """Return the path of a file as findings name it; "" if it is not a manifest of the
+        folder.
+        """
         file = Path(path)
         if not path.endswith(EXTENSIONS) or not file.is_relative_to(self.directory):
             return ""
-        is_hidden = any(part.startswith(".") for part in file.relative_to(self.directory).parts)
+        is_hidden = any(
+            part.startswith(".") for part in file.relative_to(self.directory).parts
+        )
         return "" if is_hidden else escape_invisible(file.as_posix())
 
     def written(self, name: str) -> str:
@@ -129,9 +149,15 @@ class FolderSession:
         try:
             alias = find_alias(self._names, self.mention(path, offset))
             edits = rename_edits(self._names, alias, name)
-            renamed = {file: renamed_content(content, edits.get(file, ())) for file, content in self._contents.items()}
+            renamed = {
+                file: renamed_content(content, edits.get(file, ()))
+                for file, content in self._contents.items()
+            }
             after = analyze(renamed, self._environment)
-            outcomes = (Outcome(before, self.findings(before)), Outcome(after, self.findings(after)))
+            outcomes = (
+                Outcome(before, self.findings(before)),
+                Outcome(after, self.findings(after)),
+            )
             check_rename(outcomes, alias.name, name)
         except RenameError as error:
             return Renamed({}, str(error))
@@ -145,12 +171,18 @@ class FolderSession:
     def outline(self, path: str) -> list[Symbol]:
         """Return the documents of a file, with their rules, tests and promises."""
         file = self._files.get(path)
-        return [outline(document, file.text) for document in file.documents] if file else []
+        return (
+            [outline(document, file.text) for document in file.documents]
+            if file
+            else []
+        )
 
     def _keep(self, texts: Mapping[str, str]) -> None:
         if {path: file.text for path, file in self._files.items()} == texts:
             return
-        self._files = {path: self._source_file(path, text) for path, text in texts.items()}
+        self._files = {
+            path: self._source_file(path, text) for path, text in texts.items()
+        }
         self._names = Names(self._files)
 
     def _source_file(self, path: str, text: str) -> SourceFile:
@@ -166,7 +198,9 @@ class FolderSession:
         line_end = file.text.find("\n", offset)
         line_end = len(file.text) if line_end < 0 else line_end
         rules = [rule for document in file.documents for rule in rules_of(document)]
-        rules = [each for each in rules if each.start <= line_end and each.end >= line_start]
+        rules = [
+            each for each in rules if each.start <= line_end and each.end >= line_start
+        ]
         around = [each for each in rules if each.start <= offset <= each.end] or rules
         return around[0] if len(around) == 1 else None
 
@@ -177,12 +211,20 @@ class FolderSession:
 
 def _has_manifests(contents: Contents) -> bool:
     """Return whether there is more than the finding that there is no manifest yet (CXR115)."""
-    return any(not isinstance(content, Finding) or content.code != "CXR115" for content in contents.values())
+    return any(
+        not isinstance(content, Finding) or content.code != "CXR115"
+        for content in contents.values()
+    )
 
 
 def _are_manifests(contents: Contents) -> bool:
-    """Return whether a file says that it is a manifest: other programs have folders of that name, too."""
-    return any(isinstance(content, bytes) and _MANIFEST.search(content) for content in contents.values())
+    """Return whether a file says that it is a manifest: other programs have folders of that name,
+    too.
+    """
+    return any(
+        isinstance(content, bytes) and _MANIFEST.search(content)
+        for content in contents.values()
+    )
 
 
 def _decode(content: bytes | Finding) -> str | None:

@@ -68,13 +68,18 @@ async def _exchange(
             return await _read(request, response)
     except aiohttp.ClientConnectorCertificateError as error:
         raise http.UntrustedCertificateError(http.describe_failure(error)) from error
-    except (*_NOT_CONNECTED, UnicodeError) as error:  # UnicodeError: the name cannot be looked up
+    except (
+        *_NOT_CONNECTED,
+        UnicodeError,
+    ) as error:  # UnicodeError: the name cannot be looked up
         raise http.NotSentError(http.describe_failure(error)) from error
     except (aiohttp.ClientError, OSError) as error:
         raise http.NoResponseError(_failure_text(error)) from error
 
 
-async def _read(request: http.ApiRequest, response: aiohttp.ClientResponse) -> http.ApiResponse:
+async def _read(
+    request: http.ApiRequest, response: aiohttp.ClientResponse
+) -> http.ApiResponse:
     if response.status < _FIRST_STATUS:
         raise http.NoResponseError("the response is not HTTP")
     headers = {name.lower(): value for name, value in response.headers.items()}
@@ -88,7 +93,9 @@ def _check_line_ends(request: http.ApiRequest) -> None:
     """Check that no part of the head has a line end, which would begin a second request."""
     parts = [request.method, request.url, *request.headers, *request.headers.values()]
     if any(_LINE_END.search(part) for part in parts):
-        raise AssertionError("a request has a line end where none is allowed; it was not sent")
+        raise AssertionError(
+            "a request has a line end where none is allowed; it was not sent"
+        )
 
 
 def _failure_text(error: BaseException) -> str:

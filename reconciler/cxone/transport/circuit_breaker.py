@@ -1,4 +1,6 @@
-"""Circuit breakers of a client: they count failures in a row, and stop requests while the server is unavailable."""
+"""Circuit breakers of a client: they count failures in a row, and stop requests while the server is
+unavailable.
+"""
 
 import asyncio
 import math
@@ -11,10 +13,21 @@ from typing import Final, NamedTuple
 from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
 from reconciler.errors import ApiError, OverloadedError, RetryLaterError
 
-MAX_FAILURES: Final = 4  # consecutive failures of any requests that open the circuit of a command
-MAX_FAST_FAILURES: Final = 5  # consecutive failures that open the circuit of the endpoint
-_WAITS: Final = (2.0, 4.0, 8.0, 15.0)  # seconds before each probe, plus or minus a quarter; the last one repeats
-_WINDOW: Final = 20  # half of this many attempts, failed, open the circuit of the endpoint too
+MAX_FAILURES: Final = (
+    4  # consecutive failures of any requests that open the circuit of a command
+)
+MAX_FAST_FAILURES: Final = (
+    5  # consecutive failures that open the circuit of the endpoint
+)
+_WAITS: Final = (
+    2.0,
+    4.0,
+    8.0,
+    15.0,
+)  # seconds before each probe, plus or minus a quarter; the last one repeats
+_WINDOW: Final = (
+    20  # half of this many attempts, failed, open the circuit of the endpoint too
+)
 _FIRST_PAUSE: Final = 1.0
 _MAX_PAUSE: Final = 5.0
 
@@ -30,7 +43,10 @@ class Cause(Enum):
 
 
 class FailedAttempt(NamedTuple):
-    """A request without a usable response. It may be repeated if it was not executed; `brief` is not the server's."""
+    """A request without a usable response.
+
+    It may be repeated if it was not executed; `brief` is not the server's.
+    """
 
     host: str
     error: ApiError
@@ -40,10 +56,16 @@ class FailedAttempt(NamedTuple):
 
 
 class WaitingBreaker:
-    """For commands: one request at a time probes an unavailable server, while all others wait for the outcome."""
+    """For commands: one request at a time probes an unavailable server, while all others wait for
+    the outcome.
+    """
 
-    def __init__(self, patience: float, time: TimeSource, rate_limiter: RateLimiter) -> None:
-        """`patience` is the seconds to wait for a server that answered once; `rate_limiter` reports each wait."""
+    def __init__(
+        self, patience: float, time: TimeSource, rate_limiter: RateLimiter
+    ) -> None:
+        """`patience` is the seconds to wait for a server that answered once; `rate_limiter` reports
+        each wait.
+        """
         self._patience, self._time, self._rate_limiter = patience, time, rate_limiter
         self._probe_lock = asyncio.Lock()
         self._failures = self._pauses = 0
@@ -68,7 +90,10 @@ class WaitingBreaker:
         self._failures = self._pauses = 0
 
     def record_failure(self, attempt: FailedAttempt, /) -> None:
-        """Record a failure. Gives up on a server that never answered, and on one without a valid certificate."""
+        """Record a failure.
+
+        Gives up on a server that never answered, and on one without a valid certificate.
+        """
         if attempt.cause is Cause.ERROR_STATUS:  # the server is reachable
             self._answering.add(attempt.host)
             self._rate_limiter.on_retry_after(attempt.retry_after, attempt.brief)
@@ -76,12 +101,16 @@ class WaitingBreaker:
         self._error_text, self._brief = str(attempt.error), attempt.brief
         if self._failures == MAX_FAILURES:
             self._since = self._time.clock()
-        if (self.is_open and attempt.host not in self._answering) or attempt.cause is Cause.UNTRUSTED:
+        if (
+            self.is_open and attempt.host not in self._answering
+        ) or attempt.cause is Cause.UNTRUSTED:
             self._final_error = self._final_error or attempt.error
 
     @asynccontextmanager
     async def admit(self) -> AsyncIterator[bool]:
-        """Wait until a request may be sent; the value is whether it is a probe, during which no other is admitted."""
+        """Wait until a request may be sent; the value is whether it is a probe, during which no
+        other is admitted.
+        """
         while self.is_open:
             async with self._probe_lock:
                 if self.is_open:  # no response arrived during the wait for the lock
@@ -96,13 +125,20 @@ class WaitingBreaker:
             raise type(self._final_error)(f"{self._final_error}; giving up")
 
     async def _pause(self) -> None:
-        """Wait before a probe. Raises OverloadedError once patience is over, and for each request after that."""
+        """Wait before a probe.
+
+        Raises OverloadedError once patience is over, and for each request after that.
+        """
         remaining = self._since + self._patience - self._time.clock()
         if remaining <= 0:
             text = f"{self._error_text}; waited {self._patience:g} seconds for it to recover"
             self._final_error = self._final_error or OverloadedError(text)
         self._raise_if_gave_up()
-        wait = min(_WAITS[min(self._pauses, len(_WAITS) - 1)] * (0.75 + self._time.random() / 2), remaining)
+        wait = min(
+            _WAITS[min(self._pauses, len(_WAITS) - 1)]
+            * (0.75 + self._time.random() / 2),
+            remaining,
+        )
         self._pauses += 1
         text = f"waiting for the tenant: {self._brief}, next attempt in {math.ceil(wait)} s"
         self._rate_limiter.on_wait(self._brief, text, wait)
@@ -110,7 +146,9 @@ class WaitingBreaker:
 
 
 class FailFastBreaker:
-    """For the endpoint: refuses requests while the server is unavailable, apart from probes at growing intervals."""
+    """For the endpoint: refuses requests while the server is unavailable, apart from probes at
+    growing intervals.
+    """
 
     def __init__(self, time: TimeSource) -> None:
         self._time = time
@@ -126,7 +164,9 @@ class FailFastBreaker:
 
     @property
     def gave_up(self) -> bool:
-        """Return whether failed requests are not repeated; never permanently: a certificate may be renewed."""
+        """Return whether failed requests are not repeated; never permanently: a certificate may be
+        renewed.
+        """
         return self.is_open
 
     def record_answer(self, _host: str, /) -> None:
@@ -140,7 +180,9 @@ class FailFastBreaker:
         """Record a failed attempt."""
         self._failures += 1
         self._recent.append(False)
-        is_window_full = len(self._recent) == _WINDOW and 2 * self._recent.count(False) >= _WINDOW
+        is_window_full = (
+            len(self._recent) == _WINDOW and 2 * self._recent.count(False) >= _WINDOW
+        )
         if not self.is_open and (self._failures >= MAX_FAST_FAILURES or is_window_full):
             self.opened += 1
             self._wait(_FIRST_PAUSE)
@@ -156,8 +198,12 @@ class FailFastBreaker:
             return
         remaining = self._until - self._time.clock()
         if remaining > 0:
-            raise RetryLaterError("the tenant does not answer; the next attempt follows soon", remaining)
-        self._wait(min(2 * self._pause, _MAX_PAUSE))  # for all others, and for this one if the probe fails
+            raise RetryLaterError(
+                "the tenant does not answer; the next attempt follows soon", remaining
+            )
+        self._wait(
+            min(2 * self._pause, _MAX_PAUSE)
+        )  # for all others, and for this one if the probe fails
         yield True
 
     def _wait(self, pause: float) -> None:

@@ -12,7 +12,9 @@ _USED_SHARE: Final = 0.995  # of the configured rate: late timers cause bursts
 _DECREASE: Final = 0.5
 _FULL_INCREASE_SECONDS: Final = 120.0  # from nothing to the configured rate
 _MIN_RATE: Final = 1.0  # calls a second
-_LIKELY_BUCKET: Final = 10  # calls that a tenant accepts at once after a pause, whatever its limit
+_LIKELY_BUCKET: Final = (
+    10  # calls that a tenant accepts at once after a pause, whatever its limit
+)
 _LIMIT_SHARE: Final = 0.9  # of the measured limit: the next 429 costs a pause
 
 

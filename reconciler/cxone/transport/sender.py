@@ -1,4 +1,6 @@
-"""Sends one request until it is answered: repeats it if that is safe and the budget allows, and not into an outage."""
+"""Sends one request until it is answered: repeats it if that is safe and the budget allows, and not
+into an outage.
+"""
 
 import math
 from asyncio import CancelledError
@@ -11,20 +13,35 @@ from typing import Final
 
 from reconciler.cxone.settings import TenantSettings
 from reconciler.cxone.transport import request as http
-from reconciler.cxone.transport.circuit_breaker import Cause, CircuitBreaker, FailedAttempt, WaitingBreaker
+from reconciler.cxone.transport.circuit_breaker import (
+    Cause,
+    CircuitBreaker,
+    FailedAttempt,
+    WaitingBreaker,
+)
 from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
-from reconciler.errors import AmbiguousWriteError, ApiError, OverloadedError, UnexpectedResponseError, UnreachableError
+from reconciler.errors import (
+    AmbiguousWriteError,
+    ApiError,
+    OverloadedError,
+    UnexpectedResponseError,
+    UnreachableError,
+)
 from reconciler.text.json_values import STRICT_DECODER
 
 
 class RequestKind(Enum):
-    """The kind of a request decides whether it may be repeated, and the required content of its response."""
+    """The kind of a request decides whether it may be repeated, and the required content of its
+    response.
+    """
 
     READ = auto()
     PAGE = auto()  # a read; empty with status 204
     TOKEN = auto()
     WRITE = auto()  # the answer holds the new rule
-    SAVE = auto()  # of a document that was just read: before another attempt it must be read again
+    SAVE = (
+        auto()
+    )  # of a document that was just read: before another attempt it must be read again
     DELETE = auto()  # the answer is empty
     MERGE = auto()  # repeatable; the answer may be empty
     SIGNAL = auto()  # not repeatable; the answer may be empty
@@ -32,25 +49,36 @@ class RequestKind(Enum):
     @property
     def is_repeatable(self) -> bool:
         """Return whether sending it twice changes nothing."""
-        return self in (RequestKind.READ, RequestKind.PAGE, RequestKind.TOKEN, RequestKind.MERGE)
+        return self in (
+            RequestKind.READ,
+            RequestKind.PAGE,
+            RequestKind.TOKEN,
+            RequestKind.MERGE,
+        )
 
 
 @dataclass(slots=True)
 class Deadline:
-    """The end of the time for the calls of one task, which its owner then cancels, and whether any call was sent."""
+    """The end of the time for the calls of one task, which its owner then cancels, and whether any
+    call was sent.
+    """
 
     expires_at: float
     request_sent: bool = False
 
 
-CURRENT_DEADLINE: Final[ContextVar[Deadline | None]] = ContextVar("deadline", default=None)  # of this task
+CURRENT_DEADLINE: Final[ContextVar[Deadline | None]] = ContextVar(
+    "deadline", default=None
+)  # of this task
 
 
 _Result = http.ApiResponse | FailedAttempt
 
 
 class RetryingSender:
-    """Sends the requests of one client, which share a rate limiter, a retry budget and a circuit breaker."""
+    """Sends the requests of one client, which share a rate limiter, a retry budget and a circuit
+    breaker.
+    """
 
     def __init__(
         self,
@@ -63,12 +91,19 @@ class RetryingSender:
         """`explain` returns a displayable text for an error response."""
         self._transport, self._timeout_seconds = transport, tenant.timeout_seconds
         self._rate_limiter, self._time, self._explain = rate_limiter, time, explain
-        self.circuit: CircuitBreaker = WaitingBreaker(tenant.patience_seconds, time, rate_limiter)
+        self.circuit: CircuitBreaker = WaitingBreaker(
+            tenant.patience_seconds, time, rate_limiter
+        )
 
-    async def send(self, request: http.ApiRequest, kind: RequestKind) -> http.ApiResponse:
-        """Return the response with any status except 429 and 5xx. If the status is a success, its JSON is parsed."""
-        # A read is repeated within the budget; a write only if it was certainly not executed. Raises UnreachableError,
-        # OverloadedError, UnexpectedResponseError and AmbiguousWriteError.
+    async def send(
+        self, request: http.ApiRequest, kind: RequestKind
+    ) -> http.ApiResponse:
+        """Return the response with any status except 429 and 5xx.
+
+        If the status is a success, its JSON is parsed.
+        """
+        # A read is repeated within the budget; a write only if it was certainly not executed.
+        # Raises UnreachableError, OverloadedError, UnexpectedResponseError and AmbiguousWriteError.
         attempts, since = [0, 0], math.inf  # not throttled, and throttled
         while True:
             self._rate_limiter.check_time_limit()
@@ -80,14 +115,25 @@ class RetryingSender:
                     raise result.error
                 since = min(since, self._time.clock())
                 throttled = result.cause is Cause.THROTTLED
-                attempts[throttled] += not self.circuit.is_open  # otherwise another request failed
+                attempts[
+                    throttled
+                ] += not self.circuit.is_open  # otherwise another request failed
                 await self._wait_before_retry(result, attempts[throttled], since)
 
-    async def _wait_before_retry(self, failure: FailedAttempt, attempt: int, since: float) -> None:
-        """Wait before another attempt; the first failed at `since`. Raises the last error without a retry."""
+    async def _wait_before_retry(
+        self, failure: FailedAttempt, attempt: int, since: float
+    ) -> None:
+        """Wait before another attempt; the first failed at `since`.
+
+        Raises the last error without a retry.
+        """
         limiter, throttled = self._rate_limiter, failure.cause is Cause.THROTTLED
         may_retry = limiter.may_retry_throttled if throttled else limiter.may_retry
-        if isinstance(failure.error, AmbiguousWriteError) or self.circuit.gave_up or not may_retry(attempt):
+        if (
+            isinstance(failure.error, AmbiguousWriteError)
+            or self.circuit.gave_up
+            or not may_retry(attempt)
+        ):
             raise failure.error
         wait = limiter.pause_seconds if throttled else limiter.backoff(attempt)
         deadline = CURRENT_DEADLINE.get()
@@ -98,75 +144,137 @@ class RetryingSender:
         if throttled:
             return
         if not self.circuit.is_open:  # it reports its own waits
-            text = f"waiting for the tenant: {failure.brief}, attempt {attempt + 1} in {math.ceil(wait)} s"
+            text = (
+                f"waiting for the tenant: {failure.brief}, attempt {attempt + 1} in "
+                f"{math.ceil(wait)} s"
+            )
             limiter.on_wait(failure.brief, text, self._time.clock() - since + wait)
         await self._time.sleep(wait)
 
-    async def _send_when_admitted(self, request: http.ApiRequest, kind: RequestKind) -> _Result | None:
+    async def _send_when_admitted(
+        self, request: http.ApiRequest, kind: RequestKind
+    ) -> _Result | None:
         """Send an admitted request; None if it was not sent, or only as a probe that failed."""
         async with self.circuit.admit() as is_probe:
             deadline = CURRENT_DEADLINE.get()
-            sent_at = await self._rate_limiter.acquire(deadline.expires_at if deadline else math.inf)
+            sent_at = await self._rate_limiter.acquire(
+                deadline.expires_at if deadline else math.inf
+            )
             try:
                 if is_probe:
                     return await self._probe(request, kind, sent_at)
-                return None if self.circuit.is_open else await self._attempt(request, kind, sent_at)
+                return (
+                    None
+                    if self.circuit.is_open
+                    else await self._attempt(request, kind, sent_at)
+                )
             finally:
                 self._rate_limiter.release()
 
-    async def _probe(self, request: http.ApiRequest, kind: RequestKind, sent_at: float) -> _Result | None:
-        """Probe an unavailable server. In place of a write, which could be lost there, a read is sent."""
+    async def _probe(
+        self, request: http.ApiRequest, kind: RequestKind, sent_at: float
+    ) -> _Result | None:
+        """Probe an unavailable server.
+
+        In place of a write, which could be lost there, a read is sent.
+        """
         if kind.is_repeatable:
             result = await self._attempt(request, kind, sent_at)
             is_final = isinstance(result, http.ApiResponse) or self.circuit.gave_up
             return result if is_final else None  # otherwise it waits for the next probe
-        headers = {**http.ACCEPT_HEADERS, "Authorization": request.headers["Authorization"]}
+        headers = {
+            **http.ACCEPT_HEADERS,
+            "Authorization": request.headers["Authorization"],
+        }
         path, _, _ = request.target.partition("?")
         read = request._replace(method="GET", target=path, headers=headers, content=b"")
         await self._attempt(read, RequestKind.READ, sent_at)
         return None
 
-    async def _attempt(self, request: http.ApiRequest, kind: RequestKind, sent_at: float) -> _Result:
+    async def _attempt(
+        self, request: http.ApiRequest, kind: RequestKind, sent_at: float
+    ) -> _Result:
         """Send a request once. Raises errors that repeating would not change."""
         call, host = request.call, request.server.host
         self._rate_limiter.requests += 1
         try:
-            response = await http.send_with_timeout(self._transport, request, self._attempt_timeout(), self._time)
+            response = await http.send_with_timeout(
+                self._transport, request, self._attempt_timeout(), self._time
+            )
         except http.NotSentError as failure:
-            unreachable = UnreachableError(f"{host} cannot be reached: {http.describe_failure(failure)}")
-            cause = Cause.UNTRUSTED if isinstance(failure, http.UntrustedCertificateError) else Cause.NO_ANSWER
-            return self._failed(FailedAttempt(host, unreachable, f"{host} cannot be reached", cause))
+            unreachable = UnreachableError(
+                f"{host} cannot be reached: {http.describe_failure(failure)}"
+            )
+            cause = (
+                Cause.UNTRUSTED
+                if isinstance(failure, http.UntrustedCertificateError)
+                else Cause.NO_ANSWER
+            )
+            return self._failed(
+                FailedAttempt(host, unreachable, f"{host} cannot be reached", cause)
+            )
         except (http.NoResponseError, TimeoutError) as failure:
             error = _no_response_error(call, http.describe_failure(failure), kind)
-            return self._failed(FailedAttempt(host, error, f"no response to {call}", Cause.NO_ANSWER))
+            return self._failed(
+                FailedAttempt(host, error, f"no response to {call}", Cause.NO_ANSWER)
+            )
         except CancelledError:
             if CURRENT_DEADLINE.get() is not None:  # the server exceeded the deadline
                 error = _no_response_error(call, "no response in time", kind)
-                self._failed(FailedAttempt(host, error, f"no response to {call}", Cause.NO_ANSWER))
-                if not kind.is_repeatable:  # the owner of the deadline must learn that it may have been done
+                self._failed(
+                    FailedAttempt(
+                        host, error, f"no response to {call}", Cause.NO_ANSWER
+                    )
+                )
+                if (
+                    not kind.is_repeatable
+                ):  # the owner of the deadline must learn that it may have been done
                     raise error from None
             raise
         except UnexpectedResponseError as failure:
             raise _unusable_response_error(f"{call}: {failure}", kind) from failure
-        failed = None if response.is_success else self._failure_of(response, host, kind, sent_at)
+        failed = (
+            None
+            if response.is_success
+            else self._failure_of(response, host, kind, sent_at)
+        )
         return failed or self._parse_response(response, kind, host, sent_at)
 
     def _failed(self, attempt: FailedAttempt) -> FailedAttempt:
         self.circuit.record_failure(attempt)
         return attempt
 
-    def _failure_of(self, reply: http.ApiResponse, host: str, kind: RequestKind, sent_at: float) -> _Result | None:
-        call, status, retry_after = reply.call, reply.status, reply.headers.get("retry-after")
+    def _failure_of(
+        self, reply: http.ApiResponse, host: str, kind: RequestKind, sent_at: float
+    ) -> _Result | None:
+        call, status, retry_after = (
+            reply.call,
+            reply.status,
+            reply.headers.get("retry-after"),
+        )
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             self.circuit.record_answer(host)
             self._rate_limiter.on_throttle(sent_at, retry_after)
             error = OverloadedError(f"{call}: the tenant limits the rate (429)")
             return FailedAttempt(host, error, "429", Cause.THROTTLED)
-        is_server_error = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
+        is_server_error = (
+            status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            and status != HTTPStatus.NOT_IMPLEMENTED
+        )
         if not is_server_error and status != HTTPStatus.REQUEST_TIMEOUT:
             return None  # the outcome is known
-        failure = _no_response_error(call, f"status {status}, {self._explain(reply)}", kind)
-        return self._failed(FailedAttempt(host, failure, f"HTTP {status} from {call}", Cause.ERROR_STATUS, retry_after))
+        failure = _no_response_error(
+            call, f"status {status}, {self._explain(reply)}", kind
+        )
+        return self._failed(
+            FailedAttempt(
+                host,
+                failure,
+                f"HTTP {status} from {call}",
+                Cause.ERROR_STATUS,
+                retry_after,
+            )
+        )
 
     def _attempt_timeout(self) -> float:
         """Return the time-out of one attempt; infinite if its task ends earlier."""
@@ -174,19 +282,38 @@ class RetryingSender:
         if deadline is None:
             return self._timeout_seconds
         deadline.request_sent = True
-        return self._timeout_seconds if self._time.clock() + self._timeout_seconds < deadline.expires_at else math.inf
+        return (
+            self._timeout_seconds
+            if self._time.clock() + self._timeout_seconds < deadline.expires_at
+            else math.inf
+        )
 
-    def _parse_response(self, reply: http.ApiResponse, kind: RequestKind, host: str, sent_at: float) -> _Result:
-        is_token, is_read = kind is RequestKind.TOKEN, kind in (RequestKind.READ, RequestKind.PAGE)
+    def _parse_response(
+        self, reply: http.ApiResponse, kind: RequestKind, host: str, sent_at: float
+    ) -> _Result:
+        is_token, is_read = (
+            kind is RequestKind.TOKEN,
+            kind in (RequestKind.READ, RequestKind.PAGE),
+        )
         if reply.is_success and kind is RequestKind.DELETE and reply.is_html():
-            raise _unusable_response_error(f"{reply.call}: a web page (status {reply.status})", kind)
+            raise _unusable_response_error(
+                f"{reply.call}: a web page (status {reply.status})", kind
+            )
         try:
             if reply.is_success and not _may_be_empty(kind, reply):
-                reply = reply._replace(payload=reply.json(http.LENIENT_DECODER if is_token else STRICT_DECODER))
+                reply = reply._replace(
+                    payload=reply.json(
+                        http.LENIENT_DECODER if is_token else STRICT_DECODER
+                    )
+                )
         except UnexpectedResponseError as error:
-            may_recover = is_read or (is_token and reply.content.lstrip().startswith(b"{"))
+            may_recover = is_read or (
+                is_token and reply.content.lstrip().startswith(b"{")
+            )
             if isinstance(error, http.MalformedResponseError) and may_recover:
-                return FailedAttempt(host, error, f"an unusable response to {reply.call}", Cause.UNUSABLE)
+                return FailedAttempt(
+                    host, error, f"an unusable response to {reply.call}", Cause.UNUSABLE
+                )
             raise _unusable_response_error(str(error), kind) from error
         self.circuit.record_answer(host)
         if not is_token:  # tenants count token requests separately or not at all
@@ -197,13 +324,23 @@ class RetryingSender:
 def _may_be_empty(kind: RequestKind, response: http.ApiResponse) -> bool:
     if kind is RequestKind.PAGE:
         return response.status == HTTPStatus.NO_CONTENT
-    return kind is RequestKind.DELETE or (not response.content and kind in (RequestKind.MERGE, RequestKind.SIGNAL))
+    return kind is RequestKind.DELETE or (
+        not response.content and kind in (RequestKind.MERGE, RequestKind.SIGNAL)
+    )
 
 
 def _no_response_error(call: str, why: str, kind: RequestKind) -> ApiError:
-    text = "no usable response" if kind.is_repeatable else "it is unknown whether it was done"
-    return (OverloadedError if kind.is_repeatable else AmbiguousWriteError)(f"{call}: {text}: {why}")
+    text = (
+        "no usable response"
+        if kind.is_repeatable
+        else "it is unknown whether it was done"
+    )
+    return (OverloadedError if kind.is_repeatable else AmbiguousWriteError)(
+        f"{call}: {text}: {why}"
+    )
 
 
 def _unusable_response_error(why: str, kind: RequestKind) -> ApiError:
-    return UnexpectedResponseError(why) if kind.is_repeatable else AmbiguousWriteError(why)
+    return (
+        UnexpectedResponseError(why) if kind.is_repeatable else AmbiguousWriteError(why)
+    )

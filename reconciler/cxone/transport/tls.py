@@ -14,24 +14,40 @@ if TYPE_CHECKING:
 
 
 def parse_proxy(url: str) -> "httpx.Proxy":
-    """Parse the proxy's URL. Raises UsageError, which does not repeat it: it may hold a password."""
+    """Parse the proxy's URL.
+
+    Raises UsageError, which does not repeat it: it may hold a password.
+    """
     import httpx  # noqa: PLC0415 - only a proxy needs it
 
     try:
         proxy = httpx.Proxy(url)
     except (httpx.InvalidURL, ValueError):
-        raise UsageError("CXROUTE_PROXY is not a URL such as http://proxy.example:3128") from None
-    if proxy.url.scheme not in ("http", "https") or not proxy.url.host or "%20" in proxy.url.host:
-        raise UsageError("CXROUTE_PROXY must be an http:// or https:// proxy, such as http://proxy.example:3128")
+        raise UsageError(
+            "CXROUTE_PROXY is not a URL such as http://proxy.example:3128"
+        ) from None
+    if (
+        proxy.url.scheme not in ("http", "https")
+        or not proxy.url.host
+        or "%20" in proxy.url.host
+    ):
+        raise UsageError(
+            "CXROUTE_PROXY must be an http:// or https:// proxy, such as http://proxy.example:3128"
+        )
     return proxy
 
 
 def load_tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return a TLS context with the public authorities and those in the operator's file. Raises CxrouteError."""
+    """Return a TLS context with the public authorities and those in the operator's file.
+
+    Raises CxrouteError.
+    """
     context = ssl.create_default_context(cafile=certifi.where())
     if ca_file:
         try:
             context.load_verify_locations(cadata=read_certificates(ca_file))
         except OSError as error:
-            raise CxrouteError(f"cannot read the certificates in {ca_file}: {error.strerror or error}") from error
+            raise CxrouteError(
+                f"cannot read the certificates in {ca_file}: {error.strerror or error}"
+            ) from error
     return context

@@ -59,7 +59,9 @@ class SharedRedis:
     def check_usable(self) -> None:
         """Raise LockUnavailableError while Redis is unusable, without a wait for a time-out."""
         if not self.is_usable:
-            raise LockUnavailableError("Redis is unavailable; nothing was written", "shared_away")
+            raise LockUnavailableError(
+                "Redis is unavailable; nothing was written", "shared_away"
+            )
 
     async def call(self, command: Awaitable[Result]) -> Result:
         """Return the response to a command. Raises LockUnavailableError."""
@@ -92,7 +94,9 @@ class SharedRedis:
         """Set a key if it still has the expected value; return whether it is set."""
         arguments: tuple[bytes | int, ...] = (expected, value, milliseconds)
         with suppress(LockUnavailableError):
-            return bool(await self.call(self._compare_and_set(keys=[key], args=arguments)))
+            return bool(
+                await self.call(self._compare_and_set(keys=[key], args=arguments))
+            )
         return False
 
     def in_background(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
@@ -149,5 +153,7 @@ def redis_client(url: str, ca_file: str | None) -> Redis:
         options["ssl_cert_reqs"] = "required"
         options["ssl_check_hostname"] = True
         options["ssl_ca_data"] = read_certificates(ca_file) if ca_file else None
-    pool = BlockingConnectionPool(max_connections=_MAX_CONNECTIONS, timeout=_TIMEOUT, **options)
+    pool = BlockingConnectionPool(
+        max_connections=_MAX_CONNECTIONS, timeout=_TIMEOUT, **options
+    )
     return Redis.from_pool(pool)

@@ -16,7 +16,9 @@ Log = Callable[[str], object]
 _SECONDS: Final = 0.5  # between two heartbeats
 _LIFE_SECONDS: Final = 3  # of an instance without a heartbeat
 _TIMEOUT: Final = 2.0  # seconds for all commands of a heartbeat
-_NOTICEABLE_PAUSE: Final = 0.1  # seconds by which a pause must be longer than the shared one
+_NOTICEABLE_PAUSE: Final = (
+    0.1  # seconds by which a pause must be longer than the shared one
+)
 
 
 class PaceControl(NamedTuple):
@@ -87,7 +89,9 @@ class Heartbeat:
     async def _share_pause(self, shared_seconds: float) -> None:
         own_seconds = self._pace.pause_seconds()
         if own_seconds > shared_seconds + _NOTICEABLE_PAUSE:
-            await self._redis.client.set(self._redis.key("hold"), b"1", px=int(own_seconds * 1000))
+            await self._redis.client.set(
+                self._redis.key("hold"), b"1", px=int(own_seconds * 1000)
+            )
         elif shared_seconds > own_seconds:
             self._pace.pause(shared_seconds)
 

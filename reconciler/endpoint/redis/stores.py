@@ -14,7 +14,11 @@ from typing import Any, Final, cast
 from redis.asyncio.lock import Lock
 from redis.exceptions import LockError, RedisError
 
-from reconciler.endpoint.auth import CONFLICT_RESPONSE, IN_PROGRESS_RESPONSE, MESSAGE_ID_SECONDS
+from reconciler.endpoint.auth import (
+    CONFLICT_RESPONSE,
+    IN_PROGRESS_RESPONSE,
+    MESSAGE_ID_SECONDS,
+)
 from reconciler.endpoint.conversations import (
     ConversationLocks,
     ConversationState,
@@ -30,9 +34,13 @@ from reconciler.endpoint.redis.connection import SharedRedis
 _LOCK_SECONDS: Final = 7  # lifetime of a lock: a request's deadline, and a reserve
 _RELEASE_ATTEMPTS: Final = 14
 _RELEASE_PAUSE: Final = 0.5  # seconds between two attempts
-_POLL_SECONDS: Final = 0.02  # between two attempts to take a lock, or to read a response
+_POLL_SECONDS: Final = (
+    0.02  # between two attempts to take a lock, or to read a response
+)
 _EVENT_MILLISECONDS: Final = 3_600_000  # lifetime of a conversation's newest event
-_RECORD_SECONDS: Final = 0.04  # for the write of a late request: less than the margin in app.py
+_RECORD_SECONDS: Final = (
+    0.04  # for the write of a late request: less than the margin in app.py
+)
 _ID_MILLISECONDS: Final = int(MESSAGE_ID_SECONDS * 1000)
 _DIGEST_BYTES: Final = 32
 _CLAIMED: Final = b"?"  # between the digest and the token
@@ -54,7 +62,10 @@ class RedisLocks:
         """Lock the conversation, here and in Redis (`LockProvider.lock`)."""
         self._redis.check_usable()
         key = self._redis.key("event", conversation)
-        async with self._local_locks.lock(conversation, limit) as state, self._lock_in_redis(key):
+        async with (
+            self._local_locks.lock(conversation, limit) as state,
+            self._lock_in_redis(key),
+        ):
             stored = await self._redis.get(key)
             state.latest = unpack(conversation, stored) if stored else None
             state.forget_after(limit)
@@ -81,13 +92,17 @@ class RedisLocks:
             # Also after a cancellation: Redis may have given the lock.
             self._redis.in_background(_release(lock, token))
 
-    async def _record(self, conversation: str, stored: bytes, written: LatestEvent) -> None:
+    async def _record(
+        self, conversation: str, stored: bytes, written: LatestEvent
+    ) -> None:
         """Record a write. Raises LockUnavailableError if it is not recorded."""
         # If this instance stood still for longer than its lock, another one may have written: then
         # the order of the two is unknown, and a repeated event is written again. The response to an
         # ambiguous write stays, because it does not ask for a repeat.
         task = asyncio.current_task()
-        is_late = task is not None and task.cancelling() > 0  # no timer can end this request
+        is_late = (
+            task is not None and task.cancelling() > 0
+        )  # no timer can end this request
         async with asyncio.timeout(_RECORD_SECONDS if is_late else None):
             is_recorded = await self._redis.compare_and_set(
                 self._redis.key("event", conversation),
@@ -134,7 +149,9 @@ class RedisMessageIds:
         claim = digest + _CLAIMED + secrets.token_bytes(16)
         try:
             async with asyncio.timeout_at(deadline):
-                stored = await self._claim_or_wait(self._redis.key("message", message_id), claim)
+                stored = await self._claim_or_wait(
+                    self._redis.key("message", message_id), claim
+                )
         except LockUnavailableError as error:
             return retry_later(503, error.outcome, str(error))
         except TimeoutError:
@@ -152,7 +169,9 @@ class RedisMessageIds:
         """Return the value of an id with a response or another body; None once it is claimed."""
         while True:
             self._redis.check_usable()
-            setting = self._redis.client.set(key, claim, nx=True, get=True, px=_LOCK_SECONDS * 1000)
+            setting = self._redis.client.set(
+                key, claim, nx=True, get=True, px=_LOCK_SECONDS * 1000
+            )
             stored: Any = await self._redis.call(setting)
             same_message = claim[: _DIGEST_BYTES + len(_CLAIMED)]
             if stored is None or not stored.startswith(same_message):

@@ -4,7 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, core_schema
+from pydantic_core import (
+    InitErrorDetails,
+    PydanticCustomError,
+    ValidationError,
+    core_schema,
+)
 
 from reconciler.manifest.kinds.fields import REFERENCE
 from reconciler.manifest.yaml_writer import format_pair
@@ -19,19 +24,28 @@ _SCALAR_MESSAGE: Final = "must be text, a number, true or false"
 
 @dataclass(frozen=True, slots=True)
 class ConditionEntry:
-    """A test of one attribute. `model.rule.make_condition` checks the value's type after ${vars} are filled in."""
+    """A test of one attribute.
+
+    `model.rule.make_condition` checks the value's type after ${vars} are filled in.
+    """
 
     attribute: str
     operator: str
     value: Scalar | tuple[Scalar, ...]
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> core_schema.CoreSchema:
-        """Validate in one function, which is faster and clearer than a model with a field for each operator."""
+    def __get_pydantic_core_schema__(
+        cls, source: object, handler: object
+    ) -> core_schema.CoreSchema:
+        """Validate in one function, which is faster and clearer than a model with a field for each
+        operator.
+        """
         return core_schema.no_info_plain_validator_function(_validate_entry)
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: object, handler: object) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        cls, schema: object, handler: object
+    ) -> dict[str, Any]:
         """Describe one alternative for each operator."""
         return {
             "title": "Condition",
@@ -45,8 +59,14 @@ class ConditionEntry:
                     "examples": ["customerTier"],
                 },
                 **{
-                    operator: {"description": description, **_operand_type(operator), "examples": [example]}
-                    for operator, (description, example) in sorted(_OPERATOR_HELP.items())
+                    operator: {
+                        "description": description,
+                        **_operand_type(operator),
+                        "examples": [example],
+                    }
+                    for operator, (description, example) in sorted(
+                        _OPERATOR_HELP.items()
+                    )
                 },
             },
             "required": ["attribute"],
@@ -83,7 +103,9 @@ def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
         yield _error("CXR112", "", value, unknown[0])
         return
     for extra in tests[1:]:
-        message = f"a second operator after {tests[0]}: write a separate condition for it"
+        message = (
+            f"a second operator after {tests[0]}: write a separate condition for it"
+        )
         yield _error("CXR102", message, value, extra)
     for operator in tests:
         yield from _operand_errors(operator, value[operator])
@@ -107,7 +129,9 @@ def _operand_errors(operator: str, operand: object) -> Iterator[InitErrorDetails
         yield _wrong_operand("must be a list", operand, operator)
 
 
-def _wrong_operand(message: str, value: object, operator: str, *item: int) -> InitErrorDetails:
+def _wrong_operand(
+    message: str, value: object, operator: str, *item: int
+) -> InitErrorDetails:
     _, example = _OPERATOR_HELP[operator]
     context = {"example": format_pair(operator, example)}
     error = PydanticCustomError("CXR104", message, context)
@@ -115,7 +139,9 @@ def _wrong_operand(message: str, value: object, operator: str, *item: int) -> In
 
 
 def _error(code: str, message: str, value: object, *loc: str | int) -> InitErrorDetails:
-    return InitErrorDetails(type=PydanticCustomError(code, message), loc=loc, input=value)
+    return InitErrorDetails(
+        type=PydanticCustomError(code, message), loc=loc, input=value
+    )
 
 
 def _operand_type(operator: str) -> dict[str, Any]:
@@ -123,13 +149,27 @@ def _operand_type(operator: str) -> dict[str, Any]:
         return {"const": True}
     variable = {"type": "string", "pattern": f"^{REFERENCE.pattern}$"}
     if operator == "between":
-        pair = {"type": "array", "items": _any_of("string", "number"), "minItems": 2, "maxItems": 2}
+        pair = {
+            "type": "array",
+            "items": _any_of("string", "number"),
+            "minItems": 2,
+            "maxItems": 2,
+        }
         return {"anyOf": [pair, variable]}
     if operator in SETS:
-        return {"anyOf": [{"type": "array", "items": _any_of("string", "number", "boolean")}, variable]}
+        return {
+            "anyOf": [
+                {"type": "array", "items": _any_of("string", "number", "boolean")},
+                variable,
+            ]
+        }
     if operator in PATTERNS:
         return {"type": "string"}
-    return _any_of("string", "number") if operator in ORDERS else _any_of("string", "number", "boolean")
+    return (
+        _any_of("string", "number")
+        if operator in ORDERS
+        else _any_of("string", "number", "boolean")
+    )
 
 
 def _any_of(*types: str) -> dict[str, Any]:
@@ -138,21 +178,51 @@ def _any_of(*types: str) -> dict[str, Any]:
 
 
 _OPERATOR_HELP: Final[dict[str, tuple[str, object]]] = {
-    "equals": ("The attribute equals this value exactly; text is case-sensitive.", "gold"),
+    "equals": (
+        "The attribute equals this value exactly; text is case-sensitive.",
+        "gold",
+    ),
     "notEquals": ("The attribute exists and does not equal this value.", "fr"),
     "in": ("The attribute equals one of these values.", ["gold", "platinum"]),
     "notIn": ("The attribute exists and equals none of these values.", ["fr", "it"]),
-    "contains": ("The attribute is text that contains this text (case-sensitive).", "card"),
-    "notContains": ("The attribute exists and is not text that contains this text.", "test"),
-    "startsWith": ("The attribute is text that begins with this text (case-sensitive).", "+49"),
-    "notStartsWith": ("The attribute exists and is not text that begins with this text.", "+49"),
-    "endsWith": ("The attribute is text that ends with this text (case-sensitive).", "@example.com"),
-    "notEndsWith": ("The attribute exists and is not text that ends with this text.", "@example.com"),
-    "exists": ("The attribute exists, with any value. The opposite is notExists.", True),
-    "notExists": ("The attribute is missing. Every other operator requires that it exists.", True),
+    "contains": (
+        "The attribute is text that contains this text (case-sensitive).",
+        "card",
+    ),
+    "notContains": (
+        "The attribute exists and is not text that contains this text.",
+        "test",
+    ),
+    "startsWith": (
+        "The attribute is text that begins with this text (case-sensitive).",
+        "+49",
+    ),
+    "notStartsWith": (
+        "The attribute exists and is not text that begins with this text.",
+        "+49",
+    ),
+    "endsWith": (
+        "The attribute is text that ends with this text (case-sensitive).",
+        "@example.com",
+    ),
+    "notEndsWith": (
+        "The attribute exists and is not text that ends with this text.",
+        "@example.com",
+    ),
+    "exists": (
+        "The attribute exists, with any value. The opposite is notExists.",
+        True,
+    ),
+    "notExists": (
+        "The attribute is missing. Every other operator requires that it exists.",
+        True,
+    ),
     "greaterThan": ("The attribute is a number above this number.", 1000),
     "greaterThanOrEqual": ("The attribute is this number or a higher one.", 0.7),
     "lessThan": ("The attribute is a number below this number.", 18),
     "lessThanOrEqual": ("The attribute is this number or a lower one.", 3),
-    "between": ("The attribute is a number from the first number to the second, both included.", [0.4, 0.7]),
+    "between": (
+        "The attribute is a number from the first number to the second, both included.",
+        [0.4, 0.7],
+    ),
 }  # the meaning of each operator, and an example of its value

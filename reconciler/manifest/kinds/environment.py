@@ -1,4 +1,6 @@
-"""Environment: a tenant, its owner, its guards, and how the context endpoint (`cxroute serve`) writes to it."""
+"""Environment: a tenant, its owner, its guards, and how the context endpoint (`cxroute serve`)
+writes to it.
+"""
 
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
@@ -15,127 +17,197 @@ _YES: Final = (True,)
 
 
 class Credentials(f.StrictModel):
-    """Names of environment variables, never values. NAME_FILE, the path of a file with the value, works too."""
+    """Names of environment variables, never values.
+
+    NAME_FILE, the path of a file with the value, works too.
+    """
 
     client_id_env: f.Variable = f.exemplary(
-        "CXONE_CLIENT_ID", "Name of the environment variable that holds the client id. Never the id itself."
+        "CXONE_CLIENT_ID",
+        "Name of the environment variable that holds the client id. Never the id itself.",
     )
     client_secret_env: f.Variable = f.exemplary(
-        "CXONE_CLIENT_SECRET", "Name of the environment variable that holds the client secret. Never the secret itself."
+        "CXONE_CLIENT_SECRET",
+        "Name of the environment variable that holds the client secret. Never the secret itself.",
     )
     access_key_id_env: f.Variable = f.exemplary(
-        "CXONE_ACCESS_KEY_ID", "With `auth: access-key`: name of the environment variable with the key's id."
+        "CXONE_ACCESS_KEY_ID",
+        "With `auth: access-key`: name of the environment variable with the key's id.",
     )
     access_key_secret_env: f.Variable = f.exemplary(
-        "CXONE_ACCESS_KEY_SECRET", "With `auth: access-key`: name of the environment variable with the key's secret."
+        "CXONE_ACCESS_KEY_SECRET",
+        "With `auth: access-key`: name of the environment variable with the key's secret.",
     )
 
 
 class ScriptResult(f.StrictModel):
     """The script's variables that the block sets."""
 
-    skill: ScriptVariable = f.exemplary("cxr_skill", "The variable that gets the id of the skill.")
-    rule: ScriptVariable = f.exemplary("cxr_rule", "The variable that gets the rule's address, empty without a rule.")
+    skill: ScriptVariable = f.exemplary(
+        "cxr_skill", "The variable that gets the id of the skill."
+    )
+    rule: ScriptVariable = f.exemplary(
+        "cxr_rule", "The variable that gets the rule's address, empty without a rule."
+    )
 
 
 class DialectFacts(f.StrictModel):
-    """Facts about Studio's language from `cxroute studio probe`. An absent fact is proven not to matter."""
+    """Facts about Studio's language from `cxroute studio probe`.
 
-    case_sensitive: f.Omittable[bool] = f.omittable("Whether Studio distinguishes `Card` from `card`.", *_YES)
-    trims_blanks: f.Omittable[bool] = f.omittable("Whether Studio ignores blanks around a text.", *_YES)
-    digit_text_is_number: f.Omittable[bool] = f.omittable("Whether a text of digits is a number.", *_YES)
-    mixed_is_zero: f.Omittable[bool] = f.omittable("Whether another text equals 0, compared with a number.", *_YES)
+    An absent fact is proven not to matter.
+    """
+
+    case_sensitive: f.Omittable[bool] = f.omittable(
+        "Whether Studio distinguishes `Card` from `card`.", *_YES
+    )
+    trims_blanks: f.Omittable[bool] = f.omittable(
+        "Whether Studio ignores blanks around a text.", *_YES
+    )
+    digit_text_is_number: f.Omittable[bool] = f.omittable(
+        "Whether a text of digits is a number.", *_YES
+    )
+    mixed_is_zero: f.Omittable[bool] = f.omittable(
+        "Whether another text equals 0, compared with a number.", *_YES
+    )
 
 
 class Studio(f.StrictModel):
-    """The Studio script with the rules. One action of it contains the two lines of the managed block."""
+    """The Studio script with the rules.
 
-    script: Annotated[str, Field(pattern=f.SCRIPT_PATH)] = f.required("Its folders and its name.", "Bot\\Hand-over")
-    block: f.Slug = f.exemplary("main", "The block's name in its first line, `// cxroute:begin OWNER/BLOCK`.")
-    api_version: Annotated[str, Field(pattern=f.API_VERSION)] = f.exemplary("v34.0", "The version of the Scripts API.")
-    variables: dict[f.NonEmptyText, ScriptVariable] = f.optional(
-        {}, "Variables by attribute, `intent` or `confidence`; others have the attribute's name.", {"intent": "intent"}
+    One action of it contains the two lines of the managed block.
+    """
+
+    script: Annotated[str, Field(pattern=f.SCRIPT_PATH)] = f.required(
+        "Its folders and its name.", "Bot\\Hand-over"
     )
-    result: ScriptResult = f.optional(ScriptResult(), "The variables that the block sets.", {"skill": "cxr_skill"})
-    dialect: DialectFacts = f.optional(DialectFacts(), "Known facts about the language.", {"caseSensitive": True})
+    block: f.Slug = f.exemplary(
+        "main", "The block's name in its first line, `// cxroute:begin OWNER/BLOCK`."
+    )
+    api_version: Annotated[str, Field(pattern=f.API_VERSION)] = f.exemplary(
+        "v34.0", "The version of the Scripts API."
+    )
+    variables: dict[f.NonEmptyText, ScriptVariable] = f.optional(
+        {},
+        "Variables by attribute, `intent` or `confidence`; others have the attribute's name.",
+        {"intent": "intent"},
+    )
+    result: ScriptResult = f.optional(
+        ScriptResult(), "The variables that the block sets.", {"skill": "cxr_skill"}
+    )
+    dialect: DialectFacts = f.optional(
+        DialectFacts(), "Known facts about the language.", {"caseSensitive": True}
+    )
 
 
 class Api(f.StrictModel):
-    """How to call the tenant's API. The defaults are the tutorial's contract, unverified against a tenant."""
+    """How to call the tenant's API.
+
+    The defaults are the tutorial's contract, unverified against a tenant.
+    """
 
     auth: Literal["client-credentials", "access-key"] = f.optional(
         "client-credentials",
-        "The credentials of a token request: a client's id and secret, as in the tutorial, or an access key, as NICE"
+        "The credentials of a token request: a client's id and secret, as in the tutorial, or an "
+        "access key, as NICE"
         " documents it. An access key requires `issuer` or `area`.",
     )
     issuer: f.Omittable[f.ServiceUrl] = f.omittable(
-        "With an access key: the issuer of tokens. Its documents contain the addresses of the token endpoint and of the"
+        "With an access key: the issuer of tokens. Its documents contain the addresses of the "
+        "token endpoint and of the"
         " tenant's API. The client's id and secret are required too.",
         "https://cxone.niceincontact.com",
     )
     area: f.Omittable[Annotated[str, Field(pattern=f.AREA)]] = f.omittable(
-        "Instead of `issuer`: the tenant's area. One call gets a token, without a client's id. The API is at"
+        "Instead of `issuer`: the tenant's area. One call gets a token, without a client's id. The "
+        "API is at"
         " api-AREA.niceincontact.com.",
         "na1",
     )
     base_url: f.Omittable[f.BaseUrl] = f.omittable(
-        "Address of the tenant's API, without a path. Default: derived from `tenant` or `area`, or from the issuer.",
+        "Address of the tenant's API, without a path. Default: derived from `tenant` or `area`, or "
+        "from the issuer.",
         "https://acme.my.cxone.com",
     )
     token_url: f.Omittable[f.ServiceUrl] = f.omittable(
-        "Address that issues access tokens. Default: `baseUrl` followed by /oauth/token; or derived from `area`.",
+        "Address that issues access tokens. Default: `baseUrl` followed by /oauth/token; or "
+        "derived from `area`.",
         "https://acme.my.cxone.com/oauth/token",
     )
-    rules: Literal["rules-api", "studio"] = f.exemplary("rules-api", "Where the rules are: a REST API, or a script.")
-    studio: f.Omittable[Studio] = f.omittable("The script of `rules: studio`.", {"script": "Bot\\Hand-over"})
+    rules: Literal["rules-api", "studio"] = f.exemplary(
+        "rules-api", "Where the rules are: a REST API, or a script."
+    )
+    studio: f.Omittable[Studio] = f.omittable(
+        "The script of `rules: studio`.", {"script": "Bot\\Hand-over"}
+    )
     profile: f.Omittable[f.Slug] = f.omittable(
-        "Name of the Profile document that describes this tenant's API. Default: the tutorial's, which `cxroute schema"
+        "Name of the Profile document that describes this tenant's API. Default: the tutorial's, "
+        "which `cxroute schema"
         " profile` prints.",
         "acd",
     )
     queues: Literal["rules-api", "acd-skills", "digital"] = f.optional(
         "rules-api",
-        "The source of the queues' names and ids: the API of the rules (the profile's `queues`), the ACD skills of the"
+        "The source of the queues' names and ids: the API of the rules (the profile's `queues`), "
+        "the ACD skills of the"
         " platform, or the routing queues of Digital.",
     )
     skills_version: Annotated[int, Field(ge=1, le=99)] = f.exemplary(
-        30, "With `queues: acd-skills`: the version in the path /inContactAPI/services/vN.0/skills."
+        30,
+        "With `queues: acd-skills`: the version in the path /inContactAPI/services/vN.0/skills.",
     )
     rules_path: f.Omittable[ApiPath] = f.omittable(
-        "Path of the routing rules, below `baseUrl`. Default: the profile's.", "/api/v2/routing/rules"
+        "Path of the routing rules, below `baseUrl`. Default: the profile's.",
+        "/api/v2/routing/rules",
     )
     queues_path: f.Omittable[ApiPath] = f.omittable(
-        "Path of the list of queues, below `baseUrl`. Default: that of the source of queues.", "/api/v2/routing/queues"
+        "Path of the list of queues, below `baseUrl`. Default: that of the source of queues.",
+        "/api/v2/routing/queues",
     )
-    context_path: f.Omittable[Annotated[str, Field(pattern=f.CONTEXT_PATH)]] = f.omittable(
-        "Path of a conversation's context, below `baseUrl`, with {conversationId} for its id. Default: the profile's,"
-        " or that of `context.writer`.",
-        "/api/v2/interactions/interactions/{conversationId}/context",
+    context_path: f.Omittable[Annotated[str, Field(pattern=f.CONTEXT_PATH)]] = (
+        f.omittable(
+            "Path of a conversation's context, below `baseUrl`, with {conversationId} for its id. "
+            "Default: the profile's,"
+            " or that of `context.writer`.",
+            "/api/v2/interactions/interactions/{conversationId}/context",
+        )
     )
     page_size: f.Omittable[Annotated[int, Field(ge=1, le=10_000)]] = f.omittable(
-        "How many rules to request in one page of a list. Default: the profile's, which is 100.", 100
+        "How many rules to request in one page of a list. Default: the profile's, which is 100.",
+        100,
     )
-    timeout_seconds: f.Positive = f.exemplary(10, "The time limit of one call, in seconds; a longer call has failed.")
+    timeout_seconds: f.Positive = f.exemplary(
+        10, "The time limit of one call, in seconds; a longer call has failed."
+    )
     requests_per_second: f.Positive = f.exemplary(
-        50, "How many calls per second the tenant allows. cxroute sends no more, and slows down on request."
+        50,
+        "How many calls per second the tenant allows. cxroute sends no more, and slows down on "
+        "request.",
     )
-    concurrency: Annotated[int, Field(ge=1, le=256)] = f.exemplary(16, "How many calls may be in progress at one time.")
+    concurrency: Annotated[int, Field(ge=1, le=256)] = f.exemplary(
+        16, "How many calls may be in progress at one time."
+    )
     evaluation: Literal["lowest-first", "highest-first"] = f.optional(
-        "lowest-first", "Whether the tenant tries the rule with the lowest or the highest priority number first."
+        "lowest-first",
+        "Whether the tenant tries the rule with the lowest or the highest priority number first.",
     )
     operators: f.ShortList[Operator] = f.optional(
         tuple(sorted(OPERATORS)),
-        "The operators that this tenant supports; a rule with another one is an error. Default: all.",
+        "The operators that this tenant supports; a rule with another one is an error. Default: "
+        "all.",
         ["equals", "in"],
     )
     names_unique: bool = Field(
-        default=False, description="Set this to true if the tenant refuses a second rule with the same name (409)."
+        default=False,
+        description="Set this to true if the tenant refuses a second rule with the same name (409).",
     )
     idempotency_keys: bool = Field(
-        default=False, description="Set this to true if the tenant honours Idempotency-Key: repeated creates are safe."
+        default=False,
+        description="Set this to true if the tenant honours Idempotency-Key: repeated creates are safe.",
     )
     list_lag_seconds: f.NonNegative = f.optional(
-        0, "For how many seconds a newly created rule may be missing from the list of rules.", 5
+        0,
+        "For how many seconds a newly created rule may be missing from the list of rules.",
+        5,
     )
 
 
@@ -152,8 +224,12 @@ class Signal(f.StrictModel):
     """The parameters p1 to p9 of a signal that hold the values."""
 
     intent: _SignalParameter = f.exemplary(1, "The parameter that holds the intent.")
-    confidence: _SignalParameter = f.exemplary(2, "The parameter that holds the confidence; empty if there is none.")
-    updated_at: _SignalParameter = f.exemplary(3, "The parameter that holds the event's time.")
+    confidence: _SignalParameter = f.exemplary(
+        2, "The parameter that holds the confidence; empty if there is none."
+    )
+    updated_at: _SignalParameter = f.exemplary(
+        3, "The parameter that holds the event's time."
+    )
     _distinct_parameters = f.require(
         lambda signal: len({signal.intent, signal.confidence, signal.updated_at}) == 3,  # noqa: PLR2004 - parameters
         "two of intent, confidence and updatedAt use the same parameter of the signal",
@@ -163,10 +239,13 @@ class Signal(f.StrictModel):
 class Context(f.StrictModel):
     """How the context endpoint writes. Without `below`, it writes the values unchanged."""
 
-    writer: Literal["interaction", "digital-custom-fields", "voice-signal"] = f.optional(
-        "interaction",
-        "The target of the write: the context of an interaction, as in the tutorial; the custom fields of a digital"
-        " contact, named by `attributes`; or a signal to the script of a voice contact.",
+    writer: Literal["interaction", "digital-custom-fields", "voice-signal"] = (
+        f.optional(
+            "interaction",
+            "The target of the write: the context of an interaction, as in the tutorial; the "
+            "custom fields of a digital"
+            " contact, named by `attributes`; or a signal to the script of a voice contact.",
+        )
     )
     signal: Signal = f.optional(
         Signal(),
@@ -174,30 +253,40 @@ class Context(f.StrictModel):
         {"intent": 1, "confidence": 2, "updatedAt": 3},
     )
     min_confidence: f.Omittable[f.Share] = f.omittable(
-        "The lowest confidence, from 0 to 1, with which an intent is written; below it, the fallback. Default: 0.", 0.4
+        "The lowest confidence, from 0 to 1, with which an intent is written; below it, the "
+        "fallback. Default: 0.",
+        0.4,
     )
     below: f.Omittable[Fallback] = f.omittable(
-        "The fallback if the confidence is too low, or the intent is not in an Intents document.", {"intent": "none"}
+        "The fallback if the confidence is too low, or the intent is not in an Intents document.",
+        {"intent": "none"},
     )
     _complete_fallback = f.require(
-        lambda context: context.below is not None or context.min_confidence is None, 'missing field "below"', "CXR103"
+        lambda context: context.below is not None or context.min_confidence is None,
+        'missing field "below"',
+        "CXR103",
     )
 
 
-SANDBOX: Final = "sandbox"  # the name of the built-in environment: the simulator, in process
+SANDBOX: Final = (
+    "sandbox"  # the name of the built-in environment: the simulator, in process
+)
 
 
 class BotAttributes(f.StrictModel):
     """The names of the attributes that hold the bot's results in a conversation's context."""
 
     intent: f.NonEmptyText = f.exemplary(
-        "cognigyDetectedIntent", "Name of the attribute that holds the intent that the bot detected."
+        "cognigyDetectedIntent",
+        "Name of the attribute that holds the intent that the bot detected.",
     )
     confidence: f.NonEmptyText = f.exemplary(
-        "cognigyConfidence", "Name of the attribute that holds the bot's confidence, from 0 to 1."
+        "cognigyConfidence",
+        "Name of the attribute that holds the bot's confidence, from 0 to 1.",
     )
     updated_at: f.NonEmptyText = f.exemplary(
-        "routedAt", "Name of the attribute that holds the time of the last write of the other two."
+        "routedAt",
+        "Name of the attribute that holds the time of the last write of the other two.",
     )
 
 
@@ -205,12 +294,14 @@ class Notify(f.StrictModel):
     """The receiver of messages about drift, applied changes and failures."""
 
     url: f.Omittable[f.Url] = f.omittable(
-        "Address of a webhook, such as Slack's. `cxroute watch` and `cxroute apply` notify it of rules that changed in"
+        "Address of a webhook, such as Slack's. `cxroute watch` and `cxroute apply` notify it of "
+        "rules that changed in"
         " CXone, of applied changes and of failures.",
         "https://hooks.example/T0/B0",
     )
     url_env: f.Omittable[f.Variable] = f.omittable(
-        "Instead of `url`, to keep the address secret: the name of the environment variable that holds it. NAME_FILE,"
+        "Instead of `url`, to keep the address secret: the name of the environment variable that "
+        "holds it. NAME_FILE,"
         " the path of a file with the address, works too.",
         "CXROUTE_WEBHOOK_URL",
     )
@@ -221,26 +312,37 @@ class Traffic(f.StrictModel):
     """The traffic sample that shows each change's share of the conversations."""
 
     file: f.RelativePath = f.required(
-        "Path of a CSV file with a column `count` and one per attribute, such as `intent`.", "traffic/prod.csv"
+        "Path of a CSV file with a column `count` and one per attribute, such as `intent`.",
+        "traffic/prod.csv",
     )
-    period: str = f.optional("", "The period of the sample, as free text; shown with the shares.", "October 2026")
+    period: str = f.optional(
+        "",
+        "The period of the sample, as free text; shown with the shares.",
+        "October 2026",
+    )
     max_age_days: f.Omittable[Annotated[int, Field(ge=1, le=3660)]] = f.omittable(
-        "How many days before a plan the sample may end (CXR235). With `guard: {traffic: ...}`, apply refuses an older"
+        "How many days before a plan the sample may end (CXR235). With `guard: {traffic: ...}`, "
+        "apply refuses an older"
         " sample, or one whose end is unknown. Default: no limit.",
         30,
     )
 
 
 class AcceptedRule(f.StrictModel):
-    """An unmanaged live rule that is allowed to route conversations differently from the manifests."""
+    """An unmanaged live rule that is allowed to route conversations differently from the
+    manifests.
+    """
 
     name: str = f.required("The live rule's exact name.", "IVR | after hours")
     digest: Annotated[str, Field(pattern=f.DIGEST)] = f.required(
-        "The 8 hexadecimal digits that `cxroute drift` prints for the rule's content. An edit of the rule changes them,"
+        "The 8 hexadecimal digits that `cxroute drift` prints for the rule's content. An edit of "
+        "the rule changes them,"
         " and the rule is in the way again.",
         "1a2b3c4d",
     )
-    reason: f.NonEmptyText = f.required("Why the rule is accepted.", "opened by telephony")
+    reason: f.NonEmptyText = f.required(
+        "Why the rule is accepted.", "opened by telephony"
+    )
 
 
 class Unmanaged(f.StrictModel):
@@ -248,26 +350,38 @@ class Unmanaged(f.StrictModel):
 
     accept: f.LongList[AcceptedRule] = f.optional(
         (),
-        "Live rules that are allowed to route conversations differently from the manifests. `cxroute drift` prints an"
+        "Live rules that are allowed to route conversations differently from the manifests. "
+        "`cxroute drift` prints an"
         " entry for each rule in the way, and warns of an entry that matches no live rule.",
-        [{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}],
+        [
+            {
+                "name": "IVR | after hours",
+                "digest": "1a2b3c4d",
+                "reason": "opened by telephony",
+            }
+        ],
     )
 
 
 class Environment(f.ManifestDocument):
     """A tenant, its owner, and the limits of changes to it."""
 
-    kind: Literal["Environment"] = f.optional("Environment", "This document describes a tenant and its limits.")
+    kind: Literal["Environment"] = f.optional(
+        "Environment", "This document describes a tenant and its limits."
+    )
     name: Annotated[str, Field(pattern=f.ENVIRONMENT)] = f.required(
-        "The name for `-e` and `environments`. `sandbox` is simulated on your machine.", "prod"
+        "The name for `-e` and `environments`. `sandbox` is simulated on your machine.",
+        "prod",
     )
     owner: f.Slug = f.required(
-        "The owner of these rules, which cxroute writes into each managed rule. Rules of other owners are never"
+        "The owner of these rules, which cxroute writes into each managed rule. Rules of other "
+        "owners are never"
         " changed; rules without an owner only if `adopt` names them.",
         "acme-routing",
     )
     tenant: f.Omittable[Annotated[str, Field(pattern=f.TENANT)]] = f.omittable(
-        "The tenant's name (acme means https://acme.my.cxone.com); with a dot, its full host name.", "acme"
+        "The tenant's name (acme means https://acme.my.cxone.com); with a dot, its full host name.",
+        "acme",
     )
     api: Api = f.optional(
         Api(),
@@ -276,18 +390,26 @@ class Environment(f.ManifestDocument):
     )
     credentials: Credentials = f.optional(
         Credentials(),
-        "Names of the environment variables with the client's id and secret, and the access key's; never the values.",
+        "Names of the environment variables with the client's id and secret, and the access key's; "
+        "never the values.",
         {"clientIdEnv": "CXONE_CLIENT_ID", "clientSecretEnv": "CXONE_CLIENT_SECRET"},
     )
     attributes: BotAttributes = f.optional(
         BotAttributes(),
-        "The tenant's attribute names for the bot's intent, its confidence and the time of writing.",
-        {"intent": "cognigyDetectedIntent", "confidence": "cognigyConfidence", "updatedAt": "routedAt"},
+        "The tenant's attribute names for the bot's intent, its confidence and the time of "
+        "writing.",
+        {
+            "intent": "cognigyDetectedIntent",
+            "confidence": "cognigyConfidence",
+            "updatedAt": "routedAt",
+        },
     )
     vars: dict[Annotated[str, Field(pattern=f.VAR_NAME)], f.Constant] = f.optional(
         {},
-        "Values that replace ${name} in rules and route tests; $$ is a dollar. Inside a text, the value is inserted as"
-        " text. If ${name} is the entire value, it keeps its type: a number, true, false or a list.",
+        "Values that replace ${name} in rules and route tests; $$ is a dollar. Inside a text, the "
+        "value is inserted as"
+        " text. If ${name} is the entire value, it keeps its type: a number, true, false or a "
+        "list.",
         {"overflow": "General", "floor": 0.6},
     )
     prune: bool = Field(
@@ -297,15 +419,23 @@ class Environment(f.ManifestDocument):
     context: Context = f.optional(
         Context(),
         "How `cxroute serve` writes the bot's results, and its fallback if the bot is uncertain.",
-        {"writer": "digital-custom-fields", "minConfidence": 0.4, "below": {"intent": "none"}},
+        {
+            "writer": "digital-custom-fields",
+            "minConfidence": 0.4,
+            "below": {"intent": "none"},
+        },
     )
     notify: f.Omittable[Notify] = f.omittable(
-        "The webhook to notify of drift, applied changes and failures.", {"url": "https://hooks.example/T0/B0"}
+        "The webhook to notify of drift, applied changes and failures.",
+        {"url": "https://hooks.example/T0/B0"},
     )
     journal: f.Omittable[f.JournalText] = f.omittable(
-        "Where the runs of this Environment are recorded: a directory, or an address that fsspec opens (extra"
-        " `journal`), which operators share. Each run has its own file. Credentials come from environment variables"
-        " alone. `$CXROUTE_JOURNAL` and `--journal` win. Default: .cxroute/journal.jsonl, on this machine.",
+        "Where the runs of this Environment are recorded: a directory, or an address that fsspec "
+        "opens (extra"
+        " `journal`), which operators share. Each run has its own file. Credentials come from "
+        "environment variables"
+        " alone. `$CXROUTE_JOURNAL` and `--journal` win. Default: .cxroute/journal.jsonl, on this "
+        "machine.",
         "s3://acme-routing/journal",
         "/mnt/shared/routing-journal",
     )
@@ -316,30 +446,64 @@ class Environment(f.ManifestDocument):
     guard: Guard = f.optional(
         Guard(),
         "Limits of one apply. Beyond them, apply refuses until the guard is lifted, with a reason.",
-        {"deletes": {"count": 2, "percent": 30}, "protected": ["cards/lost-or-stolen-card"]},
+        {
+            "deletes": {"count": 2, "percent": 30},
+            "protected": ["cards/lost-or-stolen-card"],
+        },
     )
     accept: f.ShortList[Accept] = f.optional(
         (),
-        "Accepted findings of this Environment, each with the reason: they are counted and not shown.",
-        [{"code": "CXR202", "address": "exchange/*", "reason": "the unmanaged rule will be deleted in June"}],
+        "Accepted findings of this Environment, each with the reason: they are counted and not "
+        "shown.",
+        [
+            {
+                "code": "CXR202",
+                "address": "exchange/*",
+                "reason": "the unmanaged rule will be deleted in June",
+            }
+        ],
     )
     strict: f.ShortList[f.StrictCode] = f.optional(
         (),
-        "The codes of warnings that make `cxroute validate` exit with 3; [all] means every warning.",
+        "The codes of warnings that make `cxroute validate` exit with 3; [all] means every "
+        "warning.",
         ["CXR203", "CXR204"],
         ["all"],
     )
     freeze: f.ShortList[Freeze] = f.optional(
         (),
         "When no rule may change: on some days of every week, or once between two days or times.",
-        [{"days": ["fri", "sat", "sun"], "from": "16:00", "timezone": "Europe/Berlin", "reason": "weekend"}],
-        [{"start": "2026-12-20", "end": "2027-01-02", "timezone": "Europe/Berlin", "reason": "peak season"}],
+        [
+            {
+                "days": ["fri", "sat", "sun"],
+                "from": "16:00",
+                "timezone": "Europe/Berlin",
+                "reason": "weekend",
+            }
+        ],
+        [
+            {
+                "start": "2026-12-20",
+                "end": "2027-01-02",
+                "timezone": "Europe/Berlin",
+                "reason": "peak season",
+            }
+        ],
     )
     unmanaged: Unmanaged = f.optional(
         Unmanaged(),
-        "Unmanaged live rules that you accept although they route conversations differently from the manifests."
+        "Unmanaged live rules that you accept although they route conversations differently from "
+        "the manifests."
         " `cxroute drift` counts them, and reports all others that do so.",
-        {"accept": [{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}]},
+        {
+            "accept": [
+                {
+                    "name": "IVR | after hours",
+                    "digest": "1a2b3c4d",
+                    "reason": "opened by telephony",
+                }
+            ]
+        },
     )
 
     @property
@@ -355,7 +519,9 @@ class Environment(f.ManifestDocument):
         if self.api.area:
             return f"https://api-{self.api.area}.niceincontact.com"
         tenant = self.tenant or "sandbox.invalid"
-        return f"https://{tenant}" if "." in tenant else f"https://{tenant}.my.cxone.com"
+        return (
+            f"https://{tenant}" if "." in tenant else f"https://{tenant}.my.cxone.com"
+        )
 
     @property
     def token_url(self) -> str:
@@ -376,24 +542,36 @@ class Environment(f.ManifestDocument):
         """The fields of a BlockLayout; empty if the rules are not in a Studio script."""
         if (studio := self.api.studio) is None:
             return {}
-        short = {"intent": self.attributes.intent, "confidence": self.attributes.confidence}
+        short = {
+            "intent": self.attributes.intent,
+            "confidence": self.attributes.confidence,
+        }
         return {
             "owner": self.owner,
             "block": studio.block,
             **studio.result.model_dump(),
-            "variables": {short.get(name, name): variable for name, variable in studio.variables.items()},
+            "variables": {
+                short.get(name, name): variable
+                for name, variable in studio.variables.items()
+            },
             "highest_first": self.api.evaluation == "highest-first",
             "facts": studio.dialect.model_dump(by_alias=True, exclude_none=True),
         }
 
     @property
     def address(self) -> str:
-        """The tenant's address in messages, unique per tenant: if tenants share a host, with the tenant's name."""
-        return (self.base_url or (self.api.issuer or "").rstrip("/")) + self._shared_host_suffix
+        """The tenant's address in messages, unique per tenant: if tenants share a host, with the
+        tenant's name.
+        """
+        return (
+            self.base_url or (self.api.issuer or "").rstrip("/")
+        ) + self._shared_host_suffix
 
     @property
     def _shared_host_suffix(self) -> str:
-        return f"/{self.tenant}" if self.tenant and self.api.auth == "access-key" else ""
+        return (
+            f"/{self.tenant}" if self.tenant and self.api.auth == "access-key" else ""
+        )
 
     @property
     def host(self) -> str:

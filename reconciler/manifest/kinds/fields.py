@@ -1,6 +1,7 @@
 """The types of single fields, with their requirements in words.
 
-Checks raise PydanticCustomError with a CXR code as its type; `error_messages` adds the field and its value.
+Checks raise PydanticCustomError with a CXR code as its type; `error_messages` adds the field and
+its value.
 """
 
 import re
@@ -36,14 +37,17 @@ T = TypeVar("T")
 class StrictModel(BaseModel):
     """A part of a manifest: camelCase keys, no undeclared fields, no conversion of values."""
 
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel)
+    model_config = ConfigDict(
+        strict=True, extra="forbid", frozen=True, alias_generator=to_camel
+    )
 
 
 class ManifestDocument(StrictModel):
     """A document, with the version of the format."""
 
     api_version: Literal["routing/v1"] = Field(
-        default="routing/v1", description="The version of the manifest format: always routing/v1."
+        default="routing/v1",
+        description="The version of the manifest format: always routing/v1.",
     )
 
 
@@ -54,7 +58,9 @@ def required(description: str, *examples: object) -> Any:  # noqa: ANN401 - type
 
 def optional(default: Any, description: str, *examples: object) -> Any:  # noqa: ANN401 - typed as Field is
     """Return the declaration of an optional field."""
-    return Field(default=default, description=description, examples=list(examples) or None)
+    return Field(
+        default=default, description=description, examples=list(examples) or None
+    )
 
 
 def exemplary(default: Any, description: str) -> Any:  # noqa: ANN401 - typed as Field is
@@ -76,10 +82,14 @@ TENANT: Final = rf"^{_LABEL}((\.{_LABEL})+(:[0-9]{{1,5}})?)?$"
 VARIABLE: Final = "^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 ADDRESS_GLOB: Final = "^[a-z0-9*][a-z0-9*-]{0,63}/[a-z0-9*][a-z0-9*-]{0,63}$"
 VAR_NAME: Final = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
-REFERENCE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_-]{0,63}\}", re.ASCII)  # `${name}` as the entire value
+REFERENCE: Final = re.compile(
+    r"\$\{[A-Za-z_][A-Za-z0-9_-]{0,63}\}", re.ASCII
+)  # `${name}` as the entire value
 AREA: Final = "^[a-z]{1,3}[0-9]{1,3}$"
 API_PATH: Final = "^/[A-Za-z0-9._~/%@:+-]{0,511}$"
-CONTEXT_PATH: Final = r"^/[A-Za-z0-9._~/%@:+-]{0,511}\{conversationId\}[A-Za-z0-9._~/%@:+-]{0,511}$"
+CONTEXT_PATH: Final = (
+    r"^/[A-Za-z0-9._~/%@:+-]{0,511}\{conversationId\}[A-Za-z0-9._~/%@:+-]{0,511}$"
+)
 _FIELD: Final = "[A-Za-z_$@][A-Za-z0-9_$@:-]{0,63}"
 FIELD: Final = f"^{_FIELD}$"
 MEMBER: Final = rf"^{_FIELD}(\.{_FIELD}){{0,4}}$"
@@ -93,33 +103,86 @@ SCRIPT_VARIABLE: Final = "^[A-Za-z][A-Za-z0-9_]{0,63}$"
 SCRIPT_PATH: Final = r"^[^\x00-\x1f\x7f]{1,256}$"
 API_VERSION: Final = r"^v[1-9][0-9]?\.[0-9]$"
 PLAIN_LABEL: Final = r"^\w[\w '()/.-]*$"
-OWNER: Final = "^@[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,19}$"
+OWNER: Final = (
+    "^@[A-Za-z0-9][A-Za-z0-9._-]{0,99}(/[A-Za-z0-9][A-Za-z0-9._-]{0,99}){0,19}$"
+)
 CLOCK: Final = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
 PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
     SLUG: ("CXR108", "must be 1 to 64 of a-z, 0-9 and -, and must not begin with -"),
     ADDRESS: ("CXR108", "must be an address, ruleset/key, each of a-z, 0-9 and -"),
-    ADDRESS_GLOB: ("CXR108", "must be an address, ruleset/key, or a pattern of addresses, such as cards/*"),
-    ENVIRONMENT: ("CXR108", "must be 1 to 64 letters, digits, ., _ or -, and begin with a letter or digit"),
-    TENANT: ("CXR104", "must be a tenant's name, such as acme, or a host, such as acme.my.cxone.com"),
-    VARIABLE: ("CXR104", "must be the name of an environment variable (never a secret itself)"),
-    VAR_NAME: ("CXR104", "must be letters, digits, _ or -, and begin with a letter or _"),
+    ADDRESS_GLOB: (
+        "CXR108",
+        "must be an address, ruleset/key, or a pattern of addresses, such as cards/*",
+    ),
+    ENVIRONMENT: (
+        "CXR108",
+        "must be 1 to 64 letters, digits, ., _ or -, and begin with a letter or digit",
+    ),
+    TENANT: (
+        "CXR104",
+        "must be a tenant's name, such as acme, or a host, such as acme.my.cxone.com",
+    ),
+    VARIABLE: (
+        "CXR104",
+        "must be the name of an environment variable (never a secret itself)",
+    ),
+    VAR_NAME: (
+        "CXR104",
+        "must be letters, digits, _ or -, and begin with a letter or _",
+    ),
     AREA: ("CXR104", "must be an area, such as na1 or eu1"),
     API_PATH: ("CXR104", "must be a path that begins with /, without a query"),
-    CONTEXT_PATH: ("CXR104", "must be a path that begins with / and holds {conversationId} once"),
-    FIELD: ("CXR104", "must be the name of a field: letters, digits, _, $, @, : or -, and not begin with a digit"),
-    MEMBER: ("CXR104", "must be names of members separated by dots, such as _links.next"),
-    DOT_OR_MEMBER: ("CXR104", "must be a dot, or names of members separated by dots, such as data.rules"),
-    MESSAGE: ("CXR104", "must be names of members separated by dots, such as errors[].message"),
-    PARAMETER: ("CXR104", "must be the name of a query parameter: letters, digits, _, ., $ or -"),
+    CONTEXT_PATH: (
+        "CXR104",
+        "must be a path that begins with / and holds {conversationId} once",
+    ),
+    FIELD: (
+        "CXR104",
+        "must be the name of a field: letters, digits, _, $, @, : or -, and not begin with a digit",
+    ),
+    MEMBER: (
+        "CXR104",
+        "must be names of members separated by dots, such as _links.next",
+    ),
+    DOT_OR_MEMBER: (
+        "CXR104",
+        "must be a dot, or names of members separated by dots, such as data.rules",
+    ),
+    MESSAGE: (
+        "CXR104",
+        "must be names of members separated by dots, such as errors[].message",
+    ),
+    PARAMETER: (
+        "CXR104",
+        "must be the name of a query parameter: letters, digits, _, ., $ or -",
+    ),
     HEADER: ("CXR104", "must be the name of a header: letters, digits and -"),
-    WORD: ("CXR104", "must be a word of the tenant: letters, digits, spaces and _.:/=!<>-"),
-    DIGEST: ("CXR104", "must be a digest: 8 of 0-9 and a-f, in quotes if all are digits"),
-    SCRIPT_VARIABLE: ("CXR104", "must be a variable of a script: letters, digits or _, and begin with a letter"),
-    SCRIPT_PATH: ("CXR104", "must be a script's path, such as Bot\\Hand-over, without control characters"),
+    WORD: (
+        "CXR104",
+        "must be a word of the tenant: letters, digits, spaces and _.:/=!<>-",
+    ),
+    DIGEST: (
+        "CXR104",
+        "must be a digest: 8 of 0-9 and a-f, in quotes if all are digits",
+    ),
+    SCRIPT_VARIABLE: (
+        "CXR104",
+        "must be a variable of a script: letters, digits or _, and begin with a letter",
+    ),
+    SCRIPT_PATH: (
+        "CXR104",
+        "must be a script's path, such as Bot\\Hand-over, without control characters",
+    ),
     API_VERSION: ("CXR104", "must be a version of the API, such as v34.0"),
-    PLAIN_LABEL: ("CXR104", "must be letters, digits, spaces and '()/.-, and begin with a letter or digit"),
-    OWNER: ("CXR104", 'must be a user or a group of the forge, in quotes: "@name" or "@group/name"'),
+    PLAIN_LABEL: (
+        "CXR104",
+        "must be letters, digits, spaces and '()/.-, and begin with a letter or digit",
+    ),
+    OWNER: (
+        "CXR104",
+        'must be a user or a group of the forge, in quotes: "@name" or "@group/name"',
+    ),
     CLOCK: ("CXR104", "must be a time of day from 00:00 to 24:00"),
 }  # code and message by pattern, because pydantic's error carries the unmatched pattern
 
@@ -131,29 +194,44 @@ def _non_null_schema(source: Any, handler: Any) -> core_schema.CoreSchema:  # no
     return schema
 
 
-def _number(message: str, ge: int | None = None, gt: int | None = None, le: int | None = None) -> GetPydanticSchema:
+def _number(
+    message: str, ge: int | None = None, gt: int | None = None, le: int | None = None
+) -> GetPydanticSchema:
     """Accept integers and floats without conversion; a plain union would report two errors."""
     schema = core_schema.union_schema(
         [
             core_schema.int_schema(strict=True, ge=ge, gt=gt, le=le),
-            core_schema.float_schema(strict=True, allow_inf_nan=False, ge=ge, gt=gt, le=le),
+            core_schema.float_schema(
+                strict=True, allow_inf_nan=False, ge=ge, gt=gt, le=le
+            ),
         ],
         custom_error_type="CXR104",
         custom_error_message=message,
     )
     bounds = {"minimum": ge, "exclusiveMinimum": gt, "maximum": le}
-    described = {"type": "number"} | {name: bound for name, bound in bounds.items() if bound is not None}
-    return GetPydanticSchema(lambda _source, _handler: schema, lambda _schema, _handler: dict(described))
+    described = {"type": "number"} | {
+        name: bound for name, bound in bounds.items() if bound is not None
+    }
+    return GetPydanticSchema(
+        lambda _source, _handler: schema, lambda _schema, _handler: dict(described)
+    )
 
 
 _SCALAR: Final = core_schema.union_schema(
-    [core_schema.str_schema(), core_schema.bool_schema(), core_schema.int_schema(), core_schema.float_schema()]
+    [
+        core_schema.str_schema(),
+        core_schema.bool_schema(),
+        core_schema.int_schema(),
+        core_schema.float_schema(),
+    ]
 )
 
 
 def _scalar_schema(message: str, *further: core_schema.CoreSchema) -> GetPydanticSchema:
     choices = [*_SCALAR["choices"], *further]
-    schema = core_schema.union_schema(choices, custom_error_type="CXR104", custom_error_message=message)
+    schema = core_schema.union_schema(
+        choices, custom_error_type="CXR104", custom_error_message=message
+    )
     return GetPydanticSchema(lambda _source, _handler: schema)
 
 
@@ -170,24 +248,42 @@ Omittable = Annotated[T | None, GetPydanticSchema(_non_null_schema)]
 """An optional field that cannot be null: an empty value is more likely a mistake."""
 YamlList = Annotated[tuple[T, ...], Field(strict=False)]
 """A YAML list, kept as a tuple; `strict` would require a Python tuple."""
-ShortList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_limit_items(100))]
-LongList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_limit_items(1000))]
+ShortList = Annotated[
+    tuple[T, ...], Field(strict=False), BeforeValidator(_limit_items(100))
+]
+LongList = Annotated[
+    tuple[T, ...], Field(strict=False), BeforeValidator(_limit_items(1000))
+]
 """Lists whose errors are slow to report. Pydantic's max_length validates all items first."""
-NonEmptyList = Annotated[tuple[T, ...], Field(strict=False, min_length=1), BeforeValidator(_limit_items(1000))]
+NonEmptyList = Annotated[
+    tuple[T, ...],
+    Field(strict=False, min_length=1),
+    BeforeValidator(_limit_items(1000)),
+]
 
 NonEmptyText = Annotated[str, Field(min_length=1)]
-Label = Annotated[str, Field(min_length=1, max_length=100)]  # short, so that no label is cut
+Label = Annotated[
+    str, Field(min_length=1, max_length=100)
+]  # short, so that no label is cut
 Slug = Annotated[str, Field(pattern=SLUG)]
 Variable = Annotated[str, Field(pattern=VARIABLE)]
 Priority = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 Share = Annotated[int | float, _number("must be a number from 0 to 1", ge=0, le=1)]
-Percent = Annotated[int | float, _number("must be a number from 0 to 100", ge=0, le=100)]
+Percent = Annotated[
+    int | float, _number("must be a number from 0 to 100", ge=0, le=100)
+]
 NonNegative = Annotated[int | float, _number("must be a number, 0 or more", ge=0)]
-Positive = Annotated[int | float, _number("must be a number above 0", gt=0, le=1_000_000)]
-Scalar = Annotated[str | bool | int | float, _scalar_schema("must be text, a number, true or false")]
+Positive = Annotated[
+    int | float, _number("must be a number above 0", gt=0, le=1_000_000)
+]
+Scalar = Annotated[
+    str | bool | int | float, _scalar_schema("must be text, a number, true or false")
+]
 Attribute = Annotated[
     str | bool | int | float | None,
-    _scalar_schema("must be text, a number, true, false or null", core_schema.none_schema()),
+    _scalar_schema(
+        "must be text, a number, true, false or null", core_schema.none_schema()
+    ),
 ]
 
 Constant = Annotated[
@@ -200,21 +296,36 @@ Constant = Annotated[
 
 
 def _variable_or_value(value: object) -> str:
-    return "<variable>" if isinstance(value, str) and REFERENCE.fullmatch(value) else "<value>"
+    return (
+        "<variable>"
+        if isinstance(value, str) and REFERENCE.fullmatch(value)
+        else "<value>"
+    )
 
 
 OrVariable = Annotated[
-    Annotated[T, Tag("<value>")] | Annotated[str, Field(pattern=f"^{REFERENCE.pattern}$"), Tag("<variable>")],
+    Annotated[T, Tag("<value>")]
+    | Annotated[str, Field(pattern=f"^{REFERENCE.pattern}$"), Tag("<variable>")],
     Discriminator(_variable_or_value),
-]  # a value that is not text, or `${name}`, which is checked when each environment's value is filled in
+    # a value that is not text, or `${name}`, which is checked when each environment's value is
+    # filled in
+]
 
-_YEARS: Final = range(1970, 9999)  # arithmetic with zones and days stays inside the calendar
+_YEARS: Final = range(
+    1970, 9999
+)  # arithmetic with zones and days stays inside the calendar
 _MAX_URL_LENGTH: Final = 2048
-TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+TIMESTAMP: Final = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
 
 
-def parse_iso(value: object, kind: type[date], pattern: re.Pattern[str], requirement: str) -> date:
-    """Return the date or the time of an ISO 8601 text that has the pattern; a value of that type stays as it is."""
+def parse_iso(
+    value: object, kind: type[date], pattern: re.Pattern[str], requirement: str
+) -> date:
+    """Return the date or the time of an ISO 8601 text that has the pattern; a value of that type
+    stays as it is.
+    """
     if isinstance(value, kind):
         return value
     with suppress(ValueError):
@@ -227,14 +338,18 @@ def parse_iso(value: object, kind: type[date], pattern: re.Pattern[str], require
 
 def parse_timestamp(value: object) -> date:
     """Return the instant of an RFC 3339 text."""
-    requirement = "must be a time with its offset from UTC, such as 2026-12-01T08:00:00+01:00"
+    requirement = (
+        "must be a time with its offset from UTC, such as 2026-12-01T08:00:00+01:00"
+    )
     return parse_iso(value, datetime, TIMESTAMP, requirement)
 
 
 @cache
 def time_zones() -> Mapping[str, None]:
     """Return the keys of all time zones in order, equal on every machine."""
-    return dict.fromkeys(files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
+    return dict.fromkeys(
+        files("tzdata").joinpath("zones").read_text(encoding="ascii").split()
+    )
 
 
 def _one_of(names: Callable[[], Mapping[str, object]], message: str) -> AfterValidator:
@@ -250,7 +365,10 @@ def _one_of(names: Callable[[], Mapping[str, object]], message: str) -> AfterVal
 def _check_url(text: str) -> str:
     if len(text) <= _MAX_URL_LENGTH and request_url(text):
         return text
-    raise PydanticCustomError("CXR104", "must be an address that begins with https:// (http:// only for this machine)")
+    raise PydanticCustomError(
+        "CXR104",
+        "must be an address that begins with https:// (http:// only for this machine)",
+    )
 
 
 def _check_service_url(text: str) -> str:
@@ -261,24 +379,46 @@ def _check_service_url(text: str) -> str:
 
 def _check_base_url(text: str) -> str:
     if urlsplit(_check_service_url(text)).path not in {"", "/"}:
-        message = "must be an address without a path; set rulesPath, queuesPath and contextPath for paths"
+        message = (
+            "must be an address without a path; set rulesPath, queuesPath and contextPath for "
+            "paths"
+        )
         raise PydanticCustomError("CXR104", message)
     return text
 
 
 def _check_relative_path(path: str) -> str:
     parts = path.split("/")
-    if path.isprintable() and path and "\\" not in path and ":" not in path and parts[0] != "" and ".." not in parts:
+    if (
+        path.isprintable()
+        and path
+        and "\\" not in path
+        and ":" not in path
+        and parts[0] != ""
+        and ".." not in parts
+    ):
         return path
-    raise PydanticCustomError("CXR104", "must be a path inside the working directory, such as traffic/prod.csv")
+    raise PydanticCustomError(
+        "CXR104",
+        "must be a path inside the working directory, such as traffic/prod.csv",
+    )
 
 
 def _check_journal(text: str) -> str:
     if "://" in text:
         problem = journal_address_problem(text)
     else:
-        is_path = text.isprintable() and text and "\\" not in text and not text.startswith("~")
-        problem = "" if is_path else "must be a directory, or an address such as s3://BUCKET/PREFIX"
+        is_path = (
+            text.isprintable()
+            and text
+            and "\\" not in text
+            and not text.startswith("~")
+        )
+        problem = (
+            ""
+            if is_path
+            else "must be a directory, or an address such as s3://BUCKET/PREFIX"
+        )
     if problem:
         raise PydanticCustomError("CXR104", problem)
     return text
@@ -287,7 +427,9 @@ def _check_journal(text: str) -> str:
 ALL_CODES: Final = "all"
 _STRICT_CODE: Final = "must be the code of a finding, such as CXR203, or all"
 StrictCode = Annotated[str, _one_of(lambda: {ALL_CODES: None, **CODES}, _STRICT_CODE)]
-FindingCode = Annotated[str, _one_of(lambda: CODES, "must be the code of a finding, such as CXR203")]
+FindingCode = Annotated[
+    str, _one_of(lambda: CODES, "must be the code of a finding, such as CXR203")
+]
 Timestamp = Annotated[datetime, BeforeValidator(parse_timestamp)]
 Zone = Annotated[str, _one_of(time_zones, "must be a time zone, such as Europe/Berlin")]
 Url = Annotated[str, AfterValidator(_check_url)]
@@ -305,20 +447,37 @@ def _shape(value: object) -> str | None:
     return "<mapping>" if isinstance(value, (Mapping, StrictModel)) else None
 
 
-def of_shape(message: str, shape: Callable[[object], str | None] = _shape) -> Discriminator:
-    """Return the discriminator of `<text>`, `<list>` and `<mapping>`, with the message for other values."""
-    return Discriminator(shape, custom_error_type="CXR104", custom_error_message=message)
+def of_shape(
+    message: str, shape: Callable[[object], str | None] = _shape
+) -> Discriminator:
+    """Return the discriminator of `<text>`, `<list>` and `<mapping>`, with the message for other
+    values.
+    """
+    return Discriminator(
+        shape, custom_error_type="CXR104", custom_error_message=message
+    )
 
 
 def form_of_queue(value: object) -> str | None:
-    """Return the form of an alias's queue. An Environment may have the name of a field; its value is a mapping."""
-    fields = [value[name] for name in ("id", "name", "owners") if name in value] if isinstance(value, Mapping) else []
-    is_queue = isinstance(value, StrictModel) or any(_shape(field) != "<mapping>" for field in fields)
+    """Return the form of an alias's queue.
+
+    An Environment may have the name of a field; its value is a mapping.
+    """
+    fields = (
+        [value[name] for name in ("id", "name", "owners") if name in value]
+        if isinstance(value, Mapping)
+        else []
+    )
+    is_queue = isinstance(value, StrictModel) or any(
+        _shape(field) != "<mapping>" for field in fields
+    )
     return "<queue>" if is_queue else _shape(value)
 
 
 def require(is_valid: Callable[[Any], bool], message: str, code: str = "CXR104") -> Any:  # noqa: ANN401 - a validator
-    """Return the check of several fields of a small part; `cross_checks` checks the fields of rules."""
+    """Return the check of several fields of a small part; `cross_checks` checks the fields of
+    rules.
+    """
 
     def check(part: StrictModel) -> StrictModel:
         if not is_valid(part):
@@ -331,4 +490,7 @@ def require(is_valid: Callable[[Any], bool], message: str, code: str = "CXR104")
 def require_exactly_one(*names: str) -> Any:  # noqa: ANN401 - a validator, which only pydantic calls
     """Return the check that exactly one of the fields is set."""
     message = f"exactly one of {', '.join(map(to_camel, names))} is required"
-    return require(lambda part: sum(getattr(part, name) is not None for name in names) == 1, message)
+    return require(
+        lambda part: sum(getattr(part, name) is not None for name in names) == 1,
+        message,
+    )

@@ -1,4 +1,6 @@
-"""Guards of an Environment, their limits and exceptions, and freeze windows (docs/operations.md#freeze)."""
+"""Guards of an Environment, their limits and exceptions, and freeze windows
+(docs/operations.md#freeze).
+"""
 
 import operator
 import re
@@ -19,7 +21,9 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 def _parse_day_or_instant(value: object) -> object:
     if isinstance(value, str) and "T" in value.upper():
         return f.parse_timestamp(value)
-    requirement = "must be a date, such as 2026-12-20, or a time with its offset from UTC"
+    requirement = (
+        "must be a date, such as 2026-12-20, or a time with its offset from UTC"
+    )
     return f.parse_iso(value, date, _DATE, requirement)
 
 
@@ -30,23 +34,36 @@ class WeeklyFreeze(f.StrictModel):
     """A freeze window of every week. If it ends at or before its start, it ends on the next day."""
 
     days: f.NonEmptyList[Day] = f.required(
-        "The days on which the window begins, also if it runs past midnight.", ["fri", "sat", "sun"]
+        "The days on which the window begins, also if it runs past midnight.",
+        ["fri", "sat", "sun"],
     )
     from_: Annotated[str, Field(pattern=f.CLOCK)] = Field(
-        default="00:00", alias="from", description="The start of the window. Default: midnight.", examples=["16:00"]
+        default="00:00",
+        alias="from",
+        description="The start of the window. Default: midnight.",
+        examples=["16:00"],
     )
     to: Annotated[str, Field(pattern=f.CLOCK)] = f.exemplary(
-        "24:00", "The time of day at which the window ends. A time at or before `from` is on the next day."
+        "24:00",
+        "The time of day at which the window ends. A time at or before `from` is on the next day.",
     )
-    timezone: f.Zone = f.optional("UTC", "The time zone of the days and times.", "Europe/Berlin")
-    reason: str = f.optional("", "The reason for the freeze, which a refusal shows.", "weekend")
+    timezone: f.Zone = f.optional(
+        "UTC", "The time zone of the days and times.", "Europe/Berlin"
+    )
+    reason: str = f.optional(
+        "", "The reason for the freeze, which a refusal shows.", "weekend"
+    )
 
     def covers(self, now: datetime) -> bool:
         """Return whether an instant is in the window, its end excluded."""
         local = now.astimezone(ZoneInfo(self.timezone))
         minute = local.hour * 60 + local.minute
-        start, end = (int(clock[:2]) * 60 + int(clock[3:]) for clock in (self.from_, self.to))
-        today, yesterday = (_DAYS[(local.weekday() - days) % len(_DAYS)] in self.days for days in (0, 1))
+        start, end = (
+            int(clock[:2]) * 60 + int(clock[3:]) for clock in (self.from_, self.to)
+        )
+        today, yesterday = (
+            _DAYS[(local.weekday() - days) % len(_DAYS)] in self.days for days in (0, 1)
+        )
         if start < end:
             return today and start <= minute < end
         return (today and minute >= start) or (yesterday and minute < end)
@@ -55,11 +72,19 @@ class WeeklyFreeze(f.StrictModel):
 class DatedFreeze(f.StrictModel):
     """A freeze window between two days, both included, or two instants, the end excluded."""
 
-    start: DayOrInstant = f.required("The first day, or a time with its offset from UTC.", "2026-12-20")
-    end: DayOrInstant = f.required("The last day (included), or the time at which the window ends.", "2027-01-02")
+    start: DayOrInstant = f.required(
+        "The first day, or a time with its offset from UTC.", "2026-12-20"
+    )
+    end: DayOrInstant = f.required(
+        "The last day (included), or the time at which the window ends.", "2027-01-02"
+    )
     timezone: f.Zone = f.optional("UTC", "The time zone of the days.", "Europe/Berlin")
-    reason: str = f.optional("", "The reason for the freeze, which a refusal shows.", "peak season")
-    _ordered = f.require(lambda freeze: operator.lt(*freeze.bounds()), "the window ends before it begins")
+    reason: str = f.optional(
+        "", "The reason for the freeze, which a refusal shows.", "peak season"
+    )
+    _ordered = f.require(
+        lambda freeze: operator.lt(*freeze.bounds()), "the window ends before it begins"
+    )
 
     def covers(self, now: datetime) -> bool:
         """Return whether an instant is in the window."""
@@ -73,20 +98,33 @@ class DatedFreeze(f.StrictModel):
     def _instant(self, when: date | datetime, days: int) -> datetime:
         if isinstance(when, datetime):
             return when
-        return datetime.combine(when + timedelta(days=days), time(), ZoneInfo(self.timezone))
+        return datetime.combine(
+            when + timedelta(days=days), time(), ZoneInfo(self.timezone)
+        )
 
 
 def _freeze_tag(value: object) -> str:
-    has_dates = isinstance(value, DatedFreeze) or (isinstance(value, Mapping) and ("start" in value or "end" in value))
+    has_dates = isinstance(value, DatedFreeze) or (
+        isinstance(value, Mapping) and ("start" in value or "end" in value)
+    )
     return "<dated>" if has_dates else "<weekly>"
 
 
 Freeze = Annotated[
-    Annotated[WeeklyFreeze, Tag("<weekly>")] | Annotated[DatedFreeze, Tag("<dated>")], Discriminator(_freeze_tag)
+    Annotated[WeeklyFreeze, Tag("<weekly>")] | Annotated[DatedFreeze, Tag("<dated>")],
+    Discriminator(_freeze_tag),
 ]
 
 GuardName = Literal[
-    "deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient", "promises"
+    "deletes",
+    "changes",
+    "emptied",
+    "protected",
+    "unrouted",
+    "traffic",
+    "freeze",
+    "transient",
+    "promises",
 ]
 
 
@@ -96,34 +134,48 @@ class Limit(f.StrictModel):
     count: Annotated[int, Field(ge=0, le=2**31 - 1)] = f.optional(
         0, "This number of rules is always allowed, even if there are few rules.", 2
     )
-    percent: f.Percent = f.optional(0, "This percentage of all managed rules is allowed, if it is more.", 30)
+    percent: f.Percent = f.optional(
+        0, "This percentage of all managed rules is allowed, if it is more.", 30
+    )
 
 
 class TrafficLimit(f.StrictModel):
     """How much of the traffic sample may move to another queue."""
 
-    percent: f.Percent = f.required("The percentage of the conversations that may move to another queue.", 10)
+    percent: f.Percent = f.required(
+        "The percentage of the conversations that may move to another queue.", 10
+    )
 
 
 class Allow(f.StrictModel):
     """A guard that is lifted until a time, in a reviewed change of the manifest."""
 
-    name: GuardName = f.required("The guard to lift, by its name in a refusal.", "deletes")
-    until: f.Timestamp = f.required("The end of the exception: a time with its UTC offset.", "2026-12-01T00:00:00Z")
-    reason: f.NonEmptyText = f.required("Why the guard is lifted, for plans and the journal.", "CHG-1042")
+    name: GuardName = f.required(
+        "The guard to lift, by its name in a refusal.", "deletes"
+    )
+    until: f.Timestamp = f.required(
+        "The end of the exception: a time with its UTC offset.", "2026-12-01T00:00:00Z"
+    )
+    reason: f.NonEmptyText = f.required(
+        "Why the guard is lifted, for plans and the journal.", "CHG-1042"
+    )
 
 
 class Accept(f.StrictModel):
     """An accepted finding of this Environment: it is counted and not shown."""
 
-    code: f.FindingCode = f.required("The finding's code. An error cannot be accepted.", "CXR202")
+    code: f.FindingCode = f.required(
+        "The finding's code. An error cannot be accepted.", "CXR202"
+    )
     address: f.Omittable[Annotated[str, Field(pattern=f.ADDRESS_GLOB)]] = f.omittable(
-        "The rules that it is accepted for, such as exchange/* (* matches any text). Default: findings that do not"
+        "The rules that it is accepted for, such as exchange/* (* matches any text). Default: "
+        "findings that do not"
         " concern a single rule.",
         "exchange/*",
     )
     reason: f.NonEmptyText = f.required(
-        "Why the finding is accepted, for the plan's JSON.", "the unmanaged rule will be deleted in June"
+        "Why the finding is accepted, for the plan's JSON.",
+        "the unmanaged rule will be deleted in June",
     )
 
 
@@ -132,18 +184,22 @@ class Guard(f.StrictModel):
 
     deletes: Limit = f.optional(
         Limit(count=2, percent=30),
-        "How many rules one apply may delete or switch off before it refuses: the larger of a count and a percentage.",
+        "How many rules one apply may delete or switch off before it refuses: the larger of a "
+        "count and a percentage.",
         {"count": 2, "percent": 30},
     )
     changes: f.Omittable[Limit] = f.omittable(
-        "How many rules one apply may update or delete. Default: no limit.", {"count": 10, "percent": 20}
+        "How many rules one apply may update or delete. Default: no limit.",
+        {"count": 10, "percent": 20},
     )
     traffic: f.Omittable[TrafficLimit] = f.omittable(
-        "How much of the traffic sample one apply may move to other queues. Default: no limit.", {"percent": 10}
+        "How much of the traffic sample one apply may move to other queues. Default: no limit.",
+        {"percent": 10},
     )
     protected: f.LongList[Annotated[str, Field(pattern=f.ADDRESS)]] = f.optional(
         (),
-        "Rules (RuleSet's name/key) that may not be deleted, switched off or rerouted, and whose conversations may not"
+        "Rules (RuleSet's name/key) that may not be deleted, switched off or rerouted, and whose "
+        "conversations may not"
         " go to other queues.",
         ["cards/lost-or-stolen-card"],
     )

@@ -12,24 +12,34 @@ from reconciler.manifest.kinds.condition import ConditionEntry
 class TargetEntry(f.StrictModel):
     """A queue and its share of a rule's conversations."""
 
-    queue: f.NonEmptyText = f.required("The queue: an alias from a Queues document, or a live queue's name.", "cards")
+    queue: f.NonEmptyText = f.required(
+        "The queue: an alias from a Queues document, or a live queue's name.", "cards"
+    )
     weight: f.OrVariable[f.NonNegative] = f.optional(
-        1, "Its share of the conversations in proportion to the other weights: 80 and 20 are four fifths and one.", 80
+        1,
+        "Its share of the conversations in proportion to the other weights: 80 and 20 are four "
+        "fifths and one.",
+        80,
     )
 
 
 class Hold(f.StrictModel):
     """The time until which the live rule is not changed."""
 
-    until: f.Timestamp = f.required("The end of the hold: a time with its UTC offset.", "2026-12-01T08:00:00+01:00")
-    reason: str = f.optional("", "The reason for the hold, which plans show.", "incident 42")
+    until: f.Timestamp = f.required(
+        "The end of the hold: a time with its UTC offset.", "2026-12-01T08:00:00+01:00"
+    )
+    reason: str = f.optional(
+        "", "The reason for the hold, which plans show.", "incident 42"
+    )
 
 
 class AdoptById(f.StrictModel):
     """The unmanaged live rule to adopt, by its id."""
 
     id: f.NonEmptyText = f.required(
-        "The live rule's id in CXone, for a name that several rules have.", "12345678-1234-1234-1234-123456789012"
+        "The live rule's id in CXone, for a name that several rules have.",
+        "12345678-1234-1234-1234-123456789012",
     )
 
 
@@ -43,14 +53,17 @@ class Conversations(f.StrictModel):
     """Conversations as the bot sends them: all fields must hold."""
 
     intent: f.Omittable[str] = f.omittable(
-        "Matches conversations in which the bot detected exactly this intent.", "lost_or_stolen_card"
+        "Matches conversations in which the bot detected exactly this intent.",
+        "lost_or_stolen_card",
     )
     intents: f.Omittable[f.OrVariable[f.NonEmptyList[str]]] = f.omittable(
-        "Matches conversations in which the bot detected any of these intents. A rule with several needs a `key`.",
+        "Matches conversations in which the bot detected any of these intents. A rule with several "
+        "needs a `key`.",
         ["card_not_working", "card_acceptance"],
     )
     min_confidence: f.OrVariable[f.Share] | None = f.omittable(
-        "The lowest confidence of the bot, from 0 to 1, that matches. In a rule, null removes the condition that the"
+        "The lowest confidence of the bot, from 0 to 1, that matches. In a rule, null removes the "
+        "condition that the"
         " RuleSet's defaults would add.",
         0.7,
     )
@@ -59,7 +72,8 @@ class Conversations(f.StrictModel):
     )
     when: f.LongList[ConditionEntry] = f.optional(
         (),
-        "Further conditions, all of which must hold. An empty list confirms that a rule has no condition at all.",
+        "Further conditions, all of which must hold. An empty list confirms that a rule has no "
+        "condition at all.",
         [{"attribute": "customerTier", "in": ["gold", "platinum"]}],
     )
 
@@ -68,7 +82,9 @@ class RuleEntry(Conversations):
     """A rule of a manifest: its conditions and its queues."""
 
     key: f.Omittable[f.Slug] = f.omittable(
-        "The permanent name of the rule in its RuleSet. Default: the intent in lower case, with hyphens.", "card-help"
+        "The permanent name of the rule in its RuleSet. Default: the intent in lower case, with "
+        "hyphens.",
+        "card-help",
     )
     name: f.Omittable[f.NonEmptyText] = f.omittable(
         'The name of the rule in CXone. Default: "Cognigy Intent Route: <intent, or key>"; for one intent and a `key`'
@@ -76,16 +92,23 @@ class RuleEntry(Conversations):
         "Cards help",
     )
     description: f.Omittable[str] = f.omittable(
-        "The text that CXone shows below the name. Default: the intents and their queues.", "Cards that misbehave"
+        "The text that CXone shows below the name. Default: the intents and their queues.",
+        "Cards that misbehave",
     )
     priority: f.Omittable[f.OrVariable[f.Priority]] = f.omittable(
-        "The lowest number is tried first, unless the Environment reverses it. Default: the RuleSet's, or 100.", 10
+        "The lowest number is tried first, unless the Environment reverses it. Default: the "
+        "RuleSet's, or 100.",
+        10,
     )
     enabled: f.Omittable[f.OrVariable[bool]] = Field(
-        default=None, description="Whether the rule is enabled. Default: the RuleSet's, or true.", examples=[False]
+        default=None,
+        description="Whether the rule is enabled. Default: the RuleSet's, or true.",
+        examples=[False],
     )
     queue: f.Omittable[f.NonEmptyText] = f.omittable(
-        "The queue that receives the conversations: an alias from a Queues document, or a live queue's name.", "fraud"
+        "The queue that receives the conversations: an alias from a Queues document, or a live "
+        "queue's name.",
+        "fraud",
     )
     targets: f.Omittable[f.NonEmptyList[TargetEntry]] = f.omittable(
         "Several queues that share the conversations by weight. Replaces `queue`.",
@@ -99,44 +122,65 @@ class RuleEntry(Conversations):
         {"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"},
     )
     adopt: f.Omittable[Adopt] = f.omittable(
-        "Takes over an unmanaged live rule: by its name in CXone, or by {id: ...}.", "Cards (by hand)"
+        "Takes over an unmanaged live rule: by its name in CXone, or by {id: ...}.",
+        "Cards (by hand)",
     )
     accept: f.Omittable[dict[f.FindingCode, f.NonEmptyText]] = f.omittable(
-        "Accepted findings about this rule, by code, each with the reason: they are counted and not shown.",
+        "Accepted findings about this rule, by code, each with the reason: they are counted and "
+        "not shown.",
         {"CXR203": "kept for the campaign in June"},
     )
 
 
 def rule_entry(fields: Mapping[str, Any]) -> RuleEntry:
-    """Return the rule with these fields. Raises ValueError with the name of the first invalid field."""
+    """Return the rule with these fields.
+
+    Raises ValueError with the name of the first invalid field.
+    """
     try:
         return RuleEntry.model_validate(fields)
     except ValidationError as error:
         steps = error.errors(include_url=False)[0]["loc"]
-        raise ValueError(next((step for step in steps if isinstance(step, str)), "rule")) from None
+        raise ValueError(
+            next((step for step in steps if isinstance(step, str)), "rule")
+        ) from None
 
 
 class Defaults(f.StrictModel):
     """Defaults for the rules of a RuleSet."""
 
-    priority: f.OrVariable[f.Priority] = f.exemplary(100, "The priority of rules without one; lowest number first.")
-    enabled: f.OrVariable[bool] = Field(default=True, description="Whether the rules are enabled.", examples=[True])
+    priority: f.OrVariable[f.Priority] = f.exemplary(
+        100, "The priority of rules without one; lowest number first."
+    )
+    enabled: f.OrVariable[bool] = Field(
+        default=True, description="Whether the rules are enabled.", examples=[True]
+    )
     min_confidence: f.OrVariable[f.Share] | None = f.omittable(
-        "The lowest confidence of the bot, from 0 to 1, for rules with `intent` or `intents` that set none.", 0.6
+        "The lowest confidence of the bot, from 0 to 1, for rules with `intent` or `intents` that "
+        "set none.",
+        0.6,
     )
 
 
 class RuleSet(f.ManifestDocument):
     """A group of rules that belong together."""
 
-    kind: Literal["RuleSet"] = f.optional("RuleSet", "This document holds rules that route conversations to queues.")
+    kind: Literal["RuleSet"] = f.optional(
+        "RuleSet", "This document holds rules that route conversations to queues."
+    )
     name: f.Slug = f.required(
-        "The permanent name of the RuleSet. The name and a rule's key are the rule's address: cards/card-help.", "cards"
+        "The permanent name of the RuleSet. The name and a rule's key are the rule's address: "
+        "cards/card-help.",
+        "cards",
     )
     environments: f.Omittable[f.YamlList[str]] = f.omittable(
         "The Environments that have these rules. Default: all.", ["prod", "staging"]
     )
-    defaults: Defaults = f.optional(Defaults(), "Defaults of the rules below.", {"priority": 100, "minConfidence": 0.6})
+    defaults: Defaults = f.optional(
+        Defaults(),
+        "Defaults of the rules below.",
+        {"priority": 100, "minConfidence": 0.6},
+    )
     rules: f.YamlList[RuleEntry] = f.required(
         "The rules. Their order here has no effect: `priority` decides which is tried first.",
         [{"intent": "lost_or_stolen_card", "queue": "fraud", "priority": 10}],

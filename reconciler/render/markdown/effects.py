@@ -4,8 +4,20 @@ from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from reconciler.model.rule import Source
-from reconciler.render.effects import UNKNOWN_NOTE, EffectsSummary, EffectText, FlowText, RowText
-from reconciler.render.escape_markdown import alert, code_span, details, escape_markdown, table_cell
+from reconciler.render.effects import (
+    UNKNOWN_NOTE,
+    EffectsSummary,
+    EffectText,
+    FlowText,
+    RowText,
+)
+from reconciler.render.escape_markdown import (
+    alert,
+    code_span,
+    details,
+    escape_markdown,
+    table_cell,
+)
 from reconciler.render.finding_subject import source_location
 from reconciler.render.limits import MAX_MEMBERS
 from reconciler.render.provenance import SourceLinks
@@ -48,7 +60,9 @@ def moves_blocks(
     rows: int = 40,
     longest: int = 10_000,
 ) -> list[str]:
-    """Return the effects; `rows` of their rows, none of which is longer than `longest` characters."""
+    """Return the effects; `rows` of their rows, none of which is longer than `longest`
+    characters.
+    """
     has_share = any(row.share for row in summary.rows)
     table = _Table(links, columns, has_share)
     effects, hidden = _effect_table(summary, table, _Limits(rows, longest))
@@ -58,7 +72,9 @@ def moves_blocks(
         blocks += [*_named_edits(summary, links), _flow_table(summary, table, longest)]
     if summary.flows and effects:
         title = f"Each edit with its consequence: {pluralize(summary.count, 'effect')}"
-        blocks.append(details(title, f"{effects}\n\n{_hidden_text(hidden)}".rstrip() + "\n"))
+        blocks.append(
+            details(title, f"{effects}\n\n{_hidden_text(hidden)}".rstrip() + "\n")
+        )
     elif effects:
         blocks += [effects, *filter(None, [_hidden_text(hidden)])]
     if summary.closing:
@@ -89,11 +105,17 @@ def _flow_table(summary: EffectsSummary, table: _Table, longest: int) -> str:
     rules = ["---", "---", *["---:"] * has_share, "---", *["---:"] * has_rules]
     lines = [f"| {' | '.join(titles)} |", f"|{'|'.join(rules)}|"]
 
-    rows = [_flow_line(flow, has_share=has_share, has_rules=has_rules) for flow in summary.flows]
+    rows = [
+        _flow_line(flow, has_share=has_share, has_rules=has_rules)
+        for flow in summary.flows
+    ]
     lines += [row for row in rows if len(row) <= longest]
     hidden = len(summary.flows) - (len(lines) - 2)
     if hidden:
-        lines += ["", f"and {pluralize(hidden, 'flow')} with long names: see the report."]
+        lines += [
+            "",
+            f"and {pluralize(hidden, 'flow')} with long names: see the report.",
+        ]
     if summary.more_flows:
         lines += ["", summary.more_flows]
     return "\n".join(lines)
@@ -109,7 +131,9 @@ def _flow_line(flow: FlowText, *, has_share: bool, has_rules: bool) -> str:
     return f"| {' | '.join(map(table_cell, cells))} |"
 
 
-def _effect_table(summary: EffectsSummary, table: _Table, limits: _Limits) -> tuple[str, int]:
+def _effect_table(
+    summary: EffectsSummary, table: _Table, limits: _Limits
+) -> tuple[str, int]:
     """Return the table, and the number of rows that it does not have."""
     before, after = table.columns
     head = f"| Callers | {before} | {after} |"
@@ -142,8 +166,13 @@ def _cause(effect: EffectText, table: _Table, longest: int) -> str:
 
 
 def _edit(effect: EffectText, links: SourceLinks) -> str:
-    """Return an edit on one line. The name of a rule is the link to its line; that of many leads to the first."""
-    members = [linked_code(member.name, member.source, links) for member in effect.members]
+    """Return an edit on one line.
+
+    The name of a rule is the link to its line; that of many leads to the first.
+    """
+    members = [
+        linked_code(member.name, member.source, links) for member in effect.members
+    ]
     first = effect.members[0].source if effect.members else None
     link = links.link(first) if first else ""
     if 0 < len(members) <= MAX_MEMBERS:
@@ -160,7 +189,11 @@ def linked_code(name: str, source: Source | None, links: SourceLinks) -> str:
     if source is None:
         return code_span(name)
     link = links.link(source)
-    return f"[{code_span(name)}]({link})" if link else f"{code_span(name)} {source_link(source, links)}"
+    return (
+        f"[{code_span(name)}]({link})"
+        if link
+        else f"{code_span(name)} {source_link(source, links)}"
+    )
 
 
 def _rows(effect: EffectText, table: _Table, longest: int) -> Iterator[str]:
@@ -175,8 +208,12 @@ def _rows(effect: EffectText, table: _Table, longest: int) -> Iterator[str]:
 def _row(row: RowText, *, has_share: bool) -> str:
     by = f"<br><sub>{escape_markdown(row.by)}</sub>" if row.by else ""
     is_takeover = row.by.startswith("from ")
-    before = f"{escape_markdown(row.short_before or row.before)}{by if is_takeover else ''}"
-    after = f"{escape_markdown(row.short_after or row.after)}{'' if is_takeover else by}"
+    before = (
+        f"{escape_markdown(row.short_before or row.before)}{by if is_takeover else ''}"
+    )
+    after = (
+        f"{escape_markdown(row.short_after or row.after)}{'' if is_takeover else by}"
+    )
     cells = [escape_markdown(row.short_callers), before, after]
     if has_share:
         cells.append(_share(row.share))
@@ -188,14 +225,20 @@ def _share(text: str) -> str:
 
 
 def _unknown(summary: EffectsSummary, longest: int) -> list[str]:
-    lines = [f"- {escape_markdown(phrase)}" for phrase in summary.unknown if len(phrase) <= longest]
+    lines = [
+        f"- {escape_markdown(phrase)}"
+        for phrase in summary.unknown
+        if len(phrase) <= longest
+    ]
     hidden = len(summary.unknown) - len(lines)
     lines += [f"- and {pluralize(hidden, 'further case')}"] if hidden else []
     return [alert("WARNING", [UNKNOWN_NOTE, *lines])] if lines else []
 
 
 def examples_part(summary: EffectsSummary, limit: int) -> list[str]:
-    """Return the rules of each edit of many, an example of each row, and the lists that it shortens, closed."""
+    """Return the rules of each edit of many, an example of each row, and the lists that it
+    shortens, closed.
+    """
     lines = []
     for effect in summary.effects:
         if len(effect.members) > MAX_MEMBERS:
@@ -203,8 +246,14 @@ def examples_part(summary: EffectsSummary, limit: int) -> list[str]:
             lines.append(f"- {escape_markdown(effect.subject)}: {names}")
         for row in effect.rows:
             callers = row.all_callers or row.callers
-            lines.append(f"- {escape_markdown(callers)}: for example {escape_markdown(row.example)}")
-    return [details("Examples, and full lists", "\n".join(lines[:limit]) + "\n")] if lines else []
+            lines.append(
+                f"- {escape_markdown(callers)}: for example {escape_markdown(row.example)}"
+            )
+    return (
+        [details("Examples, and full lists", "\n".join(lines[:limit]) + "\n")]
+        if lines
+        else []
+    )
 
 
 def queues_part(summary: EffectsSummary) -> list[str]:
@@ -214,26 +263,51 @@ def queues_part(summary: EffectsSummary) -> list[str]:
     lines = ["| Queue | Today | Afterwards | Change |", "|---|---:|---:|---:|"]
     for item in summary.balance:
         cells = (item.queue, item.before, item.after, item.change)
-        lines.append(f"| {' | '.join(table_cell(escape_markdown(text)) for text in cells)} |")
+        lines.append(
+            f"| {' | '.join(table_cell(escape_markdown(text)) for text in cells)} |"
+        )
     table = "\n".join(lines) if summary.balance else ""
     note = escape_markdown(summary.balance_note)
-    return [details("Queues, today and afterwards", "\n\n".join(filter(None, [table, note])) + "\n")]
+    return [
+        details(
+            "Queues, today and afterwards",
+            "\n\n".join(filter(None, [table, note])) + "\n",
+        )
+    ]
 
 
 def replay_blocks(replay: ReplaySummary, limit: int, longest: int) -> list[str]:
     """Return recorded conversations that go elsewhere."""
     lines = [line for line in _replay_lines(replay) if len(line) <= longest][:limit]
     hidden = len(replay.cases) - len(lines)
-    rest = [f"and {pluralize(hidden, 'more pair')} of destinations: see plan.html."] if hidden else []
+    rest = (
+        [f"and {pluralize(hidden, 'more pair')} of destinations: see plan.html."]
+        if hidden
+        else []
+    )
     head = ["| Callers | Today | Afterwards |", "|---|---|---|"]
     table = ["\n".join([*head, *lines])] if lines else []
-    return [f"**{escape_markdown(replay.title)}**", *table, *rest, *map(escape_markdown, replay.notes)]
+    return [
+        f"**{escape_markdown(replay.title)}**",
+        *table,
+        *rest,
+        *map(escape_markdown, replay.notes),
+    ]
 
 
 def replay_examples(replay: ReplaySummary, limit: int) -> list[str]:
-    """Return an example of each pair of destinations of recorded conversations, in a closed part."""
-    examples = [f"- {escape_markdown(f'{case.example} ({case.rules})')}" for case in replay.cases[:limit]]
-    return [details("Examples of recorded conversations", "\n".join(examples) + "\n")] if examples else []
+    """Return an example of each pair of destinations of recorded conversations, in a closed
+    part.
+    """
+    examples = [
+        f"- {escape_markdown(f'{case.example} ({case.rules})')}"
+        for case in replay.cases[:limit]
+    ]
+    return (
+        [details("Examples of recorded conversations", "\n".join(examples) + "\n")]
+        if examples
+        else []
+    )
 
 
 def _replay_lines(replay: ReplaySummary) -> Iterator[str]:

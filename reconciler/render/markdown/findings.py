@@ -10,13 +10,22 @@ from reconciler.render.provenance import SourceLinks
 from reconciler.text.escape import join_first, sanitize
 
 
-def finding_items(findings: Sequence[Finding], links: SourceLinks, limit: int) -> Iterator[str]:
-    """Yield findings as items of a list, each with its location, or with up to `limit` names of its rules."""
+def finding_items(
+    findings: Sequence[Finding], links: SourceLinks, limit: int
+) -> Iterator[str]:
+    """Yield findings as items of a list, each with its location, or with up to `limit` names of its
+    rules.
+    """
     for finding in findings:
         if finding.repeats:
-            names = join_first([code_span(name) for name in finding_members(finding)], limit)
+            names = join_first(
+                [code_span(name) for name in finding_members(finding)], limit
+            )
             which = f"<details><summary>which</summary>{names}</details>"
-            yield f"- **{finding.code}** {finding_subject(finding)}: {finding_text(finding)} {which}"
+            yield (
+                f"- **{finding.code}** {finding_subject(finding)}: {finding_text(finding)} "
+                f"{which}"
+            )
         else:
             where = f" ({source_link(finding.source, links)})" if finding.source else ""
             yield f"- **{finding.code}** {address_prefix(finding)}{finding_text(finding)}{where}"

@@ -1,6 +1,7 @@
 """A plan as a pull-request comment: Markdown as GitHub shows it, within its limits.
 
-Names from outside are code spans (`escape_markdown`). The only HTML is `<details>`, `<br>`, `<sub>` and the marker.
+Names from outside are code spans (`escape_markdown`). The only HTML is `<details>`, `<br>`, `<sub>`
+and the marker.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +12,14 @@ from reconciler.plan.consent import CONSENT_PLACE
 from reconciler.plan.words import MANY_ROWS
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import YOUR_CHANGE, ChangeSummary, row_phrase
-from reconciler.render.escape_markdown import alert, code_block, code_span, details, escape_markdown, table_cell
+from reconciler.render.escape_markdown import (
+    alert,
+    code_block,
+    code_span,
+    details,
+    escape_markdown,
+    table_cell,
+)
 from reconciler.render.finding_subject import source_location
 from reconciler.render.markdown.effects import (
     examples_part,
@@ -40,7 +48,10 @@ _DIFF: Final = {"create": "+", "update": "!", "adopt": "!", "delete": "-"}
 
 
 def rules_table(
-    changes: Sequence[ChangeSummary], held_changes: Sequence[ChangeSummary], links: SourceLinks, limit: int
+    changes: Sequence[ChangeSummary],
+    held_changes: Sequence[ChangeSummary],
+    links: SourceLinks,
+    limit: int,
 ) -> list[str]:
     """Return a table of up to `limit` rules, and the number of omitted ones."""
     rules = [(change, SIGNS[change.action]) for change in changes]
@@ -70,7 +81,9 @@ def _rule(change: ChangeSummary, links: SourceLinks, sign: str) -> str:
 
 
 def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
-    """Return the warnings about changed rules, the other warnings and the notes, in one closed part."""
+    """Return the warnings about changed rules, the other warnings and the notes, in one closed
+    part.
+    """
     near, others = texts.split_notes(summary)
     near_title = f"{pluralize(len(near), 'warning')} about changed rules"
     groups = {near_title: near, **others} if near else others
@@ -80,7 +93,11 @@ def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[
     for title, findings in groups.items():
         lines += [f"**{title}**", "", *finding_items(findings[:limit], links, limit)]
         hidden = len(findings) - limit
-        lines += [f"- and {pluralize(hidden, 'further one')}: see the report."] if hidden > 0 else []
+        lines += (
+            [f"- and {pluralize(hidden, 'further one')}: see the report."]
+            if hidden > 0
+            else []
+        )
         lines.append("")
     return [details(", ".join(groups), "\n".join(lines))]
 
@@ -97,7 +114,9 @@ def diff_lines(summary: PlanSummary) -> Iterator[str]:
             yield f"+     {row.name}: {row.after}"
 
 
-MAX_CHARACTERS: Final = 60_000  # GitHub accepts 65,536; the head of a comment may grow after the plan
+MAX_CHARACTERS: Final = (
+    60_000  # GitHub accepts 65,536; the head of a comment may grow after the plan
+)
 MAX_BYTES: Final = 200_000
 WANTED_BYTES: Final = 12_000  # of a comment that is read, and not scrolled
 
@@ -109,24 +128,35 @@ class DetailLevel:
     rows: int
     findings: int
     parts: frozenset[str]
-    max_row: int = 10_000  # characters of a row; a longer row is counted, not cut: no condition is omitted
+    # characters of a row; a longer row is counted, not cut: no condition is omitted
+    max_row: int = 10_000
     wanted: int = WANTED_BYTES  # a longer comment has the next level
 
 
 DETAIL_LEVELS: Final = (
-    DetailLevel(rows=40, findings=50, parts=frozenset({"map", "diff", "examples", "queues"})),
+    DetailLevel(
+        rows=40, findings=50, parts=frozenset({"map", "diff", "examples", "queues"})
+    ),
     DetailLevel(rows=40, findings=20, parts=frozenset({"diff", "examples", "queues"})),
     DetailLevel(rows=40, findings=10, parts=frozenset({"examples", "queues"})),
     DetailLevel(rows=40, findings=5, parts=frozenset({"queues"})),
     DetailLevel(rows=20, findings=5, parts=frozenset({"queues"})),
     DetailLevel(rows=MANY_ROWS, findings=5, parts=frozenset()),
-    DetailLevel(rows=MANY_ROWS, findings=3, parts=frozenset(), max_row=3_000, wanted=MAX_CHARACTERS // 2),
+    DetailLevel(
+        rows=MANY_ROWS,
+        findings=3,
+        parts=frozenset(),
+        max_row=3_000,
+        wanted=MAX_CHARACTERS // 2,
+    ),
     DetailLevel(rows=5, findings=0, parts=frozenset(), max_row=2_000),
 )  # duplicated or rarely read parts are dropped first: the map, the diff, the examples, the queues
 
 
 def comment_marker(environment: str) -> str:
-    """Return the first line of a comment, by which the next run finds the comment (covered by SemVer)."""
+    """Return the first line of a comment, by which the next run finds the comment (covered by
+    SemVer).
+    """
     return f"<!-- cxroute:plan env={environment} -->"
 
 
@@ -137,7 +167,9 @@ def render_markdown(
     characters: int = MAX_CHARACTERS,
     size: int = MAX_BYTES,
 ) -> str:
-    """Return the comment with as much detail as each level wants, and as fits into `characters` and `size` bytes."""
+    """Return the comment with as much detail as each level wants, and as fits into `characters` and
+    `size` bytes.
+    """
     for level in DETAIL_LEVELS:
         text = _comment(summary, routing, facts, level)
         length = len(text.encode())
@@ -146,8 +178,12 @@ def render_markdown(
     return text
 
 
-def _comment(summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, level: DetailLevel) -> str:
-    """Return the verdict, the refusals, the effects, what else changes, how to go on, and the closed parts."""
+def _comment(
+    summary: PlanSummary, routing: Sequence[Lane], facts: Provenance, level: DetailLevel
+) -> str:
+    """Return the verdict, the refusals, the effects, what else changes, how to go on, and the
+    closed parts.
+    """
     parts = (
         _verdict(summary, facts),
         refusal_blocks(summary, facts.links),
@@ -172,25 +208,38 @@ def _verdict(summary: PlanSummary, facts: Provenance) -> list[str]:
 def _effects(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> list[str]:
     blocks = []
     if summary.effects:
-        blocks += moves_blocks(summary.effects, facts.links, rows=level.rows, longest=level.max_row)
+        blocks += moves_blocks(
+            summary.effects, facts.links, rows=level.rows, longest=level.max_row
+        )
     if summary.replay:
         blocks += replay_blocks(summary.replay, level.rows, level.max_row)
     return blocks
 
 
 def _others(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> list[str]:
-    """Return what changes besides the effects: quiet edits, the fallback, lifted guards, held changes."""
+    """Return what changes besides the effects: quiet edits, the fallback, lifted guards, held
+    changes.
+    """
     blocks = quiet_blocks(summary.effects) if summary.effects else []
     if summary.endpoint_text:
         blocks.append(escape_markdown(summary.endpoint_text))
     noted = [change for change in summary.changes if change.note]
     blocks += _lifted_guards(summary)
-    return [*blocks, *rules_table(noted, summary.held_changes, facts.links, level.findings)]
+    return [
+        *blocks,
+        *rules_table(noted, summary.held_changes, facts.links, level.findings),
+    ]
 
 
 def _lifted_guards(summary: PlanSummary) -> list[str]:
-    guards = ((escape_markdown(guard.message), code_span(guard.name), guard.reason) for guard in summary.lifted_guards)
-    lifted = [f"- {message} ({name}). Because: {code_span(reason)}" for message, name, reason in guards]
+    guards = (
+        (escape_markdown(guard.message), code_span(guard.name), guard.reason)
+        for guard in summary.lifted_guards
+    )
+    lifted = [
+        f"- {message} ({name}). Because: {code_span(reason)}"
+        for message, name, reason in guards
+    ]
     return [alert("NOTE", ["**Allowed despite a guard:**", *lifted])] if lifted else []
 
 
@@ -202,11 +251,22 @@ def _ways_on(summary: PlanSummary, level: DetailLevel) -> list[str]:
 
 def _consent(summary: PlanSummary, level: DetailLevel) -> list[str]:
     limit = max(level.findings, 5)
-    pairs = ((" or ".join(map(code_span, item.queue.owners)), item.reason) for item in summary.consent[:limit])
+    pairs = (
+        (" or ".join(map(code_span, item.queue.owners)), item.reason)
+        for item in summary.consent[:limit]
+    )
     lines = [f"- {owners} ({escape_markdown(reason)})" for owners, reason in pairs]
     hidden = len(summary.consent) - limit
-    lines += [f"- and {pluralize(hidden, 'further queue')}: see plan.json."] if hidden > 0 else []
-    return [alert("NOTE", ["**Consent needed:**", *lines, "", CONSENT_PLACE])] if lines else []
+    lines += (
+        [f"- and {pluralize(hidden, 'further queue')}: see plan.json."]
+        if hidden > 0
+        else []
+    )
+    return (
+        [alert("NOTE", ["**Consent needed:**", *lines, "", CONSENT_PLACE])]
+        if lines
+        else []
+    )
 
 
 def _totals_text(summary: PlanSummary) -> str:
@@ -231,7 +291,9 @@ def _closed_parts(
     yield from findings_list(summary, facts.links, level.findings)
     yield from _notes(summary)
     if summary.changes and "diff" in level.parts:
-        yield details("All changed fields", code_block("\n".join(diff_lines(summary)), "diff"))
+        yield details(
+            "All changed fields", code_block("\n".join(diff_lines(summary)), "diff")
+        )
     if summary.changes and "map" in level.parts:
         yield from _map(routing)
 
@@ -239,7 +301,11 @@ def _closed_parts(
 def _notes(summary: PlanSummary) -> list[str]:
     """Return what the analysis rests on and the order of the steps, in a closed part."""
     premise = summary.effects.premise if summary.effects else ""
-    order = f"{summary.schedule_text} {texts.SAFE_ORDER_NOTE}" if summary.schedule_text else ""
+    order = (
+        f"{summary.schedule_text} {texts.SAFE_ORDER_NOTE}"
+        if summary.schedule_text
+        else ""
+    )
     sentences = [premise, order, summary.acknowledged]
     lines = [f"- {escape_markdown(text)}" for text in sentences if text]
     return [details("Premises and order", "\n".join(lines) + "\n")] if lines else []

@@ -1,4 +1,6 @@
-"""What apply will refuse, as one box: failed tests by the rule, broken promises, guards and conflicts."""
+"""What apply will refuse, as one box: failed tests by the rule, broken promises, guards and
+conflicts.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -29,8 +31,13 @@ def refusal_blocks(summary: PlanSummary, links: SourceLinks) -> list[str]:
     lines = [*_failed_tests(summary.failed_tests, links)]
     promises = [f"- {_promise(promise, links)}" for promise in summary.broken_promises]
     lines += _first(promises, "further promise")
-    lines += [f"- {escape_markdown(guard.message)}" for guard in refused_guards(summary)]
-    conflicts = [f"- {address_prefix(finding)}{finding_text(finding)}" for finding in summary.conflicts]
+    lines += [
+        f"- {escape_markdown(guard.message)}" for guard in refused_guards(summary)
+    ]
+    conflicts = [
+        f"- {address_prefix(finding)}{finding_text(finding)}"
+        for finding in summary.conflicts
+    ]
     lines += _first(conflicts, "further rule")
     return [alert("CAUTION", ["**Apply will refuse this plan:**", *lines])]
 
@@ -57,11 +64,18 @@ def _group(group: FailedTests, links: SourceLinks) -> str:
 
 
 def _promise(promise: Finding, links: SourceLinks) -> str:
-    """Return a broken promise with its example. It is not cut where a finding is: the example is the reason."""
+    """Return a broken promise with its example.
+
+    It is not cut where a finding is: the example is the reason.
+    """
     where = f" ({source_link(promise.source, links)})" if promise.source else ""
     return f"{escape_markdown(sanitize(promise.message, _MAX_MESSAGE))}{where}"
 
 
 def _first(lines: Sequence[str], noun: str) -> list[str]:
     hidden = len(lines) - _MAX_SHOWN
-    return [*lines[:_MAX_SHOWN], f"- and {pluralize(hidden, noun)}"] if hidden > 0 else [*lines]
+    return (
+        [*lines[:_MAX_SHOWN], f"- and {pluralize(hidden, noun)}"]
+        if hidden > 0
+        else [*lines]
+    )

@@ -13,24 +13,37 @@ from reconciler.text.escape import pluralize, sanitize
 
 
 def outcome_line(outcome: Outcome, style: Style, width: int) -> str:
-    """Return `  + cards/card-help   created   id 91aa03f2`; `width` is the length of the longest address."""
+    """Return `  + cards/card-help   created   id 91aa03f2`; `width` is the length of the longest
+    address.
+    """
     symbol, colour = SYMBOLS[outcome.change.action]
     head = f"  {style(colour, symbol)} {outcome.change.address!s:<{width}}  "
     match outcome:
         case Applied():
-            suffix = f"   id {sanitize(outcome.id)}" if outcome.change.action == "create" and outcome.id else ""
+            suffix = (
+                f"   id {sanitize(outcome.id)}"
+                if outcome.change.action == "create" and outcome.id
+                else ""
+            )
             return f"{head}{ACTION_PAST[outcome.change.action]}{suffix}"
         case Failed():
             return f"{head}{style('red', 'failed')}    {sanitize(outcome.error)}"
         case Skipped():
-            return f"{head}{'not finished' if outcome.left_partial else 'not tried'}: {sanitize(outcome.error)}"
+            return (
+                f"{head}{'not finished' if outcome.left_partial else 'not tried'}: "
+                f"{sanitize(outcome.error)}"
+            )
         case UnknownOutcome():
             return f"{head}{style('red', 'unknown')}   {sanitize(outcome.error)}"
 
 
-def report_text(report: ApplyReport, style: Style, next_command: str, seconds: float) -> str:
+def report_text(
+    report: ApplyReport, style: Style, next_command: str, seconds: float
+) -> str:
     """Return every outcome and the totals; `next_command` shows the remaining differences."""
-    width = max((len(str(outcome.change.address)) for outcome in report.outcomes), default=0)
+    width = max(
+        (len(str(outcome.change.address)) for outcome in report.outcomes), default=0
+    )
     lines = [outcome_line(outcome, style, width) for outcome in report.outcomes]
     return "\n".join([*lines, "", *_totals_lines(report, next_command, seconds)]) + "\n"
 
@@ -39,38 +52,83 @@ def _totals_lines(report: ApplyReport, next_command: str, seconds: float) -> lis
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
     total = len(report.outcomes)
     if not total and report.converged:
-        return ["The leftovers of an earlier run are removed. Read again: no differences."]
-    lines = [f"Applied {done:,} of {total:,} in {seconds:.{2 if seconds < 1 else 1}f} s."]
+        return [
+            "The leftovers of an earlier run are removed. Read again: no differences."
+        ]
+    lines = [
+        f"Applied {done:,} of {total:,} in {seconds:.{2 if seconds < 1 else 1}f} s."
+    ]
     lines += map(sanitize, report.notes)
     again = f"Read again: {_reread_phrase(report.remaining)}."
     if done == total and report.converged:
         return [f"{lines[0]} {again}", *lines[1:]]
     lines += [f"Stopped: {sanitize(report.error)}"] if report.error else []
     if report.interrupted:
-        lines.append("Interrupted: no new write was started, and running writes were finished.")
-    other_rules = ["Other rules changed during the apply, so the tenant still differs from the manifests."]
-    lines += other_rules if done == total and not report.error else _unapplied_lines(report.outcomes)
-    return [*lines, again if report.converged else f"Remaining differences: {next_command}"]
+        lines.append(
+            "Interrupted: no new write was started, and running writes were finished."
+        )
+    other_rules = [
+        "Other rules changed during the apply, so the tenant still differs from the manifests."
+    ]
+    lines += (
+        other_rules
+        if done == total and not report.error
+        else _unapplied_lines(report.outcomes)
+    )
+    return [
+        *lines,
+        again if report.converged else f"Remaining differences: {next_command}",
+    ]
 
 
 def _reread_phrase(remaining: Plan | None) -> str:
     if remaining is None:
         return "no differences"
-    text = "no differences" if remaining.options.undo is None else f"run {remaining.options.undo} is undone"
-    altered = sum(len(finding.occurrences) for finding in remaining.findings if finding.code == TEXT_ALTERED)
-    exceptions = [f"{pluralize(altered, 'text')} that the tenant stores differently"] if altered else []
-    exceptions += [f"{pluralize(len(remaining.held), 'held change')}"] if remaining.held else []
+    text = (
+        "no differences"
+        if remaining.options.undo is None
+        else f"run {remaining.options.undo} is undone"
+    )
+    altered = sum(
+        len(finding.occurrences)
+        for finding in remaining.findings
+        if finding.code == TEXT_ALTERED
+    )
+    exceptions = (
+        [f"{pluralize(altered, 'text')} that the tenant stores differently"]
+        if altered
+        else []
+    )
+    exceptions += (
+        [f"{pluralize(len(remaining.held), 'held change')}"] if remaining.held else []
+    )
     return f"{text}, except {' and '.join(exceptions)}" if exceptions else text
 
 
 def _unapplied_lines(outcomes: Sequence[Outcome]) -> list[str]:
-    unknown = [str(outcome.change.address) for outcome in outcomes if isinstance(outcome, UnknownOutcome)]
-    unapplied = [outcome for outcome in outcomes if isinstance(outcome, Failed | Skipped)]
-    between = [str(outcome.change.address) for outcome in unapplied if outcome.left_partial]
+    unknown = [
+        str(outcome.change.address)
+        for outcome in outcomes
+        if isinstance(outcome, UnknownOutcome)
+    ]
+    unapplied = [
+        outcome for outcome in outcomes if isinstance(outcome, Failed | Skipped)
+    ]
+    between = [
+        str(outcome.change.address) for outcome in unapplied if outcome.left_partial
+    ]
     same = len(unapplied) - len(between)
-    lines = [f"{same:,} not applied: {'it is' if same == 1 else 'they are'} as before."] if same else []
+    lines = (
+        [f"{same:,} not applied: {'it is' if same == 1 else 'they are'} as before."]
+        if same
+        else []
+    )
     if between:
-        lines.append(f"Partly applied, neither as before nor as planned: {', '.join(between)}.")
+        lines.append(
+            f"Partly applied, neither as before nor as planned: {', '.join(between)}."
+        )
     if unknown:
-        lines.append(f"Unknown whether these were written: {', '.join(unknown)}. The next run checks.")
+        lines.append(
+            f"Unknown whether these were written: {', '.join(unknown)}. The next run checks."
+        )
     return lines

@@ -14,10 +14,17 @@ def doctor_text(results: Sequence[CheckResult], style: Style) -> str:
     width = max((len(line.name) for line in results), default=0)
     lines = []
     for line in results:
-        status = style(_COLOURS[line.status], f"{line.status:<4}") if line.is_checked else f"{'':<4}"
+        status = (
+            style(_COLOURS[line.status], f"{line.status:<4}")
+            if line.is_checked
+            else f"{'':<4}"
+        )
         lines.append(f"  {status}  {line.name:<{width}}  {line.message}")
         lines += [f"{' ' * (width + 10)}{line.advice}"] if line.advice else []
-    counts = {state: sum(line.status == state for line in results if line.is_checked) for state in _COLOURS}
+    counts = {
+        state: sum(line.status == state for line in results if line.is_checked)
+        for state in _COLOURS
+    }
     totals = ", ".join(f"{count} {state}" for state, count in counts.items())
     return "\n".join([*lines, "", f"{totals}."]) + "\n"
 
@@ -25,7 +32,12 @@ def doctor_text(results: Sequence[CheckResult], style: Style) -> str:
 def doctor_document(results: Sequence[CheckResult], environment: str) -> dict[str, Any]:
     """Return the same as JSON."""
     checks = [
-        {"name": check.name, "status": check.status, "message": check.message, "advice": check.advice or None}
+        {
+            "name": check.name,
+            "status": check.status,
+            "message": check.message,
+            "advice": check.advice or None,
+        }
         for check in results
     ]
     return {"environment": environment, "ok": is_healthy(results), "checks": checks}

@@ -4,11 +4,22 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from reconciler.render.colour import Style
-from reconciler.render.effects import UNKNOWN_NOTE, EffectsSummary, EffectText, FlowText, RowText
+from reconciler.render.effects import (
+    UNKNOWN_NOTE,
+    EffectsSummary,
+    EffectText,
+    FlowText,
+    RowText,
+)
 from reconciler.render.finding_subject import source_location
 from reconciler.render.replay import ReplayCase, ReplaySummary
 
-SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
+SYMBOLS: Final = {
+    "create": ("+", "green"),
+    "update": ("~", "yellow"),
+    "adopt": (">", "blue"),
+    "delete": ("-", "red"),
+}
 _MAX_CALLERS: Final = 70
 """Characters of callers in the first column; longer ones stand on a line of their own."""
 _MAX_ROUTE: Final = 60
@@ -20,8 +31,12 @@ def headline_lines(summary: EffectsSummary, style: Style) -> Iterator[str]:
     yield style("bold", summary.headline)
 
 
-def effects_lines(summary: EffectsSummary, style: Style, *, verbose: bool = False) -> Iterator[str]:
-    """Yield the effects, or the flows of a large change; with `verbose` both, with examples and queues."""
+def effects_lines(
+    summary: EffectsSummary, style: Style, *, verbose: bool = False
+) -> Iterator[str]:
+    """Yield the effects, or the flows of a large change; with `verbose` both, with examples and
+    queues.
+    """
     if summary.flows:
         yield from _flow_lines(summary.flows)
         if summary.more_flows:
@@ -49,14 +64,18 @@ def _verbose_lines(summary: EffectsSummary) -> Iterator[str]:
         yield f"  {summary.balance_note}"
 
 
-def effect_lines(effect: EffectText, style: Style, *, verbose: bool = False) -> Iterator[str]:
+def effect_lines(
+    effect: EffectText, style: Style, *, verbose: bool = False
+) -> Iterator[str]:
     """Yield an edit and its rows."""
     symbol, colour = SYMBOLS[effect.sign]
     members = [member.name for member in effect.members]
     is_listed = 1 < len(members) <= _MAX_MEMBERS
     subject = ", ".join(members) if is_listed else effect.subject
     edits = f"   {', '.join(effect.line_edits)}" if effect.edits else ""
-    place = f"   {style('dim', source_location(effect.source))}" if effect.source else ""
+    place = (
+        f"   {style('dim', source_location(effect.source))}" if effect.source else ""
+    )
     yield f"{style(colour, f'{symbol} {subject}')}{edits}{place}"
     if verbose and len(members) > _MAX_MEMBERS:
         yield style("dim", f"    {', '.join(members)}")
@@ -64,14 +83,21 @@ def effect_lines(effect: EffectText, style: Style, *, verbose: bool = False) -> 
     yield from (f"    {note}" for note in effect.notes)
 
 
-def _row_lines(rows: Sequence[RowText], style: Style, *, verbose: bool) -> Iterator[str]:
+def _row_lines(
+    rows: Sequence[RowText], style: Style, *, verbose: bool
+) -> Iterator[str]:
     short = [row for row in rows if _fits(row)]
     callers_width = max((len(row.short_callers) for row in short), default=0)
-    route_width = max((len(row.short_route) for row in rows if len(row.short_route) <= _MAX_ROUTE), default=0)
+    route_width = max(
+        (len(row.short_route) for row in rows if len(row.short_route) <= _MAX_ROUTE),
+        default=0,
+    )
     for row in rows:
         tail = "   ".join(part for part in (row.share, row.by) if part)
         padding = " " * (route_width - len(row.short_route)) if tail else ""
-        route = f"{style('yellow', row.short_route)}{padding}{'   ' if tail else ''}{tail}"
+        route = (
+            f"{style('yellow', row.short_route)}{padding}{'   ' if tail else ''}{tail}"
+        )
         if _fits(row):
             yield f"    {row.short_callers:<{callers_width}}   {route}"
         else:
@@ -86,10 +112,19 @@ def _fits(row: RowText) -> bool:
 
 
 def _flow_lines(flows: Sequence[FlowText]) -> Iterator[str]:
-    cells = [(f"{flow.before} -> {flow.after}", flow.share, flow.intents, flow.rules) for flow in flows]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(cells[0]) - 1)]
+    cells = [
+        (f"{flow.before} -> {flow.after}", flow.share, flow.intents, flow.rules)
+        for flow in flows
+    ]
+    widths = [
+        max(len(row[column]) for row in cells) for column in range(len(cells[0]) - 1)
+    ]
     for *columns, last in cells:
-        padded = (f"{text:<{width}}" for text, width in zip(columns, widths, strict=True) if width)
+        padded = (
+            f"{text:<{width}}"
+            for text, width in zip(columns, widths, strict=True)
+            if width
+        )
         yield f"  {'   '.join([*padded, last])}"
 
 

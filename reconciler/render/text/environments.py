@@ -20,9 +20,15 @@ from reconciler.render.summary import failed_tests_title
 from reconciler.render.text.wrap import align_columns
 from reconciler.text.escape import pluralize, sanitize
 
-EnvironmentStatus = Literal["same", "differs", "refused", "failed", "partly", "applied", "interrupted"]
+EnvironmentStatus = Literal[
+    "same", "differs", "refused", "failed", "partly", "applied", "interrupted"
+]
 
-_COLOURS: Final[dict[EnvironmentStatus, str]] = {"same": "dim", "differs": "yellow", "applied": "green"}  # others: red
+_COLOURS: Final[dict[EnvironmentStatus, str]] = {
+    "same": "dim",
+    "differs": "yellow",
+    "applied": "green",
+}  # others: red
 _STATUS_PHRASES: Final[dict[EnvironmentStatus, str]] = {
     "applied": "applied",
     "differs": "with changes",
@@ -33,13 +39,18 @@ _STATUS_PHRASES: Final[dict[EnvironmentStatus, str]] = {
     "interrupted": "interrupted",
 }
 _HEAD: Final = ("environment", "changes", "who is affected")
-_MARKDOWN_HEAD: Final = ("| Environment | Changes | Who is affected | |", "|---|---|---|---|")
+_MARKDOWN_HEAD: Final = (
+    "| Environment | Changes | Who is affected | |",
+    "|---|---|---|---|",
+)
 _MAX_WIDTH: Final = 70
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRow:
-    """The line of one environment: `changes` is `2 update, 1 delete`, `detail` a short status text."""
+    """The line of one environment: `changes` is `2 update, 1 delete`, `detail` a short status
+    text.
+    """
 
     environment: str
     changes: str
@@ -52,7 +63,11 @@ def planned_row(plan: Plan) -> EnvironmentRow:
     """Return the line of a plan that is not applied."""
     if plan.failed_tests:
         return _row(plan, "refused", failed_tests_title(plan.failed_tests))
-    reasons = [f"{pluralize(len(plan.conflicts), 'rule')} in the way"] if plan.conflicts else []
+    reasons = (
+        [f"{pluralize(len(plan.conflicts), 'rule')} in the way"]
+        if plan.conflicts
+        else []
+    )
     reasons += [result.name for result in guard_refusals(plan)]
     if reasons:
         return _row(plan, "refused", f"apply will refuse this: {', '.join(reasons)}")
@@ -78,8 +93,19 @@ def applied_row(plan: Plan, report: ApplyReport | None) -> EnvironmentRow:
     if report is None:
         return _row(plan, "same")
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
-    detail = f"applied {done:,} of {len(report.outcomes):,}{f'; {report.error}' if report.error else ''}"
-    return _row(plan, "applied" if report.converged else "interrupted" if report.interrupted else "partly", detail)
+    detail = (
+        f"applied {done:,} of "
+        f"{len(report.outcomes):,}{f'; {report.error}' if report.error else ''}"
+    )
+    return _row(
+        plan,
+        "applied"
+        if report.converged
+        else "interrupted"
+        if report.interrupted
+        else "partly",
+        detail,
+    )
 
 
 def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> EnvironmentRow:
@@ -89,9 +115,19 @@ def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> Environment
     words = words or ["clean-up"] * bool(plan.changes)
     words += ["endpoint"] * plan.changes_endpoint
     words += [f"{counts['held']:,} held"] if counts["held"] else []
-    impact = "none" if not moves else "not known" if plan.impact is None else _impact_phrase(plan.impact)
+    impact = (
+        "none"
+        if not moves
+        else "not known"
+        if plan.impact is None
+        else _impact_phrase(plan.impact)
+    )
     return EnvironmentRow(
-        environment=plan.environment, changes=", ".join(words) or "none", impact=impact, status=status, detail=detail
+        environment=plan.environment,
+        changes=", ".join(words) or "none",
+        impact=impact,
+        status=status,
+        detail=detail,
     )
 
 
@@ -104,11 +140,21 @@ def _impact_phrase(impact: Impact) -> str:
 
 
 def environments_text(rows: Sequence[EnvironmentRow], title: str, style: Style) -> str:
-    """Return the table for a terminal; `title` is the text before the number of environments: `Plan for`."""
-    head, *lines = align_columns([_HEAD, *((row.environment, row.changes, row.impact) for row in rows)])
-    table = [style("bold", f"{title} {status_totals(rows)}"), "", f"  {style('dim', head.rstrip())}"]
+    """Return the table for a terminal; `title` is the text before the number of environments: `Plan
+    for`.
+    """
+    head, *lines = align_columns(
+        [_HEAD, *((row.environment, row.changes, row.impact) for row in rows)]
+    )
+    table = [
+        style("bold", f"{title} {status_totals(rows)}"),
+        "",
+        f"  {style('dim', head.rstrip())}",
+    ]
     for line, row in zip(lines, rows, strict=True):
-        table.append(f"  {line}  {style(_COLOURS.get(row.status, 'red'), _state(row))}".rstrip())
+        table.append(
+            f"  {line}  {style(_COLOURS.get(row.status, 'red'), _state(row))}".rstrip()
+        )
     return "\n".join(table) + "\n"
 
 
@@ -116,7 +162,12 @@ def environments_markdown(rows: Sequence[EnvironmentRow], title: str) -> str:
     """Return the table in Markdown."""
     lines = [f"### {title} {status_totals(rows)}", "", *_MARKDOWN_HEAD]
     for row in rows:
-        cells = (code_span(row.environment), row.changes, escape_markdown(row.impact), escape_markdown(_state(row)))
+        cells = (
+            code_span(row.environment),
+            row.changes,
+            escape_markdown(row.impact),
+            escape_markdown(_state(row)),
+        )
         lines.append(f"| {' | '.join(map(table_cell, cells))} |")
     return "\n".join(lines) + "\n"
 
@@ -124,10 +175,21 @@ def environments_markdown(rows: Sequence[EnvironmentRow], title: str) -> str:
 def status_totals(rows: Sequence[EnvironmentRow]) -> str:
     """Return `3 environments: 1 with changes, 2 with nothing to do`."""
     states = Counter(row.status for row in rows)
-    parts = [f"{states[state]:,} {words}" for state, words in _STATUS_PHRASES.items() if states[state]]
-    return f"{pluralize(len(rows), 'environment')}: {', '.join(parts)}" if parts else pluralize(0, "environment")
+    parts = [
+        f"{states[state]:,} {words}"
+        for state, words in _STATUS_PHRASES.items()
+        if states[state]
+    ]
+    return (
+        f"{pluralize(len(rows), 'environment')}: {', '.join(parts)}"
+        if parts
+        else pluralize(0, "environment")
+    )
 
 
 def _state(row: EnvironmentRow) -> str:
-    text = sanitize(row.detail or {"same": "nothing to do", "differs": ""}.get(row.status, row.status))
+    text = sanitize(
+        row.detail
+        or {"same": "nothing to do", "differs": ""}.get(row.status, row.status)
+    )
     return text if len(text) <= _MAX_WIDTH else f"{text[: _MAX_WIDTH - 3]}..."

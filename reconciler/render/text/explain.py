@@ -4,7 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of_rule
+from reconciler.behaviour.routing_entry import (
+    Destination,
+    RoutingEntry,
+    destination_of_rule,
+)
 from reconciler.checks.explain import Explanation, NonMatch
 from reconciler.model.finding import Document
 from reconciler.model.rule import Condition, to_api_json
@@ -16,7 +20,13 @@ from reconciler.render.colour import Style
 from reconciler.render.finding_subject import source_location
 from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.text.escape import pluralize, quote
-from reconciler.text.phrases import Labels, condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
+from reconciler.text.phrases import (
+    Labels,
+    condition_phrase,
+    conditions_phrase,
+    conversation_phrase,
+    queues_phrase,
+)
 
 if TYPE_CHECKING:
     from reconciler.plan.plan_json import DestinationJson
@@ -33,17 +43,36 @@ class DisplayNames:
     labels: Labels
 
 
-def explain_text(explanation: Explanation, names: DisplayNames, style: Style, limit: int = MAX_SHOWN) -> str:
-    """Return the answer, up to `limit` earlier rules that matter, and the number of the rest. `ALL_ROWS` omits none."""
-    near = [non_match for non_match in explanation.non_matches if not non_match.other_intent]
+def explain_text(
+    explanation: Explanation, names: DisplayNames, style: Style, limit: int = MAX_SHOWN
+) -> str:
+    """Return the answer, up to `limit` earlier rules that matter, and the number of the rest.
+
+    `ALL_ROWS` omits none.
+    """
+    near = [
+        non_match for non_match in explanation.non_matches if not non_match.other_intent
+    ]
     undecided = [non_match for non_match in near[limit:] if non_match.undecided]
-    non_matches = explanation.non_matches if limit == ALL_ROWS else [*near[:limit], *undecided]
+    non_matches = (
+        explanation.non_matches if limit == ALL_ROWS else [*near[:limit], *undecided]
+    )
     rows = [_non_match_row(non_match, explanation, names) for non_match in non_matches]
-    event, context = (conversation_phrase(each, names.labels) for each in (explanation.event, explanation.conversation))
+    event, context = (
+        conversation_phrase(each, names.labels)
+        for each in (explanation.event, explanation.conversation)
+    )
     lines = [f"By {names.rules_label}, a conversation with {event}"]
     if explanation.fallback:
-        reason = f"a confidence of at least {quote(explanation.endpoint.fallback.min_confidence)} is required"
-        reason = "the intent is in no Intents document" if explanation.fallback == "unknown" else reason
+        reason = (
+            f"a confidence of at least {quote(explanation.endpoint.fallback.min_confidence)} is "
+            f"required"
+        )
+        reason = (
+            "the intent is in no Intents document"
+            if explanation.fallback == "unknown"
+            else reason
+        )
         lines.append(f"has {context} after the endpoint's fallback ({reason}), and")
     if first := explanation.winner:
         rows.append(("yes", first, conditions_phrase(first.rule, names.labels)))
@@ -53,16 +82,42 @@ def explain_text(explanation: Explanation, names: DisplayNames, style: Style, li
         lines.append(f"goes to {style('bold', DEFAULT_ROUTING)}: no rule takes it.")
     if explanation.undecided:
         alone = len(explanation.undecided) == 1
-        rule, condition = ("the rule", "its condition") if alone else ("one of the rules", "their conditions")
-        lines.append(f"Unless {rule} marked ? takes it: cxroute does not understand {condition}.")
-    notes = [*_hidden_rules(explanation, names, non_matches), *_related_rules(explanation, names)]
-    return "\n".join([*lines, "", *_table(rows, style), *([""] if rows and notes else []), *notes]) + "\n"
+        rule, condition = (
+            ("the rule", "its condition")
+            if alone
+            else ("one of the rules", "their conditions")
+        )
+        lines.append(
+            f"Unless {rule} marked ? takes it: cxroute does not understand {condition}."
+        )
+    notes = [
+        *_hidden_rules(explanation, names, non_matches),
+        *_related_rules(explanation, names),
+    ]
+    return (
+        "\n".join(
+            [
+                *lines,
+                "",
+                *_table(rows, style),
+                *([""] if rows and notes else []),
+                *notes,
+            ]
+        )
+        + "\n"
+    )
 
 
 def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
-    """Return the answer as JSON. If it depends on something not understood, the winner is in `otherwise`."""
+    """Return the answer as JSON.
+
+    If it depends on something not understood, the winner is in `otherwise`.
+    """
     first = explanation.winner
-    sure = {"winner": first.name if first else None, "destination": rule_destination(first, names.queues)}
+    sure = {
+        "winner": first.name if first else None,
+        "destination": rule_destination(first, names.queues),
+    }
     unsure = {"winner": None, "destination": None, "otherwise": sure}
     following = explanation.next_match
     return {
@@ -70,8 +125,12 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
         "context": dict(explanation.conversation),
         "fallback": explanation.fallback,
         **(unsure if explanation.undecided else sure),
-        "undecided": [_non_match_document(non_match) for non_match in explanation.undecided],
-        "passed": [_non_match_document(non_match) for non_match in explanation.non_matches],
+        "undecided": [
+            _non_match_document(non_match) for non_match in explanation.undecided
+        ],
+        "passed": [
+            _non_match_document(non_match) for non_match in explanation.non_matches
+        ],
         "winnerSource": source_to_json(first.source) if first else None,
         "next": {
             "rule": following.name if following else None,
@@ -82,24 +141,34 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
     }
 
 
-def _non_match_row(non_match: NonMatch, explanation: Explanation, names: DisplayNames) -> tuple[str, RoutingEntry, str]:
+def _non_match_row(
+    non_match: NonMatch, explanation: Explanation, names: DisplayNames
+) -> tuple[str, RoutingEntry, str]:
     condition = condition_phrase(non_match.condition, names.labels)
     if not isinstance(non_match.condition, Condition):
-        return "?", non_match.entry, f"{condition}; then to {queues_phrase(non_match.entry.rule.targets, names.queues)}"
+        return (
+            "?",
+            non_match.entry,
+            f"{condition}; then to {queues_phrase(non_match.entry.rule.targets, names.queues)}",
+        )
     name = non_match.condition.attribute
     value = explanation.conversation.get(name)
     actual = "missing" if value is None else names.labels.value(name, value)
     return "no", non_match.entry, f"{condition}, but it is {actual}"
 
 
-def _table(rows: Sequence[tuple[str, RoutingEntry, str]], style: Style) -> Iterator[str]:
+def _table(
+    rows: Sequence[tuple[str, RoutingEntry, str]], style: Style
+) -> Iterator[str]:
     names = [entry_name(entry) for _, entry, _ in rows]
     priorities = [f"priority {quote(entry.rule.priority)}" for _, entry, _ in rows]
     name_width = _column_width(names)
     priority_width = _column_width(priorities)
     colours = {"yes": "green", "no": "dim", "?": "yellow"}
 
-    for (verdict, entry, why), name, priority in zip(rows, names, priorities, strict=True):
+    for (verdict, entry, why), name, priority in zip(
+        rows, names, priorities, strict=True
+    ):
         answer = style(colours[verdict], f"{verdict:<3}")
         place = style("dim", _where(entry))
         yield f"  {answer}  {name:<{name_width}}  {priority:<{priority_width}}  {why}   {place}"
@@ -109,31 +178,51 @@ def _column_width(cells: Sequence[str]) -> int:
     return min(_MAX_WIDTH, max(map(len, cells), default=0))
 
 
-def _hidden_rules(explanation: Explanation, names: DisplayNames, non_matches: Sequence[NonMatch]) -> Iterator[str]:
+def _hidden_rules(
+    explanation: Explanation, names: DisplayNames, non_matches: Sequence[NonMatch]
+) -> Iterator[str]:
     hidden = len(explanation.non_matches) - len(non_matches)
-    others = sum(non_match.other_intent for non_match in explanation.non_matches) if hidden else 0
+    others = (
+        sum(non_match.other_intent for non_match in explanation.non_matches)
+        if hidden
+        else 0
+    )
     if others:
         why = "is for another intent" if others == 1 else "are for other intents"
         if not any(map(names.labels.is_intent, explanation.conversation)):
-            why = f"{'asks' if others == 1 else 'ask'} for an intent, and this conversation has none"
+            why = (
+                f"{'asks' if others == 1 else 'ask'} for an intent, and this conversation has "
+                f"none"
+            )
         yield f"{pluralize(others, 'earlier rule')} {why}; -v lists all."
     if (rest := hidden - others) > 0:
-        yield f"{pluralize(rest, 'further earlier rule')} {'does' if rest == 1 else 'do'} not take it; -v lists all."
+        yield (
+            f"{pluralize(rest, 'further earlier rule')} {'does' if rest == 1 else 'do'} not take "
+            f"it; -v lists all."
+        )
 
 
 def _related_rules(explanation: Explanation, names: DisplayNames) -> Iterator[str]:
     first = explanation.winner
     following = explanation.next_match
     for entry in explanation.switched_off:
-        yield f"{entry_name(entry)} is switched off; it would take this conversation.   {_where(entry)}"
+        yield (
+            f"{entry_name(entry)} is switched off; it would take this conversation.   "
+            f"{_where(entry)}"
+        )
     for entry in explanation.tied_rules:
         queues = queues_phrase(entry.rule.targets, names.queues)
         yield (
-            f"{entry_name(entry)} has the same priority and would send it to {queues}; the tenant's order of the two"
+            f"{entry_name(entry)} has the same priority and would send it to {queues}; the "
+            f"tenant's order of the two"
             f" is not defined, and by name the other rule is first.   {_where(entry)}"
         )
     if first and not explanation.tied_rules:
-        destination = queues_phrase(following.rule.targets, names.queues) if following else DEFAULT_ROUTING
+        destination = (
+            queues_phrase(following.rule.targets, names.queues)
+            if following
+            else DEFAULT_ROUTING
+        )
         by = f", by {entry_name(following)}   {_where(following)}" if following else ""
         yield f"Without {entry_name(first)} it would go to {destination}{by or '.'}"
 
@@ -147,15 +236,23 @@ def _where(entry: RoutingEntry) -> str:
 def _non_match_document(non_match: NonMatch) -> Document:
     name = non_match.entry.name
     source = non_match.entry.source
-    return {"rule": name, "condition": to_api_json(non_match.condition), "source": source_to_json(source)}
+    return {
+        "rule": name,
+        "condition": to_api_json(non_match.condition),
+        "source": source_to_json(source),
+    }
 
 
-def rule_destination(entry: RoutingEntry | None, queues: Mapping[str, str]) -> "DestinationJson":
+def rule_destination(
+    entry: RoutingEntry | None, queues: Mapping[str, str]
+) -> "DestinationJson":
     """Return the destination of a rule, or of no rule, as JSON; `queues` are names by id."""
     return destination_form(destination_of_rule(entry), queues)
 
 
-def destination_form(destination: Destination, queues: Mapping[str, str]) -> "DestinationJson":
+def destination_form(
+    destination: Destination, queues: Mapping[str, str]
+) -> "DestinationJson":
     """Return a destination as JSON; `queues` are names by id."""
     form = destination_to_json(destination, queues)
     hide_assumed_ids([form])

@@ -1,4 +1,6 @@
-"""Findings about manifests as text: one line each and, on a terminal, the line of the manifest with a caret."""
+"""Findings about manifests as text: one line each and, on a terminal, the line of the manifest with
+a caret.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
@@ -13,29 +15,49 @@ from reconciler.text.escape import join_first, pluralize, sanitize
 _MARGIN: Final = 8  # columns of the line number and the bar
 
 
-def findings_text(findings: Sequence[Finding], style: Style, limit: int = MAX_NAMED) -> str:
-    """Return one line per finding with its hint and up to `limit` of its rules, for logs, pipes and editors."""
+def findings_text(
+    findings: Sequence[Finding], style: Style, limit: int = MAX_NAMED
+) -> str:
+    """Return one line per finding with its hint and up to `limit` of its rules, for logs, pipes and
+    editors.
+    """
     lines = []
     for finding in findings:
-        rules = f"; {join_first(finding_members(finding), limit)}" if finding.repeats else ""
+        rules = (
+            f"; {join_first(finding_members(finding), limit)}"
+            if finding.repeats
+            else ""
+        )
         hint = f"; {sanitize(finding.hint)}" if finding.hint else ""
         lines.append(f"{_head(finding, style)}{hint}{rules}\n")
     return "".join(lines)
 
 
-def findings_with_carets(findings: Sequence[Finding], style: Style, width: int, limit: int = MAX_NAMED) -> str:
-    """Return the same for a terminal of that width, with the line of the manifest and the hint after the caret."""
+def findings_with_carets(
+    findings: Sequence[Finding], style: Style, width: int, limit: int = MAX_NAMED
+) -> str:
+    """Return the same for a terminal of that width, with the line of the manifest and the hint
+    after the caret.
+    """
     lines = []
     for finding in findings:
         lines += [_head(finding, style), *_excerpt(finding, style, width - _MARGIN)]
-        lines += [f"      {join_first(finding_members(finding), limit)}"] if finding.repeats else []
+        lines += (
+            [f"      {join_first(finding_members(finding), limit)}"]
+            if finding.repeats
+            else []
+        )
     return "".join(f"{line}\n" for line in lines)
 
 
 def severity_totals(findings: Iterable[Finding], files: int) -> str:
     """Return the number of errors and warnings: `2 errors and 1 warning in 12 files.`."""
     severities = [finding.severity for finding in findings]
-    counts = [pluralize(severities.count(name), name) for name in ("error", "warning") if name in severities]
+    counts = [
+        pluralize(severities.count(name), name)
+        for name in ("error", "warning")
+        if name in severities
+    ]
     return f"{' and '.join(counts) or 'No errors'} in {pluralize(files, 'file')}."
 
 
@@ -44,7 +66,10 @@ def _head(finding: Finding, style: Style) -> str:
     source = finding.source
     where = f"{sanitize(source.file)}:{source.line}:{source.column}: " if source else ""
     number = subject_prefix(finding) if finding.repeats else ""
-    return f"{where}{style(colour, f'{finding.severity}[{finding.code}]')}: {number}{sanitize(finding.message)}"
+    return (
+        f"{where}{style(colour, f'{finding.severity}[{finding.code}]')}: "
+        f"{number}{sanitize(finding.message)}"
+    )
 
 
 def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
@@ -56,7 +81,8 @@ def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
     start = max(0, column - width // 3) if columns(finding.excerpt) > width else 0
     ends = accumulate(map(columns, finding.excerpt[start:]))
     visible = finding.excerpt[start:][: sum(end <= width for end in ends)]
-    # An escape is longer than its character, so the position of the caret is computed from the escaped text.
+    # An escape is longer than its character, so the position of the caret is computed from the
+    # escaped text.
     offset = columns(sanitize(visible[: column - start]))
     yield style("dim", f"{finding.source.line:>5} | ") + sanitize(visible)
     span = max(1, columns(visible[column - start : column - start + finding.span]))

@@ -29,17 +29,35 @@ def runs_text(runs: Sequence[RecordedRun]) -> str:
         undone = _text(run.start, "undo")
         if run.start.get("undo"):
             reason = f"undoes {undone}" + (f": {reason}" if reason != "-" else "")
-        rows.append((sanitize(run.id), _time(run.start), _text(run.start, "who"), _outcome(run), reason))
+        rows.append(
+            (
+                sanitize(run.id),
+                _time(run.start),
+                _text(run.start, "who"),
+                _outcome(run),
+                reason,
+            )
+        )
     return "".join(f"{line.rstrip()}\n" for line in align_columns(rows))
 
 
 def run_text(run: RecordedRun) -> str:
     """Return one run with each change before and after."""
     lines = [f"Run {sanitize(run.id)}   {_outcome(run)}", f"  at: {_time(run.start)}"]
-    names = ("environment", "who", "reason", "planId", "allowed", *(["undo"] if run.start.get("undo") else ()))
+    names = (
+        "environment",
+        "who",
+        "reason",
+        "planId",
+        "allowed",
+        *(["undo"] if run.start.get("undo") else ()),
+    )
     lines += [f"  {name}: {_text(run.start, name)}" for name in names]
     for change in run.changes:
-        lines += ["", f"  {_text(change, 'action')} {_text(change, 'address')}   {_text(change, 'status')}"]
+        lines += [
+            "",
+            f"  {_text(change, 'action')} {_text(change, 'address')}   {_text(change, 'status')}",
+        ]
         lines += [f"      {_text(change, 'error')}"] if change.get("error") else []
         lines += _describe_change(change)
     return "\n".join(lines) + "\n"
@@ -47,11 +65,20 @@ def run_text(run: RecordedRun) -> str:
 
 def run_document(run: RecordedRun) -> "RunJson":
     """Return one run as JSON: its head, its changes and its end."""
-    return {"run": run.id, "start": dict(run.start), "changes": list(map(dict, run.changes)), "end": run.end}
+    return {
+        "run": run.id,
+        "start": dict(run.start),
+        "changes": list(map(dict, run.changes)),
+        "end": run.end,
+    }
 
 
 def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
-    forms = [change[side] for side in ("before", "after") if isinstance(change.get(side), dict)]
+    forms = [
+        change[side]
+        for side in ("before", "after")
+        if isinstance(change.get(side), dict)
+    ]
     rules = [rule for rule in map(_rule, forms) if rule is not None]
     names = {queue: name for form in forms for queue, name in _queue_names(form)}
     if len(rules) < len(forms):
@@ -65,7 +92,9 @@ def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rule(form: Mapping[str, Any]) -> Rule | None:
-    """Return a rule of the journal, or None if it is invalid: other programs may write to the file."""
+    """Return a rule of the journal, or None if it is invalid: other programs may write to the
+    file.
+    """
     try:
         return parse_live_rule({**form, "id": "in the journal"}).rule
     except UnexpectedResponseError:
@@ -76,13 +105,20 @@ def _queue_names(form: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for target in form["targets"] if isinstance(form.get("targets"), list) else ():
         if isinstance(target, dict) and isinstance(target.get("queueId"), str):
             name = target.get("queueName")
-            yield target["queueId"], name if isinstance(name, str) else target["queueId"]
+            yield (
+                target["queueId"],
+                name if isinstance(name, str) else target["queueId"],
+            )
 
 
 def _outcome(run: RecordedRun) -> str:
     changes = pluralize(len(run.changes), "change")
     applied = sum(change.get("status") == "applied" for change in run.changes)
-    return f"{changes}, no end recorded" if run.end is None else f"{applied} of {changes} applied"
+    return (
+        f"{changes}, no end recorded"
+        if run.end is None
+        else f"{applied} of {changes} applied"
+    )
 
 
 def _time(entry: Mapping[str, Any]) -> str:
@@ -91,4 +127,8 @@ def _time(entry: Mapping[str, Any]) -> str:
 
 def _text(entry: Mapping[str, Any], name: str) -> str:
     value = entry.get(name)
-    return "-" if value in (None, "", [], {}) else sanitize(value if isinstance(value, str) else quote(value))
+    return (
+        "-"
+        if value in (None, "", [], {})
+        else sanitize(value if isinstance(value, str) else quote(value))
+    )

@@ -12,10 +12,20 @@ from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow
 from reconciler.render.colour import SEVERITY_COLOURS, Style
 from reconciler.render.effects import Extent
-from reconciler.render.finding_subject import MAX_NAMED, finding_members, source_location, subject_prefix
+from reconciler.render.finding_subject import (
+    MAX_NAMED,
+    finding_members,
+    source_location,
+    subject_prefix,
+)
 from reconciler.render.limits import ALL_ROWS, MAX_SHOWN
 from reconciler.render.summary import PlanSummary
-from reconciler.render.text.effects import SYMBOLS, effects_lines, headline_lines, replay_lines
+from reconciler.render.text.effects import (
+    SYMBOLS,
+    effects_lines,
+    headline_lines,
+    replay_lines,
+)
 from reconciler.text.escape import join_first, pluralize, sanitize
 
 _MAX_TESTS: Final = 3
@@ -23,7 +33,9 @@ _MAX_TESTS: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextLimits:
-    """How much is shown: values of a list, rule names of a group, warnings in full, and with `verbose` all."""
+    """How much is shown: values of a list, rule names of a group, warnings in full, and with
+    `verbose` all.
+    """
 
     values: int = FEW_VALUES
     rows: int = MAX_SHOWN
@@ -42,36 +54,67 @@ class TextLimits:
         return self.warnings >= ALL_ROWS
 
 
-def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
+def plan_text(
+    plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()
+) -> str:
     """Return the plan for a terminal, without the next step."""
     summary = texts.summarize_plan(plan, tenant, limits.values, limits.extent)
     return summary_text(summary, style, limits)
 
 
 def summary_text(summary: PlanSummary, style: Style, limits: TextLimits) -> str:
-    """Return a summarized plan for a terminal: the verdict, the effects, what else changes, and the totals."""
+    """Return a summarized plan for a terminal: the verdict, the effects, what else changes, and the
+    totals.
+    """
     lines = _head(summary, style, is_verbose=limits.verbose)
-    for part in (_effects(summary, style, limits), _changes(summary, style, limits), _notes(summary, style, limits)):
+    for part in (
+        _effects(summary, style, limits),
+        _changes(summary, style, limits),
+        _notes(summary, style, limits),
+    ):
         lines += [*part, ""] if part else []
-    order = f"{summary.schedule_text} {texts.SAFE_ORDER_NOTE}" if summary.schedule_text else ""
+    order = (
+        f"{summary.schedule_text} {texts.SAFE_ORDER_NOTE}"
+        if summary.schedule_text
+        else ""
+    )
     lines += filter(None, (summary.totals_text, order if limits.verbose else ""))
     return "\n".join(lines) + "\n"
 
 
 def _effects(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
-    lines = list(effects_lines(summary.effects, style, verbose=limits.verbose)) if summary.effects else []
+    lines = (
+        list(effects_lines(summary.effects, style, verbose=limits.verbose))
+        if summary.effects
+        else []
+    )
     lines += replay_lines(summary.replay, style) if summary.replay else []
     if summary.effects and summary.effects.flows and not limits.verbose:
         count = pluralize(summary.effects.count, "effect")
-        lines.append(style("dim", f"All edits and their consequences ({count}): -v, or the page of --report."))
+        lines.append(
+            style(
+                "dim",
+                f"All edits and their consequences ({count}): -v, or the page of --report.",
+            )
+        )
     return lines
 
 
 def _changes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
-    """Return the changes that effects do not tell: held ones, and all fields with `verbose` or without an analysis."""
+    """Return the changes that effects do not tell: held ones, and all fields with `verbose` or
+    without an analysis.
+    """
     is_complete = limits.verbose or summary.effects is None
-    shown = summary.changes if is_complete else [change for change in summary.changes if change.note]
-    return [line for change in (*shown, *summary.held_changes) for line in change_lines(change, style)]
+    shown = (
+        summary.changes
+        if is_complete
+        else [change for change in summary.changes if change.note]
+    )
+    return [
+        line
+        for change in (*shown, *summary.held_changes)
+        for line in change_lines(change, style)
+    ]
 
 
 def _notes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
@@ -82,7 +125,11 @@ def _notes(summary: PlanSummary, style: Style, limits: TextLimits) -> list[str]:
     is_full = limits.verbose or limits.has_all_warnings or not has_changes
     listed = warnings if limits.has_all_warnings or not has_changes else near
     shown = list(summary.notes) if limits.verbose else listed[: limits.warnings]
-    lines = [line for note in shown for line in _note_lines(note, style, limits.names, is_full=is_full)]
+    lines = [
+        line
+        for note in shown
+        for line in _note_lines(note, style, limits.names, is_full=is_full)
+    ]
     visible = set(map(id, shown))
     hidden = [note for note in summary.notes if id(note) not in visible]
     lines += [f"  {_hidden_notes(hidden, is_rest=bool(shown))}"] if hidden else []
@@ -101,13 +148,20 @@ def _hidden_notes(notes: Sequence[Finding], *, is_rest: bool) -> str:
     for severity, noun in (("warning", "warning"), ("info", "note")):
         codes = Counter(note.code for note in notes if note.severity == severity)
         if codes:
-            counts = [code if count == 1 else f"{count} of {code}" for code, count in codes.items()]
-            total = pluralize(codes.total(), f"further {noun}" if is_rest and not parts else noun)
+            counts = [
+                code if count == 1 else f"{count} of {code}"
+                for code, count in codes.items()
+            ]
+            total = pluralize(
+                codes.total(), f"further {noun}" if is_rest and not parts else noun
+            )
             parts.append(f"{total} ({', '.join(counts)})")
     return f"{', '.join(parts)}: see -v"
 
 
-def brief_summary_text(summary: PlanSummary, style: Style, _limits: TextLimits = TextLimits()) -> str:
+def brief_summary_text(
+    summary: PlanSummary, style: Style, _limits: TextLimits = TextLimits()
+) -> str:
     """Return a summarized plan in brief."""
     warnings = sum(finding.severity == "warning" for finding in summary.notes)
     noted = f"{pluralize(warnings, 'warning')}." if warnings else ""
@@ -118,15 +172,21 @@ def brief_summary_text(summary: PlanSummary, style: Style, _limits: TextLimits =
 def change_lines(change: ChangeSummary, style: Style) -> Iterator[str]:
     """Yield a head line and the details of one change."""
     symbol, colour = SYMBOLS[change.action]
-    where = f"   {style('dim', source_location(change.source))}" if change.source else ""
+    where = (
+        f"   {style('dim', source_location(change.source))}" if change.source else ""
+    )
     yield f"  {style(colour, f'{symbol} {change.address}')}{where}"
     yield from (f"      {line}" for line in change.sentences)
     yield from _align_rows(change.rows)
 
 
-def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Iterator[str]:
+def finding_lines(
+    finding: Finding, style: Style, limit: int = MAX_NAMED
+) -> Iterator[str]:
     """Yield a finding: message, hint and place, or up to `limit` of its rules."""
-    head = style(SEVERITY_COLOURS[finding.severity], f"{finding.severity}[{finding.code}]")
+    head = style(
+        SEVERITY_COLOURS[finding.severity], f"{finding.severity}[{finding.code}]"
+    )
     yield f"  {head} {subject_prefix(finding)}{sanitize(finding.message)}"
     if finding.hint:
         yield f"      {sanitize(finding.hint)}"
@@ -139,7 +199,9 @@ def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Ite
 def _head(summary: PlanSummary, style: Style, *, is_verbose: bool = False) -> list[str]:
     """Return the environment, the headline, and what apply will refuse."""
     # The line above says that a tenant is simulated.
-    tenant = "" if summary.tenant_text == texts.SIMULATED_TENANT else summary.tenant_text
+    tenant = (
+        "" if summary.tenant_text == texts.SIMULATED_TENANT else summary.tenant_text
+    )
     rules = summary.rules_text if is_verbose else ""
     about = ", ".join(filter(None, (tenant, rules)))
     title = style("bold", f"Plan for {summary.environment}")
@@ -147,7 +209,13 @@ def _head(summary: PlanSummary, style: Style, *, is_verbose: bool = False) -> li
     headline = list(headline_lines(summary.effects, style)) if summary.effects else []
     endpoint = [f"  {summary.endpoint_text}"] if summary.endpoint_text else []
     consent = [f"  {summary.consent_text}"] if summary.consent else []
-    parts = (headline, _failed_tests(summary, style), _guards(summary, style), endpoint, consent)
+    parts = (
+        headline,
+        _failed_tests(summary, style),
+        _guards(summary, style),
+        endpoint,
+        consent,
+    )
     for part in parts:
         lines += [*part, ""] if part else []
     return lines
@@ -161,24 +229,39 @@ def _failed_tests(summary: PlanSummary, style: Style) -> list[str]:
     for finding in failed[:_MAX_TESTS]:
         lines += finding_lines(finding, style)
     hidden = len(failed) - _MAX_TESTS
-    return [*lines, f"  and {pluralize(hidden, 'more test')}: cxroute test"] if hidden > 0 else lines
+    return (
+        [*lines, f"  and {pluralize(hidden, 'more test')}: cxroute test"]
+        if hidden > 0
+        else lines
+    )
 
 
 def _guards(summary: PlanSummary, style: Style) -> list[str]:
     label = style("yellow", "allowed")
-    lines = [f"  {label} {item.name}: {item.message}\n      because: {item.reason}" for item in summary.lifted_guards]
-    lines += [f"  {style('red', 'apply will refuse this:')} {guard.message}" for guard in summary.refusals]
+    lines = [
+        f"  {label} {item.name}: {item.message}\n      because: {item.reason}"
+        for item in summary.lifted_guards
+    ]
+    lines += [
+        f"  {style('red', 'apply will refuse this:')} {guard.message}"
+        for guard in summary.refusals
+    ]
     for conflict in summary.conflicts:
         lines += finding_lines(conflict, style)
     return lines
 
 
 def _place_lines(finding: Finding, style: Style, limit: int) -> Iterator[str]:
-    """Yield `cards/help   manifests/cards.yaml:12` for each rule; up to `limit` names on one line for more rules."""
+    """Yield `cards/help   manifests/cards.yaml:12` for each rule; up to `limit` names on one line
+    for more rules.
+    """
     names = finding_members(finding)
     lines = [join_first(names, limit)]
     if len(names) <= limit:
-        places = [(item.address, item.source and source_location(item.source)) for item in finding.occurrences]
+        places = [
+            (item.address, item.source and source_location(item.source))
+            for item in finding.occurrences
+        ]
         lines = ["   ".join(str(part) for part in place if part) for place in places]
     yield from (f"      {style('dim', line)}" for line in lines)
 

@@ -1,7 +1,8 @@
-"""The results of route tests and promises as one line, as JSON, and as JUnit XML; and the adequacy of both.
+"""The results of route tests and promises as one line, as JSON, and as JUnit XML; and the adequacy
+of both.
 
-The XML is valid by the schemas of Jenkins and Ant (windyroad/JUnit-Schema): no attributes in `testsuites`, no file or
-line in a `testcase`, and empty parts in each suite.
+The XML is valid by the schemas of Jenkins and Ant (windyroad/JUnit-Schema): no attributes in
+`testsuites`, no file or line in a `testcase`, and empty parts in each suite.
 """
 
 from collections import Counter
@@ -26,20 +27,45 @@ from reconciler.text.phrases import Labels, conversation_phrase
 if TYPE_CHECKING:
     from reconciler.render.command_json import AdequacyJson, UnnoticedEditJson
 
-_MAX_LISTED_RULES: Final = 20_000  # of all examples in JSON, each of which has a complete list of rules
+_MAX_LISTED_RULES: Final = (
+    20_000  # of all examples in JSON, each of which has a complete list of rules
+)
 
 
 def tests_line(results: Sequence[CheckResult]) -> str:
-    """Return `75 route tests passed in prod and staging.`, or the number of failed tests per environment."""
-    tests = [(each.environment, bool(each.failure)) for each in results if isinstance(each, RouteTestResult)]
-    promises = [(each.environment, not each.facts.holds) for each in results if isinstance(each, PromiseResult)]
-    lines = [_totals("route test", "passed", "failed", tests)] if tests or not promises else []
-    sizes = Counter(name for name, _ in promises)  # an environment may have promises of its own
-    groups = ([each for each in promises if sizes[each[0]] == size] for size in dict.fromkeys(sizes.values()))
-    return " ".join([*lines, *(_totals("promise", "kept", "not kept", group) for group in groups)])
+    """Return `75 route tests passed in prod and staging.`, or the number of failed tests per
+    environment.
+    """
+    tests = [
+        (each.environment, bool(each.failure))
+        for each in results
+        if isinstance(each, RouteTestResult)
+    ]
+    promises = [
+        (each.environment, not each.facts.holds)
+        for each in results
+        if isinstance(each, PromiseResult)
+    ]
+    lines = (
+        [_totals("route test", "passed", "failed", tests)]
+        if tests or not promises
+        else []
+    )
+    sizes = Counter(
+        name for name, _ in promises
+    )  # an environment may have promises of its own
+    groups = (
+        [each for each in promises if sizes[each[0]] == size]
+        for size in dict.fromkeys(sizes.values())
+    )
+    return " ".join(
+        [*lines, *(_totals("promise", "kept", "not kept", group) for group in groups)]
+    )
 
 
-def _totals(noun: str, passed: str, failed: str, results: Sequence[tuple[str, bool]]) -> str:
+def _totals(
+    noun: str, passed: str, failed: str, results: Sequence[tuple[str, bool]]
+) -> str:
     if not results:
         return f"No {noun} was run."
     each = max(Counter(name for name, _ in results).values())
@@ -48,16 +74,26 @@ def _totals(noun: str, passed: str, failed: str, results: Sequence[tuple[str, bo
         counts[name] += has_failed
     wrong = [(name, count) for name, count in counts.items() if count]
     if not wrong:
-        return f"{pluralize(each, noun)} {passed} in {join_all(counts, 'and', sanitize)}."
+        return (
+            f"{pluralize(each, noun)} {passed} in {join_all(counts, 'and', sanitize)}."
+        )
     (first, count), *others = wrong
     text = f"{count:,} of {pluralize(each, noun)} {failed} in {sanitize(first)}"
     text += "".join(f", {count:,} in {sanitize(name)}" for name, count in others)
     fine = [name for name, count in counts.items() if not count]
-    return f"{text}; all {passed} in {join_all(fine, 'and', sanitize)}." if fine else f"{text}."
+    return (
+        f"{text}; all {passed} in {join_all(fine, 'and', sanitize)}."
+        if fine
+        else f"{text}."
+    )
 
 
-def tests_document(results: Sequence[CheckResult], queues: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Return the totals, every test and every promise as JSON; `queues` are the names by id, by environment."""
+def tests_document(
+    results: Sequence[CheckResult], queues: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """Return the totals, every test and every promise as JSON; `queues` are the names by id, by
+    environment.
+    """
     tests = [
         {
             "environment": result.environment,
@@ -73,20 +109,34 @@ def tests_document(results: Sequence[CheckResult], queues: Mapping[str, Mapping[
         if isinstance(result, RouteTestResult)
     ]
     return {
-        "passed": not any(result.failure and result.failure.severity == "error" for result in results),
+        "passed": not any(
+            result.failure and result.failure.severity == "error" for result in results
+        ),
         "tests": len(tests),
         "failed": sum(not test["passed"] for test in tests),
         "results": tests,
-        "promises": [each.to_json(queues[each.environment]) for each in results if isinstance(each, PromiseResult)],
+        "promises": [
+            each.to_json(queues[each.environment])
+            for each in results
+            if isinstance(each, PromiseResult)
+        ],
     }
 
 
-def junit_document(results: Sequence[CheckResult], labels: Mapping[str, Labels], now: datetime) -> str:
-    """Return the JUnit XML with one suite per environment and document; `labels` are by environment."""
+def junit_document(
+    results: Sequence[CheckResult], labels: Mapping[str, Labels], now: datetime
+) -> str:
+    """Return the JUnit XML with one suite per environment and document; `labels` are by
+    environment.
+    """
     root = ET.Element("testsuites")
-    suites = groupby(results, lambda check: (check.environment, type(check), check.document))
+    suites = groupby(
+        results, lambda check: (check.environment, type(check), check.document)
+    )
     for number, ((environment, _, name), group) in enumerate(suites):
-        root.append(_suite(number, sanitize(name), list(group), labels[environment], now))
+        root.append(
+            _suite(number, sanitize(name), list(group), labels[environment], now)
+        )
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
@@ -97,22 +147,48 @@ def _title(check: CheckResult, labels: Labels) -> str:
     return f"{check.number}. {conversation_phrase(check.conversation, Labels(labels.short))}"
 
 
-def _suite(number: int, name: str, checks: Sequence[CheckResult], labels: Labels, now: datetime) -> ET.Element:
+def _suite(
+    number: int, name: str, checks: Sequence[CheckResult], labels: Labels, now: datetime
+) -> ET.Element:
     environment = checks[0].environment
-    names = {"id": str(number), "package": environment, "name": f"{name} in {environment}"}
+    names = {
+        "id": str(number),
+        "package": environment,
+        "name": f"{name} in {environment}",
+    }
     run = {"timestamp": f"{now:%Y-%m-%dT%H:%M:%S}", "hostname": "localhost"}
-    failures = sum(check.failure is not None and check.failure.severity == "error" for check in checks)
-    counts = {"tests": str(len(checks)), "failures": str(failures), "errors": "0", "time": "0"}
+    failures = sum(
+        check.failure is not None and check.failure.severity == "error"
+        for check in checks
+    )
+    counts = {
+        "tests": str(len(checks)),
+        "failures": str(failures),
+        "errors": "0",
+        "time": "0",
+    }
     suite = ET.Element("testsuite", names | run | counts)
     ET.SubElement(suite, "properties")
     warnings = []
     for check in checks:
-        case = ET.SubElement(suite, "testcase", name=_title(check, labels), classname=f"{environment}.{name}", time="0")
+        case = ET.SubElement(
+            suite,
+            "testcase",
+            name=_title(check, labels),
+            classname=f"{environment}.{name}",
+            time="0",
+        )
         if check.failure:
             message = sanitize(check.failure.message)
-            text = f"{source_location(check.failure.source)}: {message}" if check.failure.source else message
+            text = (
+                f"{source_location(check.failure.source)}: {message}"
+                if check.failure.source
+                else message
+            )
             if check.failure.severity == "error":
-                ET.SubElement(case, "failure", message=message, type=check.failure.code).text = text
+                ET.SubElement(
+                    case, "failure", message=message, type=check.failure.code
+                ).text = text
             else:
                 warnings.append(text)
     ET.SubElement(suite, "system-out").text = "\n".join(warnings) or None
@@ -121,7 +197,9 @@ def _suite(number: int, name: str, checks: Sequence[CheckResult], labels: Labels
 
 
 def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
-    """Yield up to `limit` unnoticed edits, each once for all environments, and the totals of each environment."""
+    """Yield up to `limit` unnoticed edits, each once for all environments, and the totals of each
+    environment.
+    """
     texts: dict[str, str] = {}
     for adequacy in adequacies:
         labels = adequacy.checked.labels
@@ -132,8 +210,14 @@ def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
             before = destination_phrase(unnoticed.before, queues)
             after = destination_phrase(unnoticed.after, queues)
             way = f"{before} -> {after}"
-            head = f"  {sanitize(entry.name)}: {_edit_phrase(unnoticed.edit, labels, queues)}{where}"
-            texts.setdefault(head, f"{head}\n      {conversation_phrase(unnoticed.event, labels)}: {way}")
+            head = (
+                f"  {sanitize(entry.name)}: "
+                f"{_edit_phrase(unnoticed.edit, labels, queues)}{where}"
+            )
+            texts.setdefault(
+                head,
+                f"{head}\n      {conversation_phrase(unnoticed.event, labels)}: {way}",
+            )
     yield from list(texts.values())[:limit]
     if len(texts) > limit:
         yield f"  and {pluralize(len(texts) - limit, 'further edit')}: -v lists all"
@@ -141,9 +225,19 @@ def adequacy_lines(adequacies: Sequence[Adequacy], limit: int) -> Iterator[str]:
         edits = adequacy.edits
         noticed = adequacy.edits - len(adequacy.unnoticed)
         share = f" ({100 * noticed / edits:.1f} %)" if edits else ""
-        undecided = f"; {pluralize(adequacy.undecided, 'edit')} not decided" if adequacy.undecided else ""
-        count = f"{noticed:,} of {pluralize(edits, 'single edit')} that move callers{share}{undecided}"
-        yield f"Adequacy in {sanitize(adequacy.checked.environment.name)}: the tests and promises notice {count}."
+        undecided = (
+            f"; {pluralize(adequacy.undecided, 'edit')} not decided"
+            if adequacy.undecided
+            else ""
+        )
+        count = (
+            f"{noticed:,} of {pluralize(edits, 'single edit')} that move "
+            f"callers{share}{undecided}"
+        )
+        yield (
+            f"Adequacy in {sanitize(adequacy.checked.environment.name)}: the tests and promises "
+            f"notice {count}."
+        )
 
 
 def _edit_phrase(edit: RuleEdit, labels: Labels, queues: Mapping[str, str]) -> str:
@@ -157,11 +251,19 @@ def _edit_phrase(edit: RuleEdit, labels: Labels, queues: Mapping[str, str]) -> s
 
 
 def adequacy_document(adequacies: Sequence[Adequacy]) -> "AdequacyJson":
-    """Return the adequacy of all environments together as JSON, with a limited number of examples."""
-    pairs = [(unnoticed, adequacy) for adequacy in adequacies for unnoticed in adequacy.unnoticed]
+    """Return the adequacy of all environments together as JSON, with a limited number of
+    examples.
+    """
+    pairs = [
+        (unnoticed, adequacy)
+        for adequacy in adequacies
+        for unnoticed in adequacy.unnoticed
+    ]
     pairs.sort(key=lambda pair: -pair[0].traffic)
     edits = sum(each.edits for each in adequacies)
-    limit = 1 + _MAX_LISTED_RULES // max(1, *(len(each.rules.ordered) for each in adequacies))
+    limit = 1 + _MAX_LISTED_RULES // max(
+        1, *(len(each.rules.ordered) for each in adequacies)
+    )
     return {
         "edits": edits,
         "unnoticed": len(pairs),
@@ -181,5 +283,9 @@ def _example(unnoticed: UnnoticedEdit, adequacy: Adequacy) -> "UnnoticedEditJson
         "witness": dict(unnoticed.event),
         "before": destination_to_json(unnoticed.before, queues),
         "after": destination_to_json(unnoticed.after, queues),
-        "rules": [{"id": each.name, **rule_to_json(each.rule, None, queues)} for each in ordered if each],
+        "rules": [
+            {"id": each.name, **rule_to_json(each.rule, None, queues)}
+            for each in ordered
+            if each
+        ],
     }

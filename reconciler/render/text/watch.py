@@ -7,22 +7,36 @@ from reconciler.plan.drift import Drift, missing_rules
 from reconciler.plan.finding_json import finding_to_json
 from reconciler.render.drift_summary import counts_phrase, remaining_phrases
 from reconciler.text.escape import pluralize, sanitize
-from reconciler.watch.cycle import CycleResult, applied_outcomes, count_drifted, count_pending
+from reconciler.watch.cycle import (
+    CycleResult,
+    applied_outcomes,
+    count_drifted,
+    count_pending,
+)
 
 
 def cycle_line(result: CycleResult, next_seconds: float) -> str:
     """Return `2026-11-25T12:00:00Z 1 rule changed in CXone, 5 calls in 0.3 s; next in 300 s`."""
     calls = f"{pluralize(result.calls.requests, 'call')} in {result.seconds:.1f} s"
-    return f"{result.started_at:%Y-%m-%dT%H:%M:%SZ} {_result_phrase(result)}, {calls}; next in {next_seconds:.0f} s"
+    return (
+        f"{result.started_at:%Y-%m-%dT%H:%M:%SZ} {_result_phrase(result)}, {calls}; next in "
+        f"{next_seconds:.0f} s"
+    )
 
 
-def cycle_document(result: CycleResult, environment: str, next_seconds: float) -> dict[str, Any]:
+def cycle_document(
+    result: CycleResult, environment: str, next_seconds: float
+) -> dict[str, Any]:
     """Return the same as JSON."""
     plan = result.remaining
     report = result.report
     drift = result.drift
     failed_tests = result.plan.failed_tests if result.plan else ()
-    findings = result.error.findings if isinstance(result.error, ManifestError) else failed_tests
+    findings = (
+        result.error.findings
+        if isinstance(result.error, ManifestError)
+        else failed_tests
+    )
     return {
         "event": "round",
         "at": f"{result.started_at:%Y-%m-%dT%H:%M:%SZ}",
@@ -49,7 +63,12 @@ def cycle_document(result: CycleResult, environment: str, next_seconds: float) -
 
 
 def _result_phrase(result: CycleResult) -> str:
-    rest = "".join(f", {phrase}" for phrase in (remaining_phrases(result.drift) if result.drift is not None else ()))
+    rest = "".join(
+        f", {phrase}"
+        for phrase in (
+            remaining_phrases(result.drift) if result.drift is not None else ()
+        )
+    )
     if result.report is not None:
         changes = pluralize(len(result.report.outcomes), "change")
         text = f"{len(applied_outcomes(result.report)):,} of {changes} applied{rest}"
@@ -62,5 +81,7 @@ def _result_phrase(result: CycleResult) -> str:
     text = f"{counts_phrase(result.drift or Drift(plan=result.plan))}{suffix}"
     if result.status != "refused":
         return text
-    why = ", ".join(guard.name for guard in result.failed_guards) or sanitize(result.error_text)
+    why = ", ".join(guard.name for guard in result.failed_guards) or sanitize(
+        result.error_text
+    )
     return f"{text}; refused: {why}" if why else f"{text}; refused"

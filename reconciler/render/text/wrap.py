@@ -1,6 +1,9 @@
-"""Wrapping of lines for a terminal, with a hanging indent. Commands, paths and names are never broken.
+"""Wrapping of lines for a terminal, with a hanging indent.
 
-Two or more spaces separate cells. A line is broken before a cell, and a cell only if it is longer than a line.
+Commands, paths and names are never broken.
+
+Two or more spaces separate cells. A line is broken before a cell, and a cell only if it is longer
+than a line.
 """
 
 import re
@@ -13,7 +16,8 @@ _INDENT_IN_STYLE: Final = re.compile(r"^(\x1b\[[0-9;]*m)( +)")
 _RESET: Final = "\x1b[0m"
 _UNIT: Final = re.compile(
     r"(?P<gap> *)(?P<text>"
-    r"(?:(?<=: )|(?<=  )|^)cxroute [-a-z].*?(?=   |$)"  # a command, to the end of the line or of the cell
+    # a command, to the end of the line or of the cell
+    r"(?:(?<=: )|(?<=  )|^)cxroute [-a-z].*?(?=   |$)"
     r"|[^\s`]*`[^`]*`[^\s`]*"  # a command, path or name in a sentence
     r"|[^ ]+)"
 )
@@ -29,33 +33,54 @@ class _Unit(NamedTuple):
 
 
 def columns(text: str) -> int:
-    """Return the number of terminal columns of the text: two for a wide character, none for styles and accents."""
+    """Return the number of terminal columns of the text: two for a wide character, none for styles
+    and accents.
+    """
     visible = _STYLE.sub("", text) if "\x1b" in text else text
     if visible.isascii():
         return len(visible)
-    spacing = (character for character in visible if unicodedata.category(character) not in ("Mn", "Me", "Cf"))
-    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in spacing)
+    spacing = (
+        character
+        for character in visible
+        if unicodedata.category(character) not in ("Mn", "Me", "Cf")
+    )
+    return sum(
+        2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in spacing
+    )
 
 
 def align_columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return each row as a line; every cell is padded to the longest text of its column."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
 
 
 def wrap_text(text: str, width: int) -> str:
     """Return the text with each line wrapped to the width."""
-    return "\n".join(wrap_line(line, width) if columns(line) > width else line for line in text.split("\n"))
+    return "\n".join(
+        wrap_line(line, width) if columns(line) > width else line
+        for line in text.split("\n")
+    )
 
 
 def wrap_line(line: str, width: int, indent: int | None = None) -> str:
-    """Return one line as several lines, further ones at `indent`; a line that starts with `$ ` is not changed."""
+    """Return one line as several lines, further ones at `indent`; a line that starts with `$ ` is
+    not changed.
+    """
     units = list(_units(_INDENT_IN_STYLE.sub(r"\2\1", line)))
     if not units or _STYLE.sub("", line).lstrip().startswith("$ "):
         return line
-    wrapped = _LineBuffer(width, _hanging_indent(units, width) if indent is None else indent)
+    wrapped = _LineBuffer(
+        width, _hanging_indent(units, width) if indent is None else indent
+    )
     for index, unit in enumerate(units):
-        wrapped.add(unit, unit.width if unit.gap < _CELL_GAP else _cell_width(units[index:]))
+        wrapped.add(
+            unit, unit.width if unit.gap < _CELL_GAP else _cell_width(units[index:])
+        )
     return "\n".join([*wrapped.lines, wrapped.line]) + line[len(line.rstrip(" ")) :]
 
 
@@ -105,7 +130,9 @@ class _LineBuffer:
         # A path, URL or command is not broken, even if it is longer than a line.
         is_whole = any(mark in unit.text for mark in ("/", "\\", "`", "cxroute "))
         is_broken = not is_whole and self._column + unit.width > self._width
-        for part in re.findall(r"\x1b\[[0-9;]*m|.", unit.text) if is_broken else [unit.text]:
+        for part in (
+            re.findall(r"\x1b\[[0-9;]*m|.", unit.text) if is_broken else [unit.text]
+        ):
             width = columns(part)
             if is_broken and self._column + width > self._width:
                 self._break()

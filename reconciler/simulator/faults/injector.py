@@ -8,8 +8,18 @@ from random import Random
 from typing import Final
 
 from reconciler.simulator.api import SimulatorApi
-from reconciler.simulator.faults.responses import ALTERED_FIELDS, REAL_RESPONSES, REPLACED_RESPONSES, status_response
-from reconciler.simulator.faults.spec import Fault, FaultCall, FaultSpecError, parse_faults
+from reconciler.simulator.faults.responses import (
+    ALTERED_FIELDS,
+    REAL_RESPONSES,
+    REPLACED_RESPONSES,
+    status_response,
+)
+from reconciler.simulator.faults.spec import (
+    Fault,
+    FaultCall,
+    FaultSpecError,
+    parse_faults,
+)
 from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
 from reconciler.simulator.state import JsonObject, TenantState
 
@@ -31,13 +41,24 @@ class FaultInjector:
         for fault in self._faults:
             _check_fault(fault)
         self._counts = [0] * len(self._faults)
-        self._randoms = [Random(f"{seed}/{number}") for number in range(len(self._faults))]  # noqa: S311 - repeatable
+        self._randoms = [
+            Random(f"{seed}/{number}")  # noqa: S311 - repeatable
+            for number in range(len(self._faults))
+        ]
         self._request_count = 0
-        self._delayed: list[tuple[SimRequest, int]] = []  # each with the number of the request it runs before
-        depths = (int(fault.argument or 1) for fault in self._faults if fault.name == "stale")
-        self._history: deque[list[JsonObject]] = deque(maxlen=1 + max(depths, default=0))
+        self._delayed: list[
+            tuple[SimRequest, int]
+        ] = []  # each with the number of the request it runs before
+        depths = (
+            int(fault.argument or 1) for fault in self._faults if fault.name == "stale"
+        )
+        self._history: deque[list[JsonObject]] = deque(
+            maxlen=1 + max(depths, default=0)
+        )
         self._started_at: float | None = None
-        self.fired_faults: list[tuple[str, SimRequest]] = []  # the rule of the SPEC, and the request that it affected
+        self.fired_faults: list[
+            tuple[str, SimRequest]
+        ] = []  # the rule of the SPEC, and the request that it affected
 
     def handle(self, request: SimRequest, api: SimulatorApi) -> SimResponse:
         """Return a request's response, with or without a fault."""
@@ -50,7 +71,9 @@ class FaultInjector:
         fault = self._faults[index]
         self.fired_faults.append((fault.text, request))
         if fault.name == DELAYED_FAULT:
-            self._delayed.append((request, self._request_count + int(fault.argument or 1)))
+            self._delayed.append(
+                (request, self._request_count + int(fault.argument or 1))
+            )
             return SimResponse(status=0, delivery=DeliveryMode.SILENT)
         call = FaultCall(
             request=request,
@@ -64,7 +87,11 @@ class FaultInjector:
         name = fault.name.removesuffix(APPLIED_SUFFIX)
         if name != fault.name:
             call.run_request()
-        return REPLACED_RESPONSES[name](call) if name in REPLACED_RESPONSES else status_response(call, int(name))
+        return (
+            REPLACED_RESPONSES[name](call)
+            if name in REPLACED_RESPONSES
+            else status_response(call, int(name))
+        )
 
     def run_delayed(self, api: SimulatorApi, number: float = math.inf) -> None:
         """Process the delayed requests up to a number of requests; default: all."""
@@ -88,25 +115,33 @@ class FaultInjector:
         return self._history[max(len(self._history) - 1 - changes, 0)]
 
     def _choose_fault(self, request: SimRequest, seconds: float) -> int | None:
-        """Return the index of the first fault that applies; every matching fault counts the request."""
+        """Return the index of the first fault that applies; every matching fault counts the
+        request.
+        """
         chosen = None
         for index, fault in enumerate(self._faults):
             if fault.matches(request):
                 self._counts[index] += 1
-                applies = fault.applies(self._counts[index], seconds, self._randoms[index])
+                applies = fault.applies(
+                    self._counts[index], seconds, self._randoms[index]
+                )
                 chosen = index if applies and chosen is None else chosen
         return chosen
 
 
 def _check_fault(fault: Fault) -> None:
-    """Raise FaultSpecError for an unknown name, and for an argument that its fault does not take."""
+    """Raise FaultSpecError for an unknown name, and for an argument that its fault does not
+    take.
+    """
     name = fault.name.removesuffix(APPLIED_SUFFIX)
     if not re.fullmatch("[45][0-9]{2}", name) and fault.name not in _NAMES:
         near = difflib.get_close_matches(fault.name, _NAMES, 1)
         hint = f"known: a status from 400 to 599, {', '.join(_NAMES)}"
         if near:
             hint = f"did you mean {near[0]}?"
-        raise FaultSpecError(f'fault "{fault.text}": unknown fault {fault.name}; {hint}')
+        raise FaultSpecError(
+            f'fault "{fault.text}": unknown fault {fault.name}; {hint}'
+        )
     if fault.argument and not _is_argument(name, fault.argument):
         problem = f'{fault.name} does not accept "{fault.argument}"'
         raise FaultSpecError(f'fault "{fault.text}": {problem}')
@@ -116,6 +151,11 @@ def _is_argument(name: str, argument: str) -> bool:
     if name in _TAKE_STATUS:
         return re.fullmatch("[2-5][0-9]{2}", argument) is not None
     if name in _TAKE_NUMBERS:
-        number = re.compile({"shift": "-?[0-9]+", "drip": r"[0-9]+(\.[0-9]+)?"}.get(name, "[0-9]+"))
-        return number.fullmatch(argument) is not None and abs(float(argument)) <= _MAX_ARGUMENT
+        number = re.compile(
+            {"shift": "-?[0-9]+", "drip": r"[0-9]+(\.[0-9]+)?"}.get(name, "[0-9]+")
+        )
+        return (
+            number.fullmatch(argument) is not None
+            and abs(float(argument)) <= _MAX_ARGUMENT
+        )
     return argument in ALTERED_FIELDS if name == "altered" else name == "429"

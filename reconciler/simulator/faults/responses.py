@@ -1,4 +1,6 @@
-"""The faults: responses that replace the real one, corrupted real responses, and changes before a request."""
+"""The faults: responses that replace the real one, corrupted real responses, and changes before a
+request.
+"""
 
 import json
 import zlib
@@ -28,12 +30,22 @@ def status_response(call: FaultCall, status: int) -> http.SimResponse:
     problem = http.ApiProblem(f"Injected {status}", "injected")
     if status != 429:  # noqa: PLR2004 - too many requests
         return http.error_response(status, problem)
-    after = formatdate(call.api.settings.clock() + 2, usegmt=True) if call.argument == "date" else call.argument or "1"
-    return http.error_response(429, problem, headers=() if after == "none" else (("retry-after", after),))
+    after = (
+        formatdate(call.api.settings.clock() + 2, usegmt=True)
+        if call.argument == "date"
+        else call.argument or "1"
+    )
+    return http.error_response(
+        429, problem, headers=() if after == "none" else (("retry-after", after),)
+    )
 
 
 def _default_status(call: FaultCall) -> int:
-    return call.count(201 if call.request.method == "POST" and resource_of(call.request) == "rules" else 200)
+    return call.count(
+        201
+        if call.request.method == "POST" and resource_of(call.request) == "rules"
+        else 200
+    )
 
 
 @cache
@@ -45,13 +57,23 @@ def _bomb(megabytes: int) -> bytes:
 
 
 REPLACED_RESPONSES: Final[Mapping[str, Respond]] = {
-    "html": lambda call: http.SimResponse(status=call.count(200), body=_HTML, headers=(_HTML_TYPE,)),
+    "html": lambda call: http.SimResponse(
+        status=call.count(200), body=_HTML, headers=(_HTML_TYPE,)
+    ),
     "empty": lambda call: http.SimResponse(status=_default_status(call)),
-    "shape": lambda call: http.json_response(_default_status(call), b'{"status":"ok","items":[[]]}'),
+    "shape": lambda call: http.json_response(
+        _default_status(call), b'{"status":"ok","items":[[]]}'
+    ),
     "nan": lambda call: http.json_response(_default_status(call), _NAN),
-    "deep": lambda call: http.json_response(200, b"[" * call.count(100_000) + b"]" * call.count(100_000)),
-    "gzip": lambda call: http.json_response(200, _bomb(call.count(100)), ("content-encoding", "gzip")),
-    "huge": lambda call: http.json_response(200, b" " * (call.count(100) * _MEGABYTE) + b"{}"),
+    "deep": lambda call: http.json_response(
+        200, b"[" * call.count(100_000) + b"]" * call.count(100_000)
+    ),
+    "gzip": lambda call: http.json_response(
+        200, _bomb(call.count(100)), ("content-encoding", "gzip")
+    ),
+    "huge": lambda call: http.json_response(
+        200, b" " * (call.count(100) * _MEGABYTE) + b"{}"
+    ),
     "redirect": lambda call: http.SimResponse(
         status=call.count(302), headers=(("location", OTHER_HOST + call.request.path),)
     ),
@@ -71,7 +93,10 @@ def _corrupt_page(corrupt: Callable[[FaultCall, dict[str, Any]], object]) -> Res
 
     def respond(call: FaultCall) -> http.SimResponse:
         response = call.run_request()
-        is_list = call.request.method == "GET" and resource_of(call.request) in ("rules", "queues")
+        is_list = call.request.method == "GET" and resource_of(call.request) in (
+            "rules",
+            "queues",
+        )
         page = json.loads(response.body) if is_list and response.status == 200 else {}  # noqa: PLR2004 - success
         if "entities" not in page:  # not a list, or one of the platform's own
             return response
@@ -111,7 +136,9 @@ def _stale(call: FaultCall) -> http.SimResponse:
     if resource_of(call.request) == "rules":
         return list_page(call.request, before, call.api.settings.page_cap)
     if resource_of(call.request) == "rule":
-        rule = next((rule for rule in before if rule["id"] == call.request.segments[-1]), None)
+        rule = next(
+            (rule for rule in before if rule["id"] == call.request.segments[-1]), None
+        )
         return http.json_response(200, rule) if rule else http.error_response(404)
     return response
 
@@ -121,7 +148,9 @@ def _revoke(call: FaultCall) -> http.SimResponse:
     return call.run_request()
 
 
-def _change_rule_first(change: Callable[[FaultCall, dict[str, Any]], object]) -> Respond:
+def _change_rule_first(
+    change: Callable[[FaultCall, dict[str, Any]], object],
+) -> Respond:
     """Return a fault that changes the request's rule, or a random one, just before the request."""
 
     def respond(call: FaultCall) -> http.SimResponse:
@@ -136,7 +165,12 @@ def _change_rule_first(change: Callable[[FaultCall, dict[str, Any]], object]) ->
 
 def _clone(call: FaultCall, rule: dict[str, Any]) -> None:
     identity = call.api.settings.new_id()
-    own = {"id": identity, "name": f"{rule['name']} (copy)", "version": 1, "selfUri": f"{http.RULES_PATH}/{identity}"}
+    own = {
+        "id": identity,
+        "name": f"{rule['name']} (copy)",
+        "version": 1,
+        "selfUri": f"{http.RULES_PATH}/{identity}",
+    }
     call.api.state.put({**rule, **own})
 
 
@@ -151,12 +185,18 @@ ALTERED_FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
 def _altered(call: FaultCall) -> http.SimResponse:
     field = call.argument or "description"
     body = None
-    if call.request.method in ("POST", "PUT") and resource_of(call.request) in ("rules", "rule"):
+    if call.request.method in ("POST", "PUT") and resource_of(call.request) in (
+        "rules",
+        "rule",
+    ):
         with suppress(ValueError):
             body = call.request.json()
     if not isinstance(body, dict):
         return call.run_request()
-    request = replace(call.request, body=http.encode_json({**body, field: ALTERED_FIELDS[field](body.get(field))}))
+    request = replace(
+        call.request,
+        body=http.encode_json({**body, field: ALTERED_FIELDS[field](body.get(field))}),
+    )
     response = call.api.handle(request)
     call.request.changed_state = request.changed_state
     return response
@@ -166,18 +206,36 @@ REAL_RESPONSES: Final[Mapping[str, Respond]] = {
     # Corrupted:
     "cut": lambda call: replace(call.run_request(), delivery=http.DeliveryMode.CUT),
     "half": _half,
-    "drip": lambda call: replace(call.run_request(), delivery=http.DeliveryMode.DRIPPING, byte_pause=call.number(1.0)),
+    "drip": lambda call: replace(
+        call.run_request(),
+        delivery=http.DeliveryMode.DRIPPING,
+        byte_pause=call.number(1.0),
+    ),
     "no-id": _corrupt_rules(lambda rule: rule.pop("id", None)),
-    "other": _corrupt_rules(lambda rule: rule.update(priority=rule["priority"] + 1) if "priority" in rule else None),
-    "duplicate": _corrupt_page(lambda _, page: page["entities"].extend(page["entities"][:1])),
-    "missing": _corrupt_page(lambda _, page: page.update(entities=page["entities"][:-1])),
+    "other": _corrupt_rules(
+        lambda rule: (
+            rule.update(priority=rule["priority"] + 1) if "priority" in rule else None
+        )
+    ),
+    "duplicate": _corrupt_page(
+        lambda _, page: page["entities"].extend(page["entities"][:1])
+    ),
+    "missing": _corrupt_page(
+        lambda _, page: page.update(entities=page["entities"][:-1])
+    ),
     "shift": _corrupt_page(_shift),
-    "empty-list": _corrupt_page(lambda _, page: page.update(entities=[], total=0, pageCount=0, nextUri=None)),
+    "empty-list": _corrupt_page(
+        lambda _, page: page.update(entities=[], total=0, pageCount=0, nextUri=None)
+    ),
     "cycle": _corrupt_page(
-        lambda call, page: page.update(nextUri=f"{call.request.path}?pageNumber=1&pageSize={page['pageSize']}")
+        lambda call, page: page.update(
+            nextUri=f"{call.request.path}?pageNumber=1&pageSize={page['pageSize']}"
+        )
     ),
     "other-host": _corrupt_page(
-        lambda call, page: page.update(nextUri=f"{OTHER_HOST}{call.request.path}?pageNumber={page['pageNumber'] + 1}")
+        lambda call, page: page.update(
+            nextUri=f"{OTHER_HOST}{call.request.path}?pageNumber={page['pageNumber'] + 1}"
+        )
     ),
     "stale": _stale,
     # After a change of the state:

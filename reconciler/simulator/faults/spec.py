@@ -1,4 +1,6 @@
-"""Parses the text of `--faults` (grammar: the package's docstring), and decides when a fault applies."""
+"""Parses the text of `--faults` (grammar: the package's docstring), and decides when a fault
+applies.
+"""
 
 import math
 import re
@@ -62,7 +64,9 @@ class FaultSpecError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One rule of a SPEC: requests are numbered from 1, seconds count from the first request of all."""
+    """One rule of a SPEC: requests are numbered from 1, seconds count from the first request of
+    all.
+    """
 
     text: str
     method: str
@@ -76,19 +80,26 @@ class Fault:
     until: float = math.inf
 
     def applies(self, index: int, seconds: float, random: Random) -> bool:
-        """Return whether the fault applies now; draws a random number only if the other conditions hold."""
+        """Return whether the fault applies now; draws a random number only if the other conditions
+        hold.
+        """
         is_due = self.first <= index <= self.last and self.since <= seconds < self.until
         return is_due and (self.chance >= 1 or random.random() < self.chance)
 
     def matches(self, request: SimRequest) -> bool:
         """Return whether the request has the method and resource of the rule."""
-        return self.method in ("", "*", request.method) and self.resource in ("", resource_of(request))
+        return self.method in ("", "*", request.method) and self.resource in (
+            "",
+            resource_of(request),
+        )
 
 
 def resource_of(request: SimRequest) -> str:
     """Return a request's RESOURCE of a SPEC, or "" for an unknown path."""
     route = request.route
-    return next((name for name, shape in _RESOURCES.items() if re.fullmatch(shape, route)), "")
+    return next(
+        (name for name, shape in _RESOURCES.items() if re.fullmatch(shape, route)), ""
+    )
 
 
 def parse_faults(spec: str) -> tuple[Fault, ...]:
@@ -112,7 +123,12 @@ def _parse_timing(text: str, when: str) -> dict[str, float]:
         return {"chance": float(when)}
     if counts := _COUNTS.fullmatch(when):
         first, dash, last = counts.groups()
-        return {"first": int(first), "last": int(last or first) if last or not dash else math.inf}
+        return {
+            "first": int(first),
+            "last": int(last or first) if last or not dash else math.inf,
+        }
     if window := _WINDOW.fullmatch(when):
         return {"since": float(window[1]), "until": float(window[2])}
-    raise FaultSpecError(f'fault "{text}": @{when} must be a probability (0.1), #3, #3-5, #3- or 0s-60s')
+    raise FaultSpecError(
+        f'fault "{text}": @{when} must be a probability (0.1), #3, #3-5, #3- or 0s-60s'
+    )

@@ -1,4 +1,6 @@
-"""An agent of Azure Pipelines: runs the stages, jobs and steps of a pipeline's YAML against the fake Azure DevOps."""
+"""An agent of Azure Pipelines: runs the stages, jobs and steps of a pipeline's YAML against the
+fake Azure DevOps.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ from tests.support import canary_secrets as canary
 from tests.support.command import CLIENT, server_socket
 
 PACKAGE: Final = "cxroute @ git+https://git.example/acme/cxroute@0123456789abcdef0123456789abcdef01234567"
-_SECRETS: Final = ("SYSTEM_ACCESSTOKEN", "CXROUTE_MEMBERS_TOKEN")  # a step gets them only by name
+_SECRETS: Final = (
+    "SYSTEM_ACCESSTOKEN",
+    "CXROUTE_MEMBERS_TOKEN",
+)  # a step gets them only by name
 _MACRO: Final = re.compile(r"\$\(([A-Z][\w.]*)\)")
 _COMMAND: Final = re.compile(r"##vso\[([\w.]+)([^\]]*)\](.*)")
 _PYTHON: Final = """\
@@ -69,7 +74,10 @@ class Agent:
         command.write_text(run, encoding="utf-8")
         command.chmod(0o755)
         python = self.bin / "python3"
-        python.write_text(_PYTHON.format(log=self.temporary / "log", command=command), encoding="utf-8")
+        python.write_text(
+            _PYTHON.format(log=self.temporary / "log", command=command),
+            encoding="utf-8",
+        )
         python.chmod(0o755)
 
     @property
@@ -81,14 +89,23 @@ class Agent:
     def run(self, file: str, run: FakeRun, is_fork: str = "False") -> AzureRunResult:
         """Run a pipeline."""
         form = self.read(file)
-        variables = self.hub.variables(run) | {"SYSTEM_PULLREQUEST_ISFORK": is_fork if run.pull_request else ""}
+        variables = self.hub.variables(run) | {
+            "SYSTEM_PULLREQUEST_ISFORK": is_fork if run.pull_request else ""
+        }
         ran, passed = AzureRunResult(run.id), True
         for stage in form.get("stages", [{"jobs": form.get("jobs")}]):
             wanted = Condition(passed, variables).holds(stage.get("condition"))
             for job in stage["jobs"]:
-                name, made = job["displayName"], PipelineJob(self, run, job, variables | self.group_values(form), ran)
+                name, made = (
+                    job["displayName"],
+                    PipelineJob(
+                        self, run, job, variables | self.group_values(form), ran
+                    ),
+                )
                 ran.results[name] = (
-                    made.go() if wanted and Condition(True, variables).holds(job.get("condition")) else "skipped"
+                    made.go()
+                    if wanted and Condition(True, variables).holds(job.get("condition"))
+                    else "skipped"
                 )
                 passed &= ran.results[name] == "succeeded"
         assert [] == canary.find_leaks(ran.log + ran.summary)
@@ -102,7 +119,11 @@ class Agent:
 
     def group_values(self, form: Mapping[str, Any]) -> dict[str, str]:
         """Return the variables of the groups of a pipeline or job. A missing group ends the run."""
-        return {name: text for one in form.get("variables", []) for name, text in self.groups[one["group"]].items()}
+        return {
+            name: text
+            for one in form.get("variables", [])
+            for name, text in self.groups[one["group"]].items()
+        }
 
 
 @dataclass
@@ -114,7 +135,9 @@ class Condition:
 
     def holds(self, text: str | None) -> bool:
         """Evaluate a condition of our own templates."""
-        known = defaultdict(str, {name.upper(): value for name, value in self.variables.items()})
+        known = defaultdict(
+            str, {name.upper(): value for name, value in self.variables.items()}
+        )
         functions: dict[str, Any] = {
             "succeeded": lambda: self.passed,
             "succeededOrFailed": lambda: True,
@@ -123,13 +146,18 @@ class Condition:
             "ne": lambda one, other: one != other,
             "value": lambda name: known[name.upper().replace(".", "_")],
         }
-        code = re.sub(r"variables\[('[\w.]+')\]", r"value(\1)", text or "succeeded()").replace("and(", "all_(")
+        code = re.sub(
+            r"variables\[('[\w.]+')\]", r"value(\1)", text or "succeeded()"
+        ).replace("and(", "all_(")
         return bool(eval(code, {"__builtins__": {}}, functions))  # noqa: S307 - a text of this project
 
 
 @dataclass
 class PipelineJob:
-    """One job in progress. `variables` are those of a step: predefined ones, and those of the groups."""
+    """One job in progress.
+
+    `variables` are those of a step: predefined ones, and those of the groups.
+    """
 
     agent: Agent
     run: FakeRun
@@ -140,14 +168,29 @@ class PipelineJob:
 
     def go(self) -> str:
         """Run the steps, one after the other."""
-        self.temp = self.agent.temporary / f"{self.run.id}-{self.run.attempt}-{len(self.ran.results)}"
+        self.temp = (
+            self.agent.temporary
+            / f"{self.run.id}-{self.run.attempt}-{len(self.ran.results)}"
+        )
         self.temp.mkdir()
-        self.secrets = self.agent.group_values(self.form) | {"System.AccessToken": self.variables["SYSTEM_ACCESSTOKEN"]}
+        self.secrets = self.agent.group_values(self.form) | {
+            "System.AccessToken": self.variables["SYSTEM_ACCESSTOKEN"]
+        }
         self.path, passed = f"{self.agent.bin}:{os.environ['PATH']}", True
-        steps = self.form["strategy"]["runOnce"]["deploy"]["steps"] if "deployment" in self.form else self.form["steps"]
+        steps = (
+            self.form["strategy"]["runOnce"]["deploy"]["steps"]
+            if "deployment" in self.form
+            else self.form["steps"]
+        )
         for step in self._expanded(steps):
             if Condition(passed, self.variables).holds(step.get("condition")):
-                passed &= self._publish(step) if "publish" in step else self._bash(step) if "bash" in step else True
+                passed &= (
+                    self._publish(step)
+                    if "publish" in step
+                    else self._bash(step)
+                    if "bash" in step
+                    else True
+                )
         return "succeeded" if passed else "failed"
 
     def _expanded(self, steps: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -158,25 +201,42 @@ class PipelineJob:
                 continue
             template = self.agent.read(step["template"])
             (parameter,) = template["parameters"]
-            given = step.get("parameters", {}).get(parameter["name"], parameter["default"])
+            given = step.get("parameters", {}).get(
+                parameter["name"], parameter["default"]
+            )
             for inner in template["steps"]:
-                yield {key: text.replace("${{ parameters.condition }}", given) for key, text in inner.items()}
+                yield {
+                    key: text.replace("${{ parameters.condition }}", given)
+                    for key, text in inner.items()
+                }
 
     def _filled(self, text: str) -> str:
         known = (
-            {"System.JobAttempt": str(self.run.attempt), "Agent.TempDirectory": str(self.temp)}
+            {
+                "System.JobAttempt": str(self.run.attempt),
+                "Agent.TempDirectory": str(self.temp),
+            }
             | self.variables
             | self.secrets
         )
-        return _MACRO.sub(lambda match: known.get(match[1], match[0]), text)  # an unknown one stays
+        return _MACRO.sub(
+            lambda match: known.get(match[1], match[0]), text
+        )  # an unknown one stays
 
     def _bash(self, step: Mapping[str, Any]) -> bool:
         assert [] == _MACRO.findall(step["bash"])
         assert "${{" not in step["bash"]
         file = self.temp / "step.sh"
         file.write_text(step["bash"], encoding="utf-8")
-        known = {name: text for name, text in self.variables.items() if name not in _SECRETS}
-        known |= {"PATH": self.path, "HOME": str(self.temp), "LANG": "C.UTF-8", "AGENT_TEMPDIRECTORY": str(self.temp)}
+        known = {
+            name: text for name, text in self.variables.items() if name not in _SECRETS
+        }
+        known |= {
+            "PATH": self.path,
+            "HOME": str(self.temp),
+            "LANG": "C.UTF-8",
+            "AGENT_TEMPDIRECTORY": str(self.temp),
+        }
         own = {name: self._filled(text) for name, text in step.get("env", {}).items()}
         command = ["bash", "--noprofile", "--norc", str(file)]
         done = subprocess.run(
@@ -192,7 +252,9 @@ class PipelineJob:
         )
         log: str = done.stdout
         for line in log.splitlines():
-            if match := _COMMAND.search(line):  # anywhere in a line, as the agent finds it
+            if match := _COMMAND.search(
+                line
+            ):  # anywhere in a line, as the agent finds it
                 self._execute(match[1], match[2], match[3])
         self.ran.log += log
         return done.returncode == 0
@@ -204,15 +266,28 @@ class PipelineJob:
             self.variables[options.removeprefix(" variable=").upper()] = value
         elif name == "task.uploadsummary":
             file = Path(value)
-            self.ran.summary += file.read_text(encoding="utf-8") if file.exists() else ""
+            self.ran.summary += (
+                file.read_text(encoding="utf-8") if file.exists() else ""
+            )
         else:
             assert "task.logissue" == name, name
 
     def _publish(self, step: Mapping[str, Any]) -> bool:
-        place, name = self.agent.workspace / self._filled(step["publish"]), self._filled(step["artifact"])
+        place, name = (
+            self.agent.workspace / self._filled(step["publish"]),
+            self._filled(step["artifact"]),
+        )
         if not place.exists():
             return False
-        files = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+        files = (
+            sorted(path for path in place.rglob("*") if path.is_file())
+            if place.is_dir()
+            else [place]
+        )
         root = place if place.is_dir() else place.parent
-        self.agent.hub.publish(self.run.id, name, {str(path.relative_to(root)): path.read_bytes() for path in files})
+        self.agent.hub.publish(
+            self.run.id,
+            name,
+            {str(path.relative_to(root)): path.read_bytes() for path in files},
+        )
         return True

@@ -15,18 +15,41 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from tests.forge.contract import BOT, HEAD, MERGE, OWNER_OF_REQUEST, FakeFault, FakeIssue, FakeNote, FakeRun, Permission
+from tests.forge.contract import (
+    BOT,
+    HEAD,
+    MERGE,
+    OWNER_OF_REQUEST,
+    FakeFault,
+    FakeIssue,
+    FakeNote,
+    FakeRun,
+    Permission,
+)
 from tests.support.threaded_server import HttpReply, HttpRequest, threaded_server
 
 PROJECT: Final = "6ce954b1-ce1f-45d1-b94d-e6bf2464ba2c"
 REPOSITORY: Final = "2f3d611a-f012-4b39-b157-8db63f380226"
 PIPELINE: Final = 12
 PULL: Final = 7
-PERMISSIONS: Final[tuple[Permission, ...]] = ("notes", "issues", "code", "plans", "approvals", "members", "statuses")
+PERMISSIONS: Final[tuple[Permission, ...]] = (
+    "notes",
+    "issues",
+    "code",
+    "plans",
+    "approvals",
+    "members",
+    "statuses",
+)
 _COLLECTION: Final = "/acme"
 _START: Final = datetime(2026, 11, 24, 10, tzinfo=UTC)
 _COMMENT_LIMIT: Final = 150_000
-_CATEGORIES: Final = {"To Do": "Proposed", "Doing": "InProgress", "Won't do": "Removed", "Done": "Completed"}
+_CATEGORIES: Final = {
+    "To Do": "Proposed",
+    "Doing": "InProgress",
+    "Won't do": "Removed",
+    "Done": "Completed",
+}
 _SIGN_IN: Final = b"<html>Sign in</html>"
 
 
@@ -92,7 +115,10 @@ class FakeAzure:
     @contextmanager
     def serving(self) -> Iterator[None]:
         """Serve the API on one port of loopback, and the artifacts on another."""
-        with threaded_server(self._respond) as self.url, threaded_server(self._respond) as self.blobs:
+        with (
+            threaded_server(self._respond) as self.url,
+            threaded_server(self._respond) as self.blobs,
+        ):
             yield
 
     def _respond(self, request: HttpRequest) -> HttpReply:
@@ -103,21 +129,40 @@ class FakeAzure:
         if path.startswith("/blob/"):
             self.token_sent_elsewhere |= "Authorization" in request.headers
             run, name = request.parts.path.removeprefix("/blob/").split("/")
-            return self.take_fault(f"GET {request.parts.path}") or HttpReply(200, self.artifacts[int(run), name])
-        granted = self.tokens.get(request.headers.get("Authorization", "").removeprefix("Bearer "))
-        query, kind = dict(parse_qsl(request.parts.query)), request.headers.get("Content-Type", "")
-        return self.answer(AzureRequest(request.method, path, query, request.form, kind, granted))
+            return self.take_fault(f"GET {request.parts.path}") or HttpReply(
+                200, self.artifacts[int(run), name]
+            )
+        granted = self.tokens.get(
+            request.headers.get("Authorization", "").removeprefix("Bearer ")
+        )
+        query, kind = (
+            dict(parse_qsl(request.parts.query)),
+            request.headers.get("Content-Type", ""),
+        )
+        return self.answer(
+            AzureRequest(request.method, path, query, request.form, kind, granted)
+        )
 
     def variables(self, run: FakeRun) -> dict[str, str]:
         """Return the variables of a step."""
-        merge = {"BUILD_SOURCEVERSION": "e" * 40, "BUILD_SOURCEBRANCH": f"refs/pull/{PULL}/merge"}
-        pull = {"PULLREQUESTID": str(run.pull_request or ""), "SOURCECOMMITID": run.sha if run.pull_request else ""}
+        merge = {
+            "BUILD_SOURCEVERSION": "e" * 40,
+            "BUILD_SOURCEBRANCH": f"refs/pull/{PULL}/merge",
+        }
+        pull = {
+            "PULLREQUESTID": str(run.pull_request or ""),
+            "SOURCECOMMITID": run.sha if run.pull_request else "",
+        }
         return {
             "SYSTEM_COLLECTIONURI": f"{self.url}{_COLLECTION}/",
             "SYSTEM_TEAMPROJECTID": PROJECT,
             "BUILD_REPOSITORY_ID": REPOSITORY,
             "BUILD_BUILDID": str(run.id),
-            "BUILD_REASON": "Manual" if run.is_manual else "PullRequest" if run.pull_request else "IndividualCI",
+            "BUILD_REASON": "Manual"
+            if run.is_manual
+            else "PullRequest"
+            if run.pull_request
+            else "IndividualCI",
             "BUILD_REQUESTEDFOR": "Anna <b>",
             "BUILD_SOURCEVERSION": run.sha,
             "BUILD_SOURCEBRANCH": "refs/heads/main",
@@ -135,19 +180,34 @@ class FakeAzure:
 
     def add_note(self, author: str, body: str) -> None:
         """Write a comment in a thread of its own."""
-        self.add_thread([{"author": identity(author), "content": body, "commentType": "text"}])
+        self.add_thread(
+            [{"author": identity(author), "content": body, "commentType": "text"}]
+        )
 
     def add_thread(self, comments: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
         """Add a thread, whose comments count from 1."""
-        numbered = [{"id": place, "parentCommentId": 0, **one} for place, one in enumerate(comments, 1)]
-        thread = {"id": self.next(), "publishedDate": self.moment(), "comments": numbered, "isDeleted": False, **more}
+        numbered = [
+            {"id": place, "parentCommentId": 0, **one}
+            for place, one in enumerate(comments, 1)
+        ]
+        thread = {
+            "id": self.next(),
+            "publishedDate": self.moment(),
+            "comments": numbered,
+            "isDeleted": False,
+            **more,
+        }
         self.threads.append(thread)
         return thread
 
     def notes(self) -> list[FakeNote]:
         """Return the comments."""
         first = [thread["comments"][0] for thread in self.threads]
-        return [FakeNote(one["author"]["uniqueName"], one["content"]) for one in first if one["commentType"] == "text"]
+        return [
+            FakeNote(one["author"]["uniqueName"], one["content"])
+            for one in first
+            if one["commentType"] == "text"
+        ]
 
     def issues(self) -> list[FakeIssue]:
         """Return the tasks, as a reader sees them."""
@@ -156,7 +216,9 @@ class FakeAzure:
             fields = item["fields"]
             body = html.unescape(re.sub("<[^>]*>", "", fields["System.Description"]))
             is_open = _CATEGORIES[fields["System.State"]] in ("Proposed", "InProgress")
-            issues.append(FakeIssue(fields["System.Title"], body, is_open, item["history"]))
+            issues.append(
+                FakeIssue(fields["System.Title"], body, is_open, item["history"])
+            )
         return issues
 
     def push(self, sha: str) -> None:
@@ -186,9 +248,18 @@ class FakeAzure:
             "CodeReviewVoteResult": str(vote),
             "CodeReviewVotedByIdentity": "1",
         }
-        properties = {name: {"$type": "System.String", "$value": text} for name, text in texts.items()}
-        comment = {"author": identity(login), "content": f"{login} voted {vote}", "commentType": "system"}
-        self.add_thread([comment], properties=properties, identities={"1": identity(login)})
+        properties = {
+            name: {"$type": "System.String", "$value": text}
+            for name, text in texts.items()
+        }
+        comment = {
+            "author": identity(login),
+            "content": f"{login} voted {vote}",
+            "commentType": "system",
+        }
+        self.add_thread(
+            [comment], properties=properties, identities={"1": identity(login)}
+        )
 
     def approve(self, login: str) -> None:
         """Approve."""
@@ -205,22 +276,36 @@ class FakeAzure:
 
     def move_to_fork(self) -> None:
         """Make the source branch one of a fork."""
-        self.pull["forkSource"] = {"name": "refs/heads/change", "repository": {"id": str(uuid.uuid4())}}
+        self.pull["forkSource"] = {
+            "name": "refs/heads/change",
+            "repository": {"id": str(uuid.uuid4())},
+        }
 
     def merge(self, sha: str = MERGE) -> None:
         """Complete the pull request."""
         self.tip = sha
         if self.pull["status"] == "active":
-            self.pull |= {"status": "completed", "closedDate": self.moment(), "lastMergeCommit": {"commitId": sha}}
+            self.pull |= {
+                "status": "completed",
+                "closedDate": self.moment(),
+                "lastMergeCommit": {"commitId": sha},
+            }
 
-    def store_plan(self, environment: str, plan: bytes, *, run: int = 100, succeeded: bool = True) -> None:
+    def store_plan(
+        self, environment: str, plan: bytes, *, run: int = 100, succeeded: bool = True
+    ) -> None:
         """Record a build of the plan pipeline, with its artifact."""
         self.build(run, "succeeded" if succeeded else "failed")
-        self.publish(run, f"routing-plan-{environment}-1", {"plan.json": plan, "plan.md": b"x"})
+        self.publish(
+            run, f"routing-plan-{environment}-1", {"plan.json": plan, "plan.md": b"x"}
+        )
 
     def build(self, run: int, result: str | None, **more: Any) -> None:
         """Record a build of the pull request's merge; without a result, one that still runs."""
-        parameters = {"system.pullRequest.pullRequestId": str(PULL), "system.pullRequest.sourceCommitId": self.head}
+        parameters = {
+            "system.pullRequest.pullRequestId": str(PULL),
+            "system.pullRequest.sourceCommitId": self.head,
+        }
         build = {
             "id": run,
             "reason": "pullRequest",
@@ -240,7 +325,9 @@ class FakeAzure:
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             for file, content in files.items():
-                archive.writestr(f"{name}/{file}" if self.with_folder else file, content)
+                archive.writestr(
+                    f"{name}/{file}" if self.with_folder else file, content
+                )
         self.artifacts[run, name] = buffer.getvalue()
 
     def statuses(self, sha: str) -> dict[str, tuple[str, str]]:
@@ -254,12 +341,20 @@ class FakeAzure:
         if fault := self.take_fault(f"{request.method} {request.path}"):
             return fault
         if request.granted is None:
-            return HttpReply(self.sign_in_status, _SIGN_IN, {"Location": f"{self.url}/_signin"})
+            return HttpReply(
+                self.sign_in_status, _SIGN_IN, {"Location": f"{self.url}/_signin"}
+            )
         for method, pattern, does, needs in _ROUTES:
             found = re.fullmatch(_COLLECTION + pattern, request.path)
             if found and method == request.method:
-                assert request.query.get("api-version", "").startswith("7."), request.path
-                return does(self, request, *found.groups()) if _allows(request.granted, needs) else _FORBIDDEN
+                assert request.query.get("api-version", "").startswith("7."), (
+                    request.path
+                )
+                return (
+                    does(self, request, *found.groups())
+                    if _allows(request.granted, needs)
+                    else _FORBIDDEN
+                )
         return _MISSING
 
     def take_fault(self, asked: str) -> HttpReply | None:
@@ -275,12 +370,18 @@ class FakeAzure:
         start = int(request.query.get("continuationToken", "0"))
         end = start + self.page_size
         headers = {"x-ms-continuationtoken": str(end)} if end < len(items) else {}
-        return HttpReply(200, {"count": len(items[start:end]), "value": items[start:end]}, headers)
+        return HttpReply(
+            200, {"count": len(items[start:end]), "value": items[start:end]}, headers
+        )
 
 
 def identity(login: str) -> dict[str, Any]:
     """Return an account, whose id follows from its name."""
-    return {"id": str(uuid.uuid5(uuid.NAMESPACE_DNS, login)), "uniqueName": login, "displayName": login.title()}
+    return {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_DNS, login)),
+        "uniqueName": login,
+        "displayName": login.title(),
+    }
 
 
 def _allows(granted: frozenset[str], needs: str) -> bool:
@@ -302,12 +403,24 @@ def _threads(hub: FakeAzure, _request: AzureRequest) -> HttpReply:
 def _write_thread(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     (comment,) = request.form["comments"]
     if len(comment["content"].encode("utf-16-le")) > 2 * _COMMENT_LIMIT:
-        return HttpReply(400, {"message": "A discussion comment cannot be longer than 150000 characters."})
+        return HttpReply(
+            400,
+            {
+                "message": "A discussion comment cannot be longer than 150000 characters."
+            },
+        )
     return HttpReply(200, hub.add_thread([{**comment, "author": identity(BOT)}]))
 
 
-def _edit_comment(hub: FakeAzure, request: AzureRequest, thread: str, comment: str) -> HttpReply:
-    for one in (one for found in hub.threads if found["id"] == int(thread) for one in found["comments"]):
+def _edit_comment(
+    hub: FakeAzure, request: AzureRequest, thread: str, comment: str
+) -> HttpReply:
+    for one in (
+        one
+        for found in hub.threads
+        if found["id"] == int(thread)
+        for one in found["comments"]
+    ):
         if one["id"] == int(comment):
             one["content"] = request.form["content"]
             return HttpReply(200, one)
@@ -317,8 +430,12 @@ def _edit_comment(hub: FakeAzure, request: AzureRequest, thread: str, comment: s
 def _wiql(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     assert "[System.TeamProject] = @project" in request.form["query"]
     (tag,) = re.findall(r"\[System\.Tags\] CONTAINS '([^']*)'", request.form["query"])
-    found = [item for item in hub.items if tag in item["fields"]["System.Tags"].split("; ")]
-    return HttpReply(200, {"queryType": "flat", "workItems": [{"id": item["id"]} for item in found]})
+    found = [
+        item for item in hub.items if tag in item["fields"]["System.Tags"].split("; ")
+    ]
+    return HttpReply(
+        200, {"queryType": "flat", "workItems": [{"id": item["id"]} for item in found]}
+    )
 
 
 def _items(hub: FakeAzure, request: AzureRequest) -> HttpReply:
@@ -326,18 +443,30 @@ def _items(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     if len(ids) > 200:
         return HttpReply(400, {"message": "VS403474: 200 work items at most."})
     found = [item for item in hub.items if str(item["id"]) in ids]
-    return _listed([{"id": item["id"], "fields": {name: item["fields"][name] for name in names}} for item in found])
+    return _listed(
+        [
+            {"id": item["id"], "fields": {name: item["fields"][name] for name in names}}
+            for item in found
+        ]
+    )
 
 
 def _write_item(hub: FakeAzure, request: AzureRequest, which: str) -> HttpReply:
     if request.content_type != "application/json-patch+json":
-        return HttpReply(415, {"message": "The request indicated a Content-Type that is not supported."})
+        return HttpReply(
+            415,
+            {"message": "The request indicated a Content-Type that is not supported."},
+        )
     new: dict[str, Any] = {
         "id": hub.next(),
         "fields": {"System.State": "To Do", "System.CreatedBy": identity(BOT)},
         "history": [],
     }
-    item = new if which == "$Task" else next(one for one in hub.items if str(one["id"]) == which)
+    item = (
+        new
+        if which == "$Task"
+        else next(one for one in hub.items if str(one["id"]) == which)
+    )
     for change in request.form:
         assert "add" == change["op"]
         name = change["path"].removeprefix("/fields/")
@@ -350,7 +479,9 @@ def _write_item(hub: FakeAzure, request: AzureRequest, which: str) -> HttpReply:
 
 
 def _states(_hub: FakeAzure, _request: AzureRequest) -> HttpReply:
-    return _listed([{"name": name, "category": category} for name, category in _CATEGORIES.items()])
+    return _listed(
+        [{"name": name, "category": category} for name, category in _CATEGORIES.items()]
+    )
 
 
 def _repository(_hub: FakeAzure, _request: AzureRequest) -> HttpReply:
@@ -358,9 +489,19 @@ def _repository(_hub: FakeAzure, _request: AzureRequest) -> HttpReply:
 
 
 def _refs(hub: FakeAzure, request: AzureRequest) -> HttpReply:
-    refs = [{"name": f"refs/heads/{name}", "objectId": "1" * 40} for name in ("maintenance", "main-old")]
+    refs = [
+        {"name": f"refs/heads/{name}", "objectId": "1" * 40}
+        for name in ("maintenance", "main-old")
+    ]
     refs.append({"name": "refs/heads/main", "objectId": hub.tip})
-    return hub.page(request, [ref for ref in refs if ref["name"].startswith("refs/" + request.query["filter"])])
+    return hub.page(
+        request,
+        [
+            ref
+            for ref in refs
+            if ref["name"].startswith("refs/" + request.query["filter"])
+        ],
+    )
 
 
 def _query_pulls(hub: FakeAzure, request: AzureRequest) -> HttpReply:
@@ -368,20 +509,33 @@ def _query_pulls(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     assert "lastMergeCommit" == query["type"]
     (sha,) = query["items"]
     is_found = hub.pull.get("lastMergeCommit") == {"commitId": sha}
-    return HttpReply(200, {"queries": [query], "results": [{sha: [hub.pull]} if is_found else {}]})
+    return HttpReply(
+        200, {"queries": [query], "results": [{sha: [hub.pull]} if is_found else {}]}
+    )
 
 
 def _definitions(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     assert "true" == request.query["includeAllProperties"]
     known = {11: "/other.yml", PIPELINE: "/.azure-pipelines/routing-plan.yml"}
-    return hub.page(request, [{"id": one, "process": {"type": 2, "yamlFilename": file}} for one, file in known.items()])
+    return hub.page(
+        request,
+        [
+            {"id": one, "process": {"type": 2, "yamlFilename": file}}
+            for one, file in known.items()
+        ],
+    )
 
 
 def _builds(hub: FakeAzure, request: AzureRequest) -> HttpReply:
     wanted = request.query["definitions"].split(",")
-    assert ("queueTimeDescending", "pullRequest") == (request.query["queryOrder"], request.query["reasonFilter"])
+    assert ("queueTimeDescending", "pullRequest") == (
+        request.query["queryOrder"],
+        request.query["reasonFilter"],
+    )
     builds = sorted(hub.builds, key=lambda build: -int(build["id"]))
-    return hub.page(request, [build for build in builds if str(build["definition"]["id"]) in wanted])
+    return hub.page(
+        request, [build for build in builds if str(build["definition"]["id"]) in wanted]
+    )
 
 
 def _build(hub: FakeAzure, _request: AzureRequest, run: str) -> HttpReply:
@@ -392,16 +546,32 @@ def _build(hub: FakeAzure, _request: AzureRequest, run: str) -> HttpReply:
 def _artifacts(hub: FakeAzure, _request: AzureRequest, run: str) -> HttpReply:
     names = [name for build, name in hub.artifacts if build == int(run)]
     url = f"{hub.blobs}/unsigned"
-    return _listed([{"name": one, "resource": {"type": "PipelineArtifact", "downloadUrl": url}} for one in names])
+    return _listed(
+        [
+            {"name": one, "resource": {"type": "PipelineArtifact", "downloadUrl": url}}
+            for one in names
+        ]
+    )
 
 
-def _artifact(hub: FakeAzure, request: AzureRequest, pipeline: str, run: str) -> HttpReply:
+def _artifact(
+    hub: FakeAzure, request: AzureRequest, pipeline: str, run: str
+) -> HttpReply:
     name = request.query["artifactName"]
-    is_of_pipeline = any((one["id"], one["definition"]["id"]) == (int(run), int(pipeline)) for one in hub.builds)
+    is_of_pipeline = any(
+        (one["id"], one["definition"]["id"]) == (int(run), int(pipeline))
+        for one in hub.builds
+    )
     if not is_of_pipeline or (int(run), name) not in hub.artifacts:
         return _MISSING
     assert "signedContent" == request.query["$expand"]
-    return HttpReply(200, {"name": name, "signedContent": {"url": f"{hub.blobs}/blob/{run}/{name}?urlSignature=x"}})
+    return HttpReply(
+        200,
+        {
+            "name": name,
+            "signedContent": {"url": f"{hub.blobs}/blob/{run}/{name}?urlSignature=x"},
+        },
+    )
 
 
 def _pull(hub: FakeAzure, _request: AzureRequest) -> HttpReply:
@@ -412,28 +582,46 @@ def _iterations(hub: FakeAzure, _request: AzureRequest) -> HttpReply:
     return _listed(hub.iterations)
 
 
-def _members(hub: FakeAzure, request: AzureRequest, project: str, team: str) -> HttpReply:
+def _members(
+    hub: FakeAzure, request: AzureRequest, project: str, team: str
+) -> HttpReply:
     if (project, team) not in hub.teams:
         return HttpReply(404, {"message": f"The team with id '{team}' does not exist."})
-    start, size = int(request.query.get("$skip", "0")), min(int(request.query["$top"]), hub.page_size)
+    start, size = (
+        int(request.query.get("$skip", "0")),
+        min(int(request.query["$top"]), hub.page_size),
+    )
     group = {"identity": {**identity("nested"), "isContainer": True}}
-    members = [group, *({"identity": identity(login)} for login in hub.teams[project, team])]
+    members = [
+        group,
+        *({"identity": identity(login)} for login in hub.teams[project, team]),
+    ]
     return _listed(members[start : start + size])
 
 
 def _set_status(hub: FakeAzure, request: AzureRequest, which: str) -> HttpReply:
     form, iteration = request.form, which.rpartition("/iterations/")[2]
     is_push = iteration.isdecimal() and iteration != which
-    sha = hub.iterations[int(iteration) - 1]["sourceRefCommit"]["commitId"] if is_push else which.partition("/")[2]
+    sha = (
+        hub.iterations[int(iteration) - 1]["sourceRefCommit"]["commitId"]
+        if is_push
+        else which.partition("/")[2]
+    )
     sha = hub.head if which == "pullRequests/7" else sha
-    state = {"succeeded": "success", "failed": "failure", "pending": "pending"}[form["state"]]
+    state = {"succeeded": "success", "failed": "failure", "pending": "pending"}[
+        form["state"]
+    ]
     name = f"{form['context']['genre']}/{form['context']['name']}"
     hub.posted.setdefault(sha, {})[name] = (state, form["description"])
     return HttpReply(200, form)
 
 
-_MISSING: Final = HttpReply(404, {"message": "TF401019: it does not exist or you do not have permissions."})
-_FORBIDDEN: Final = HttpReply(403, {"message": "TF401027: You need the permission to perform this action."})
+_MISSING: Final = HttpReply(
+    404, {"message": "TF401019: it does not exist or you do not have permissions."}
+)
+_FORBIDDEN: Final = HttpReply(
+    403, {"message": "TF401027: You need the permission to perform this action."}
+)
 _PROJECT: Final = f"/{PROJECT}/_apis"
 _GIT: Final = f"{_PROJECT}/git/repositories/{REPOSITORY}"
 _READ: Final = "code notes approvals statuses plans"
@@ -441,10 +629,25 @@ _ROUTES: Final[list[tuple[str, str, Callable[..., HttpReply], str]]] = [
     ("GET", r"/_apis/connectionData", _connection, ""),
     ("GET", rf"{_GIT}/pullRequests/7", _pull, "approvals code"),
     ("GET", rf"{_GIT}/pullRequests/7/threads", _threads, "approvals notes code"),
-    ("GET", rf"{_GIT}/pullRequests/7/iterations", _iterations, "approvals statuses code"),
+    (
+        "GET",
+        rf"{_GIT}/pullRequests/7/iterations",
+        _iterations,
+        "approvals statuses code",
+    ),
     ("POST", rf"{_GIT}/pullRequests/7/threads", _write_thread, "notes"),
-    ("PATCH", rf"{_GIT}/pullRequests/7/threads/(\d+)/comments/(\d+)", _edit_comment, "notes"),
-    ("POST", rf"{_GIT}/(pullRequests/7|pullRequests/7/iterations/\d+|commits/\w+)/statuses", _set_status, "statuses"),
+    (
+        "PATCH",
+        rf"{_GIT}/pullRequests/7/threads/(\d+)/comments/(\d+)",
+        _edit_comment,
+        "notes",
+    ),
+    (
+        "POST",
+        rf"{_GIT}/(pullRequests/7|pullRequests/7/iterations/\d+|commits/\w+)/statuses",
+        _set_status,
+        "statuses",
+    ),
     ("POST", rf"{_PROJECT}/wit/wiql", _wiql, "issues"),
     ("GET", rf"{_PROJECT}/wit/workitems", _items, "issues"),
     ("GET", rf"{_PROJECT}/wit/workitemtypes/Task/states", _states, "issues"),

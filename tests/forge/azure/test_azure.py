@@ -1,4 +1,6 @@
-"""What is special in Azure DevOps: votes that stay, sign-in pages, signed downloads, tasks in HTML, note texts."""
+"""What is special in Azure DevOps: votes that stay, sign-in pages, signed downloads, tasks in HTML,
+note texts.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,14 @@ import pytest
 from reconciler.errors import RefusedError, UsageError
 from reconciler.forge import azure
 from reconciler.forge.azure import read_run
-from reconciler.forge.forge import Approvals, CommitStatus, Forge, MergedRequest, PlanRun, Post
+from reconciler.forge.forge import (
+    Approvals,
+    CommitStatus,
+    Forge,
+    MergedRequest,
+    PlanRun,
+    Post,
+)
 from reconciler.rest.client import RestClient, RestError
 from tests.forge.azure.fake import FakeAzure, identity
 from tests.forge.contract import BOT, HEAD, MERGE, FakeFault, FakeRun
@@ -37,7 +46,10 @@ def adapter(hub: FakeAzure, run: FakeRun | None = None) -> Iterator[Forge]:
     variables = hub.variables(run or FakeRun())
     step, token = read_run(variables), variables["SYSTEM_ACCESSTOKEN"]
     with httpx.Client(trust_env=False, timeout=10) as http:
-        yield azure.AzureDevOps(RestClient(dialect=azure.DIALECT, http=http, base=step.api, token=token), step)
+        yield azure.AzureDevOps(
+            RestClient(dialect=azure.DIALECT, http=http, base=step.api, token=token),
+            step,
+        )
 
 
 def approvals(hub: FakeAzure) -> Approvals:
@@ -48,7 +60,9 @@ def approvals(hub: FakeAzure) -> Approvals:
 # Votes
 
 
-def test_an_approval_with_suggestions_counts_and_a_wait_does_not(hub: FakeAzure) -> None:
+def test_an_approval_with_suggestions_counts_and_a_wait_does_not(
+    hub: FakeAzure,
+) -> None:
     """10 and 5 approve; 0, -5 and -10 do not."""
     for login, vote in {"ada": 10, "bob": 5, "cid": 0, "dora": -5, "emil": -10}.items():
         hub.vote(login, vote)
@@ -76,14 +90,18 @@ def test_a_vote_stays_after_a_push_and_does_not_count(hub: FakeAzure) -> None:
     [
         lambda thread: thread["properties"].pop("CodeReviewThreadType"),
         lambda thread: thread["properties"].pop("CodeReviewVotedByIdentity"),
-        lambda thread: thread["properties"]["CodeReviewVoteResult"].update({"$value": "5"}),
+        lambda thread: thread["properties"]["CodeReviewVoteResult"].update(
+            {"$value": "5"}
+        ),
         lambda thread: thread.update(identities={}),
         lambda thread: thread.update(publishedDate="yesterday"),
         lambda thread: thread.update(publishedDate="2026-11-25T10:00:00"),
         lambda thread: thread.update(publishedDate=None),
     ],
 )
-def test_a_vote_without_a_readable_record_does_not_count(hub: FakeAzure, edit: object) -> None:
+def test_a_vote_without_a_readable_record_does_not_count(
+    hub: FakeAzure, edit: object
+) -> None:
     """Whatever is missing in it."""
     hub.approve("ada")
     assert callable(edit)
@@ -124,7 +142,9 @@ def test_a_sign_in_page_is_an_invalid_token(hub: FakeAzure, status: int) -> None
     hub.sign_in_status = status
     with adapter(hub) as forge:
         hub.tokens.clear()
-        with pytest.raises(RestError, match="SYSTEM_ACCESSTOKEN is not valid") as raised:
+        with pytest.raises(
+            RestError, match="SYSTEM_ACCESSTOKEN is not valid"
+        ) as raised:
             forge.list_notes(7)
     assert 401 == raised.value.status
 
@@ -143,7 +163,10 @@ def test_an_address_without_a_signature_is_not_used(hub: FakeAzure) -> None:
     """An answer without signed content is an error; the unsigned address would need the token."""
     hub.store_plan("prod", b"{}")
     hub.blobs = "http://elsewhere.example"
-    with adapter(hub) as forge, pytest.raises(RestError, match="not an https:// address"):
+    with (
+        adapter(hub) as forge,
+        pytest.raises(RestError, match="not an https:// address"),
+    ):
         forge.fetch_plan(100, "prod")
 
 
@@ -151,7 +174,9 @@ def test_the_plan_of_the_last_attempt_is_fetched(hub: FakeAzure) -> None:
     """As a number; the environments `prod` and `prod-1` are not mistaken for each other."""
     hub.build(100, "succeeded")
     for attempt in (2, 10, 9):
-        hub.publish(100, f"routing-plan-prod-{attempt}", {"plan.json": str(attempt).encode()})
+        hub.publish(
+            100, f"routing-plan-prod-{attempt}", {"plan.json": str(attempt).encode()}
+        )
     hub.publish(100, "routing-plan-prod-1-11", {"plan.json": b"other"})
     with adapter(hub) as forge:
         assert b"10" == forge.fetch_plan(100, "prod")
@@ -170,7 +195,9 @@ def test_two_plans_in_an_archive_are_refused(hub: FakeAzure) -> None:
 
 
 def test_only_finished_builds_of_this_head_count(hub: FakeAzure) -> None:
-    """On a later page too; a manual build, another pipeline, a cancelled and a running build do not."""
+    """On a later page too; a manual build, another pipeline, a cancelled and a running build do
+    not.
+    """
     hub.page_size = 1
     hub.build(100, "failed", parameters="", triggerInfo={"pr.sourceSha": HEAD})
     hub.build(101, "succeeded", reason="manual")
@@ -191,12 +218,17 @@ def test_a_merge_into_another_branch_does_not_count(hub: FakeAzure) -> None:
     with adapter(hub) as forge:
         tip = forge.fetch_branch_tip()
         assert ("main", MERGE) == tip
-        assert MergedRequest(7, HEAD, is_from_fork=False) == forge.find_merged_request(MERGE, tip)
+        assert MergedRequest(7, HEAD, is_from_fork=False) == forge.find_merged_request(
+            MERGE, tip
+        )
         hub.move_to_fork()
         found = forge.find_merged_request(MERGE, tip)
         assert found is not None
         assert found.is_from_fork
-        for name, value in {"targetRefName": "refs/heads/next", "status": "abandoned"}.items():
+        for name, value in {
+            "targetRefName": "refs/heads/next",
+            "status": "abandoned",
+        }.items():
             kept = hub.pull[name]
             hub.pull[name] = value
             assert forge.find_merged_request(MERGE, tip) is None
@@ -212,10 +244,16 @@ def test_a_note_has_no_html_comment_and_comes_back_unchanged(hub: FakeAzure) -> 
     with adapter(hub) as forge:
         forge.write_note(7, text)
         (stored,) = hub.notes()
-        assert '[/]: # (cxroute:plan env=prod)\n[/]: # (cxroute:state {"run":1})\n\n> *Caution:*\n> **Re' in stored.body
+        assert (
+            '[/]: # (cxroute:plan env=prod)\n[/]: # (cxroute:state {"run":1})\n\n> *Caution:*\n> **Re'
+            in stored.body
+        )
         assert len(text) == len(stored.body)
         login, (post,) = forge.fetch_login(), forge.list_notes(7)
-        assert (Post(hub.threads[0]["id"], identity(BOT)["id"], text), login) == (post, post.author)
+        assert (Post(hub.threads[0]["id"], identity(BOT)["id"], text), login) == (
+            post,
+            post.author,
+        )
 
 
 def test_replies_and_deleted_threads_are_not_notes(hub: FakeAzure) -> None:
@@ -242,10 +280,17 @@ def test_a_task_keeps_every_character_and_links_its_remark(hub: FakeAzure) -> No
         number = forge.open_drift_issue("Routing differs", body)
         (post,) = forge.list_drift_issues()
         assert Post(number, identity(BOT)["id"], body) == post
-        forge.change_drift_issue(number, "other", 'seen <now> ([run](https://dev.example/x?a=1&b="))')
+        forge.change_drift_issue(
+            number, "other", 'seen <now> ([run](https://dev.example/x?a=1&b="))'
+        )
         (item,) = hub.items
         assert "<pre>other</pre>" == item["fields"]["System.Description"]
-        assert ["seen &lt;now&gt; (" + '<a href="https://dev.example/x?a=1&amp;b=&quot;">run</a>)'] == item["history"]
+        assert [
+            (
+                "seen &lt;now&gt; ("
+                '<a href="https://dev.example/x?a=1&amp;b=&quot;">run</a>)'
+            )
+        ] == item["history"]
         forge.change_drift_issue(number, None, "gone")
         assert "Done" == item["fields"]["System.State"]
         assert [] == forge.list_drift_issues()
@@ -256,12 +301,19 @@ def test_more_than_one_request_of_tasks_is_read(hub: FakeAzure) -> None:
     with adapter(hub) as forge:
         for number in range(201):
             forge.open_drift_issue("x", str(number))
-        assert [str(number) for number in range(201)] == [post.body for post in forge.list_drift_issues()]
+        assert [str(number) for number in range(201)] == [
+            post.body for post in forge.list_drift_issues()
+        ]
 
 
 def test_a_status_is_of_the_push_or_of_the_commit(hub: FakeAzure) -> None:
-    """A branch policy can only require that of a pull request; a commit that it does not have is an error."""
-    status, name = CommitStatus("cxroute/consent (prod)", "success", "fine"), "cxroute/consent (prod)"
+    """A branch policy can only require that of a pull request; a commit that it does not have is an
+    error.
+    """
+    status, name = (
+        CommitStatus("cxroute/consent (prod)", "success", "fine"),
+        "cxroute/consent (prod)",
+    )
     with adapter(hub) as forge:
         forge.set_status(HEAD, status)
         hub.push(LATER)
@@ -274,11 +326,15 @@ def test_a_status_is_of_the_push_or_of_the_commit(hub: FakeAzure) -> None:
     assert ("success", "fine") == hub.statuses(MERGE)[name]
 
 
-def test_an_earlier_success_does_not_stay_if_the_push_is_unknown(hub: FakeAzure) -> None:
+def test_an_earlier_success_does_not_stay_if_the_push_is_unknown(
+    hub: FakeAzure,
+) -> None:
     """The status of the whole pull request fails, and so does the step."""
     hub.faults.append(FakeFault("iterations", 200, {}, b"null"))
     with adapter(hub) as forge, pytest.raises(RestError, match="not a list"):
-        forge.set_status(HEAD, CommitStatus("cxroute/consent (prod)", "pending", "fine"))
+        forge.set_status(
+            HEAD, CommitStatus("cxroute/consent (prod)", "pending", "fine")
+        )
     assert "failure" == hub.statuses(HEAD)["cxroute/consent (prod)"][0]
 
 
@@ -288,10 +344,21 @@ def test_an_earlier_success_does_not_stay_if_the_push_is_unknown(hub: FakeAzure)
 def test_a_run_has_the_head_of_its_pull_request(hub: FakeAzure) -> None:
     """Not the merge commit that it builds."""
     run = read_run(hub.variables(FakeRun(id=41, attempt=3)))
-    assert (HEAD, 7, 41, 3, False) == (run.sha, run.pull_request, run.id, run.attempt, run.is_manual)
+    assert (HEAD, 7, 41, 3, False) == (
+        run.sha,
+        run.pull_request,
+        run.id,
+        run.attempt,
+        run.is_manual,
+    )
     assert "Anna b" == run.actor
-    assert re.fullmatch(r"\[run\]\(http://127\.0\.0\.1:\d+/acme/[0-9a-f-]{36}/_build/results\?buildId=41\)", run.link)
-    manual = read_run(hub.variables(FakeRun(sha=MERGE, pull_request=None, is_manual=True)))
+    assert re.fullmatch(
+        r"\[run\]\(http://127\.0\.0\.1:\d+/acme/[0-9a-f-]{36}/_build/results\?buildId=41\)",
+        run.link,
+    )
+    manual = read_run(
+        hub.variables(FakeRun(sha=MERGE, pull_request=None, is_manual=True))
+    )
     assert (MERGE, None, True) == (manual.sha, manual.pull_request, manual.is_manual)
 
 
@@ -316,8 +383,13 @@ def test_init_names_the_steps_of_the_setup(cxroute: Program) -> None:
     """And writes the pipelines for the environments of the manifests."""
     assert 0 == cxroute("init", "--azure")
     written = re.findall(r"^wrote (\.azure\S+)$", cxroute.out, re.MULTILINE)
-    assert sorted(written) == [str(path) for path in sorted(Path(".azure-pipelines").iterdir())]
-    assert "variable group cxone-prod-plan: secrets CXONE_CLIENT_ID and CXONE_CLIENT_SECRET" in cxroute.out
+    assert sorted(written) == [
+        str(path) for path in sorted(Path(".azure-pipelines").iterdir())
+    ]
+    assert (
+        "variable group cxone-prod-plan: secrets CXONE_CLIENT_ID and CXONE_CLIENT_SECRET"
+        in cxroute.out
+    )
     assert "- job: plan_prod\n" in Path(PIPELINE_FILE).read_text(encoding="utf-8")
     assert 0 == cxroute("init", "--azure")
     assert 4 == cxroute.out.count("unchanged .azure-pipelines/")

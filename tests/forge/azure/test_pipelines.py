@@ -1,4 +1,6 @@
-"""The pipelines that `init --azure` writes: their schema, and their steps, run against a fake forge and a tenant."""
+"""The pipelines that `init --azure` writes: their schema, and their steps, run against a fake forge
+and a tenant.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,24 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reconciler.forge.pipeline_files import PIPELINES, UNKNOWN_ACTION, PipelineSettings, build_pipelines
+from reconciler.forge.pipeline_files import (
+    PIPELINES,
+    UNKNOWN_ACTION,
+    PipelineSettings,
+    build_pipelines,
+)
 from tests.forge.azure import fake
 from tests.forge.azure.agent import PACKAGE, Agent, AzureRunResult
 from tests.forge.azure.fake import FakeAzure
 from tests.forge.contract import FakeRun
-from tests.forge.github.scene import ENVIRONMENT, GIT, VARIABLES, TenantProcess, rules, tenant_process
+from tests.forge.github.scene import (
+    ENVIRONMENT,
+    GIT,
+    VARIABLES,
+    TenantProcess,
+    rules,
+    tenant_process,
+)
 from tests.support import canary_secrets as canary
 
 CARDS = "manifests/cards.yaml"
@@ -46,9 +60,17 @@ class Repository:
     def __post_init__(self) -> None:
         """Make the repository: an empty set of rules, and the pipelines."""
         self.git("init", "-q", "-b", "main")
-        (self.path / ".git/info/exclude").write_text("out/\n.cxroute/\n", encoding="utf-8")
+        (self.path / ".git/info/exclude").write_text(
+            "out/\n.cxroute/\n", encoding="utf-8"
+        )
         files = dict(build_pipelines(PIPELINES["azure"], SETTINGS))
-        self.commit({**files, "manifests/prod.yaml": ENVIRONMENT.format(url=self.tenant.url), CARDS: rules()})
+        self.commit(
+            {
+                **files,
+                "manifests/prod.yaml": ENVIRONMENT.format(url=self.tenant.url),
+                CARDS: rules(),
+            }
+        )
         self.groups |= {
             "cxroute": {"CXROUTE_PACKAGE": PACKAGE},
             "cxone-prod": SECRETS,
@@ -58,7 +80,14 @@ class Repository:
 
     def git(self, *arguments: str) -> str:
         """Run git, without the user's settings."""
-        done = subprocess.run(["git", *arguments], cwd=self.path, env=GIT, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=self.path,
+            env=GIT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return done.stdout.strip()
 
     def commit(self, files: dict[str, str]) -> str:
@@ -77,12 +106,20 @@ class Repository:
         self.hub.push(head)
         return head
 
-    def check(self, head: str, run: int | None = None, attempt: int = 1, is_fork: str = "False") -> AzureRunResult:
+    def check(
+        self,
+        head: str,
+        run: int | None = None,
+        attempt: int = 1,
+        is_fork: str = "False",
+    ) -> AzureRunResult:
         """Run the plan pipeline on the merge of a commit of the pull request."""
         self.runs += 1
         self.git("checkout", "-q", "--detach", "main")
         self.git("merge", "-q", "--no-ff", "-m", "merge", head)
-        ran = self.agent.run("routing-plan.yml", FakeRun(run or self.runs, attempt, head), is_fork)
+        ran = self.agent.run(
+            "routing-plan.yml", FakeRun(run or self.runs, attempt, head), is_fork
+        )
         self.hub.build(ran.id, ran.result)
         return ran
 
@@ -98,13 +135,17 @@ class Repository:
         self.runs += 1
         self.git("checkout", "-q", "--detach", sha)
         self.hub.build(self.runs, None, reason="manual", definition={"id": 13})
-        return self.agent.run("routing-apply.yml", FakeRun(self.runs, 1, sha, None, is_manual))
+        return self.agent.run(
+            "routing-apply.yml", FakeRun(self.runs, 1, sha, None, is_manual)
+        )
 
     def look(self) -> AzureRunResult:
         """Run the drift pipeline."""
         self.runs += 1
         self.git("checkout", "-q", "main")
-        return self.agent.run("routing-drift.yml", FakeRun(self.runs, 1, self.hub.tip, None))
+        return self.agent.run(
+            "routing-drift.yml", FakeRun(self.runs, 1, self.hub.tip, None)
+        )
 
     def settle(self, text: str) -> None:
         """Put these rules on the default branch and, by a manual run, into the tenant."""
@@ -131,7 +172,9 @@ def acme(tmp_path: Path, bank: TenantProcess) -> Iterator[Repository]:
 
 
 def test_planned_twice_and_applied(acme: Repository) -> None:
-    """One note, edited in place; after the merge exactly that plan is applied, and the note says so."""
+    """One note, edited in place; after the merge exactly that plan is applied, and the note says
+    so.
+    """
     first = acme.check(acme.push(rules(pin="Billing")))
     assert "succeeded" == first.result, first.log
     assert acme.note.startswith("[/]: # (cxroute:plan env=prod)\n")
@@ -146,8 +189,13 @@ def test_planned_twice_and_applied(acme: Repository) -> None:
     assert "succeeded" == applied.result, applied.log
     assert {"pin", "theft"} == set(acme.tenant.rules())
     assert "> **Applied** on " in acme.note
-    assert f"-m pip install --quiet --disable-pip-version-check {PACKAGE}" in acme.agent.installed
-    stored = {name for run, name in acme.hub.artifacts if run in (second.id, applied.id)}
+    assert (
+        f"-m pip install --quiet --disable-pip-version-check {PACKAGE}"
+        in acme.agent.installed
+    )
+    stored = {
+        name for run, name in acme.hub.artifacts if run in (second.id, applied.id)
+    }
     assert {"routing-plan-prod-1", "routing-journal-prod-1"} == stored
     assert not acme.hub.token_sent_elsewhere
 
@@ -189,7 +237,9 @@ def test_an_invalid_manifest_fails_and_is_noted(acme: Repository) -> None:
 
 
 def test_a_plan_that_a_guard_refuses_is_not_applied(acme: Repository) -> None:
-    """The check fails; after a merge in spite of that no change is applied, and the note says so."""
+    """The check fails; after a merge in spite of that no change is applied, and the note says
+    so.
+    """
     acme.settle(rules(pin="Billing", theft="Fraud", limit="General"))
     head = acme.push(rules(pin="Billing"))
     assert "failed" == acme.check(head).result
@@ -201,7 +251,9 @@ def test_a_plan_that_a_guard_refuses_is_not_applied(acme: Repository) -> None:
     assert 3 == len(acme.tenant.rules())
 
 
-def test_a_push_without_a_pull_request_is_applied_only_manually(acme: Repository) -> None:
+def test_a_push_without_a_pull_request_is_applied_only_manually(
+    acme: Repository,
+) -> None:
     """A manual run plans first, and applies its own plan."""
     acme.git("checkout", "-q", "main")
     acme.hub.tip = acme.commit({CARDS: rules(pin="Billing")})
@@ -219,10 +271,16 @@ def test_a_push_without_a_pull_request_is_applied_only_manually(acme: Repository
 def test_callers_of_another_team_are_taken_only_with_its_consent(
     acme: Repository, reader: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The status of the push fails until a member of the team has approved, and the check is queued again."""
+    """The status of the push fails until a member of the team has approved, and the check is queued
+    again.
+    """
     if reader == "a second token":
         acme.groups["cxroute"]["CXROUTE_MEMBERS_TOKEN"] = acme.hub.token("members")
-        monkeypatch.setattr(fake, "PERMISSIONS", tuple(name for name in fake.PERMISSIONS if name != "members"))
+        monkeypatch.setattr(
+            fake,
+            "PERMISSIONS",
+            tuple(name for name in fake.PERMISSIONS if name != "members"),
+        )
     acme.groups["cxroute"]["CXROUTE_CONSENT"] = "true"
     acme.hub.set_members("@acme/fraud", "fiona")
     owned = 'apiVersion: routing/v1\nkind: Queues\nname: q\nqueues:\n  fraud: {name: Fraud, owners: ["@acme/fraud"]}\n'
@@ -269,7 +327,9 @@ def test_drift_is_opened_changed_and_closed(acme: Repository) -> None:
 
 def test_a_failed_drift_check_closes_no_task(acme: Repository) -> None:
     """It sends no heartbeat; a missing requirement of cxroute is named."""
-    acme.groups["cxone-prod-plan"] = {"CXROUTE_HEARTBEAT_URL": f"{acme.hub.url}/check-in"}
+    acme.groups["cxone-prod-plan"] = {
+        "CXROUTE_HEARTBEAT_URL": f"{acme.hub.url}/check-in"
+    }
     assert "failed" == acme.look().result
     acme.groups["cxroute"].clear()
     looked = acme.look()
@@ -280,23 +340,51 @@ def test_a_failed_drift_check_closes_no_task(acme: Repository) -> None:
 
 def test_the_pipelines_have_the_official_schema(tmp_path: Path) -> None:
     """For one and for several environments; an environment's name becomes an identifier."""
-    settings = SETTINGS._replace(manifests="routing/manifests", environments=("prod", "prod-eu.1"))
+    settings = SETTINGS._replace(
+        manifests="routing/manifests", environments=("prod", "prod-eu.1")
+    )
     for name, text in build_pipelines(PIPELINES["azure"], settings):
         form = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - plain texts, of which the schema is
-        (tmp_path / f"{Path(name).stem}.json").write_text(json.dumps(form), encoding="utf-8")
-    command = [str(Path(sys.executable).with_name("check-jsonschema")), "--builtin-schema", "vendor.azure-pipelines"]
-    command += ["--regex-variant", "python"]  # the schema has a pattern that is invalid in the default variant
-    done = subprocess.run([*command, *sorted(tmp_path.iterdir())], capture_output=True, text=True, check=False)
+        (tmp_path / f"{Path(name).stem}.json").write_text(
+            json.dumps(form), encoding="utf-8"
+        )
+    command = [
+        str(Path(sys.executable).with_name("check-jsonschema")),
+        "--builtin-schema",
+        "vendor.azure-pipelines",
+    ]
+    command += [
+        "--regex-variant",
+        "python",
+    ]  # the schema has a pattern that is invalid in the default variant
+    done = subprocess.run(
+        [*command, *sorted(tmp_path.iterdir())],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert 0 == done.returncode, done.stdout
     applied = json.loads((tmp_path / "routing-apply.json").read_text(encoding="utf-8"))
-    assert ["plan", "apply_prod", "apply_prod_eu_1"] == [stage["stage"] for stage in applied["stages"]]
+    assert ["plan", "apply_prod", "apply_prod_eu_1"] == [
+        stage["stage"] for stage in applied["stages"]
+    ]
 
 
 def test_no_step_has_both_the_token_and_the_secrets_of_the_tenant() -> None:
-    """And every command's output passes through the filter, in which the agent finds no commands."""
+    """And every command's output passes through the filter, in which the agent finds no
+    commands.
+    """
     for name, text in build_pipelines(PIPELINES["azure"], SETTINGS):
-        for step in re.split(r"^ +- (?=bash|publish|template)", text, flags=re.MULTILINE):
+        for step in re.split(
+            r"^ +- (?=bash|publish|template)", text, flags=re.MULTILINE
+        ):
             assert not ("SYSTEM_ACCESSTOKEN" in step and "CXONE_CLIENT" in step), name
-            calls = re.findall(r"^ *(?:cxroute|tail) (?:[^\n]*\\\n)*[^\n]*", step, re.MULTILINE)
-            unfiltered = [call for call in calls if "sed -u 's/##/# #/g'" not in call and "> " not in call]
+            calls = re.findall(
+                r"^ *(?:cxroute|tail) (?:[^\n]*\\\n)*[^\n]*", step, re.MULTILINE
+            )
+            unfiltered = [
+                call
+                for call in calls
+                if "sed -u 's/##/# #/g'" not in call and "> " not in call
+            ]
             assert [] == unfiltered, name

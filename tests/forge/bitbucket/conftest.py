@@ -54,11 +54,17 @@ class BitbucketStep:
 
 
 @pytest.fixture
-def stage(hub: FakeBitbucket, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> BitbucketStep:
+def stage(
+    hub: FakeBitbucket, cxroute: Program, monkeypatch: pytest.MonkeyPatch
+) -> BitbucketStep:
     """A step of a pull request's run."""
     monkeypatch.delenv("CXROUTE_PROXY", raising=False)
     monkeypatch.setenv("CXROUTE_OUTPUT", "output")
-    monkeypatch.setattr(RestClock.__new__, "__defaults__", (time.monotonic, time.time, lambda _seconds: None))
+    monkeypatch.setattr(
+        RestClock.__new__,
+        "__defaults__",
+        (time.monotonic, time.time, lambda _seconds: None),
+    )
     made = BitbucketStep(hub, cxroute, monkeypatch)
     made.on(FakeRun())
     return made
@@ -69,10 +75,15 @@ def forge(hub: FakeBitbucket) -> Iterator[Forge]:
     """The adapter."""
     run = bitbucket.read_run(hub.variables(FakeRun()))
     with httpx.Client(trust_env=False, timeout=5) as http:
-        client = RestClient(dialect=bitbucket.DIALECT, http=http, base=run.api, token=TOKEN)
+        client = RestClient(
+            dialect=bitbucket.DIALECT, http=http, base=run.api, token=TOKEN
+        )
         yield bitbucket.Bitbucket(client, run)
 
 
 def outputs() -> dict[str, str]:
     """Return the outputs of the last step."""
-    return dict(line.split("=", 1) for line in Path("output").read_text(encoding="utf-8").splitlines())
+    return dict(
+        line.split("=", 1)
+        for line in Path("output").read_text(encoding="utf-8").splitlines()
+    )

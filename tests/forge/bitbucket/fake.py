@@ -1,4 +1,6 @@
-"""A fake Bitbucket Cloud: the parts of its REST API that cxroute calls, over a real socket, with all data kept."""
+"""A fake Bitbucket Cloud: the parts of its REST API that cxroute calls, over a real socket, with
+all data kept.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +47,18 @@ _SHORT: Final = 12  # digits of a hash in a pull request and its activity
 
 
 def _error(status: int, message: str, **detail: object) -> HttpReply:
-    return HttpReply(status, {"type": "error", "error": {"message": message, "detail": detail}})
+    return HttpReply(
+        status, {"type": "error", "error": {"message": message, "detail": detail}}
+    )
 
 
 def _user(login: str) -> dict[str, str]:
-    return {"type": "user", "account_id": "712020:0", "nickname": "alice", "uuid": f"{{{login}}}"}
+    return {
+        "type": "user",
+        "account_id": "712020:0",
+        "nickname": "alice",
+        "uuid": f"{{{login}}}",
+    }
 
 
 @dataclass
@@ -88,11 +97,16 @@ class FakeBitbucket:
     @contextlib.contextmanager
     def serving(self) -> Iterator[None]:
         """Serve the API on one port of loopback, and the files on another."""
-        with threaded_server(self._respond) as self.url, threaded_server(self._respond) as self.files:
+        with (
+            threaded_server(self._respond) as self.url,
+            threaded_server(self._respond) as self.files,
+        ):
             yield
 
     def _respond(self, request: HttpRequest) -> HttpReply:
-        return self.answer(request.method, request.target, dict(request.headers), request.content)
+        return self.answer(
+            request.method, request.target, dict(request.headers), request.content
+        )
 
     def variables(self, run: FakeRun) -> dict[str, str]:
         """Return the variables of a step, the token's, and the address of this API."""
@@ -106,7 +120,9 @@ class FakeBitbucket:
             self.token_variable: TOKEN,
         }
         known |= {"CXROUTE_BITBUCKET_MANUAL": "true"} if run.is_manual else {}
-        return known | ({"BITBUCKET_PR_ID": str(run.pull_request)} if run.pull_request else {})
+        return known | (
+            {"BITBUCKET_PR_ID": str(run.pull_request)} if run.pull_request else {}
+        )
 
     def token(self, *permissions: Permission) -> str:
         """Return a token with these permissions alone."""
@@ -125,7 +141,9 @@ class FakeBitbucket:
         return self.clock.isoformat()
 
     def add_note(self, author: str, body: str) -> None:
-        """Write a comment; one by `BOT` is as cxroute writes it, with the signature of the token."""
+        """Write a comment; one by `BOT` is as cxroute writes it, with the signature of the
+        token.
+        """
         raw = body
         if author == BOT:
             first, _, rest = to_bitbucket(body).partition("\n")
@@ -134,14 +152,20 @@ class FakeBitbucket:
 
     def _comment(self, number: int, raw: str, author: str) -> dict[str, Any]:
         content = {"type": "rendered", "raw": raw, "markup": "markdown", "html": ""}
-        made = {"id": self.number(), "user": _user(author), "content": content, "deleted": False}
+        made = {
+            "id": self.number(),
+            "user": _user(author),
+            "content": content,
+            "deleted": False,
+        }
         self.comments.setdefault(number, []).append(made)
         return made
 
     def notes(self, number: int = 7) -> list[FakeNote]:
         """Return the comments of a pull request, oldest first."""
         return [
-            FakeNote(one["user"]["uuid"].strip("{}"), one["content"]["raw"]) for one in self.comments.get(number, [])
+            FakeNote(one["user"]["uuid"].strip("{}"), one["content"]["raw"])
+            for one in self.comments.get(number, [])
         ]
 
     def issues(self) -> list[FakeIssue]:
@@ -149,20 +173,29 @@ class FakeBitbucket:
         return []
 
     def push(self, sha: str) -> None:
-        """Push a commit to the pull request. Bitbucket keeps approvals unless a merge check resets them."""
+        """Push a commit to the pull request.
+
+        Bitbucket keeps approvals unless a merge check resets them.
+        """
         self.head = sha
         self.commits[sha] = self.clock
         source = {"commit": {"hash": sha[:_SHORT]}, "branch": {"name": "change"}}
-        self.activity.insert(0, {"update": {"state": "OPEN", "date": self.now(), "source": source}})
+        self.activity.insert(
+            0, {"update": {"state": "OPEN", "date": self.now(), "source": source}}
+        )
 
     def approve(self, login: str) -> None:
         """Approve the pull request at its current commit."""
-        self.activity.insert(0, {"approval": {"date": self.now(), "user": _user(login)}})
+        self.activity.insert(
+            0, {"approval": {"date": self.now(), "user": _user(login)}}
+        )
         self._participate(login, approved=True, state="approved")
 
     def request_changes(self, login: str) -> None:
         """BitbucketRequest changes."""
-        self.activity.insert(0, {"changes_requested": {"date": self.now(), "user": _user(login)}})
+        self.activity.insert(
+            0, {"changes_requested": {"date": self.now(), "user": _user(login)}}
+        )
         self._participate(login, approved=False, state="changes_requested")
 
     def unapprove(self, login: str) -> None:
@@ -170,7 +203,12 @@ class FakeBitbucket:
         self._participate(login, approved=False, state=None)
 
     def _participate(self, login: str, **fields: object) -> None:
-        self.participants[login] = {"type": "participant", "user": _user(login), "role": "REVIEWER", **fields}
+        self.participants[login] = {
+            "type": "participant",
+            "user": _user(login),
+            "role": "REVIEWER",
+            **fields,
+        }
 
     def set_members(self, owner: str, *logins: str) -> None:
         """Do nothing: no API shows the members of a group."""
@@ -179,34 +217,75 @@ class FakeBitbucket:
         """Make the pull request one from another repository, whose pipelines run there."""
         self.home = "eve/routing"
 
-    def merge(self, sha: str = MERGE, number: int = 7, repository: str | None = "", branch: str = "main") -> None:
+    def merge(
+        self,
+        sha: str = MERGE,
+        number: int = 7,
+        repository: str | None = "",
+        branch: str = "main",
+    ) -> None:
         """Merge the pull request into the default branch as this commit."""
         self.tip = sha
         self.commits.setdefault(sha, self.clock)
         repo = None if repository is None else {"full_name": repository or self.home}
-        pull: dict[str, Any] = {"type": "pullrequest", "id": number, "state": "MERGED", "updated_on": self.now()}
+        pull: dict[str, Any] = {
+            "type": "pullrequest",
+            "id": number,
+            "state": "MERGED",
+            "updated_on": self.now(),
+        }
         pull |= {"source": {"commit": {"hash": self.head[:_SHORT]}, "repository": repo}}
-        pull |= {"merge_commit": {"hash": sha[:_SHORT]}, "destination": {"branch": {"name": branch}}}
+        pull |= {
+            "merge_commit": {"hash": sha[:_SHORT]},
+            "destination": {"branch": {"name": branch}},
+        }
         self.merged.insert(0, pull)
-        self.activity.insert(0, {"update": {"state": "MERGED", "date": self.now(), "source": pull["source"]}})
+        self.activity.insert(
+            0,
+            {
+                "update": {
+                    "state": "MERGED",
+                    "date": self.now(),
+                    "source": pull["source"],
+                }
+            },
+        )
 
-    def store_plan(self, environment: str, plan: bytes, *, run: int = 100, succeeded: bool = True) -> None:
+    def store_plan(
+        self, environment: str, plan: bytes, *, run: int = 100, succeeded: bool = True
+    ) -> None:
         """Store the plan of the pull request's commit, and record its pipeline."""
         self.downloads[f"cxroute-plan-{environment}-{run}.json"] = plan
         self.ran(run, "SUCCESSFUL" if succeeded else "FAILED")
 
-    def ran(self, run: int, result: str, kind: str = "pipeline_pullrequest_target", head: str = "") -> None:
+    def ran(
+        self,
+        run: int,
+        result: str,
+        kind: str = "pipeline_pullrequest_target",
+        head: str = "",
+    ) -> None:
         """Record a finished pipeline of the pull request's commit."""
-        target = {"type": kind, "commit": {"hash": (head or self.head)[:_SHORT]}, "pullrequest": {"id": 7}}
+        target = {
+            "type": kind,
+            "commit": {"hash": (head or self.head)[:_SHORT]},
+            "pullrequest": {"id": 7},
+        }
         state = {"name": "COMPLETED", "result": {"name": result}}
-        self.pipelines.insert(0, {"build_number": run, "target": target, "state": state})
+        self.pipelines.insert(
+            0, {"build_number": run, "target": target, "state": state}
+        )
 
     def statuses(self, sha: str) -> dict[str, tuple[str, str]]:
         """Return the statuses of a commit."""
         found = self.set_statuses.get(sha, {}).values()
-        return {one["name"]: (_STATES[one["state"]], one["description"]) for one in found}
+        return {
+            one["name"]: (_STATES[one["state"]], one["description"]) for one in found
+        }
 
-    def answer(self, method: str, target: str, headers: Mapping[str, str], content: bytes) -> HttpReply:
+    def answer(
+        self, method: str, target: str, headers: Mapping[str, str], content: bytes
+    ) -> HttpReply:
         """Execute a request if the token has the scope."""
         parts = urlsplit(target)
         asked = f"{method} {parts.path}"
@@ -217,25 +296,53 @@ class FakeBitbucket:
                 return HttpReply(fault.status, fault.body, fault.headers)
         if parts.path.startswith("/file/"):
             self.token_sent_elsewhere |= "Authorization" in headers
-            return HttpReply(200, self.downloads[unquote(parts.path).removeprefix("/file/")])
-        scopes = self.tokens.get(headers.get("Authorization", "").removeprefix("Bearer "))
+            return HttpReply(
+                200, self.downloads[unquote(parts.path).removeprefix("/file/")]
+            )
+        scopes = self.tokens.get(
+            headers.get("Authorization", "").removeprefix("Bearer ")
+        )
         if scopes is None:
-            return _error(401, "Token is invalid, expired, or not supported for this endpoint.")
+            return _error(
+                401, "Token is invalid, expired, or not supported for this endpoint."
+            )
         for asks, pattern, does, scope in _ROUTES:
-            found = re.fullmatch(f"/2.0/repositories/{REPOSITORY}{pattern}", unquote(parts.path))
+            found = re.fullmatch(
+                f"/2.0/repositories/{REPOSITORY}{pattern}", unquote(parts.path)
+            )
             if found and asks == method:
                 if not {scope, f"{scope}:write"} & scopes:
-                    message = "Your credentials lack one or more required privilege scopes."
-                    return _error(403, message, required=[scope], granted=sorted(scopes))
-                query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-                reply = does(self, BitbucketRequest(query, headers, content), *found.groups())
-                return self._paged(parts.path, query, reply) if isinstance(reply.form, list) else reply
+                    message = (
+                        "Your credentials lack one or more required privilege scopes."
+                    )
+                    return _error(
+                        403, message, required=[scope], granted=sorted(scopes)
+                    )
+                query = {
+                    name: values[0] for name, values in parse_qs(parts.query).items()
+                }
+                reply = does(
+                    self, BitbucketRequest(query, headers, content), *found.groups()
+                )
+                return (
+                    self._paged(parts.path, query, reply)
+                    if isinstance(reply.form, list)
+                    else reply
+                )
         return _error(404, "Resource not found")
 
-    def _paged(self, path: str, query: Mapping[str, str], reply: HttpReply) -> HttpReply:
+    def _paged(
+        self, path: str, query: Mapping[str, str], reply: HttpReply
+    ) -> HttpReply:
         assert isinstance(reply.form, list)
-        size, number = min(self.page_size, int(query.get("pagelen", "10"))), int(query.get("page", "1"))
-        form: dict[str, object] = {"pagelen": size, "values": reply.form[(number - 1) * size : number * size]}
+        size, number = (
+            min(self.page_size, int(query.get("pagelen", "10"))),
+            int(query.get("page", "1")),
+        )
+        form: dict[str, object] = {
+            "pagelen": size,
+            "values": reply.form[(number - 1) * size : number * size],
+        }
         if len(reply.form) > number * size:
             form["next"] = f"{self.url}{path}?pagelen={size}&page={number + 1}"
         return HttpReply(200, form)
@@ -254,16 +361,26 @@ class BitbucketRequest(NamedTuple):
         return json.loads(self.content)
 
 
-def _list_comments(hub: FakeBitbucket, _request: BitbucketRequest, number: str) -> HttpReply:
+def _list_comments(
+    hub: FakeBitbucket, _request: BitbucketRequest, number: str
+) -> HttpReply:
     return HttpReply(200, hub.comments.get(int(number), []))
 
 
-def _add_comment(hub: FakeBitbucket, request: BitbucketRequest, number: str) -> HttpReply:
+def _add_comment(
+    hub: FakeBitbucket, request: BitbucketRequest, number: str
+) -> HttpReply:
     raw = request.form["content"]["raw"]
-    return _error(400, "content: too long") if len(raw) > 32768 else HttpReply(201, hub._comment(int(number), raw, BOT))
+    return (
+        _error(400, "content: too long")
+        if len(raw) > 32768
+        else HttpReply(201, hub._comment(int(number), raw, BOT))
+    )
 
 
-def _edit_comment(hub: FakeBitbucket, request: BitbucketRequest, number: str, identity: str) -> HttpReply:
+def _edit_comment(
+    hub: FakeBitbucket, request: BitbucketRequest, number: str, identity: str
+) -> HttpReply:
     for one in hub.comments.get(int(number), []):
         if one["id"] == int(identity) and one["user"]["uuid"] == f"{{{BOT}}}":
             one["content"]["raw"] = request.form["content"]["raw"]
@@ -272,7 +389,9 @@ def _edit_comment(hub: FakeBitbucket, request: BitbucketRequest, number: str, id
 
 
 def _repository(_hub: FakeBitbucket, _request: BitbucketRequest) -> HttpReply:
-    return HttpReply(200, {"full_name": REPOSITORY, "mainbranch": {"type": "branch", "name": "main"}})
+    return HttpReply(
+        200, {"full_name": REPOSITORY, "mainbranch": {"type": "branch", "name": "main"}}
+    )
 
 
 def _branch(hub: FakeBitbucket, _request: BitbucketRequest) -> HttpReply:
@@ -287,25 +406,50 @@ def _commit(hub: FakeBitbucket, _request: BitbucketRequest, prefix: str) -> Http
 
 
 def _list_merged(hub: FakeBitbucket, request: BitbucketRequest) -> HttpReply:
-    asked = (request.query.get("state", "MERGED"), request.query.get("sort", "-updated_on"))
-    return HttpReply(200, hub.merged) if asked == ("MERGED", "-updated_on") else _error(400, "not recorded")
+    asked = (
+        request.query.get("state", "MERGED"),
+        request.query.get("sort", "-updated_on"),
+    )
+    return (
+        HttpReply(200, hub.merged)
+        if asked == ("MERGED", "-updated_on")
+        else _error(400, "not recorded")
+    )
 
 
 def _pull(hub: FakeBitbucket, _request: BitbucketRequest, number: str) -> HttpReply:
     people = list(hub.participants.values())
-    source = {"commit": {"hash": hub.head[:_SHORT]}, "repository": {"full_name": REPOSITORY}}
+    source = {
+        "commit": {"hash": hub.head[:_SHORT]},
+        "repository": {"full_name": REPOSITORY},
+    }
     return HttpReply(
-        200, {"id": int(number), "author": _user(OWNER_OF_REQUEST), "source": source, "participants": people}
+        200,
+        {
+            "id": int(number),
+            "author": _user(OWNER_OF_REQUEST),
+            "source": source,
+            "participants": people,
+        },
     )
 
 
-def _list_activity(hub: FakeBitbucket, _request: BitbucketRequest, _number: str) -> HttpReply:
+def _list_activity(
+    hub: FakeBitbucket, _request: BitbucketRequest, _number: str
+) -> HttpReply:
     return HttpReply(200, hub.activity)
 
 
 def _list_pipelines(hub: FakeBitbucket, request: BitbucketRequest) -> HttpReply:
     asked = request.query.get("target.commit.hash", "")
-    return HttpReply(200, [one for one in hub.pipelines if asked.startswith(one["target"]["commit"]["hash"])])
+    return HttpReply(
+        200,
+        [
+            one
+            for one in hub.pipelines
+            if asked.startswith(one["target"]["commit"]["hash"])
+        ],
+    )
 
 
 def _download(hub: FakeBitbucket, _request: BitbucketRequest, name: str) -> HttpReply:

@@ -1,4 +1,6 @@
-"""The pipelines of bitbucket-pipelines.yml, step by step with bash, in a repository with a tenant on loopback."""
+"""The pipelines of bitbucket-pipelines.yml, step by step with bash, in a repository with a tenant
+on loopback.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,12 @@ from typing import Any, Final
 
 import yaml
 
-from reconciler.forge.pipeline_files import PIPELINES, UNKNOWN_ACTION, PipelineSettings, build_pipelines
+from reconciler.forge.pipeline_files import (
+    PIPELINES,
+    UNKNOWN_ACTION,
+    PipelineSettings,
+    build_pipelines,
+)
 from tests.forge.bitbucket.fake import REPOSITORY, TOKEN, FakeBitbucket
 from tests.forge.contract import FakeRun
 from tests.forge.github.scene import ENVIRONMENT, VARIABLES, TenantProcess, rules
@@ -43,7 +50,9 @@ def pipelines(*environments: str) -> dict[str, Any]:
 def steps(items: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield the steps of a pipeline in their order."""
     for item in items:
-        yield from steps(item["parallel"]["steps"]) if "parallel" in item else [item["step"]]
+        yield from (
+            steps(item["parallel"]["steps"]) if "parallel" in item else [item["step"]]
+        )
 
 
 @dataclass
@@ -72,19 +81,24 @@ class BitbucketRepository:
         self.tools.mkdir(parents=True)
         (self.tools / "client.py").write_text(CLIENT, encoding="utf-8")
         for name, tool in _TOOLS.items():
-            script = tool.replace("CLIENT", str(self.tools / "client.py")).replace("SOCKET", server_socket())
-            logged = (
-                f'{{ env; echo "$0 $*"; }} | grep -E "^({"|".join(VARIABLES)}|CXROUTE_BITBUCKET_TOKEN|/)" | cut -d= -f1'
+            script = tool.replace("CLIENT", str(self.tools / "client.py")).replace(
+                "SOCKET", server_socket()
             )
+            names = "|".join(VARIABLES)
+            wanted = f'grep -E "^({names}|CXROUTE_BITBUCKET_TOKEN|/)"'
+            logged = f'{{ env; echo "$0 $*"; }} | {wanted} | cut -d= -f1'
             log = self.tools / "log"
             (self.tools / name).write_text(
-                f"#!/bin/bash\n{{ {logged}; echo; }} >> '{log}'\n{script}\n", encoding="utf-8"
+                f"#!/bin/bash\n{{ {logged}; echo; }} >> '{log}'\n{script}\n",
+                encoding="utf-8",
             )
             (self.tools / name).chmod(0o755)
         self.path.mkdir()
         self.git("init", "-q", "-b", "main")
         self.git("remote", "add", "origin", str(self.path))
-        (self.path / ".git/info/exclude").write_text("out/\n.cxroute/\n", encoding="utf-8")
+        (self.path / ".git/info/exclude").write_text(
+            "out/\n.cxroute/\n", encoding="utf-8"
+        )
         self.write("manifests/prod.yaml", ENVIRONMENT.format(url=self.tenant.url))
         self.write(CARDS, rules())
         self.hub.tip = self.commit("first")
@@ -92,10 +106,21 @@ class BitbucketRepository:
     def git(self, *arguments: str) -> str:
         """Run git, without the user's settings."""
         known = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-        known |= {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        known |= {
+            f"GIT_{who}_{what}": "a@b"
+            for who in ("AUTHOR", "COMMITTER")
+            for what in ("NAME", "EMAIL")
+        }
         command = ["git", *arguments]
         variables = {**os.environ, **known}
-        done = subprocess.run(command, cwd=self.path, env=variables, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command,
+            cwd=self.path,
+            env=variables,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return done.stdout.strip()
 
     def write(self, name: str, text: str) -> None:
@@ -113,19 +138,31 @@ class BitbucketRepository:
 
     def push(self, number: int, text: str) -> None:
         """Push these rules to the branch of a pull request, and open it if it is new."""
-        self.git("checkout", "-q", "-B", f"change-{number}", *(() if number in self.heads else ("main",)))
+        self.git(
+            "checkout",
+            "-q",
+            "-B",
+            f"change-{number}",
+            *(() if number in self.heads else ("main",)),
+        )
         self.write(CARDS, text)
         self.heads[number] = self.commit("change")
         self.hub.push(self.heads[number])
 
-    def check(self, number: int, *, run: int | None = None, attempt: int = 1, head: str = "") -> PipelineResult:
-        """Run the pipeline of a pull request: Bitbucket merges the target into the head, and shortens its hash."""
+    def check(
+        self, number: int, *, run: int | None = None, attempt: int = 1, head: str = ""
+    ) -> PipelineResult:
+        """Run the pipeline of a pull request: Bitbucket merges the target into the head, and
+        shortens its hash.
+        """
         head = head or self.heads[number]
         self.git("checkout", "-q", "--detach", head)
         self.git("merge", "-q", "--no-edit", "main")
         made = FakeRun(self._run(run), attempt, head[:12], number)
         ran = self._execute(pipelines("prod")["pipelines"]["pull-requests"]["**"], made)
-        self.hub.ran(made.id, "FAILED" if any(ran.codes.values()) else "SUCCESSFUL", head=head)
+        self.hub.ran(
+            made.id, "FAILED" if any(ran.codes.values()) else "SUCCESSFUL", head=head
+        )
         return ran
 
     def merge(self, number: int, repository: str = REPOSITORY) -> str:
@@ -140,17 +177,23 @@ class BitbucketRepository:
     def apply(self, sha: str) -> PipelineResult:
         """Run the pipeline of a push to the default branch, its approvals included."""
         self.git("checkout", "-q", "--detach", sha)
-        return self._execute(pipelines("prod")["pipelines"]["branches"]["main"], FakeRun(self._run(), 1, sha, None))
+        return self._execute(
+            pipelines("prod")["pipelines"]["branches"]["main"],
+            FakeRun(self._run(), 1, sha, None),
+        )
 
     def custom(self, name: str) -> PipelineResult:
         """Run a custom pipeline on the default branch."""
         self.git("checkout", "-q", "--detach", "main")
         return self._execute(
-            pipelines("prod")["pipelines"]["custom"][name], FakeRun(self._run(), 1, self.hub.tip, None)
+            pipelines("prod")["pipelines"]["custom"][name],
+            FakeRun(self._run(), 1, self.hub.tip, None),
         )
 
     def calls(self) -> list[list[str]]:
-        """Return each call of a tool: the names of the secrets that it got, and then its command line."""
+        """Return each call of a tool: the names of the secrets that it got, and then its command
+        line.
+        """
         text = (self.tools / "log").read_text(encoding="utf-8")
         return [part.splitlines() for part in text.strip().split("\n\n")]
 
@@ -165,7 +208,14 @@ class BitbucketRepository:
             variables = self._variables(run, place)
             script = "\n".join(step["script"])
             command = ["bash", "-e", "-c", script]
-            done = subprocess.run(command, cwd=self.path, env=variables, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                command,
+                cwd=self.path,
+                env=variables,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
             ran.codes[step["name"]] = done.returncode
             ran.log += done.stdout + done.stderr
             if done.returncode and all("parallel" not in item for item in items):
@@ -184,4 +234,8 @@ class BitbucketRepository:
         }
         known |= {"CXROUTE_PACKAGE": self.package}
         known |= {"BITBUCKET_PR_DESTINATION_BRANCH": "main"} if run.pull_request else {}
-        return known | ({**_TENANT, "CXROUTE_BITBUCKET_TOKEN": self.token} if place and self.token else {})
+        return known | (
+            {**_TENANT, "CXROUTE_BITBUCKET_TOKEN": self.token}
+            if place and self.token
+            else {}
+        )

@@ -1,4 +1,6 @@
-"""What is special about Bitbucket: hidden lines, signatures, short hashes, approvals by time, plans in Downloads."""
+"""What is special about Bitbucket: hidden lines, signatures, short hashes, approvals by time, plans
+in Downloads.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,13 @@ import pytest
 
 from reconciler.errors import UsageError
 from reconciler.forge.bitbucket import SELF, read_run, to_bitbucket
-from reconciler.forge.forge import BranchTip, CommitStatus, Forge, MergedRequest, PlanRun
+from reconciler.forge.forge import (
+    BranchTip,
+    CommitStatus,
+    Forge,
+    MergedRequest,
+    PlanRun,
+)
 from reconciler.rest.client import RestError
 from tests.forge.bitbucket.conftest import BitbucketStep, outputs
 from tests.forge.bitbucket.fake import FakeBitbucket
@@ -23,7 +31,8 @@ TIP = BranchTip("main", MERGE)
 def test_a_note_has_hidden_lines_and_no_html(stage: BitbucketStep) -> None:
     """Bitbucket shows comments of HTML as text, and hides link definitions that nothing uses."""
     text = (
-        "> [!CAUTION]\n> It is `<br>`.\n\n<details><summary>More</summary>\n\na<br>b \\< c\n</details>\n\n<sub>x</sub>"
+        "> [!CAUTION]\n> It is `<br>`.\n\n<details><summary>More</summary>\n\na<br>b \\< "
+        "c\n</details>\n\n<sub>x</sub>"
     )
     write_report(plan(), text)
     assert 0 == stage("note", "-e", "prod", "--report", "out/prod")
@@ -39,12 +48,18 @@ def test_a_note_has_hidden_lines_and_no_html(stage: BitbucketStep) -> None:
 
 def test_code_keeps_its_tags_in_a_note() -> None:
     """Names are code, which Bitbucket shows as it is."""
-    assert "``a ` <br>`` b; c\n```\n<details>\n```\n" == to_bitbucket("``a ` <br>`` b<br>c\n```\n<details>\n```\n")
+    assert "``a ` <br>`` b; c\n```\n<details>\n```\n" == to_bitbucket(
+        "``a ` <br>`` b<br>c\n```\n<details>\n```\n"
+    )
 
 
 def test_a_copied_note_is_not_edited(stage: BitbucketStep) -> None:
-    """A signature that is copied from the note, or is of another token, does not make a note our own."""
-    stage.hub.add_note("eve", "<!-- cxroute:plan env=prod -->\n[//]: # (cxroute:key 0)\nmine")
+    """A signature that is copied from the note, or is of another token, does not make a note our
+    own.
+    """
+    stage.hub.add_note(
+        "eve", "<!-- cxroute:plan env=prod -->\n[//]: # (cxroute:key 0)\nmine"
+    )
     write_report(plan())
     assert 0 == stage("note", "-e", "prod", "--report", "out/prod")
     stage.hub.add_note("eve", stage.hub.notes()[1].body)
@@ -52,11 +67,15 @@ def test_a_copied_note_is_not_edited(stage: BitbucketStep) -> None:
     stage.on(FakeRun(id=101))
     assert 0 == stage("note", "-e", "prod", "--report", "out/prod")
     assert "edited the comment on pull request 7" in stage.cxroute.out
-    assert [("eve", 0), (BOT, 1), ("eve", 0)] == [(one.author, one.body.count("2 to")) for one in stage.hub.notes()]
+    assert [("eve", 0), (BOT, 1), ("eve", 0)] == [
+        (one.author, one.body.count("2 to")) for one in stage.hub.notes()
+    ]
 
 
 def test_a_note_survives_its_conversion(forge: Forge) -> None:
-    """The markers come back as they were written, also in a note that was read and written again."""
+    """The markers come back as they were written, also in a note that was read and written
+    again.
+    """
     body = '<!-- cxroute:plan env=prod -->\n<!-- cxroute:state {"run":1} -->\n<!-- cxroute:head -->\n> x\n'
     forge.write_note(7, body)
     (note,) = forge.list_notes(7)
@@ -83,23 +102,41 @@ def test_a_note_never_exceeds_the_limit(stage: BitbucketStep) -> None:
 
 def test_variables_are_checked() -> None:
     """Outside of a pipeline, and for an API without https."""
-    known = {"BITBUCKET_REPO_FULL_NAME": "a/b", "BITBUCKET_BUILD_NUMBER": "1", "BITBUCKET_COMMIT": HEAD}
-    assert (None, 1, False) == (read_run(known).pull_request, read_run(known).attempt, read_run(known).is_manual)
-    for change in ({"BITBUCKET_BUILD_NUMBER": "x"}, {"BITBUCKET_REPO_FULL_NAME": "a/b/c"}, {"BITBUCKET_COMMIT": "?"}):
-        with pytest.raises(UsageError, match="run this in a step of a Bitbucket pipeline"):
+    known = {
+        "BITBUCKET_REPO_FULL_NAME": "a/b",
+        "BITBUCKET_BUILD_NUMBER": "1",
+        "BITBUCKET_COMMIT": HEAD,
+    }
+    assert (None, 1, False) == (
+        read_run(known).pull_request,
+        read_run(known).attempt,
+        read_run(known).is_manual,
+    )
+    for change in (
+        {"BITBUCKET_BUILD_NUMBER": "x"},
+        {"BITBUCKET_REPO_FULL_NAME": "a/b/c"},
+        {"BITBUCKET_COMMIT": "?"},
+    ):
+        with pytest.raises(
+            UsageError, match="run this in a step of a Bitbucket pipeline"
+        ):
             read_run(known | change)
     with pytest.raises(UsageError, match="the token is not sent there"):
         read_run(known | {"CXROUTE_BITBUCKET_API": "http://api.example"})
 
 
-def test_the_merged_request_is_found_by_its_full_hash(hub: FakeBitbucket, forge: Forge) -> None:
+def test_the_merged_request_is_found_by_its_full_hash(
+    hub: FakeBitbucket, forge: Forge
+) -> None:
     """The list has 12 digits; a pull request of another branch and an older one do not count."""
     assert forge.find_merged_request(MERGE, TIP) is None
     hub.merge(number=5, branch="release")
     hub.merge(number=7)
     hub.merge("d" * 40, number=8)
     hub.page_size = 1
-    assert MergedRequest(7, HEAD, is_from_fork=False) == forge.find_merged_request(MERGE, TIP)
+    assert MergedRequest(7, HEAD, is_from_fork=False) == forge.find_merged_request(
+        MERGE, TIP
+    )
     hub.merged.clear()
     hub.merge(number=9, repository=None)
     merged = forge.find_merged_request(MERGE, TIP)
@@ -107,7 +144,9 @@ def test_the_merged_request_is_found_by_its_full_hash(hub: FakeBitbucket, forge:
     assert merged.is_from_fork
 
 
-def test_a_push_without_a_pull_request_reads_few_pages(hub: FakeBitbucket, forge: Forge) -> None:
+def test_a_push_without_a_pull_request_reads_few_pages(
+    hub: FakeBitbucket, forge: Forge
+) -> None:
     """Pull requests that were updated before the commit was made cannot be its source."""
     hub.page_size = 1
     for number in range(30):
@@ -117,7 +156,9 @@ def test_a_push_without_a_pull_request_reads_few_pages(hub: FakeBitbucket, forge
     assert 2 >= sum(one.endswith("/pullrequests") for one in hub.asked)
 
 
-def test_two_commits_with_one_short_hash_are_an_error(hub: FakeBitbucket, forge: Forge) -> None:
+def test_two_commits_with_one_short_hash_are_an_error(
+    hub: FakeBitbucket, forge: Forge
+) -> None:
     """An author can make such a pair: approvals and plans of one must not count for the other."""
     hub.push(OTHER)
     hub.approve("bert")
@@ -141,7 +182,9 @@ def test_approvals_are_of_the_last_update(hub: FakeBitbucket, forge: Forge) -> N
 
 
 @pytest.mark.parametrize("fault", ["no updates", "no date", "another head"])
-def test_an_unreadable_activity_is_an_error(hub: FakeBitbucket, forge: Forge, fault: str) -> None:
+def test_an_unreadable_activity_is_an_error(
+    hub: FakeBitbucket, forge: Forge, fault: str
+) -> None:
     """What cannot be proved does not count."""
     hub.approve("bert")
     update = hub.activity[-1]["update"]
@@ -157,12 +200,16 @@ def test_an_unreadable_activity_is_an_error(hub: FakeBitbucket, forge: Forge, fa
 
 def test_owners_are_uuids(forge: Forge) -> None:
     """Nicknames are not unique, and no API shows the members of a group."""
-    assert {"5a50dd52-5ab7-4225-831c-4db9451375a2"} == forge.fetch_members("@5A50DD52-5ab7-4225-831c-4db9451375a2")
+    assert {"5a50dd52-5ab7-4225-831c-4db9451375a2"} == forge.fetch_members(
+        "@5A50DD52-5ab7-4225-831c-4db9451375a2"
+    )
     with pytest.raises(RestError, match="does not show the members of a group"):
         forge.fetch_members("@acme/fraud")
 
 
-def test_a_status_has_an_address_and_a_short_key(hub: FakeBitbucket, forge: Forge) -> None:
+def test_a_status_has_an_address_and_a_short_key(
+    hub: FakeBitbucket, forge: Forge
+) -> None:
     """Bitbucket refuses a status without an address, and a key of more than 40 characters."""
     for name in ("cxroute/consent (prod)", f"cxroute/consent ({'e' * 60})"):
         forge.set_status(HEAD, CommitStatus(name, "pending", "waits"))
@@ -190,7 +237,10 @@ def test_the_reviewed_plan_is_written(stage: BitbucketStep) -> None:
     stage.hub.merge()
     stage.merged()
     assert 0 == stage("reviewed-plan", "-e", "prod", "--out", "plan.json")
-    assert (text, {"pull-request": "7"}) == (Path("plan.json").read_text(encoding="utf-8"), outputs())
+    assert (text, {"pull-request": "7"}) == (
+        Path("plan.json").read_text(encoding="utf-8"),
+        outputs(),
+    )
     assert not stage.hub.token_sent_elsewhere
     stage.hub.downloads.clear()
     assert 4 == stage("reviewed-plan", "-e", "prod", "--out", "plan.json")
@@ -208,9 +258,15 @@ def test_a_manual_run_uses_its_own_plan(stage: BitbucketStep) -> None:
 
 @pytest.mark.parametrize(
     ("permissions", "text"),
-    [((), "Pull requests: Write"), (("notes",), "Repositories: Read"), (("notes", "code"), "Pipelines: Read")],
+    [
+        ((), "Pull requests: Write"),
+        (("notes",), "Repositories: Read"),
+        (("notes", "code"), "Pipelines: Read"),
+    ],
 )
-def test_a_missing_permission_is_named(stage: BitbucketStep, permissions: tuple[str, ...], text: str) -> None:
+def test_a_missing_permission_is_named(
+    stage: BitbucketStep, permissions: tuple[str, ...], text: str
+) -> None:
     """A refusal names the permission as the page of access tokens does."""
     stage.hub.store_plan("prod", json.dumps(plan()).encode())
     stage.hub.merge()
@@ -220,11 +276,15 @@ def test_a_missing_permission_is_named(stage: BitbucketStep, permissions: tuple[
         assert 1 == stage("reviewed-plan", "-e", "prod", "--out", "plan.json")
     else:
         write_report(plan())
-        assert 0 == stage("note", "-e", "prod", "--report", "out/prod", "--pull-request", "7")
+        assert 0 == stage(
+            "note", "-e", "prod", "--report", "out/prod", "--pull-request", "7"
+        )
     assert f"the access token needs the permission `{text}`" in stage.cxroute.err
 
 
-def test_a_note_that_cannot_be_written_does_not_fail_the_step(stage: BitbucketStep) -> None:
+def test_a_note_that_cannot_be_written_does_not_fail_the_step(
+    stage: BitbucketStep,
+) -> None:
     """The message has Bitbucket's own text."""
     write_report(plan())
     body = b'{"type": "error", "error": {"message": "Down for now"}}'

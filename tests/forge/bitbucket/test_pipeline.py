@@ -1,4 +1,6 @@
-"""The file that `init --bitbucket` writes: its schema, and its scripts with bash, a Bitbucket and a tenant."""
+"""The file that `init --bitbucket` writes: its schema, and its scripts with bash, a Bitbucket and a
+tenant.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantProcess]:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, bank: TenantProcess, hub: FakeBitbucket) -> BitbucketRepository:
+def scene(
+    tmp_path: Path, bank: TenantProcess, hub: FakeBitbucket
+) -> BitbucketRepository:
     """A repository without rules, and a tenant without rules."""
     bank.clear()
     return BitbucketRepository(tmp_path / "repository", tmp_path / "tools", hub, bank)
@@ -35,7 +39,14 @@ def test_the_file_has_the_official_schema(cxroute: Program) -> None:
     """As `check-jsonschema` ships it; the file is rewritten until it is edited."""
     assert 0 == cxroute("init", "--bitbucket")
     assert "wrote bitbucket-pipelines.yml" in cxroute.out
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.bitbucket-pipelines", FILE]
+    command = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.bitbucket-pipelines",
+        FILE,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stdout
     text = Path(FILE).read_text(encoding="utf-8")
@@ -59,16 +70,32 @@ def test_each_environment_has_its_steps() -> None:
         ]
         assert 2 == len(applies)
         for step in applies:
-            wanted = {"deployment": f"cxone-{environment}", "concurrency-group": f"cxone-{environment}"}
-            assert wanted | {"trigger": "manual"} == {name: step[name] for name in (*wanted, "trigger")}
-    plans = [*steps(found["pull-requests"]["**"]), *steps(found["custom"]["routing-drift"])]
+            wanted = {
+                "deployment": f"cxone-{environment}",
+                "concurrency-group": f"cxone-{environment}",
+            }
+            assert wanted | {"trigger": "manual"} == {
+                name: step[name] for name in (*wanted, "trigger")
+            }
+    plans = [
+        *steps(found["pull-requests"]["**"]),
+        *steps(found["custom"]["routing-drift"]),
+    ]
     assert not [step for step in plans if "deployment" in step]
-    wanted_places = [None, "cxone-prod-plan", "cxone-staging-plan", "cxone-prod-plan", "cxone-staging-plan"]
+    wanted_places = [
+        None,
+        "cxone-prod-plan",
+        "cxone-staging-plan",
+        "cxone-prod-plan",
+        "cxone-staging-plan",
+    ]
     assert wanted_places == [step.get("environment") for step in plans]
 
 
 def test_planned_twice_and_applied(scene: BitbucketRepository) -> None:
-    """One note, edited in place and never by an older run; after the merge exactly that plan is applied."""
+    """One note, edited in place and never by an older run; after the merge exactly that plan is
+    applied.
+    """
     scene.push(7, rules(pin="Billing"))
     first = scene.check(7)
     assert {"Validate": 0, "Plan prod": 0} == first.codes, first.log
@@ -98,16 +125,25 @@ def test_each_command_gets_only_its_secrets(scene: BitbucketRepository) -> None:
     assert 0 == scene.custom("routing-drift").codes["Check prod"]
     seen = set()
     for *secrets, line in scene.calls():
-        kind = " ".join(word for word in line.split() if word in ("bitbucket", "plan", "apply", "drift", "validate"))
+        kind = " ".join(
+            word
+            for word in line.split()
+            if word in ("bitbucket", "plan", "apply", "drift", "validate")
+        )
         seen.add((Path(line.split()[0]).name, kind, tuple(sorted(secrets))))
-    tenant, token = ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"), ("CXROUTE_BITBUCKET_TOKEN",)
+    tenant, token = (
+        ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"),
+        ("CXROUTE_BITBUCKET_TOKEN",),
+    )
     commands = {("cxroute", kind, tenant) for kind in ("plan", "apply", "drift")}
     assert {("python", "", ()), ("curl", "", token), ("cxroute", "validate", ())} < seen
     assert commands | {("cxroute", "bitbucket", token)} < seen
     assert 7 == len(seen)
 
 
-def test_a_plan_that_apply_refuses_fails_and_is_not_applied(scene: BitbucketRepository) -> None:
+def test_a_plan_that_apply_refuses_fails_and_is_not_applied(
+    scene: BitbucketRepository,
+) -> None:
     """The note says why; after a merge in spite of that, it says that no change was applied."""
     scene.push(7, rules(pin="Billing", theft="Fraud", limit="General"))
     scene.check(7)
@@ -137,25 +173,35 @@ def test_callers_move_only_with_consent(scene: BitbucketRepository) -> None:
         if number == 8:
             scene.hub.approve("bert")
             assert 0 == scene.check(number).codes["Plan prod"]
-            assert "success" == scene.hub.statuses(scene.heads[number])["cxroute/consent (prod)"][0]
+            assert (
+                "success"
+                == scene.hub.statuses(scene.heads[number])["cxroute/consent (prod)"][0]
+            )
         applied = scene.apply(scene.merge(number))
         assert (4 if number == 7 else 0) == applied.codes["Apply to prod"], applied.log
     assert {"pin"} == set(scene.tenant.rules())
 
 
 def test_a_fork_is_not_planned_and_not_applied(scene: BitbucketRepository) -> None:
-    """It gets no secrets: its pull request is checked offline; after the merge, a person starts the other pipeline."""
+    """It gets no secrets: its pull request is checked offline; after the merge, a person starts the
+    other pipeline.
+    """
     token, scene.token = scene.token, ""
     scene.push(7, rules(pin="Billing"))
     checked = scene.check(7)
     assert {"Validate": 0, "Plan prod": 0} == checked.codes
-    assert "Not planned: the environment cxone-prod-plan has no CXROUTE_BITBUCKET_TOKEN here." in checked.log
+    assert (
+        "Not planned: the environment cxone-prod-plan has no CXROUTE_BITBUCKET_TOKEN here."
+        in checked.log
+    )
     assert [] == scene.hub.notes()
     scene.token = token
     refused = scene.apply(scene.merge(7, repository="eve/routing"))
     assert 4 == refused.codes["Apply to prod"]
     assert "is from a fork" in refused.log
-    assert "> **Not applied** on " not in "".join(note.body for note in scene.hub.notes())
+    assert "> **Not applied** on " not in "".join(
+        note.body for note in scene.hub.notes()
+    )
     by_hand = scene.custom("routing-apply")
     assert {"Plan prod": 0, "Apply to prod": 0} == by_hand.codes, by_hand.log
     assert {"pin"} == set(scene.tenant.rules())
@@ -170,7 +216,10 @@ def test_drift_fails_its_step_and_is_shown(scene: BitbucketRepository) -> None:
     checked = scene.custom("routing-drift")
     assert {"Check prod": 2} == checked.codes
     assert "cards/pin" in checked.log
-    assert "Bitbucket has no issues: this failed step is the report of the drift above." in checked.log
+    assert (
+        "Bitbucket has no issues: this failed step is the report of the drift above."
+        in checked.log
+    )
 
 
 def test_without_a_package_the_step_fails(scene: BitbucketRepository) -> None:

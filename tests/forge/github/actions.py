@@ -23,7 +23,10 @@ _UPLOAD: Final = "actions/upload-artifact@"
 
 @dataclass
 class Actions:
-    """Runs workflows in one repository. Secrets belong to environments; variables to the repository."""
+    """Runs workflows in one repository.
+
+    Secrets belong to environments; variables to the repository.
+    """
 
     hub: FakeGitHub
     machine: Machine
@@ -32,7 +35,13 @@ class Actions:
     variables: dict[str, str]
     temporary: Path
 
-    def run(self, file: str, event: WorkflowEvent, number: int | None = None, attempt: int = 1) -> Ran:
+    def run(
+        self,
+        file: str,
+        event: WorkflowEvent,
+        number: int | None = None,
+        attempt: int = 1,
+    ) -> Ran:
         """Run one workflow; a run that has a number is repeated."""
         text = (self.workspace / ".github/workflows" / file).read_text(encoding="utf-8")
         workflow = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - plain texts; `on` stays a word
@@ -44,26 +53,48 @@ class Actions:
         assert not any(token in ran.text for token in self.hub.tokens)
         if event.name == "pull_request":
             head = event.payload["pull_request"]["head"]
-            ours = {"id": ran.id, "event": event.name, "head_sha": head["sha"], "head_repository": head["repo"]}
+            ours = {
+                "id": ran.id,
+                "event": event.name,
+                "head_sha": head["sha"],
+                "head_repository": head["repo"],
+            }
             self.hub.runs = [one for one in self.hub.runs if one["id"] != ran.id]
-            self.hub.runs.append({**ours, "path": f".github/workflows/{file}", "conclusion": ran.result})
+            self.hub.runs.append(
+                {**ours, "path": f".github/workflows/{file}", "conclusion": ran.result}
+            )
         return ran
 
     def _expanded(
-        self, identity: str, job: dict[str, Any], event: WorkflowEvent, ran: Ran, attempt: int
+        self,
+        identity: str,
+        job: dict[str, Any],
+        event: WorkflowEvent,
+        ran: Ran,
+        attempt: int,
     ) -> list[JobRun]:
         """Return a job once for each value of its matrix; once if its condition does not hold."""
         names = job.get("needs", [])
-        needs = {name: _needed(ran.jobs, name) for name in ([names] if isinstance(names, str) else names)}
+        needs = {
+            name: _needed(ran.jobs, name)
+            for name in ([names] if isinstance(names, str) else names)
+        }
         failed = any(one["result"] != "success" for one in needs.values())
         first = JobRun(self, identity, job, event, ran.id, attempt, needs, {})
-        first.wanted = condition(job.get("if"), first.contexts(), standard("failure" if failed else "success"))
+        first.wanted = condition(
+            job.get("if"),
+            first.contexts(),
+            standard("failure" if failed else "success"),
+        )
         matrix = job.get("strategy", {}).get("matrix")
         if not first.wanted or not matrix:
             return [first]
         (name,) = matrix
         values = filled(matrix[name], first.contexts(), standard("success"))
-        return [JobRun(self, identity, job, event, ran.id, attempt, needs, {name: value}) for value in values]
+        return [
+            JobRun(self, identity, job, event, ran.id, attempt, needs, {name: value})
+            for value in values
+        ]
 
 
 def _needed(jobs: list[Job], name: str) -> dict[str, Any]:
@@ -71,7 +102,12 @@ def _needed(jobs: list[Job], name: str) -> dict[str, Any]:
     ours = [job for job in jobs if job.outputs.get("") == name]
     results = {job.result for job in ours}
     result = next(one for one in ("failure", "success", "skipped") if one in results)
-    return {"result": result, "outputs": {key: text for job in ours for key, text in job.outputs.items() if key}}
+    return {
+        "result": result,
+        "outputs": {
+            key: text for job in ours for key, text in job.outputs.items() if key
+        },
+    }
 
 
 @dataclass
@@ -94,23 +130,49 @@ class JobRun:
 
     def __post_init__(self) -> None:
         """Name the job."""
-        name = filled(self.form.get("name", self.identity), self.contexts(), standard("success"))
+        name = filled(
+            self.form.get("name", self.identity), self.contexts(), standard("success")
+        )
         self.job = Job(str(name), "skipped", outputs={"": self.identity})
 
     @property
     def temp(self) -> Path:
         """Return the runner's folder for this job."""
-        return self.actions.temporary / f"{self.run}-{self.attempt}-{self.identity}-{'-'.join(self.matrix.values())}"
+        return (
+            self.actions.temporary
+            / f"{self.run}-{self.attempt}-{self.identity}-{'-'.join(self.matrix.values())}"
+        )
 
     def contexts(self) -> dict[str, Any]:
         """Return the contexts of expressions."""
         event = {"repository": {"default_branch": "main"}, **self.event.payload}
-        github = {"event_name": self.event.name, "event": event, "repository": REPOSITORY, "token": self.token}
-        github |= {"ref_name": self.event.branch, "run_attempt": str(self.attempt), "workflow": "x", "ref": "x"}
+        github = {
+            "event_name": self.event.name,
+            "event": event,
+            "repository": REPOSITORY,
+            "token": self.token,
+        }
+        github |= {
+            "ref_name": self.event.branch,
+            "run_attempt": str(self.attempt),
+            "workflow": "x",
+            "ref": "x",
+        }
         environment = self.form.get("environment", "")
-        environment = environment["name"] if isinstance(environment, dict) else environment
-        named = filled(environment, {"matrix": self.matrix}, standard("success")) if self.matrix else ""
-        known = {"github": github, "vars": self.actions.variables, "needs": self.needs, "matrix": self.matrix}
+        environment = (
+            environment["name"] if isinstance(environment, dict) else environment
+        )
+        named = (
+            filled(environment, {"matrix": self.matrix}, standard("success"))
+            if self.matrix
+            else ""
+        )
+        known = {
+            "github": github,
+            "vars": self.actions.variables,
+            "needs": self.needs,
+            "matrix": self.matrix,
+        }
         known |= {"steps": self.steps, "runner": {"temp": str(self.temp)}, "env": {}}
         return {**known, "secrets": self.actions.secrets.get(named, {})}
 
@@ -127,7 +189,9 @@ class JobRun:
                 self.status = "failure"
         self.job.result = self.status
         for name, text in self.form.get("outputs", {}).items():
-            self.job.outputs[name] = shown(filled(text, self.contexts(), standard(self.status)))
+            self.job.outputs[name] = shown(
+                filled(text, self.contexts(), standard(self.status))
+            )
         return self.job
 
     def _step(
@@ -142,20 +206,37 @@ class JobRun:
         outcome = "skipped"
         outputs: dict[str, str] = {}
         if condition(step.get("if"), contexts, functions):
-            own = {key: shown(filled(text, contexts, functions)) for key, text in step.get("env", {}).items()}
+            own = {
+                key: shown(filled(text, contexts, functions))
+                for key, text in step.get("env", {}).items()
+            }
             env = {**outer, **own}
-            given = {key: filled(text, contexts, functions) for key, text in step.get("with", {}).items()}
+            given = {
+                key: filled(text, contexts, functions)
+                for key, text in step.get("with", {}).items()
+            }
             if "run" in step:
-                passed, outputs = self._bash(filled(step["run"], contexts, functions), env, number)
+                passed, outputs = self._bash(
+                    filled(step["run"], contexts, functions), env, number
+                )
             else:
                 passed, outputs = self._used(step["uses"], given, env, number)
             outcome = "success" if passed else "failure"
-        steps[step.get("id", f"#{number}")] = {"outcome": outcome, "conclusion": outcome, "outputs": outputs}
+        steps[step.get("id", f"#{number}")] = {
+            "outcome": outcome,
+            "conclusion": outcome,
+            "outputs": outputs,
+        }
         return outcome
 
-    def _bash(self, script: str, env: Mapping[str, str], number: str) -> tuple[bool, dict[str, str]]:
+    def _bash(
+        self, script: str, env: Mapping[str, str], number: str
+    ) -> tuple[bool, dict[str, str]]:
         assert "${{" not in script
-        files = {name: self.temp / f"{name}-{number}" for name in ("OUTPUT", "STEP_SUMMARY", "ENV", "PATH")}
+        files = {
+            name: self.temp / f"{name}-{number}"
+            for name in ("OUTPUT", "STEP_SUMMARY", "ENV", "PATH")
+        }
         payload = self.temp / "event.json"
         payload.write_text(json.dumps(self.event.payload), encoding="utf-8")
         known = {f"GITHUB_{name}": str(path) for name, path in files.items()}
@@ -175,13 +256,23 @@ class JobRun:
             "GITHUB_EVENT_PATH": str(payload),
             "GITHUB_ACTION_PATH": str(ROOT),
         }
-        known |= {"GITHUB_API_URL": self.actions.hub.url, "GITHUB_SERVER_URL": "https://github.com"}
-        known |= {"GITHUB_WORKSPACE": str(self.actions.workspace), "RUNNER_TEMP": str(self.temp)}
-        code, log = self.actions.machine.bash(script, self.actions.workspace, {**known, **env})
+        known |= {
+            "GITHUB_API_URL": self.actions.hub.url,
+            "GITHUB_SERVER_URL": "https://github.com",
+        }
+        known |= {
+            "GITHUB_WORKSPACE": str(self.actions.workspace),
+            "RUNNER_TEMP": str(self.temp),
+        }
+        code, log = self.actions.machine.bash(
+            script, self.actions.workspace, {**known, **env}
+        )
         self.job.log += log
         self.job.summary += _read(files["STEP_SUMMARY"])
         assert "" == _read(files["ENV"]) + _read(files["PATH"])
-        return code == 0, dict(line.split("=", 1) for line in _read(files["OUTPUT"]).splitlines())
+        return code == 0, dict(
+            line.split("=", 1) for line in _read(files["OUTPUT"]).splitlines()
+        )
 
     def _used(
         self, uses: str, given: dict[str, Any], env: Mapping[str, str], number: str
@@ -191,17 +282,30 @@ class JobRun:
         if uses.startswith(_UPLOAD):
             return self._upload(given), {}
         assert uses in (ACTION, "./"), uses
-        action = yaml.load((ROOT / "action.yml").read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506
-        inputs = {name: one.get("default", "") for name, one in action["inputs"].items()} | given
+        action = yaml.load(
+            (ROOT / "action.yml").read_text(encoding="utf-8"),
+            yaml.BaseLoader,  # noqa: S506
+        )
+        inputs = {
+            name: one.get("default", "") for name, one in action["inputs"].items()
+        } | given
         steps: dict[str, dict[str, Any]] = {}
-        contexts = {"inputs": inputs, "steps": steps, "env": {}, "runner": {"temp": str(self.temp)}}
+        contexts = {
+            "inputs": inputs,
+            "steps": steps,
+            "env": {},
+            "runner": {"temp": str(self.temp)},
+        }
         for place, step in enumerate(action["runs"]["steps"]):
             if "failure" == self._step(step, env, contexts, steps, f"{number}-{place}"):
                 passed = False
                 break
         else:
             passed = True
-        outputs = {name: shown(filled(one["value"], contexts, {})) for name, one in action["outputs"].items()}
+        outputs = {
+            name: shown(filled(one["value"], contexts, {}))
+            for name, one in action["outputs"].items()
+        }
         return passed, outputs
 
     def _upload(self, given: dict[str, Any]) -> bool:

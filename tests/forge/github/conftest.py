@@ -39,15 +39,33 @@ class Stage:
         for name in ("output", "summary"):
             Path(name).unlink(missing_ok=True)
         code = self.cxroute("github", *arguments)
-        assert TOKEN not in self.cxroute.out + self.cxroute.err + self.summary + json.dumps(self.outputs)
+        assert (
+            TOKEN
+            not in self.cxroute.out
+            + self.cxroute.err
+            + self.summary
+            + json.dumps(self.outputs)
+        )
         assert "Traceback" not in self.cxroute.err
         return code
 
-    def on(self, event: str, run: int, attempt: int = 1, pull: int | None = 7, sha: str = MERGE) -> None:
+    def on(
+        self,
+        event: str,
+        run: int,
+        attempt: int = 1,
+        pull: int | None = 7,
+        sha: str = MERGE,
+    ) -> None:
         """Set the variables of a step in that run."""
         head = {"pull_request": {"number": pull, "head": {"sha": sha}}} if pull else {}
         Path("event.json").write_text(json.dumps(head), encoding="utf-8")
-        known = {"EVENT_NAME": event, "RUN_ID": str(run), "RUN_ATTEMPT": str(attempt), "SHA": sha}
+        known = {
+            "EVENT_NAME": event,
+            "RUN_ID": str(run),
+            "RUN_ATTEMPT": str(attempt),
+            "SHA": sha,
+        }
         for name, value in known.items():
             self.patch.setenv(f"GITHUB_{name}", value)
 
@@ -69,14 +87,26 @@ def _text(name: str) -> str:
 @pytest.fixture
 def stage(hub: FakeGitHub, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Stage:
     """A step of a pull request's run."""
-    known = {"REPOSITORY": REPOSITORY, "ACTOR": "anna", "API_URL": hub.url, "SERVER_URL": "https://github.com"}
-    known |= {"TOKEN": TOKEN, "EVENT_PATH": "event.json", "OUTPUT": "output", "STEP_SUMMARY": "summary"}
+    known = {
+        "REPOSITORY": REPOSITORY,
+        "ACTOR": "anna",
+        "API_URL": hub.url,
+        "SERVER_URL": "https://github.com",
+    }
+    known |= {
+        "TOKEN": TOKEN,
+        "EVENT_PATH": "event.json",
+        "OUTPUT": "output",
+        "STEP_SUMMARY": "summary",
+    }
     for name, value in known.items():
         monkeypatch.setenv(f"GITHUB_{name}", value)
     monkeypatch.delenv("CXROUTE_PROXY")
     monkeypatch.delenv("GITHUB_REF", raising=False)
     slept: list[float] = []
-    monkeypatch.setattr(RestClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append))
+    monkeypatch.setattr(
+        RestClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append)
+    )
     made = Stage(cxroute, monkeypatch, slept)
     made.on("pull_request", 100)
     return made
@@ -97,7 +127,9 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantProcess]:
 
 
 @pytest.fixture
-def scene(tmp_path: Path, computer: Machine, bank: TenantProcess) -> Iterator[RepositoryDriver]:
+def scene(
+    tmp_path: Path, computer: Machine, bank: TenantProcess
+) -> Iterator[RepositoryDriver]:
     """A repository without rules, and a tenant without rules."""
     bank.clear()
     with serving(FakeGitHub()) as hub:
@@ -108,12 +140,22 @@ def scene(tmp_path: Path, computer: Machine, bank: TenantProcess) -> Iterator[Re
 def plan(environment: str = "prod", create: int = 1, **more: Any) -> dict[str, Any]:
     """Return a plan's document with the parts for comments and issues."""
     counts = {"create": create, "update": 0, "adopt": 0, "delete": 0}
-    changes = [{"action": "create", "address": f"cards/r{number}", "after": {}} for number in range(create)]
-    form = {"environment": environment, "planId": "0123456789ab", "summary": counts, "changes": changes}
+    changes = [
+        {"action": "create", "address": f"cards/r{number}", "after": {}}
+        for number in range(create)
+    ]
+    form = {
+        "environment": environment,
+        "planId": "0123456789ab",
+        "summary": counts,
+        "changes": changes,
+    }
     return {**form, "findings": [], "guards": [], **more}
 
 
-def write_report(form: dict[str, Any], text: str = "**1 to create**", into: str = "out/prod") -> str:
+def write_report(
+    form: dict[str, Any], text: str = "**1 to create**", into: str = "out/prod"
+) -> str:
     """Write the files of `cxroute plan --report DIR`."""
     folder = Path(into)
     folder.mkdir(parents=True, exist_ok=True)

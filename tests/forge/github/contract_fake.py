@@ -9,7 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.forge.contract import BOT, HEAD, MERGE, OWNER_OF_REQUEST, FakeFault, FakeIssue, FakeNote, FakeRun, Permission
+from tests.forge.contract import (
+    BOT,
+    HEAD,
+    MERGE,
+    OWNER_OF_REQUEST,
+    FakeFault,
+    FakeIssue,
+    FakeNote,
+    FakeRun,
+    Permission,
+)
 from tests.forge.github.fake import REPOSITORY, FakeGitHub, zipped
 from tests.forge.github.fake_server import serving
 from tests.support.threaded_server import HttpReply
@@ -27,7 +37,9 @@ _GRANTS: Final[Mapping[Permission, Mapping[str, str]]] = {
 
 
 class _Faults(list[FakeFault]):
-    """The faults of the contract, in the form of the fake GitHub: its server takes them from there."""
+    """The faults of the contract, in the form of the fake GitHub: its server takes them from
+    there.
+    """
 
     def __init__(self, hub: FakeGitHub) -> None:
         super().__init__()
@@ -35,7 +47,9 @@ class _Faults(list[FakeFault]):
 
     def append(self, fault: FakeFault) -> None:
         """Add the fault to the server's."""
-        self._hub.faults.append((fault.pattern, HttpReply(fault.status, fault.body, fault.headers)))
+        self._hub.faults.append(
+            (fault.pattern, HttpReply(fault.status, fault.body, fault.headers))
+        )
 
 
 @dataclass
@@ -50,7 +64,11 @@ class ContractGitHub:
         """Open the pull request."""
         self.faults: list[FakeFault] = _Faults(self.hub)
         head = {"sha": HEAD, "repo": {"full_name": REPOSITORY}}
-        self.hub.open_pulls[_NUMBER] = {"number": _NUMBER, "user": {"login": OWNER_OF_REQUEST}, "head": head}
+        self.hub.open_pulls[_NUMBER] = {
+            "number": _NUMBER,
+            "user": {"login": OWNER_OF_REQUEST},
+            "head": head,
+        }
 
     @property
     def page_size(self) -> int:
@@ -83,7 +101,13 @@ class ContractGitHub:
         pull = {"number": run.pull_request, "head": {"sha": run.sha}}
         event = {"pull_request": pull} if run.pull_request else {}
         Path("event.json").write_text(json.dumps(event), encoding="utf-8")
-        name = "workflow_dispatch" if run.is_manual else "pull_request" if run.pull_request else "push"
+        name = (
+            "workflow_dispatch"
+            if run.is_manual
+            else "pull_request"
+            if run.pull_request
+            else "push"
+        )
         known = {
             "TOKEN": self.token(*_GRANTS),
             "REPOSITORY": REPOSITORY,
@@ -95,7 +119,9 @@ class ContractGitHub:
             "RUN_ID": str(run.id),
             "RUN_ATTEMPT": str(run.attempt),
             "SHA": run.sha,
-            "REF": f"refs/pull/{run.pull_request}/merge" if run.pull_request else "refs/heads/main",
+            "REF": f"refs/pull/{run.pull_request}/merge"
+            if run.pull_request
+            else "refs/heads/main",
         }
         return {f"GITHUB_{name}": value for name, value in known.items()}
 
@@ -104,7 +130,9 @@ class ContractGitHub:
         granted: dict[str, str] = {}
         for permission in permissions:
             for scope, access in _GRANTS[permission].items():
-                granted[scope] = max(access, granted.get(scope, ""))  # "write" is greater than "read"
+                granted[scope] = max(
+                    access, granted.get(scope, "")
+                )  # "write" is greater than "read"
         return self.hub.issue_token(granted)
 
     def add_note(self, author: str, body: str) -> None:
@@ -113,7 +141,10 @@ class ContractGitHub:
 
     def notes(self) -> list[FakeNote]:
         """Return the comments."""
-        return [FakeNote(one["user"]["login"], one["body"]) for one in self.hub.comments.get(_NUMBER, [])]
+        return [
+            FakeNote(one["user"]["login"], one["body"])
+            for one in self.hub.comments.get(_NUMBER, [])
+        ]
 
     def issues(self) -> list[FakeIssue]:
         """Return the issues, with their comments as remarks."""
@@ -122,7 +153,10 @@ class ContractGitHub:
                 one["title"],
                 one["body"],
                 one["state"] == "open",
-                [comment["body"] for comment in self.hub.comments.get(one["number"], [])],
+                [
+                    comment["body"]
+                    for comment in self.hub.comments.get(one["number"], [])
+                ],
             )
             for one in self.hub.issues
         ]
@@ -152,15 +186,28 @@ class ContractGitHub:
         self.hub.tip = sha
         self.hub.merge(_NUMBER, sha, str(self._head["sha"]), self._repository)
 
-    def store_plan(self, environment: str, plan: bytes, *, run: int = 100, succeeded: bool = True) -> None:
+    def store_plan(
+        self, environment: str, plan: bytes, *, run: int = 100, succeeded: bool = True
+    ) -> None:
         """Record a run of the plan workflow, with its artifact."""
-        self.hub.run(str(self._head["sha"]), "success" if succeeded else "failure", self._repository)
+        self.hub.run(
+            str(self._head["sha"]),
+            "success" if succeeded else "failure",
+            self._repository,
+        )
         self.hub.runs[-1]["id"] = run
-        self.hub.keep(run, f"routing-plan-{environment}", zipped(plan_json=plan.decode(), plan_md="x"))
+        self.hub.keep(
+            run,
+            f"routing-plan-{environment}",
+            zipped(plan_json=plan.decode(), plan_md="x"),
+        )
 
     def statuses(self, sha: str) -> dict[str, tuple[str, str]]:
         """Return the last status of each name."""
-        return {one["context"]: (one["state"], one["description"]) for one in self.hub.statuses.get(sha, [])}
+        return {
+            one["context"]: (one["state"], one["description"])
+            for one in self.hub.statuses.get(sha, [])
+        }
 
     @property
     def _repository(self) -> str:

@@ -1,4 +1,6 @@
-"""Expressions of workflows, as far as this project uses them, with GitHub's rules of truth and comparison."""
+"""Expressions of workflows, as far as this project uses them, with GitHub's rules of truth and
+comparison.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 Functions = Mapping[str, Callable[..., Any]]
-_TOKEN: Final = re.compile(r"\s*(?:('(?:[^']|'')*')|(\d+)|([A-Za-z_][\w-]*(?:\.[\w-]+)*)|(&&|\|\||==|!=|[!(),]))")
+_TOKEN: Final = re.compile(
+    r"\s*(?:('(?:[^']|'')*')|(\d+)|([A-Za-z_][\w-]*(?:\.[\w-]+)*)|(&&|\|\||==|!=|[!(),]))"
+)
 _STATUS: Final = re.compile(r"\b(success|failure|cancelled|always)\(\)")
 _WHOLE: Final = re.compile(r"\$\{\{((?:(?!\}\}).)*)\}\}", re.DOTALL)
 
@@ -24,19 +28,27 @@ def evaluate(text: str, contexts: Mapping[str, Any], functions: Functions) -> An
 def condition(text: object, contexts: Mapping[str, Any], functions: Functions) -> bool:
     """Return whether an `if:` holds; one without a status function holds only after a success."""
     stated = str(text).strip() if text is not None else "success()"
-    bare = stated.removeprefix("${{").removesuffix("}}") if stated.startswith("${{") else stated
+    bare = (
+        stated.removeprefix("${{").removesuffix("}}")
+        if stated.startswith("${{")
+        else stated
+    )
     asked = bare if _STATUS.search(bare) else f"success() && ({bare})"
     return true(evaluate(asked, contexts, functions))
 
 
 def filled(text: object, contexts: Mapping[str, Any], functions: Functions) -> Any:
-    """Return a value of a workflow with its expressions filled in; a single expression keeps its type."""
+    """Return a value of a workflow with its expressions filled in; a single expression keeps its
+    type.
+    """
     if not isinstance(text, str):
         return text
     whole = _WHOLE.fullmatch(text.strip())
     if whole:
         return evaluate(whole.group(1), contexts, functions)
-    return _WHOLE.sub(lambda found: shown(evaluate(found.group(1), contexts, functions)), text)
+    return _WHOLE.sub(
+        lambda found: shown(evaluate(found.group(1), contexts, functions)), text
+    )
 
 
 def shown(value: Any) -> str:
@@ -52,7 +64,9 @@ def true(value: Any) -> bool:
 
 
 def standard(status: str) -> Functions:
-    """Return the functions for the status `success`, `failure` or `cancelled` of the previous steps."""
+    """Return the functions for the status `success`, `failure` or `cancelled` of the previous
+    steps.
+    """
     return {
         "success": lambda: status == "success",
         "failure": lambda: status == "failure",
@@ -64,9 +78,13 @@ def standard(status: str) -> Functions:
 
 
 class _Reader:
-    """Reads an expression from left to right; `||` binds least, then `&&`, then comparisons, then `!`."""
+    """Reads an expression from left to right; `||` binds least, then `&&`, then comparisons, then
+    `!`.
+    """
 
-    def __init__(self, text: str, contexts: Mapping[str, Any], functions: Functions) -> None:
+    def __init__(
+        self, text: str, contexts: Mapping[str, Any], functions: Functions
+    ) -> None:
         self._text, self._at = text.strip(), 0
         self._contexts, self._functions = contexts, functions
         self.next: re.Match[str] | None = None
@@ -75,7 +93,9 @@ class _Reader:
     def _step(self) -> str:
         token = self.next.group().strip() if self.next else ""
         self.next = _TOKEN.match(self._text, self._at)
-        assert self.next or self._at >= len(self._text), f"{self._text}: cannot be read from {self._at}"
+        assert self.next or self._at >= len(self._text), (
+            f"{self._text}: cannot be read from {self._at}"
+        )
         self._at = self.next.end() if self.next else self._at
         return token
 
@@ -147,5 +167,9 @@ class _Reader:
 
 
 def _loose(value: Any) -> Any:
-    """Return the value that GitHub compares: lower-case text, and an empty text for a missing value."""
-    return "" if value is None else value.casefold() if isinstance(value, str) else value
+    """Return the value that GitHub compares: lower-case text, and an empty text for a missing
+    value.
+    """
+    return (
+        "" if value is None else value.casefold() if isinstance(value, str) else value
+    )

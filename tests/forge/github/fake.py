@@ -30,7 +30,10 @@ MERGE: Final = "b" * 40
 
 @dataclass
 class FakeGitHub:
-    """One repository. `writes` are the requests that changed something; `faults` are the next replies, in order."""
+    """One repository.
+
+    `writes` are the requests that changed something; `faults` are the next replies, in order.
+    """
 
     tip: str = MERGE
     me: str = BOT
@@ -48,7 +51,9 @@ class FakeGitHub:
     artifacts: dict[int, tuple[dict[str, Any], bytes]] = field(default_factory=dict)
     faults: list[tuple[str, HttpReply]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
-    tokens: dict[str, dict[str, str]] = field(default_factory=lambda: {TOKEN: EVERYTHING})
+    tokens: dict[str, dict[str, str]] = field(
+        default_factory=lambda: {TOKEN: EVERYTHING}
+    )
     token_sent_elsewhere: bool = False
     url: str = ""
     blobs: str = ""
@@ -68,7 +73,9 @@ class FakeGitHub:
     def forget(self, run: int, name: str) -> None:
         """Delete the artifact of that name, as an upload that overwrites does."""
         gone = [
-            key for key, (one, _) in self.artifacts.items() if (one["workflow_run"]["id"], one["name"]) == (run, name)
+            key
+            for key, (one, _) in self.artifacts.items()
+            if (one["workflow_run"]["id"], one["name"]) == (run, name)
         ]
         for key in gone:
             del self.artifacts[key]
@@ -86,25 +93,60 @@ class FakeGitHub:
 
     def bodies(self, pull: int, author: str = BOT) -> list[str]:
         """Return the comments by this author."""
-        return [one["body"] for one in self.comments.get(pull, []) if one["user"]["login"] == author]
+        return [
+            one["body"]
+            for one in self.comments.get(pull, [])
+            if one["user"]["login"] == author
+        ]
 
-    def merge(self, number: int = 7, sha: str = MERGE, head: str = HEAD, repository: str = REPOSITORY) -> None:
+    def merge(
+        self,
+        number: int = 7,
+        sha: str = MERGE,
+        head: str = HEAD,
+        repository: str = REPOSITORY,
+    ) -> None:
         """Record that a commit of main is the merge of that pull request."""
         repo, ours = {"full_name": repository}, {"full_name": REPOSITORY}
-        pull = {"number": number, "merged_at": "2026-11-24T10:30:00Z", "merge_commit_sha": sha}
-        pull |= {"head": {"sha": head, "repo": repo}, "base": {"ref": "main", "repo": ours}}
+        pull = {
+            "number": number,
+            "merged_at": "2026-11-24T10:30:00Z",
+            "merge_commit_sha": sha,
+        }
+        pull |= {
+            "head": {"sha": head, "repo": repo},
+            "base": {"ref": "main", "repo": ours},
+        }
         self.pulls.setdefault(sha, []).append(pull)
 
-    def run(self, head: str = HEAD, conclusion: str | None = "success", repository: str = REPOSITORY) -> int:
+    def run(
+        self,
+        head: str = HEAD,
+        conclusion: str | None = "success",
+        repository: str = REPOSITORY,
+    ) -> int:
         """Record a run of the workflow that plans."""
-        made = {"id": self.number(), "head_sha": head, "event": "pull_request", "conclusion": conclusion}
-        made |= {"path": ".github/workflows/routing-plan.yml", "head_repository": {"full_name": repository}}
+        made = {
+            "id": self.number(),
+            "head_sha": head,
+            "event": "pull_request",
+            "conclusion": conclusion,
+        }
+        made |= {
+            "path": ".github/workflows/routing-plan.yml",
+            "head_repository": {"full_name": repository},
+        }
         self.runs.append(made)
         return int(str(made["id"]))
 
     def keep(self, run: int, name: str, archive: bytes, **more: Any) -> int:
         """Store an artifact of a run."""
-        made = {"id": self.number(), "name": name, "expired": False, "workflow_run": {"id": run}}
+        made = {
+            "id": self.number(),
+            "name": name,
+            "expired": False,
+            "workflow_run": {"id": run},
+        }
         made |= {"digest": f"sha256:{hashlib.sha256(archive).hexdigest()}", **more}
         self.artifacts[int(str(made["id"]))] = (made, archive)
         return int(str(made["id"]))
@@ -112,7 +154,12 @@ class FakeGitHub:
     def review(self, login: str, state: str, number: int = 7) -> None:
         """Submit a review of a pull request's current commit."""
         head = self.open_pulls[number]["head"]["sha"]
-        made = {"id": self.number(), "user": {"login": login}, "state": state, "commit_id": head}
+        made = {
+            "id": self.number(),
+            "user": {"login": login},
+            "state": state,
+            "commit_id": head,
+        }
         self.reviews.setdefault(number, []).append(made)
 
     def take_fault(self, asked: str) -> HttpReply | None:
@@ -124,7 +171,11 @@ class FakeGitHub:
         return None
 
     def answer(
-        self, asked: tuple[str, str], query: Mapping[str, list[str]], form: Any, granted: Mapping[str, str]
+        self,
+        asked: tuple[str, str],
+        query: Mapping[str, list[str]],
+        form: Any,
+        granted: Mapping[str, str],
     ) -> HttpReply:
         """Execute a request if the token has the permission."""
         method, path = asked
@@ -132,25 +183,43 @@ class FakeGitHub:
             return fault
         if path == "/user":
             return (
-                HttpReply(403, {"message": "Resource not accessible by integration"}) if self.me == BOT else self._me()
+                HttpReply(403, {"message": "Resource not accessible by integration"})
+                if self.me == BOT
+                else self._me()
             )
         for asks, pattern, does, needs in _ROUTES:
-            found = re.fullmatch(pattern if pattern.startswith("/orgs/") else f"/repos/{REPOSITORY}{pattern}", path)
+            found = re.fullmatch(
+                pattern
+                if pattern.startswith("/orgs/")
+                else f"/repos/{REPOSITORY}{pattern}",
+                path,
+            )
             if found and asks == method:
-                allowed = any(_allows(granted.get(name), method) for name in needs.split())
-                return does(self, query, form, *found.groups()) if allowed else _FORBIDDEN
+                allowed = any(
+                    _allows(granted.get(name), method) for name in needs.split()
+                )
+                return (
+                    does(self, query, form, *found.groups()) if allowed else _FORBIDDEN
+                )
         return HttpReply(404, {"message": "Not Found"})
 
     def _me(self) -> HttpReply:
         return HttpReply(200, {"login": self.me})
 
-    def paged(self, path: str, reply: HttpReply, query: Mapping[str, list[str]]) -> HttpReply:
+    def paged(
+        self, path: str, reply: HttpReply, query: Mapping[str, list[str]]
+    ) -> HttpReply:
         """Return one page of a list, and the link to the next."""
         if not isinstance(reply.form, list) or reply.status != 200:
             return reply
-        size, number = min(self.page, int(query.get("per_page", ["30"])[0])), int(query.get("page", ["1"])[0])
+        size, number = (
+            min(self.page, int(query.get("per_page", ["30"])[0])),
+            int(query.get("page", ["1"])[0]),
+        )
         last = len(reply.form) <= number * size
-        more = urlencode({name: values[0] for name, values in query.items()} | {"page": number + 1})
+        more = urlencode(
+            {name: values[0] for name, values in query.items()} | {"page": number + 1}
+        )
         following = f'<{self.url}{path}?{more}>; rel="next"'
         headers = {} if last else {"Link": following}
         return HttpReply(200, reply.form[(number - 1) * size : number * size], headers)
@@ -166,8 +235,15 @@ def _add_comment(hub: FakeGitHub, _query: object, form: Any, number: str) -> Htt
     return HttpReply(201, hub.comment(int(number), form["body"], hub.me))
 
 
-def _edit_comment(hub: FakeGitHub, _query: object, form: Any, identity: str) -> HttpReply:
-    for one in (one for some in hub.comments.values() for one in some if one["id"] == int(identity)):
+def _edit_comment(
+    hub: FakeGitHub, _query: object, form: Any, identity: str
+) -> HttpReply:
+    for one in (
+        one
+        for some in hub.comments.values()
+        for one in some
+        if one["id"] == int(identity)
+    ):
         if len(form["body"]) > MAX_BODY:
             return _TOO_LONG
         one["body"] = form["body"]
@@ -175,15 +251,30 @@ def _edit_comment(hub: FakeGitHub, _query: object, form: Any, identity: str) -> 
     return HttpReply(404, {"message": "Not Found"})
 
 
-def _issues(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> HttpReply:
+def _issues(
+    hub: FakeGitHub, query: Mapping[str, list[str]], _form: object
+) -> HttpReply:
     label, state = query["labels"][0], query["state"][0]
-    return HttpReply(200, [one for one in hub.issues if one["state"] == state and {"name": label} in one["labels"]])
+    return HttpReply(
+        200,
+        [
+            one
+            for one in hub.issues
+            if one["state"] == state and {"name": label} in one["labels"]
+        ],
+    )
 
 
 def _add_issue(hub: FakeGitHub, _query: object, form: Any) -> HttpReply:
     kept = [{"name": one} for one in form["labels"] if one in hub.labels]
     number = len(hub.issues) + 1
-    made = {"number": number, "user": {"login": hub.me}, "state": "open", **form, "labels": kept}
+    made = {
+        "number": number,
+        "user": {"login": hub.me},
+        "state": "open",
+        **form,
+        "labels": kept,
+    }
     hub.issues.append(made)
     return HttpReply(201, made)
 
@@ -201,7 +292,10 @@ def _add_label(hub: FakeGitHub, _query: object, form: Any) -> HttpReply:
 
 
 def _repository(hub: FakeGitHub, _query: object, _form: object) -> HttpReply:
-    return HttpReply(200, {"default_branch": "main", "full_name": REPOSITORY, "private": hub.tip == ""})
+    return HttpReply(
+        200,
+        {"default_branch": "main", "full_name": REPOSITORY, "private": hub.tip == ""},
+    )
 
 
 def _tip(hub: FakeGitHub, _query: object, _form: object) -> HttpReply:
@@ -228,7 +322,9 @@ def _reviews(hub: FakeGitHub, _query: object, _form: object, number: str) -> Htt
     return HttpReply(200, hub.reviews.get(int(number), []))
 
 
-def _members(hub: FakeGitHub, _query: object, _form: object, organization: str, team: str) -> HttpReply:
+def _members(
+    hub: FakeGitHub, _query: object, _form: object, organization: str, team: str
+) -> HttpReply:
     logins = hub.teams.get(f"@{organization}/{team}")
     if logins is None:
         return HttpReply(404, {"message": "Not Found"})
@@ -244,12 +340,22 @@ def _add_status(hub: FakeGitHub, _query: object, form: Any, sha: str) -> HttpRep
 
 def _runs(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object) -> HttpReply:
     head = query["head_sha"][0]
-    return HttpReply(200, {"workflow_runs": [one for one in hub.runs if one["head_sha"] == head]})
+    return HttpReply(
+        200, {"workflow_runs": [one for one in hub.runs if one["head_sha"] == head]}
+    )
 
 
-def _artifacts(hub: FakeGitHub, query: Mapping[str, list[str]], _form: object, run: str) -> HttpReply:
-    found = [one for one, _ in hub.artifacts.values() if one["workflow_run"]["id"] == int(run)]
-    return HttpReply(200, {"artifacts": [one for one in found if one["name"] == query["name"][0]]})
+def _artifacts(
+    hub: FakeGitHub, query: Mapping[str, list[str]], _form: object, run: str
+) -> HttpReply:
+    found = [
+        one
+        for one, _ in hub.artifacts.values()
+        if one["workflow_run"]["id"] == int(run)
+    ]
+    return HttpReply(
+        200, {"artifacts": [one for one in found if one["name"] == query["name"][0]]}
+    )
 
 
 def _zip(hub: FakeGitHub, _query: object, _form: object, identity: str) -> HttpReply:
@@ -260,8 +366,12 @@ def _allows(granted: str | None, method: str) -> bool:
     return granted == "write" or (granted == "read" and method == "GET")
 
 
-_TOO_LONG: Final = HttpReply(422, {"message": "Body is too long (maximum is 65536 characters)"})
-_FORBIDDEN: Final = HttpReply(403, {"message": "Resource not accessible by integration"})
+_TOO_LONG: Final = HttpReply(
+    422, {"message": "Body is too long (maximum is 65536 characters)"}
+)
+_FORBIDDEN: Final = HttpReply(
+    403, {"message": "Resource not accessible by integration"}
+)
 _ROUTES: Final[list[tuple[str, str, Callable[..., HttpReply], str]]] = [
     ("GET", r"/issues/(\d+)/comments", _comments, "issues pull-requests"),
     ("POST", r"/issues/(\d+)/comments", _add_comment, "issues pull-requests"),

@@ -1,4 +1,6 @@
-"""The fake GitHub on loopback, over real sockets: its API, and the separate server for artifacts."""
+"""The fake GitHub on loopback, over real sockets: its API, and the separate server for
+artifacts.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def serving(hub: FakeGitHub) -> Iterator[FakeGitHub]:
             hub.token_sent_elsewhere |= "Authorization" in request.headers
             archive = hub.artifacts[int(path.rpartition("/")[2])][1]
             return hub.take_fault(f"{request.method} {path}") or HttpReply(200, archive)
-        granted = hub.tokens.get(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        granted = hub.tokens.get(
+            request.headers.get("Authorization", "").removeprefix("Bearer ")
+        )
         if granted is None:
             return HttpReply(401, {"message": "Bad"})
         reply = hub.answer((request.method, path), query, request.form, granted)

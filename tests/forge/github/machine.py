@@ -43,20 +43,37 @@ class Machine:
         file = self.path / "log"
         return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
-    def cxroute(self, cwd: Path, variables: Mapping[str, str], *arguments: str) -> tuple[int, str]:
+    def cxroute(
+        self, cwd: Path, variables: Mapping[str, str], *arguments: str
+    ) -> tuple[int, str]:
         """Run the command as a user does; return its exit code and output."""
-        command = [sys.executable, "-I", "-S", str(self.path / "client.py"), server_socket(), *arguments]
+        command = [
+            sys.executable,
+            "-I",
+            "-S",
+            str(self.path / "client.py"),
+            server_socket(),
+            *arguments,
+        ]
         return self._ended(command, cwd, variables)
 
-    def bash(self, script: str, cwd: Path, variables: Mapping[str, str]) -> tuple[int, str]:
+    def bash(
+        self, script: str, cwd: Path, variables: Mapping[str, str]
+    ) -> tuple[int, str]:
         """Run a step's script as Actions does under `shell: bash`; return its exit code and log."""
         file = self.path / "step.sh"
         file.write_text(script, encoding="utf-8")
         command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(file)]
-        known = {"PATH": f"{self.path / 'bin'}:{os.environ['PATH']}", "HOME": str(self.path), "LANG": "C.UTF-8"}
+        known = {
+            "PATH": f"{self.path / 'bin'}:{os.environ['PATH']}",
+            "HOME": str(self.path),
+            "LANG": "C.UTF-8",
+        }
         return self._ended(command, cwd, {**known, **variables})
 
-    def _ended(self, command: list[str], cwd: Path, variables: Mapping[str, str]) -> tuple[int, str]:
+    def _ended(
+        self, command: list[str], cwd: Path, variables: Mapping[str, str]
+    ) -> tuple[int, str]:
         done = subprocess.run(
             command,
             cwd=cwd,
@@ -79,7 +96,14 @@ def machine() -> Iterator[Machine]:
         (path / "bin").mkdir()
         (path / "client.py").write_text(CLIENT, encoding="utf-8")
         python = path / "bin" / "python"
-        parts = {"log": path / "log", "root": ROOT, "client": path / "client.py", "socket": server_socket()}
-        python.write_text(_PYTHON.format(python=sys.executable, **parts), encoding="utf-8")
+        parts = {
+            "log": path / "log",
+            "root": ROOT,
+            "client": path / "client.py",
+            "socket": server_socket(),
+        }
+        python.write_text(
+            _PYTHON.format(python=sys.executable, **parts), encoding="utf-8"
+        )
         python.chmod(0o755)
         yield Machine(path)

@@ -43,7 +43,13 @@ class Ran:
     def result(self) -> str:
         """Return success, failure, or skipped if no job ran."""
         results = {job.result for job in self.jobs}
-        return "failure" if "failure" in results else "success" if "success" in results else "skipped"
+        return (
+            "failure"
+            if "failure" in results
+            else "success"
+            if "success" in results
+            else "skipped"
+        )
 
     def job(self, name: str) -> Job:
         """Return the job of that name."""
@@ -56,7 +62,9 @@ class Ran:
 
 
 def archive(place: Path) -> bytes | None:
-    """Return a folder or file as an artifact holds it, without hidden files; None if it does not exist."""
+    """Return a folder or file as an artifact holds it, without hidden files; None if it does not
+    exist.
+    """
     found = sorted(place.rglob("*")) if place.is_dir() else [place]
     kept = [path for path in found if path.is_file() and not path.name.startswith(".")]
     if not kept:
@@ -64,5 +72,7 @@ def archive(place: Path) -> bytes | None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
         for path in kept:
-            opened.write(path, str(path.relative_to(place if place.is_dir() else place.parent)))
+            opened.write(
+                path, str(path.relative_to(place if place.is_dir() else place.parent))
+            )
     return buffer.getvalue()

@@ -28,7 +28,9 @@ def packed(*entries: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> b
 
 def test_the_file_of_that_exact_name_is_returned() -> None:
     """With any other files in the archive."""
-    assert b"{}" == read_archive_file(zipped(plan_md="x", plan_json="{}", plan_html="y"), "plan.json", LARGEST)
+    assert b"{}" == read_archive_file(
+        zipped(plan_md="x", plan_json="{}", plan_html="y"), "plan.json", LARGEST
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,9 @@ def test_an_unexpected_archive_is_refused(archive: bytes) -> None:
 def test_two_files_of_that_name_are_refused() -> None:
     """It is unknown which of them was reviewed."""
     with pytest.raises(RefusedError, match=r"must contain exactly one plan\.json"):
-        read_archive_file(packed(("plan.json", b"{}"), ("plan.json", b"[]")), "plan.json", LARGEST)
+        read_archive_file(
+            packed(("plan.json", b"{}"), ("plan.json", b"[]")), "plan.json", LARGEST
+        )
 
 
 def test_sizes_in_the_archive_are_not_trusted() -> None:
@@ -85,5 +89,7 @@ def test_an_encrypted_file_is_refused() -> None:
     archive[6] |= 1
     central = archive.find(b"PK\x01\x02")
     archive[central + 8] |= 1
-    with pytest.raises(RefusedError, match="has an unexpected compression or is encrypted"):
+    with pytest.raises(
+        RefusedError, match="has an unexpected compression or is encrypted"
+    ):
         read_archive_file(bytes(archive), "plan.json", LARGEST)

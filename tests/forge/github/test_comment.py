@@ -23,7 +23,9 @@ from reconciler.forge.note import (
 
 BOT = "github-actions[bot]"
 STATE = CommentState(run=100, attempt=1, sha="a" * 40, plan="0123456789ab")
-PLAN = "<!-- cxroute:plan env=prod -->\n### Routing plan for `prod`\n\n**1 to create**\n"
+PLAN = (
+    "<!-- cxroute:plan env=prod -->\n### Routing plan for `prod`\n\n**1 to create**\n"
+)
 WANTED = DesiredComment(environment="prod", author=BOT, state=STATE, text=PLAN)
 WRITTEN = (
     "<!-- cxroute:plan env=prod -->\n"
@@ -33,7 +35,9 @@ WRITTEN = (
 OURS = Post(5, BOT, WRITTEN)
 
 
-def deciding(kind: CommentKind) -> Callable[[Iterable[Post], DesiredComment], CommentDecision]:
+def deciding(
+    kind: CommentKind,
+) -> Callable[[Iterable[Post], DesiredComment], CommentDecision]:
     """Return the decision on comments of a kind."""
     return lambda comments, desired: decide(comments, replace(desired, kind=kind))
 
@@ -53,9 +57,14 @@ def test_a_first_plan_creates_a_comment_that_names_its_run() -> None:
 
 def test_a_second_plan_edits_the_comment_in_place() -> None:
     """Only the comment of that environment."""
-    others = [Post(1, "anna", "hello"), Post(2, BOT, WRITTEN.replace("env=prod", "env=staging"))]
+    others = [
+        Post(1, "anna", "hello"),
+        Post(2, BOT, WRITTEN.replace("env=prod", "env=staging")),
+    ]
     newer = at(101)
-    assert WriteComment(compose_comment(newer), 5) == decide_plan([*others, OURS], newer)
+    assert WriteComment(compose_comment(newer), 5) == decide_plan(
+        [*others, OURS], newer
+    )
 
 
 @pytest.mark.parametrize("body", [WRITTEN, WRITTEN.replace("\n", "\r\n")])
@@ -72,7 +81,9 @@ def test_a_late_run_does_not_overwrite_a_newer_one(run: int, attempt: int) -> No
     assert isinstance(decide_planless([OURS], late), Skip)
 
 
-@pytest.mark.parametrize("author", ["anna", "dependabot[bot]", "GitHub-Actions[bot]", ""])
+@pytest.mark.parametrize(
+    "author", ["anna", "dependabot[bot]", "GitHub-Actions[bot]", ""]
+)
 def test_a_comment_by_another_author_is_never_edited(author: str) -> None:
     """A copy of the comment is not edited, and hides nothing."""
     assert WriteComment(WRITTEN) == decide_plan([Post(5, author, WRITTEN)], WANTED)
@@ -106,9 +117,17 @@ def test_a_header_is_above_the_plan_and_replaces_the_previous_one() -> None:
     assert isinstance(first, WriteComment)
     lines = first.body.split("\n")
     assert WRITTEN.split("\n")[:2] == lines[:2]
-    assert ["<!-- cxroute:head -->", "", "**Out of date**", "", "<!-- cxroute:head ends -->"] == lines[2:7]
+    assert [
+        "<!-- cxroute:head -->",
+        "",
+        "**Out of date**",
+        "",
+        "<!-- cxroute:head ends -->",
+    ] == lines[2:7]
     assert first.body.endswith("\n\n### Routing plan for `prod`\n\n**1 to create**\n")
-    second = decide_header([Post(5, BOT, first.body)], replace(WANTED, text="**Refused**"))
+    second = decide_header(
+        [Post(5, BOT, first.body)], replace(WANTED, text="**Refused**")
+    )
     assert isinstance(second, WriteComment)
     assert first.body.replace("**Out of date**", "**Refused**") == second.body
 
@@ -119,7 +138,9 @@ def test_an_end_marker_inside_a_header_does_not_end_it() -> None:
     there = OURS._replace(body=WRITTEN + end)
     first = decide_header([there], replace(WANTED, text=f"`{end}` failed"))
     assert isinstance(first, WriteComment)
-    second = decide_header([Post(5, BOT, first.body)], replace(WANTED, text="**Applied**"))
+    second = decide_header(
+        [Post(5, BOT, first.body)], replace(WANTED, text="**Applied**")
+    )
     assert isinstance(second, WriteComment)
     assert second.body.endswith(
         f"<!-- cxroute:head ends -->\n\n### Routing plan for `prod`\n\n**1 to create**\n{end}\n"
@@ -132,12 +153,16 @@ def test_a_newer_plan_replaces_the_header_too() -> None:
     refused = decide_header([OURS], replace(WANTED, text="**Refused**"))
     assert isinstance(refused, WriteComment)
     again = at(100, 2)
-    assert WriteComment(compose_comment(again), 5) == decide_plan([Post(5, BOT, refused.body)], again)
+    assert WriteComment(compose_comment(again), 5) == decide_plan(
+        [Post(5, BOT, refused.body)], again
+    )
 
 
 def test_the_comment_of_an_applied_plan_is_not_overwritten() -> None:
     """A run that is repeated after the merge does not claim that no change was made."""
-    done = decide_header([OURS], replace(WANTED, state=replace(STATE, applied=True), text="**Applied**"))
+    done = decide_header(
+        [OURS], replace(WANTED, state=replace(STATE, applied=True), text="**Applied**")
+    )
     assert isinstance(done, WriteComment)
     assert replace(STATE, applied=True) == parse_state(done.body)
     there = [Post(5, BOT, done.body)]
@@ -156,12 +181,17 @@ def test_a_commit_without_a_plan_updates_the_comment() -> None:
     noted = decide_planless([OURS], at(101, text="**No plan**"))
     assert isinstance(noted, WriteComment)
     assert isinstance(decide_plan([Post(5, BOT, noted.body)], at(100, 2)), Skip)
-    assert WriteComment(compose_comment(at(102)), 5) == decide_plan([Post(5, BOT, noted.body)], at(102))
+    assert WriteComment(compose_comment(at(102)), 5) == decide_plan(
+        [Post(5, BOT, noted.body)], at(102)
+    )
 
 
 def test_a_comment_with_a_header_fits_into_github_s_limit() -> None:
     """The end of the plan is cut off."""
-    long = decide_header([OURS._replace(body=WRITTEN + "x" * WANTED.limit)], replace(WANTED, text="**Applied**"))
+    long = decide_header(
+        [OURS._replace(body=WRITTEN + "x" * WANTED.limit)],
+        replace(WANTED, text="**Applied**"),
+    )
     assert isinstance(long, WriteComment)
     assert WANTED.limit >= len(long.body)
     assert "**Applied**" in long.body
@@ -176,7 +206,10 @@ def test_a_comment_with_a_header_fits_into_github_s_limit() -> None:
         '<!-- cxroute:state {"run":true,"attempt":1,"sha":"","plan":""} -->',
         '<!-- cxroute:state {"run":1e999,"attempt":1,"sha":"","plan":""} -->',
         '<!-- cxroute:state {"run":100,"attempt":1,"sha":"-->","plan":""} -->',
-        f"<!-- cxroute:state {json.dumps({'run': 1, 'attempt': 1, 'sha': '', 'plan': '', 'more': 'x' * 500})} -->",
+        (
+            f"<!-- cxroute:state "
+            f"{json.dumps({'run': 1, 'attempt': 1, 'sha': '', 'plan': '', 'more': 'x' * 500})} -->"
+        ),
         "<!-- cxroute:state " + "{" * 300 + "} -->",
         "no state",
         "",

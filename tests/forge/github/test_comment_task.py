@@ -13,7 +13,10 @@ from tests.forge.github.conftest import Stage, plan, write_report
 from tests.forge.github.fake import BOT, HEAD, TOKEN, FakeGitHub
 from tests.support.threaded_server import HttpReply
 
-APPLIED = {"outcomes": [{"address": "cards/r0", "status": "applied"}], "converged": True}
+APPLIED = {
+    "outcomes": [{"address": "cards/r0", "status": "applied"}],
+    "converged": True,
+}
 
 
 def applied(form: object = None) -> str:
@@ -22,7 +25,9 @@ def applied(form: object = None) -> str:
 
 
 def test_first_second_late_and_same(hub: FakeGitHub, stage: Stage) -> None:
-    """One comment: written, edited in place, not changed by an older run, and not written without a difference."""
+    """One comment: written, edited in place, not changed by an older run, and not written without a
+    difference.
+    """
     report = write_report(plan())
     stage.on("pull_request", 100, sha=HEAD)
     assert 0 == stage("comment", "--report", report)
@@ -48,7 +53,9 @@ def test_first_second_late_and_same(hub: FakeGitHub, stage: Stage) -> None:
     assert ([second], writes) == (hub.bodies(7), hub.writes)
 
 
-def test_the_comment_is_found_on_a_later_page_among_others(hub: FakeGitHub, stage: Stage) -> None:
+def test_the_comment_is_found_on_a_later_page_among_others(
+    hub: FakeGitHub, stage: Stage
+) -> None:
     """Quotations by other authors, and other environments, are ignored."""
     hub.page = 3
     for number in range(10):
@@ -64,11 +71,17 @@ def test_the_comment_is_found_on_a_later_page_among_others(hub: FakeGitHub, stag
 def test_each_environment_has_a_separate_comment(hub: FakeGitHub, stage: Stage) -> None:
     """A plan with its environment's name is not mistaken for another one's."""
     assert 0 == stage("comment", "--report", write_report(plan()))
-    assert 0 == stage("comment", "--report", write_report(plan("staging"), into="out/staging"))
-    assert ["prod", "staging"] == [body.split("env=")[1].split()[0] for body in hub.bodies(7)]
+    assert 0 == stage(
+        "comment", "--report", write_report(plan("staging"), into="out/staging")
+    )
+    assert ["prod", "staging"] == [
+        body.split("env=")[1].split()[0] for body in hub.bodies(7)
+    ]
 
 
-def test_a_user_s_token_edits_that_user_s_comments(hub: FakeGitHub, stage: Stage) -> None:
+def test_a_user_s_token_edits_that_user_s_comments(
+    hub: FakeGitHub, stage: Stage
+) -> None:
     """The author is read from GitHub and not guessed."""
     hub.me = "routing-robot"
     for create in (1, 2):
@@ -79,12 +92,16 @@ def test_a_user_s_token_edits_that_user_s_comments(hub: FakeGitHub, stage: Stage
 def test_an_app_s_token_needs_the_option_author(hub: FakeGitHub, stage: Stage) -> None:
     """GitHub does not tell an app's token its name."""
     ours = hub.comment(7, "<!-- cxroute:plan env=prod -->\nold", "routing-app[bot]")
-    assert 0 == stage("comment", "--report", write_report(plan()), "--author", "routing-app[bot]")
+    assert 0 == stage(
+        "comment", "--report", write_report(plan()), "--author", "routing-app[bot]"
+    )
     assert "**1 to create**" in ours["body"]
     assert "GET /user" not in hub.asked
 
 
-def test_a_plan_without_changes_only_edits_a_comment(hub: FakeGitHub, stage: Stage) -> None:
+def test_a_plan_without_changes_only_edits_a_comment(
+    hub: FakeGitHub, stage: Stage
+) -> None:
     """A plan with a refusal by a guard or with a conflict always gets one."""
     report = write_report(plan(create=0), "No changes.")
     assert 0 == stage("comment", "--report", report)
@@ -94,14 +111,23 @@ def test_a_plan_without_changes_only_edits_a_comment(hub: FakeGitHub, stage: Sta
     assert "No changes." in hub.bodies(7)[0]
     for more in ({"guards": [{"ok": False}]}, {"findings": [{"severity": "error"}]}):
         hub.comments.clear()
-        assert 0 == stage("comment", "--report", write_report(plan(create=0, **more), "Refused."))
+        assert 0 == stage(
+            "comment", "--report", write_report(plan(create=0, **more), "Refused.")
+        )
         assert 1 == len(hub.bodies(7))
 
 
 @pytest.mark.parametrize("request_", ["GET .*comments", "POST .*comments"])
-def test_without_the_permission_the_text_is_in_the_summary(hub: FakeGitHub, stage: Stage, request_: str) -> None:
+def test_without_the_permission_the_text_is_in_the_summary(
+    hub: FakeGitHub, stage: Stage, request_: str
+) -> None:
     """As for a fork's pull request: the check is about the plan, not about the comment."""
-    hub.faults.append((request_, HttpReply(403, {"message": "Resource not accessible by integration"})))
+    hub.faults.append(
+        (
+            request_,
+            HttpReply(403, {"message": "Resource not accessible by integration"}),
+        )
+    )
     assert 0 == stage("comment", "--report", write_report(plan()))
     assert "**1 to create**" in stage.summary
     assert "the job needs `permissions: pull-requests: write`" in stage.cxroute.err
@@ -164,9 +190,19 @@ def test_a_commit_whose_plan_failed_is_marked(hub: FakeGitHub, stage: Stage) -> 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"planId": "x"}', '{"environment": "a\\nb", "planId": "0"}', "\udcff"]
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        '{"planId": "x"}',
+        '{"environment": "a\\nb", "planId": "0"}',
+        "\udcff",
+    ],
 )
-def test_an_incomplete_report_counts_as_none(hub: FakeGitHub, stage: Stage, text: str) -> None:
+def test_an_incomplete_report_counts_as_none(
+    hub: FakeGitHub, stage: Stage, text: str
+) -> None:
     """As if the plan had failed; no part of it is shown."""
     Path(write_report(plan()), "plan.json").write_bytes(os.fsencode(text))
     assert 0 == stage("comment", "-e", "prod", "--report", "out/prod")
@@ -191,7 +227,9 @@ def test_the_step_outputs(stage: Stage) -> None:
 def test_a_summary_fits_into_github_s_limit(stage: Stage) -> None:
     """GitHub would drop a summary over 1 MiB."""
     assert 0 == stage("outputs", "--report", write_report(plan(), "\u2014" * 400_000))
-    assert "This is too long for a summary: see the run's artifact.\n\n" == stage.summary
+    assert (
+        "This is too long for a summary: see the run's artifact.\n\n" == stage.summary
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,14 +237,19 @@ def test_a_summary_fits_into_github_s_limit(stage: Stage) -> None:
     [
         (("comment", "--report", "out", "--outdated"), "specify exactly one of"),
         (("comment", "--outdated"), "-e ENV is required"),
-        (("comment", "-e", "prod", "--outdated", "--pull-request", "7/../8"), "not a number"),
+        (
+            ("comment", "-e", "prod", "--outdated", "--pull-request", "7/../8"),
+            "not a number",
+        ),
         (("outputs",), "--report DIR is required"),
         (("reviewed-plan", "-e", "prod"), "--out FILE is required"),
         (("drift-issue", "--plan", "x"), "-e ENV is required"),
         (("nonsense",), "invalid choice"),
     ],
 )
-def test_invalid_options_are_refused(hub: FakeGitHub, stage: Stage, arguments: tuple[str, ...], said: str) -> None:
+def test_invalid_options_are_refused(
+    hub: FakeGitHub, stage: Stage, arguments: tuple[str, ...], said: str
+) -> None:
     """In one sentence, before any request."""
     assert 64 == stage(*arguments)
     assert said in stage.cxroute.err
@@ -227,7 +270,9 @@ def test_invalid_options_are_refused(hub: FakeGitHub, stage: Stage, arguments: t
         ("GITHUB_SERVER_URL", "https://x.example/) [x"),
     ],
 )
-def test_outside_of_a_workflow_it_is_an_error(hub: FakeGitHub, stage: Stage, name: str, value: str) -> None:
+def test_outside_of_a_workflow_it_is_an_error(
+    hub: FakeGitHub, stage: Stage, name: str, value: str
+) -> None:
     """Variables in another form than GitHub's are not used; the token is not sent."""
     stage.patch.setenv(name, value)
     assert 64 == stage("comment", "--report", write_report(plan()))
@@ -235,7 +280,9 @@ def test_outside_of_a_workflow_it_is_an_error(hub: FakeGitHub, stage: Stage, nam
     assert [] == hub.asked
 
 
-def test_the_ref_names_the_pull_request_if_the_event_does_not(hub: FakeGitHub, stage: Stage) -> None:
+def test_the_ref_names_the_pull_request_if_the_event_does_not(
+    hub: FakeGitHub, stage: Stage
+) -> None:
     """In GitHub's form: refs/pull/9/merge."""
     stage.on("pull_request", 100, pull=None)
     stage.patch.setenv("GITHUB_REF", "refs/pull/9/merge")
@@ -243,7 +290,9 @@ def test_the_ref_names_the_pull_request_if_the_event_does_not(hub: FakeGitHub, s
     assert 1 == len(hub.bodies(9))
 
 
-def test_a_token_that_the_server_repeats_is_hidden(hub: FakeGitHub, stage: Stage) -> None:
+def test_a_token_that_the_server_repeats_is_hidden(
+    hub: FakeGitHub, stage: Stage
+) -> None:
     """In any response of GitHub, or of a server in its place."""
     echoed: Any = {"message": f"bad token {TOKEN}"}
     hub.faults.append(("GET .*comments", HttpReply(400, echoed)))
@@ -251,8 +300,12 @@ def test_a_token_that_the_server_repeats_is_hidden(hub: FakeGitHub, stage: Stage
     assert "bad token [secret]" in stage.cxroute.err
 
 
-def test_the_token_is_hidden_in_comment_and_summary(hub: FakeGitHub, stage: Stage) -> None:
-    """A report of another step contains it: the forge, and the file of the summary, get the placeholder."""
+def test_the_token_is_hidden_in_comment_and_summary(
+    hub: FakeGitHub, stage: Stage
+) -> None:
+    """A report of another step contains it: the forge, and the file of the summary, get the
+    placeholder.
+    """
     report = write_report(plan(), f"**see {TOKEN}**")
     assert 0 == stage("comment", "--report", report)
     (body,) = hub.bodies(7)

@@ -1,4 +1,6 @@
-"""Consent in the workflows that `init --github` writes, step by step, with reviews and a forged artifact."""
+"""Consent in the workflows that `init --github` writes, step by step, with reviews and a forged
+artifact.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +15,20 @@ from reconciler.plan.document import digest_document
 from tests.forge.github.fake import MERGE, zipped
 from tests.forge.github.scene import RepositoryDriver, rules
 
-CARDS, QUEUES, STATUS = "manifests/cards.yaml", "manifests/queues.yaml", "cxroute/consent (prod)"
+CARDS, QUEUES, STATUS = (
+    "manifests/cards.yaml",
+    "manifests/queues.yaml",
+    "cxroute/consent (prod)",
+)
 OWNED = 'apiVersion: routing/v1\nkind: Queues\nname: q\nqueues:\n  fraud: {name: Fraud, owners: ["@acme/fraud"]}\n'
-TEAM = "apiVersion: routing/v1\nkind: RuleSet\nname: fraud\nrules:\n  - {intent: theft, queue: fraud, priority: 50}\n"
-TAKEN = rules(pin="Billing") + "  - {intent: theft, name: ours, queue: Billing, priority: 10}\n"
+TEAM = (
+    "apiVersion: routing/v1\nkind: RuleSet\nname: fraud\nrules:\n  - {intent: theft, queue: fraud, "
+    "priority: 50}\n"
+)
+TAKEN = (
+    rules(pin="Billing")
+    + "  - {intent: theft, name: ours, queue: Billing, priority: 10}\n"
+)
 
 
 @pytest.fixture
@@ -36,10 +48,14 @@ def repository(scene: RepositoryDriver) -> RepositoryDriver:
 def status(scene: RepositoryDriver, number: int) -> str:
     """Return the state of the consent of a pull request's head."""
     head, _ = scene.heads[number]
-    return str({one["context"]: one["state"] for one in scene.hub.statuses[head]}[STATUS])
+    return str(
+        {one["context"]: one["state"] for one in scene.hub.statuses[head]}[STATUS]
+    )
 
 
-def test_taking_callers_needs_consent_without_a_change_of_their_files(repository: RepositoryDriver) -> None:
+def test_taking_callers_needs_consent_without_a_change_of_their_files(
+    repository: RepositoryDriver,
+) -> None:
     """Planned, refused by its status, approved by a stranger, then by fraud, and applied."""
     number = repository.open((CARDS, TAKEN))
     checked = repository.check(number)
@@ -49,13 +65,19 @@ def test_taking_callers_needs_consent_without_a_change_of_their_files(repository
     assert "success" == repository.review(number, "stranger").result
     assert "failure" == status(repository, number)
     reviewed = repository.review(number, "fiona")
-    assert ("success", "success") == (reviewed.result, status(repository, number)), reviewed.text
+    assert ("success", "success") == (reviewed.result, status(repository, number)), (
+        reviewed.text
+    )
     applied = repository.apply(repository.merge(number))
     assert "success" == applied.result, applied.text
-    assert {"pin", "theft", "ours"} == {name.rpartition(": ")[2] for name in repository.tenant.rules()}
+    assert {"pin", "theft", "ours"} == {
+        name.rpartition(": ")[2] for name in repository.tenant.rules()
+    }
 
 
-def test_a_withdrawn_or_outdated_approval_fails_again(repository: RepositoryDriver) -> None:
+def test_a_withdrawn_or_outdated_approval_fails_again(
+    repository: RepositoryDriver,
+) -> None:
     """A request for changes; and a further commit, which has no status until it is planned."""
     number = repository.open((CARDS, TAKEN))
     repository.check(number)
@@ -70,7 +92,9 @@ def test_a_withdrawn_or_outdated_approval_fails_again(repository: RepositoryDriv
     assert "failure" == status(repository, number)
 
 
-def test_renumbering_that_moves_no_caller_needs_no_consent(repository: RepositoryDriver) -> None:
+def test_renumbering_that_moves_no_caller_needs_no_consent(
+    repository: RepositoryDriver,
+) -> None:
     """Also of the rules of fraud."""
     number = repository.open(("manifests/fraud.yaml", TEAM.replace("50", "51")))
     repository.check(number)
@@ -85,12 +109,16 @@ def test_a_merge_without_consent_is_not_applied(repository: RepositoryDriver) ->
     number = repository.open((CARDS, TAKEN))
     repository.check(number)
     head, _ = repository.heads[number]
-    repository.hub.statuses[head].append({"context": STATUS, "state": "success", "description": "by hand"})
+    repository.hub.statuses[head].append(
+        {"context": STATUS, "state": "success", "description": "by hand"}
+    )
     repository.review(number, "stranger")
     before = repository.tenant.rules()
     applied = repository.apply(repository.merge(number))
     assert "failure" == applied.result
-    assert "was merged without the consent of its head commit" in repository.comment(number)
+    assert "was merged without the consent of its head commit" in repository.comment(
+        number
+    )
     assert "@acme/fraud" in repository.comment(number)
     assert before == repository.tenant.rules()
 
@@ -106,11 +134,17 @@ def forge_plan(scene: RepositoryDriver, **changes: Any) -> None:
     scene.hub.keep(made["workflow_run"]["id"], made["name"], zipped(plan_json=text))
 
 
-@pytest.mark.parametrize("files", [(), ((QUEUES, OWNED.replace(', owners: ["@acme/fraud"]', "")),)], ids=["", "owners"])
+@pytest.mark.parametrize(
+    "files",
+    [(), ((QUEUES, OWNED.replace(', owners: ["@acme/fraud"]', "")),)],
+    ids=["", "owners"],
+)
 def test_an_artifact_with_a_shorter_list_is_refused(
     repository: RepositoryDriver, files: tuple[tuple[str, str], ...]
 ) -> None:
-    """Apply computes the list again, also with the owners before the push, which the branch removed."""
+    """Apply computes the list again, also with the owners before the push, which the branch
+    removed.
+    """
     number = repository.open((CARDS, TAKEN), *files)
     repository.check(number)
     assert "`@acme/fraud` (Fraud loses callers)" in repository.comment(number)
@@ -118,11 +152,15 @@ def test_an_artifact_with_a_shorter_list_is_refused(
     before = repository.tenant.rules()
     applied = repository.apply(repository.merge(number))
     assert "failure" == applied.result
-    assert "does not list the consent of the owners of" in repository.comment(number), applied.text
+    assert "does not list the consent of the owners of" in repository.comment(number), (
+        applied.text
+    )
     assert before == repository.tenant.rules()
 
 
-def test_a_pull_request_without_manifests_gets_a_success(repository: RepositoryDriver) -> None:
+def test_a_pull_request_without_manifests_gets_a_success(
+    repository: RepositoryDriver,
+) -> None:
     """A branch can require the status; a review of it changes nothing."""
     number = repository.open(("README.md", "hello"))
     checked = repository.check(number)

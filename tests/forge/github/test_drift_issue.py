@@ -32,7 +32,10 @@ SEEN = DriftObservation(
 
 
 class Issues:
-    """A forge with these issues about drift. `writes` are the issues that were opened or changed, and how."""
+    """A forge with these issues about drift.
+
+    `writes` are the issues that were opened or changed, and how.
+    """
 
     max_text = 65_536
 
@@ -62,11 +65,17 @@ def look(stage: Stage, form: dict[str, Any], text: str = "`cards/a` differs") ->
     Path("drift.json").write_text(json.dumps(form), encoding="utf-8")
     Path("drift.md").write_text(text, encoding="utf-8")
     stage.on("schedule", 100, pull=None)
-    return stage("drift-issue", "-e", "prod", "--plan", "drift.json", "--body", "drift.md")
+    return stage(
+        "drift-issue", "-e", "prod", "--plan", "drift.json", "--body", "drift.md"
+    )
 
 
-def test_an_issue_is_opened_edited_closed_and_opened_again(hub: FakeGitHub, stage: Stage) -> None:
-    """An issue while there is drift, a comment on a change, none each day; the next drift gets a new issue."""
+def test_an_issue_is_opened_edited_closed_and_opened_again(
+    hub: FakeGitHub, stage: Stage
+) -> None:
+    """An issue while there is drift, a comment on a change, none each day; the next drift gets a
+    new issue.
+    """
     assert 0 == look(stage, plan(create=0))
     assert [] == hub.writes
     assert 0 == look(stage, plan())
@@ -77,7 +86,11 @@ def test_an_issue_is_opened_edited_closed_and_opened_again(hub: FakeGitHub, stag
     assert "First seen 20" in issue["body"]
     writes = len(hub.writes)
     for _ in range(3):
-        assert 0 == look(stage, plan(planId="ba9876543210", liveDigest="other"), "the same, told otherwise")
+        assert 0 == look(
+            stage,
+            plan(planId="ba9876543210", liveDigest="other"),
+            "the same, told otherwise",
+        )
     assert writes == len(hub.writes)
 
     assert 0 == look(stage, plan(create=2), "`cards/b` differs too")
@@ -98,12 +111,24 @@ def test_an_issue_is_opened_edited_closed_and_opened_again(hub: FakeGitHub, stag
 
 
 def test_other_issues_are_not_changed(hub: FakeGitHub, stage: Stage) -> None:
-    """A pull request, another environment, another author, a quotation: none of them is edited or closed."""
+    """A pull request, another environment, another author, a quotation: none of them is edited or
+    closed.
+    """
     hub.labels.add("cxroute-drift")
     ours = BODY.format("0" * 16)
-    others = [("anna", ours), (BOT, ours.replace("prod", "staging")), (BOT, f"see\n{ours}"), (BOT, ours)]
+    others = [
+        ("anna", ours),
+        (BOT, ours.replace("prod", "staging")),
+        (BOT, f"see\n{ours}"),
+        (BOT, ours),
+    ]
     for number, (author, body) in enumerate(others, 1):
-        made = {"number": number, "user": {"login": author}, "state": "open", "body": body}
+        made = {
+            "number": number,
+            "user": {"login": author},
+            "state": "open",
+            "body": body,
+        }
         hub.issues.append({**made, "labels": [{"name": "cxroute-drift"}]})
     hub.issues[-1]["pull_request"] = {}
     assert 0 == look(stage, plan(create=0))
@@ -112,9 +137,16 @@ def test_other_issues_are_not_changed(hub: FakeGitHub, stage: Stage) -> None:
     assert 5 == len(hub.issues)
 
 
-def test_an_issue_without_the_label_is_not_managed(hub: FakeGitHub, stage: Stage) -> None:
+def test_an_issue_without_the_label_is_not_managed(
+    hub: FakeGitHub, stage: Stage
+) -> None:
     """A user removed it from cxroute's control, even if the server lists it."""
-    issue = {"number": 1, "user": {"login": BOT}, "body": BODY.format("0" * 16), "labels": [{"name": "bug"}]}
+    issue = {
+        "number": 1,
+        "user": {"login": BOT},
+        "body": BODY.format("0" * 16),
+        "labels": [{"name": "bug"}],
+    }
     hub.faults.append(("GET .*issues", HttpReply(200, [issue])))
     assert 0 == look(stage, plan(create=0))
     assert [] == hub.writes
@@ -124,14 +156,19 @@ def test_a_refusal_by_github_fails_the_step(hub: FakeGitHub, stage: Stage) -> No
     """Unreported drift is not ignored."""
     hub.faults.append(("POST .*issues", HttpReply(403, {"message": "no"})))
     assert 1 == look(stage, plan())
-    assert "cannot write the issue about drift: HTTP 403 no; the job needs `permissions: issues: write`" in (
-        stage.cxroute.err
+    assert (
+        "cannot write the issue about drift: HTTP 403 no; the job needs `permissions: issues: "
+        "write`" in (stage.cxroute.err)
     )
     assert "`cards/a` differs" in stage.summary
 
 
-@pytest.mark.parametrize("form", [{}, {"error": {}}, plan("staging"), {"environment": "prod"}])
-def test_a_failed_check_closes_no_issue(hub: FakeGitHub, stage: Stage, form: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "form", [{}, {"error": {}}, plan("staging"), {"environment": "prod"}]
+)
+def test_a_failed_check_closes_no_issue(
+    hub: FakeGitHub, stage: Stage, form: dict[str, Any]
+) -> None:
     """A file that is not a plan of that environment does not prove the absence of drift."""
     assert 64 == look(stage, form)
     assert "does not contain the drift of prod" in stage.cxroute.err
@@ -140,19 +177,31 @@ def test_a_failed_check_closes_no_issue(hub: FakeGitHub, stage: Stage, form: dic
 
 def test_the_difference_is_the_planned_changes() -> None:
     """Their order, and other parts of a plan, do not change it."""
-    one, two = {"action": "create", "address": "a/b", "after": {}}, {"action": "delete", "address": "c/d", "before": {}}
+    one, two = (
+        {"action": "create", "address": "a/b", "after": {}},
+        {"action": "delete", "address": "c/d", "before": {}},
+    )
     assert difference_digest({"changes": [one, two]}) == difference_digest(
         {"changes": [{**two, "cause": "drift"}, one], "planId": "x"}
     )
-    assert difference_digest({"changes": [one]}) != difference_digest({"changes": [two]})
-    assert "" == difference_digest({"changes": [], "findings": [{"severity": "warning", "message": "x"}]})
-    assert "" != difference_digest({"changes": [], "findings": [{"severity": "error", "message": "x"}]})
+    assert difference_digest({"changes": [one]}) != difference_digest(
+        {"changes": [two]}
+    )
+    assert "" == difference_digest(
+        {"changes": [], "findings": [{"severity": "warning", "message": "x"}]}
+    )
+    assert "" != difference_digest(
+        {"changes": [], "findings": [{"severity": "error", "message": "x"}]}
+    )
 
 
 @pytest.mark.parametrize(
     ("behaviour", "title"),
     [
-        ({"effects": [{}], "headline": "PIN blocked moves."}, "prod: PIN blocked moves"),
+        (
+            {"effects": [{}], "headline": "PIN blocked moves."},
+            "prod: PIN blocked moves",
+        ),
         ({"effects": [{}], "headline": "x" * 300}, f"prod: {'x' * 191}..."),
         ({"effects": [], "headline": "No conversation goes elsewhere (proven)."}, None),
         ({"effects": [{}], "headline": 7}, None),
@@ -169,10 +218,15 @@ def test_the_title_is_the_headline(behaviour: Any, title: str | None) -> None:
 
 def test_of_several_issues_the_oldest_is_edited_and_all_are_closed() -> None:
     """Two parallel runs may have opened two."""
-    issues = [Post(9, BOT, BODY.format("1" * 16)), Post(4, BOT, BODY.format("0" * 16).replace("\n", "\r\n"))]
+    issues = [
+        Post(9, BOT, BODY.format("1" * 16)),
+        Post(4, BOT, BODY.format("0" * 16).replace("\n", "\r\n")),
+    ]
     forge = Issues(*issues)
     assert ["did not change the issues: issue 4 is up to date"] == forge.update(SEEN)
-    assert ["closed issue 4", "closed issue 9"] == forge.update(replace(SEEN, difference="", text=""))
+    assert ["closed issue 4", "closed issue 9"] == forge.update(
+        replace(SEEN, difference="", text="")
+    )
     assert [(4, None), (9, None)] == [(issue, body) for issue, _, body in forge.writes]
 
 

@@ -9,7 +9,10 @@ import pytest
 from tests.forge.github.expressions import condition, filled, standard
 
 CONTEXTS: dict[str, Any] = {
-    "github": {"ref_name": "main", "event": {"pull_request": {"user": {"login": "Dependabot[bot]"}}}},
+    "github": {
+        "ref_name": "main",
+        "event": {"pull_request": {"user": {"login": "Dependabot[bot]"}}},
+    },
     "vars": {"LIST": '["prod", "staging"]'},
     "steps": {"plan": {"outputs": {"exit-code": "4"}, "outcome": "failure"}},
 }
@@ -25,7 +28,11 @@ CONTEXTS: dict[str, Any] = {
         ("always() && github.ref_name == 'MAIN'", "failure", True),
         ("${{ !cancelled() && vars.MISSING == '' }}", "failure", True),
         ("!cancelled()", "cancelled", False),
-        ("vars.LIST != '' && (github.ref_name == 'x' || steps.plan.outcome == 'failure')", "success", True),
+        (
+            "vars.LIST != '' && (github.ref_name == 'x' || steps.plan.outcome == 'failure')",
+            "success",
+            True,
+        ),
         ("github.event.pull_request.user.login != 'dependabot[bot]'", "success", False),
         ("vars.MISSING", "success", False),
         ("failure() && steps.none.outputs.x != ''", "failure", False),

@@ -32,12 +32,19 @@ def fetch(stage: Stage, sha: str = MERGE) -> int:
     return stage("reviewed-plan", "-e", "prod", "--out", "reviewed.json")
 
 
-def test_the_plan_of_the_pull_requests_head_is_written(hub: FakeGitHub, stage: Stage) -> None:
-    """By the commit's pull request, the run of its head, and that run's artifact; only GitHub gets the token."""
+def test_the_plan_of_the_pull_requests_head_is_written(
+    hub: FakeGitHub, stage: Stage
+) -> None:
+    """By the commit's pull request, the run of its head, and that run's artifact; only GitHub gets
+    the token.
+    """
     kept(hub)
     assert 0 == fetch(stage)
     assert PLAN == Path("reviewed.json").read_text("utf-8")
-    assert "wrote the reviewed plan of pull request 7: reviewed.json\n" == stage.cxroute.out
+    assert (
+        "wrote the reviewed plan of pull request 7: reviewed.json\n"
+        == stage.cxroute.out
+    )
     assert {"pull-request": "7"} == stage.outputs
     assert not hub.token_sent_elsewhere
     assert [] == hub.writes
@@ -82,12 +89,16 @@ def merged_elsewhere(hub: FakeGitHub) -> None:
 
 def from_a_fork(hub: FakeGitHub) -> None:
     hub.merge(repository="eve/routing")
-    hub.keep(hub.run(repository="eve/routing"), "routing-plan-prod", zipped(plan_json=PLAN))
+    hub.keep(
+        hub.run(repository="eve/routing"), "routing-plan-prod", zipped(plan_json=PLAN)
+    )
 
 
 def run_of_a_fork(hub: FakeGitHub) -> None:
     hub.merge()
-    hub.keep(hub.run(repository="eve/routing"), "routing-plan-prod", zipped(plan_json=PLAN))
+    hub.keep(
+        hub.run(repository="eve/routing"), "routing-plan-prod", zipped(plan_json=PLAN)
+    )
 
 
 def run_of_another_workflow(hub: FakeGitHub) -> None:
@@ -119,7 +130,12 @@ def artifact_of_another_environment(hub: FakeGitHub) -> None:
 
 
 def artifact_that_undoes_a_run(hub: FakeGitHub) -> None:
-    kept(hub, json.dumps({**plan("prod"), "options": {"undo": "2026-11-24T101600-prod-1a2b"}}))
+    kept(
+        hub,
+        json.dumps(
+            {**plan("prod"), "options": {"undo": "2026-11-24T101600-prod-1a2b"}}
+        ),
+    )
 
 
 def artifact_in_utf_16(hub: FakeGitHub) -> None:
@@ -167,7 +183,9 @@ REFUSED: dict[Callable[[FakeGitHub], None], str] = {
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.__name__)
-def test_other_plans_are_refused(hub: FakeGitHub, stage: Stage, case: Callable[[FakeGitHub], None]) -> None:
+def test_other_plans_are_refused(
+    hub: FakeGitHub, stage: Stage, case: Callable[[FakeGitHub], None]
+) -> None:
     """Exit 4, the advice, and the reason for the later steps; no file is written."""
     case(hub)
     assert 4 == fetch(stage)
@@ -176,7 +194,9 @@ def test_other_plans_are_refused(hub: FakeGitHub, stage: Stage, case: Callable[[
     assert not Path("reviewed.json").exists()
 
 
-def test_a_pull_request_that_github_lists_late_is_found(hub: FakeGitHub, stage: Stage) -> None:
+def test_a_pull_request_that_github_lists_late_is_found(
+    hub: FakeGitHub, stage: Stage
+) -> None:
     """A merge starts the run before all of GitHub knows it."""
     kept(hub)
     hub.faults += [("GET .*/pulls", HttpReply(200, []))] * 2
@@ -184,7 +204,9 @@ def test_a_pull_request_that_github_lists_late_is_found(hub: FakeGitHub, stage: 
     assert [2.0, 8.0] == stage.slept
 
 
-def test_an_outdated_commit_still_names_its_pull_request(hub: FakeGitHub, stage: Stage) -> None:
+def test_an_outdated_commit_still_names_its_pull_request(
+    hub: FakeGitHub, stage: Stage
+) -> None:
     """For the note in its comment."""
     main_moved(hub)
     assert 4 == fetch(stage)
@@ -208,5 +230,8 @@ def test_without_a_token_no_request_is_sent(hub: FakeGitHub, stage: Stage) -> No
     """Exit 64, with the place of the token."""
     stage.patch.delenv("GITHUB_TOKEN")
     assert 64 == fetch(stage)
-    assert "GITHUB_TOKEN is not set or not valid. Set it for this step only" in stage.cxroute.err
+    assert (
+        "GITHUB_TOKEN is not set or not valid. Set it for this step only"
+        in stage.cxroute.err
+    )
     assert [] == hub.asked

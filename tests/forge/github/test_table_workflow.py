@@ -1,4 +1,6 @@
-"""The example workflow of tables, step by step: an uploaded table becomes a commit and a pull request."""
+"""The example workflow of tables, step by step: an uploaded table becomes a commit and a pull
+request.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ CARDS = "manifests/cards.yaml"
 def upload(scene: RepositoryDriver, queue: str, name: str = "edits.csv") -> Ran:
     """Upload a table with another queue for `pin` to a new branch, and run the workflow there."""
     scene.settle(rules(pin="Billing", theft="Fraud"))
-    example = EXAMPLE.read_text(encoding="utf-8").replace(f"OWNER/cxroute@{'0' * 40}", ACTION)
+    example = EXAMPLE.read_text(encoding="utf-8").replace(
+        f"OWNER/cxroute@{'0' * 40}", ACTION
+    )
     scene.write(".github/workflows/routing-table.yml", example)
     scene.commit("workflow")
     remote = scene.path.parent / "remote.git"
@@ -43,21 +47,30 @@ def test_an_uploaded_table_becomes_a_pull_request(scene: RepositoryDriver) -> No
     assert "    ~ cards/pin" in pull["body"]
     assert "Queue: Billing -> Fraud" in pull["body"]
     scene.git("fetch", "-q", "origin", "edits")
-    assert scene.git("show", f"FETCH_HEAD:{CARDS}") == rules(pin="Fraud", theft="Fraud").strip()
+    assert (
+        scene.git("show", f"FETCH_HEAD:{CARDS}")
+        == rules(pin="Fraud", theft="Fraud").strip()
+    )
     assert "tables" not in scene.git("ls-tree", "--name-only", "FETCH_HEAD").split()
 
 
-def test_a_branch_that_has_a_pull_request_gets_the_commit_alone(scene: RepositoryDriver) -> None:
+def test_a_branch_that_has_a_pull_request_gets_the_commit_alone(
+    scene: RepositoryDriver,
+) -> None:
     scene.hub.created_pulls.append({"head": "edits", "base": "main", "body": ""})
     ran = upload(scene, "Fraud", "$(touch x) table.csv")
     assert "success" == ran.result, ran.text
     assert 1 == len(scene.hub.created_pulls)
     assert not (scene.path / "x").exists()
     scene.git("fetch", "-q", "origin", "edits")
-    assert "queue: Fraud}\n  - {intent: theft" in scene.git("show", f"FETCH_HEAD:{CARDS}")
+    assert "queue: Fraud}\n  - {intent: theft" in scene.git(
+        "show", f"FETCH_HEAD:{CARDS}"
+    )
 
 
-def test_a_refused_cell_fails_the_run_and_nothing_is_pushed(scene: RepositoryDriver) -> None:
+def test_a_refused_cell_fails_the_run_and_nothing_is_pushed(
+    scene: RepositoryDriver,
+) -> None:
     ran = upload(scene, "Fraude")
     assert "failure" == ran.result
     assert 'is not a queue of this Environment; did you mean "Fraud"?' in ran.text

@@ -33,7 +33,10 @@ from tests.forge.github.machine import ROOT
 from tests.support.program import Program
 
 OWN = [ROOT / ".github/workflows" / name for name in WORKFLOW_FILES]
-CI, WEEKLY, RELEASE = (ROOT / ".github/workflows" / name for name in ("ci.yml", "weekly.yml", "release.yml"))
+CI, WEEKLY, RELEASE = (
+    ROOT / ".github/workflows" / name
+    for name in ("ci.yml", "weekly.yml", "release.yml")
+)
 ALL = [*OWN, CI, WEEKLY, RELEASE, ROOT / "action.yml"]
 
 
@@ -53,18 +56,34 @@ def steps(form: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_this_project_s_workflows_are_those_that_init_writes() -> None:
-    """They differ in the location of the action and in the credentials, which the manifests name."""
-    variables = sorted({name for names in credentials_by_environment(ROOT / "manifests").values() for name in names})
-    for name, text in build_workflows(PipelineSettings(OWN_ACTION, "manifests", tuple(variables))):
-        assert text == (ROOT / ".github/workflows" / name).read_text(encoding="utf-8"), name
+    """They differ in the location of the action and in the credentials, which the manifests
+    name.
+    """
+    variables = sorted(
+        {
+            name
+            for names in credentials_by_environment(ROOT / "manifests").values()
+            for name in names
+        }
+    )
+    for name, text in build_workflows(
+        PipelineSettings(OWN_ACTION, "manifests", tuple(variables))
+    ):
+        assert text == (ROOT / ".github/workflows" / name).read_text(
+            encoding="utf-8"
+        ), name
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
 def test_actions_are_pinned_and_scripts_have_no_expressions(path: Path) -> None:
-    """Each action by a commit's hash, with its version in a comment; scripts get values by their environment."""
+    """Each action by a commit's hash, with its version in a comment; scripts get values by their
+    environment.
+    """
     for line in path.read_text(encoding="utf-8").splitlines():
         if re.search(r"\buses: (?!\./)", line):
-            assert re.search(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
+            assert re.search(
+                r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line
+            ), line
     for step in steps(read(path)):
         assert "${{" not in step.get("run", "")
         if step.get("uses", "").startswith("actions/checkout@"):
@@ -73,17 +92,25 @@ def test_actions_are_pinned_and_scripts_have_no_expressions(path: Path) -> None:
 
 @pytest.mark.parametrize("path", ALL[:-1], ids=lambda path: path.name)
 def test_a_workflow_has_only_the_permissions_of_its_jobs(path: Path) -> None:
-    """No permissions at the top, no trigger that gives secrets to strangers, a time limit for each job with steps."""
+    """No permissions at the top, no trigger that gives secrets to strangers, a time limit for each
+    job with steps.
+    """
     form = read(path)
     assert {} == form["permissions"]
-    assert set() == {"pull_request_target", "workflow_run", "issue_comment"} & set(form["on"])
+    assert set() == {"pull_request_target", "workflow_run", "issue_comment"} & set(
+        form["on"]
+    )
     assert all("permissions" in job for job in form["jobs"].values())
-    assert all("timeout-minutes" in job or "uses" in job for job in form["jobs"].values())
+    assert all(
+        "timeout-minutes" in job or "uses" in job for job in form["jobs"].values()
+    )
 
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
 def test_only_the_steps_that_need_secrets_get_them(path: Path) -> None:
-    """The tenant's for plan, apply and drift; the token for steps that call GitHub; no step gets both."""
+    """The tenant's for plan, apply and drift; the token for steps that call GitHub; no step gets
+    both.
+    """
     for step in steps(read(path)):
         env = json.dumps(step.get("env", {}))
         tenant, token = "secrets.CXONE_" in env, "github.token" in env
@@ -102,12 +129,32 @@ def test_only_the_steps_that_need_secrets_get_them(path: Path) -> None:
         (
             CI,
             [
-                *("make lint", "make browser", "make vscode", "make test COVER=1", "make coverage", "make test-rest"),
-                *("sudo --preserve-env=CI make test-root", "make demo", "umask 077 && make test", "bash .ci/core"),
+                *(
+                    "make lint",
+                    "make browser",
+                    "make vscode",
+                    "make test COVER=1",
+                    "make coverage",
+                    "make test-rest",
+                ),
+                *(
+                    "sudo --preserve-env=CI make test-root",
+                    "make demo",
+                    "umask 077 && make test",
+                    "bash .ci/core",
+                ),
                 *("make release-check", 'make "test-$VERSIONS"'),
             ],
         ),
-        (WEEKLY, ["make browser", "make campaign ARGS=--write", "make mutants", "make audit"]),
+        (
+            WEEKLY,
+            [
+                "make browser",
+                "make campaign ARGS=--write",
+                "make mutants",
+                "make audit",
+            ],
+        ),
     ],
     ids=lambda value: getattr(value, "name", ""),
 )
@@ -117,38 +164,73 @@ def test_every_step_of_ci_is_a_target_of_make(path: Path, expected: list[str]) -
     wanted = [line for line in run if "apt-get" not in line and "localedef" not in line]
     assert expected == wanted
 
-    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    targets = re.findall(
+        r"^([\w-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
     made = [re.search(r"\bmake (\S+)", line) for line in wanted]
-    named = {match[1] for match in made if match} - {'"test-$VERSIONS"'} | {"test-lowest", "test-newest"}
+    named = {match[1] for match in made if match} - {'"test-$VERSIONS"'} | {
+        "test-lowest",
+        "test-newest",
+    }
     assert set() == named - set(targets)
 
 
 def test_a_newer_commit_cancels_only_the_run_of_a_pull_request() -> None:
-    """Runs of one pull request share a group; each push has its own, so every commit of main is checked."""
+    """Runs of one pull request share a group; each push has its own, so every commit of main is
+    checked.
+    """
     concurrency = read(CI)["concurrency"]
     assert "true" == concurrency["cancel-in-progress"]
-    pushes: list[dict[str, Any]] = [{"github": {"workflow": "CI", "event": {}, "sha": sha}} for sha in ("a", "b")]
-    pulls = [{"github": {"workflow": "CI", "event": {"pull_request": {"number": 7}}, "sha": sha}} for sha in ("a", "b")]
-    groups = [filled(concurrency["group"], contexts, {}) for contexts in (*pushes, *pulls)]
+    pushes: list[dict[str, Any]] = [
+        {"github": {"workflow": "CI", "event": {}, "sha": sha}} for sha in ("a", "b")
+    ]
+    pulls = [
+        {
+            "github": {
+                "workflow": "CI",
+                "event": {"pull_request": {"number": 7}},
+                "sha": sha,
+            }
+        }
+        for sha in ("a", "b")
+    ]
+    groups = [
+        filled(concurrency["group"], contexts, {}) for contexts in (*pushes, *pulls)
+    ]
     assert ["CI-a", "CI-b", "CI-7", "CI-7"] == groups
 
 
 def test_the_campaign_keeps_its_table_and_its_findings() -> None:
     """Also after a broken invariant: its page, and the folder of the cases to run again."""
     (upload,) = (
-        step for step in read(WEEKLY)["jobs"]["campaign"]["steps"] if "upload-artifact" in step.get("uses", "")
+        step
+        for step in read(WEEKLY)["jobs"]["campaign"]["steps"]
+        if "upload-artifact" in step.get("uses", "")
     )
     assert "${{ !cancelled() }}" == upload["if"]
-    assert [PAGE, REGRESSIONS] == [ROOT / line for line in upload["with"]["path"].split()]
+    assert [PAGE, REGRESSIONS] == [
+        ROOT / line for line in upload["with"]["path"].split()
+    ]
 
 
 def test_pip_uses_the_cache_that_the_action_restores() -> None:
-    """The same folder; the key contains the checksum of the installed file, outside the workspace."""
-    form = {step.get("id", step.get("name")): step for step in steps(read(ROOT / "action.yml"))}
+    """The same folder; the key contains the checksum of the installed file, outside the
+    workspace.
+    """
+    form = {
+        step.get("id", step.get("name")): step
+        for step in steps(read(ROOT / "action.yml"))
+    }
     cache, install = form["Restore pip's cache"]["with"], form["Install cxroute"]["run"]
-    assert f'--cache-dir "{cache["path"].replace("${{ runner.temp }}", "$RUNNER_TEMP")}"' in install
+    assert (
+        f'--cache-dir "{cache["path"].replace("${{ runner.temp }}", "$RUNNER_TEMP")}"'
+        in install
+    )
     assert '-r "$REQUIREMENTS"' in install
-    assert "${{ steps.requirements.outputs.file }}" == form["Install cxroute"]["env"]["REQUIREMENTS"]
+    assert (
+        "${{ steps.requirements.outputs.file }}"
+        == form["Install cxroute"]["env"]["REQUIREMENTS"]
+    )
     chosen = form["requirements"]["run"]
     names = re.findall(r'file="\$GITHUB_ACTION_PATH/([\w.-]+)"', chosen)
     assert ["requirements.txt", "requirements-sheets.txt"] == names
@@ -161,7 +243,9 @@ def test_pip_uses_the_cache_that_the_action_restores() -> None:
 
 
 def test_dependabot_checks_all_pinned_versions() -> None:
-    """Python, workflows, the browser's packages and the image; a week after a release at the earliest."""
+    """Python, workflows, the browser's packages and the image; a week after a release at the
+    earliest.
+    """
     updates = read(ROOT / ".github/dependabot.yml")["updates"]
     files = {
         "pip": "requirements.txt",
@@ -171,19 +255,27 @@ def test_dependabot_checks_all_pinned_versions() -> None:
     }
     assert set(files) == {one["package-ecosystem"] for one in updates}
     for one in updates:
-        assert (ROOT / one["directory"].strip("/") / files[one["package-ecosystem"]]).is_file()
+        assert (
+            ROOT / one["directory"].strip("/") / files[one["package-ecosystem"]]
+        ).is_file()
         assert "7" == one["cooldown"]["default-days"]
 
 
 def test_the_guide_names_all_parts() -> None:
     """Every task, output, workflow, and the name of the check that branches require."""
     guide = (ROOT / "docs/github.md").read_text(encoding="utf-8")
-    assert set(FORGES["github"].tasks) == set(re.findall(r"cxroute github ([\w-]+)", guide))
+    assert set(FORGES["github"].tasks) == set(
+        re.findall(r"cxroute github ([\w-]+)", guide)
+    )
     listed = re.search(r"Its outputs are (.*?)\. It", guide, re.DOTALL)
     assert listed is not None
-    assert set(read(ROOT / "action.yml")["outputs"]) == set(re.findall(r"`([\w-]+)`", listed.group(1)))
+    assert set(read(ROOT / "action.yml")["outputs"]) == set(
+        re.findall(r"`([\w-]+)`", listed.group(1))
+    )
     assert set() == {
-        name for name in (*WORKFLOW_FILES, "CXROUTE_ENVIRONMENTS", "CXROUTE_HEARTBEAT_URL") if name not in guide
+        name
+        for name in (*WORKFLOW_FILES, "CXROUTE_ENVIRONMENTS", "CXROUTE_HEARTBEAT_URL")
+        if name not in guide
     }
     assert "Routing plan" == read(OWN[0])["jobs"]["gate"]["name"]
     assert "require the check **Routing plan**" in " ".join(guide.split())
@@ -192,36 +284,69 @@ def test_the_guide_names_all_parts() -> None:
 def tool(name: str, *arguments: object) -> str:
     """Run a linter of this Python's environment; return its findings."""
     command = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=60
+    )
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
 def test_linters_accept_the_workflows(tmp_path: Path) -> None:
-    """This project's and a user's: check-jsonschema accepts them, zizmor's auditor has no finding."""
+    """This project's and a user's: check-jsonschema accepts them, zizmor's auditor has no
+    finding.
+    """
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)
     for name, text in build_workflows(
-        PipelineSettings(ACTION, "routing/manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))
+        PipelineSettings(
+            ACTION, "routing/manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
+        )
     ):
         (folder / name).write_text(text, encoding="utf-8")
     theirs = sorted(folder.iterdir())
-    assert "" == tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *ALL[:-1], *theirs)
+    assert "" == tool(
+        "check-jsonschema",
+        "--builtin-schema",
+        "vendor.github-workflows",
+        *ALL[:-1],
+        *theirs,
+    )
     dependabot = ROOT / ".github/dependabot.yml"
-    assert "" == tool("check-jsonschema", "--builtin-schema", "vendor.dependabot", dependabot)
-    assert "" == tool("check-jsonschema", "--builtin-schema", "vendor.github-actions", ROOT / "action.yml")
-    assert "" == tool("zizmor", "--quiet", "--offline", "--no-progress", "--persona=auditor", *ALL, dependabot, *theirs)
+    assert "" == tool(
+        "check-jsonschema", "--builtin-schema", "vendor.dependabot", dependabot
+    )
+    assert "" == tool(
+        "check-jsonschema",
+        "--builtin-schema",
+        "vendor.github-actions",
+        ROOT / "action.yml",
+    )
+    assert "" == tool(
+        "zizmor",
+        "--quiet",
+        "--offline",
+        "--no-progress",
+        "--persona=auditor",
+        *ALL,
+        dependabot,
+        *theirs,
+    )
 
 
 def test_init_writes_manifests_and_workflows(cxroute: Program) -> None:
     """And prints the setup steps, in order."""
     assert 0 == cxroute("init", "--github", "--action", ACTION)
     for name, text in build_workflows(
-        PipelineSettings(ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))
+        PipelineSettings(
+            ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
+        )
     ):
         assert text == Path(".github/workflows", name).read_text(encoding="utf-8")
         assert f"wrote .github/workflows/{name}\n" in cxroute.out
     assert Path("manifests/routing.yaml").exists()
-    said = [line.split(":")[0].strip() for line in cxroute.out.split("GitHub in this order")[1].splitlines()[1:5]]
+    said = [
+        line.split(":")[0].strip()
+        for line in cxroute.out.split("GitHub in this order")[1].splitlines()[1:5]
+    ]
     assert [
         "1. manifests/environments/prod.yaml",
         "2. environment cxone-prod-plan",
@@ -236,13 +361,18 @@ def test_init_overwrites_nothing(cxroute: Program) -> None:
     """Existing manifests are read for the names of their credentials, and not changed."""
     form = "apiVersion: routing/v1\nkind: Environment\nname: live\nowner: acme\ntenant: acme\n"
     form += "credentials: {clientIdEnv: ACME_ID, clientSecretEnv: ACME_KEY}\n"
-    kept = {"routing/rules/live.yaml": form, ".github/workflows/routing-apply.yml": "mine"}
+    kept = {
+        "routing/rules/live.yaml": form,
+        ".github/workflows/routing-apply.yml": "mine",
+    }
     for name, text in kept.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(text, encoding="utf-8")
     assert 0 == cxroute("init", "routing/rules", "--github", "--action", ACTION)
     assert kept == {name: Path(name).read_text(encoding="utf-8") for name in kept}
-    assert ["routing/rules/live.yaml"] == [str(path) for path in Path("routing").rglob("*.*")]
+    assert ["routing/rules/live.yaml"] == [
+        str(path) for path in Path("routing").rglob("*.*")
+    ]
     assert "kept .github/workflows/routing-apply.yml, which was edited\n" in cxroute.out
     written = Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
     assert "          ACME_KEY: ${{ secrets.ACME_KEY }}\n" in written
@@ -253,10 +383,14 @@ def test_init_overwrites_nothing(cxroute: Program) -> None:
 def test_init_without_a_tenant_names_the_first_step(cxroute: Program) -> None:
     """Without a tenant there is only the sandbox to plan for."""
     Path("manifests").mkdir()
-    Path("manifests/none.yaml").write_text("apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules: []\n", "utf-8")
+    Path("manifests/none.yaml").write_text(
+        "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules: []\n", "utf-8"
+    )
     assert 0 == cxroute("init", "--github", "--action", ACTION)
     assert "add an Environment to the manifests" in cxroute.out
-    assert "secrets.CXONE_CLIENT_SECRET" in Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
+    assert "secrets.CXONE_CLIENT_SECRET" in Path(
+        ".github/workflows/routing-plan.yml"
+    ).read_text(encoding="utf-8")
 
 
 def test_init_writes_nothing_if_it_cannot_write_workflows(cxroute: Program) -> None:
@@ -267,35 +401,58 @@ def test_init_writes_nothing_if_it_cannot_write_workflows(cxroute: Program) -> N
     assert [] == list(Path.cwd().iterdir())
 
 
-def test_installing_cxroute_is_the_first_step_of_each_workflow(cxroute: Program) -> None:
+def test_installing_cxroute_is_the_first_step_of_each_workflow(
+    cxroute: Program,
+) -> None:
     """The workflows cannot run by mistake: that repository does not exist."""
     assert 0 == cxroute("init", "--github")
-    assert UNKNOWN_ACTION in Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
-    step = re.search(rf"^  1\. replace {UNKNOWN_ACTION}.*: cxroute (.+)$", cxroute.out, re.MULTILINE)
+    assert UNKNOWN_ACTION in Path(".github/workflows/routing-plan.yml").read_text(
+        encoding="utf-8"
+    )
+    step = re.search(
+        rf"^  1\. replace {UNKNOWN_ACTION}.*: cxroute (.+)$", cxroute.out, re.MULTILINE
+    )
     assert step is not None
     assert "" == cxroute.err
     assert 0 == cxroute(*step[1].replace("OWNER/cxroute@COMMIT", ACTION).split())
     for name, text in build_workflows(
-        PipelineSettings(ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))
+        PipelineSettings(
+            ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
+        )
     ):
         assert text == Path(".github/workflows", name).read_text(encoding="utf-8")
         assert f"rewrote .github/workflows/{name}\n" in cxroute.out
     assert "OWNER" not in cxroute.out
 
 
-def test_an_unedited_workflow_is_rewritten_and_keeps_its_install_step(cxroute: Program) -> None:
+def test_an_unedited_workflow_is_rewritten_and_keeps_its_install_step(
+    cxroute: Program,
+) -> None:
     """Other line ends and a commit that Dependabot set are not edits; a changed branch is."""
     assert 0 == cxroute("init", "--github", "--action", ACTION)
     newer = f"{ACTION.split('@')[0]}@{'b' * 40}"
-    path, edited = Path(".github/workflows/routing-plan.yml"), Path(".github/workflows/routing-apply.yml")
-    path.write_text(path.read_text("utf-8").replace(ACTION, newer), "utf-8", newline="\r\n")
+    path, edited = (
+        Path(".github/workflows/routing-plan.yml"),
+        Path(".github/workflows/routing-apply.yml"),
+    )
+    path.write_text(
+        path.read_text("utf-8").replace(ACTION, newer), "utf-8", newline="\r\n"
+    )
     by_hand = edited.read_text("utf-8").replace("branches: [main]", "branches: [trunk]")
     edited.write_text(by_hand, "utf-8")
     form = Path("manifests/environments/prod.yaml")
-    form.write_text(form.read_text("utf-8").replace("CXONE_CLIENT_ID", "ACME_ID"), "utf-8")
+    form.write_text(
+        form.read_text("utf-8").replace("CXONE_CLIENT_ID", "ACME_ID"), "utf-8"
+    )
     assert 0 == cxroute("init", "--github")
-    written = dict(build_workflows(PipelineSettings(newer, "manifests", ("ACME_ID", "CXONE_CLIENT_SECRET"))))
-    assert [by_hand, *(written[one.name] for one in (path,))] == [one.read_text("utf-8") for one in (edited, path)]
+    written = dict(
+        build_workflows(
+            PipelineSettings(newer, "manifests", ("ACME_ID", "CXONE_CLIENT_SECRET"))
+        )
+    )
+    assert [by_hand, *(written[one.name] for one in (path,))] == [
+        one.read_text("utf-8") for one in (edited, path)
+    ]
     assert f"kept {edited}, which was edited\n" in cxroute.out
     assert 0 == cxroute("init", "--github")
     assert f"unchanged {path}\n" in cxroute.out
@@ -322,23 +479,42 @@ def test_an_option_of_init_without_effect_is_an_error(cxroute: Program) -> None:
         Path(".github/workflows", name).write_text("mine", encoding="utf-8")
     assert 64 == cxroute("init", "--github", "--action", ACTION)
     assert f"Put `uses: {ACTION}` there, or delete the files" in cxroute.err
-    assert [Path(".github")] == [path.relative_to(Path.cwd()) for path in Path.cwd().iterdir()]
+    assert [Path(".github")] == [
+        path.relative_to(Path.cwd()) for path in Path.cwd().iterdir()
+    ]
 
 
 @pytest.mark.parametrize(
     ("noted", "expected"),
     [
         (
-            {"url": "https://github.com/acme/cxroute.git", "vcs_info": {"commit_id": "a" * 40}},
+            {
+                "url": "https://github.com/acme/cxroute.git",
+                "vcs_info": {"commit_id": "a" * 40},
+            },
             f"acme/cxroute@{'a' * 40}",
         ),
-        ({"url": "https://github.com/acme/cxroute", "vcs_info": {"commit_id": "a" * 40}}, f"acme/cxroute@{'a' * 40}"),
-        ({"url": "https://git.example/acme/cxroute", "vcs_info": {"commit_id": "a" * 40}}, None),
+        (
+            {
+                "url": "https://github.com/acme/cxroute",
+                "vcs_info": {"commit_id": "a" * 40},
+            },
+            f"acme/cxroute@{'a' * 40}",
+        ),
+        (
+            {
+                "url": "https://git.example/acme/cxroute",
+                "vcs_info": {"commit_id": "a" * 40},
+            },
+            None,
+        ),
         ({"url": "file:///home/anna/cxroute", "dir_info": {"editable": True}}, None),
         ({}, None),
     ],
 )
-def test_workflows_install_cxroute_from_pip_s_source(noted: dict[str, Any], expected: str | None) -> None:
+def test_workflows_install_cxroute_from_pip_s_source(
+    noted: dict[str, Any], expected: str | None
+) -> None:
     """The same commit as the installed one."""
     assert expected == action_of(noted)
 

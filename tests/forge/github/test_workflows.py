@@ -1,4 +1,6 @@
-"""The workflows that `init --github` writes, step by step: bash, the command, a GitHub and a tenant on loopback."""
+"""The workflows that `init --github` writes, step by step: bash, the command, a GitHub and a tenant
+on loopback.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ THREE = {"pin": "Billing", "theft": "Fraud", "limit": "General"}
 
 
 def test_planned_twice_and_applied(scene: RepositoryDriver) -> None:
-    """One comment, edited in place; after the merge exactly that plan is applied, and the comment says so."""
+    """One comment, edited in place; after the merge exactly that plan is applied, and the comment
+    says so.
+    """
     number = scene.open((CARDS, rules(pin="Billing")))
     first = scene.check(number)
     assert "success" == first.result, first.text
@@ -36,33 +40,53 @@ def test_planned_twice_and_applied(scene: RepositoryDriver) -> None:
     assert {"pin", "theft"} == set(scene.tenant.rules())
     assert "> **Applied** on " in scene.comment(number)
     assert "> **Applied** on " in applied.job("Apply to prod").summary
-    assert 1 == [one["name"] for one, _ in scene.hub.artifacts.values()].count("routing-journal-prod-1")
-    assert any("--only-binary=:all: --require-hashes" in line for line in scene.machine.log)
+    assert 1 == [one["name"] for one, _ in scene.hub.artifacts.values()].count(
+        "routing-journal-prod-1"
+    )
+    assert any(
+        "--only-binary=:all: --require-hashes" in line for line in scene.machine.log
+    )
 
 
-def test_a_plan_whose_route_tests_fail_fails_the_check_and_is_shown(scene: RepositoryDriver) -> None:
-    """The comment has the tests and the change; after a merge in spite of that no change is applied."""
+def test_a_plan_whose_route_tests_fail_fails_the_check_and_is_shown(
+    scene: RepositoryDriver,
+) -> None:
+    """The comment has the tests and the change; after a merge in spite of that no change is
+    applied.
+    """
     tests = (
-        "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n- {given: {intent: pin}, expect: {queue: Fraud}}\n"
+        "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n- {given: {intent: pin}, "
+        "expect: {queue: Fraud}}\n"
     )
     number = scene.open((CARDS, rules(pin="Billing")), ("manifests/tests.yaml", tests))
     assert "failure" == scene.check(number).job("Plan prod").result
-    assert "> **Apply will refuse this plan:**\n> - 1 route test fails:\n" in scene.comment(number)
+    assert (
+        "> **Apply will refuse this plan:**\n> - 1 route test fails:\n"
+        in scene.comment(number)
+    )
     assert "cards/pin" in scene.comment(number)
     assert "failure" == scene.apply(scene.merge(number)).result
     assert {} == scene.tenant.rules()
 
 
-def test_a_plan_that_a_guard_refuses_fails_the_check_and_says_why(scene: RepositoryDriver) -> None:
-    """The report is stored; after a merge in spite of that no change is applied, and the comment says so."""
+def test_a_plan_that_a_guard_refuses_fails_the_check_and_says_why(
+    scene: RepositoryDriver,
+) -> None:
+    """The report is stored; after a merge in spite of that no change is applied, and the comment
+    says so.
+    """
     scene.settle(rules(**THREE))
     number = scene.open((CARDS, rules(pin="Billing")))
     checked = scene.check(number)
     results = {"Validate": "success", "Plan prod": "failure", "Routing plan": "failure"}
-    assert results == {job.name: job.result for job in checked.jobs if job.result != "skipped"}
+    assert results == {
+        job.name: job.result for job in checked.jobs if job.result != "skipped"
+    }
     assert "deletes" in scene.comment(number)
     assert "cards/theft" in scene.comment(number)
-    assert ["routing-plan-prod"] == [one["name"] for one, _ in scene.hub.artifacts.values()]
+    assert ["routing-plan-prod"] == [
+        one["name"] for one, _ in scene.hub.artifacts.values()
+    ]
 
     applied = scene.apply(scene.merge(number))
     assert "failure" == applied.result
@@ -72,9 +96,16 @@ def test_a_plan_that_a_guard_refuses_fails_the_check_and_says_why(scene: Reposit
     assert set(THREE) == set(scene.tenant.rules())
 
 
-def test_a_partial_apply_continues_when_it_is_repeated(tmp_path: Path, computer: Machine) -> None:
-    """The comment has the missing changes and the reasons; the second attempt applies them from the reviewed plan."""
-    with tenant_process(tmp_path / "tenant", "--faults", "POST rules:422@#2") as faulty, serving(FakeGitHub()) as hub:
+def test_a_partial_apply_continues_when_it_is_repeated(
+    tmp_path: Path, computer: Machine
+) -> None:
+    """The comment has the missing changes and the reasons; the second attempt applies them from the
+    reviewed plan.
+    """
+    with (
+        tenant_process(tmp_path / "tenant", "--faults", "POST rules:422@#2") as faulty,
+        serving(FakeGitHub()) as hub,
+    ):
         (tmp_path / "repository").mkdir()
         scene = RepositoryDriver(tmp_path / "repository", hub, faulty, computer)
         number = scene.open((CARDS, rules(pin="Billing", theft="Fraud")))
@@ -88,7 +119,9 @@ def test_a_partial_apply_continues_when_it_is_repeated(tmp_path: Path, computer:
         assert "success" == scene.apply(event, partly.id, attempt=2).result
         assert "> **Applied** on " in scene.comment(number)
         assert {"pin", "theft"} == set(faulty.rules())
-        assert {"routing-journal-prod-1", "routing-journal-prod-2"} < {one["name"] for one, _ in hub.artifacts.values()}
+        assert {"routing-journal-prod-1", "routing-journal-prod-2"} < {
+            one["name"] for one, _ in hub.artifacts.values()
+        }
 
 
 def test_a_late_older_run_does_not_change_the_comment(scene: RepositoryDriver) -> None:
@@ -105,8 +138,12 @@ def test_a_late_older_run_does_not_change_the_comment(scene: RepositoryDriver) -
     scene.heads[number] = newer
 
 
-def test_a_plan_without_changes_creates_no_comment_and_edits_one(scene: RepositoryDriver) -> None:
-    """A comment in a manifest does not change routing; the comment says that earlier changes were reverted."""
+def test_a_plan_without_changes_creates_no_comment_and_edits_one(
+    scene: RepositoryDriver,
+) -> None:
+    """A comment in a manifest does not change routing; the comment says that earlier changes were
+    reverted.
+    """
     quiet = scene.open((CARDS, rules() + "# a remark\n"))
     assert ("success", []) == (scene.check(quiet).result, scene.hub.bodies(quiet))
     number = scene.open((CARDS, rules(pin="Billing")))
@@ -117,7 +154,9 @@ def test_a_plan_without_changes_creates_no_comment_and_edits_one(scene: Reposito
     assert "No changes" in scene.comment(number)
 
 
-def test_a_pull_request_without_manifests_is_not_planned(scene: RepositoryDriver) -> None:
+def test_a_pull_request_without_manifests_is_not_planned(
+    scene: RepositoryDriver,
+) -> None:
     """The check that branches require passes, without an installation."""
     asked = len(scene.machine.log)
     checked = scene.check(scene.open(("README.md", "hello")))
@@ -128,7 +167,9 @@ def test_a_pull_request_without_manifests_is_not_planned(scene: RepositoryDriver
 
 
 def test_an_entry_of_a_merge_queue_is_checked_offline(scene: RepositoryDriver) -> None:
-    """It has no number of a pull request: the required check validates the manifests, and nothing is commented."""
+    """It has no number of a pull request: the required check validates the manifests, and nothing
+    is commented.
+    """
     number = scene.open((CARDS, rules(pin="Billing")))
     head, _ = scene.heads[number]
     queued = scene.queue(head)
@@ -142,16 +183,30 @@ def test_an_entry_of_a_merge_queue_is_checked_offline(scene: RepositoryDriver) -
 
 
 @pytest.mark.parametrize(
-    ("repository", "author"), [("eve/routing", "eve"), ("acme/routing", "dependabot[bot]")], ids=["fork", "dependabot"]
+    ("repository", "author"),
+    [("eve/routing", "eve"), ("acme/routing", "dependabot[bot]")],
+    ids=["fork", "dependabot"],
 )
-def test_a_fork_or_dependabot_is_checked_offline(scene: RepositoryDriver, repository: str, author: str) -> None:
-    """No credentials, no plan, no comment; annotations and a summary, and one notice with the reason."""
+def test_a_fork_or_dependabot_is_checked_offline(
+    scene: RepositoryDriver, repository: str, author: str
+) -> None:
+    """No credentials, no plan, no comment; annotations and a summary, and one notice with the
+    reason.
+    """
     scene.variables.clear()  # a fork's run sees no variables either
-    good = scene.check(scene.open((CARDS, rules(pin="Billing")), repository=repository, author=author))
+    good = scene.check(
+        scene.open((CARDS, rules(pin="Billing")), repository=repository, author=author)
+    )
     assert ("success", "skipped") == (good.result, good.job("Plan ").result), good.text
     assert "::notice title=Not planned::Pull requests from forks" in good.text
     assert "Not set up" not in good.text
-    bad = scene.check(scene.open((CARDS, rules(pin="Billing") + "nonsense: 1\n"), repository=repository, author=author))
+    bad = scene.check(
+        scene.open(
+            (CARDS, rules(pin="Billing") + "nonsense: 1\n"),
+            repository=repository,
+            author=author,
+        )
+    )
     assert "failure" == bad.result
     assert "::error file=manifests/cards.yaml" in bad.job("Validate").log
     assert "    manifests/cards.yaml" in bad.job("Validate").summary
@@ -160,7 +215,9 @@ def test_a_fork_or_dependabot_is_checked_offline(scene: RepositoryDriver, reposi
 
 def test_the_plan_of_a_fork_s_own_run_is_not_applied(scene: RepositoryDriver) -> None:
     """The fork's owner controls its workflow file and its artifact."""
-    number = scene.open((CARDS, rules(pin="Billing")), repository="eve/routing", author="eve")
+    number = scene.open(
+        (CARDS, rules(pin="Billing")), repository="eve/routing", author="eve"
+    )
     ran = scene.check(number)
     scene.hub.keep(ran.id, "routing-plan-prod", b"whatever")
     applied = scene.apply(scene.merge(number))
@@ -169,9 +226,16 @@ def test_the_plan_of_a_fork_s_own_run_is_not_applied(scene: RepositoryDriver) ->
     assert {} == scene.tenant.rules()
 
 
-def test_an_outdated_commit_then_unreviewed_changes_then_manually(scene: RepositoryDriver) -> None:
-    """Two parallel merges: the older is out of date, the newer exceeds the review, and a user resolves it."""
-    one, two = scene.open((CARDS, rules(pin="Billing"))), scene.open(("manifests/more.yaml", _more("theft")))
+def test_an_outdated_commit_then_unreviewed_changes_then_manually(
+    scene: RepositoryDriver,
+) -> None:
+    """Two parallel merges: the older is out of date, the newer exceeds the review, and a user
+    resolves it.
+    """
+    one, two = (
+        scene.open((CARDS, rules(pin="Billing"))),
+        scene.open(("manifests/more.yaml", _more("theft"))),
+    )
     for number in (one, two):
         assert "success" == scene.check(number).result
     pushed = scene.merge(one), scene.merge(two)
@@ -193,7 +257,9 @@ def _more(intent: str) -> str:
     return rules(**{intent: "Fraud"}).replace("name: cards", "name: more")
 
 
-def test_live_routing_that_changed_since_the_review_is_refused(scene: RepositoryDriver) -> None:
+def test_live_routing_that_changed_since_the_review_is_refused(
+    scene: RepositoryDriver,
+) -> None:
     """After a new plan and review it is applied."""
     scene.settle(rules(**THREE))
     number = scene.open((CARDS, rules(**{**THREE, "pin": "General"})))
@@ -207,7 +273,9 @@ def test_live_routing_that_changed_since_the_review_is_refused(scene: Repository
     assert not scene.tenant.rules()["theft"]["enabled"]
 
 
-def test_an_edit_without_effect_on_routing_does_not_stop_a_merge(scene: RepositoryDriver) -> None:
+def test_an_edit_without_effect_on_routing_does_not_stop_a_merge(
+    scene: RepositoryDriver,
+) -> None:
     """The edited rule is not changed, and the reviewed rule is applied."""
     scene.settle(rules(**THREE))
     number = scene.open((CARDS, rules(**{**THREE, "pin": "General"})))
@@ -225,11 +293,16 @@ def test_a_push_without_a_pull_request_is_refused(scene: RepositoryDriver) -> No
     applied = scene.apply(WorkflowEvent("push", scene.hub.tip))
     assert "failure" == applied.result
     summary = applied.job("Apply to prod").summary
-    assert "has no pull request, so its plan was not reviewed. Start the apply workflow manually" in summary
+    assert (
+        "has no pull request, so its plan was not reviewed. Start the apply workflow manually"
+        in summary
+    )
     assert {} == scene.tenant.rules()
 
 
-def test_a_commit_without_a_plan_is_noted_above_the_older_plan(scene: RepositoryDriver) -> None:
+def test_a_commit_without_a_plan_is_noted_above_the_older_plan(
+    scene: RepositoryDriver,
+) -> None:
     """So that the previous commit's plan is not mistaken for its plan."""
     number = scene.open((CARDS, rules(pin="Billing")))
     scene.check(number)
@@ -240,8 +313,12 @@ def test_a_commit_without_a_plan_is_noted_above_the_older_plan(scene: Repository
 
 
 def test_drift_is_opened_changed_and_closed(scene: RepositoryDriver) -> None:
-    """One issue: opened, edited only if drift changes, with one comment, closed; a missing check is noticed."""
-    scene.actions.secrets["cxone-prod-plan"] |= {"CXROUTE_HEARTBEAT_URL": f"{scene.hub.url}/check-in"}
+    """One issue: opened, edited only if drift changes, with one comment, closed; a missing check is
+    noticed.
+    """
+    scene.actions.secrets["cxone-prod-plan"] |= {
+        "CXROUTE_HEARTBEAT_URL": f"{scene.hub.url}/check-in"
+    }
     scene.settle(rules(**THREE))
     assert "success" == scene.look().result
     assert ([], 1) == (scene.hub.issues, scene.hub.asked.count("GET /check-in"))
@@ -272,12 +349,22 @@ def test_a_failed_drift_check_closes_no_issue(scene: RepositoryDriver) -> None:
     assert [] == scene.hub.asked
 
 
-def test_without_the_setup_there_is_no_plan_apply_or_drift_check(scene: RepositoryDriver) -> None:
-    """As in a fork of the repository: manifests are checked, and a notice names the missing setup."""
+def test_without_the_setup_there_is_no_plan_apply_or_drift_check(
+    scene: RepositoryDriver,
+) -> None:
+    """As in a fork of the repository: manifests are checked, and a notice names the missing
+    setup.
+    """
     scene.variables.clear()
     number = scene.open((CARDS, rules(pin="Billing")))
     checked = scene.check(number)
     assert "success" == checked.result
-    assert "::notice title=Not set up::The variable CXROUTE_ENVIRONMENTS" in checked.text
-    assert ["skipped"] * 3 == [scene.apply(scene.merge(number)).result, scene.by_hand().result, scene.look().result]
+    assert (
+        "::notice title=Not set up::The variable CXROUTE_ENVIRONMENTS" in checked.text
+    )
+    assert ["skipped"] * 3 == [
+        scene.apply(scene.merge(number)).result,
+        scene.by_hand().result,
+        scene.look().result,
+    ]
     assert [] == scene.hub.asked

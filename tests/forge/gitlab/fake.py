@@ -1,4 +1,6 @@
-"""A fake GitLab: the parts of its REST API that cxroute calls, over a real socket, with all data kept."""
+"""A fake GitLab: the parts of its REST API that cxroute calls, over a real socket, with all data
+kept.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, get_args
 from urllib.parse import parse_qs, unquote
 
-from tests.forge.contract import BOT, HEAD, MERGE, OWNER_OF_REQUEST, FakeFault, FakeIssue, FakeNote, FakeRun, Permission
+from tests.forge.contract import (
+    BOT,
+    HEAD,
+    MERGE,
+    OWNER_OF_REQUEST,
+    FakeFault,
+    FakeIssue,
+    FakeNote,
+    FakeRun,
+    Permission,
+)
 from tests.support.threaded_server import HttpReply, HttpRequest, threaded_server
 
 PROJECT: Final = "acme/platform/routing"  # in a subgroup
@@ -22,14 +34,19 @@ _BEGIN: Final = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
 @dataclass
 class FakeGitLab:
-    """One project. Lists are in the order of GitLab: notes oldest first, pipelines and versions newest first."""
+    """One project.
+
+    Lists are in the order of GitLab: notes oldest first, pipelines and versions newest first.
+    """
 
     name: str = "gitlab"
     token_variable: str = "CXROUTE_GITLAB_TOKEN"
     page_size: int = 100
     faults: list[FakeFault] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
-    tokens: dict[str, set[str]] = field(default_factory=lambda: {TOKEN: set(get_args(Permission))})
+    tokens: dict[str, set[str]] = field(
+        default_factory=lambda: {TOKEN: set(get_args(Permission))}
+    )
     tip: str = HEAD
     requests: dict[int, dict[str, Any]] = field(default_factory=dict)
     commits: dict[int, set[str]] = field(default_factory=dict)
@@ -58,7 +75,11 @@ class FakeGitLab:
 
     def now(self) -> str:
         """Return a time that is later with each call."""
-        return (_BEGIN + timedelta(seconds=self.number())).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return (
+            (_BEGIN + timedelta(seconds=self.number()))
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z")
+        )
 
     def open(self, number: int, sha: str, source: int = PROJECT_ID) -> None:
         """Open a merge request."""
@@ -88,11 +109,19 @@ class FakeGitLab:
         if path == "/check-in":
             return HttpReply(200)
         granted = self.tokens.get(request.headers.get("PRIVATE-TOKEN", ""))
-        return self.answer((request.method, path), parse_qs(request.parts.query), request.form, granted)
+        return self.answer(
+            (request.method, path), parse_qs(request.parts.query), request.form, granted
+        )
 
     def variables(self, run: FakeRun) -> dict[str, str]:
         """Return the variables of a job."""
-        source = "web" if run.is_manual else "merge_request_event" if run.pull_request else "push"
+        source = (
+            "web"
+            if run.is_manual
+            else "merge_request_event"
+            if run.pull_request
+            else "push"
+        )
         known = {
             "CI_API_V4_URL": f"{self.url}/api/v4",
             "CI_PROJECT_PATH": PROJECT,
@@ -114,14 +143,23 @@ class FakeGitLab:
 
     def add_note(self, author: str, body: str, number: int = NUMBER) -> dict[str, Any]:
         """Write a note on a merge request."""
-        note = {"id": self.number(), "author": {"username": author}, "body": body, "system": False}
+        note = {
+            "id": self.number(),
+            "author": {"username": author},
+            "body": body,
+            "system": False,
+        }
         self.request_notes.setdefault(number, []).append(note)
         return note
 
     def notes(self, number: int = NUMBER) -> list[FakeNote]:
         """Return the notes of a merge request, without those of GitLab."""
         listed = self.request_notes.get(number, [])
-        return [FakeNote(note["author"]["username"], note["body"]) for note in listed if not note["system"]]
+        return [
+            FakeNote(note["author"]["username"], note["body"])
+            for note in listed
+            if not note["system"]
+        ]
 
     def issues(self) -> list[FakeIssue]:
         """Return the issues."""
@@ -139,7 +177,11 @@ class FakeGitLab:
         """Push a commit. Approvals stay, as in a project that does not remove them."""
         self.requests[number]["sha"] = sha
         self.commits.setdefault(number, set()).add(sha)
-        version = {"id": self.number(), "head_commit_sha": sha, "created_at": self.now()}
+        version = {
+            "id": self.number(),
+            "head_commit_sha": sha,
+            "created_at": self.now(),
+        }
         self.versions.setdefault(number, []).insert(0, version)
 
     def approve(self, login: str) -> None:
@@ -150,7 +192,9 @@ class FakeGitLab:
 
     def revoke(self, login: str) -> None:
         """Revoke an approval."""
-        self.approvals = [one for one in self.approvals if one["user"]["username"] != login]
+        self.approvals = [
+            one for one in self.approvals if one["user"]["username"] != login
+        ]
 
     def request_changes(self, login: str) -> None:
         """Request changes, which also revokes an approval."""
@@ -160,7 +204,10 @@ class FakeGitLab:
     def set_members(self, owner: str, *logins: str) -> None:
         """Define a group, with one member who is not active."""
         active = [{"username": login, "state": "active"} for login in logins]
-        self.groups[owner.removeprefix("@")] = [*active, {"username": "gone", "state": "blocked"}]
+        self.groups[owner.removeprefix("@")] = [
+            *active,
+            {"username": "gone", "state": "blocked"},
+        ]
 
     def move_to_fork(self) -> None:
         """Make the merge request one of a fork."""
@@ -170,25 +217,57 @@ class FakeGitLab:
         """Merge with a merge commit."""
         self.tip = sha
         self.commits[number].add(sha)
-        self.requests[number] |= {"state": "merged", "merge_commit_sha": sha, "merged_at": self.now()}
+        self.requests[number] |= {
+            "state": "merged",
+            "merge_commit_sha": sha,
+            "merged_at": self.now(),
+        }
 
-    def store_plan(self, environment: str, plan: bytes, *, run: int = 100, succeeded: bool = True) -> None:
-        """Store the plan of a pipeline of the merge request, which is a fork's if the merge request is."""
+    def store_plan(
+        self, environment: str, plan: bytes, *, run: int = 100, succeeded: bool = True
+    ) -> None:
+        """Store the plan of a pipeline of the merge request, which is a fork's if the merge request
+        is.
+        """
         request = self.requests[NUMBER]
         if not any(pipeline["id"] == run for pipeline in self.pipelines):
             self.add_pipeline(run, request["sha"], request["source_project_id"])
-        job = self.add_job(run, f"cxroute-plan: [{environment}]", "success" if succeeded else "failed")
+        job = self.add_job(
+            run, f"cxroute-plan: [{environment}]", "success" if succeeded else "failed"
+        )
         self.artifacts[job] = {f"out/{environment}/plan.json": plan}
 
-    def add_pipeline(self, run: int, sha: str, project: int = PROJECT_ID, source: str = "merge_request_event") -> None:
+    def add_pipeline(
+        self,
+        run: int,
+        sha: str,
+        project: int = PROJECT_ID,
+        source: str = "merge_request_event",
+    ) -> None:
         """Record a pipeline."""
-        form = {"id": run, "project_id": project, "sha": sha, "source": source, "ref": "refs/merge-requests/7/head"}
+        form = {
+            "id": run,
+            "project_id": project,
+            "sha": sha,
+            "source": source,
+            "ref": "refs/merge-requests/7/head",
+        }
         self.pipelines.insert(0, form)
 
-    def add_job(self, run: int, name: str, status: str, parents: tuple[str, ...] = ()) -> int:
+    def add_job(
+        self, run: int, name: str, status: str, parents: tuple[str, ...] = ()
+    ) -> int:
         """Record a job in place of an older one of that name, and return its id."""
-        self.jobs = [job for job in self.jobs if (job["run"], job["name"]) != (run, name)]
-        job = {"id": self.number(), "run": run, "name": name, "status": status, "commit": {"parent_ids": [*parents]}}
+        self.jobs = [
+            job for job in self.jobs if (job["run"], job["name"]) != (run, name)
+        ]
+        job = {
+            "id": self.number(),
+            "run": run,
+            "name": name,
+            "status": status,
+            "commit": {"parent_ids": [*parents]},
+        }
         self.jobs.append(job)
         return int(str(job["id"]))
 
@@ -202,7 +281,11 @@ class FakeGitLab:
         }
 
     def answer(
-        self, asked: tuple[str, str], query: Mapping[str, list[str]], form: Any, granted: set[str] | None
+        self,
+        asked: tuple[str, str],
+        query: Mapping[str, list[str]],
+        form: Any,
+        granted: set[str] | None,
     ) -> HttpReply:
         """Execute a request if the token has the permission."""
         method, path = asked
@@ -213,19 +296,34 @@ class FakeGitLab:
         if granted is None:
             return HttpReply(401, {"message": "401 Unauthorized"})
         for asks, pattern, does, needs in _ROUTES:
-            match = re.fullmatch(f"/api/v4{pattern.replace('PROJECT', PROJECT.replace('/', '%2F'))}", path)
+            match = re.fullmatch(
+                f"/api/v4{pattern.replace('PROJECT', PROJECT.replace('/', '%2F'))}",
+                path,
+            )
             if match and asks == method:
                 if needs and not granted & set(needs.split()):
-                    scope = {"error": "insufficient_scope", "error_description": "The request requires higher rights."}
+                    scope = {
+                        "error": "insufficient_scope",
+                        "error_description": "The request requires higher rights.",
+                    }
                     return HttpReply(403, scope)
-                return self._paged(path, does(self, query, form, *map(unquote, match.groups())), query)
+                return self._paged(
+                    path, does(self, query, form, *map(unquote, match.groups())), query
+                )
         return HttpReply(404, {"message": "404 Project Not Found"})
 
-    def _paged(self, path: str, reply: HttpReply, query: Mapping[str, list[str]]) -> HttpReply:
+    def _paged(
+        self, path: str, reply: HttpReply, query: Mapping[str, list[str]]
+    ) -> HttpReply:
         if not isinstance(reply.form, list) or reply.status != 200:
             return reply
-        size, page = min(self.page_size, int(query.get("per_page", ["20"])[0])), int(query.get("page", ["1"])[0])
-        more = "&".join(f"{name}={values[0]}" for name, values in query.items() if name != "page")
+        size, page = (
+            min(self.page_size, int(query.get("per_page", ["20"])[0])),
+            int(query.get("page", ["1"])[0]),
+        )
+        more = "&".join(
+            f"{name}={values[0]}" for name, values in query.items() if name != "page"
+        )
         following = f'<{self.url}{path}?{more}&page={page + 1}>; rel="next"'
         headers = {} if len(reply.form) <= page * size else {"Link": following}
         return HttpReply(200, reply.form[(page - 1) * size : page * size], headers)
@@ -239,15 +337,24 @@ def _user(_hub: FakeGitLab, _query: object, _form: object) -> HttpReply:
 
 
 def _project(_hub: FakeGitLab, _query: object, _form: object) -> HttpReply:
-    return HttpReply(200, {"id": PROJECT_ID, "default_branch": "main", "path_with_namespace": PROJECT})
+    return HttpReply(
+        200,
+        {"id": PROJECT_ID, "default_branch": "main", "path_with_namespace": PROJECT},
+    )
 
 
 def _branch(hub: FakeGitLab, _query: object, _form: object, name: str) -> HttpReply:
-    return HttpReply(200, {"name": name, "commit": {"id": hub.tip}}) if name == "main" else _NOT_FOUND
+    return (
+        HttpReply(200, {"name": name, "commit": {"id": hub.tip}})
+        if name == "main"
+        else _NOT_FOUND
+    )
 
 
 def _requests_of(hub: FakeGitLab, _query: object, _form: object, sha: str) -> HttpReply:
-    return HttpReply(200, [one for number, one in hub.requests.items() if sha in hub.commits[number]])
+    return HttpReply(
+        200, [one for number, one in hub.requests.items() if sha in hub.commits[number]]
+    )
 
 
 def _request(hub: FakeGitLab, _query: object, _form: object, number: str) -> HttpReply:
@@ -258,25 +365,45 @@ def _versions(hub: FakeGitLab, _query: object, _form: object, number: str) -> Ht
     return HttpReply(200, hub.versions[int(number)])
 
 
-def _approvals(hub: FakeGitLab, _query: object, _form: object, _number: str) -> HttpReply:
-    return HttpReply(200, {"approved": bool(hub.approvals), "approved_by": hub.approvals})
+def _approvals(
+    hub: FakeGitLab, _query: object, _form: object, _number: str
+) -> HttpReply:
+    return HttpReply(
+        200, {"approved": bool(hub.approvals), "approved_by": hub.approvals}
+    )
 
 
-def _reviewers(hub: FakeGitLab, _query: object, _form: object, _number: str) -> HttpReply:
-    return HttpReply(200, [{"user": {"username": login}, "state": state} for login, state in hub.reviewers.items()])
+def _reviewers(
+    hub: FakeGitLab, _query: object, _form: object, _number: str
+) -> HttpReply:
+    return HttpReply(
+        200,
+        [
+            {"user": {"username": login}, "state": state}
+            for login, state in hub.reviewers.items()
+        ],
+    )
 
 
-def _notes(hub: FakeGitLab, query: Mapping[str, list[str]], _form: object, number: str) -> HttpReply:
+def _notes(
+    hub: FakeGitLab, query: Mapping[str, list[str]], _form: object, number: str
+) -> HttpReply:
     listed = hub.request_notes.get(int(number), [])
     return HttpReply(200, listed if query.get("sort") == ["asc"] else listed[::-1])
 
 
-def _write_note(hub: FakeGitLab, _query: object, form: Any, number: str, note: str = "") -> HttpReply:
+def _write_note(
+    hub: FakeGitLab, _query: object, form: Any, number: str, note: str = ""
+) -> HttpReply:
     body = form["body"]
-    if re.search(r"^/\w", body, re.MULTILINE):  # a quick action: GitLab executes it, and removes the line
+    if re.search(
+        r"^/\w", body, re.MULTILINE
+    ):  # a quick action: GitLab executes it, and removes the line
         return HttpReply(202, {"commands_changes": {}})
     if len(body) > 1_000_000:
-        return HttpReply(400, {"message": {"note": ["is too long (maximum is 1000000 characters)"]}})
+        return HttpReply(
+            400, {"message": {"note": ["is too long (maximum is 1000000 characters)"]}}
+        )
     if not note:
         return HttpReply(201, hub.add_note(BOT, body, int(number)))
     for one in hub.request_notes.get(int(number), []):
@@ -286,14 +413,29 @@ def _write_note(hub: FakeGitLab, _query: object, form: Any, number: str, note: s
     return _NOT_FOUND
 
 
-def _issues(hub: FakeGitLab, query: Mapping[str, list[str]], _form: object) -> HttpReply:
+def _issues(
+    hub: FakeGitLab, query: Mapping[str, list[str]], _form: object
+) -> HttpReply:
     state, label = query["state"][0], query["labels"][0]
-    return HttpReply(200, [one for one in hub.kept_issues[::-1] if one["state"] == state and label in one["labels"]])
+    return HttpReply(
+        200,
+        [
+            one
+            for one in hub.kept_issues[::-1]
+            if one["state"] == state and label in one["labels"]
+        ],
+    )
 
 
 def _add_issue(hub: FakeGitLab, _query: object, form: Any) -> HttpReply:
     labels, number = form["labels"].split(","), len(hub.kept_issues) + 1
-    issue = {**form, "iid": number, "labels": labels, "state": "opened", "author": {"username": BOT}}
+    issue = {
+        **form,
+        "iid": number,
+        "labels": labels,
+        "state": "opened",
+        "author": {"username": BOT},
+    }
     hub.kept_issues.append(issue)
     return HttpReply(201, issue)
 
@@ -310,27 +452,43 @@ def _note_issue(hub: FakeGitLab, _query: object, form: Any, number: str) -> Http
     return HttpReply(201, form)
 
 
-def _pipelines(hub: FakeGitLab, _query: object, _form: object, number: str) -> HttpReply:
-    return HttpReply(200, [one for one in hub.pipelines if one["sha"] in hub.commits[int(number)]])
+def _pipelines(
+    hub: FakeGitLab, _query: object, _form: object, number: str
+) -> HttpReply:
+    return HttpReply(
+        200, [one for one in hub.pipelines if one["sha"] in hub.commits[int(number)]]
+    )
 
 
 def _jobs(hub: FakeGitLab, _query: object, _form: object, run: str) -> HttpReply:
     return HttpReply(200, [one for one in hub.jobs if one["run"] == int(run)][::-1])
 
 
-def _artifact(hub: FakeGitLab, _query: object, _form: object, job: str, path: str) -> HttpReply:
+def _artifact(
+    hub: FakeGitLab, _query: object, _form: object, job: str, path: str
+) -> HttpReply:
     content = hub.artifacts.get(int(job), {}).get(path)
     return _NOT_FOUND if content is None else HttpReply(200, content)
 
 
 def _members(hub: FakeGitLab, _query: object, _form: object, group: str) -> HttpReply:
-    return HttpReply(200, hub.groups[group]) if group in hub.groups else HttpReply(404, {"message": "404 Group"})
+    return (
+        HttpReply(200, hub.groups[group])
+        if group in hub.groups
+        else HttpReply(404, {"message": "404 Group"})
+    )
 
 
 def _status(hub: FakeGitLab, _query: object, form: Any, sha: str) -> HttpReply:
-    before = [one for one in hub.commit_statuses if (one["sha"], one["name"]) == (sha, form["name"])]
+    before = [
+        one
+        for one in hub.commit_statuses
+        if (one["sha"], one["name"]) == (sha, form["name"])
+    ]
     if before and before[-1]["state"] == form["state"] == "pending":
-        return HttpReply(400, {"message": "Cannot transition status via :enqueue from :pending"})
+        return HttpReply(
+            400, {"message": "Cannot transition status via :enqueue from :pending"}
+        )
     hub.commit_statuses.append({**form, "sha": sha})
     return HttpReply(201, form)
 
@@ -340,7 +498,12 @@ _ROUTES: Final[list[tuple[str, str, Callable[..., HttpReply], str]]] = [
     ("GET", "/user", _user, ""),
     ("GET", "/projects/PROJECT", _project, "code plans"),
     ("GET", "/projects/PROJECT/repository/branches/([^/]+)", _branch, "code"),
-    ("GET", "/projects/PROJECT/repository/commits/([0-9a-f]+)/merge_requests", _requests_of, "code"),
+    (
+        "GET",
+        "/projects/PROJECT/repository/commits/([0-9a-f]+)/merge_requests",
+        _requests_of,
+        "code",
+    ),
     ("GET", _REQUEST, _request, "code approvals"),
     ("GET", f"{_REQUEST}/versions", _versions, "approvals"),
     ("GET", f"{_REQUEST}/approvals", _approvals, "approvals"),

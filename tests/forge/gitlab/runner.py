@@ -1,4 +1,6 @@
-"""A GitLab runner: chooses and runs the jobs of the pipeline files with bash, against the fake GitLab."""
+"""A GitLab runner: chooses and runs the jobs of the pipeline files with bash, against the fake
+GitLab.
+"""
 
 from __future__ import annotations
 
@@ -77,12 +79,16 @@ class GitLabRunner:
 
     @property
     def commands(self) -> list[str]:
-        """Return each command with the names of the secrets it got, and each installed requirement."""
+        """Return each command with the names of the secrets it got, and each installed
+        requirement.
+        """
         file = self.machine / "log"
         return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
     def run(self, event: PipelineEvent, *play: str, run: int = 0) -> dict[str, RanJob]:
-        """Run a pipeline, and those manual jobs whose name is in `play`; a given `run` is repeated."""
+        """Run a pipeline, and those manual jobs whose name is in `play`; a given `run` is
+        repeated.
+        """
         number = run or self.hub.number()
         if not run and event.number:
             self.hub.add_pipeline(number, event.sha, event.project)
@@ -91,10 +97,21 @@ class GitLabRunner:
             rule = self._rule(job, event)
             if rule is None:
                 continue
-            for environment in job["parallel"]["matrix"][0]["ENVIRONMENT"] if "parallel" in job else [""]:
+            for environment in (
+                job["parallel"]["matrix"][0]["ENVIRONMENT"]
+                if "parallel" in job
+                else [""]
+            ):
                 full = f"{name}: [{environment}]" if environment else name
-                needs = [need if isinstance(need, str) else need["job"] for need in job.get("needs", [])]
-                before = [one.status for key, one in ran.items() if key.partition(":")[0] in needs]
+                needs = [
+                    need if isinstance(need, str) else need["job"]
+                    for need in job.get("needs", [])
+                ]
+                before = [
+                    one.status
+                    for key, one in ran.items()
+                    if key.partition(":")[0] in needs
+                ]
                 if any(status != "success" for status in before):
                     ran[full] = RanJob("skipped")
                 elif rule.get("when") == "manual" and name not in play:
@@ -104,14 +121,25 @@ class GitLabRunner:
         return ran
 
     def _config(self) -> dict[str, dict[str, Any]]:
-        form = yaml.safe_load((self.workspace / ".gitlab-ci.yml").read_text(encoding="utf-8"))
+        form = yaml.safe_load(
+            (self.workspace / ".gitlab-ci.yml").read_text(encoding="utf-8")
+        )
         for included in form.pop("include"):
-            form |= yaml.safe_load((self.workspace / included["local"]).read_text(encoding="utf-8"))
-        jobs = {name: {**form.get(job.get("extends"), {}), **job} for name, job in form.items()}
+            form |= yaml.safe_load(
+                (self.workspace / included["local"]).read_text(encoding="utf-8")
+            )
+        jobs = {
+            name: {**form.get(job.get("extends"), {}), **job}
+            for name, job in form.items()
+        }
         return {name: job for name, job in jobs.items() if not name.startswith(".")}
 
-    def _rule(self, job: Mapping[str, Any], event: PipelineEvent) -> Mapping[str, Any] | None:
-        known = self._predefined(event, 1, "") | {one.name: one.value for one in self.variables if one.scope == "*"}
+    def _rule(
+        self, job: Mapping[str, Any], event: PipelineEvent
+    ) -> Mapping[str, Any] | None:
+        known = self._predefined(event, 1, "") | {
+            one.name: one.value for one in self.variables if one.scope == "*"
+        }
         for rule in job["rules"]:
             if _holds(rule["if"], known) and self._changed(rule.get("changes"), event):
                 return dict(rule)
@@ -121,15 +149,23 @@ class GitLabRunner:
         if patterns is None:
             return True
         command = ["git", "diff", "--name-only", event.base, event.sha]
-        done = subprocess.run(command, cwd=self.workspace, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, cwd=self.workspace, capture_output=True, text=True, check=True
+        )
         parts = {"**/": "(.*/)?", "*": "[^/]*"}
         for pattern in patterns:
-            regex = re.sub(r"\*\*/|\*|[^*]+", lambda match: parts.get(match[0], re.escape(match[0])), pattern)
+            regex = re.sub(
+                r"\*\*/|\*|[^*]+",
+                lambda match: parts.get(match[0], re.escape(match[0])),
+                pattern,
+            )
             if any(re.fullmatch(regex, name) for name in done.stdout.splitlines()):
                 return True
         return False
 
-    def _predefined(self, event: PipelineEvent, run: int, environment: str) -> dict[str, str]:
+    def _predefined(
+        self, event: PipelineEvent, run: int, environment: str
+    ) -> dict[str, str]:
         known = {
             "CI": "true",
             "CI_API_V4_URL": f"{self.hub.url}/api/v4",
@@ -155,25 +191,60 @@ class GitLabRunner:
         }
         return {**known, **request}
 
-    def _run_job(self, name: str, job: dict[str, Any], environment: str, event: PipelineEvent, run: int) -> RanJob:
-        place = str(job.get("environment", {}).get("name", "")).replace("$ENVIRONMENT", environment)
+    def _run_job(
+        self,
+        name: str,
+        job: dict[str, Any],
+        environment: str,
+        event: PipelineEvent,
+        run: int,
+    ) -> RanJob:
+        place = str(job.get("environment", {}).get("name", "")).replace(
+            "$ENVIRONMENT", environment
+        )
         identity = self.hub.add_job(run, name, "running")
-        known = {**self._predefined(event, run, environment), "CI_JOB_ID": str(identity)}
+        known = {
+            **self._predefined(event, run, environment),
+            "CI_JOB_ID": str(identity),
+        }
         for variable in self.variables:
             is_open = not variable.is_protected or event.number is None
-            if is_open and (variable.scope == "*" or (place and fnmatch(place, variable.scope))):
+            if is_open and (
+                variable.scope == "*" or (place and fnmatch(place, variable.scope))
+            ):
                 known[variable.name] = variable.value
-        code, log = self._bash("\n".join([*job["before_script"], *job["script"]]), known)
+        code, log = self._bash(
+            "\n".join([*job["before_script"], *job["script"]]), known
+        )
         assert [] == canary.find_leaks(log)
         assert not any(token in log for token in self.hub.tokens)
         status = "failed" if code else "success"
-        self.hub.jobs = [{**one, "status": status} if one["id"] == identity else one for one in self.hub.jobs]
+        self.hub.jobs = [
+            {**one, "status": status} if one["id"] == identity else one
+            for one in self.hub.jobs
+        ]
         kept = job.get("artifacts", {})
-        reports = {kind: path.replace("$ENVIRONMENT", environment) for kind, path in kept.get("reports", {}).items()}
-        paths = [path.replace("$ENVIRONMENT", environment) for path in kept.get("paths", [])]
-        files = [file for path in paths for file in sorted((self.workspace / path).rglob("*")) if file.is_file()]
-        self.hub.artifacts[identity] = {str(file.relative_to(self.workspace)): file.read_bytes() for file in files}
-        texts = {kind: (self.workspace / path).read_text() for kind, path in reports.items() if self._exists(path)}
+        reports = {
+            kind: path.replace("$ENVIRONMENT", environment)
+            for kind, path in kept.get("reports", {}).items()
+        }
+        paths = [
+            path.replace("$ENVIRONMENT", environment) for path in kept.get("paths", [])
+        ]
+        files = [
+            file
+            for path in paths
+            for file in sorted((self.workspace / path).rglob("*"))
+            if file.is_file()
+        ]
+        self.hub.artifacts[identity] = {
+            str(file.relative_to(self.workspace)): file.read_bytes() for file in files
+        }
+        texts = {
+            kind: (self.workspace / path).read_text()
+            for kind, path in reports.items()
+            if self._exists(path)
+        }
         return RanJob(status, log, self.hub.artifacts[identity], texts)
 
     def _exists(self, path: str) -> bool:
@@ -182,7 +253,11 @@ class GitLabRunner:
     def _bash(self, script: str, variables: Mapping[str, str]) -> tuple[int, str]:
         file = self.machine / "job.sh"
         file.write_text(script, encoding="utf-8")
-        known = {"PATH": f"{self.machine / 'bin'}:{os.environ['PATH']}", "HOME": str(self.machine), "LANG": "C.UTF-8"}
+        known = {
+            "PATH": f"{self.machine / 'bin'}:{os.environ['PATH']}",
+            "HOME": str(self.machine),
+            "LANG": "C.UTF-8",
+        }
         done = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", str(file)],
             cwd=self.workspace,
@@ -201,7 +276,10 @@ def _holds(condition: str, known: Mapping[str, str]) -> bool:
     """Evaluate a rule: comparisons joined by `&&`."""
     for part in condition.split("&&"):
         sides = [side.strip() for side in part.split("==")]
-        values = [known.get(side[1:], "") if side.startswith("$") else side.strip('"') for side in sides]
+        values = [
+            known.get(side[1:], "") if side.startswith("$") else side.strip('"')
+            for side in sides
+        ]
         assert 2 == len(values), condition
         if values[0] != values[1]:
             return False
@@ -215,11 +293,26 @@ def machine() -> Iterator[Path]:
         path = Path(folder)
         (path / "bin").mkdir()
         (path / "client.py").write_text(CLIENT, encoding="utf-8")
-        parts = {"log": path / "log", "client": path / "client.py", "socket": server_socket(), "python": sys.executable}
+        parts = {
+            "log": path / "log",
+            "client": path / "client.py",
+            "socket": server_socket(),
+            "python": sys.executable,
+        }
         for name, text in (("cxroute", _CXROUTE), ("bin/python", _PYTHON)):
-            (path / name).write_text(text.format(cxroute=path / "cxroute", **parts), encoding="utf-8")
+            (path / name).write_text(
+                text.format(cxroute=path / "cxroute", **parts), encoding="utf-8"
+            )
             (path / name).chmod(0o755)
         yield path
 
 
-__all__ = ["FORK_ID", "NUMBER", "GitLabRunner", "PipelineEvent", "ProjectVariable", "RanJob", "machine"]
+__all__ = [
+    "FORK_ID",
+    "NUMBER",
+    "GitLabRunner",
+    "PipelineEvent",
+    "ProjectVariable",
+    "RanJob",
+    "machine",
+]

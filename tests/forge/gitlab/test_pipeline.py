@@ -1,4 +1,6 @@
-"""The pipeline that `init --gitlab` writes, job by job: bash, the command, a GitLab and a tenant on loopback."""
+"""The pipeline that `init --gitlab` writes, job by job: bash, the command, a GitLab and a tenant on
+loopback.
+"""
 
 from __future__ import annotations
 
@@ -12,29 +14,51 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.forge.pipeline_files import PIPELINES, UNKNOWN_ACTION, PipelineSettings, build_pipelines
+from reconciler.forge.pipeline_files import (
+    PIPELINES,
+    UNKNOWN_ACTION,
+    PipelineSettings,
+    build_pipelines,
+)
 from tests.forge.github.scene import ENVIRONMENT, TenantProcess, rules, tenant_process
 from tests.forge.gitlab.fake import FORK_ID, NUMBER, PROJECT_ID, TOKEN, FakeGitLab
-from tests.forge.gitlab.runner import GitLabRunner, PipelineEvent, ProjectVariable, RanJob, machine
+from tests.forge.gitlab.runner import (
+    GitLabRunner,
+    PipelineEvent,
+    ProjectVariable,
+    RanJob,
+    machine,
+)
 from tests.support import canary_secrets as canary
 
 CARDS = "manifests/cards.yaml"
 NAMES = ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
 PACKAGE = "cxroute @ git+https://git.example/acme/cxroute@0123456789abcdef0123456789abcdef01234567"
 THREE = {"pin": "Billing", "theft": "Fraud", "limit": "General"}
-PLAN, APPLY, DRIFT, CONSENT = (f"cxroute-{name}: [prod]" for name in ("plan", "apply", "drift", "consent"))
+PLAN, APPLY, DRIFT, CONSENT = (
+    f"cxroute-{name}: [prod]" for name in ("plan", "apply", "drift", "consent")
+)
 GIT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_SYSTEM": os.devnull,
-    **{f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+    **{
+        f"GIT_{who}_{what}": "a@b"
+        for who in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    },
 }
 
 
 def variables() -> list[ProjectVariable]:
     """Return the variables as docs/gitlab.md sets them up."""
     secrets = list(zip(NAMES, (canary.CLIENT, canary.SECRET), strict=True))
-    reading = [ProjectVariable(name, value, "cxone-prod-plan") for name, value in secrets]
-    writing = [ProjectVariable(name, value, "cxone-prod", is_protected=True) for name, value in secrets]
+    reading = [
+        ProjectVariable(name, value, "cxone-prod-plan") for name, value in secrets
+    ]
+    writing = [
+        ProjectVariable(name, value, "cxone-prod", is_protected=True)
+        for name, value in secrets
+    ]
     token = ProjectVariable("CXROUTE_GITLAB_TOKEN", TOKEN, "cxone-*")
     return [ProjectVariable("CXROUTE_PACKAGE", PACKAGE), token, *reading, *writing]
 
@@ -52,7 +76,12 @@ class Project:
     def git(self, *arguments: str) -> str:
         """Run git, without the user's settings."""
         done = subprocess.run(
-            ["git", *arguments], cwd=self.path, env={**os.environ, **GIT}, capture_output=True, text=True, check=True
+            ["git", *arguments],
+            cwd=self.path,
+            env={**os.environ, **GIT},
+            capture_output=True,
+            text=True,
+            check=True,
         )
         return done.stdout.strip()
 
@@ -65,7 +94,9 @@ class Project:
         return self.git("rev-parse", "HEAD")
 
     def settle(self, text: str) -> None:
-        """Put these rules on the default branch and into the tenant, by a manually started pipeline."""
+        """Put these rules on the default branch and into the tenant, by a manually started
+        pipeline.
+        """
         self.hub.tip = self.commit(cards=text)
         assert "success" == self.by_hand()[APPLY].status
 
@@ -125,24 +156,34 @@ def project(tmp_path: Path, computer: Path, bank: TenantProcess) -> Iterator[Pro
     bank.clear()
     (computer / "log").unlink(missing_ok=True)
     with FakeGitLab().serving() as hub:
-        made = Project(tmp_path, hub, bank, GitLabRunner(hub, computer, tmp_path, variables()))
-        for name, text in build_pipelines(PIPELINES["gitlab"], PipelineSettings(UNKNOWN_ACTION, "manifests", NAMES)):
+        made = Project(
+            tmp_path, hub, bank, GitLabRunner(hub, computer, tmp_path, variables())
+        )
+        for name, text in build_pipelines(
+            PIPELINES["gitlab"], PipelineSettings(UNKNOWN_ACTION, "manifests", NAMES)
+        ):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text(text, encoding="utf-8")
         (tmp_path / "manifests").mkdir()
         made.git("init", "-q", "-b", "main")
-        (tmp_path / ".git/info/exclude").write_text("out/\n.cxroute/\ngl-code*\n", encoding="utf-8")
+        (tmp_path / ".git/info/exclude").write_text(
+            "out/\n.cxroute/\ngl-code*\n", encoding="utf-8"
+        )
         hub.tip = made.commit(prod=ENVIRONMENT.format(url=bank.url), cards=rules())
         yield made
 
 
 def test_planned_twice_and_applied(project: Project) -> None:
-    """One note, edited in place; after the merge and a manual start exactly that plan is applied."""
+    """One note, edited in place; after the merge and a manual start exactly that plan is
+    applied.
+    """
     first = project.propose(rules(pin="Billing"))
     assert ["success"] * 2 == [job.status for job in first.values()], first
     assert "<!-- cxroute:plan env=prod -->" == project.note.split("\n")[0]
     assert "cards/pin" in project.note
-    assert {"create": 1, "update": 0, "delete": 0} == json.loads(first[PLAN].reports["terraform"])
+    assert {"create": 1, "update": 0, "delete": 0} == json.loads(
+        first[PLAN].reports["terraform"]
+    )
     assert [] == json.loads(first["cxroute-validate"].reports["codequality"])
     second = project.propose(rules(pin="Billing", theft="Fraud"))
     assert "cards/theft" in project.note
@@ -154,21 +195,38 @@ def test_planned_twice_and_applied(project: Project) -> None:
     applied = project.runner.run(pushed, "cxroute-apply")[APPLY]
     assert "success" == applied.status, applied.log
     assert {"pin", "theft"} == set(project.tenant.rules())
-    assert any(f" --base {pushed.base} --yes" in line for line in project.runner.commands)
+    assert any(
+        f" --base {pushed.base} --yes" in line for line in project.runner.commands
+    )
     assert "> **Applied** on " in project.note
     assert {"out/prod/journal.jsonl", "out/prod/applied.json"} <= set(applied.artifacts)
     assert "out/prod/plan.json" in second[PLAN].artifacts
 
 
 def test_only_the_commands_that_need_secrets_get_them(project: Project) -> None:
-    """The tenant's for plan and apply, the token for tasks on GitLab; none gets both, and none more."""
+    """The tenant's for plan and apply, the token for tasks on GitLab; none gets both, and none
+    more.
+    """
     project.propose(rules(pin="Billing"))
     project.apply()
     project.look()
     tenant, token = " ".join(NAMES), "CXROUTE_GITLAB_TOKEN"
     for line in project.runner.commands:
-        needs = tenant if " -e prod plan " in line or " -e prod apply " in line or " -e prod drift " in line else ""
-        needs = token if any(f" gitlab {task} " in line for task in ("note", "reviewed-plan", "drift-issue")) else needs
+        needs = (
+            tenant
+            if " -e prod plan " in line
+            or " -e prod apply " in line
+            or " -e prod drift " in line
+            else ""
+        )
+        needs = (
+            token
+            if any(
+                f" gitlab {task} " in line
+                for task in ("note", "reviewed-plan", "drift-issue")
+            )
+            else needs
+        )
         assert line == PACKAGE or line.startswith(f"{needs}  " if needs else " "), line
     assert 11 < len(project.runner.commands)
 
@@ -189,16 +247,23 @@ def test_a_refused_plan_fails_its_job_and_is_not_applied(project: Project) -> No
     """The note has the guard; after a merge in spite of that the note has the reason."""
     project.settle(rules(**THREE))
     proposed = project.propose(rules(pin="Billing"))
-    assert ("success", "failed") == (proposed["cxroute-validate"].status, proposed[PLAN].status)
+    assert ("success", "failed") == (
+        proposed["cxroute-validate"].status,
+        proposed[PLAN].status,
+    )
     assert "deletes" in project.note
-    assert {"create": 0, "update": 0, "delete": 2} == json.loads(proposed[PLAN].reports["terraform"])
+    assert {"create": 0, "update": 0, "delete": 2} == json.loads(
+        proposed[PLAN].reports["terraform"]
+    )
     assert "failed" == project.apply().status
     assert "> **Not applied** on " in project.note
     assert "cxroute-plan did not succeed in its last run" in project.note
     assert set(THREE) == set(project.tenant.rules())
 
 
-def test_invalid_manifests_are_findings_and_a_note_without_a_plan(project: Project) -> None:
+def test_invalid_manifests_are_findings_and_a_note_without_a_plan(
+    project: Project,
+) -> None:
     """At their lines, for GitLab's report."""
     project.propose(rules(pin="Billing"))
     proposed = project.propose(rules(pin="Billing") + "nonsense: 1\n")
@@ -211,7 +276,9 @@ def test_invalid_manifests_are_findings_and_a_note_without_a_plan(project: Proje
 def test_a_fork_is_validated_offline_and_not_applied(project: Project) -> None:
     """No plan, no note, no request to GitLab; the plan of its own pipeline does not count."""
     proposed = project.propose(rules(pin="Billing"), FORK_ID)
-    assert {"cxroute-validate": "success"} == {name: job.status for name, job in proposed.items()}
+    assert {"cxroute-validate": "success"} == {
+        name: job.status for name, job in proposed.items()
+    }
     assert [] == project.hub.asked
     project.hub.store_plan("prod", b"{}")
     applied = project.apply()
@@ -231,7 +298,9 @@ def test_an_outdated_commit_is_not_applied(project: Project) -> None:
     assert {} == project.tenant.rules()
 
 
-def test_live_routing_that_changed_since_the_review_is_refused(project: Project) -> None:
+def test_live_routing_that_changed_since_the_review_is_refused(
+    project: Project,
+) -> None:
     """The plan that is applied is the reviewed one, or none."""
     project.settle(rules(**THREE))
     project.propose(rules(**{**THREE, "pin": "General"}))
@@ -246,13 +315,19 @@ def test_a_merge_request_without_manifests_is_not_planned(project: Project) -> N
     project.git("checkout", "-q", "-b", "change")
     (project.path / "README.md").write_text("hello", encoding="utf-8")
     sha = project.commit()
-    event = PipelineEvent("merge_request_event", sha, project.git("rev-parse", "main"), NUMBER)
+    event = PipelineEvent(
+        "merge_request_event", sha, project.git("rev-parse", "main"), NUMBER
+    )
     assert ["cxroute-validate"] == list(project.runner.run(event))
 
 
 def test_drift_is_opened_and_closed(project: Project) -> None:
     """One issue; the heartbeat is sent after each check, and not after a failed one."""
-    project.runner.variables.append(ProjectVariable("CXROUTE_HEARTBEAT_URL", f"{project.hub.url}/check-in", "cxone-*"))
+    project.runner.variables.append(
+        ProjectVariable(
+            "CXROUTE_HEARTBEAT_URL", f"{project.hub.url}/check-in", "cxone-*"
+        )
+    )
     project.settle(rules(**THREE))
     project.tenant.change("pin", enabled=False)
     for _ in range(2):
@@ -266,14 +341,18 @@ def test_drift_is_opened_and_closed(project: Project) -> None:
     (issue,) = project.hub.issues()
     assert not issue.is_open
     assert 3 == project.hub.asked.count("GET /check-in")
-    project.runner.variables = [one for one in project.runner.variables if one.name not in NAMES]
+    project.runner.variables = [
+        one for one in project.runner.variables if one.name not in NAMES
+    ]
     failed = project.look()
     assert "no credentials: set CXONE_CLIENT_ID" in failed.log
     assert 3 == project.hub.asked.count("GET /check-in")
 
 
 def test_owners_of_queues_that_gain_callers_must_consent(project: Project) -> None:
-    """Their approval of this commit, after which the job is repeated; a merge without it applies nothing."""
+    """Their approval of this commit, after which the job is repeated; a merge without it applies
+    nothing.
+    """
     project.runner.variables.append(ProjectVariable("CXROUTE_CONSENT", "true"))
     project.hub.set_members("@acme/fraud", "fiona")
     queues = "queues: {fraud: {name: Fraud, owners: ['@acme/fraud']}}"
@@ -292,27 +371,56 @@ def test_owners_of_queues_that_gain_callers_must_consent(project: Project) -> No
     project.git("checkout", "-q", "change")
     given = project.runner.run(project.event)[CONSENT]
     assert "success" == given.status, given.log
-    assert "success" == project.hub.statuses(project.event.sha)["cxroute/consent (prod)"][0]
+    assert (
+        "success"
+        == project.hub.statuses(project.event.sha)["cxroute/consent (prod)"][0]
+    )
     project.git("checkout", "-q", "main")
     assert "success" == project.runner.run(pushed, "cxroute-apply")[APPLY].status
 
 
 def test_without_a_requirement_of_cxroute_each_job_says_so(project: Project) -> None:
     """And nothing is installed."""
-    project.runner.variables = [one for one in project.runner.variables if one.name != "CXROUTE_PACKAGE"]
+    project.runner.variables = [
+        one for one in project.runner.variables if one.name != "CXROUTE_PACKAGE"
+    ]
     proposed = project.propose(rules(pin="Billing"))
     assert ["failed"] * 2 == [job.status for job in proposed.values()]
-    assert all("The variable CXROUTE_PACKAGE is not set" in job.log for job in proposed.values())
+    assert all(
+        "The variable CXROUTE_PACKAGE is not set" in job.log
+        for job in proposed.values()
+    )
     assert [] == project.runner.commands
 
 
 def test_the_official_schema_accepts_the_pipeline(project: Project) -> None:
     """The schema that check-jsonschema ships; it refuses an unknown key."""
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.gitlab-ci"]
+    command = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.gitlab-ci",
+    ]
     names = (".gitlab/cxroute.yml", ".gitlab-ci.yml")
-    done = subprocess.run([*command, *names], cwd=project.path, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, *names],
+        cwd=project.path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert 0 == done.returncode, done.stdout
     file = project.path / names[0]
-    file.write_text(file.read_text(encoding="utf-8").replace("when: manual", "when: someday"), encoding="utf-8")
-    done = subprocess.run([*command, names[0]], cwd=project.path, capture_output=True, text=True, check=False)
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("when: manual", "when: someday"),
+        encoding="utf-8",
+    )
+    done = subprocess.run(
+        [*command, names[0]],
+        cwd=project.path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert 1 == done.returncode
