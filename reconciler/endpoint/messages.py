@@ -41,7 +41,7 @@ def success_response(
     outcome: str,
     message: str,
     data: Any,  # noqa: ANN401 - any JSON
-    **extra: Any,  # noqa: ANN401 - likewise
+    **extra: Any,  # noqa: ANN401 - any JSON
 ) -> EndpointResponse:
     """Return a 200 in the form of docs/context.md#requests-and-responses."""
     return EndpointResponse(

@@ -516,7 +516,12 @@ def manifest_schema_text() -> str:
 
 
 def _tidy(part: dict[str, Any]) -> dict[str, Any]:
-    """Remove titles derived from names, and defaults that mean "absent", from an object of a schema."""
+    """Remove titles derived from names, and defaults that mean "absent".
+
+    The description of a model is its docstring, which is wrapped in the code.
+    """
+    if isinstance(description := part.get("description"), str):
+        part["description"] = " ".join(description.split())
     for field in part.get("properties", {}).values():
         field.pop("title", None)
         if (
