@@ -22,14 +22,12 @@ from reconciler.behaviour.space.value_type import (
     Types,
     number_as_text,
 )
+from reconciler.model.operators import EXISTENCE, RANGES, Scalar
 from reconciler.model.rule import (
     CANONICAL_JSON,
-    EXISTENCE,
-    RANGES,
     Condition,
     Opaque,
     Rule,
-    Scalar,
     make_condition,
     make_opaque,
     normalized_conditions,

@@ -2,28 +2,19 @@
 "Evaluation").
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
 
 from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.model.rule import Condition, Opaque, Rule, Scalar, canonical_scalar
+from reconciler.model.operators import OPERATORS, Scalar
+from reconciler.model.rule import Condition, Opaque, Rule, canonical_scalar
 
 Attributes = Mapping[str, Scalar | None]
 Conversation = Mapping[str, str | int | float]
 Truths = Mapping[
     str, bool
 ]  # assumed truth values of conditions of an unknown kind, by their JSON (S11)
-
-# Each negative operator, and the positive operator that it denies (S6).
-POSITIVE_OF_NEGATIVE: Final = {
-    "notEquals": "equals",
-    "notIn": "in",
-    "notContains": "contains",
-    "notStartsWith": "startsWith",
-    "notEndsWith": "endsWith",
-}
 
 
 class OpaqueConditionError(Exception):
@@ -77,16 +68,9 @@ def canonical_attributes(attributes: Attributes) -> dict[str, str | int | float]
 def holds(condition: Condition, attributes: Conversation) -> bool:
     """Return whether a condition holds for canonical attributes."""
     value = attributes.get(condition.attribute)
-    if condition.operator == "notExists":
-        return value is None
     if value is None:
-        return False
-    if condition.operator == "exists":
-        return True
-    positive = POSITIVE_OF_NEGATIVE.get(condition.operator)
-    if positive is not None:
-        return not _OPERATOR_TESTS[positive](value, condition.value)
-    return _OPERATOR_TESTS[condition.operator](value, condition.value)
+        return condition.operator == "notExists"
+    return OPERATORS[condition.operator].test(value, condition.value)
 
 
 def first_failing_condition(
@@ -107,42 +91,6 @@ def first_failing_condition(
     if unknown is not None:
         raise OpaqueConditionError(unknown)
     return None
-
-
-def _both_numbers(
-    test: Callable[[float, float], bool],
-) -> Callable[[Scalar, object], bool]:
-    """Return a numeric operator: on a text it is false (S5)."""
-    return lambda value, bound: (
-        not isinstance(value, str)
-        and isinstance(bound, (int, float))
-        and test(value, bound)
-    )
-
-
-def _both_texts(test: Callable[[str, str], bool]) -> Callable[[Scalar, object], bool]:
-    """Return a pattern operator: on a number it is false (S5)."""
-    return lambda value, text: (
-        isinstance(value, str) and isinstance(text, str) and test(value, text)
-    )
-
-
-_OPERATOR_TESTS: Final[Mapping[str, Callable[[Scalar, object], bool]]] = {
-    "equals": lambda value, operand: value == operand,
-    "in": lambda value, operand: isinstance(operand, tuple) and value in operand,
-    "contains": _both_texts(lambda value, text: text in value),
-    "startsWith": _both_texts(str.startswith),
-    "endsWith": _both_texts(str.endswith),
-    "greaterThan": _both_numbers(lambda value, bound: value > bound),
-    "greaterThanOrEqual": _both_numbers(lambda value, bound: value >= bound),
-    "lessThan": _both_numbers(lambda value, bound: value < bound),
-    "lessThanOrEqual": _both_numbers(lambda value, bound: value <= bound),
-    "between": lambda value, pair: (
-        not isinstance(value, str)
-        and isinstance(pair, tuple)
-        and pair[0] <= value <= pair[1]
-    ),
-}
 
 
 class RuleIndex:

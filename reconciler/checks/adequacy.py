@@ -33,8 +33,8 @@ from reconciler.desired.queues import OfflineQueueResolver, QueueError
 from reconciler.desired.substitution import SHARE
 from reconciler.manifest.kinds.environment import BotAttributes
 from reconciler.model.change import is_copy_removal
+from reconciler.model.operators import RANGES
 from reconciler.model.rule import (
-    RANGES,
     Condition,
     Json,
     Target,

@@ -22,7 +22,8 @@ from reconciler.behaviour.routing_entry import (
 )
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
-from reconciler.model.rule import EXISTENCE, Condition, Opaque
+from reconciler.model.operators import EXISTENCE
+from reconciler.model.rule import Condition, Opaque
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
 

@@ -15,15 +15,8 @@ from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import Conditions
 from reconciler.checks.lint_view import LintView, list_names
 from reconciler.model.finding import Finding
-from reconciler.model.rule import (
-    EXISTENCE,
-    RANGES,
-    Condition,
-    Opaque,
-    Rule,
-    Scalar,
-    Target,
-)
+from reconciler.model.operators import EXISTENCE, RANGES, Scalar
+from reconciler.model.rule import Condition, Opaque, Rule, Target
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
 

@@ -28,16 +28,8 @@ from reconciler.manifest.documents import AttributeEntry, QueueRef, fits_type
 from reconciler.manifest.source_map import LoadedDocument, PathStep
 from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import (
-    EQUALITIES,
-    JSON_NUMBER,
-    PATTERNS,
-    RANGES,
-    SETS,
-    Condition,
-    Json,
-    canonical_scalar,
-)
+from reconciler.model.operators import EQUALITIES, PATTERNS, RANGES, SETS
+from reconciler.model.rule import JSON_NUMBER, Condition, Json, canonical_scalar
 from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.text.suggest import find_nearest, suggest
 

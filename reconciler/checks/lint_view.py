@@ -20,7 +20,8 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
 from reconciler.model.finding import Finding, Severity
-from reconciler.model.rule import Condition, Opaque, Queue, Scalar, Source
+from reconciler.model.operators import POSITIVE_OF_NEGATIVE, Scalar, operators_of
+from reconciler.model.rule import Condition, Opaque, Queue, Source
 from reconciler.plan.routing_table import desired_entries, types_phrase
 from reconciler.text.escape import join_all, join_first, quote, sanitize
 from reconciler.text.phrases import Labels, conversation_phrase, queues_phrase
@@ -30,8 +31,8 @@ StatedCondition = tuple[
     LoadedDocument[Any], tuple[PathStep, ...], Condition
 ]  # with the path of its value
 
-_NAMING_OPERATORS: Final = frozenset(
-    {"equals", "in", "contains", "startsWith", "endsWith"}
+_NAMING_OPERATORS: Final = (
+    operators_of("equality", "set", "pattern") - POSITIVE_OF_NEGATIVE.keys()
 )
 MAX_LISTED_VALUES: Final = 8  # the number of values that one sentence lists
 _MAX_LISTED_RULES: Final = (

@@ -10,12 +10,7 @@ from typing import Final
 from reconciler.behaviour.budget import UndecidedError, WorkBudget
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.diff.regions import Region
-from reconciler.behaviour.evaluate import (
-    POSITIVE_OF_NEGATIVE,
-    Conversation,
-    RuleIndex,
-    holds,
-)
+from reconciler.behaviour.evaluate import Conversation, RuleIndex, holds
 from reconciler.behaviour.routing_entry import (
     Destination,
     RoutingEntry,
@@ -29,14 +24,8 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import (
-    PATTERNS,
-    Condition,
-    Rule,
-    Scalar,
-    Target,
-    make_condition,
-)
+from reconciler.model.operators import PATTERNS, POSITIVE_OF_NEGATIVE, Scalar
+from reconciler.model.rule import Condition, Rule, Target, make_condition
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.words import destination_phrase
 from reconciler.studio.build import BlockEntry, build_block, number_text

@@ -14,6 +14,7 @@ from reconciler.errors import UnexpectedResponseError, UsageError
 from reconciler.model import rule as model
 from reconciler.model.grouping import group_pairs
 from reconciler.model.live import LiveRule, Marker, format_description, parse_marker
+from reconciler.model.operators import OPERATORS
 from reconciler.text.escape import sanitize
 from reconciler.text.files import read_start
 from reconciler.text.json_values import STRICT_DECODER, as_object, is_deep, list_objects
@@ -115,7 +116,7 @@ def parse_condition(form: Json) -> model.Condition | model.Opaque:
         if (
             isinstance(attribute, str)
             and isinstance(operator, str)
-            and operator in model.OPERATORS
+            and operator in OPERATORS
         ):
             with suppress(ValueError):
                 return model.make_condition(attribute, operator, form.get("value"))

@@ -34,8 +34,8 @@ from reconciler.manifest.kinds.ruleset import (
 from reconciler.manifest.source_map import LoadedDocument
 from reconciler.model.finding import Finding
 from reconciler.model.live import MARKER_OPENING, normalize_line_ends
+from reconciler.model.operators import OPERATORS
 from reconciler.model.rule import (
-    OPERATORS,
     Condition,
     Json,
     Queue,

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from reconciler.doctor.check import CheckResult
 from reconciler.model.live import LiveRule
-from reconciler.model.rule import OPERATORS, Condition, Opaque, Queue, Target
+from reconciler.model.operators import OPERATORS
+from reconciler.model.rule import Condition, Opaque, Queue, Target
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
 from reconciler.text.json_values import parse_object
 

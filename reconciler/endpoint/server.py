@@ -177,12 +177,9 @@ class StrictHttpProtocol(HttpToolsProtocol):
         lines += [
             b"%b: %b" % header for header in self.headers if header[0] != b"upgrade"
         ]
-        self.parser = httptools.HttpRequestParser(
-            self
-        )  # the old one may have ended with the message
-        self.parser.set_dangerous_leniencies(
-            lenient_data_after_close=True
-        )  # as uvicorn does
+        # The old parser may have ended with the message; the settings are those of uvicorn.
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._parse(b"\r\n".join([*lines, b"", b""]) + rest)
 
     def on_message_begin(self) -> None:

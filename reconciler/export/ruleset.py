@@ -28,6 +28,7 @@ from reconciler.model.live import (
     normalize_line_ends,
     parse_marker,
 )
+from reconciler.model.operators import Scalar
 from reconciler.model.rule import (
     MAX_NUMBER_LENGTH,
     Address,
@@ -35,7 +36,6 @@ from reconciler.model.rule import (
     Json,
     Opaque,
     Rule,
-    Scalar,
     Target,
 )
 

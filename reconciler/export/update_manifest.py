@@ -36,6 +36,7 @@ from reconciler.manifest.yaml_patch import (
 )
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.model.live import LiveRule
+from reconciler.model.operators import INTERVALS
 from reconciler.model.rule import Address, Condition, Rule
 from reconciler.text.escape import sanitize
 
@@ -69,7 +70,7 @@ def merge_value(old: object, current: Condition, replacement: Condition) -> obje
         list(map(repr, new)),
         dict(zip(map(repr, values), texts, strict=True)),
     )  # in Python, True == 1
-    if replacement.operator == "between":
+    if replacement.operator in INTERVALS:
         return [by_value.get(key, value) for key, value in zip(keys, new, strict=True)]
     merged = [
         text for text, value in zip(texts, values, strict=True) if repr(value) in keys

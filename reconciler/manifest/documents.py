@@ -15,7 +15,8 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile, operator_names
 from reconciler.manifest.kinds.ruleset import Conversations, RuleEntry, RuleSet
 from reconciler.manifest.yaml_writer import format_mapping
-from reconciler.model.rule import Scalar, canonical_scalar
+from reconciler.model.operators import Scalar
+from reconciler.model.rule import canonical_scalar
 from reconciler.text.json_values import indented_json
 
 

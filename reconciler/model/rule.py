@@ -12,29 +12,15 @@ from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final, NamedTuple
 
+from reconciler.model.operators import (
+    EXISTENCE,
+    OPERATORS,
+    OperatorKind,
+    Scalar,
+    Value,
+)
+
 Json = Any
-
-Scalar = str | int | float | bool
-Value = Scalar | tuple[Scalar, ...] | None
-
-EXISTENCE: Final = frozenset({"exists", "notExists"})
-SETS: Final = frozenset({"in", "notIn"})
-EQUALITIES: Final = frozenset({"equals", "notEquals"})
-PATTERNS: Final = frozenset(
-    {
-        "contains",
-        "notContains",
-        "startsWith",
-        "notStartsWith",
-        "endsWith",
-        "notEndsWith",
-    }
-)
-ORDERS: Final = frozenset(
-    {"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual"}
-)
-RANGES: Final = ORDERS | {"between"}
-OPERATORS: Final = EXISTENCE | SETS | EQUALITIES | PATTERNS | RANGES
 
 JSON_NUMBER: Final = re.compile(
     r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII
@@ -153,14 +139,15 @@ def make_condition(attribute: str, operator: str, value: Json) -> Condition:
     """
     if operator == "equals" and type(value) is str:
         return Condition(attribute, operator, value, value)
-    meaning = _NORMALIZERS.get(operator)
-    if meaning is None:
+    record = OPERATORS.get(operator)
+    if record is None:
         raise ValueError(f"unknown operator {operator!r}")
+    canonical_value = _CANONICAL_VALUES[record.kind](value)
     raw_value = tuple(value) if isinstance(value, list) else value
     return Condition(
         attribute,
         operator,
-        meaning(value),
+        canonical_value,
         None if operator in EXISTENCE else raw_value,
     )
 
@@ -212,15 +199,14 @@ def _require_number(value: Json) -> int | float:
         raise ValueError("must be a number") from None
 
 
-_NORMALIZERS: Final[Mapping[str, Callable[[Json], Value]]] = {
-    **dict.fromkeys(EQUALITIES, _equality_value),
-    **dict.fromkeys(SETS, _value_set),
-    **dict.fromkeys(PATTERNS, _require_text),
-    **dict.fromkeys(ORDERS, _require_number),
-    **dict.fromkeys(
-        EXISTENCE, lambda _value: None
-    ),  # a server may have a value there, without a meaning
-    "between": _number_pair,
+_CANONICAL_VALUES: Final[Mapping[OperatorKind, Callable[[Json], Value]]] = {
+    # a server may have a value there, without a meaning
+    "existence": lambda _value: None,
+    "equality": _equality_value,
+    "set": _value_set,
+    "pattern": _require_text,
+    "bound": _require_number,
+    "interval": _number_pair,
 }
 
 _MAX_EXACT_FLOAT: Final = 1e16

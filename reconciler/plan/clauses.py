@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final, cast
 
-from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.grouping import group_pairs
+from reconciler.model.operators import BOUNDS, OPERATORS, POSITIVE_OF_NEGATIVE
 from reconciler.model.rule import Condition, Opaque
 from reconciler.text.escape import quote, sanitize
 from reconciler.text.phrases import Labels, range_phrase
@@ -24,18 +24,11 @@ _Listed = Callable[
 
 EVERY_CONVERSATION: Final = "every conversation"
 FEW_VALUES: Final = 3  # the longest list that is not cut
-_LOWS: Final = {"greaterThanOrEqual": ">=", "greaterThan": ">"}
-_HIGHS: Final = {"lessThanOrEqual": "<=", "lessThan": "<"}
-_COMPLEMENTS: Final = {
-    "greaterThanOrEqual": "lessThan",
-    "greaterThan": "lessThanOrEqual",
-    "lessThanOrEqual": "greaterThan",
-    "lessThan": "greaterThanOrEqual",
+_LOWS: Final = {
+    name: OPERATORS[name].words for name in BOUNDS if ">" in OPERATORS[name].words
 }
-_PATTERNS: Final = {
-    "contains": "containing",
-    "startsWith": "starting with",
-    "endsWith": "ending with",
+_HIGHS: Final = {
+    name: OPERATORS[name].words for name in BOUNDS if "<" in OPERATORS[name].words
 }
 
 
@@ -125,7 +118,7 @@ def _attribute_phrase(listed: _Listed, about: _Conditions) -> str:
 def _operator(pair: _SignedCondition) -> str:
     """Return the operator of a bound: for numbers, the complement of `>= 0.7` is `< 0.7`."""
     part, negate = pair
-    return _COMPLEMENTS.get(part.operator, "") if negate else part.operator
+    return OPERATORS[part.operator].complement if negate else part.operator
 
 
 def _range(bounds: Sequence[_SignedCondition]) -> Iterator[str]:
@@ -150,12 +143,10 @@ def _phrase(listed: _Listed, pair: _SignedCondition) -> str:
         return "not a text" if denied else "any text"
     if positive in ("exists", "notExists"):
         return "known" if (positive == "exists") is not denied else "not known"
-    if part.operator in _COMPLEMENTS:
+    if part.operator in BOUNDS:
         phrase = next(_range([(part, False)]))
-    elif positive == "between" and isinstance(part.value, tuple):
-        phrase = f"from {quote(part.value[0])} to {quote(part.value[1])}"
     else:
-        phrase = f"{_PATTERNS.get(positive, sanitize(positive))} {quote(part.value)}"
+        phrase = OPERATORS[positive].phrase.format(*map(quote, part.values))
     return f"not {phrase}" if denied else phrase
 
 

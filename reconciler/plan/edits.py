@@ -11,6 +11,7 @@ from reconciler.behaviour.ordering.constraints import Move
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.model.change import Change, Delete, Update, is_copy_removal
 from reconciler.model.grouping import group_pairs
+from reconciler.model.operators import BOUNDS, OPERATORS
 from reconciler.model.rule import Condition, Opaque, Rule, Source, canonical_text
 from reconciler.text.phrases import Labels
 
@@ -26,13 +27,6 @@ EditAction = Literal[
     "unmanaged",
     "fallback",
 ]
-BOUNDS: Final = {
-    "greaterThan": ">",
-    "greaterThanOrEqual": ">=",
-    "lessThan": "<",
-    "lessThanOrEqual": "<=",
-}
-
 NAME: Final = "name"
 DESCRIPTION: Final = "description"
 """The field that moves no conversation."""
@@ -118,8 +112,10 @@ def _field_name(
     if short is None:
         return "when"
     operators = {part.operator for part in parts if isinstance(part, Condition)}
-    sign = BOUNDS.get(next(iter(operators))) if len(operators) == 1 else None
-    return f"{short} {sign}" if sign else short
+    if len(operators) != 1 or not operators <= BOUNDS:
+        return short
+    (bound,) = operators
+    return f"{short} {OPERATORS[bound].words}"
 
 
 def edits_of_changes(

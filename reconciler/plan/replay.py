@@ -22,7 +22,8 @@ from reconciler.behaviour.routing_entry import (
 )
 from reconciler.behaviour.space.value_type import ANY_TEXT
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import PATTERNS, Condition
+from reconciler.model.operators import PATTERNS
+from reconciler.model.rule import Condition
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.plan.traffic_shares import split_distance
 from reconciler.traffic.records import (

@@ -8,9 +8,10 @@ from typing import Final
 
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.change import Action
+from reconciler.model.operators import BOUNDS
 from reconciler.model.rule import Condition, Opaque, Rule
 from reconciler.plan.clauses import clauses_phrase
-from reconciler.plan.edits import BOUNDS, DESCRIPTION, NAME, EditedRule, FieldEdit
+from reconciler.plan.edits import DESCRIPTION, NAME, EditedRule, FieldEdit
 from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import Labels, queues_phrase
 

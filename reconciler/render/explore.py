@@ -25,7 +25,8 @@ from reconciler.behaviour.routing_entry import (
 from reconciler.behaviour.space.value_type import ANY_TEXT, Types
 from reconciler.desired.desired import DesiredState
 from reconciler.model.finding import Document
-from reconciler.model.rule import JSON_NUMBER, Opaque, Scalar
+from reconciler.model.operators import RECORDS, Scalar
+from reconciler.model.rule import JSON_NUMBER, Opaque
 from reconciler.plan.impact import Impact
 from reconciler.plan.plan import Plan
 from reconciler.plan.promises import PromiseResult, run_promises
@@ -37,7 +38,7 @@ from reconciler.render.effects import UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.explore_effects import ShownChange, effects_data, show_change
 from reconciler.render.explore_tables import PageTables, encode
 from reconciler.render.finding_subject import source_location
-from reconciler.render.html import render_page
+from reconciler.render.html import page_files, render_page
 from reconciler.render.provenance import SourceLinks
 from reconciler.table.rows import (
     DecisionTable,
@@ -52,7 +53,7 @@ from reconciler.text.phrases import (
 )
 from reconciler.traffic.sample import TrafficSample
 
-_FILES: Final = (("report.css", "explore.css"), ("evaluate.js", "explore.js"))
+_STYLES: Final = ("report.css", "explore.css")
 _STATES: Final = {True: "holds", False: "broken", None: "not decided"}
 
 
@@ -162,11 +163,24 @@ def build_plan_sides(plan: Plan) -> tuple[ExploreSide, ...]:
     )
 
 
+def evaluator_script() -> str:
+    """Return the script that routes conversations, with the operators of the records."""
+    operators = ",".join(
+        f"{record.name}:{{kind:{json.dumps(record.kind)},denies:{json.dumps(record.denies)},"
+        f"test:{record.javascript}}}"
+        for record in RECORDS
+    )
+    return page_files("evaluate.js").replace(
+        "const OPERATORS = {};", f"const OPERATORS = {{{operators}}};"
+    )
+
+
 def render_explore(page: ExplorePage) -> str:
     """Return the page."""
     return render_page(
         "explore",
-        _FILES,
+        page_files(*_STYLES),
+        evaluator_script() + page_files("explore.js"),
         data=explore_data(page),
         page=page,
         names={name: page.desired.labels.name(name) for name in page.attributes},
@@ -191,7 +205,7 @@ def render_explore(page: ExplorePage) -> str:
 
 def render_table(table: DecisionTable) -> str:
     """Return a decision table as a page without a script."""
-    return render_page("table", (_FILES[0], ()), table=table)
+    return render_page("table", page_files(*_STYLES), "", table=table)
 
 
 def explore_data(page: ExplorePage) -> Document:

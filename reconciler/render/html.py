@@ -8,7 +8,7 @@ import json
 import re
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
 from html import escape
@@ -78,7 +78,8 @@ def render_html(summary: PlanSummary, provenance: Provenance) -> str:
     actions = Counter(change.action for change in summary.changes)
     return render_page(
         "report",
-        (("report.css",), ("report.js",)),
+        page_files("report.css"),
+        page_files("report.js"),
         summary=summary,
         provenance=provenance,
         parts=_page_parts(summary),
@@ -140,19 +141,19 @@ def split_sentence(text: str) -> list[TextPiece]:
     return [piece for piece in pieces if piece.text]
 
 
+def page_files(*names: str) -> str:
+    """Return files of styles or of scripts as one."""
+    return "".join((_TEMPLATES / name).read_text(encoding="utf-8") for name in names)
+
+
 def render_page(
     name: str,
-    files: Sequence[Sequence[str]],
+    style: str,
+    script: str,
     data: Document | None = None,
     **values: object,
 ) -> str:
-    """Return the page of a template; `files` are those of its style and those of its script, `data`
-    is JSON for it.
-    """
-    style, script = (
-        "".join((_TEMPLATES / file).read_text(encoding="utf-8") for file in part)
-        for part in files
-    )
+    """Return the page of a template with its style and its script; `data` is JSON for it."""
     sources = f"style-src {_digest(style)}; script-src {_digest(script)}"
     policy = f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
     text = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")

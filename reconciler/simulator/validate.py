@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, TypeGuard, cast
 
+from reconciler.model.operators import OPERATORS
 from reconciler.simulator.messages import ApiProblem, Json, is_number
 from reconciler.simulator.state import TenantState
 
@@ -11,23 +12,6 @@ MAX_NAME: Final = 256
 MAX_DESCRIPTION: Final = 4096
 DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
-EQUALITIES: Final = frozenset({"equals", "notEquals"})
-SETS: Final = frozenset({"in", "notIn"})
-EXISTENCE: Final = frozenset({"exists", "notExists"})
-PATTERNS: Final = frozenset(
-    {
-        "contains",
-        "notContains",
-        "startsWith",
-        "notStartsWith",
-        "endsWith",
-        "notEndsWith",
-    }
-)
-ORDERS: Final = frozenset(
-    {"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual"}
-)
-OPERATORS: Final = EQUALITIES | SETS | EXISTENCE | PATTERNS | ORDERS | {"between"}
 _SCALARS: Final = {"name": str, "description": str, "priority": float, "enabled": bool}
 _KINDS: Final = {str: "text", float: "a number", bool: "true or false"}
 
@@ -104,7 +88,7 @@ def _condition_problems(part: dict[str, Any], path: str) -> Iterator[ApiProblem]
     operator = part.get("operator")
     if not _is_operator(operator):
         yield ApiProblem("Unknown operator", "invalid.value", f"{path}.operator")
-    elif operator not in EXISTENCE and not _is_comparable(operator, part.get("value")):
+    elif not _is_comparable(operator, part.get("value")):
         yield ApiProblem(
             f"is not a value for {operator}", "invalid.value", f"{path}.value"
         )
@@ -116,15 +100,20 @@ def _is_operator(value: object) -> TypeGuard[str]:
 
 def _is_comparable(operator: str, value: object) -> bool:
     """Return whether the operator can compare with the value (semantics S5, S7, S9)."""
-    if operator in EQUALITIES:
-        return _is_scalar(value)
-    if operator in SETS:
-        return isinstance(value, list) and all(map(_is_scalar, value))
-    if operator in PATTERNS:
-        return isinstance(value, str)
-    if operator in ORDERS:
-        return _is_numeric(value)
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_numeric, value))  # noqa: PLR2004 - lo and hi
+    match OPERATORS[operator].kind:
+        case "existence":
+            return True
+        case "equality":
+            return _is_scalar(value)
+        case "set":
+            return isinstance(value, list) and all(map(_is_scalar, value))
+        case "pattern":
+            return isinstance(value, str)
+        case "bound":
+            return _is_numeric(value)
+        case "interval":
+            is_pair = isinstance(value, list) and len(value) == len(("low", "high"))
+            return is_pair and all(map(_is_numeric, cast("list[object]", value)))
 
 
 def _is_scalar(value: object) -> bool:

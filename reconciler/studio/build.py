@@ -7,8 +7,8 @@ from decimal import Decimal
 from json.encoder import encode_basestring_ascii
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
-from reconciler.model.rule import Address, Condition, Opaque, Rule, Scalar, Target
+from reconciler.model.operators import OPERATORS, RANGES, RECORDS, Scalar
+from reconciler.model.rule import Address, Condition, Opaque, Rule, Target
 from reconciler.studio.language import MAX_LENGTH
 from reconciler.studio.layout import (
     QUEUE_ID,
@@ -28,13 +28,13 @@ NOTICE: Final = (
 NO_CONDITION: Final = "( 1 = 1 )"
 SPLIT_LINE: Final = "ASSIGN cxr_split = ( ContactID % 100 )"
 SYMBOLS: Final = {
-    "greaterThan": ">",
-    "greaterThanOrEqual": ">=",
-    "lessThan": "<",
-    "lessThanOrEqual": "<=",
+    record.name: record.studio for record in RECORDS if record.kind == "bound"
 }
-_NUMBER_TESTS: Final = {**SYMBOLS, "between": ">= <="}
-METHODS: Final = {"contains": "contains", "startsWith": "beginswith"}
+METHODS: Final = {
+    record.name: record.studio
+    for record in RECORDS
+    if record.kind == "pattern" and record.studio and not record.denies
+}
 USED_VARIABLE: Final = re.compile(
     r"\bcxr_(?:(text|num|isnum)_([a-z][a-z0-9_]*)\$?|split\b)", re.IGNORECASE | re.ASCII
 )
@@ -108,24 +108,32 @@ def number_helpers(variable: str) -> list[str]:
 
 def condition_text(condition: Condition, layout: BlockLayout) -> str:
     """Return the expression of a condition, in parentheses."""
-    variable, operator = layout.variable(condition.attribute), condition.operator
-    text, values = f"cxr_text_{variable}$", condition.values
-    if not values:
-        return f'( {text} {">" if operator == "exists" else "="} "" )'
-    if positive := POSITIVE_OF_NEGATIVE.get(operator):
-        test = condition_text(replace(condition, operator=positive), layout)
+    operator = OPERATORS[condition.operator]
+    variable = layout.variable(condition.attribute)
+    text = f"cxr_text_{variable}$"
+    if operator.kind == "existence":
+        return f'( {text} {operator.studio} "" )'
+
+    if operator.denies:
+        positive = replace(condition, operator=operator.denies)
+        test = condition_text(positive, layout)
         return f'( ( {text} > "" ) & ( {test} = 0 ) )'
-    if operator in METHODS:
-        return f'( {variable}.{METHODS[operator]}("{values[0]}") )'
-    if symbols := _NUMBER_TESTS.get(operator):
-        return _number_test(variable, zip(symbols.split(), values, strict=True))
+
+    values = condition.values
+    if operator.kind == "pattern":
+        return f'( {variable}.{operator.studio}("{values[0]}") )'
+
+    if operator.name in RANGES:
+        symbols = operator.studio.split()
+        return _number_test(variable, zip(symbols, values, strict=True))
+
     equalities = [
         f'( {text} = "{value}" )'
         if isinstance(value, str)
         else _number_test(variable, [("=", value)])
         for value in values
     ]
-    return f"( {' | '.join(equalities)} )" if operator == "in" else equalities[0]
+    return f"( {' | '.join(equalities)} )" if operator.kind == "set" else equalities[0]
 
 
 def _number_test(variable: str, bounds: Iterable[tuple[str, Scalar]]) -> str:

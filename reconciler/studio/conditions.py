@@ -12,15 +12,16 @@ from fractions import Fraction
 from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
-from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
-from reconciler.model.rule import (
-    JSON_NUMBER,
-    Condition,
+from reconciler.model.operators import (
+    EQUALITIES,
+    POSITIVE_OF_NEGATIVE,
+    RANGES,
+    RECORDS,
+    SETS,
     Scalar,
     Value,
-    make_condition,
-    parse_number,
 )
+from reconciler.model.rule import JSON_NUMBER, Condition, make_condition, parse_number
 from reconciler.studio.build import METHODS, SYMBOLS, number_helpers
 from reconciler.studio.language import (
     Expression,
@@ -49,10 +50,14 @@ TESTS: Final = {
 _OPERATOR_OF: Final = {
     text: name for name, text in (*METHODS.items(), *SYMBOLS.items(), ("equals", "="))
 }
-_NEGATIVE_OF: Final = {of: name for name, of in POSITIVE_OF_NEGATIVE.items()} | {
-    "exists": "notExists",
-    "notExists": "exists",
+_NEGATIVE_OF: Final = {
+    record.name: record.complement
+    for record in RECORDS
+    if record.name not in RANGES and not record.denies
 }
+_COMPARES_NUMBERS: Final = (
+    EQUALITIES | SETS | RANGES
+) - POSITIVE_OF_NEGATIVE.keys()  # where the values are numbers
 # this and the next are operators inside an expression, which no rule has
 _NUMBER: Final = "is a number"
 _NO_NUMBER: Final = "is not a number"
@@ -423,12 +428,9 @@ def _combined(first: Alternative, second: Alternative) -> Alternative | None:
     conditions = [*dict.fromkeys((*first, *second))]
     roles: dict[str, set[str]] = {}
     for part in conditions:
-        is_number = part.operator in (
-            *SYMBOLS,
-            "between",
-            "equals",
-            "in",
-        ) and compared_kinds(part) == {"number"}
+        is_number = part.operator in _COMPARES_NUMBERS and compared_kinds(part) == {
+            "number"
+        }
         role = "number" if is_number else "text" if part.values else part.operator
         roles.setdefault(part.attribute, set()).add(role)
     if any(

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
 from reconciler.behaviour.routing_entry import destination_of
+from reconciler.model.operators import OPERATORS, Scalar
 from reconciler.model.rule import (
     Condition,
     Rule,
-    Scalar,
     Target,
     make_condition,
     normalized_conditions,
@@ -218,7 +218,7 @@ def _storable_condition(part: Condition, layout: BlockLayout) -> Condition:
     numbers = [value for value in values if not isinstance(value, str)]
     unsafe = next(filter(_UNSAFE.search, texts), "")
     problem = ""
-    if name in ("endsWith", "notEndsWith"):
+    if not OPERATORS[name].studio:
         problem = f"a Studio script cannot hold `{name}`; use another operator"
     elif part.value == ():
         problem = (

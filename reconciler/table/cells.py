@@ -14,21 +14,23 @@ from itertools import chain
 from typing import Final, NamedTuple, TypeVar
 
 from reconciler.manifest.yaml_writer import format_scalar
-from reconciler.model.rule import (
+from reconciler.model.operators import (
     EQUALITIES,
     EXISTENCE,
-    JSON_NUMBER,
+    INTERVALS,
     SETS,
-    Condition,
     Scalar,
     Value,
+)
+from reconciler.model.rule import (
+    JSON_NUMBER,
+    Condition,
     canonical_scalar,
     make_condition,
     parse_number,
 )
 from reconciler.table.column_values import ColumnValues
 from reconciler.table.operator_words import (
-    LISTS,
     OPENINGS,
     OPERATORS,
     PLAIN_EQUALITY,
@@ -103,6 +105,8 @@ _TRUE_OR_FALSE: Final = re.compile(
 )
 _AND: Final = re.compile(r"and(?!\w)")
 _SEMICOLON: Final = re.compile(";")
+_WITH_SEVERAL_VALUES: Final = {PLAIN_EQUALITY: "in", WORDS["notEquals"]: "notIn"}
+"""The operator that a word denotes before several values."""
 _EMPTY_LIST: Final = re.compile(r"\(\)")
 _SPACE: Final = re.compile(r"\s*")
 _NOTHING: Final = re.compile("")
@@ -224,10 +228,10 @@ def _write_plain_equality(condition: Condition, column: ColumnValues) -> str:
 
 def _write_condition(condition: Condition, column: ColumnValues) -> str:
     operator = condition.operator
-    if operator == "between":
+    if operator in INTERVALS:
         text = " and ".join(map(write_scalar, condition.values))
     else:
-        text = _write_values(condition, column) or ("()" if operator in LISTS else "")
+        text = _write_values(condition, column) or ("()" if operator in SETS else "")
     return f"{WORDS[operator]} {text}".strip()
 
 
@@ -313,9 +317,9 @@ class _CellReader:
         """Return the word of an operator, the operator, and its value."""
         word = self.take(OPENINGS).replace("≥", ">=").replace("≤", "<=")
         operator = OPERATORS[word]
-        if operator in EXISTENCE or (operator in LISTS and self.take(_EMPTY_LIST)):
+        if operator in EXISTENCE or (operator in SETS and self.take(_EMPTY_LIST)):
             return word, operator, ()
-        if operator == "between":
+        if operator in INTERVALS:
             low = self.read_scalar()
             self.take_and()
             return word, operator, (low, self.read_scalar())
@@ -332,13 +336,15 @@ class _CellReader:
             raise CellError(
                 f"{quote_name(self.text)}: there is no value after {quote_name(word)}"
             )
-        if operator in EQUALITIES and len(values) == 1:
+        if operator in SETS:
+            return word, operator, values
+        if len(values) == 1:
             return word, operator, values[0]
-        if word == WORDS["equals"]:
+        if word not in _WITH_SEVERAL_VALUES:
             raise CellError(
                 f"{quote_name(self.text)} has one value after the word {word}, several after one of"
             )
-        return word, "notIn" if operator in ("notEquals", "notIn") else "in", values
+        return word, _WITH_SEVERAL_VALUES[word], values
 
     def read_list(self, read_item: Callable[[], ItemT]) -> tuple[ItemT, ...]:
         """Return items between semicolons; none at the end of the text."""

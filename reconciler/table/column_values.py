@@ -9,14 +9,8 @@ from typing import Final, Literal
 
 from reconciler.behaviour.space.domain import Domain
 from reconciler.manifest.documents import TYPE_PHRASES, fits_type
-from reconciler.model.rule import (
-    EQUALITIES,
-    RANGES,
-    SETS,
-    Condition,
-    Scalar,
-    make_condition,
-)
+from reconciler.model.operators import EQUALITIES, RANGES, SETS, Scalar
+from reconciler.model.rule import Condition, make_condition
 from reconciler.text.escape import quote_name
 from reconciler.text.value_groups import ValueGroups
 

@@ -4,17 +4,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from reconciler.text.phrases import VERBS
+from reconciler.model.operators import RECORDS
 
 PLAIN_EQUALITY: Final = ""
 """The word before a value alone, as in `gold`."""
 
-_EQUALITIES: Final = {"equals": "exactly", "notEquals": "not"}
-LISTS: Final = {"in": "one of", "notIn": "none of"}
-EXISTENCE_WORDS: Final = {"exists": "present", "notExists": "missing"}
-WORDS: Final[Mapping[str, str]] = (
-    VERBS | _EQUALITIES | LISTS | EXISTENCE_WORDS | {"between": "between"}
-)
+WORDS: Final[Mapping[str, str]] = {record.name: record.cell for record in RECORDS}
 """The word that cxroute writes, by operator."""
 
 OPERATORS: Final[Mapping[str, str]] = {

@@ -9,7 +9,8 @@ from reconciler.desired.desired import DesiredState, labels_of
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import EQUALITIES, SETS, Condition, Scalar, canonical_scalar
+from reconciler.model.operators import EQUALITIES, SETS, Scalar
+from reconciler.model.rule import Condition, canonical_scalar
 from reconciler.plan.routing_table import desired_entries
 from reconciler.table.column_values import ColumnValues, ValueKind
 from reconciler.table.rows import conditions_by_attribute, heading_of

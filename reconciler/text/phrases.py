@@ -10,15 +10,8 @@ from fractions import Fraction
 from functools import cached_property, partial
 from typing import Final, NamedTuple
 
-from reconciler.model.rule import (
-    EQUALITIES,
-    SETS,
-    Condition,
-    Opaque,
-    Rule,
-    Target,
-    canonical_scalar,
-)
+from reconciler.model.operators import EQUALITIES, EXISTENCE, INTERVALS, RECORDS, SETS
+from reconciler.model.rule import Condition, Opaque, Rule, Target, canonical_scalar
 from reconciler.text.escape import (
     MAX_ITEMS,
     is_visible,
@@ -30,25 +23,7 @@ from reconciler.text.escape import (
 )
 from reconciler.text.value_groups import ValueGroups, text_of
 
-VERBS: Final = {
-    "equals": "is",
-    "notEquals": "is not",
-    "in": "is one of",
-    "notIn": "is none of",
-    "contains": "contains",
-    "notContains": "does not contain",
-    "startsWith": "starts with",
-    "notStartsWith": "does not start with",
-    "endsWith": "ends with",
-    "notEndsWith": "does not end with",
-    "exists": "exists",
-    "notExists": "is missing",
-    "greaterThan": ">",
-    "greaterThanOrEqual": ">=",
-    "lessThan": "<",
-    "lessThanOrEqual": "<=",
-    "between": "is between",
-}
+VERBS: Final = {record.name: record.words for record in RECORDS}
 """The words before a condition's value, by operator."""
 ALL_VALUES: Final = 10**9
 """The limit of a list that has all its values, each by its own name."""
@@ -260,11 +235,11 @@ def condition_phrase(condition: Condition | Opaque, labels: Labels) -> str:
     is_whole = condition.operator in EQUALITIES | SETS
     quote_value = partial(labels.value, condition.attribute) if is_whole else quote
     value = condition.raw_value
-    if condition.operator in ("exists", "notExists"):
+    if condition.operator in EXISTENCE:
         return subject
     if not isinstance(value, tuple):
         return f"{subject} {quote_value(value)}"
-    if condition.operator == "between":
+    if condition.operator in INTERVALS:
         return f"{subject} {quote(value[0])} and {quote(value[1])}"
     if condition.operator in SETS:
         return f"{subject} {labels.listed_values(condition.attribute, value)}"

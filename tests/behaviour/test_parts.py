@@ -28,7 +28,8 @@ from reconciler.behaviour.space.domain import (
 )
 from reconciler.behaviour.space.patterns import PatternSet, TextPattern
 from reconciler.behaviour.space.space import Space
-from reconciler.model.rule import Scalar, make_condition
+from reconciler.model.operators import Scalar
+from reconciler.model.rule import make_condition
 from tests.support.brute_force import Json
 from tests.support.facts import analyze_rules
 from tests.support.random_rules import attribute, entries, entry, rule

@@ -24,7 +24,8 @@ from reconciler.behaviour.space.value_type import (
     ValueType,
 )
 from reconciler.desired.desired import endpoint_stage
-from reconciler.model.rule import RANGES, Condition
+from reconciler.model.operators import RANGES
+from reconciler.model.rule import Condition
 from reconciler.plan.behaviour_json import impact_to_json
 from reconciler.plan.routing_table import types_phrase
 from reconciler.plan.words import ALL_VALUES

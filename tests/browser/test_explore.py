@@ -16,20 +16,25 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Browser, Page
 
-import reconciler.render.explore as explore_module
 from reconciler.behaviour.endpoint_stage import EndpointStage, store_values
 from reconciler.behaviour.evaluate import canonical_attributes
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of_rule
 from reconciler.behaviour.space.value_type import ANY_VALUE
 from reconciler.model.rule import Target, make_condition
 from reconciler.plan.words import destination_phrase
-from reconciler.render.explore import ExplorePage, explore_data, fragment_of
+from reconciler.render.explore import (
+    ExplorePage,
+    evaluator_script,
+    explore_data,
+    fragment_of,
+)
 from reconciler.render.explore_tables import encode
 from reconciler.render.text.explain import rule_destination
 from reconciler.text.escape import quote
 from reconciler.text.phrases import Labels, condition_phrase
 from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.browser.machine import PHONE, Sight, seen, thread_clock, violations
+from tests.support.added_operator import ExtendedPackage
 from tests.support.builders import rule
 from tests.support.explore_pages import (
     CONFIDENCE,
@@ -56,7 +61,6 @@ from tests.tiers import FULL
 CONVERSATIONS: Final = 100_000 if FULL else 6_000
 REASONS: Final = 1_000 if FULL else 150
 PER_LIST: Final = 50
-EVALUATOR: Final = Path(explore_module.__file__).parent / "templates" / "evaluate.js"
 HELPERS: Final = """() => {
 window.shrunk = value => JSON.parse(JSON.stringify(value, (_name, part) =>
   typeof part === 'bigint' ? {big: String(part)} : part));
@@ -102,7 +106,7 @@ MOVES: Final = """([data, events]) => {
 def evaluator(browser: Browser) -> Iterator[Sight]:
     """An empty page with the evaluator."""
     with seen(browser) as sight:
-        sight.page.add_script_tag(content=EVALUATOR.read_text(encoding="utf-8"))
+        sight.page.add_script_tag(content=evaluator_script())
         sight.page.evaluate(HELPERS)
         yield sight
 
@@ -212,6 +216,26 @@ def test_the_page_gives_the_reasons_of_explain(
             assert [] == sight.noise
         for event, answer in zip(events, found, strict=True):
             assert document_of(page, event) == answer, event
+
+
+def test_an_operator_that_one_record_adds_works_on_the_page(
+    browser: Browser, tmp_path: Path
+) -> None:
+    """The page routes by it as Python does, at its bounds and beside them."""
+    package = ExtendedPackage(tmp_path)
+    written = package.run(
+        "-e", "sandbox", "--no-input", "explore", "--out", "page.html"
+    )
+    assert written.code == 0, written.text
+    with seen(browser) as sight:
+        sight.page.goto((package.folder / "page.html").as_uri())
+        sight.page.evaluate(HELPERS)
+        events = [{"score": score} for score in (0.2, 0.3, 0.5, 0.7, 0.8, "0.9")]
+        routes = answers(sight.page.evaluate(ROUTE, encoded([*events, {}])))
+        assert [] == sight.noise
+    rest, odd = "scores/rest", "scores/odd"
+    winners = [route["rule"] for route in routes]
+    assert winners == [odd, rest, rest, rest, odd, rest, rest]
 
 
 def test_the_effects_are_what_moves(evaluator: Sight) -> None:

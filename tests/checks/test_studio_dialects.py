@@ -27,7 +27,8 @@ from reconciler.checks.studio_dialects import DialectProof, GeneratedText
 from reconciler.desired.desired import DesiredState, desire_offline
 from reconciler.manifest.load import Manifests, load_contents
 from reconciler.model.finding import Finding
-from reconciler.model.rule import Scalar, Target
+from reconciler.model.operators import Scalar
+from reconciler.model.rule import Target
 from reconciler.plan.routing_table import desired_entries
 from reconciler.plan.words import destination_phrase
 from reconciler.studio.build import BlockEntry, build_block

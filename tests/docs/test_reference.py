@@ -12,7 +12,7 @@ from reconciler.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.environments import WORST
 from reconciler.model.change import Applied, Create
-from reconciler.model.rule import OPERATORS
+from reconciler.model.operators import OPERATORS
 from reconciler.plan.guards import GUARD_NAMES as GUARDS
 from reconciler.plan.plan_json import plan_schema
 from tests.campaign.matrix import ROWS

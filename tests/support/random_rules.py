@@ -15,8 +15,8 @@ from typing import Any, Final, Literal
 from hypothesis import strategies as st
 
 from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.model.operators import OPERATORS
 from reconciler.model.rule import (
-    OPERATORS,
     Condition,
     Opaque,
     Rule,

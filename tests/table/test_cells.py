@@ -10,15 +10,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.rule import (
-    EQUALITIES,
-    EXISTENCE,
-    OPERATORS,
-    PATTERNS,
-    SETS,
-    Condition,
-    make_condition,
-)
+from reconciler.model.operators import EQUALITIES, EXISTENCE, OPERATORS, PATTERNS, SETS
+from reconciler.model.rule import Condition, make_condition
 from reconciler.table.advice import read_cell
 from reconciler.table.cells import (
     SYNTAX,

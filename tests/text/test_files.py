@@ -29,7 +29,7 @@ EXCEPTIONS = {
     "cxone/transport/tls.py: ssl.create_default_context(cafile=certifi.where())",
     "forge/pipeline_files.py: template.read_text(encoding='utf-8')",
     "manifest/kinds/fields.py: files('tzdata').joinpath('zones').read_text(encoding='ascii')",
-    "render/html.py: (_TEMPLATES / file).read_text(encoding='utf-8')",
+    "render/html.py: (_TEMPLATES / name).read_text(encoding='utf-8')",
     (
         "simulator/state.py: "
         "files('reconciler.simulator').joinpath('tenants/bank.json').read_text(encoding='utf-8')"

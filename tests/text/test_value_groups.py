@@ -10,7 +10,8 @@ from random import Random
 
 import pytest
 
-from reconciler.model.rule import Condition, Value, make_condition
+from reconciler.model.operators import Value
+from reconciler.model.rule import Condition, make_condition
 from reconciler.text.phrases import ALL_VALUES, Labels, condition_phrase, merge_labels
 from reconciler.text.value_groups import ValueGroups
 from tests.support.hostile_names import (

@@ -17,19 +17,19 @@ from itertools import accumulate, chain
 from math import floor
 from typing import Final, cast
 
-from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
 from reconciler.behaviour.space.patterns import PatternSet, TextPattern, bits, union
 from reconciler.behaviour.space.value_type import ANY_VALUE, EVERY_NUMBER, ValueType
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import (
+from reconciler.model.operators import (
     EQUALITIES,
+    OPERATORS,
     PATTERNS,
+    POSITIVE_OF_NEGATIVE,
     RANGES,
     SETS,
-    Condition,
     Scalar,
-    Value,
 )
+from reconciler.model.rule import Condition
 
 # Atoms, and the patterns that hold and do not hold of unnamed texts (0 and 0 where those are not
 # among the atoms).
@@ -286,23 +286,55 @@ class Domain:
         return reduce(intersect, map(self.values_for, conditions), self.all)
 
     def _unmasked_values(self, condition: Condition) -> ValueSet:
-        operator = condition.operator
-        if operator == "notExists":
-            return (MISSING, 0, 0)
-        if operator == "exists":
-            return (self.all[0] & ~MISSING, 0, 0)
-        positive = POSITIVE_OF_NEGATIVE.get(operator)
-        if positive is None:
-            return self._positive_values(operator, condition.value)
-        atoms, yes, _ = self._positive_values(positive, condition.value)
-        present = self.all[0] & ~MISSING
-        if yes:
-            return (
-                present & ~atoms | REST,
-                0,
-                self.patterns.implying[self._pattern_index(positive, condition.value)],
-            )
-        return (present & ~atoms, 0, 0)
+        operator = OPERATORS[condition.operator]
+        values = operator.atoms(self, condition.value)
+        return self._other_values(values, condition) if operator.denies else values
+
+    def _other_values(self, values: ValueSet, condition: Condition) -> ValueSet:
+        """Return the values that exist and that the positive of a negative condition excludes."""
+        atoms, yes, _ = values
+        others = self.present[0] & ~atoms
+        if not yes:
+            return (others, 0, 0)
+        positive = OPERATORS[condition.operator].denies
+        number = self._pattern_index(positive, cast("str", condition.value))
+        return (others | REST, 0, self.patterns.implying[number])
+
+    # What operators ask of the values (`AttributeValues`).
+
+    @property
+    def missing(self) -> ValueSet:
+        """Return "missing"."""
+        return (MISSING, 0, 0)
+
+    @property
+    def present(self) -> ValueSet:
+        """Return all values but "missing"."""
+        return (self.all[0] & ~MISSING, 0, 0)
+
+    def equal_to(self, *values: Scalar) -> ValueSet:
+        """Return these values, which conditions name."""
+        return (union(map(self._equal_atom, values)), 0, 0)
+
+    def matching(self, operator: str, text: str) -> ValueSet:
+        """Return the texts that match a pattern."""
+        if not text:
+            return (self.text_mask, 0, 0)
+        number = self._pattern_index(operator, text)
+        atoms = self.pattern_atoms[number] | REST
+        return (atoms, self.patterns.implied[number], self.patterns.excluded(number))
+
+    def below(self, bound: float) -> int:
+        """Return the atoms of the numbers below a number that a condition names."""
+        return (self._equal_atom(bound) - (1 << self.first_number)) & self.number_mask
+
+    def at(self, bound: float) -> int:
+        """Return the atom of a number that a condition names."""
+        return self._equal_atom(bound) & self.number_mask
+
+    def above(self, bound: float) -> int:
+        """Return the atoms of the numbers above a number that a condition names."""
+        return -(self._equal_atom(bound) << 1) & self.number_mask
 
     def example_value(self, part: ValueSet) -> Scalar | None:
         """Return an example, easy to type, of a part that is not empty; None is "missing", the last
@@ -433,56 +465,14 @@ class Domain:
         low = self.numbers[place - 1] if place else None
         return low, self.numbers[place] if place < len(self.numbers) else None, False
 
-    def _positive_values(self, operator: str, value: Value) -> ValueSet:
-        if operator in EQUALITIES:
-            return (self._equal_atom(value), 0, 0)
-        if operator in SETS:
-            return (
-                union(map(self._equal_atom, cast("tuple[Scalar, ...]", value))),
-                0,
-                0,
-            )
-        if operator not in PATTERNS:
-            return (self._range_atoms(operator, value), 0, 0)
-        if not value:
-            return (self.text_mask, 0, 0)
-        number = self._pattern_index(operator, value)
-        return (
-            self.pattern_atoms[number] | REST,
-            self.patterns.implied[number],
-            self.patterns.excluded(number),
-        )
-
-    def _equal_atom(self, value: Value) -> int:
+    def _equal_atom(self, value: Scalar) -> int:
         if isinstance(value, str):
             return 1 << self.atom_of[value]
-        return 1 << (
-            self.first_number + 2 * bisect_left(self.numbers, cast("float", value)) + 1
-        )
+        place = bisect_left(self.numbers, value)
+        return 1 << (self.first_number + 2 * place + 1)
 
-    def _pattern_index(self, operator: str, value: Value) -> int:
-        return self.patterns.index_of[TextPattern(operator, cast("str", value))]
-
-    def _range_atoms(self, operator: str, value: Value) -> int:
-        """Return the atoms from one end to the other; both ends are named numbers."""
-        low, high = cast(
-            "tuple[float, float]", value if isinstance(value, tuple) else (value, value)
-        )
-        first = self.first_number
-        last = self.first_number + 2 * len(self.numbers)
-        if operator not in ("lessThan", "lessThanOrEqual"):
-            first += 2 * bisect_left(self.numbers, low) + (
-                2 if operator == "greaterThan" else 1
-            )
-        if operator not in ("greaterThan", "greaterThanOrEqual"):
-            last = (
-                self.first_number
-                + 2 * bisect_left(self.numbers, high)
-                + (0 if operator == "lessThan" else 1)
-            )
-        return (
-            ((1 << last + 1) - (1 << first)) & self.number_mask if first <= last else 0
-        )
+    def _pattern_index(self, operator: str, text: str) -> int:
+        return self.patterns.index_of[TextPattern(operator, text)]
 
     def _existing_numbers(self, low_limit: float, high_limit: float) -> int:
         """Return the atoms of numbers between the limits, without ranges that hold no number."""
@@ -507,7 +497,7 @@ class Domain:
         ranges = 0
         for condition in conditions:
             if condition.operator in RANGES:
-                ranges |= self._range_atoms(condition.operator, condition.value)
+                ranges |= self._unmasked_values(condition)[0]
         return sum(
             1 << atom
             for atom in bits(self.number_mask & ~ranges)

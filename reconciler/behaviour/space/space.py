@@ -23,7 +23,8 @@ from reconciler.behaviour.space.domain import (
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.value_type import ANY_VALUE, Types
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import Condition, Opaque, Scalar
+from reconciler.model.operators import Scalar
+from reconciler.model.rule import Condition, Opaque
 
 Conditions = tuple[Condition | Opaque, ...]
 

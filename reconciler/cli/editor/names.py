@@ -15,7 +15,7 @@ from reconciler.manifest.syntax_tree import (
     read_syntax,
 )
 from reconciler.model.grouping import group_pairs
-from reconciler.model.rule import EXISTENCE, OPERATORS
+from reconciler.model.operators import EXISTENCE, OPERATORS
 
 Role = Literal[
     "queue", "intent", "attribute", "value", "rule", "environment", "profile", "finding"
@@ -91,7 +91,7 @@ _DEFINITIONS: Final[Mapping[str, Mapping[str, Role]]] = {
 }
 """Kind -> the places that define a name."""
 _TABLES: Final = {"use": _USES, "definition": _DEFINITIONS}
-_OPERATORS_WITH_VALUES: Final = OPERATORS - EXISTENCE
+_OPERATORS_WITH_VALUES: Final = OPERATORS.keys() - EXISTENCE
 _VARIABLE_STEPS: Final = 2  # vars, and the name
 _ITEM: Final = "*"
 _KEY: Final = "#"

@@ -13,11 +13,18 @@ from pydantic_core import (
 
 from reconciler.manifest.kinds.fields import REFERENCE
 from reconciler.manifest.yaml_writer import format_pair
-from reconciler.model.rule import EXISTENCE, OPERATORS, ORDERS, PATTERNS, SETS, Scalar
+from reconciler.model.operators import (
+    EXISTENCE,
+    INTERVALS,
+    OPERATORS,
+    SETS,
+    OperatorKind,
+    Scalar,
+)
 
 _EXAMPLE: Final = "{attribute: language, equals: fr}"
 SORTED_OPERATORS: Final = tuple(sorted(OPERATORS))
-_LIST_OPERATORS: Final = SETS | {"between"}
+_LIST_OPERATORS: Final = SETS | INTERVALS
 _SCALAR_TYPES: Final = frozenset({str, bool, int, float})
 _SCALAR_MESSAGE: Final = "must be text, a number, true or false"
 
@@ -59,14 +66,12 @@ class ConditionEntry:
                     "examples": ["customerTier"],
                 },
                 **{
-                    operator: {
-                        "description": description,
-                        **_operand_type(operator),
-                        "examples": [example],
+                    name: {
+                        "description": OPERATORS[name].description,
+                        **_operand_type(OPERATORS[name].kind),
+                        "examples": [OPERATORS[name].example],
                     }
-                    for operator, (description, example) in sorted(
-                        _OPERATOR_HELP.items()
-                    )
+                    for name in SORTED_OPERATORS
                 },
             },
             "required": ["attribute"],
@@ -114,7 +119,7 @@ def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
 def _operand_errors(operator: str, operand: object) -> Iterator[InitErrorDetails]:
     if operator in EXISTENCE:
         if operand is not True:
-            opposite = "exists" if operator == "notExists" else "notExists"
+            opposite = OPERATORS[operator].complement
             message = f"must be true (its opposite is {opposite}: true)"
             yield _wrong_operand(message, operand, operator)
     elif operator not in _LIST_OPERATORS:
@@ -132,8 +137,7 @@ def _operand_errors(operator: str, operand: object) -> Iterator[InitErrorDetails
 def _wrong_operand(
     message: str, value: object, operator: str, *item: int
 ) -> InitErrorDetails:
-    _, example = _OPERATOR_HELP[operator]
-    context = {"example": format_pair(operator, example)}
+    context = {"example": format_pair(operator, OPERATORS[operator].example)}
     error = PydanticCustomError("CXR104", message, context)
     return InitErrorDetails(type=error, loc=(operator, *item), input=value)
 
@@ -144,85 +148,31 @@ def _error(code: str, message: str, value: object, *loc: str | int) -> InitError
     )
 
 
-def _operand_type(operator: str) -> dict[str, Any]:
-    if operator in EXISTENCE:
-        return {"const": True}
+def _operand_type(kind: OperatorKind) -> dict[str, Any]:
+    """Return the schema of the value of an operator."""
     variable = {"type": "string", "pattern": f"^{REFERENCE.pattern}$"}
-    if operator == "between":
-        pair = {
-            "type": "array",
-            "items": _any_of("string", "number"),
-            "minItems": 2,
-            "maxItems": 2,
-        }
-        return {"anyOf": [pair, variable]}
-    if operator in SETS:
-        return {
-            "anyOf": [
-                {"type": "array", "items": _any_of("string", "number", "boolean")},
-                variable,
-            ]
-        }
-    if operator in PATTERNS:
-        return {"type": "string"}
-    return (
-        _any_of("string", "number")
-        if operator in ORDERS
-        else _any_of("string", "number", "boolean")
-    )
+    match kind:
+        case "existence":
+            return {"const": True}
+        case "equality":
+            return _any_of("string", "number", "boolean")
+        case "set":
+            values = {"type": "array", "items": _any_of("string", "number", "boolean")}
+            return {"anyOf": [values, variable]}
+        case "pattern":
+            return {"type": "string"}
+        case "bound":
+            return _any_of("string", "number")
+        case "interval":
+            pair = {
+                "type": "array",
+                "items": _any_of("string", "number"),
+                "minItems": 2,
+                "maxItems": 2,
+            }
+            return {"anyOf": [pair, variable]}
 
 
 def _any_of(*types: str) -> dict[str, Any]:
     """Return the schema of several types; strict validators refuse a list of types."""
     return {"anyOf": [{"type": name} for name in types]}
-
-
-_OPERATOR_HELP: Final[dict[str, tuple[str, object]]] = {
-    "equals": (
-        "The attribute equals this value exactly; text is case-sensitive.",
-        "gold",
-    ),
-    "notEquals": ("The attribute exists and does not equal this value.", "fr"),
-    "in": ("The attribute equals one of these values.", ["gold", "platinum"]),
-    "notIn": ("The attribute exists and equals none of these values.", ["fr", "it"]),
-    "contains": (
-        "The attribute is text that contains this text (case-sensitive).",
-        "card",
-    ),
-    "notContains": (
-        "The attribute exists and is not text that contains this text.",
-        "test",
-    ),
-    "startsWith": (
-        "The attribute is text that begins with this text (case-sensitive).",
-        "+49",
-    ),
-    "notStartsWith": (
-        "The attribute exists and is not text that begins with this text.",
-        "+49",
-    ),
-    "endsWith": (
-        "The attribute is text that ends with this text (case-sensitive).",
-        "@example.com",
-    ),
-    "notEndsWith": (
-        "The attribute exists and is not text that ends with this text.",
-        "@example.com",
-    ),
-    "exists": (
-        "The attribute exists, with any value. The opposite is notExists.",
-        True,
-    ),
-    "notExists": (
-        "The attribute is missing. Every other operator requires that it exists.",
-        True,
-    ),
-    "greaterThan": ("The attribute is a number above this number.", 1000),
-    "greaterThanOrEqual": ("The attribute is this number or a higher one.", 0.7),
-    "lessThan": ("The attribute is a number below this number.", 18),
-    "lessThanOrEqual": ("The attribute is this number or a lower one.", 3),
-    "between": (
-        "The attribute is a number from the first number to the second, both included.",
-        [0.4, 0.7],
-    ),
-}  # the meaning of each operator, and an example of its value

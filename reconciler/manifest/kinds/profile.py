@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 
 import reconciler.manifest.kinds.fields as f
-from reconciler.model.rule import OPERATORS
+from reconciler.model.operators import OPERATORS
 from reconciler.text.escape import quote_name
 
 FieldName = Annotated[str, Field(pattern=f.FIELD)]

@@ -30,22 +30,10 @@ const evaluator = (() => {
     const pattern = new RegExp(before + text.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&") + after, "u");
     return value => isText(value) && pattern.test(value);
   }
-  const TESTS = {
-    exists: () => () => true,
-    equals: operand => value => isText(value) === isText(operand) && value == operand,
-    in: list => {
-      const texts = new Set(list.filter(isText)), numbers = list.filter(isNumber);
-      return value => isText(value) ? texts.has(value) : numbers.some(number => number == value);
-    },
-    contains: text => hasText("", text, ""),
-    startsWith: text => hasText("^", text, ""),
-    endsWith: text => hasText("", text, "$"),
-    greaterThan: bound => value => isNumber(value) && value > bound,
-    greaterThanOrEqual: bound => value => isNumber(value) && value >= bound,
-    lessThan: bound => value => isNumber(value) && value < bound,
-    lessThanOrEqual: bound => value => isNumber(value) && value <= bound,
-    between: ([low, high]) => value => isNumber(value) && low <= value && value <= high,
-  };
+  // By name: the kind, the operator that a negative one denies, and the test of a value for an operand.
+  const OPERATORS = {};
+  const isRange = ({kind}) => kind === "bound" || kind === "interval";
+  const namesValues = ({kind}) => kind === "equality" || kind === "set";
 
   // Reads a value of the page's data: {"big": "123"} is an integer, {"object": {...}} is an object.
   function decode(value) {
@@ -58,15 +46,15 @@ const evaluator = (() => {
   // Returns a condition; `holds` is null if cxroute does not understand the condition.
   function readCondition(attribute, operator, encoded, index) {
     const value = decode(encoded);
-    if (operator === null) { return {index, attribute: null, operator, json: value, holds: null}; }
-    const hasValue = !/exists/i.test(operator), json = {type: "attribute", attributeName: attribute, operator, ...hasValue && {value}};
-    const isNegative = operator.startsWith("not");
-    const positive = isNegative ? operator[3].toLowerCase() + operator.slice(4) : operator;
-    const asNumber = text => /Than|between/.test(positive) && isText(text) ? parseNumber(text) : canonical(text);
+    if (operator === null) { return {index, attribute: null, operator, kind: null, json: value, holds: null}; }
+    const {kind, denies} = OPERATORS[operator], hasValue = kind !== "existence";
+    const json = {type: "attribute", attributeName: attribute, operator, ...hasValue && {value}};
+    const isNegative = denies !== "";
+    const asNumber = text => isRange({kind}) && isText(text) ? parseNumber(text) : canonical(text);
     const operand = Array.isArray(value) ? value.map(asNumber) : asNumber(value);
-    const test = TESTS[positive](operand);
+    const test = OPERATORS[denies || operator].test(operand);
     const holds = given => given === undefined ? operator === "notExists" : test(given) !== isNegative;
-    return {index, attribute, operator, operand, json, holds};
+    return {index, attribute, operator, kind, isNegative, operand, json, holds};
   }
 
   // Returns a conversation: booleans are texts, null is missing.
@@ -131,7 +119,7 @@ const evaluator = (() => {
     // A different intent is the most useful reason.
     function describeNonMatch(rule, failed, holds) {
       const other = rule.conditions.find(part => part.attribute === intent && !holds(part));
-      return {rule, condition: other || failed, otherIntent: Boolean(other) && !/exists/i.test(other.operator)};
+      return {rule, condition: other || failed, otherIntent: Boolean(other) && other.kind !== "existence"};
     }
     const destinationOf = rule => rule ? data.destinations[rule.destination][0] : {default: true};
     const nameOf = rule => rule ? rule.name : null;
@@ -159,7 +147,7 @@ const evaluator = (() => {
     // Returns the confidences from 0 to 1 at which an answer of a side may change; null if they are not known.
     function boundsOf(side, ordered) {
       const parts = ordered.flatMap(rule => rule.conditions).filter(part => part.attribute === confidence);
-      if (side.texts.includes(confidence) && parts.some(part => /contains|With$/i.test(part.operator))) { return null; }
+      if (side.texts.includes(confidence) && parts.some(part => part.kind === "pattern")) { return null; }
       const numbers = parts.flatMap(part => part.operand).map(value => isText(value) ? parseNumber(value) : value);
       if (side.fallback !== null) { numbers.push(side.minConfidence); }
       return numbers.filter(value => value >= 0 && value <= 1).map(Number);
@@ -253,7 +241,7 @@ const evaluator = (() => {
       const key = row.earlier.join();
       if (!takenIntents.has(key)) {
         const whole = [...earlierRules(row)].filter(([first, ...more]) =>
-          first && !more.length && first.attribute === intent && /^(equals|in)$/.test(first.operator));
+          first && !more.length && first.attribute === intent && namesValues(first) && !first.isNegative);
         takenIntents.set(key, new Set(whole.flatMap(([{operand}]) => operand)));
       }
       return takenIntents.get(key);
@@ -267,7 +255,7 @@ const evaluator = (() => {
     // Returns those of some intents that a row may have: where it lists intents, no others are tried.
     function intentsOf(row, intents) {
       const list = row.where.find(({condition, isNegative}) =>
-        condition.attribute === intent && !isNegative && /^(equals|in)$/.test(condition.operator));
+        condition.attribute === intent && !isNegative && namesValues(condition) && !condition.isNegative);
       const tried = list ? [list.condition.operand].flat() : intents;
       return tried.filter(value => isText(value) && mayHaveIntent(row, value));
     }
@@ -275,5 +263,5 @@ const evaluator = (() => {
     return {intent, rules, conditions, sides, effects, explain, route, confidenceRanges, effectOf, mayHaveIntent, intentsOf};
   }
 
-  return {create, decode, eventOf, isText, isNumeral, parseNumber};
+  return {create, decode, eventOf, isNumeral, isRange, isText, namesValues, parseNumber};
 })();

@@ -248,13 +248,13 @@
   // What rules ask about an attribute: the values that they name, parts of texts, and bounds.
   const asked = new Map();
   for (const condition of new Set(router.rules.flatMap(rule => rule.conditions))) {
-    const {attribute, operator, operand} = condition;
+    const {attribute, kind, isNegative, operand} = condition;
     if (condition.holds === null) { continue; }
     if (!asked.has(attribute)) { asked.set(attribute, {values: new Set(), patterns: [], hasBounds: false}); }
-    const about = asked.get(attribute), isNegative = operator.startsWith("not");
-    if (/^(not)?(equals|in)$/i.test(operator)) { [operand].flat().forEach(value => about.values.add(value)); }
-    if (/contains|With$/i.test(operator)) { about.patterns.push(text => condition.holds(text) !== isNegative); }
-    if (/Than|between/.test(operator)) { about.hasBounds = true; }
+    const about = asked.get(attribute);
+    if (evaluator.namesValues(condition)) { [operand].flat().forEach(value => about.values.add(value)); }
+    if (kind === "pattern") { about.patterns.push(text => condition.holds(text) !== isNegative); }
+    if (evaluator.isRange(condition)) { about.hasBounds = true; }
   }
   const hasUnknownConditions = router.conditions.some(({holds}) => holds === null);
   // Rules compare the attribute with numbers alone.
@@ -273,7 +273,7 @@
   const offer = (name, values) => known.set(name, values.reduce((set, value) => set.add(value), known.get(name) || new Set()));
   Object.entries(data.values).forEach(([name, values]) => offer(name, values.map(evaluator.decode)));
   router.sides.forEach(side => offer(data.intent, [...side.known]));
-  const listing = router.conditions.filter(({operator}) => /^(not)?(equals|in)$/i.test(operator));
+  const listing = router.conditions.filter(evaluator.namesValues);
   listing.forEach(({attribute, json}) => offer(attribute, [json.value].flat()));
   function suggest(name, typed) {
     const words = wordsOf(typed), options = [];

@@ -1,0 +1,155 @@
+"""The records of the operators: complete, consistent with each other and with the oracle, and
+enough for a new operator.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from reconciler.behaviour.space.domain import Domain, intersect
+from reconciler.manifest.documents import manifest_schema
+from reconciler.model.operators import OPERATORS, RANGES, RECORDS, Operator
+from reconciler.model.rule import make_condition, to_api_json
+from tests.support.added_operator import RECORD, ExtendedPackage
+from tests.support.brute_force import holds
+
+VALUES = ("", "gold", "card order", "order", "x", -1, 0, 0.3, 0.5, 0.7, 2)
+ATTRIBUTE = "score"
+
+
+def operand(record: Operator, random: Random) -> object:
+    """Return a random value to compare with, of those that the values above may fulfil."""
+    texts = [value for value in VALUES if isinstance(value, str)]
+    numbers = [value for value in VALUES if isinstance(value, (int, float))]
+    match record.kind:
+        case "existence":
+            return True
+        case "equality":
+            return random.choice([*texts, *numbers])
+        case "set":
+            return random.sample([*texts, *numbers], random.randint(0, 4))
+        case "pattern":
+            return random.choice(["", "o", "order", "card", "d"])
+        case "bound":
+            return random.choice(numbers)
+        case "interval":
+            return [random.choice(numbers), random.choice(numbers)]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
+def test_a_record_is_whole_and_its_complement_is_another_record(
+    record: Operator,
+) -> None:
+    """Only what Studio lacks, and the complement of an interval, may be empty; each word means
+    one operator.
+    """
+    empty = {
+        field.name for field in fields(record) if getattr(record, field.name) == ""
+    }
+    assert empty <= {"studio", "complement", "denies"}
+    assert bool(record.complement) or record.kind == "interval"
+    if record.complement:
+        assert record.name == OPERATORS[record.complement].complement
+    assert record.denies in ("", record.complement)
+    others = [other for other in RECORDS if other is not record]
+    assert record.words not in {other.words for other in others}
+    assert record.cell not in {other.cell for other in others}
+    make_condition(ATTRIBUTE, record.name, record.example)
+    schema = manifest_schema()["$defs"]["RuleEntry"]["properties"]["when"]["items"][
+        "properties"
+    ][record.name]
+    assert schema["description"] == record.description
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.name)
+def test_the_parts_of_a_record_agree_with_the_oracle(record: Operator) -> None:
+    """The test of one value, the atoms of all values, and brute force say the same."""
+    named = [make_condition(ATTRIBUTE, "equals", value) for value in VALUES]
+    outcomes = set()
+    for seed in range(40):
+        random = Random(f"{record.name}/{seed}")
+        condition = make_condition(ATTRIBUTE, record.name, operand(record, random))
+        domain = Domain(ATTRIBUTE, [condition, *named])
+        values = domain.values_for(condition)
+        for value in VALUES:
+            single = domain.values_for(make_condition(ATTRIBUTE, "equals", value))
+            is_inside = bool(intersect(values, single)[0])
+            expected = holds(to_api_json(condition), {ATTRIBUTE: value}, {})
+            assert is_inside is expected, (condition, value)
+            test = OPERATORS[record.denies or record.name].test
+            assert (test(value, condition.value) != bool(record.denies)) is expected
+            assert record.test(value, condition.value) is expected
+            outcomes.add(expected)
+        absent = bool(values[0] & domain.missing[0])
+        assert absent is holds(to_api_json(condition), {}, {})
+    assert record.kind == "existence" or outcomes == {True, False}
+
+
+def test_an_operator_that_one_record_adds_works_in_every_command(
+    tmp_path: Path,
+) -> None:
+    """It is validated, planned, applied by the simulator, read back, explained and written into a
+    table; its schema has it.
+    """
+    package = ExtendedPackage(tmp_path)
+    sandbox = ("-e", "sandbox", "--no-input")
+    schema = json.loads(package.run("schema", "manifest").text)
+    operators = schema["$defs"]["RuleEntry"]["properties"]["when"]["items"][
+        "properties"
+    ]
+    assert operators["outside"]["examples"] == [[0.4, 0.7]]
+    assert package.run("validate") == (0, "No errors in 1 file.\n")
+    assert package.run(*sandbox, "apply", "--yes").code == 0
+    assert "No drift. 2 rules" in package.run(*sandbox, "drift").text
+    table = package.run(*sandbox, "table")
+    assert "scores/odd,10,yes,outside 0.3 and 0.7,General Service" in table.text
+
+    for score, queue in (
+        ("0.2", "General"),
+        ("0.5", "Card"),
+        ("0.7", "Card"),
+        ("9", "General"),
+    ):
+        told = package.run(*sandbox, "explain", "--attr", f"score={score}").text
+        assert f'goes to "{queue} Service' in told
+        assert "score is outside of 0.3 and 0.7" in told
+
+    text = package.manifest.read_text(encoding="utf-8")
+    package.manifest.write_text(text.replace("0.7]", "0.8]"), encoding="utf-8")
+    plan = json.loads(package.run(*sandbox, "plan", "--format", "json").text)
+    (effect,) = plan["behaviour"]["effects"]
+    (row,) = effect["rows"]
+    bounds = [(part["operator"], part["value"]) for part in row["where"]]
+    assert bounds == [("greaterThan", 0.7), ("lessThanOrEqual", 0.8)]
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(Operator)])
+def test_a_record_without_one_of_its_parts_fails(field: str, tmp_path: Path) -> None:
+    """The program does not start, and names the part."""
+    begin = RECORD.index(f"        {field}=")
+    end = RECORD.find("\n        ", RECORD.index(",\n", begin))
+    lines = (
+        RECORD[:begin] + RECORD[end + 1 :] if end > 0 else RECORD[:begin] + "    ),\n"
+    )
+    if field in ("atoms", "javascript"):
+        lines = RECORD.replace(
+            f"        {field}=", f"        **{{}},\n        unknown_{field}="
+        )
+    package = ExtendedPackage(tmp_path, lines)
+    ended = package.run("validate")
+    assert ended.code == 1
+    assert "TypeError: Operator.__init__()" in ended.text
+    assert field in ended.text
+
+
+def test_ranges_compare_numbers_alone() -> None:
+    """No text fulfils a bound or an interval."""
+    for name in RANGES:
+        record = OPERATORS[name]
+        value = (0, 1) if record.kind == "interval" else 0
+        assert not record.test("0.5", value)
