@@ -81,7 +81,7 @@ lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows
 	$(BIN)/openapi-spec-validator schema/*.openapi.yaml
 	@if git grep -nIE -e '$(INDEX_HOSTS)'; then echo 'lint: a file names a package index: leave that to pip' >&2; exit 1; fi
 
-house: $(VENV)/.project ## Measures of structure and names, each with its limit
+house: $(VENV)/.project ## Measures of structure, names and density, each with its goal
 	@$(BIN)/python -m tests.support.house
 
 bench: $(VENV)/.project ## Each figure as a ratio against its floor or peer

@@ -2,7 +2,8 @@
 interleaved runs.
 
 CPU is user plus system time of the whole process, as the operating system accounts it; memory is
-its peak. octoDNS is installed from PyPI into an environment of its own below benchmarks/.work.
+its peak. octoDNS is installed from PyPI into an environment of its own below benchmarks/.work, and
+the packages of `house` into folders there.
 """
 
 from __future__ import annotations
@@ -461,13 +462,19 @@ def bench_words(seed: int, show: int) -> None:
     )
 
 
+def bench_house() -> None:
+    """Measure how dense the code is, beside the code of other packages."""
+    command = [sys.executable, str(HERE / "house.py"), str(WORK / "house")]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "what",
         nargs="*",
         help="start plan growth transport analysis promises adversarial studio editor replay pace tenants endpoint"
-        " words; else all",
+        " words house; else all",
     )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument(
@@ -499,6 +506,7 @@ def main() -> None:
         "tenants": lambda: tenants.bench(options.runs, WORK, cost, interleaved),
         "endpoint": lambda: endpoint.bench(options.runs, 5, WORK),
         "words": lambda: bench_words(options.seed, options.show),
+        "house": bench_house,
     }
     for name in options.what or benches:
         benches[name]()

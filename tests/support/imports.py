@@ -1,4 +1,4 @@
-"""The runtime imports of a file, and the import cycles between the modules of the package."""
+"""The runtime imports of a file; the import cycles, rooms and floors of a package."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ def imported(path: Path) -> Iterator[str]:
     return _imported(ast.parse(path.read_text("utf-8")))
 
 
-def import_cycles(package: Path) -> list[list[str]]:
-    """Return the groups of modules that import each other, directly or not; imports for types
-    count.
-    """
+def import_graph(package: Path) -> dict[str, set[str]]:
+    """Return the modules of a package, each with those that it imports; imports for types count."""
     files = {_name(path, package): path for path in package.rglob("*.py")}
-    graph = {
+    return {
         name: _modules(ast.parse(path.read_text("utf-8")), files) - {name}
         for name, path in files.items()
     }
+
+
+def import_cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
+    """Return the groups of modules that import each other, directly or not."""
     while leaves := {name for name, found in graph.items() if not found & graph.keys()}:
         graph = {name: found for name, found in graph.items() if name not in leaves}
     return [
@@ -30,6 +32,38 @@ def import_cycles(package: Path) -> list[list[str]]:
         for name in graph
         if name in _reached(name, graph)
     ]
+
+
+def room_imports(graph: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Return the packages and modules at the top of a package, each with those that it imports.
+
+    `__init__` and `__main__` are neither counted nor followed: they are entrances.
+    """
+    rooms = {name: _room(name) for name in graph if _room(name)}
+    imports: dict[str, set[str]] = {room: set() for room in rooms.values()}
+    for name, room in rooms.items():
+        imports[room] |= {_room(module) for module in graph[name]} - {room, ""}
+    return imports
+
+
+def _room(module: str) -> str:
+    """Return the part of a module's name below the package; nothing for an entrance."""
+    room = module.partition(".")[2].partition(".")[0]
+    return "" if room.startswith("__") else room
+
+
+def floors(imports: Mapping[str, set[str]]) -> list[set[str]]:
+    """Return the rooms by height: a floor imports from the floors before it alone.
+
+    Rooms that import each other, and all that import them, are on one last floor.
+    """
+    levels: list[set[str]] = []
+    above = dict(imports)
+    while above:
+        level = {room for room, below in above.items() if not below & above.keys()}
+        levels.append(level or set(above))
+        above = {room: above[room] for room in above.keys() - levels[-1]}
+    return levels
 
 
 def _name(path: Path, package: Path) -> str:
